@@ -1,0 +1,3 @@
+module github.com/bouncefilter/bouncefilter
+
+go 1.26

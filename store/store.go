@@ -1,0 +1,109 @@
+// Package store keeps what bouncefilter remembers about the mail it signed.
+//
+// [Open] in package [github.com/bouncefilter/bouncefilter/store/open] turns one URL into a [Store]; [NewGuard] wraps
+// it for use on the mail path. The package knows nothing of milters or tags: it is told opaque keys and days. Addresses
+// never reach a backend in clear, a [Hasher] turns them into keys first.
+//
+// Everything expires by itself and is written only for mail that was signed here, so an outsider cannot fill a store.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Day is a day number: whole days since 1970-01-01 UTC.
+type Day int32
+
+// DayOf returns the day t falls on, in UTC.
+func DayOf(t time.Time) Day {
+	sec := t.Unix()
+	d := sec / 86400
+	if sec%86400 < 0 {
+		d--
+	}
+	return Day(d)
+}
+
+// Time returns the first instant of the day, in UTC.
+func (d Day) Time() time.Time { return time.Unix(int64(d)*86400, 0).UTC() }
+
+// String returns the day as YYYY-MM-DD.
+func (d Day) String() string { return d.Time().Format(time.DateOnly) }
+
+// KeySize is the length of a [Key] in octets. 128 bits make an accidental collision among 10^12 records less likely
+// than 10^-14.
+const KeySize = 16
+
+// Key is a keyed hash of what a record is about: a tag, a sender, a Message-ID. See [Hasher].
+type Key [KeySize]byte
+
+// Record says that a tag was issued (or that mail of a sender left unsigned on purpose).
+type Record struct {
+	Key     Key
+	Domain  string // the sender's domain in lower case; its first record starts the domain's clock (FirstSigned)
+	Expires Day    // last day on which the record must still be found; it may be found longer
+}
+
+// Memory says how far back a store's record is complete.
+type Memory struct {
+	// Since is when the record began: every Record acknowledged after it is found until it expires. The zero time
+	// means that the store cannot vouch for anything, for instance because it was wiped or may evict records.
+	Since time.Time
+}
+
+// Answer is what a store knows about the keys of one Lookup.
+type Answer struct {
+	Found  []bool // one for each key, in their order
+	Memory Memory
+}
+
+// Counter is one count of one day.
+type Counter struct {
+	Day    Day
+	Node   string // which daemon counted
+	Domain string // one of ours; empty where no domain applies
+	Reason string // a reason's log word
+	Count  int64
+}
+
+// Store is the interface of all backends. package storetest holds the suite each of them passes.
+//
+// All methods may be called from many goroutines. A method that returns nil has done its work; one that returns an
+// error may have done all, part or none of it, and may be repeated: recording twice is recording once (Count is the
+// exception, see there). Errors that mean "not now" wrap [ErrUnavailable]. Absence is never an error.
+type Store interface {
+	// Record stores r in one round trip. It returns once the record survives a restart of this process.
+	// The first record of a domain also sets the domain's first-signed day to today.
+	// A record of a store without memory starts one: Memory.Since becomes the time of the call.
+	Record(ctx context.Context, today Day, r Record) error
+
+	// Lookup finds out in one round trip which of keys are recorded and not expired on the day today.
+	Lookup(ctx context.Context, today Day, keys []Key) (Answer, error)
+
+	// Forget makes the record incomplete: Memory.Since becomes at. It is called when records were lost.
+	Forget(ctx context.Context, at time.Time) error
+
+	// FirstSigned returns for each domain the day of its first record. Domains that have recorded nothing for the
+	// retention of the store are gone. It is not for the mail path.
+	FirstSigned(ctx context.Context) (map[string]Day, error)
+
+	// Count adds cs to the counters. An error may leave some of them counted. It is not for the mail path.
+	Count(ctx context.Context, cs []Counter) error
+
+	// Counters returns the counters of the days from to to, both included, in no order. Not for the mail path.
+	Counters(ctx context.Context, from, to Day) ([]Counter, error)
+
+	// Ping finds out whether the store answers.
+	Ping(ctx context.Context) error
+
+	// Close releases the store. No other method may be called during or after it.
+	Close() error
+}
+
+// CounterRetention is how many days a store keeps counters, and first-signed days after a domain's last record.
+const CounterRetention = 400
+
+// ErrUnavailable is wrapped by errors that may pass: the store does not answer, or not in time.
+var ErrUnavailable = errors.New("store unavailable")
