@@ -1,0 +1,89 @@
+package tomlfile
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a configuration, told so that it can be put right without a manual.
+// Value is what is shown of the value that was found; it must never be a secret.
+type Problem struct {
+	File   string
+	Line   int    // counted from 1; 0 if the problem has no place in the file, such as an option that is missing
+	Key    string // dotted, list elements counted from 0: domain[1].mode
+	Value  string
+	What   string
+	Remedy string
+}
+
+// String returns the problem as FILE:LINE: KEY: VALUE WHAT; REMEDY, without the parts that are empty.
+func (p Problem) String() string {
+	var b strings.Builder
+	if p.File != "" {
+		b.WriteString(p.File)
+		if p.Line > 0 {
+			b.WriteString(":" + strconv.Itoa(p.Line))
+		}
+		b.WriteString(": ")
+	}
+	if p.Key != "" {
+		b.WriteString(p.Key + ": ")
+	}
+	if p.Value != "" {
+		b.WriteString(p.Value + " ")
+	}
+	b.WriteString(p.What)
+	if p.Remedy != "" {
+		b.WriteString("; " + p.Remedy)
+	}
+	return b.String()
+}
+
+// Error makes a Problem an error.
+func (p Problem) Error() string { return p.String() }
+
+// Problems are all problems of one configuration. As an error it has one line for each.
+type Problems []Problem
+
+// Error returns one line for each problem.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Err returns ps as an error, nil if there are none.
+func (ps Problems) Err() error {
+	if len(ps) == 0 {
+		return nil
+	}
+	return ps
+}
+
+// AsProblems returns the problems that err consists of; any other error becomes one problem of the file named.
+func AsProblems(file string, err error) Problems {
+	var ps Problems
+	var p Problem
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &ps):
+		return ps
+	case errors.As(err, &p):
+		return Problems{p}
+	}
+	return Problems{{File: file, What: err.Error()}}
+}
+
+// Quote returns s as it is shown in a problem: quoted, and cut when it is long.
+func Quote(s string) string {
+	const most = 80 // octets; more says nothing that the line number does not
+	if len(s) > most {
+		return fmt.Sprintf("%q...", s[:most])
+	}
+	return strconv.Quote(s)
+}
