@@ -1,8 +1,8 @@
 // Package store keeps what bouncefilter remembers about the mail it signed.
 //
-// [Open] in package [github.com/bouncefilter/bouncefilter/store/open] turns one URL into a [Store]; [NewGuard] wraps
-// it for use on the mail path. The package knows nothing of milters or tags: it is told opaque keys and days. Addresses
-// never reach a backend in clear, a [Hasher] turns them into keys first.
+// Package [github.com/bouncefilter/bouncefilter/store/open] turns one URL into a [Store]; [NewGuard] wraps it for use on
+// the mail path. The package knows nothing of milters or tags: it is told opaque keys and days. Addresses never reach a
+// backend in clear, a [Hasher] turns them into keys first.
 //
 // Everything expires by itself and is written only for mail that was signed here, so an outsider cannot fill a store.
 package store
@@ -47,6 +47,11 @@ type Record struct {
 }
 
 // Memory says how far back a store's record is complete.
+//
+// A tag that verifies but is not found is suspicious only if the day of Since is *before* the first day on which that
+// tag can have been issued. Whole days matter, because all mail that a sender sends on one day carries one tag and only
+// the first of it is sure to be recorded: a node that recorded the tag before the store was wiped does not record it
+// again that day. Compared like this, a later Since is always safe; stores and callers round it up where in doubt.
 type Memory struct {
 	// Since is when the record began: every Record acknowledged after it is found until it expires. The zero time
 	// means that the store cannot vouch for anything, for instance because it was wiped or may evict records.
@@ -76,13 +81,15 @@ type Counter struct {
 type Store interface {
 	// Record stores r in one round trip. It returns once the record survives a restart of this process.
 	// The first record of a domain also sets the domain's first-signed day to today.
-	// A record of a store without memory starts one: Memory.Since becomes the time of the call.
+	// A record of a store without memory starts one: Memory.Since becomes the time of the call, or up to a minute
+	// later where nodes with different clocks share the store.
 	Record(ctx context.Context, today Day, r Record) error
 
 	// Lookup finds out in one round trip which of keys are recorded and not expired on the day today.
 	Lookup(ctx context.Context, today Day, keys []Key) (Answer, error)
 
-	// Forget makes the record incomplete: Memory.Since becomes at. It is called when records were lost.
+	// Forget makes the record incomplete: Memory.Since becomes at, unless it is later already. It is called when
+	// records were lost.
 	Forget(ctx context.Context, at time.Time) error
 
 	// FirstSigned returns for each domain the day of its first record. Domains that have recorded nothing for the

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"io"
+	"log/slog"
+	"sync"
+)
+
+// Kinds of record. The kind is the first octet that is hashed, so that a key of one kind never equals a key of
+// another. A new kind of record (a sent Message-ID, a correspondent) gets its own octet here and its own method on
+// [Hasher]. Values are part of the stored format: never reuse or renumber one.
+const (
+	kindTag      = 't'
+	kindUnsigned = 'u'
+)
+
+// Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256
+// (RFC 2104, FIPS 180-4) under the site's secret, cut to [KeySize] octets. Without the secret nobody who reads a store
+// can try out addresses.
+//
+// All nodes that share a store need the same secret. With another secret every record is absent.
+//
+// A Hasher is safe for concurrent use and never shows its secret, whatever the formatting verb.
+type Hasher struct {
+	states sync.Pool // of *hashState
+}
+
+// hashState is what one computation needs. It is pooled because a fresh HMAC costs more than the hash itself.
+type hashState struct {
+	mac hash.Hash
+	in  []byte
+	sum []byte
+}
+
+// inputSize holds the input for an address of the largest size that SMTP allows (RFC 5321 section 4.5.3.1).
+const inputSize = 384
+
+// maxPooledInput bounds what an oversized sender can leave behind in the pool, in octets.
+const maxPooledInput = 4096
+
+// NewHasher returns a Hasher under secret, which it copies. The secret should have 32 random octets; it must not be
+// one of the keys that sign tags.
+func NewHasher(secret []byte) *Hasher {
+	own := append([]byte(nil), secret...)
+	h := &Hasher{}
+	h.states.New = func() any {
+		return &hashState{
+			mac: hmac.New(sha256.New, own),
+			in:  make([]byte, 0, inputSize),
+			sum: make([]byte, 0, sha256.Size),
+		}
+	}
+	return h
+}
+
+// Tag returns the key of an issued tag. The three arguments are all that tells one tag from another: tags of one
+// sender, one last day of validity and one key number are the same tag.
+//
+// The sender is hashed as given. A caller that wants a tag to be found when its address comes back in another case
+// must fold the address the same way when it records and when it looks up.
+func (h *Hasher) Tag(sender string, expires Day, keyNumber uint8) Key {
+	s := h.begin(kindTag)
+	s.in = appendField(s.in, sender)
+	s.in = binary.BigEndian.AppendUint32(s.in, uint32(expires))
+	s.in = append(s.in, keyNumber)
+	return h.finish(s)
+}
+
+// Unsigned returns the key that says that mail of sender was left unsigned on purpose, so that an untagged bounce to
+// it is expected. The sender is hashed as given, see [Hasher.Tag].
+func (h *Hasher) Unsigned(sender string) Key {
+	s := h.begin(kindUnsigned)
+	s.in = appendField(s.in, sender)
+	return h.finish(s)
+}
+
+// appendField appends a field behind its length, so that two different lists of fields never give the same input.
+func appendField(in []byte, field string) []byte {
+	in = binary.BigEndian.AppendUint32(in, uint32(len(field)))
+	return append(in, field...)
+}
+
+func (h *Hasher) begin(kind byte) *hashState {
+	s := h.states.Get().(*hashState)
+	s.in = append(s.in[:0], kind)
+	return s
+}
+
+func (h *Hasher) finish(s *hashState) Key {
+	s.mac.Reset()
+	s.mac.Write(s.in) // never fails, see hash.Hash
+	s.sum = s.mac.Sum(s.sum[:0])
+	k := Key(s.sum[:KeySize])
+	if cap(s.in) <= maxPooledInput {
+		h.states.Put(s)
+	}
+	return k
+}
+
+// hidden is what a Hasher shows of itself.
+const hidden = "store.Hasher(secret hidden)"
+
+// String implements [fmt.Stringer] and shows nothing of the secret.
+func (h *Hasher) String() string { return hidden }
+
+// Format implements [fmt.Formatter] and shows nothing of the secret, for any verb.
+func (h *Hasher) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
+
+// LogValue implements [slog.LogValuer] and shows nothing of the secret.
+func (h *Hasher) LogValue() slog.Value { return slog.StringValue(hidden) }

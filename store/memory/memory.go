@@ -1,0 +1,194 @@
+// Package memory is a [store.Store] that lives as long as its process: for tests, and for trying things out.
+//
+// It forgets everything when the process ends, so its memory (see [store.Memory]) begins anew with the first record
+// after each start. A daemon that shall refuse tags that were never issued needs package bolt or package redis.
+package memory
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// Store keeps everything in maps. Use [New]; a Store may be used by many goroutines.
+type Store struct {
+	now func() time.Time
+
+	mu       sync.RWMutex
+	since    time.Time
+	issued   map[store.Day]map[store.Key]struct{} // by last day
+	swept    store.Day                            // the latest day of a Record; expired days were dropped then
+	domains  map[string]clock
+	counters map[counter]int64
+}
+
+// clock is what is known of a domain.
+type clock struct{ first, last store.Day }
+
+// counter is a store.Counter without its count.
+type counter struct {
+	day                  store.Day
+	node, domain, reason string
+}
+
+var _ store.Store = (*Store)(nil)
+
+// New returns an empty Store on the system's clock.
+func New() *Store { return NewWithClock(time.Now) }
+
+// NewWithClock returns an empty Store that asks now for the time. Only [store.Memory] depends on it: days come with each
+// call, and the latest of them decides what has expired.
+func NewWithClock(now func() time.Time) *Store {
+	return &Store{
+		now:      now,
+		issued:   make(map[store.Day]map[store.Key]struct{}),
+		domains:  make(map[string]clock),
+		counters: make(map[counter]int64),
+	}
+}
+
+// Record implements [store.Store].
+func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) error {
+	if err := check(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.since.IsZero() {
+		s.since = s.now()
+	}
+	s.sweep(today)
+	if r.Expires >= today {
+		keys := s.issued[r.Expires]
+		if keys == nil {
+			keys = make(map[store.Key]struct{})
+			s.issued[r.Expires] = keys
+		}
+		keys[r.Key] = struct{}{}
+	}
+	if r.Domain != "" {
+		c, known := s.domains[r.Domain]
+		if !known {
+			c = clock{first: today, last: today}
+		}
+		c.last = max(c.last, today)
+		s.domains[r.Domain] = c
+	}
+	return nil
+}
+
+// sweep drops what has expired, once a day.
+func (s *Store) sweep(today store.Day) {
+	if today <= s.swept {
+		return
+	}
+	s.swept = today
+	maps.DeleteFunc(s.issued, func(d store.Day, _ map[store.Key]struct{}) bool { return d < today })
+	maps.DeleteFunc(s.domains, func(_ string, c clock) bool { return c.last < today-store.CounterRetention })
+	s.sweepCounters(today)
+}
+
+func (s *Store) sweepCounters(today store.Day) {
+	maps.DeleteFunc(s.counters, func(c counter, _ int64) bool { return c.day < today-store.CounterRetention })
+}
+
+// Lookup implements [store.Store].
+func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
+	if err := check(ctx); err != nil {
+		return store.Answer{}, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	a := store.Answer{Found: make([]bool, len(keys)), Memory: store.Memory{Since: s.since}}
+	for day, issued := range s.issued {
+		if day < today {
+			continue
+		}
+		for i, k := range keys {
+			if _, ok := issued[k]; ok {
+				a.Found[i] = true
+			}
+		}
+	}
+	return a, nil
+}
+
+// Forget implements [store.Store].
+func (s *Store) Forget(ctx context.Context, at time.Time) error {
+	if err := check(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if at.After(s.since) {
+		s.since = at
+	}
+	return nil
+}
+
+// FirstSigned implements [store.Store].
+func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
+	if err := check(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	oldest := s.swept - store.CounterRetention
+	first := make(map[string]store.Day, len(s.domains))
+	for domain, c := range s.domains {
+		if c.last >= oldest {
+			first[domain] = c.first
+		}
+	}
+	return first, nil
+}
+
+// Count implements [store.Store]. All of cs is counted or none.
+func (s *Store) Count(ctx context.Context, cs []store.Counter) error {
+	if err := check(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	latest := s.swept
+	for _, c := range cs {
+		s.counters[counter{c.Day, c.Node, c.Domain, c.Reason}] += c.Count
+		latest = max(latest, c.Day)
+	}
+	s.sweepCounters(latest)
+	return nil
+}
+
+// Counters implements [store.Store].
+func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Counter, error) {
+	if err := check(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var cs []store.Counter
+	for c, n := range s.counters {
+		if c.day >= from && c.day <= to {
+			cs = append(cs, store.Counter{Day: c.day, Node: c.node, Domain: c.domain, Reason: c.reason, Count: n})
+		}
+	}
+	return cs, nil
+}
+
+// Ping implements [store.Store].
+func (s *Store) Ping(ctx context.Context) error { return check(ctx) }
+
+// Close implements [store.Store]. It drops nothing: a closed Store may be inspected.
+func (s *Store) Close() error { return nil }
+
+// check turns a context that has ended into the error that every backend gives for it.
+func check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("memory store: %w: %w", store.ErrUnavailable, err)
+	}
+	return nil
+}
