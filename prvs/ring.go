@@ -1,0 +1,186 @@
+package prvs
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	defaultLifetime = 7 // days; what the draft recommends (section 4.2.2)
+	defaultRotation = 1 // days
+
+	// maxWindow is the most days a tag may live. Three digits tell 1000 days apart; with less than half of them in
+	// the future, a tag is taken for the right day for 500 days after it has expired.
+	maxWindow = cycle/2 - 1
+
+	keyNumbers = 10 // K is one digit
+)
+
+// Options say how long tags live. The zero value is what the draft recommends.
+type Options struct {
+	// Lifetime is the number of days after which a tag expires; the day of expiry itself is still valid. 0 means 7.
+	Lifetime int
+
+	// Rotation is the number of days for which a sender keeps one tag: the day of expiry is rounded up to the next
+	// multiple of it. Greylisting and allow lists, which see a new sender with each tag, like more than one. A tag
+	// lives up to Lifetime + Rotation - 1 days, at most 499. 0 means 1, a new tag each day.
+	Rotation int
+}
+
+// Ring is the set of keys of a site. It is immutable and safe for concurrent use.
+//
+// A key for a domain takes precedence over one for all domains: a domain is signed with its own signing key, and with
+// the global one if it has none. In verifying, both count. A domain that is given its own key 3 where there was a
+// global key 3 keeps accepting the tags it made before.
+type Ring struct {
+	options Options
+	global  keyset
+	domains map[string]*keyset // by domain in lower case
+}
+
+// keyset is the keys of one domain.
+type keyset struct {
+	keys    [keyNumbers]*macKey // those in use, by number
+	signing *macKey
+	number  uint8 // number of signing
+}
+
+// NewRing checks keys and options and returns all that is wrong with them as one error, joined by [errors.Join]:
+// numbers above 9, the same number twice for one domain, empty secrets, two signing keys for one domain, unknown
+// states, a lifetime or rotation out of range. Keys are copied.
+//
+// A ring without a signing key verifies; its Sign returns [ErrNoKey].
+func NewRing(keys []Key, o Options) (*Ring, error) {
+	r := &Ring{options: o.withDefaults(), domains: map[string]*keyset{}}
+	problems := r.options.problems()
+
+	type slot struct {
+		domain string
+		number uint8
+	}
+	numbers := map[slot]int{}   // index of the key that has the number
+	signing := map[string]int{} // index of the key that signs for the domain
+	fail := func(i int, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("prvs: keys[%d], %v: %w", i, keys[i], fmt.Errorf(format, args...)))
+	}
+	for i, k := range keys {
+		domain := strings.ToLower(k.Domain)
+		if k.Number >= keyNumbers {
+			fail(i, "number is not a digit, 0 to 9")
+		}
+		if first, used := numbers[slot{domain, k.Number}]; used {
+			fail(i, "number is used by keys[%d] already", first)
+		} else {
+			numbers[slot{domain, k.Number}] = i
+		}
+		if len(k.Secret) == 0 {
+			fail(i, "secret is empty")
+		}
+		switch k.State {
+		case StateVerify, StateRetired:
+		case StateSign:
+			if first, used := signing[domain]; used {
+				fail(i, "keys[%d] signs for the same domain already", first)
+			} else {
+				signing[domain] = i
+			}
+		default:
+			fail(i, "state is unknown")
+		}
+		if len(problems) == 0 {
+			r.add(domain, k)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Lifetime == 0 {
+		o.Lifetime = defaultLifetime
+	}
+	if o.Rotation == 0 {
+		o.Rotation = defaultRotation
+	}
+	return o
+}
+
+func (o Options) problems() (problems []error) {
+	if o.Lifetime < 0 {
+		problems = append(problems, fmt.Errorf("prvs: lifetime of %d days: it must be positive", o.Lifetime))
+	}
+	if o.Rotation < 0 {
+		problems = append(problems, fmt.Errorf("prvs: rotation of %d days: it must be positive", o.Rotation))
+	}
+	// Each is compared by itself first, so that the sum cannot overflow.
+	if o.Lifetime > maxWindow || o.Rotation > maxWindow || o.window() > maxWindow {
+		problems = append(problems, fmt.Errorf("prvs: lifetime of %d days with rotation of %d days: tags may live for "+
+			"%d days at most, because their day of expiry has three digits", o.Lifetime, o.Rotation, maxWindow))
+	}
+	return problems
+}
+
+// window returns the most days that may remain until a tag expires.
+func (o Options) window() int { return o.Lifetime + o.Rotation - 1 }
+
+// add files a key that has been checked.
+func (r *Ring) add(domain string, k Key) {
+	set := &r.global
+	if domain != "" {
+		if set = r.domains[domain]; set == nil {
+			set = new(keyset)
+			r.domains[domain] = set
+		}
+	}
+	if k.State == StateRetired {
+		return
+	}
+	mac := newMACKey(k.Secret)
+	set.keys[k.Number] = mac
+	if k.State == StateSign {
+		set.signing, set.number = mac, k.Number
+	}
+}
+
+// Options returns the options of the ring, defaults filled in.
+func (r *Ring) Options() Options { return r.options }
+
+// SigningKey returns the number of the key that Sign uses for a domain, in any case. ok is false if there is none.
+func (r *Ring) SigningKey(domain string) (number uint8, ok bool) {
+	set := r.signer(domain)
+	return set.number, set.signing != nil
+}
+
+// Format prints the number of domains with keys of their own, and nothing of the keys, whatever the verb.
+func (r *Ring) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "ring of keys for %d domains", len(r.domains))
+}
+
+// signer returns the keys of which one signs for the domain, or the global ones if none does.
+func (r *Ring) signer(domain string) *keyset {
+	if set := r.domain(domain); set != nil && set.signing != nil {
+		return set
+	}
+	return &r.global
+}
+
+// verifiers returns the keys in use that have the number, the domain's own first. Either may be nil.
+func (r *Ring) verifiers(domain string, number uint8) (keys [2]*macKey) {
+	if set := r.domain(domain); set != nil {
+		keys[0] = set.keys[number]
+	}
+	keys[1] = r.global.keys[number]
+	return keys
+}
+
+// domain returns the keys of a domain, in any case, or nil. It does not allocate.
+func (r *Ring) domain(name string) *keyset {
+	if len(r.domains) == 0 {
+		return nil
+	}
+	var buf [stackAddress]byte
+	return r.domains[string(appendLower(buf[:0], name))]
+}

@@ -1,0 +1,181 @@
+package prvs
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+const (
+	tagType   = "prvs"
+	tagPrefix = tagType + "="       // what a local part in standard form begins with
+	tagInfix  = "+" + tagType + "=" // what separates user and tag in sub-address form
+
+	tagLen = 4 + 2*macLen // KDDDSSSSSS
+)
+
+// tag is a KDDDSSSSSS in numbers.
+type tag struct {
+	number uint8
+	ddd    int
+	mac    [macLen]byte
+}
+
+// append appends KDDDSSSSSS in lower case: Exim accepts no other.
+func (t tag) append(dst []byte) []byte {
+	digits := prefix(t.number, t.ddd)
+	return hex.AppendEncode(append(dst, digits[:]...), t.mac[:])
+}
+
+// parseTag reads KDDDSSSSSS, the hexadecimal digits in any case.
+func parseTag(s string) (t tag, ok bool) {
+	if len(s) != tagLen {
+		return tag{}, false
+	}
+	for i := range 4 {
+		if !isDigit(s[i]) {
+			return tag{}, false
+		}
+	}
+	t.number = s[0] - '0'
+	t.ddd = int(s[1]-'0')*100 + int(s[2]-'0')*10 + int(s[3]-'0')
+	for i := range t.mac {
+		high, low := hexValue(s[4+2*i]), hexValue(s[5+2*i])
+		if high > 15 || low > 15 {
+			return tag{}, false
+		}
+		t.mac[i] = high<<4 | low
+	}
+	return t, true
+}
+
+// split is a local part taken apart.
+type split struct {
+	status Status // Untagged, Malformed, or Valid if there is a tag, which is yet to be verified
+	form   Form
+	tag    tag
+	sender string // local part that was signed; of a malformed tag as much as could be recognised
+	suffix string // extension that stood behind the tag of a sub-address, with its "+"
+}
+
+// splitLocal looks for a tag in a local part as it stands in an address.
+func splitLocal(local string) split {
+	if hasTagPrefix(local) {
+		s := splitStandard(local[len(tagPrefix):])
+		switch {
+		case s.status == Malformed && strings.IndexByte(s.sender, '"') >= 0:
+			s.sender = "" // The "=" at which it was split may have stood between the quotes.
+		case strings.HasPrefix(s.sender, "@"):
+			s.sender = quote(s.sender) // Without quotes it would read as a source route.
+		}
+		return s
+	}
+	quoted := strings.IndexByte(local, '"') >= 0
+	text := local
+	if quoted {
+		text = unquote(local)
+	}
+	var s split
+	if hasTagPrefix(text) {
+		s = splitStandard(text[len(tagPrefix):])
+	} else {
+		s = splitSubAddress(text)
+	}
+	if quoted && s.sender != "" {
+		s.sender = quote(s.sender)
+	}
+	return s
+}
+
+// splitStandard takes apart what follows "prvs=". The first "=" in it ends the tag: all others belong to the original
+// local part (section 3).
+func splitStandard(s string) split {
+	value, rest, found := strings.Cut(s, "=")
+	if t, ok := parseTag(value); ok && found && rest != "" {
+		return split{status: Valid, form: Standard, tag: t, sender: rest}
+	}
+	return split{status: Malformed, form: Standard, sender: guessSender(value, rest)}
+}
+
+// guessSender returns the original of a tag that is not of the draft's shape: prvs=TAG=user with another length (Cisco
+// has 9 digits), or prvs=user=TAG and prvs=user/TAG, which older drafts and vendors' documents have.
+func guessSender(value, rest string) string {
+	if rest == "" {
+		user, value, found := strings.Cut(value, "/")
+		if found && looksLikeTag(value) {
+			return user
+		}
+		return ""
+	}
+	if looksLikeTag(rest) && !looksLikeTag(value) {
+		return value
+	}
+	return rest
+}
+
+// looksLikeTag reports whether s could be a tag of some product: hexadecimal digits, about ten, with a number in front.
+func looksLikeTag(s string) bool {
+	if len(s) < tagLen-2 || len(s) > tagLen+2 || !isDigit(s[0]) {
+		return false
+	}
+	for i := range len(s) {
+		if hexValue(s[i]) > 15 {
+			return false
+		}
+	}
+	return true
+}
+
+// splitSubAddress looks for the last "+prvs=". Only one that is followed by another "+" or by nothing can be a tag of
+// this form: list+prvs=0123456789=user=remote.example is a VERP address that names somebody else's tagged address.
+func splitSubAddress(s string) split {
+	bad := split{status: Untagged}
+	for end := len(s); ; {
+		at := lastTagInfix(s[:end])
+		if at < 0 {
+			return bad
+		}
+		value := s[at+len(tagInfix):]
+		suffix := ""
+		if plus := strings.IndexByte(value, '+'); plus >= 0 {
+			value, suffix = value[:plus], value[plus:]
+		}
+		if t, ok := parseTag(value); ok && at > 0 {
+			return split{status: Valid, form: SubAddress, tag: t, sender: s[:at], suffix: suffix}
+		}
+		if bad.status == Untagged && strings.IndexByte(value, '=') < 0 {
+			bad = split{status: Malformed, form: SubAddress, sender: s[:at]}
+		}
+		end = at
+	}
+}
+
+// hasTagPrefix reports whether s begins with "prvs=" in any case: the tag type is case-insensitive (section 3).
+func hasTagPrefix(s string) bool {
+	return len(s) >= len(tagPrefix) && strings.EqualFold(s[:len(tagPrefix)], tagPrefix)
+}
+
+// lastTagInfix returns the position of the last "+prvs=" in s, in any case, or -1.
+func lastTagInfix(s string) int {
+	for {
+		at := strings.LastIndexByte(s, '+')
+		if at < 0 || hasTagPrefix(s[at+1:]) {
+			return at
+		}
+		s = s[:at]
+	}
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// hexValue returns the value of a hexadecimal digit in any case, and 16 for all other characters.
+func hexValue(c byte) byte {
+	switch {
+	case isDigit(c):
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	case 'A' <= c && c <= 'F':
+		return c - 'A' + 10
+	}
+	return 16
+}
