@@ -1,0 +1,10 @@
+// Package filter is bouncefilter's milter: it signs the envelope senders of outbound mail, judges bounces that come in,
+// and talks to the MTA.
+//
+// [NewPolicy] turns [Settings] into an immutable [Policy], whose methods are pure: facts in, [Verdict] out, no I/O, no
+// clock. [NewServer] serves the milter protocol with a Policy, a store and a logger; [Server.Reload] replaces the Policy
+// between two messages. Every outcome has a [Reason], and everything that is ever said about a reason (SMTP reply, log
+// word, metric label, header value, sentence) stands in one table, in reason.go.
+//
+// The package does not read configuration files, does not open stores or sockets and does not look into messages.
+package filter

@@ -1,0 +1,115 @@
+package filter
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// addressList holds addresses, local parts and domains as [Exempt] describes them.
+type addressList struct {
+	addresses map[string]bool // user@example.com
+	locals    map[string]bool // user, in all our domains
+	domains   map[string]bool // example.com
+	below     []string        // .example.com: the domain and all below it
+}
+
+func newAddressList(entries []string) addressList {
+	l := addressList{addresses: map[string]bool{}, locals: map[string]bool{}, domains: map[string]bool{}}
+	for _, e := range entries {
+		e = lower(e)
+		switch i := strings.LastIndexByte(e, '@'); {
+		case i < 0:
+			l.locals[e] = true
+		case i > 0:
+			l.addresses[e] = true
+		case strings.HasPrefix(e, "@."):
+			l.below = append(l.below, e[1:])
+		default:
+			l.domains[e[1:]] = true
+		}
+	}
+	return l
+}
+
+func (l *addressList) empty() bool {
+	return len(l.addresses) == 0 && len(l.locals) == 0 && len(l.domains) == 0 && len(l.below) == 0
+}
+
+// has says whether the address is on the list; p knows which domains are ours.
+func (l *addressList) has(a prvs.Address, p *Policy) bool {
+	if l.empty() {
+		return false
+	}
+	a = a.Fold()
+	return l.domains[a.Domain] || underAny(l.below, a.Domain) ||
+		l.locals[a.Local] && p.domains[a.Domain] != nil ||
+		l.addresses[a.Local+"@"+a.Domain]
+}
+
+// exemptRules is [Exempt] in a form that is quick to ask.
+type exemptRules struct {
+	recipients addressList
+	senders    addressList
+	networks   []netip.Prefix
+	helo       map[string]bool
+	heloBelow  []string
+}
+
+func newExemptRules(e Exempt) exemptRules {
+	r := exemptRules{
+		recipients: newAddressList(e.Recipients),
+		senders:    newAddressList(e.Senders),
+		networks:   e.Networks,
+		helo:       map[string]bool{},
+	}
+	for _, h := range e.Helo {
+		if h = lower(h); strings.HasPrefix(h, ".") {
+			r.heloBelow = append(r.heloBelow, h)
+		} else {
+			r.helo[h] = true
+		}
+	}
+	return r
+}
+
+// needsHelo says whether the HELO name is of interest.
+func (r *exemptRules) needsHelo() bool { return len(r.helo) > 0 || len(r.heloBelow) > 0 }
+
+// exempts says whether the message or the recipient is on a list. A tagged recipient is looked up without its tag.
+func (p *Policy) exempts(f RecipientFacts, tag prvs.Result) bool {
+	r := &p.exempt
+	if contains(r.networks, f.Client) {
+		return true
+	}
+	if r.needsHelo() {
+		h := lower(f.Helo)
+		if r.helo[h] || underAny(r.heloBelow, h) {
+			return true
+		}
+	}
+	if !r.senders.empty() {
+		if s, err := prvs.ParseAddress(f.Sender); err == nil && r.senders.has(s, p) {
+			return true
+		}
+	}
+	a := f.Address
+	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
+		a = tag.Original
+	}
+	return r.recipients.has(a, p)
+}
+
+// underAny says whether the name is one of the domains, written with a leading dot, or below it.
+func underAny(domains []string, name string) bool {
+	for _, d := range domains {
+		if strings.HasSuffix(name, d) || name == d[1:] {
+			return true
+		}
+	}
+	return false
+}
+
+// lower folds ASCII and everything else that has a lower case, without allocation if nothing changes.
+func lower(s string) string { return strings.ToLower(s) }

@@ -1,0 +1,109 @@
+package filter
+
+import (
+	"errors"
+	"net/netip"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Origin is what the MTA said about where a message came from.
+type Origin struct {
+	Authenticated bool       // {auth_authen} is set; {auth_author} can be set by any client
+	Daemon        string     // {daemon_name}
+	Client        netip.Addr // the zero Addr if there is none
+	Local         bool       // the MTA's sendmail command: localhost, port 0
+}
+
+type outboundRules struct {
+	Outbound
+	daemons map[string]bool
+}
+
+func newOutboundRules(o Outbound) outboundRules {
+	r := outboundRules{Outbound: o, daemons: make(map[string]bool, len(o.Daemons))}
+	for _, d := range o.Daemons {
+		r.daemons[d] = true
+	}
+	return r
+}
+
+// Outbound says whether mail of this origin was sent from here.
+func (p *Policy) Outbound(o Origin) bool {
+	r := &p.outbound
+	switch {
+	case r.Authenticated && o.Authenticated:
+		return true
+	case r.Local && o.Local:
+		return true
+	case o.Daemon != "" && r.daemons[o.Daemon]:
+		return true
+	}
+	// The MTA's own sendmail command comes from 127.0.0.1 as well and has a switch of its own.
+	return !o.Local && contains(r.Networks, o.Client)
+}
+
+// SenderFacts is what is known about the sender of an outbound message.
+type SenderFacts struct {
+	Sender     prvs.Address
+	Unusable   bool           // the sender could not be parsed
+	Recipients []prvs.Address // those that could be parsed
+}
+
+// Sender decides whether the envelope sender of an outbound message is signed.
+func (p *Policy) Sender(f SenderFacts) Verdict {
+	reason, d := p.sender(f)
+	v := Verdict{Reason: reason, Action: p.actions[reason], Domain: d}
+	return v
+}
+
+func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
+	switch {
+	case f.Unusable:
+		return UnusableSender, nil
+	case f.Sender.IsNull():
+		return NullSender, nil
+	}
+	d := p.domains[lower(f.Sender.Domain)]
+	err := prvs.CanSign(f.Sender)
+	switch {
+	case errors.Is(err, prvs.ErrNoDomain):
+		return UnusableSender, nil
+	case d == nil:
+		return ForeignDomain, nil
+	case errors.Is(err, prvs.ErrTagged):
+		return AlreadyTagged, d
+	case errors.Is(err, prvs.ErrTooLong):
+		return TooLong, d
+	case err != nil:
+		return UnusableSender, d
+	case p.unsigned.has(f.Sender, p):
+		return ExcludedSender, d
+	}
+	for _, r := range f.Recipients {
+		if p.doNotTag.has(r, p) {
+			return DoNotTag, d
+		}
+	}
+	return Signed, d
+}
+
+// signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be
+// expected to carry a tag.
+func (p *Policy) signs(a prvs.Address) bool {
+	reason, _ := p.sender(SenderFacts{Sender: a})
+	return reason == Signed
+}
+
+func contains(nets []netip.Prefix, a netip.Addr) bool {
+	if !a.IsValid() {
+		return false
+	}
+	a = a.Unmap()
+	for _, n := range nets {
+		if n.Contains(a) {
+			return true
+		}
+	}
+	return false
+}

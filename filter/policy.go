@@ -1,0 +1,217 @@
+package filter
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// Policy decides. It is made once from [Settings], never changes, and may be used from many goroutines. Its methods do
+// no I/O and read no clock.
+type Policy struct {
+	set        Settings
+	domains    map[string]*Domain
+	outbound   outboundRules
+	exempt     exemptRules
+	doNotTag   addressList
+	unsigned   addressList // senders that are not signed
+	actions    [reasonCount]Action
+	memoryDays prvs.Day
+}
+
+// NewPolicy checks the settings and makes a Policy from them. The error lists everything that is wrong.
+func NewPolicy(s Settings) (*Policy, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	p := &Policy{set: s, domains: make(map[string]*Domain, len(s.Domains))}
+	for i := range s.Domains {
+		d := s.Domains[i]
+		d.Name = lower(d.Name)
+		p.domains[d.Name] = &d
+	}
+	p.outbound = newOutboundRules(s.Outbound)
+	p.exempt = newExemptRules(s.Exempt)
+	p.doNotTag = newAddressList(s.DoNotTag.Recipients)
+	p.unsigned = newAddressList(s.DoNotTag.Senders)
+	for r := range p.actions {
+		switch reasons[r].outcome {
+		case NoOpinion:
+			p.actions[r] = ActionNone
+		case Accept:
+			p.actions[r] = ActionAccept
+		case Refuse:
+			p.actions[r] = ActionReject
+		case Defer:
+			p.actions[r] = ActionDefer
+		}
+	}
+	p.actions[Signed] = ActionSign
+	// Dropping the recipients that cannot be proven keeps the bounce for the one that can: refusing the whole message
+	// would lose it.
+	p.actions[SeveralRecipients] = ActionDiscard
+	for r, a := range s.Actions {
+		p.actions[r] = a
+	}
+	o := s.Keys.Options()
+	p.memoryDays = max(prvs.Day(o.Lifetime+o.Rotation-1), minMemoryDays)
+	return p, nil
+}
+
+// minMemoryDays is the least number of days before a tag's expiry for which the record must be complete before a tag
+// that it does not know is refused. It covers a site that has shortened its lifetime since the tag was issued.
+const minMemoryDays = 30
+
+// Domain returns the settings of a domain of ours, or nil.
+func (p *Policy) Domain(name string) *Domain { return p.domains[name] }
+
+// Settings returns what the policy was made from. It must not be changed.
+func (p *Policy) Settings() *Settings { return &p.set }
+
+// Issued is what the store said about a tag.
+type Issued uint8
+
+const (
+	IssuedUnknown Issued = iota // the store was not asked or did not answer
+	IssuedYes
+	IssuedNo
+)
+
+// RecipientFacts is what is known about one recipient of a message with the null sender.
+type RecipientFacts struct {
+	Address prvs.Address // as the client gave it, or as the MTA qualified it
+	Client  netip.Addr   // the zero Addr if there is none
+	Helo    string       // only if the policy needs it
+	Sender  string       // the envelope sender
+	Own     bool         // handed in here: authenticated, internal network, local
+	// Issued says whether the tag is in the record, or, for a recipient without a tag, whether mail of it was left
+	// unsigned on purpose.
+	Issued Issued
+	// Memory says since when the record is complete.
+	Memory store.Memory
+	// SigningSince is the day of the domain's first signature, if there was one.
+	SigningSince store.Day
+	Signing      bool
+}
+
+// Verdict is the decision about one recipient, or about one outbound message.
+type Verdict struct {
+	Reason      Reason
+	Would       Reason // the reason it would have been refused for, if mode, grace or an exemption prevented it
+	Action      Action
+	Domain      *Domain     // ours; nil if the address is not in one
+	Tag         prvs.Result // what its tag says
+	BySignature bool        // the store could not be asked, the signature alone decided
+}
+
+// Refuses says whether the verdict keeps the message from the recipient with an SMTP reply.
+func (v *Verdict) Refuses() bool { return v.Action == ActionReject || v.Action == ActionDefer }
+
+// Recipient decides about one recipient of a message with the null sender.
+func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
+	v := Verdict{Domain: p.domains[lower(f.Address.Domain)]}
+	if v.Domain == nil {
+		v.Reason, v.Action = NotProtected, ActionNone
+		return v
+	}
+	v.Tag = p.set.Keys.Verify(f.Address, prvs.DayOf(now))
+	reason := p.judge(&v, f)
+	switch {
+	case reasons[reason].outcome == Accept:
+		v.Reason, v.Action = reason, p.actions[reason]
+	case f.Own || p.exempts(f, v.Tag):
+		v.Reason, v.Would, v.Action = Exempt, reason, ActionAccept
+	case reason == NotIssued && !p.remembers(f.Memory, v.Tag.Expiry):
+		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
+	case v.Domain.Mode == ModeMonitor:
+		v.Reason, v.Would, v.Action = reason, reason, ActionMonitor
+	case v.Domain.Mode == ModeAuto && !p.Enforces(v.Domain, f.SigningSince, f.Signing, store.DayOf(now)):
+		v.Reason, v.Would, v.Action = Grace, reason, ActionMonitor
+	default:
+		v.Reason, v.Action = reason, p.actions[reason]
+	}
+	return v
+}
+
+// judge says what the tag and the record prove, before modes and exemptions.
+func (p *Policy) judge(v *Verdict, f RecipientFacts) Reason {
+	switch v.Tag.Status {
+	case prvs.Valid:
+		v.BySignature = f.Issued == IssuedUnknown
+		if f.Issued == IssuedNo {
+			return NotIssued
+		}
+		return Valid
+	case prvs.Untagged:
+		// Mail that we leave unsigned is answered without a tag.
+		if f.Issued == IssuedYes || !p.signs(f.Address) {
+			return Exempt
+		}
+		return Untagged
+	case prvs.BadSignature:
+		return BadSignature
+	case prvs.UnknownKey:
+		return UnknownKey
+	case prvs.Expired:
+		return Expired
+	default:
+		return Malformed
+	}
+}
+
+// remembers says whether the record is complete for all days on which a tag with this day of expiry can have been
+// issued.
+func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
+	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-p.memoryDays
+}
+
+// EnforcesFrom returns the first day on which mode auto enforces, for a domain that has been signing since the day since.
+func (p *Policy) EnforcesFrom(since store.Day) store.Day {
+	o := p.set.Keys.Options()
+	return since + store.Day(o.Lifetime+o.Rotation-1) + 1
+}
+
+// Enforces says whether bounces of the domain are refused on the day today.
+func (p *Policy) Enforces(d *Domain, since store.Day, signing bool, today store.Day) bool {
+	switch d.Mode {
+	case ModeEnforce:
+		return true
+	case ModeAuto:
+		return signing && today >= p.EnforcesFrom(since)
+	}
+	return false
+}
+
+// RefusesAt says at which stage the verdict may be given to the client. A missing tag waits for the content, which may
+// prove the bounce, and because a callout must see 250 at RCPT.
+func (p *Policy) RefusesAt(v *Verdict) Stage {
+	switch {
+	case v.Reason == Untagged && v.Domain.RefuseUntaggedAtData:
+		return StageData
+	case reasons[v.Reason].stage == StageRcpt && p.set.RefuseBadTagAtData:
+		return StageData
+	}
+	return reasons[v.Reason].stage
+}
+
+// SeveralRecipients changes the verdicts of a message with the null sender whose recipients were not all treated alike:
+// some may have it, others must not, and DATA and end of message know one reply for all.
+func (p *Policy) SeveralRecipients(vs []*Verdict) {
+	refused := 0
+	for _, v := range vs {
+		if v.Refuses() {
+			refused++
+		}
+	}
+	if refused == 0 || refused == len(vs) {
+		return
+	}
+	action := p.actions[SeveralRecipients]
+	for _, v := range vs {
+		if v.Refuses() {
+			v.Reason, v.Would, v.Action = SeveralRecipients, v.Reason, action
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package filter
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Mode says what is done with a bounce that would be refused.
+type Mode uint8
+
+const (
+	// ModeAuto monitors until the domain has been signing for one lifetime and enforces from then on.
+	ModeAuto Mode = iota
+	// ModeMonitor logs, counts and marks, and refuses nothing.
+	ModeMonitor
+	// ModeEnforce refuses.
+	ModeEnforce
+)
+
+var modeWords = [...]string{ModeAuto: "auto", ModeMonitor: "monitor", ModeEnforce: "enforce"}
+
+// String returns the mode's word in configuration and logs.
+func (m Mode) String() string { return modeWords[m] }
+
+// ParseMode returns the mode with the word s.
+func ParseMode(s string) (Mode, error) {
+	for i, w := range modeWords {
+		if w == s {
+			return Mode(i), nil
+		}
+	}
+	return 0, fmt.Errorf("unknown mode %q: use %q, %q or %q", s, "auto", "monitor", "enforce")
+}
+
+// Action is what is done with a message or one of its recipients.
+type Action uint8
+
+const (
+	ActionDefault    Action = iota // as the reason's Outcome says
+	ActionNone                     // no opinion
+	ActionAccept                   // deliver
+	ActionReject                   // refuse with 550
+	ActionDefer                    // refuse with 450
+	ActionQuarantine               // accept into the MTA's hold queue
+	ActionTag                      // deliver, with a header that says why it is suspicious
+	ActionDiscard                  // accept and throw away
+	ActionMonitor                  // deliver what would be refused, because of the mode; never configured
+	ActionSign                     // change the envelope sender; never configured
+)
+
+var actionWords = [...]string{"default", "none", "accept", "reject", "defer", "quarantine", "tag", "discard", "monitor", "sign"}
+
+// String returns the action's word in configuration and logs.
+func (a Action) String() string { return actionWords[a] }
+
+// ParseAction returns the action with the word s. Only actions that may be configured are found.
+func ParseAction(s string) (Action, error) {
+	for a := ActionAccept; a <= ActionDiscard; a++ {
+		if actionWords[a] == s {
+			return a, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown action %q: use one of %q", s, actionWords[ActionAccept:ActionDiscard+1])
+}
+
+// Domain is one domain we sign for and whose bounces are judged.
+type Domain struct {
+	Name string // compared without regard to case
+	Mode Mode
+	Form prvs.Form // of the tags that are issued; both forms are always understood
+	// RefuseUntaggedAtData refuses an untagged bounce at DATA, before its content has been seen. It saves the
+	// transfer and gives up every proof that the content could give.
+	RefuseUntaggedAtData bool
+}
+
+// Outbound says which mail counts as sent from here.
+type Outbound struct {
+	Authenticated bool           // clients that authenticated ({auth_authen})
+	Local         bool           // the MTA's sendmail command
+	Networks      []netip.Prefix // clients by address
+	Daemons       []string       // names of MTA daemons ({daemon_name}), such as ORIGINATING
+}
+
+// Exempt lists mail whose bounces are never refused. Addresses are "user@example.com", "user" (in all our domains) or
+// "@example.com".
+type Exempt struct {
+	Recipients []string
+	Senders    []string // envelope senders; of interest for bounces that do not come with the null sender
+	Networks   []netip.Prefix
+	Helo       []string // HELO names; a leading dot stands for a domain and all below it
+}
+
+// DoNotTag lists mail that is not signed. Addresses are written as in [Exempt]; a recipient domain with a leading dot
+// ("@.example.com") stands for the domain and all below it.
+type DoNotTag struct {
+	Recipients []string // mailing lists and services that know senders by their envelope address
+	Senders    []string // their bounces come untagged and are exempt
+}
+
+// Settings is everything a [Policy] is made from.
+type Settings struct {
+	Domains  []Domain
+	Keys     *prvs.Ring
+	Outbound Outbound
+	Exempt   Exempt
+	DoNotTag DoNotTag
+	// Actions replaces what a reason leads to by default. Only reasons that refuse or defer may be listed.
+	Actions map[Reason]Action
+	// RefuseBadTagAtData waits with the refusal of a bad tag until DATA, which saves a round trip to the MTA for each
+	// recipient of every message; otherwise the recipient is refused at RCPT.
+	RefuseBadTagAtData bool
+	// HeaderName is the name of the header that an accepted bounce gets; empty for none.
+	HeaderName string
+	// Hostname identifies this site in that header (the authserv-id of RFC 8601 section 2.5).
+	Hostname string
+}
+
+// DefaultHeaderName is the header of accepted bounces unless configured otherwise.
+const DefaultHeaderName = "X-Bouncefilter"
+
+// DefaultOutbound is what counts as outbound unless configured otherwise.
+func DefaultOutbound() Outbound {
+	return Outbound{
+		Authenticated: true,
+		Local:         true,
+		Networks:      []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+	}
+}
+
+// DefaultExemptRecipients must be reachable for everybody (RFC 5321 section 4.5.1, RFC 2142).
+func DefaultExemptRecipients() []string { return []string{"postmaster", "abuse"} }
+
+// validate reports everything that is wrong with the settings.
+func (s *Settings) validate() error {
+	var errs []error
+	if len(s.Domains) == 0 {
+		errs = append(errs, errors.New("no domain: name at least one domain to sign for"))
+	}
+	if s.Keys == nil {
+		errs = append(errs, errors.New("no keys"))
+	}
+	seen := map[string]bool{}
+	for i, d := range s.Domains {
+		name := strings.ToLower(d.Name)
+		switch {
+		case name == "" || strings.ContainsAny(name, "@ <>"):
+			errs = append(errs, fmt.Errorf("domain %d: %q is not a domain name", i, d.Name))
+		case seen[name]:
+			errs = append(errs, fmt.Errorf("domain %q is named twice", d.Name))
+		case s.Keys != nil:
+			if _, ok := s.Keys.SigningKey(name); !ok {
+				errs = append(errs, fmt.Errorf("domain %q has no signing key: activate one", d.Name))
+			}
+		}
+		seen[name] = true
+	}
+	for r, a := range s.Actions {
+		if o := r.Outcome(); o != Refuse && o != Defer || r >= Signed {
+			errs = append(errs, fmt.Errorf("action for %q: only reasons that refuse can have an action", r))
+		}
+		if a < ActionAccept || a > ActionDiscard {
+			errs = append(errs, fmt.Errorf("action for %q: %q cannot be configured", r, a))
+		}
+	}
+	return errors.Join(errs...)
+}
