@@ -1,0 +1,163 @@
+// Package listener opens the sockets on which the MTA reaches the milter.
+//
+// [Parse] reads an address as it stands in the configuration, [Address.Listen] opens it, [Address.Postfix] says it the way
+// Postfix wants to hear it. A socket file that somebody listens on is never taken away from him; one that nobody listens
+// on is what a killed process left behind and is replaced.
+package listener
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// maxSocketPath is the longest path of a unix socket on Linux, in octets (sun_path of unix(7), without its final NUL).
+const maxSocketPath = 107
+
+// postfixQueue is where Postfix on Debian and most other systems has its queue, to which its chrooted processes are
+// confined.
+const postfixQueue = "/var/spool/postfix/"
+
+// Address is where to listen: a unix socket or a TCP port. Addresses can be compared.
+type Address struct {
+	network string // "unix" or "tcp"
+	address string // path, or host:port
+}
+
+// Parse reads "unix:/path/to/socket" or "tcp:host:port". "inet:" means the same as "tcp:", because main.cf calls it so.
+func Parse(s string) (Address, error) {
+	network, rest, _ := strings.Cut(s, ":")
+	switch network {
+	case "unix":
+		switch {
+		case !filepath.IsAbs(rest):
+			return Address{}, errors.New("has no absolute path")
+		case len(rest) > maxSocketPath:
+			return Address{}, fmt.Errorf("has a path of more than %d octets, which no unix socket may have", maxSocketPath)
+		}
+		return Address{"unix", filepath.Clean(rest)}, nil
+	case "tcp", "inet":
+		host, port, err := net.SplitHostPort(rest)
+		if err != nil {
+			return Address{}, errors.New("is not host:port")
+		}
+		if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return Address{}, errors.New("has no port number from 0 to 65535")
+		} else if strings.ContainsAny(host, " \t/@") {
+			return Address{}, errors.New("has no host name or IP address")
+		} else {
+			port = strconv.FormatUint(n, 10)
+		}
+		return Address{"tcp", net.JoinHostPort(host, port)}, nil
+	}
+	return Address{}, errors.New("is not an address to listen on")
+}
+
+// String returns the address as [Parse] reads it.
+func (a Address) String() string { return a.network + ":" + a.address }
+
+// Loopback says whether only this host can connect. The milter protocol has no authentication: whoever can connect can
+// have any address signed.
+func (a Address) Loopback() bool {
+	if a.network == "unix" {
+		return true
+	}
+	host, _, _ := net.SplitHostPort(a.address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// Postfix returns the address as it is written in smtpd_milters. A socket within Postfix' queue directory is given
+// relative to it, which holds for processes with and without chroot.
+func (a Address) Postfix() string {
+	if a.network == "tcp" {
+		return "inet:" + a.address
+	}
+	if rest, ok := strings.CutPrefix(a.address, postfixQueue); ok {
+		return "unix:" + rest
+	}
+	return "unix:" + a.address
+}
+
+// Options are the access rights of unix sockets. Group is a group ID, -1 for the process's own.
+type Options struct {
+	Mode  fs.FileMode
+	Group int
+}
+
+// Listen opens the address. The socket file of a unix socket is removed when the listener is closed.
+func (a Address) Listen(o Options) (net.Listener, error) {
+	if a.network == "tcp" {
+		l, err := net.Listen("tcp", a.address)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, fmt.Errorf("listen on %s: another process listens there", a)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("listen on %s: %w", a, err)
+		}
+		return l, nil
+	}
+	l, err := a.listenUnix(o)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", a, err)
+	}
+	return l, nil
+}
+
+func (a Address) listenUnix(o Options) (net.Listener, error) {
+	// Only the last folder is made: one that is missing higher up is a mistake in the path.
+	if err := os.Mkdir(filepath.Dir(a.address), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	if err := removeStale(a.address); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", a.address)
+	if err != nil {
+		return nil, err
+	}
+	// The umask leaves a new socket to its owner alone in all usual settings; the group comes before the mode that
+	// lets it in.
+	if o.Group >= 0 {
+		err = os.Chown(a.address, -1, o.Group)
+	}
+	if err == nil {
+		err = os.Chmod(a.address, o.Mode)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// removeStale removes a socket file that nobody listens on.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.Mode()&fs.ModeSocket == 0:
+		return errors.New("a file that is no socket stands there")
+	}
+	// A full backlog would make a connect wait: then somebody listens.
+	const patience = time.Second
+	c, err := net.DialTimeout("unix", path, patience)
+	switch {
+	case err == nil:
+		_ = c.Close() // nothing was sent
+		return errors.New("another process listens there")
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return os.Remove(path)
+	}
+	return fmt.Errorf("cannot find out whether another process listens there: %w", err)
+}
