@@ -7,7 +7,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// addressList holds addresses, local parts and domains as [Exempt] describes them.
+// addressList holds addresses, local parts and domains as [Exemptions] describes them.
 type addressList struct {
 	addresses map[string]bool // user@example.com
 	locals    map[string]bool // user, in all our domains
@@ -48,7 +48,7 @@ func (l *addressList) has(a prvs.Address, p *Policy) bool {
 		l.addresses[a.Local+"@"+a.Domain]
 }
 
-// exemptRules is [Exempt] in a form that is quick to ask.
+// exemptRules is [Exemptions] in a form that is quick to ask.
 type exemptRules struct {
 	recipients addressList
 	senders    addressList
@@ -57,7 +57,7 @@ type exemptRules struct {
 	heloBelow  []string
 }
 
-func newExemptRules(e Exempt) exemptRules {
+func newExemptRules(e Exemptions) exemptRules {
 	r := exemptRules{
 		recipients: newAddressList(e.Recipients),
 		senders:    newAddressList(e.Senders),

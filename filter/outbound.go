@@ -45,16 +45,15 @@ func (p *Policy) Outbound(o Origin) bool {
 
 // SenderFacts is what is known about the sender of an outbound message.
 type SenderFacts struct {
-	Sender     prvs.Address
-	Unusable   bool           // the sender could not be parsed
-	Recipients []prvs.Address // those that could be parsed
+	Sender   prvs.Address
+	Unusable bool // the sender could not be parsed
+	DoNotTag bool // a recipient is on the do-not-tag list, see [Policy.DoNotTag]
 }
 
 // Sender decides whether the envelope sender of an outbound message is signed.
 func (p *Policy) Sender(f SenderFacts) Verdict {
 	reason, d := p.sender(f)
-	v := Verdict{Reason: reason, Action: p.actions[reason], Domain: d}
-	return v
+	return Verdict{Reason: reason, Action: p.actions[reason], Domain: d}
 }
 
 func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
@@ -79,14 +78,14 @@ func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
 		return UnusableSender, d
 	case p.unsigned.has(f.Sender, p):
 		return ExcludedSender, d
-	}
-	for _, r := range f.Recipients {
-		if p.doNotTag.has(r, p) {
-			return DoNotTag, d
-		}
+	case f.DoNotTag:
+		return DoNotTag, d
 	}
 	return Signed, d
 }
+
+// DoNotTag says whether a recipient is on the do-not-tag list.
+func (p *Policy) DoNotTag(a prvs.Address) bool { return p.doNotTag.has(a, p) }
 
 // signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be
 // expected to carry a tag.

@@ -123,7 +123,8 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Action = reason, p.actions[reason]
 	case f.Own || p.exempts(f, v.Tag):
 		v.Reason, v.Would, v.Action = Exempt, reason, ActionAccept
-	case reason == NotIssued && !p.remembers(f.Memory, v.Tag.Expiry):
+	case reason == NotIssued && !p.remembers(f.Memory, v.Tag.Expiry),
+		reason == Untagged && p.mayHaveLeftUnsigned(f, store.DayOf(now)):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
 	case v.Domain.Mode == ModeMonitor:
 		v.Reason, v.Would, v.Action = reason, reason, ActionMonitor
@@ -165,6 +166,36 @@ func (p *Policy) judge(v *Verdict, f RecipientFacts) Reason {
 // issued.
 func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
 	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-p.memoryDays
+}
+
+// leavesUnsigned says whether there is mail that is not signed because of its recipient.
+func (p *Policy) leavesUnsigned() bool { return !p.doNotTag.empty() }
+
+// mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it:
+// the store does not answer, or its record had a gap after the domain began to sign.
+func (p *Policy) mayHaveLeftUnsigned(f RecipientFacts, today store.Day) bool {
+	if !p.leavesUnsigned() {
+		return false
+	}
+	since := store.DayOf(f.Memory.Since)
+	return f.Issued == IssuedUnknown || f.Signing && since > f.SigningSince && today <= since+unsignedDays
+}
+
+// Ordinary decides about a recipient of mail that is no bounce. Whoever answers the Return-Path has the address from us,
+// so an expired tag is removed as well; a tag that never verified is left to the MTA.
+func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
+	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(a.Domain)]}
+	if v.Domain == nil {
+		return v
+	}
+	v.Tag = p.set.Keys.Verify(a, prvs.DayOf(now))
+	switch v.Tag.Status {
+	case prvs.Valid, prvs.Expired:
+		v.Reason, v.Action = Untag, p.actions[Untag]
+	default:
+		v.Reason, v.Action = None, ActionNone
+	}
+	return v
 }
 
 // EnforcesFrom returns the first day on which mode auto enforces, for a domain that has been signing since the day since.

@@ -85,18 +85,18 @@ type Outbound struct {
 	Daemons       []string       // names of MTA daemons ({daemon_name}), such as ORIGINATING
 }
 
-// Exempt lists mail whose bounces are never refused. Addresses are "user@example.com", "user" (in all our domains) or
+// Exemptions lists mail whose bounces are never refused. Addresses are "user@example.com", "user" (in all our domains) or
 // "@example.com".
-type Exempt struct {
+type Exemptions struct {
 	Recipients []string
 	Senders    []string // envelope senders; of interest for bounces that do not come with the null sender
 	Networks   []netip.Prefix
 	Helo       []string // HELO names; a leading dot stands for a domain and all below it
 }
 
-// DoNotTag lists mail that is not signed. Addresses are written as in [Exempt]; a recipient domain with a leading dot
+// DoNotTagLists names mail that is not signed. Addresses are written as in [Exemptions]; a recipient domain with a leading dot
 // ("@.example.com") stands for the domain and all below it.
-type DoNotTag struct {
+type DoNotTagLists struct {
 	Recipients []string // mailing lists and services that know senders by their envelope address
 	Senders    []string // their bounces come untagged and are exempt
 }
@@ -106,8 +106,8 @@ type Settings struct {
 	Domains  []Domain
 	Keys     *prvs.Ring
 	Outbound Outbound
-	Exempt   Exempt
-	DoNotTag DoNotTag
+	Exempt   Exemptions
+	DoNotTag DoNotTagLists
 	// Actions replaces what a reason leads to by default. Only reasons that refuse or defer may be listed.
 	Actions map[Reason]Action
 	// RefuseBadTagAtData waits with the refusal of a bad tag until DATA, which saves a round trip to the MTA for each

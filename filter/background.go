@@ -1,0 +1,206 @@
+package filter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+const (
+	// refreshInterval is how often the store is asked which domains have been signing since when, and how often counters
+	// are written to it.
+	refreshInterval = time.Minute
+	// backgroundTimeout bounds one such call.
+	backgroundTimeout = 10 * time.Second
+)
+
+// Run does the work beside the mail path until ctx is done: it writes summaries and counters, and learns since when
+// domains have been signing. Call it once.
+func (s *Server) Run(ctx context.Context) {
+	s.refreshSigning(ctx)
+	refresh := time.NewTicker(refreshInterval)
+	defer refresh.Stop()
+	summary := time.NewTicker(s.every)
+	defer summary.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-refresh.C:
+			s.refreshSigning(ctx)
+			s.flushCounters(ctx)
+		case <-summary.C:
+			s.logSummary()
+		}
+	}
+}
+
+// signingSince returns the day of a domain's first signature, as far as known here.
+func (s *Server) signingSince(domain string) (store.Day, bool) {
+	days := s.signing.Load()
+	if days == nil {
+		return 0, false
+	}
+	d, ok := (*days)[domain]
+	return d, ok
+}
+
+// refreshSigning asks the store since when domains have been signing. If it does not answer, what is known stays.
+func (s *Server) refreshSigning(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
+	defer cancel()
+	days, err := s.store.Store().FirstSigned(ctx)
+	if err != nil {
+		return // Guard has logged that the store is unavailable
+	}
+	s.signing.Store(&days)
+	p := s.state.Load().policy
+	today := store.DayOf(s.now())
+	for name, d := range p.domains {
+		if d.Mode != ModeAuto {
+			continue
+		}
+		since, signing := days[name]
+		now := p.Enforces(d, since, signing, today)
+		if before, known := s.summary.enforcing[name]; !known || before != now {
+			s.summary.setEnforcing(name, now)
+			switch {
+			case now:
+				s.log.Info("domain is enforced: bounces that answer no mail sent from here are refused", "domain", name, "signing_since", since.String())
+			case signing:
+				s.log.Info("domain is monitored: nothing is refused yet", "domain", name, "signing_since", since.String(), "enforced_from", p.EnforcesFrom(since).String())
+			default:
+				s.log.Info("domain is monitored: nothing is refused before it has signed for one lifetime", "domain", name)
+			}
+		}
+	}
+}
+
+// summaryState is what the background work remembers between two rounds. It belongs to Run, and to Shutdown after it.
+type summaryState struct {
+	since     time.Time
+	told      map[statKey]uint64 // counts at the last summary
+	flushed   map[statKey]uint64 // counts written to the store
+	enforcing map[string]bool
+}
+
+// statKey names one number of [stats].
+type statKey struct {
+	domain string
+	reason Reason
+	action Action
+}
+
+func (st *summaryState) setEnforcing(domain string, on bool) {
+	if st.enforcing == nil {
+		st.enforcing = map[string]bool{}
+	}
+	st.enforcing[domain] = on
+}
+
+// counts returns all numbers that are not zero.
+func (s *stats) counts() map[statKey]uint64 {
+	m := map[statKey]uint64{}
+	s.each(func(domain string, d *domainStats) {
+		for r := range d.verdicts {
+			for a := range d.verdicts[r] {
+				if n := d.verdicts[r][a].Load(); n > 0 {
+					m[statKey{domain, Reason(r), Action(a)}] = n
+				}
+			}
+		}
+	})
+	return m
+}
+
+// flushCounters adds what was counted since the last time to the store's counters of today.
+func (s *Server) flushCounters(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
+	defer cancel()
+	now := s.stats.counts()
+	deltas := map[[2]string]int64{}
+	for k, n := range now {
+		if d := n - s.summary.flushed[k]; d > 0 {
+			deltas[[2]string{k.domain, k.reason.String()}] += int64(d)
+		}
+	}
+	if len(deltas) == 0 {
+		return
+	}
+	today := store.DayOf(s.now())
+	cs := make([]store.Counter, 0, len(deltas))
+	for k, n := range deltas {
+		cs = append(cs, store.Counter{Day: today, Node: s.node, Domain: k[0], Reason: k[1], Count: n})
+	}
+	if err := s.store.Store().Count(ctx, cs); err != nil {
+		s.log.Debug("counters not written, trying again later", "error", err)
+		return
+	}
+	s.summary.flushed = now
+}
+
+// logSummary writes one line that says what happened since the last one.
+func (s *Server) logSummary() {
+	now := s.stats.counts()
+	at := s.now()
+	totals := map[Action]uint64{}
+	refused := map[Reason]uint64{}
+	deferred := map[Reason]uint64{}
+	for k, n := range now {
+		d := n - s.summary.told[k]
+		if d == 0 || k.reason > SeveralRecipients && k.action != ActionSign && !(k.action == ActionDefer) {
+			continue
+		}
+		totals[k.action] += d
+		switch k.action {
+		case ActionReject:
+			refused[k.reason] += d
+		case ActionDefer:
+			deferred[k.reason] += d
+		}
+	}
+	refused[Untagged] += 0 // always told
+	attrs := []slog.Attr{
+		slog.String("interval", shortDuration(at.Sub(s.summary.since))),
+		slog.Uint64("signed", totals[ActionSign]),
+		slog.Uint64("accepted", totals[ActionAccept]+totals[ActionTag]+totals[ActionQuarantine]),
+		slog.Uint64("refused", totals[ActionReject]),
+		slog.Uint64("deferred", totals[ActionDefer]),
+		slog.Uint64("discarded", totals[ActionDiscard]),
+		slog.Uint64("would_refuse", totals[ActionMonitor]),
+	}
+	attrs = append(attrs, byReason("refused_", refused)...)
+	attrs = append(attrs, byReason("deferred_", deferred)...)
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "summary", attrs...)
+	s.summary.told, s.summary.since = now, at
+}
+
+func byReason(prefix string, m map[Reason]uint64) []slog.Attr {
+	reasons := make([]Reason, 0, len(m))
+	for r := range m {
+		reasons = append(reasons, r)
+	}
+	sort.Slice(reasons, func(i, j int) bool { return reasons[i] < reasons[j] })
+	attrs := make([]slog.Attr, 0, len(reasons))
+	for _, r := range reasons {
+		attrs = append(attrs, slog.Uint64(prefix+strings.ReplaceAll(r.String(), "-", "_"), m[r]))
+	}
+	return attrs
+}
+
+// shortDuration writes 5m instead of 5m0s.
+func shortDuration(d time.Duration) string {
+	d = d.Round(time.Second)
+	if d >= time.Minute && d%time.Minute == 0 {
+		if d%time.Hour == 0 {
+			return fmt.Sprintf("%dh", d/time.Hour)
+		}
+		return strings.TrimSuffix(d.String(), "0s")
+	}
+	return d.String()
+}

@@ -1,0 +1,270 @@
+package filter
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// bounceRecipient decides about one recipient of a bounce at RCPT, without asking the store.
+func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
+	msg := &s.msg
+	if len(msg.recipients) >= maxBounceRecipients {
+		return s.server.replies.tooManyRecipients
+	}
+	v := s.judge(rcpt.address, store.Answer{}, IssuedUnknown)
+	if v.Refuses() && msg.state.policy.RefusesAt(&v) == StageRcpt {
+		s.decided(&v, rcpt.raw, 1)
+		return s.server.replies.of(v.Reason, v.Action)
+	}
+	rcpt.verdict = v
+	msg.count++
+	msg.recipients = append(msg.recipients, rcpt)
+	msg.asked = false
+	return milter.RespContinue
+}
+
+// judge collects the facts about a recipient and asks the policy.
+func (s *session) judge(a prvs.Address, answer store.Answer, issued Issued) Verdict {
+	msg := &s.msg
+	since, signing := s.server.signingSince(lower(a.Domain))
+	return msg.state.policy.Recipient(RecipientFacts{
+		Address:      a,
+		Client:       s.client,
+		Helo:         s.helo,
+		Sender:       msg.sender,
+		Own:          msg.own,
+		Issued:       issued,
+		Memory:       answer.Memory,
+		SigningSince: since,
+		Signing:      signing,
+	}, msg.now)
+}
+
+// bounceData refuses what may be refused before the content is seen, and lets pass what needs no decision.
+func (s *session) bounceData() *milter.Response {
+	msg := &s.msg
+	open, refused := 0, 0
+	for i := range msg.recipients {
+		if d := msg.recipients[i].verdict.Domain; d != nil && d.RefuseUntaggedAtData {
+			s.askStore()
+			break
+		}
+	}
+	for i := range msg.recipients {
+		v := &msg.recipients[i].verdict
+		switch {
+		case v.Refuses() && msg.state.policy.RefusesAt(v) <= StageData:
+			refused++
+		case v.Reason != NotProtected:
+			open++
+		}
+	}
+	switch {
+	case len(msg.recipients) == 0:
+		// All were refused at RCPT, and a client that goes on regardless has nobody to deliver to.
+		return s.tempfail()
+	case refused == len(msg.recipients):
+		return s.refuseAll()
+	case open == 0 && refused == 0:
+		s.done()
+		return milter.RespAccept
+	}
+	s.conn.Want(msg.state.policy.set.HeaderName != "", false)
+	return milter.RespContinue
+}
+
+// bounceEnd asks the store once about all recipients, decides, and carries the decision out.
+func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
+	msg := &s.msg
+	if len(msg.recipients) == 0 {
+		return milter.RespAccept, nil
+	}
+	s.askStore()
+	verdicts := make([]*Verdict, len(msg.recipients))
+	refused, discarded := 0, 0
+	for i := range msg.recipients {
+		verdicts[i] = &msg.recipients[i].verdict
+	}
+	msg.state.policy.SeveralRecipients(verdicts)
+	for _, v := range verdicts {
+		switch {
+		case v.Refuses():
+			refused++
+		case v.Action == ActionDiscard:
+			discarded++
+		}
+	}
+	switch {
+	case refused > 0:
+		return s.refuseAll(), nil
+	case discarded == len(verdicts):
+		s.report()
+		return milter.RespDiscard, nil
+	}
+	if err := s.deliver(m); err != nil {
+		return nil, err
+	}
+	s.report()
+	return milter.RespAccept, nil
+}
+
+// askStore completes the verdicts with what the store knows, in one round trip, and once for the same recipients.
+func (s *session) askStore() {
+	msg := &s.msg
+	if msg.asked {
+		return
+	}
+	msg.asked = true
+	p := msg.state.policy
+	keys := make([]store.Key, 0, 1)
+	asked := make([]int, 0, 1)
+	for i := range msg.recipients {
+		v := &msg.recipients[i].verdict
+		if v.Domain == nil {
+			continue
+		}
+		switch {
+		case v.Tag.Status == prvs.Valid:
+			keys = append(keys, s.server.hasher.Tag(v.Tag.Original.Fold().String(), store.Day(v.Tag.Expiry), v.Tag.Number))
+		case v.Tag.Status == prvs.Untagged && p.leavesUnsigned():
+			keys = append(keys, s.server.hasher.Unsigned(msg.recipients[i].address.Fold().String()))
+		default:
+			continue
+		}
+		asked = append(asked, i)
+	}
+	if len(keys) == 0 {
+		return
+	}
+	answer, err := s.server.store.Lookup(context.Background(), store.DayOf(msg.now), keys)
+	for n, i := range asked {
+		issued := IssuedUnknown
+		if err == nil {
+			issued = IssuedNo
+			if answer.Found[n] {
+				issued = IssuedYes
+			}
+		}
+		msg.recipients[i].verdict = s.judge(msg.recipients[i].address, answer, issued)
+	}
+}
+
+// refuseAll refuses the message for all its recipients. If one of them is only deferred, all are: the client comes back,
+// and nothing is lost.
+func (s *session) refuseAll() *milter.Response {
+	s.report()
+	var first *Verdict
+	for i := range s.msg.recipients {
+		v := &s.msg.recipients[i].verdict
+		if v.Refuses() && (first == nil || v.Action == ActionDefer && first.Action != ActionDefer) {
+			first = v
+		}
+	}
+	return s.server.replies.of(first.Reason, first.Action)
+}
+
+// deliver applies the verdicts of a message that at least one recipient gets.
+func (s *session) deliver(m milter.Modifier) error {
+	msg := &s.msg
+	var mark *Verdict // the verdict that the header tells: the most serious one
+	for i := range msg.recipients {
+		r := &msg.recipients[i]
+		v := &r.verdict
+		switch {
+		case v.Action == ActionDiscard:
+			if err := m.DeleteRecipient(r.raw); err != nil {
+				return err
+			}
+			continue
+		case v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired:
+			if err := replaceRecipient(m, r); err != nil {
+				return err
+			}
+		}
+		if v.Domain != nil && (mark == nil || seriousness(v) > seriousness(mark)) {
+			mark = v
+		}
+	}
+	if mark == nil {
+		return nil
+	}
+	if mark.Action == ActionQuarantine {
+		if err := m.Quarantine("bouncefilter: " + mark.Reason.String()); err != nil && !errors.Is(err, milter.ErrModificationNotAllowed) {
+			return err
+		}
+	}
+	return s.writeHeader(m, mark)
+}
+
+// seriousness orders verdicts for the one header of a message.
+func seriousness(v *Verdict) int {
+	switch {
+	case v.Action == ActionQuarantine:
+		return 3
+	case v.Action == ActionTag || v.Action == ActionMonitor:
+		return 2
+	case v.Would != None:
+		return 1
+	}
+	return 0
+}
+
+// ownHeader counts the copies of our header that a message came with.
+func (msg *message) ownHeader(name string) {
+	if msg.state != nil && strings.EqualFold(name, msg.state.policy.set.HeaderName) {
+		msg.copies++
+	}
+}
+
+// writeHeader removes the copies of our header that the message came with, last one first because Postfix renumbers
+// them, and adds ours at the top.
+func (s *session) writeHeader(m milter.Modifier, v *Verdict) error {
+	p := s.msg.state.policy
+	name := p.set.HeaderName
+	if name == "" {
+		return nil
+	}
+	if m.Actions()&milter.OptChangeHeader != 0 {
+		for i := s.msg.copies; i > 0; i-- {
+			if err := m.ChangeHeader(i, name, ""); err != nil {
+				return err
+			}
+		}
+	}
+	if m.Actions()&milter.OptAddHeader == 0 {
+		return nil
+	}
+	return m.InsertHeader(0, name, p.Header(v))
+}
+
+// report counts and logs the verdicts: one line for all recipients that were treated alike.
+func (s *session) report() {
+	rs := s.msg.recipients
+	for i := range rs {
+		v := &rs[i].verdict
+		if v.Domain == nil { // not ours
+			continue
+		}
+		first, alike := true, 1
+		for j := range rs {
+			o := &rs[j].verdict
+			if j == i || o.Reason != v.Reason || o.Would != v.Would || o.Action != v.Action || o.Domain != v.Domain {
+				continue
+			}
+			if j < i {
+				first = false
+				break
+			}
+			alike++
+		}
+		if first {
+			s.decided(v, rs[i].raw, alike)
+		}
+	}
+}

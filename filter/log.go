@@ -1,0 +1,91 @@
+package filter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// maxLogText is how many octets of untrusted text a log attribute holds. An address has at most 320 (RFC 5321 sections
+// 4.5.3.1.1 and 4.5.3.1.2); what is longer is an attempt at something.
+const maxLogText = 320
+
+// cut shortens untrusted text for the log. The handler quotes it.
+func cut(s string) string {
+	if len(s) <= maxLogText {
+		return s
+	}
+	n := maxLogText
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "..."
+}
+
+var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kindBounce: "bounce"}
+
+// logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
+func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt string, recipients int) {
+	level := slog.LevelInfo
+	if v.Action == ActionNone && v.Reason != UnusableSender {
+		level = slog.LevelDebug // mail that is none of our business
+	}
+	if !s.log.Enabled(ctx, level) {
+		return
+	}
+	msg := &sess.msg
+	attrs := make([]slog.Attr, 0, 14)
+	if msg.queueID != "" {
+		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))
+	}
+	attrs = append(attrs, slog.String("client", sess.clientName()),
+		slog.String("sender", "<"+cut(msg.sender)+">"), slog.String("recipient", "<"+cut(rcpt)+">"))
+	if recipients > 1 {
+		attrs = append(attrs, slog.Int("recipients", recipients))
+	}
+	attrs = append(attrs, slog.String("reason", v.Reason.String()), slog.String("action", v.Action.String()))
+	if v.Would != None && v.Would != v.Reason {
+		attrs = append(attrs, slog.String("would_be", v.Would.String()))
+	}
+	if v.Reason == Signed || v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired {
+		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)), slog.String("tag_expires", v.Tag.Expiry.String()))
+		if v.BySignature {
+			attrs = append(attrs, slog.String("method", "signature"))
+		}
+	} else if v.Tag.Status == prvs.UnknownKey {
+		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)))
+	}
+	attrs = append(attrs, slog.Duration("duration", msg.spent.Round(time.Microsecond)))
+	s.log.LogAttrs(ctx, level, messages[msg.kind], attrs...)
+}
+
+// clientName is how the log names the client.
+func (s *session) clientName() string {
+	if !s.client.IsValid() {
+		return "unknown"
+	}
+	if s.port == 0 && s.client.IsLoopback() {
+		return "local"
+	}
+	return s.client.String()
+}
+
+var redirect sync.Once
+
+// RedirectLibraryLog sends the warnings of the milter library, which has one logger for the whole process, to l. Only the
+// first call has an effect.
+func RedirectLibraryLog(l *slog.Logger) {
+	redirect.Do(func() {
+		milter.LogWarning = func(format string, v ...any) {
+			l.Warn("milter protocol", "problem", cut(strings.TrimSpace(fmt.Sprintf(format, v...))))
+		}
+	})
+}

@@ -1,0 +1,55 @@
+package filter
+
+import (
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Limits of one message.
+const (
+	// maxBounceRecipients is how many recipients of one message with the null sender are judged; the next ones are
+	// deferred with 452. A bounce has one recipient (RFC 5321 section 4.5.5); 100 must be accepted (4.5.3.1.10).
+	maxBounceRecipients = 1000
+	// maxTagged is how many tagged recipients of one ordinary message are untagged; more are left to the MTA.
+	maxTagged = 1000
+)
+
+// kind is what a message is to this filter.
+type kind uint8
+
+const (
+	kindInbound  kind = iota // ordinary mail from outside: at most untagged
+	kindOutbound             // sent from here: signed
+	kindBounce               // null sender: judged
+)
+
+// recipient is one recipient that may still need something.
+type recipient struct {
+	raw     string // exactly as the MTA gave it: DELRCPT compares with it
+	args    string // ESMTP parameters, to be kept (NOTIFY, ORCPT)
+	address prvs.Address
+	verdict Verdict
+}
+
+// message is what is known about the message under way. It lives until the next MAIL: after a refusal at DATA a client
+// may repeat DATA, or RCPT and DATA, and must get the same answer.
+type message struct {
+	state   *state // the policy it is judged by, from beginning to end
+	kind    kind
+	now     time.Time
+	spent   time.Duration // in this filter
+	own     bool          // handed in here
+	failed  bool          // a callback panicked: the MTA is told to try again at the next reply
+	sender  string        // as the MTA gave it
+	from    prvs.Address
+	badFrom bool // cannot be parsed
+	queueID string
+
+	first      string // the first recipient, for the log
+	count      int    // recipients seen and not refused at RCPT
+	doNotTag   bool   // a recipient is on the do-not-tag list
+	copies     int    // of our header, that the message came with
+	recipients []recipient
+	asked      bool // the store was asked about them
+}

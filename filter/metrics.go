@@ -1,0 +1,88 @@
+package filter
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// collector hands the server's numbers to Prometheus. The mail path knows nothing of it.
+type collector struct {
+	s *Server
+
+	messages, would, connections, open, overLimit, acceptErrors, faults, panics, poorMTA *prometheus.Desc
+	storeUp, storeFailures, storeRefused, storeGap                                       *prometheus.Desc
+}
+
+// Collector returns the server's metrics.
+func (s *Server) Collector() prometheus.Collector {
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("bouncefilter_"+name, help, labels, nil)
+	}
+	return &collector{
+		s: s,
+		messages: d("messages_total", "Verdicts about messages, or about recipients of bounces, by our domain, reason and action.",
+			"domain", "reason", "action"),
+		would: d("would_refuse_total", "Verdicts that would have refused, had the mode, grace or an exemption not prevented it.",
+			"domain", "reason"),
+		connections:  d("connections_total", "Connections of MTAs that were served."),
+		open:         d("connections_open", "Connections of MTAs that are open now."),
+		overLimit:    d("connections_over_limit_total", "Connections of MTAs that were closed because of limits.connections."),
+		acceptErrors: d("accept_errors_total", "Failures to accept a connection."),
+		faults:       d("frame_faults_total", "Malformed frames of the milter protocol.", "fault"),
+		panics:       d("panics_total", "Messages for which a callback failed; the MTA was told to try again."),
+		poorMTA:      d("connections_without_chgfrom_total", "Connections of MTAs that do not let a milter change the envelope sender."),
+		storeUp:      d("store_available", "1 while the store answers."),
+		storeFailures: d("store_failures_total",
+			"Calls of the store that failed or timed out."),
+		storeRefused: d("store_skipped_total", "Calls of the store that were not made because it did not answer shortly before."),
+		storeGap:     d("store_gap", "1 while records are missing since the store failed."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.messages, c.would, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
+		c.panics, c.poorMTA, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	gauge := func(d *prometheus.Desc, n float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n) }
+	flag := func(b bool) float64 {
+		if b {
+			return 1
+		}
+		return 0
+	}
+	st := c.s.stats
+	for k, n := range st.counts() {
+		counter(c.messages, n, k.domain, k.reason.String(), k.action.String())
+	}
+	st.each(func(domain string, d *domainStats) {
+		for r := range d.would {
+			if n := d.would[r].Load(); n > 0 {
+				counter(c.would, n, domain, Reason(r).String())
+			}
+		}
+	})
+	st.mu.Lock()
+	for f, n := range st.faults {
+		counter(c.faults, n, string(f))
+	}
+	st.mu.Unlock()
+	c.s.mu.Lock()
+	open := len(c.s.conns)
+	c.s.mu.Unlock()
+	gauge(c.open, float64(open))
+	counter(c.connections, st.connections.Load())
+	counter(c.overLimit, st.overLimit.Load())
+	counter(c.acceptErrors, st.acceptErrors.Load())
+	counter(c.panics, st.panics.Load())
+	counter(c.poorMTA, st.poorMTA.Load())
+	gauge(c.storeUp, flag(c.s.store.Available()))
+	gauge(c.storeGap, flag(c.s.store.Gap()))
+	counter(c.storeFailures, c.s.store.Failures())
+	counter(c.storeRefused, c.s.store.Refused())
+}

@@ -1,0 +1,61 @@
+package filter
+
+import (
+	"fmt"
+
+	"github.com/d--j/go-milter"
+)
+
+// wanted is what the filter asks the MTA for. Round trips decide what a milter costs, packets come next: no event that
+// is not used, no reply to an event whose answer is never anything but "go on".
+func (p *Policy) wanted() (milter.OptAction, milter.OptProtocol) {
+	actions := milter.OptChangeFrom | milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs | milter.OptSetMacros
+	protocol := milter.OptNoUnknown | milter.OptNoBody | milter.OptNoEOH | milter.OptSkip |
+		milter.OptNoConnReply | milter.OptNoHeloReply | milter.OptNoMailReply | milter.OptNoHeaderReply |
+		milter.OptNoBodyReply | milter.OptNoEOHReply | milter.OptNoUnknownReply
+	if p.set.HeaderName != "" {
+		actions |= milter.OptAddHeader | milter.OptChangeHeader
+	} else {
+		protocol |= milter.OptNoHeaders
+	}
+	for _, a := range p.actions {
+		if a == ActionQuarantine {
+			actions |= milter.OptQuarantine
+		}
+	}
+	if !p.exempt.needsHelo() {
+		protocol |= milter.OptNoHelo
+	}
+	if p.set.RefuseBadTagAtData {
+		protocol |= milter.OptNoRcptReply
+	}
+	return actions, protocol
+}
+
+// negotiate takes of what the filter wants what the MTA offers. Everything that an older MTA lacks has a way round:
+// events that were not wanted are kept back and answered on the connection, modifications that are not allowed are left
+// out. What cannot be left out is CHGFROM; without it outbound mail is deferred, see [CannotSign].
+func (p *Policy) negotiate(mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
+	version uint32, actions milter.OptAction, protocol milter.OptProtocol, err error) {
+	if mtaVersion < 2 {
+		return 0, 0, 0, fmt.Errorf("the MTA speaks milter protocol version %d, which is too old", mtaVersion)
+	}
+	version = min(mtaVersion, ownVersion)
+	actions, protocol = p.wanted()
+	return version, actions & mtaActions, protocol & mtaProtocol, nil
+}
+
+// macroRequests names the macros each stage is to come with. MTAs send what they are asked for, and their long default
+// lists where nothing is asked for. Connection macros are asked for at MAIL as well: what comes with HELO is lost at the
+// second message of a session.
+func macroRequests() []milter.Option {
+	return []milter.Option{
+		milter.WithMacroRequest(milter.StageConnect, []string{milter.MacroDaemonName}),
+		milter.WithMacroRequest(milter.StageHelo, []string{milter.MacroDaemonName}),
+		milter.WithMacroRequest(milter.StageMail, []string{milter.MacroAuthAuthen, milter.MacroDaemonName, milter.MacroMailAddr, milter.MacroQueueId}),
+		milter.WithMacroRequest(milter.StageRcpt, []string{milter.MacroRcptAddr, milter.MacroQueueId}),
+		milter.WithMacroRequest(milter.StageData, []string{milter.MacroQueueId}),
+		milter.WithMacroRequest(milter.StageEOH, []string{milter.MacroQueueId}),
+		milter.WithMacroRequest(milter.StageEOM, []string{milter.MacroQueueId}),
+	}
+}

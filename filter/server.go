@@ -1,0 +1,293 @@
+package filter
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/wire"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// Limits bounds what MTAs may use.
+type Limits struct {
+	// Connections is how many MTA connections are served at once; further ones are closed, and the MTA does what its
+	// milter_default_action says. 0 stands for DefaultConnections.
+	Connections int
+	// ReadTimeout is how long an MTA may be silent. 0 stands for 7210 s, libmilter's default: an MTA is silent as long
+	// as the SMTP client is.
+	ReadTimeout time.Duration
+	// WriteTimeout is how long an MTA may take to read a reply. 0 stands for 10 s.
+	WriteTimeout time.Duration
+}
+
+// DefaultConnections is the limit of connections unless configured otherwise. An idle one costs about 8 kB and a file
+// descriptor.
+const DefaultConnections = 10_000
+
+// Options is what a [Server] is made from.
+type Options struct {
+	Policy *Policy
+	Store  *store.Guard
+	Hasher *store.Hasher
+	Logger *slog.Logger
+	// Node is the name of this daemon in counters that several daemons share.
+	Node   string
+	Limits Limits
+	// SummaryInterval is the time between two summary lines in the log. 0 stands for 5 minutes.
+	SummaryInterval time.Duration
+	// Clock tells the time. nil stands for time.Now.
+	Clock func() time.Time
+}
+
+// Server is the milter: it serves MTAs' connections and does the work beside them.
+type Server struct {
+	log     *slog.Logger
+	store   *store.Guard
+	hasher  *store.Hasher
+	node    string
+	limits  Limits
+	every   time.Duration
+	now     func() time.Time
+	state   atomic.Pointer[state]
+	signing atomic.Pointer[map[string]store.Day]
+	stats   *stats
+	replies *replies
+	macros  []milter.Option
+	summary summaryState
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]struct{}
+	conns     map[*wire.Conn]struct{}
+	idle      *sync.Cond // signalled when a connection is closed
+}
+
+// NewServer makes a server. It serves nobody before [Server.Serve] is called.
+func NewServer(o Options) (*Server, error) {
+	if o.Policy == nil || o.Store == nil || o.Hasher == nil || o.Logger == nil {
+		return nil, errors.New("filter: Policy, Store, Hasher and Logger are needed")
+	}
+	s := &Server{
+		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
+		stats: newStats(), replies: newReplies(), macros: macroRequests(),
+		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
+	}
+	s.idle = sync.NewCond(&s.mu)
+	if s.limits.Connections == 0 {
+		s.limits.Connections = DefaultConnections
+	}
+	if s.limits.ReadTimeout == 0 {
+		s.limits.ReadTimeout = 7210 * time.Second
+	}
+	if s.limits.WriteTimeout == 0 {
+		s.limits.WriteTimeout = 10 * time.Second
+	}
+	if s.every == 0 {
+		s.every = 5 * time.Minute
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.summary.since = s.now()
+	s.Reload(o.Policy)
+	return s, nil
+}
+
+// Reload replaces the policy. Messages under way keep the one they began with.
+func (s *Server) Reload(p *Policy) { s.state.Store(newState(p, s.stats)) }
+
+// Serve serves the connections of ln until [Server.Shutdown] is called, and then returns nil. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	defer ln.Close()
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		return nil
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+
+	var pause time.Duration
+	for {
+		c, err := ln.Accept()
+		if err == nil {
+			pause = 0
+			s.serveConn(c)
+			continue
+		}
+		s.mu.Lock()
+		closing := s.closing
+		s.mu.Unlock()
+		switch {
+		case closing:
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		}
+		// Out of file descriptors, most likely: those in use will be free again.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.stats.acceptErrors.Add(1)
+		s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+		time.Sleep(pause)
+	}
+}
+
+// serveConn serves one connection in a goroutine of its own, which the library starts.
+func (s *Server) serveConn(nc net.Conn) {
+	c := wire.New(nc, wire.Options{
+		ReadTimeout:  s.limits.ReadTimeout,
+		WriteTimeout: s.limits.WriteTimeout,
+		Fault:        s.fault,
+		Closed:       s.closed,
+	})
+	s.mu.Lock()
+	if s.closing || len(s.conns) >= s.limits.Connections {
+		full := !s.closing
+		s.mu.Unlock()
+		_ = nc.Close()
+		if full {
+			if s.stats.overLimit.Add(1) == 1 {
+				s.log.Error("too many connections, closing further ones; see limits.connections", "limit", s.limits.Connections)
+			}
+		}
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	s.stats.connections.Add(1)
+
+	// The library gives a session no way to reach its connection, so each connection gets a library server of its own,
+	// whose only connection it is.
+	options := append([]milter.Option{
+		milter.WithMilter(func() milter.Milter { return &session{server: s, conn: c} }),
+		milter.WithNegotiationCallback(s.negotiate),
+	}, s.macros...)
+	_ = milter.NewServer(options...).Serve(&oneConn{conn: c})
+}
+
+// negotiate answers the MTA's offer for one connection.
+func (s *Server) negotiate(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
+	uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
+	version, actions, protocol, err := s.state.Load().policy.negotiate(mtaVersion, ownVersion, mtaActions, mtaProtocol)
+	if err == nil && actions&milter.OptChangeFrom == 0 {
+		s.stats.poorMTA.Add(1)
+	}
+	return version, actions, protocol, size, err
+}
+
+// fault counts a frame at fault.
+func (s *Server) fault(f wire.Fault) {
+	s.stats.fault(f)
+	s.log.Warn("malformed milter frame", "fault", string(f))
+}
+
+// closed forgets a connection.
+func (s *Server) closed(c *wire.Conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.idle.Broadcast()
+	s.mu.Unlock()
+}
+
+// Shutdown stops accepting connections, ends idle ones, lets messages under way come to their end, and writes the last
+// summary. When ctx is done it cuts what is left and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for ln := range s.listeners {
+		_ = ln.Close()
+	}
+	for c := range s.conns {
+		c.Drain()
+	}
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		for c := range s.conns {
+			c.Abandon()
+		}
+		s.mu.Unlock()
+	})
+	for len(s.conns) > 0 {
+		s.idle.Wait()
+	}
+	s.mu.Unlock()
+	var err error
+	if !stop() {
+		err = ctx.Err()
+	}
+	s.flushCounters(context.WithoutCancel(ctx))
+	s.logSummary()
+	return err
+}
+
+// Ready says whether the server can do its work: nil, or what is missing.
+func (s *Server) Ready(ctx context.Context) error {
+	s.mu.Lock()
+	serving := len(s.listeners) > 0 && !s.closing
+	s.mu.Unlock()
+	if !serving {
+		return errors.New("not accepting connections")
+	}
+	if !s.store.Available() {
+		return store.ErrUnavailable
+	}
+	return nil
+}
+
+// oneConn is a listener with one connection.
+type oneConn struct{ conn *wire.Conn }
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (l *oneConn) Close() error   { return nil }
+func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
+
+// replies holds the SMTP replies in the library's form, made once.
+type replies struct {
+	refuse, defer_    [reasonCount]*milter.Response
+	tooManyRecipients *milter.Response
+}
+
+func newReplies() *replies {
+	r := &replies{}
+	for reason := range reasonCount {
+		if reasons[reason].reply == "" {
+			continue
+		}
+		r.refuse[reason] = response(reason.Reply(Refuse))
+		r.defer_[reason] = response(reason.Reply(Defer))
+	}
+	// RFC 5321 section 4.5.3.1.10: the client sends the rest in another transaction.
+	r.tooManyRecipients = response(Reply{452, "4.5.3", "Too many recipients for a bounce"})
+	return r
+}
+
+// response never fails: TestRepliesAreValid makes all of them.
+func response(r Reply) *milter.Response {
+	resp, err := milter.RejectWithCodeAndReason(r.Code, r.Enhanced+" "+r.Text)
+	if err != nil {
+		panic(err)
+	}
+	return resp
+}
+
+// of returns the reply for a reason that is refused or deferred.
+func (r *replies) of(reason Reason, a Action) *milter.Response {
+	if a == ActionDefer {
+		return r.defer_[reason]
+	}
+	return r.refuse[reason]
+}

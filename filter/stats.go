@@ -1,0 +1,85 @@
+package filter
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/bouncefilter/bouncefilter/filter/wire"
+)
+
+const actionCount = int(ActionSign) + 1
+
+// stats counts everything. The mail path adds to atomic numbers; the summary, the metrics and the store's counters read
+// them.
+type stats struct {
+	connections  atomic.Uint64
+	overLimit    atomic.Uint64
+	acceptErrors atomic.Uint64
+	poorMTA      atomic.Uint64 // connections of MTAs that do not allow CHGFROM
+	panics       atomic.Uint64
+
+	mu      sync.Mutex
+	domains map[string]*domainStats
+	faults  map[wire.Fault]uint64
+}
+
+// domainStats counts verdicts of one domain; the domain "" is for what belongs to none of ours.
+type domainStats struct {
+	verdicts [reasonCount][actionCount]atomic.Uint64
+	would    [reasonCount]atomic.Uint64 // reasons that would have refused, had mode or grace not prevented it
+}
+
+func newStats() *stats {
+	return &stats{domains: map[string]*domainStats{}, faults: map[wire.Fault]uint64{}}
+}
+
+// domain returns the counters of a domain, which live as long as the process: a reload must not set them back.
+func (s *stats) domain(name string) *domainStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.domains[name]
+	if d == nil {
+		d = &domainStats{}
+		s.domains[name] = d
+	}
+	return d
+}
+
+func (s *stats) fault(f wire.Fault) {
+	s.mu.Lock()
+	s.faults[f]++
+	s.mu.Unlock()
+}
+
+// each calls f for every domain's counters.
+func (s *stats) each(f func(domain string, d *domainStats)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, d := range s.domains {
+		f(name, d)
+	}
+}
+
+// state is a policy with the counters of its domains: what a message holds on to from beginning to end.
+type state struct {
+	policy *Policy
+	stats  map[*Domain]*domainStats
+}
+
+func newState(p *Policy, s *stats) *state {
+	st := &state{policy: p, stats: make(map[*Domain]*domainStats, len(p.domains)+1)}
+	for name, d := range p.domains {
+		st.stats[d] = s.domain(name)
+	}
+	st.stats[nil] = s.domain("")
+	return st
+}
+
+// count counts a verdict.
+func (st *state) count(v *Verdict) {
+	d := st.stats[v.Domain]
+	d.verdicts[v.Reason][v.Action].Add(1)
+	if v.Would != None && v.Would != v.Reason && v.Reason != SeveralRecipients || v.Action == ActionMonitor {
+		d.would[v.Would].Add(1)
+	}
+}
