@@ -32,24 +32,22 @@ func (a Address) Fold() Address {
 	return Address{Local: foldLocal(a.Local), Domain: strings.ToLower(a.Domain)}
 }
 
-// appendFold appends what a.Fold().String() returns, without allocating for ASCII addresses without quotes.
-func appendFold(dst []byte, a Address) []byte {
-	if isDotString(a.Local) {
+// appendAddress appends what a.String() returns, with local part and domain folded where that is asked for, without
+// allocating for ASCII addresses without quotes.
+func appendAddress(dst []byte, a Address, foldedLocal, foldedDomain bool) []byte {
+	switch {
+	case !foldedLocal:
+		dst = append(dst, a.Local...)
+	case isDotString(a.Local):
 		dst = appendLower(dst, a.Local)
-	} else {
+	default:
 		dst = append(dst, foldLocal(a.Local)...)
 	}
-	if a.Domain == "" {
+	switch {
+	case a.Domain == "":
 		return dst
-	}
-	return appendLower(append(dst, '@'), a.Domain)
-}
-
-// appendAddress appends what a.String() returns.
-func appendAddress(dst []byte, a Address) []byte {
-	dst = append(dst, a.Local...)
-	if a.Domain == "" {
-		return dst
+	case foldedDomain:
+		return appendLower(append(dst, '@'), a.Domain)
 	}
 	return append(append(dst, '@'), a.Domain...)
 }

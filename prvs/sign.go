@@ -62,8 +62,9 @@ func (r *Ring) Sign(a Address, f Form, today Day) (Signed, error) {
 	expiry := (today + Day(r.options.Lifetime)).roundUp(r.options.Rotation)
 	t := tag{number: set.number, ddd: expiry.ddd()}
 
-	var message [messageLen]byte
-	t.mac = set.signing.sum(appendFold(set.signing.message(message[:0], prefix(t.number, t.ddd)), a))
+	var buf [messageLen]byte
+	message := set.signing.message(buf[:0], prefix(t.number, t.ddd))
+	t.mac = set.signing.sum(appendAddress(message, a, true, true))
 
 	var address [stackAddress]byte
 	signed := append(appendTagged(address[:0], a.Local, f, t), '@')

@@ -125,6 +125,8 @@ func appendExtension(local, extension string) string {
 // signer returns the address the tag was made for: sender, or sender without an extension. The candidates are those
 // that the documentation of Verify lists, in its order; the folded one comes first because it is almost always right.
 func (t tag) signer(keys [2]*macKey, sender Address) (Address, bool) {
+	folded, asArrived, domainFolded := spelling{true, true}, spelling{false, false}, spelling{false, true}
+
 	if t.matches(keys, sender, folded) || t.matches(keys, sender, asArrived) || t.matches(keys, sender, domainFolded) {
 		return sender, true
 	}
@@ -145,13 +147,7 @@ func (t tag) signer(keys [2]*macKey, sender Address) (Address, bool) {
 }
 
 // spelling says which octets of an address are hashed.
-type spelling uint8
-
-const (
-	folded spelling = iota
-	asArrived
-	domainFolded
-)
+type spelling struct{ foldedLocal, foldedDomain bool }
 
 // matches reports whether the tag is that of the address, so spelled, under one of the keys.
 func (t tag) matches(keys [2]*macKey, a Address, how spelling) bool {
@@ -161,16 +157,7 @@ func (t tag) matches(keys [2]*macKey, a Address, how spelling) bool {
 			continue
 		}
 		message := k.message(buf[:0], prefix(t.number, t.ddd))
-		switch how {
-		case folded:
-			message = appendFold(message, a)
-		case asArrived:
-			message = appendAddress(message, a)
-		case domainFolded:
-			message = append(append(message, a.Local...), '@')
-			message = appendLower(message, a.Domain)
-		}
-		if equal(k.sum(message), t.mac) {
+		if equal(k.sum(appendAddress(message, a, how.foldedLocal, how.foldedDomain)), t.mac) {
 			return true
 		}
 	}
