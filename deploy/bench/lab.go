@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// daemonPackage is what is built and measured.
+const daemonPackage = "github.com/bouncefilter/bouncefilter/cmd/bouncefilter"
+
+// errNoRedis says that there is no redis-server to start.
+var errNoRedis = errors.New("redis-server is not installed (Debian: apt install redis-server); " +
+	"leave it out with -targets null,bolt")
+
+// A target is one milter that is measured.
+type target struct {
+	name             string
+	network, address string
+	pid              int
+	process          *process // nil if somebody else started it
+	inert            bool     // does nothing, and must do nothing: the null milter
+	signers          []signer // with tags that this milter made
+}
+
+// A lab is where the milters run: a temporary directory with their sockets, stores and logs, and the processes.
+type lab struct {
+	dir      string
+	tcp      bool // milters listen on the loopback interface, not on unix sockets
+	binary   string
+	children []*process
+}
+
+// newLab makes the directory. The caller closes the lab.
+func newLab(tcp bool) (*lab, error) {
+	dir, err := os.MkdirTemp("", "bouncefilter-bench-")
+	if err != nil {
+		return nil, err
+	}
+	return &lab{dir: dir, tcp: tcp}, nil
+}
+
+// close ends all processes, those started last first, and removes the directory.
+func (l *lab) close() error {
+	var errs []error
+	for _, p := range slices.Backward(l.children) {
+		errs = append(errs, p.stop())
+	}
+	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
+}
+
+// start starts the milter of that name (null, bolt or redis) under label, which no other may have, and returns once it
+// accepts connections.
+func (l *lab) start(ctx context.Context, name, label string) (*target, error) {
+	listen, err := l.listenAddress(label)
+	if err != nil {
+		return nil, err
+	}
+	t := &target{name: name, inert: name == targetNull}
+	if t.network, t.address, err = splitAddress(listen); err != nil {
+		return nil, err
+	}
+	switch name {
+	case targetNull:
+		t.process, err = l.startNull(label, listen)
+	case targetBolt:
+		t.process, err = l.startDaemon(ctx, label, listen, "bolt:"+filepath.Join(l.dir, label+".db"))
+	case targetRedis:
+		var url string
+		if url, err = l.startRedis(ctx, label+"-server"); err == nil {
+			t.process, err = l.startDaemon(ctx, label, listen, url)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("target %s: %w", name, err)
+	}
+	t.pid = t.process.pid()
+	if err := t.process.await(ctx, t.network, t.address); err != nil {
+		return nil, fmt.Errorf("target %s: %w", name, err)
+	}
+	return t, nil
+}
+
+// child starts a process that ends with the lab.
+func (l *lab) child(name, program string, args ...string) (*process, error) {
+	p, err := startProcess(l.dir, name, program, args...)
+	if err == nil {
+		l.children = append(l.children, p)
+	}
+	return p, err
+}
+
+func (l *lab) startNull(label, listen string) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return l.child(label, self, nullCommand, listen)
+}
+
+// startDaemon starts bouncefilter with its default settings, its log included, and a key that it makes itself.
+func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (*process, error) {
+	if l.binary == "" {
+		binary := filepath.Join(l.dir, "bouncefilter")
+		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, daemonPackage).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("building %s: %w\n%s", daemonPackage, err, out)
+		}
+		l.binary = binary
+	}
+	return l.child(label, l.binary, "serve", "--domain", domain, "--mode", "enforce",
+		"--listen", listen, "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+}
+
+// startRedis starts a server on a unix socket that writes nothing to disk, and returns the URL of its store.
+func (l *lab) startRedis(ctx context.Context, label string) (url string, err error) {
+	program, err := exec.LookPath("redis-server")
+	if err != nil {
+		return "", errNoRedis
+	}
+	socket := filepath.Join(l.dir, label+".sock")
+	p, err := l.child(label, program, "--port", "0", "--unixsocket", socket, "--dir", l.dir,
+		"--save", "", "--appendonly", "no")
+	if err != nil {
+		return "", err
+	}
+	return "unix:" + socket, p.await(ctx, "unix", socket)
+}
+
+// listenAddress returns where the milter of that label listens.
+func (l *lab) listenAddress(label string) (string, error) {
+	if !l.tcp {
+		return "unix:" + filepath.Join(l.dir, label+".sock"), nil
+	}
+	// A port that is free now is still free a moment later, unless something else on this machine takes it just then; the
+	// milter would say so and end.
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return "tcp:" + ln.Addr().String(), ln.Close()
+}
+
+// parseExtra reads name=unix:/path@pidfile (or tcp:host:port): a milter that already runs, configured like ours.
+func parseExtra(s string) (*target, error) {
+	name, rest, found := strings.Cut(s, "=")
+	at := strings.LastIndexByte(rest, '@')
+	if !found || name == "" || at < 0 {
+		return nil, fmt.Errorf("-extra %q: want name=unix:/path@pidfile", s)
+	}
+	if slices.Contains(ownTargets(), name) {
+		return nil, fmt.Errorf("-extra %q: %s is the name of a target that the program starts itself", s, name)
+	}
+	t := &target{name: name}
+	var err error
+	if t.network, t.address, err = splitAddress(rest[:at]); err != nil {
+		return nil, fmt.Errorf("-extra %q: %w", s, err)
+	}
+	b, err := os.ReadFile(rest[at+1:])
+	if err != nil {
+		return nil, fmt.Errorf("-extra %q: %w", s, err)
+	}
+	if t.pid, err = strconv.Atoi(strings.TrimSpace(string(b))); err != nil || t.pid < 1 {
+		return nil, fmt.Errorf("-extra %q: no process ID in %s", s, rest[at+1:])
+	}
+	return t, nil
+}
