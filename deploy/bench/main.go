@@ -109,6 +109,10 @@ func writeConditions(w io.Writer, o options, l *lab) {
 	if o.idle == 0 {
 		fmt.Fprintf(w, "%d messages a run, %d a session, %d senders, %d rounds; medians. Every answer was checked.\n",
 			o.messages, o.perSession, o.senders, o.rounds)
+		for _, s := range o.scenarios {
+			fmt.Fprintf(w, "%s: %s. ", s.letter, s.title)
+		}
+		fmt.Fprintln(w)
 	}
 	fmt.Fprintln(w)
 }

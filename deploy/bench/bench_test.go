@@ -1,0 +1,212 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestMain lets the test binary become the null milter, as the program does.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == nullCommand {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// roundTrips are how often the MTA waits for the milter in one session with one message. They do not depend on the
+// machine, so they are held here; speed is not.
+func roundTrips(target, scenario string) float64 {
+	if target == targetNull {
+		return 21 // negotiation, connect, helo, mail, rcpt, data, 12 headers, their end, body, end of message
+	}
+	return map[string]float64{
+		"a": 3,   // negotiation, rcpt, end of message
+		"b": 3,   // the same
+		"c": 2.5, // a wrong tag is refused at rcpt, a missing one at end of message
+		"d": 2,   // negotiation, and accept at the first answer
+	}[scenario]
+}
+
+func TestEveryAnswerIsRightAndRoundTripsAreFew(t *testing.T) {
+	targets := targetNull + "," + targetBolt
+	switch _, err := exec.LookPath("redis-server"); {
+	case err == nil:
+		targets += "," + targetRedis
+	case os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "":
+		t.Fatal("redis-server is not installed, and BOUNCEFILTER_REQUIRE_SERVERS asks for it")
+	default:
+		t.Log("without Redis: redis-server is not installed; deploy/test installs it")
+	}
+	for _, transport := range []string{"unix", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			const messages = 200
+			file := filepath.Join(t.TempDir(), "bench.json")
+			args := []string{"-conns", "4", "-n", fmt.Sprint(messages), "-rounds", "1", "-senders", "20", "-targets", targets, "-json", file}
+			if transport == "tcp" {
+				args = append(args, "-tcp")
+			}
+			var stdout, stderr strings.Builder
+			if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
+				t.Fatalf("exit status %d\n%s", code, stderr.String())
+			}
+			var report struct{ Runs []result }
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := json.Unmarshal(b, &report); err != nil {
+				t.Fatal(err)
+			}
+			if want := 4 * len(strings.Split(targets, ",")); len(report.Runs) != want {
+				t.Errorf("%d runs, want %d", len(report.Runs), want)
+			}
+			for _, r := range report.Runs {
+				if r.Messages != messages {
+					t.Errorf("%s, scenario %s: %d messages, want %d", r.Target, r.Scenario, r.Messages, messages)
+				}
+				if want := roundTrips(r.Target, r.Scenario); r.RoundTrips != want {
+					t.Errorf("%s, scenario %s: %v round trips a message, want %v", r.Target, r.Scenario, r.RoundTrips, want)
+				}
+			}
+			if rows := strings.Count(stdout.String(), "\n| "); rows != len(report.Runs)+1 {
+				t.Errorf("table has %d lines, want a heading and %d rows:\n%s", rows, len(report.Runs), stdout.String())
+			}
+		})
+	}
+}
+
+func TestSeveralMessagesInOneSession(t *testing.T) {
+	var stdout, stderr strings.Builder
+	args := []string{"-conns", "2", "-n", "60", "-per-session", "7", "-rounds", "1", "-senders", "10", "-targets", "bolt"}
+	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit status %d\n%s", code, stderr.String())
+	}
+}
+
+func TestIdleConnectionsAreOpenedAndMeasured(t *testing.T) {
+	var stdout, stderr strings.Builder
+	if code := run(t.Context(), []string{"-idle", "50", "-targets", "null,bolt"}, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit status %d\n%s", code, stderr.String())
+	}
+	for _, row := range []string{"| null | 50 | ", "| bolt | 50 | "} {
+		if !strings.Contains(stdout.String(), row) {
+			t.Errorf("no row %q in\n%s", row, stdout.String())
+		}
+	}
+}
+
+// startPeer starts a null milter that the benchmark takes for one that should sign and refuse.
+func startPeer(t *testing.T) (extra string) {
+	t.Helper()
+	l, err := newLab(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	peer, err := l.start(t.Context(), targetNull, "peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pidFile := filepath.Join(l.dir, "peer.pid")
+	if err := os.WriteFile(pidFile, fmt.Appendln(nil, peer.pid), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "peer=unix:" + peer.address + "@" + pidFile
+}
+
+func TestAMilterThatDoesNotSignFailsTheBenchmark(t *testing.T) {
+	var stdout, stderr strings.Builder
+	args := []string{"-targets", "null", "-extra", startPeer(t), "-n", "10", "-senders", "5"}
+	if code := run(t.Context(), args, &stdout, &stderr); code != exitWrong {
+		t.Errorf("exit status %d, want %d", code, exitWrong)
+	}
+	if want := "want one new envelope sender"; !strings.Contains(stderr.String(), want) {
+		t.Errorf("standard error %q, want it to contain %q", stderr.String(), want)
+	}
+	if strings.Contains(stdout.String(), "| peer |") {
+		t.Errorf("a milter that failed has rows in the table:\n%s", stdout.String())
+	}
+}
+
+func TestWithoutRedisTheRestIsMeasuredAndTheStatusIs1(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	var stdout, stderr strings.Builder
+	args := []string{"-targets", "null,redis", "-conns", "2", "-n", "20", "-rounds", "1", "-senders", "5", "-scenarios", "d"}
+	if code := run(t.Context(), args, &stdout, &stderr); code != exitWrong {
+		t.Errorf("exit status %d, want %d", code, exitWrong)
+	}
+	if !strings.Contains(stderr.String(), "redis-server is not installed") {
+		t.Errorf("standard error does not name what is missing: %q", stderr.String())
+	}
+	if !strings.Contains(stdout.String(), "| d | 2 | null |") {
+		t.Errorf("null milter was not measured:\n%s", stdout.String())
+	}
+}
+
+func TestALabLeavesNothingBehind(t *testing.T) {
+	l, err := newLab(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := l.start(t.Context(), targetNull, "null")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kB, err := anonymousMemory(null.pid); err != nil || kB <= 0 {
+		t.Errorf("memory %d kB, %v", kB, err)
+	}
+	if err := l.close(); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/proc/%d", null.pid)); !os.IsNotExist(err) {
+		t.Errorf("the null milter still runs: %v", err)
+	}
+	if _, err := os.Stat(l.dir); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", l.dir, err)
+	}
+}
+
+func TestAProcessThatFailsToStartIsToldWithItsLog(t *testing.T) {
+	l, err := newLab(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	if err := os.Mkdir(filepath.Join(l.dir, "taken.sock"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err = l.start(t.Context(), targetNull, "taken")
+	if err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("error %v, want the process's own words", err)
+	}
+}
+
+func TestCPUTimeIsThatOfTheProcess(t *testing.T) {
+	before, err := cpuTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const work = 100 * time.Millisecond
+	for {
+		now, err := cpuTime(os.Getpid())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now-before >= work {
+			break // reading /proc all the while has used it up; where it is not counted, the test runs into its timeout
+		}
+	}
+	if _, err := cpuTime(1 << 30); err == nil {
+		t.Error("no error for a process that does not exist")
+	}
+}
