@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/open"
+)
+
+// patience is how long messages in flight may take to come to their end after SIGTERM. It is less than the service
+// manager's patience (TimeoutStopSec in deploy/systemd), so that the last summary is always written.
+const patience = 30 * time.Second
+
+// milterDaemon is the running milter: what serve opens, and closes in reverse order.
+type milterDaemon struct {
+	app     *app
+	log     *slog.Logger
+	level   *slog.LevelVar
+	site    *site // in effect
+	load    func() (*config.Config, tomlfile.Problems)
+	metrics *metrics
+
+	guard     *store.Guard
+	server    *filter.Server
+	listeners []net.Listener
+	http      *http.Server
+	httpLn    net.Listener
+}
+
+// open opens store and sockets. Nothing is served yet.
+func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
+	c := d.site.config
+	warn := func(message string) { d.log.Warn("store: " + message) }
+	st, err := open.Open(ctx, c.Store, open.Warn(warn))
+	if err != nil {
+		return storeProblem(c, err)
+	}
+	d.guard = store.NewGuard(st, store.GuardOptions{Timeout: c.StoreTimeout, GapFile: c.GapFile(), Logger: d.log, Now: d.app.now})
+	filter.RedirectLibraryLog(d.log)
+	d.server, err = filter.NewServer(filter.Options{
+		Policy: d.site.policy, Store: d.guard, Hasher: store.NewHasher(hashSecret), Logger: d.log,
+		Node: c.Node, Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.app.now,
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.listen(); err != nil {
+		return err
+	}
+	return d.listenHTTP()
+}
+
+func (d *milterDaemon) listen() error {
+	c := d.site.config
+	for i, a := range c.Listen {
+		if !a.Loopback() {
+			d.log.Warn("the milter protocol has no authentication: whoever can connect can have any address signed; use a firewall", "listen", a.String())
+		}
+		ln, err := a.Listen(listener.Options{Mode: c.SocketMode, Group: c.SocketGroup})
+		if err != nil {
+			return tomlfile.Problems{c.Problem(fmt.Sprintf("listen[%d]", i), "", err.Error(), "end the other process, or listen elsewhere")}
+		}
+		d.listeners = append(d.listeners, ln)
+		d.log.Info("listening on " + ln.Addr().Network() + ":" + ln.Addr().String())
+	}
+	return nil
+}
+
+// run serves until ctx is done or a listener fails. It returns nil if everything was brought to its end.
+func (d *milterDaemon) run(ctx context.Context) error {
+	hangups, ignore := d.app.hangups()
+	defer ignore()
+	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer endBackground()
+
+	var tasks, backgroundTask sync.WaitGroup
+	failed := make(chan error, len(d.listeners)+1)
+	for _, ln := range d.listeners {
+		tasks.Go(func() {
+			if err := d.server.Serve(ln); err != nil {
+				failed <- fmt.Errorf("serve %s: %w", ln.Addr(), err)
+			}
+		})
+	}
+	if d.httpLn != nil {
+		tasks.Go(func() { d.serveHTTP() })
+	}
+	backgroundTask.Go(func() { d.server.Run(background) })
+
+	d.app.notify(sd.SdNotifyReady)
+	var err error
+	for running := true; running; {
+		select {
+		case <-ctx.Done():
+			running = false
+		case err = <-failed:
+			running = false
+		case <-hangups:
+			d.app.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
+			d.reload()
+			d.app.notify(sd.SdNotifyReady)
+		}
+	}
+	d.app.notify(sd.SdNotifyStopping)
+	d.log.Info("stopping")
+	endBackground()
+	backgroundTask.Wait() // the summary has one owner at a time: Run, then Shutdown
+	err = errors.Join(err, d.close())
+	tasks.Wait()
+	return err
+}
+
+// close ends what open opened. Messages in flight come to their end first, but for those that take longer than patience.
+func (d *milterDaemon) close() error {
+	var errs []error
+	for _, ln := range d.listeners {
+		_ = ln.Close() // Serve closes it as well
+	}
+	if d.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := d.server.Shutdown(ctx); err != nil {
+			d.log.Warn("connections were cut: messages in them took too long", "patience", patience)
+		}
+	}
+	if d.httpLn != nil {
+		errs = append(errs, d.http.Close())
+		_ = d.httpLn.Close() // closed already if it was served
+	}
+	if d.guard != nil {
+		errs = append(errs, d.guard.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// storeProblem is a store that cannot be opened.
+func storeProblem(c *config.Config, err error) tomlfile.Problems {
+	return tomlfile.Problems{c.Problem("store", "", err.Error(), "see the store option in deploy/bouncefilter.toml")}
+}

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/store/open"
+)
+
+// prepare makes what a first start needs and later ones find: the state directory, a key, the secret of the store's
+// hashes. Files that the configuration names itself are not made: a wrong path must not turn into a new key.
+func prepare(a *app, c *config.Config, log *slog.Logger) error {
+	if err := makeFolder(c.StateDir); err != nil {
+		return err
+	}
+	if err := prepareKey(a, c, log); err != nil {
+		return err
+	}
+	if !c.HashSecretChosen {
+		_, made, err := keyring.EnsureSecret(c.HashSecret)
+		if err != nil {
+			return err
+		}
+		if made {
+			log.Info("made the secret for hashes in the store", "file", c.HashSecret)
+			warnShared(c, log)
+		}
+	}
+	return nil
+}
+
+// prepareKey makes the first key, unless there is an index already.
+func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
+	if c.KeysChosen {
+		return nil
+	}
+	if err := makeFolder(filepath.Dir(c.Keys)); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
+		return nil // found, or in a state that reading it will tell
+	}
+	var key *keyring.Key
+	err := keyring.Update(c.Keys, func(k *keyring.Keyring) error {
+		if len(k.Keys) > 0 {
+			return nil // another process was first
+		}
+		made, err := k.Add(keyring.AnyNumber, "", keyring.NewSecret(), a.now())
+		key = &made
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if key != nil {
+		log.Info("made a key", "number", key.Number, "file", filepath.Join(filepath.Dir(c.Keys), key.File))
+	}
+	return nil
+}
+
+// warnShared reminds of the other hosts when secrets were made for a store that several hosts may share: with other
+// secrets, each would refuse the bounces of the others' mail.
+func warnShared(c *config.Config, log *slog.Logger) {
+	if scheme, _, _ := strings.Cut(c.Store, ":"); scheme == "bolt" || scheme == "memory" {
+		return
+	}
+	log.Warn("copy keys and hash secret to every other host that uses this store, before it starts",
+		"keys", filepath.Dir(c.Keys), "hash_secret", c.HashSecret, "store", open.Redacted(c.Store))
+}
+
+// readHashSecret reads the secret that keys the hashes in the store.
+func readHashSecret(c *config.Config) ([]byte, tomlfile.Problems) {
+	secret, err := keyring.ReadSecret(c.HashSecret)
+	if err == nil {
+		return secret, nil
+	}
+	if c.HashSecretChosen {
+		var problems tomlfile.Problems
+		for _, p := range tomlfile.AsProblems(c.HashSecret, err) {
+			problems = append(problems, c.Problem("hash_secret", p.File+":", p.What, p.Remedy))
+		}
+		return nil, problems
+	}
+	return nil, tomlfile.AsProblems(c.HashSecret, err)
+}
+
+// printMainCf prints what a postmaster adds to Postfix.
+func printMainCf(w io.Writer, c *config.Config) {
+	var addresses []string
+	for _, l := range c.Listen {
+		addresses = append(addresses, l.Postfix())
+	}
+	milters := strings.Join(addresses[:1], ", ")
+	fmt.Fprintf(w, `# Add these lines to /etc/postfix/main.cf and run "postfix reload":
+smtpd_milters = %s
+non_smtpd_milters = %s
+# Mail must wait rather than leave unsigned while the milter is down.
+milter_default_action = tempfail
+# Postfix must also accept tagged recipients of known users: see deploy/postfix.
+`, milters, milters)
+}

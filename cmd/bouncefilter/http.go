@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+)
+
+// httpTimeout bounds every step of a request for metrics or health. They take milliseconds.
+const httpTimeout = 10 * time.Second
+
+// metrics are those of the command; the filter brings its own.
+type metrics struct {
+	lastReload   prometheus.Gauge
+	lastReloadAt prometheus.Gauge
+}
+
+func newMetrics(now time.Time) *metrics {
+	m := &metrics{
+		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_config_last_reload_successful",
+			Help: "1 if the last attempt to load the configuration succeeded."}),
+		lastReloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in effect was loaded."}),
+	}
+	m.reloaded(true, now)
+	return m
+}
+
+func (m *metrics) reloaded(ok bool, now time.Time) {
+	if !ok {
+		m.lastReload.Set(0)
+		return
+	}
+	m.lastReload.Set(1)
+	m.lastReloadAt.Set(float64(now.Unix()))
+}
+
+// listenHTTP opens the port for metrics and health. Mail must not depend on it: if the port that nobody chose is taken,
+// the milter runs without.
+func (d *milterDaemon) listenHTTP() error {
+	c := d.site.config
+	if c.HTTP == "" {
+		return nil
+	}
+	ln, err := net.Listen("tcp", c.HTTP)
+	if err != nil && !c.HTTPChosen {
+		d.log.Warn("no metrics and no health checks: cannot listen on the default address; set http", "http", c.HTTP, "error", err)
+		return nil
+	}
+	if err != nil {
+		return tomlfile.Problems{c.Problem("http", tomlfile.Quote(c.HTTP), "cannot be listened on: "+err.Error(), "end the other process, or listen elsewhere")}
+	}
+	d.httpLn = ln
+	d.http = &http.Server{
+		Handler:           d.handler(),
+		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 1 << 14,
+		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	d.log.Info("metrics and health on http://" + ln.Addr().String())
+	return nil
+}
+
+func (d *milterDaemon) serveHTTP() {
+	if err := d.http.Serve(d.httpLn); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("metrics and health are gone", "error", err)
+	}
+}
+
+// handler serves /metrics, /healthz and /readyz.
+func (d *milterDaemon) handler() http.Handler {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
+		ConstLabels: prometheus.Labels{"version": readBuild().version}})
+	build.Set(1)
+	registry.MustRegister(d.server.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := d.server.Ready(r.Context()); err != nil {
+			say(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+			return
+		}
+		say(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+func say(w http.ResponseWriter, status int, sentence string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, sentence) // who asked may be gone
+}

@@ -1,0 +1,247 @@
+// Package config reads bouncefilter's configuration: one TOML file, defaults for everything that it leaves out, and the
+// flags of the command line, which come before both.
+//
+// [Load] returns the configuration with every value checked and of its proper type, and all problems at once, each with
+// its place and its remedy. The package opens nothing that the configuration names: neither keys nor store nor sockets.
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Formats of the log.
+const (
+	FormatLogfmt = "logfmt"
+	FormatJSON   = "json"
+)
+
+// Values of the options untagged and bad_tag.
+const (
+	untaggedAtEnd  = "end-of-message"
+	untaggedAtData = "reject"
+	badTagAtRcpt   = "rcpt"
+	badTagAtData   = "data"
+)
+
+// Host is what the defaults depend on.
+type Host struct {
+	Name     string // of this host
+	StateDir string
+}
+
+// Flags are the options of the command line that come before the file. Empty ones are not set.
+type Flags struct {
+	Domains   []string
+	Listen    []string
+	HTTP      string
+	Store     string
+	Mode      string
+	StateDir  string
+	LogLevel  string
+	LogFormat string
+}
+
+// Config is a configuration that has been checked.
+type Config struct {
+	Path string // of the file; empty if there is none
+
+	Listen      []listener.Address
+	SocketMode  fs.FileMode
+	SocketGroup int    // group ID, -1 for the process's own
+	HTTP        string // host:port, empty for none
+	HTTPChosen  bool   // HTTP is not merely the default
+
+	StateDir         string
+	Store            string // URL, which may hold a password
+	StoreTimeout     time.Duration
+	Keys             string // path of the index
+	KeysChosen       bool   // Keys is not merely the default
+	HashSecret       string // path
+	HashSecretChosen bool   // HashSecret is not merely the default
+	Node             string
+
+	LogLevel        slog.Level
+	LogFormat       string
+	SummaryInterval time.Duration
+	Limits          filter.Limits
+
+	Ring     prvs.Options
+	Settings filter.Settings // without keys
+
+	doc   *tomlfile.Document
+	raw   file
+	flags Flags
+}
+
+// Load reads the file at path, "" for none. The Config is complete only if there are no problems.
+func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
+	c := &Config{Path: path, doc: &tomlfile.Document{}, raw: defaults(h), flags: flags}
+	var problems tomlfile.Problems
+	if path != "" {
+		c.doc, problems = tomlfile.Read(path, &c.raw)
+	}
+	c.raw.apply(flags)
+	r := resolver{c: c, problems: problems}
+	r.paths()
+	r.listeners()
+	r.http()
+	r.log()
+	r.limits()
+	r.settings()
+	return c, r.problems
+}
+
+// apply lets the flags come first. --domain replaces the list of domains; one that has a table in the file keeps what
+// stands there. --mode is meant for all domains.
+func (f *file) apply(o Flags) {
+	if len(o.Domains) > 0 {
+		f.Domains = nil
+		var kept []domainTable
+		for _, name := range o.Domains {
+			same := func(d domainTable) bool { return strings.EqualFold(d.Name, name) }
+			if i := slices.IndexFunc(f.Domain, same); i >= 0 {
+				kept = append(kept, f.Domain[i])
+			} else {
+				f.Domains = append(f.Domains, name)
+			}
+		}
+		f.Domain = kept
+	}
+	if len(o.Listen) > 0 {
+		f.Listen = o.Listen
+	}
+	for _, s := range []struct {
+		field *string
+		flag  string
+	}{{&f.HTTP, o.HTTP}, {&f.Store, o.Store}, {&f.Mode, o.Mode}, {&f.StateDir, o.StateDir}, {&f.Log.Level, o.LogLevel}, {&f.Log.Format, o.LogFormat}} {
+		if s.flag != "" {
+			*s.field = s.flag
+		}
+	}
+	if o.HTTP == "off" {
+		f.HTTP = ""
+	}
+	if o.Mode != "" {
+		for i := range f.Domain {
+			f.Domain[i].Mode = ""
+		}
+	}
+}
+
+// Problem returns a problem with an option of the file, or with the flag that came before it.
+func (c *Config) Problem(key, value, what, remedy string) tomlfile.Problem {
+	if flag := c.flag(key); flag != "" {
+		return tomlfile.Problem{Key: flag, Value: value, What: what, Remedy: remedy}
+	}
+	return c.doc.Problem(key, value, what, remedy)
+}
+
+// flag returns the flag that set key, if one did.
+func (c *Config) flag(key string) string {
+	option, _, _ := strings.Cut(key, "[")
+	o := &c.flags
+	switch {
+	case option == "domains" && len(o.Domains) > 0:
+		return "--domain"
+	case option == "listen" && len(o.Listen) > 0:
+		return "--listen"
+	case option == "http" && o.HTTP != "":
+		return "--http"
+	case option == "store" && o.Store != "":
+		return "--store"
+	case option == "mode" && o.Mode != "":
+		return "--mode"
+	case option == "state_dir" && o.StateDir != "":
+		return "--state-dir"
+	case option == "log.level" && o.LogLevel != "":
+		return "--log-level"
+	case option == "log.format" && o.LogFormat != "":
+		return "--log-format"
+	}
+	return ""
+}
+
+// GapFile is the file that marks records lost to the store (see [store.GuardOptions]).
+func (c *Config) GapFile() string { return filepath.Join(c.StateDir, "store.gap") }
+
+// KeyLife is the longest time that a tag lives.
+func (c *Config) KeyLife() time.Duration {
+	return time.Duration(c.Ring.Lifetime+c.Ring.Rotation) * 24 * time.Hour
+}
+
+// Fixed returns the options that differ between two configurations and can only be changed by a restart.
+func Fixed(running, next *Config) []string {
+	options := []struct {
+		key  string
+		same bool
+	}{
+		{"listen", slices.Equal(running.Listen, next.Listen)},
+		{"socket_mode", running.SocketMode == next.SocketMode},
+		{"socket_group", running.SocketGroup == next.SocketGroup},
+		{"http", running.HTTP == next.HTTP},
+		{"state_dir", running.StateDir == next.StateDir},
+		{"store", running.Store == next.Store},
+		{"store_timeout", running.StoreTimeout == next.StoreTimeout},
+		{"hash_secret", running.HashSecret == next.HashSecret},
+		{"node", running.Node == next.Node},
+		{"log.format", running.LogFormat == next.LogFormat},
+		{"log.summary_interval", running.SummaryInterval == next.SummaryInterval},
+		{"limits", running.Limits == next.Limits},
+	}
+	var keys []string
+	for _, o := range options {
+		if !o.same {
+			keys = append(keys, o.key)
+		}
+	}
+	return keys
+}
+
+// String keeps the store's password out of whatever prints a Config.
+func (c *Config) String() string { return fmt.Sprintf("configuration %s", c.Path) }
+
+// paths fills in the paths that depend on the state directory. Relative ones start there.
+func (r *resolver) paths() {
+	c, f := r.c, &r.c.raw
+	dir, err := filepath.Abs(f.StateDir)
+	if err != nil || f.StateDir == "" {
+		r.problem("state_dir", tomlfile.Quote(f.StateDir), "is not a directory", "name an absolute path")
+	}
+	c.StateDir = dir
+	within := func(path, normal string) string {
+		if path == "" {
+			path = normal
+		}
+		if filepath.IsAbs(path) {
+			return path
+		}
+		return filepath.Join(dir, path)
+	}
+	c.Keys, c.KeysChosen = within(f.Keys, filepath.Join("keys", keyring.IndexName)), f.Keys != ""
+	c.HashSecret, c.HashSecretChosen = within(f.HashSecret, "hash.secret"), f.HashSecret != ""
+	c.Store = f.Store
+	if c.Store == "" {
+		c.Store = "bolt:" + filepath.Join(dir, "state.db")
+	} else if path, ok := strings.CutPrefix(c.Store, "bolt:"); ok && path != "" {
+		c.Store = "bolt:" + within(path, "")
+	}
+	c.StoreTimeout = f.StoreTimeout
+	if c.StoreTimeout < time.Millisecond || c.StoreTimeout > time.Minute {
+		r.problem("store_timeout", c.StoreTimeout.String(), "is out of range", `use a duration from "1ms" to "1m"`)
+	}
+	if c.Node = f.Node; strings.TrimSpace(c.Node) == "" {
+		r.problem("node", "", "is empty", "name this daemon, such as mx1")
+	}
+}

@@ -1,0 +1,117 @@
+package config
+
+import (
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// file is the configuration as it is written. deploy/bouncefilter.toml says what each option means; a test holds the
+// two together.
+type file struct {
+	Domains []string      `toml:"domains"`
+	Domain  []domainTable `toml:"domain"`
+
+	Mode        string `toml:"mode"`
+	TagForm     string `toml:"tag_form"`
+	Untagged    string `toml:"untagged"`
+	BadTag      string `toml:"bad_tag"`
+	Lifetime    int    `toml:"lifetime"`
+	TagRotation int    `toml:"tag_rotation"`
+	Header      string `toml:"header"`
+	Hostname    string `toml:"hostname"`
+
+	Listen      []string `toml:"listen"`
+	SocketMode  string   `toml:"socket_mode"`
+	SocketGroup string   `toml:"socket_group"`
+	HTTP        string   `toml:"http"`
+
+	StateDir     string        `toml:"state_dir"`
+	Store        string        `toml:"store"`
+	StoreTimeout time.Duration `toml:"store_timeout"`
+	Keys         string        `toml:"keys"`
+	HashSecret   string        `toml:"hash_secret"`
+	Node         string        `toml:"node"`
+
+	Outbound outboundTable     `toml:"outbound"`
+	Exempt   exemptTable       `toml:"exempt"`
+	DoNotTag doNotTagTable     `toml:"do_not_tag"`
+	Actions  map[string]string `toml:"actions"`
+	Log      logTable          `toml:"log"`
+	Limits   limitsTable       `toml:"limits"`
+}
+
+// domainTable is a domain with settings of its own. What is empty is as for all domains.
+type domainTable struct {
+	Name     string `toml:"name"`
+	Mode     string `toml:"mode"`
+	TagForm  string `toml:"tag_form"`
+	Untagged string `toml:"untagged"`
+}
+
+type outboundTable struct {
+	Authenticated bool     `toml:"authenticated"`
+	Local         bool     `toml:"local"`
+	Networks      []string `toml:"networks"`
+	Daemons       []string `toml:"daemons"`
+}
+
+type exemptTable struct {
+	Recipients []string `toml:"recipients"`
+	Senders    []string `toml:"senders"`
+	Networks   []string `toml:"networks"`
+	Helo       []string `toml:"helo"`
+}
+
+type doNotTagTable struct {
+	Recipients []string `toml:"recipients"`
+	Senders    []string `toml:"senders"`
+}
+
+type logTable struct {
+	Level           string        `toml:"level"`
+	Format          string        `toml:"format"`
+	SummaryInterval time.Duration `toml:"summary_interval"`
+}
+
+// DefaultListen is where the MTA finds the milter unless configured otherwise. It is a TCP port because that is the one
+// address that Postfix reaches with and without chroot, whoever runs the daemon: a chrooted smtpd sees no socket in /run,
+// and only root could make one in Postfix' queue directory.
+const DefaultListen = "tcp:127.0.0.1:8766"
+
+// DefaultHTTP is where metrics and health are served unless configured otherwise.
+const DefaultHTTP = "127.0.0.1:8767"
+
+// defaults returns the configuration of a site that configures nothing. Paths stay empty: they depend on the state
+// directory.
+func defaults(h Host) file {
+	out := filter.DefaultOutbound()
+	f := file{
+		Mode:        filter.ModeAuto.String(),
+		TagForm:     "standard",
+		Untagged:    untaggedAtEnd,
+		BadTag:      badTagAtRcpt,
+		Lifetime:    7,
+		TagRotation: 1,
+		Header:      filter.DefaultHeaderName,
+		Hostname:    h.Name,
+
+		Listen:     []string{DefaultListen},
+		SocketMode: "0660",
+		HTTP:       DefaultHTTP,
+
+		StateDir:     h.StateDir,
+		StoreTimeout: store.DefaultTimeout,
+		Node:         h.Name,
+
+		Outbound: outboundTable{Authenticated: out.Authenticated, Local: out.Local},
+		Exempt:   exemptTable{Recipients: filter.DefaultExemptRecipients()},
+		Log:      logTable{Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},
+	}
+	for _, n := range out.Networks {
+		f.Outbound.Networks = append(f.Outbound.Networks, n.String())
+	}
+	f.Limits = defaultLimits()
+	return f
+}

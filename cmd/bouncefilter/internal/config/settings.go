@@ -1,0 +1,250 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// settings resolves what the policy is made from.
+func (r *resolver) settings() {
+	f, s := &r.c.raw, &r.c.Settings
+	r.c.Ring = r.ringOptions()
+	all := r.commonDomain()
+	r.domains(all)
+
+	s.Outbound = filter.Outbound{
+		Authenticated: f.Outbound.Authenticated,
+		Local:         f.Outbound.Local,
+		Networks:      r.networks("outbound.networks", f.Outbound.Networks),
+		Daemons:       r.words("outbound.daemons", f.Outbound.Daemons, "a daemon name"),
+	}
+	s.Exempt = filter.Exemptions{
+		Recipients: r.addresses("exempt.recipients", f.Exempt.Recipients),
+		Senders:    r.addresses("exempt.senders", f.Exempt.Senders),
+		Networks:   r.networks("exempt.networks", f.Exempt.Networks),
+		Helo:       r.words("exempt.helo", f.Exempt.Helo, "a HELO name"),
+	}
+	s.DoNotTag = filter.DoNotTagLists{
+		Recipients: r.addresses("do_not_tag.recipients", f.DoNotTag.Recipients),
+		Senders:    r.addresses("do_not_tag.senders", f.DoNotTag.Senders),
+	}
+	s.Actions = r.actions()
+
+	switch f.BadTag {
+	case badTagAtRcpt, badTagAtData:
+		s.RefuseBadTagAtData = f.BadTag == badTagAtData
+	default:
+		r.problem("bad_tag", tomlfile.Quote(f.BadTag), "is not a stage", `use "rcpt" or "data"`)
+	}
+	if s.HeaderName = f.Header; !isHeaderName(f.Header) {
+		r.problem("header", tomlfile.Quote(f.Header), "is not a header name", `use letters, digits and hyphens, or "" for no header`)
+	}
+	if s.Hostname = f.Hostname; !isDomain(f.Hostname) {
+		r.problem("hostname", tomlfile.Quote(f.Hostname), "is not a host name", "use a name such as mx.example.com")
+	}
+}
+
+func (r *resolver) ringOptions() prvs.Options {
+	f := &r.c.raw
+	o := prvs.Options{Lifetime: f.Lifetime, Rotation: f.TagRotation}
+	if f.Lifetime < 1 {
+		r.problem("lifetime", strconv.Itoa(f.Lifetime), "is too short", "use 7 days or more, so that late bounces find their tag alive")
+	}
+	if f.TagRotation < 1 {
+		r.problem("tag_rotation", strconv.Itoa(f.TagRotation), "is too short", "use 1 day or more")
+	}
+	if f.Lifetime < 1 || f.TagRotation < 1 {
+		return prvs.Options{}
+	}
+	if _, err := prvs.NewRing(nil, o); err != nil {
+		r.problem("lifetime", strconv.Itoa(f.Lifetime), fmt.Sprintf("and tag_rotation %d are too long together", f.TagRotation),
+			"tags count days modulo 1000: keep lifetime + tag_rotation below 500 days")
+	}
+	return o
+}
+
+// commonDomain returns the settings of domains that have none of their own.
+func (r *resolver) commonDomain() filter.Domain {
+	f := &r.c.raw
+	return r.domain("", domainTable{Mode: f.Mode, TagForm: f.TagForm, Untagged: f.Untagged}, filter.Domain{})
+}
+
+func (r *resolver) domains(all filter.Domain) {
+	f := &r.c.raw
+	if len(f.Domains) == 0 && len(f.Domain) == 0 {
+		r.problem("domains", "", "no domain is named", `add domains = ["example.com"], or --domain example.com`)
+	}
+	places := map[string]string{}
+	add := func(key string, d filter.Domain) {
+		name := strings.ToLower(d.Name)
+		first, twice := places[name]
+		switch {
+		case !isDomain(name):
+			r.problem(key, tomlfile.Quote(d.Name), "is not a domain name", "use the part behind the @, such as example.com")
+		case twice:
+			r.problem(key, tomlfile.Quote(d.Name), "is already listed in "+first, "remove one of them")
+		default:
+			places[name] = key
+			r.c.Settings.Domains = append(r.c.Settings.Domains, d)
+		}
+	}
+	for i, name := range f.Domains {
+		d := all
+		d.Name = name
+		add(fmt.Sprintf("domains[%d]", i), d)
+	}
+	for i, t := range f.Domain {
+		place := fmt.Sprintf("domain[%d].", i)
+		d := r.domain(place, t, all)
+		d.Name = t.Name
+		add(place+"name", d)
+	}
+}
+
+// domain resolves the settings of a domain, or of all of them. What is empty is as in all.
+func (r *resolver) domain(place string, t domainTable, all filter.Domain) filter.Domain {
+	d := all
+	if t.Mode != "" {
+		mode, err := filter.ParseMode(t.Mode)
+		if err != nil {
+			r.problem(place+"mode", tomlfile.Quote(t.Mode), "is not a mode", `use "auto", "monitor" or "enforce"`)
+		}
+		d.Mode = mode
+	}
+	if t.TagForm != "" {
+		form, err := prvs.ParseForm(t.TagForm)
+		if err != nil {
+			r.problem(place+"tag_form", tomlfile.Quote(t.TagForm), "is not a form of tags", `use "standard" or "sub-address"`)
+		}
+		d.Form = form
+	}
+	switch t.Untagged {
+	case "":
+	case untaggedAtEnd, untaggedAtData:
+		d.RefuseUntaggedAtData = t.Untagged == untaggedAtData
+	default:
+		r.problem(place+"untagged", tomlfile.Quote(t.Untagged), "is not a way to treat untagged bounces", `use "end-of-message" or "reject"`)
+	}
+	return d
+}
+
+func (r *resolver) actions() map[filter.Reason]filter.Action {
+	raw := r.c.raw.Actions
+	actions := make(map[filter.Reason]filter.Action, len(raw))
+	for _, word := range slices.Sorted(maps.Keys(raw)) {
+		key := "actions." + word
+		reason, err := filter.ParseReason(word)
+		if err != nil || !mayHaveAction(reason) {
+			r.problem(key, "", "is not a reason to refuse", "the reasons are "+strings.Join(actionReasons(), ", "))
+			continue
+		}
+		action, err := filter.ParseAction(raw[word])
+		if err != nil {
+			r.problem(key, tomlfile.Quote(raw[word]), "is not an action", `use "reject", "defer", "quarantine", "tag", "discard" or "accept"`)
+			continue
+		}
+		actions[reason] = action
+	}
+	return actions
+}
+
+// mayHaveAction says whether the site can say what is done for a reason: only for those that refuse a bounce.
+func mayHaveAction(r filter.Reason) bool {
+	o := r.Outcome()
+	return r < filter.Signed && (o == filter.Refuse || o == filter.Defer)
+}
+
+func actionReasons() []string {
+	var words []string
+	for _, r := range filter.Reasons() {
+		if mayHaveAction(r) {
+			words = append(words, r.String())
+		}
+	}
+	return words
+}
+
+// networks resolves a list of networks. A single address is a network of one.
+func (r *resolver) networks(key string, list []string) []netip.Prefix {
+	nets := make([]netip.Prefix, 0, len(list))
+	for i, s := range list {
+		n, err := netip.ParsePrefix(s)
+		if err != nil {
+			var a netip.Addr
+			if a, err = netip.ParseAddr(s); err == nil && a.Zone() == "" {
+				n = netip.PrefixFrom(a, a.BitLen())
+			}
+		}
+		place := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case !n.IsValid():
+			r.problem(place, tomlfile.Quote(s), "is not a network", `use a network such as "192.0.2.0/24" or an address`)
+		case n != n.Masked():
+			r.problem(place, tomlfile.Quote(s), "has bits behind the prefix", "write "+n.Masked().String())
+		case n.Addr().Is4In6():
+			r.problem(place, tomlfile.Quote(s), "is an IPv4 network written as IPv6", "write it as IPv4")
+		default:
+			nets = append(nets, n)
+		}
+	}
+	return nets
+}
+
+// addresses checks a list of addresses, local parts and domains.
+func (r *resolver) addresses(key string, list []string) []string {
+	for i, s := range list {
+		local, domain := s, ""
+		if at := strings.LastIndexByte(s, '@'); at >= 0 {
+			local, domain = s[:at], strings.TrimPrefix(s[at+1:], ".")
+			if !isDomain(domain) || local != "" && strings.HasPrefix(s[at:], "@.") {
+				local, domain = "", ""
+			}
+		}
+		if local != "" {
+			if a, err := prvs.ParseAddress(local + "@example.com"); err != nil || a.Local != local {
+				local, domain = "", ""
+			}
+		}
+		if local == "" && domain == "" {
+			r.problem(fmt.Sprintf("%s[%d]", key, i), tomlfile.Quote(s), "is not an address",
+				`use "user@example.com", "user", "@example.com", or "@.example.com" with all below it`)
+		}
+	}
+	return list
+}
+
+// words checks a list of words that mean something to the MTA.
+func (r *resolver) words(key string, list []string, what string) []string {
+	for i, s := range list {
+		if s == "" || strings.ContainsAny(s, " \t\r\n") {
+			r.problem(fmt.Sprintf("%s[%d]", key, i), tomlfile.Quote(s), "is not "+what, "write it without spaces")
+		}
+	}
+	return list
+}
+
+// isDomain says whether s can stand behind the @ of an address. It is meant to find mistakes, not to judge names.
+func isDomain(s string) bool {
+	const most = 255 // octets, RFC 5321 section 4.5.3.1.2
+	return s != "" && len(s) <= most && !strings.ContainsAny(s, "@<>,;\"\\/* \t\r\n") &&
+		!strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && !strings.Contains(s, "..")
+}
+
+// isHeaderName allows the names that are in use, which are fewer than RFC 5322 section 3.6.8 allows. "" is no header.
+func isHeaderName(s string) bool {
+	const most = 64
+	for _, c := range []byte(s) {
+		if c != '-' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return false
+		}
+	}
+	return len(s) <= most
+}

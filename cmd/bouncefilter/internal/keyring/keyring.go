@@ -1,0 +1,205 @@
+// Package keyring keeps the keys on disk: an index file, keys.toml, and beside it one file for each secret.
+//
+// [Load] reads both and reports everything that is wrong; [Keyring.Ring] turns the result into the ring that signs and
+// verifies. [Update] changes the index while no other process does: [Keyring.Add], [Keyring.Activate] and [Keyring.Retire]
+// are the steps of a key's life. The index is replaced in one step, so a daemon that reads it sees the old one or the
+// new one. Secret files are written once and never again.
+//
+// The index may be edited by hand; comments in it are lost at the next Update.
+package keyring
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// IndexName is the usual name of the index file.
+const IndexName = "keys.toml"
+
+// Key is one entry of the index, with its secret unless the key is retired.
+type Key struct {
+	prvs.Key
+	File        string    // of the secret, relative to the index
+	Created     time.Time // zero if unknown
+	SignedUntil time.Time // day on which it stopped signing; zero if it signs or never did
+
+	place string // in the index: keys[1]
+}
+
+// Keyring is the content of an index file and the secrets it names.
+type Keyring struct {
+	Path string // of the index
+	Keys []Key
+
+	doc *tomlfile.Document
+}
+
+type entry struct {
+	Number      int    `toml:"number"`
+	Domain      string `toml:"domain"`
+	State       string `toml:"state"`
+	File        string `toml:"file"`
+	Created     string `toml:"created"`
+	SignedUntil string `toml:"signed_until"`
+}
+
+type index struct {
+	Keys []entry `toml:"keys"`
+}
+
+// Load reads the index at path and the secrets of all keys that are not retired. The keyring holds what could be read,
+// also if there are problems.
+func Load(path string) (*Keyring, tomlfile.Problems) {
+	var in index
+	doc, problems := tomlfile.Read(path, &in)
+	k := &Keyring{Path: path, doc: doc}
+	for i, e := range in.Keys {
+		l := loader{doc: doc, dir: filepath.Dir(path), place: fmt.Sprintf("keys[%d]", i)}
+		key := l.key(e)
+		k.Keys = append(k.Keys, key)
+		problems = append(problems, l.problems...)
+	}
+	return k, append(problems, k.conflicts()...)
+}
+
+// loader turns one entry into a key.
+type loader struct {
+	doc      *tomlfile.Document
+	dir      string
+	place    string
+	problems tomlfile.Problems
+}
+
+func (l *loader) problem(field, value, what, remedy string) {
+	l.problems = append(l.problems, l.doc.Problem(l.place+"."+field, value, what, remedy))
+}
+
+func (l *loader) key(e entry) Key {
+	key := Key{File: e.File, place: l.place}
+	key.Domain = e.Domain
+	if !l.doc.Has(l.place + ".number") {
+		l.problem("number", "", "is missing", "give the key a digit from 0 to 9")
+	} else if e.Number < 0 || e.Number > 9 {
+		l.problem("number", fmt.Sprint(e.Number), "is not a key number", "use a digit from 0 to 9")
+	} else {
+		key.Number = uint8(e.Number)
+	}
+	state, err := prvs.ParseState(e.State)
+	if err != nil {
+		l.problem("state", tomlfile.Quote(e.State), "is not a state", `use "verify", "sign" or "retired"`)
+	}
+	key.State = state
+	key.Created = l.time("created", e.Created, time.RFC3339)
+	key.SignedUntil = l.time("signed_until", e.SignedUntil, time.DateOnly)
+	if strings.ContainsAny(e.Domain, "@ <>") {
+		l.problem("domain", tomlfile.Quote(e.Domain), "is not a domain name", `use a name such as "example.com", or "" for all domains`)
+	}
+	l.secret(e, &key)
+	return key
+}
+
+// secret reads the key's secret. A retired key needs none: its file may be gone.
+func (l *loader) secret(e entry, key *Key) {
+	if key.State == prvs.StateRetired {
+		return
+	}
+	if e.File == "" {
+		l.problem("file", "", "is missing", "name the file that holds the secret")
+		return
+	}
+	path := e.File
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(l.dir, path)
+	}
+	secret, err := ReadSecret(path)
+	if err != nil {
+		for _, p := range tomlfile.AsProblems(path, err) {
+			l.problem("file", p.File+":", p.What, p.Remedy)
+		}
+		return
+	}
+	key.Secret = secret
+}
+
+func (l *loader) time(field, value, layout string) time.Time {
+	if value == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(layout, value)
+	if err != nil {
+		l.problem(field, tomlfile.Quote(value), "is not a date", "write it as "+layout)
+	}
+	return t
+}
+
+// conflicts reports key numbers and signing keys that stand twice. A number says which key made a tag, so two keys of
+// one domain cannot share it; retired ones no longer take part.
+func (k *Keyring) conflicts() tomlfile.Problems {
+	type slot struct {
+		domain string
+		number uint8
+	}
+	numbers, signing := map[slot]string{}, map[string]string{}
+	var problems tomlfile.Problems
+	for _, key := range k.Keys {
+		if key.State == prvs.StateRetired {
+			continue
+		}
+		d := strings.ToLower(key.Domain)
+		s := slot{d, key.Number}
+		if k.doc.Has(key.place + ".number") {
+			if first, used := numbers[s]; used {
+				problems = append(problems, k.doc.Problem(key.place+".number", fmt.Sprint(key.Number), "is already used by "+first,
+					"give each key its own digit"))
+			} else {
+				numbers[s] = key.place
+			}
+		}
+		if key.State != prvs.StateSign {
+			continue
+		}
+		if first, signs := signing[d]; signs {
+			problems = append(problems, k.doc.Problem(key.place+".state", `"sign"`, "is already the state of "+first,
+				`let one key sign, the others "verify"`))
+		} else {
+			signing[d] = key.place
+		}
+	}
+	return problems
+}
+
+// Ring returns the ring of all keys that are in use.
+func (k *Keyring) Ring(o prvs.Options) (*prvs.Ring, error) {
+	var keys []prvs.Key
+	for _, key := range k.Keys {
+		if key.State != prvs.StateRetired {
+			keys = append(keys, key.Key)
+		}
+	}
+	return prvs.NewRing(keys, o)
+}
+
+// Signer returns the key that signs mail of the domain: its own, or that for all domains.
+func (k *Keyring) Signer(domain string) (Key, bool) {
+	var global *Key
+	for i, key := range k.Keys {
+		if key.State != prvs.StateSign {
+			continue
+		}
+		if strings.EqualFold(key.Domain, domain) {
+			return key, true
+		}
+		if key.Domain == "" {
+			global = &k.Keys[i]
+		}
+	}
+	if global == nil {
+		return Key{}, false
+	}
+	return *global, true
+}

@@ -1,0 +1,166 @@
+// Command bouncefilter ends backscatter: mail that bounces although it was never sent from here.
+//
+// bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and
+// rotates keys, check finds mistakes in the configuration before a restart does, sign and verify show what the milter
+// would do with an address.
+//
+// Results go to the standard output, everything else to the standard error. The exit status is 0 for yes, 1 for no (an
+// invalid tag, an address that cannot be signed, a problem found by check), 2 for wrong usage or a configuration that
+// cannot be used. No secret is ever printed and no flag takes one.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	sd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+)
+
+// Exit statuses.
+const (
+	exitYes   = 0
+	exitNo    = 1
+	exitUsage = 2
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{
+		stdin: stdin, stdout: stdout, stderr: stderr,
+		now:    time.Now,
+		getenv: os.Getenv,
+		notify: func(state string) { _, _ = sd.SdNotify(false, state) }, // whoever started us may not want to know
+		hangups: func() (<-chan os.Signal, func()) {
+			c := make(chan os.Signal, 1) // one reload reads what several signals are about
+			signal.Notify(c, syscall.SIGHUP)
+			return c, func() { signal.Stop(c) }
+		},
+	}
+	return a.run(ctx, args)
+}
+
+// app is what the commands see of the world.
+type app struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	now            func() time.Time
+	getenv         func(string) string
+	notify         func(state string)                       // tells the service manager, see sd_notify(3)
+	hangups        func() (c <-chan os.Signal, stop func()) // each value asks for a reload
+}
+
+// grammar is the command line. Kong makes the parser and the help from it.
+type grammar struct {
+	Serve   serveCmd   `cmd:"" help:"Run the milter."`
+	Check   checkCmd   `cmd:"" help:"Find everything that is wrong with configuration, keys and store, and show what is in effect."`
+	Key     keyCmd     `cmd:"" help:"Make, list and rotate keys."`
+	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
+	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+}
+
+const description = "bouncefilter signs the envelope senders of outbound mail and refuses bounces that answer no such mail."
+
+// run parses the command line, runs the command and says what went wrong.
+func (a *app) run(ctx context.Context, args []string) (status int) {
+	// Kong ends the process after --help through a function that must not return.
+	type exit struct{ status int }
+	defer func() {
+		if r := recover(); r != nil {
+			e, ok := r.(exit)
+			if !ok {
+				panic(r)
+			}
+			status = e.status
+		}
+	}()
+	parser, err := kong.New(&grammar{}, kong.Name("bouncefilter"), kong.Description(description),
+		kong.Writers(a.stdout, a.stderr), kong.Exit(func(s int) { panic(exit{s}) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(a))
+	if err != nil {
+		return a.fail(err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		return a.fail(usageError{err})
+	}
+	if err := command.Run(); err != nil {
+		return a.fail(err)
+	}
+	return exitYes
+}
+
+// usageError is a command line that cannot be understood.
+type usageError struct{ error }
+
+// hinted is an error with something to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// errNo ends a command whose answer is no, after it has printed the answer.
+var errNo = errors.New("no")
+
+// negative is an answer of no that is told as an error.
+type negative struct{ error }
+
+func (n negative) Unwrap() error { return n.error }
+
+// fail tells an error and returns the exit status that belongs to it.
+func (a *app) fail(err error) int {
+	if errors.Is(err, errNo) {
+		return exitNo
+	}
+	lines, hint, status := []string{err.Error()}, "", exitNo
+	var problems tomlfile.Problems
+	var problem tomlfile.Problem
+	var usage usageError
+	var with hinted
+	switch {
+	case errors.As(err, &usage):
+		status, hint = exitUsage, "bouncefilter --help lists commands and flags"
+	case errors.As(err, &problems):
+		lines, status = nil, exitUsage
+		for _, p := range problems {
+			lines = append(lines, p.String())
+		}
+	case errors.As(err, &problem):
+		status = exitUsage
+	}
+	var no negative
+	if errors.As(err, &no) {
+		status = exitNo
+	}
+	if errors.As(err, &with) {
+		hint = with.hint
+	}
+	for _, l := range lines {
+		fmt.Fprintf(a.stderr, "bouncefilter: error: %s\n", strings.ReplaceAll(l, "\n", "; "))
+	}
+	if hint != "" {
+		fmt.Fprintf(a.stderr, "hint: %s\n", hint)
+	}
+	return status
+}

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+)
+
+// reload puts a new configuration and new keys into effect as a whole, or keeps the old ones. Messages under way keep
+// the policy they began with.
+func (d *milterDaemon) reload() {
+	next, problems := d.loadNext()
+	d.metrics.reloaded(len(problems) == 0, d.app.now())
+	if len(problems) > 0 {
+		for _, p := range problems {
+			d.log.Error("configuration not loaded, the old one stays in effect", "problem", p.String())
+		}
+		return
+	}
+	d.site = next
+	d.level.Set(next.config.LogLevel)
+	d.server.Reload(next.policy)
+	d.log.Info("configuration loaded", "domains", len(next.config.Settings.Domains), "keys", len(next.keys.Keys))
+}
+
+func (d *milterDaemon) loadNext() (*site, tomlfile.Problems) {
+	c, problems := d.load()
+	next, problems := loadSite(c, problems)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	if fixed := config.Fixed(d.site.config, c); len(fixed) > 0 {
+		return nil, tomlfile.Problems{{File: c.Path, Key: strings.Join(fixed, ", "), What: "cannot change while the daemon runs",
+			Remedy: "restart it, or take the change back and reload again"}}
+	}
+	return next, nil
+}

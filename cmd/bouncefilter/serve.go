@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+)
+
+// serveCmd runs the milter. Its flags come before the file, also in a reload.
+type serveCmd struct {
+	siteFlags
+	Domain    []string `sep:"none" placeholder:"D" help:"Domain to sign for and to protect; may be repeated."`
+	Listen    []string `sep:"none" placeholder:"ADDRESS" help:"unix:/path or tcp:host:port to serve the MTA on; may be repeated."`
+	HTTP      string   `name:"http" placeholder:"ADDRESS" help:"host:port on loopback for metrics and health, or off."`
+	Store     string   `placeholder:"URL" help:"bolt:/path, redis://host:6379/0, rediss:, unix: or memory:. Put a URL with a password into the file."`
+	Mode      string   `placeholder:"MODE" help:"auto, monitor or enforce, for all domains."`
+	LogLevel  string   `placeholder:"LEVEL" help:"debug, info, warn or error."`
+	LogFormat string   `placeholder:"FORMAT" help:"logfmt or json."`
+}
+
+// Help is shown by serve --help.
+func (serveCmd) Help() string {
+	return `With only --domain it runs: it keeps its state in one directory, makes a key there when there is none, and prints the lines
+that Postfix needs. SIGHUP reads configuration and keys anew, SIGTERM ends it after the messages in flight.`
+}
+
+func (cmd *serveCmd) load(a *app) (*config.Config, tomlfile.Problems) {
+	return config.Load(cmd.Config, config.Flags{
+		Domains: cmd.Domain, Listen: cmd.Listen, HTTP: cmd.HTTP, Store: cmd.Store, Mode: cmd.Mode,
+		StateDir: cmd.StateDir, LogLevel: cmd.LogLevel, LogFormat: cmd.LogFormat,
+	}, a.host())
+}
+
+// Run implements the command.
+func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
+	c, problems := cmd.load(a)
+	if len(problems) > 0 {
+		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
+			_, problems = loadSite(c, problems) // tell what is wrong with them in the same breath
+		}
+		return problems
+	}
+	level := new(slog.LevelVar)
+	level.Set(c.LogLevel)
+	log := newLogger(a.stderr, c.LogFormat, level)
+	if err := prepare(a, c, log); err != nil {
+		return err
+	}
+	s, problems := loadSite(c, nil)
+	secret, found := readHashSecret(c)
+	if problems = append(problems, found...); len(problems) > 0 {
+		return problems
+	}
+	d := &milterDaemon{app: a, log: log, level: level, site: s, metrics: newMetrics(a.now())}
+	d.load = func() (*config.Config, tomlfile.Problems) { return cmd.load(a) }
+	if err := d.open(ctx, secret); err != nil {
+		return errors.Join(err, d.close())
+	}
+	if c.Path == "" {
+		printMainCf(a.stdout, c)
+	}
+	return d.run(ctx)
+}
