@@ -80,12 +80,12 @@ func (s *session) clientName() string {
 
 var redirect sync.Once
 
-// RedirectLibraryLog sends the warnings of the milter library, which has one logger for the whole process, to l. Only the
-// first call has an effect.
+// RedirectLibraryLog sends the warnings of the milter library, which has one logger for the whole process, to l. They go
+// there as debug messages: what matters in them is counted and logged here. Only the first call has an effect.
 func RedirectLibraryLog(l *slog.Logger) {
 	redirect.Do(func() {
 		milter.LogWarning = func(format string, v ...any) {
-			l.Warn("milter protocol", "problem", cut(strings.TrimSpace(fmt.Sprintf(format, v...))))
+			l.Debug("milter protocol", "problem", cut(strings.TrimSpace(fmt.Sprintf(format, v...))))
 		}
 	})
 }

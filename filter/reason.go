@@ -56,13 +56,13 @@ const (
 	Defer
 )
 
-// Stage is the SMTP command at which a refusal may be given.
+// Stage is the SMTP command at which a refusal may be given, in their order.
 type Stage uint8
 
 const (
-	StageEndOfMessage Stage = iota
-	StageRcpt
+	StageRcpt Stage = iota
 	StageData
+	StageEndOfMessage
 )
 
 // Reply is an SMTP reply: RFC 5321 code, RFC 3463 enhanced status code, text.

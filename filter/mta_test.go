@@ -1,0 +1,352 @@
+package filter
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/memory"
+)
+
+// testDay is the day on which tests happen unless they say otherwise.
+var testDay = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// testKeys is a ring that signs with key 1 for all domains.
+func testKeys(t testing.TB) *prvs.Ring {
+	t.Helper()
+	ring, err := prvs.NewRing([]prvs.Key{
+		{Number: 1, State: prvs.StateSign, Secret: []byte("secret")},
+		{Number: 2, State: prvs.StateVerify, Secret: []byte("older")},
+	}, prvs.Options{Lifetime: 7, Rotation: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// testSettings enforces example.com.
+func testSettings(t testing.TB) Settings {
+	return Settings{
+		Domains:    []Domain{{Name: "example.com", Mode: ModeEnforce}},
+		Keys:       testKeys(t),
+		Outbound:   DefaultOutbound(),
+		Exempt:     Exemptions{Recipients: DefaultExemptRecipients()},
+		HeaderName: DefaultHeaderName,
+		Hostname:   "mx.example.com",
+	}
+}
+
+func testPolicy(t testing.TB, change func(*Settings)) *Policy {
+	t.Helper()
+	s := testSettings(t)
+	if change != nil {
+		change(&s)
+	}
+	p, err := NewPolicy(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// logBuffer collects log lines.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// fixture is a running server.
+type fixture struct {
+	t      testing.TB
+	server *Server
+	store  store.Store
+	log    *logBuffer
+	addr   string
+	mu     sync.Mutex
+	clock  time.Time
+}
+
+func (f *fixture) now() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.clock
+}
+
+func (f *fixture) setClock(t time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.clock = t
+}
+
+// start runs a server with the test settings, changed by change, on a unix socket.
+func start(t testing.TB, change func(*Settings)) *fixture {
+	t.Helper()
+	return startWith(t, memory.New(), change, nil)
+}
+
+func startWith(t testing.TB, st store.Store, change func(*Settings), options func(*Options)) *fixture {
+	t.Helper()
+	f := &fixture{t: t, store: st, log: &logBuffer{}, clock: testDay}
+	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	guard := store.NewGuard(st, store.GuardOptions{Logger: logger, Now: f.now})
+	o := Options{
+		Policy: testPolicy(t, change), Store: guard, Hasher: store.NewHasher([]byte("hash secret")),
+		Logger: logger, Node: "test", Clock: f.now,
+	}
+	if options != nil {
+		options(&o)
+	}
+	srv, err := NewServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.server = srv
+	f.addr = filepath.Join(t.TempDir(), "s")
+	ln, err := net.Listen("unix", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ln) }()
+	t.Cleanup(func() {
+		ctx, cancel := timeout(5 * time.Second)
+		defer cancel()
+		_ = srv.Shutdown(ctx)
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		_ = guard.Close()
+	})
+	return f
+}
+
+// mta is the MTA's side of one milter connection: what Postfix sends, event by event.
+type mta struct {
+	t         testing.TB
+	c         net.Conn
+	br        *bufio.Reader
+	protocol  milter.OptProtocol
+	actions   milter.OptAction
+	version   uint32
+	trips     int // replies waited for
+	headers   int // header events sent
+	auth      string
+	daemon    string
+	offer     milter.OptProtocol
+	offerAct  milter.OptAction
+	offerVers uint32
+}
+
+// reply is what the milter answered to one event.
+type reply struct {
+	code byte   // 'c', 'a', 'y', ...; 0 if none was waited for
+	text string // of a reply code
+	mods []mod
+}
+
+type mod struct {
+	code byte
+	raw  string
+	args []string
+}
+
+func (m mod) String() string { return fmt.Sprintf("%c %s", m.code, strings.Join(m.args, " ")) }
+
+const (
+	allProtocol = milter.OptProtocol(1<<21 - 1)
+	allActions  = milter.OptAction(1<<9 - 1)
+)
+
+// dial opens a connection and negotiates as Postfix 3.7 does.
+func (f *fixture) dial() *mta { return f.dialAs(6, allActions, allProtocol) }
+
+func (f *fixture) dialAs(version uint32, actions milter.OptAction, protocol milter.OptProtocol) *mta {
+	f.t.Helper()
+	c, err := net.Dial("unix", f.addr)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	m := &mta{t: f.t, c: c, br: bufio.NewReader(c)}
+	f.t.Cleanup(func() { c.Close() })
+	data := binary.BigEndian.AppendUint32(nil, version)
+	data = binary.BigEndian.AppendUint32(data, uint32(actions))
+	data = binary.BigEndian.AppendUint32(data, uint32(protocol))
+	m.send('O', string(data))
+	code, d := m.read()
+	if code != 'O' || len(d) < 12 {
+		f.t.Fatalf("negotiation: %q %q", code, d)
+	}
+	m.version = binary.BigEndian.Uint32(d)
+	m.actions = milter.OptAction(binary.BigEndian.Uint32(d[4:]))
+	m.protocol = milter.OptProtocol(binary.BigEndian.Uint32(d[8:]))
+	m.trips++
+	return m
+}
+
+func (m *mta) send(code byte, data string) {
+	m.t.Helper()
+	b := binary.BigEndian.AppendUint32(nil, uint32(len(data)+1))
+	b = append(append(b, code), data...)
+	if _, err := m.c.Write(b); err != nil {
+		m.t.Fatalf("write %q: %v", code, err)
+	}
+}
+
+func (m *mta) read() (byte, []byte) {
+	m.t.Helper()
+	code, d, err := m.tryRead()
+	if err != nil {
+		m.t.Fatalf("read: %v", err)
+	}
+	return code, d
+}
+
+func (m *mta) tryRead() (byte, []byte, error) {
+	_ = m.c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	var head [5]byte
+	if _, err := io.ReadFull(m.br, head[:]); err != nil {
+		return 0, nil, err
+	}
+	d := make([]byte, binary.BigEndian.Uint32(head[:])-1)
+	_, err := io.ReadFull(m.br, d)
+	return head[4], d, err
+}
+
+// event sends an event with its macros and waits for the reply if there is one.
+func (m *mta) event(code byte, data string, noEvent, noReply milter.OptProtocol, macros ...string) reply {
+	m.t.Helper()
+	if noEvent != 0 && m.protocol&noEvent != 0 {
+		return reply{}
+	}
+	m.send('D', string(code)+strings.Join(macros, "\x00")+"\x00")
+	m.send(code, data)
+	if noReply != 0 && m.protocol&noReply != 0 {
+		return reply{}
+	}
+	m.trips++
+	var r reply
+	for {
+		c, d := m.read()
+		args := strings.Split(strings.TrimSuffix(string(d), "\x00"), "\x00")
+		switch c {
+		case 'c', 'a', 'r', 't', 'd', 's':
+			r.code = c
+			return r
+		case 'y':
+			r.code, r.text = c, args[0]
+			return r
+		}
+		if c == 'i' || c == 'm' { // the index stands before the name
+			args = strings.Split(strings.TrimSuffix(string(d[4:]), "\x00"), "\x00")
+			args[0] = ".... " + args[0]
+		}
+		r.mods = append(r.mods, mod{c, string(d), args})
+	}
+}
+
+func (m *mta) connect(addr string, port uint16) {
+	m.t.Helper()
+	family := "4"
+	if strings.Contains(addr, ":") {
+		family = "6"
+	}
+	m.event('C', "client.example.net\x00"+family+string([]byte{byte(port >> 8), byte(port)})+addr+"\x00",
+		milter.OptNoConnect, milter.OptNoConnReply, "{daemon_name}", m.daemon)
+	m.event('H', "client.example.net\x00", milter.OptNoHelo, milter.OptNoHeloReply)
+}
+
+func (m *mta) mail(from string, args ...string) {
+	m.t.Helper()
+	m.event('M', strings.Join(append([]string{from}, args...), "\x00")+"\x00", milter.OptNoMailFrom, milter.OptNoMailReply,
+		"{auth_authen}", m.auth, "{daemon_name}", m.daemon, "{mail_addr}", strings.Trim(from, "<>"))
+}
+
+func (m *mta) rcpt(to string, args ...string) reply {
+	m.t.Helper()
+	return m.event('R', strings.Join(append([]string{to}, args...), "\x00")+"\x00", milter.OptNoRcptTo, milter.OptNoRcptReply,
+		"{rcpt_addr}", strings.Trim(to, "<>"))
+}
+
+func (m *mta) data() reply {
+	m.t.Helper()
+	return m.event('T', "", milter.OptNoData, milter.OptNoDataReply, "i", "4ZQUEUEID")
+}
+
+func (m *mta) header(name, value string) {
+	m.t.Helper()
+	m.headers++
+	m.event('L', name+"\x00"+value+"\x00", milter.OptNoHeaders, milter.OptNoHeaderReply, "i", "4ZQUEUEID")
+}
+
+func (m *mta) end() reply {
+	m.t.Helper()
+	m.event('N', "", milter.OptNoEOH, milter.OptNoEOHReply, "i", "4ZQUEUEID")
+	if m.protocol&milter.OptNoBody == 0 {
+		m.event('B', "Hello\r\n", 0, milter.OptNoBodyReply, "i", "4ZQUEUEID")
+	}
+	return m.event('E', "", 0, 0, "i", "4ZQUEUEID")
+}
+
+func (m *mta) abort() { m.t.Helper(); m.send('A', "") }
+
+// message plays a whole message and returns the final reply, with the stage it came at.
+func (m *mta) message(from string, to ...string) (stage string, r reply) {
+	m.t.Helper()
+	m.mail(from)
+	accepted := 0
+	for _, a := range to {
+		r = m.rcpt(a)
+		if r.code == 'y' || r.code == 'r' || r.code == 't' {
+			continue
+		}
+		accepted++
+	}
+	if accepted == 0 {
+		return "rcpt", r
+	}
+	if r = m.data(); r.code != 'c' && r.code != 0 {
+		return "data", r
+	}
+	m.header("Received", "from somewhere")
+	m.header("Message-ID", "<1@example.net>")
+	return "end", m.end()
+}
+
+// rawDial opens a connection without negotiating.
+func rawDial(t testing.TB, f *fixture) (net.Conn, *bufio.Reader) {
+	t.Helper()
+	c, err := net.Dial("unix", f.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c, bufio.NewReader(c)
+}
+
+func mustPrefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }

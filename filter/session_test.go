@@ -1,0 +1,625 @@
+package filter
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+func timeout(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), d)
+}
+
+const (
+	outsider = "203.0.113.7"
+	untagged = "550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)"
+	badTag   = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
+	forged   = "<prvs=1787000000=user@example.com>"
+	// signedUser is user@example.com signed on the test day with key 1 "secret": a vector made by Exim.
+	signedUser = "<prvs=178773a1ad=user@example.com>"
+)
+
+// outsideMTA is a connection that serves a client from outside.
+func (f *fixture) outsideMTA() *mta {
+	f.t.Helper()
+	m := f.dial()
+	m.connect(outsider, 40123)
+	return m
+}
+
+// record puts a tag into the store as if it had been signed here, and lets the record be complete since long ago.
+func (f *fixture) record(address string, expires time.Time) {
+	f.t.Helper()
+	err := f.store.Record(context.Background(), store.DayOf(testDay), store.Record{
+		Key: f.server.hasher.Tag(address, store.DayOf(expires), 1), Domain: "example.com", Expires: store.DayOf(expires),
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func wantMods(t *testing.T, got []mod, want ...string) {
+	t.Helper()
+	var s []string
+	for _, m := range got {
+		s = append(s, strings.ReplaceAll(m.String(), "\x00", "."))
+	}
+	if strings.Join(s, "; ") != strings.Join(want, "; ") {
+		t.Errorf("modifications:\n got %q\nwant %q", s, want)
+	}
+}
+
+func TestOutboundMailIsSigned(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		origin func(*mta)
+	}{
+		{"authenticated client", func(m *mta) { m.auth = "user"; m.connect(outsider, 40123) }},
+		{"client on loopback", func(m *mta) { m.connect("127.0.0.1", 40123) }},
+		{"client on IPv6 loopback", func(m *mta) { m.connect("::1", 40123) }},
+		{"the MTA's sendmail command", func(m *mta) { m.connect("127.0.0.1", 0) }},
+		{"configured network", func(m *mta) { m.connect("192.0.2.5", 40123) }},
+		{"configured daemon", func(m *mta) { m.daemon = "ORIGINATING"; m.connect(outsider, 40123) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, func(s *Settings) {
+				s.Outbound.Daemons = []string{"ORIGINATING"}
+				s.Outbound.Networks = append(s.Outbound.Networks, mustPrefix("192.0.2.0/24"))
+			})
+			m := f.dial()
+			tt.origin(m)
+			stage, r := m.message("<user@example.com>", "<friend@example.org>")
+			if stage != "end" || r.code != 'a' {
+				t.Fatalf("%s: %c %s", stage, r.code, r.text)
+			}
+			wantMods(t, r.mods, "e "+signedUser)
+			key := f.server.hasher.Tag("user@example.com", store.DayOf(testDay)+7, 1)
+			a, err := f.store.Lookup(context.Background(), store.DayOf(testDay), []store.Key{key})
+			if err != nil || !a.Found[0] {
+				t.Errorf("the tag is not in the store: %v %v", a, err)
+			}
+			wantLog(t, f, "msg=outbound queue_id=4ZQUEUEID", "sender=<user@example.com> recipient=<friend@example.org> reason=signed action=sign tag_key=1")
+		})
+	}
+}
+
+func wantLog(t *testing.T, f *fixture, parts ...string) {
+	t.Helper()
+	log := f.log.String()
+	for _, p := range parts {
+		if !strings.Contains(log, p) {
+			t.Errorf("log lacks %q:\n%s", p, log)
+		}
+	}
+}
+
+func TestMailIsNotSigned(t *testing.T) {
+	for _, tt := range []struct {
+		name, auth, from, to, reason string
+	}{
+		{"from outside", "", "<user@example.com>", "<friend@example.org>", ""},
+		{"foreign domain", "user", "<user@example.org>", "<friend@example.org>", "foreign-domain"},
+		{"tagged already", "user", signedUser, "<friend@example.org>", "already-tagged"},
+		{"excluded sender", "user", "<news@example.com>", "<friend@example.org>", "excluded-sender"},
+		{"recipient not to be tagged", "user", "<user@example.com>", "<list@lists.example.org>", "do-not-tag"},
+		{"no room for a tag", "user", "<" + strings.Repeat("a", 49) + "@example.com>", "<friend@example.org>", "too-long"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, func(s *Settings) {
+				s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
+			})
+			m := f.dial()
+			m.auth = tt.auth
+			m.connect(outsider, 40123)
+			_, r := m.message(tt.from, tt.to)
+			if r.code != 'a' || len(r.mods) != 0 {
+				t.Fatalf("%c %s %v", r.code, r.text, r.mods)
+			}
+			if tt.reason != "" {
+				wantLog(t, f, "reason="+tt.reason+" action=none")
+			} else if strings.Contains(f.log.String(), "msg=outbound") {
+				t.Errorf("mail from outside counts as outbound:\n%s", f.log)
+			}
+			// Mail that leaves unsigned is answered untagged, which must not be refused.
+			if tt.reason == "do-not-tag" || tt.reason == "excluded-sender" || tt.reason == "too-long" {
+				out := f.outsideMTA()
+				if _, r := out.message("<>", tt.from); r.code != 'a' {
+					t.Errorf("bounce of mail left unsigned: %c %s", r.code, r.text)
+				}
+			}
+		})
+	}
+}
+
+func TestAuthorWithoutAuthenticationIsNoLogin(t *testing.T) {
+	f := start(t, nil)
+	m := f.dial()
+	m.connect(outsider, 40123)
+	m.event('M', "<user@example.com>\x00AUTH=user\x00", 0, milter.OptNoMailReply, "{auth_author}", "user")
+	m.rcpt("<friend@example.org>")
+	if r := m.data(); r.code != 'a' || len(r.mods) != 0 {
+		t.Errorf("%c %v", r.code, r.mods)
+	}
+}
+
+func TestBounces(t *testing.T) {
+	sub := "<user+prvs=178773a1ad@example.com>"
+	for _, tt := range []struct {
+		name   string
+		change func(*Settings)
+		from   string // <> unless set
+		to     []string
+		at     time.Duration // after the test day
+		stage  string
+		code   byte
+		text   string
+		mods   []string
+		log    string
+	}{
+		{name: "genuine bounce is delivered untagged", to: []string{signedUser}, stage: "end", code: 'a',
+			mods: []string{"- " + signedUser, "+ <user@example.com>",
+				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
+			log: "reason=valid action=accept tag_key=1 tag_expires=2026-11-30"},
+		{name: "case folded on the way", to: []string{"<PRVS=178773A1AD=USER@EXAMPLE.COM>"}, stage: "end", code: 'a',
+			mods: []string{"- <PRVS=178773A1AD=USER@EXAMPLE.COM>", "+ <USER@EXAMPLE.COM>",
+				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
+			log: "reason=valid"},
+		{name: "sub-address form", to: []string{sub}, stage: "end", code: 'a',
+			mods: []string{"- " + sub, "+ <user@example.com>",
+				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
+			log: "reason=valid"},
+		{name: "on the day of expiry", at: 7 * 24 * time.Hour, to: []string{signedUser}, stage: "end", code: 'a',
+			mods: []string{"- " + signedUser, "+ <user@example.com>",
+				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
+			log: "reason=valid"},
+		{name: "forged tag is refused at RCPT", to: []string{forged}, stage: "rcpt", code: 'y', text: badTag,
+			log: "reason=bad-signature action=reject"},
+		{name: "unknown key is refused at RCPT", to: []string{"<prvs=578773a1ad=user@example.com>"}, stage: "rcpt", code: 'y', text: badTag,
+			log: "reason=unknown-key action=reject tag_key=5"},
+		{name: "bad tag at DATA if configured", change: func(s *Settings) { s.RefuseBadTagAtData = true },
+			to: []string{forged}, stage: "data", code: 'y', text: badTag, log: "reason=bad-signature action=reject"},
+		{name: "missing tag is refused at end of message", to: []string{"<user@example.com>"}, stage: "end", code: 'y', text: untagged,
+			log: "reason=untagged action=reject"},
+		{name: "missing tag at DATA if configured", change: func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true },
+			to: []string{"<user@example.com>"}, stage: "data", code: 'y', text: untagged, log: "reason=untagged action=reject"},
+		{name: "expired tag is refused at end of message", at: 8 * 24 * time.Hour, to: []string{signedUser}, stage: "end", code: 'y',
+			text: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired action=reject tag_key=1 tag_expires=2026-11-30"},
+		{name: "malformed tag is refused at end of message", to: []string{"<prvs=367a5aa7f=user@example.com>"}, stage: "end", code: 'y',
+			text: "550 5.7.1 This bounce answers no message sent from here (malformed tag in the recipient address)", log: "reason=malformed action=reject"},
+		{name: "other domain is not ours", to: []string{"<user@example.org>"}, stage: "data", code: 'a'},
+		{name: "unqualified recipient is left to the MTA", to: []string{"<postmaster>"}, stage: "data", code: 'a'},
+		{name: "postmaster is exempt", to: []string{"<postmaster@example.com>"}, stage: "end", code: 'a',
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged"},
+			log:  "reason=exempt action=accept would_be=untagged"},
+		{name: "exempt client", change: func(s *Settings) { s.Exempt.Networks = append(s.Exempt.Networks, mustPrefix("203.0.113.0/24")) },
+			to: []string{forged}, stage: "end", code: 'a',
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"},
+			log:  "reason=exempt action=accept would_be=bad-signature"},
+		{name: "exempt HELO name", change: func(s *Settings) { s.Exempt.Helo = []string{".example.net"} },
+			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged"},
+			log:  "reason=exempt"},
+		{name: "monitor refuses nothing", change: func(s *Settings) { s.Domains[0].Mode = ModeMonitor },
+			to: []string{forged}, stage: "end", code: 'a',
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=bad-signature"},
+			log:  "reason=bad-signature action=monitor"},
+		{name: "auto monitors at first", change: func(s *Settings) { s.Domains[0].Mode = ModeAuto },
+			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=neutral reason=grace would-be=untagged"},
+			log:  "reason=grace action=monitor would_be=untagged"},
+		{name: "no header if none is configured", change: func(s *Settings) { s.HeaderName = "" },
+			to: []string{signedUser}, stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=valid"},
+		{name: "action tag", change: func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionTag} },
+			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=untagged"}, log: "reason=untagged action=tag"},
+		{name: "action quarantine", change: func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionQuarantine} },
+			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
+			mods: []string{"q bouncefilter: untagged", "i .... X-Bouncefilter mx.example.com; batv=fail reason=untagged"}, log: "reason=untagged action=quarantine"},
+		{name: "action discard", change: func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDiscard} },
+			to: []string{"<user@example.com>"}, stage: "end", code: 'd', log: "reason=untagged action=discard"},
+		{name: "action defer at RCPT", change: func(s *Settings) { s.Actions = map[Reason]Action{BadSignature: ActionDefer} },
+			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)",
+			log: "reason=bad-signature action=defer"},
+		{name: "several recipients: bad tags are refused one by one", to: []string{forged, signedUser}, stage: "end", code: 'a',
+			mods: []string{"- " + signedUser, "+ <user@example.com>",
+				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
+			log: "reason=bad-signature action=reject"},
+		{name: "several recipients: the unproven one is dropped", to: []string{"<other@example.com>", signedUser}, stage: "end", code: 'a',
+			mods: []string{"- <other@example.com>", "- " + signedUser, "+ <user@example.com>",
+				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
+			log: "recipient=<other@example.com> reason=several-recipients action=discard would_be=untagged"},
+		{name: "several recipients: refused as a whole if configured", change: func(s *Settings) { s.Actions = map[Reason]Action{SeveralRecipients: ActionReject} },
+			to: []string{"<other@example.com>", signedUser}, stage: "end", code: 'y',
+			text: "550 5.7.1 A bounce has one recipient, this one has several, not all of which can be proven",
+			log:  "reason=several-recipients action=reject"},
+		{name: "several recipients, all bad", to: []string{"<other@example.com>", "<user@example.com>"}, stage: "end", code: 'y', text: untagged,
+			log: "recipient=<other@example.com> recipients=2 reason=untagged action=reject"},
+		{name: "ordinary mail is not judged", from: "<friend@example.org>", to: []string{"<user@example.com>"}, stage: "data", code: 'a'},
+		{name: "ordinary mail to a tagged address is untagged", from: "<friend@example.org>", to: []string{"<user@example.com>", signedUser}, stage: "end", code: 'a',
+			mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "msg=inbound"},
+		{name: "ordinary mail to an expired tag is untagged", at: 100 * 24 * time.Hour, from: "<friend@example.org>", to: []string{signedUser}, stage: "end", code: 'a',
+			mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=untag"},
+		{name: "ordinary mail to a forged tag is left to the MTA", from: "<friend@example.org>", to: []string{forged}, stage: "data", code: 'a'},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, tt.change)
+			f.record("user@example.com", testDay.AddDate(0, 0, 7))
+			f.setClock(testDay.Add(tt.at))
+			m := f.outsideMTA()
+			from := tt.from
+			if from == "" {
+				from = "<>"
+			}
+			stage, r := m.message(from, tt.to...)
+			if stage != tt.stage || r.code != tt.code || r.text != tt.text {
+				t.Errorf("at %s: %c %q, want at %s: %c %q", stage, r.code, r.text, tt.stage, tt.code, tt.text)
+			}
+			wantMods(t, r.mods, tt.mods...)
+			if tt.log != "" {
+				wantLog(t, f, tt.log)
+			}
+		})
+	}
+}
+
+func TestOwnMailIsNeverRefused(t *testing.T) {
+	f := start(t, nil)
+	m := f.dial()
+	m.connect("127.0.0.1", 0)
+	for _, to := range []string{"<user@example.com>", forged} {
+		if _, r := m.message("<>", to); r.code != 'a' {
+			t.Errorf("bounce made by the own MTA to %s: %c %s", to, r.code, r.text)
+		}
+		m.abort()
+	}
+	wantLog(t, f, "client=local", "reason=exempt action=accept would_be=bad-signature")
+}
+
+func TestCalloutSees250(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>")
+	if r := m.rcpt("<user@example.com>"); r.code != 'c' {
+		t.Errorf("RCPT of a callout: %c %s", r.code, r.text)
+	}
+	m.abort()
+}
+
+func TestRefusalSurvivesRepeatedCommands(t *testing.T) {
+	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	m := f.outsideMTA()
+	m.mail("<>")
+	m.rcpt("<user@example.com>")
+	for _, again := range []string{"DATA", "DATA again", "RCPT and DATA"} {
+		if again == "RCPT and DATA" {
+			if r := m.rcpt("<user@example.com>"); r.code != 'c' {
+				t.Fatalf("RCPT after DATA: %c", r.code)
+			}
+		}
+		if r := m.data(); r.code != 'y' || r.text != untagged {
+			t.Errorf("%s: %c %q", again, r.code, r.text)
+		}
+	}
+	// The next message starts afresh.
+	m.abort()
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	if stage, r := m.message("<>", signedUser); r.code != 'a' || stage != "end" {
+		t.Errorf("next message: %s %c %s", stage, r.code, r.text)
+	}
+}
+
+func TestRecipientParametersAreKept(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>", "SIZE=100")
+	m.rcpt(signedUser, "NOTIFY=FAILURE", "ORCPT=rfc822;user@example.com")
+	m.data()
+	wantMods(t, m.end().mods[:2], "- "+signedUser, "2 <user@example.com> NOTIFY=FAILURE ORCPT=rfc822;user@example.com")
+}
+
+func TestForgedCopiesOfTheHeaderAreRemoved(t *testing.T) {
+	f := start(t, nil)
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	m := f.outsideMTA()
+	m.mail("<>")
+	m.rcpt(signedUser)
+	m.data()
+	m.header("X-Bouncefilter", "mx.example.com; batv=pass")
+	m.header("Subject", "failure")
+	m.header("x-bounceFILTER", "mx.example.com; batv=pass")
+	mods := m.end().mods
+	wantMods(t, mods[2:4], "m .... X-Bouncefilter ", "m .... X-Bouncefilter ")
+	if first, second := mods[2].args, mods[3].args; !strings.HasPrefix(mods[2].raw, "\x00\x00\x00\x02") || !strings.HasPrefix(mods[3].raw, "\x00\x00\x00\x01") {
+		t.Errorf("copies are not removed last one first: %q %q", first, second)
+	}
+}
+
+func TestNotIssued(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		memory   time.Time // zero: the store has none
+		wantCode byte
+		log      string
+	}{
+		{"complete record does not know the tag", testDay.AddDate(0, 0, -60), 'y', "reason=not-issued action=reject"},
+		{"record does not reach back far enough", testDay.AddDate(0, 0, -10), 'a', "reason=grace action=accept would_be=not-issued"},
+		{"store without memory", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := startWith(t, &fakeStore{answer: store.Answer{Found: []bool{false}, Memory: store.Memory{Since: tt.memory}}}, nil, nil)
+			stage, r := f.outsideMTA().message("<>", signedUser)
+			if stage != "end" || r.code != tt.wantCode {
+				t.Errorf("%s: %c %s", stage, r.code, r.text)
+			}
+			wantLog(t, f, tt.log)
+		})
+	}
+}
+
+func TestStoreFailureCostsNoMail(t *testing.T) {
+	st := &fakeStore{err: fmt.Errorf("down: %w", store.ErrUnavailable)}
+	f := startWith(t, st, nil, nil)
+	if _, r := f.outsideMTA().message("<>", signedUser); r.code != 'a' {
+		t.Errorf("genuine bounce: %c %s", r.code, r.text)
+	}
+	wantLog(t, f, "reason=valid action=accept tag_key=1 tag_expires=2026-11-30 method=signature")
+	m := f.dial()
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	_, r := m.message("<user@example.com>", "<friend@example.org>")
+	wantMods(t, r.mods, "e "+signedUser)
+	if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.code != 'y' {
+		t.Errorf("forged bounce: %c", r.code)
+	}
+}
+
+// fakeStore answers what it is told to.
+type fakeStore struct {
+	store.Store
+	answer store.Answer
+	err    error
+	panics bool
+}
+
+func (s *fakeStore) Record(context.Context, store.Day, store.Record) error { return s.err }
+func (s *fakeStore) Lookup(context.Context, store.Day, []store.Key) (store.Answer, error) {
+	if s.panics {
+		panic("store bug")
+	}
+	return s.answer, s.err
+}
+func (s *fakeStore) Forget(context.Context, time.Time) error                   { return s.err }
+func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) { return nil, s.err }
+func (s *fakeStore) Count(context.Context, []store.Counter) error              { return s.err }
+func (s *fakeStore) Ping(context.Context) error                                { return s.err }
+func (s *fakeStore) Close() error                                              { return nil }
+
+func TestPanicIsContained(t *testing.T) {
+	f := startWith(t, &fakeStore{panics: true}, nil, nil)
+	other := f.outsideMTA()
+	other.mail("<friend@example.org>")
+	m := f.outsideMTA()
+	stage, r := m.message("<>", signedUser)
+	if stage != "end" || r.text != "450 4.7.1 Temporary failure in a mail filter, try again later" {
+		t.Errorf("%s: %c %q", stage, r.code, r.text)
+	}
+	if n := f.server.stats.panics.Load(); n != 1 {
+		t.Errorf("%d panics counted", n)
+	}
+	if r := other.rcpt("<user@example.com>"); r.code != 'c' {
+		t.Errorf("other session: %c", r.code)
+	}
+	m.abort()
+	if _, r := m.message("<friend@example.org>", "<user@example.com>"); r.code != 'a' {
+		t.Errorf("next message of the session: %c %s", r.code, r.text)
+	}
+}
+
+func TestRoundTrips(t *testing.T) {
+	f := start(t, nil)
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	for _, tt := range []struct {
+		name, auth, from, to string
+		want                 int
+	}{
+		{"outbound", "user", "<user@example.com>", "<friend@example.org>", 4},
+		{"genuine bounce", "", "<>", signedUser, 4},
+		{"forged tag", "", "<>", forged, 2},
+		{"missing tag", "", "<>", "<user@example.com>", 4},
+		{"plain inbound", "", "<friend@example.org>", "<user@example.com>", 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := f.dial()
+			m.auth = tt.auth
+			m.connect(outsider, 40123)
+			m.message(tt.from, tt.to)
+			if m.trips != tt.want {
+				t.Errorf("%d round trips, want %d", m.trips, tt.want)
+			}
+		})
+	}
+}
+
+// An MTA of 2005 knows neither CHGFROM nor the flags that save replies, and sends headers and body.
+func TestOldMTA(t *testing.T) {
+	f := start(t, nil)
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	dial := func() *mta {
+		m := f.dialAs(2, 0x1f, 0x7f)
+		m.connect(outsider, 40123)
+		return m
+	}
+	m := dial()
+	if _, r := m.message("<>", forged); r.text != badTag {
+		t.Errorf("forged: %c %q", r.code, r.text)
+	}
+	m = dial()
+	m.mail("<>")
+	m.rcpt(signedUser)
+	m.header("Subject", "failure")
+	if r := m.end(); r.code != 'a' || len(r.mods) != 3 || r.mods[1].code != '+' {
+		t.Errorf("genuine: %c %v", r.code, r.mods)
+	}
+	m = dial()
+	m.auth = "user"
+	m.mail("<user@example.com>")
+	m.rcpt("<friend@example.org>")
+	m.header("Subject", "hello")
+	if r := m.end(); r.text != "450 4.7.1 Cannot sign the sender now, try again later" {
+		t.Errorf("outbound mail that cannot be signed: %c %q", r.code, r.text)
+	}
+}
+
+func TestManyRecipients(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>")
+	deferred := 0
+	for i := range 10_000 {
+		r := m.rcpt(fmt.Sprintf("<user%d@example.com>", i))
+		switch {
+		case i < maxBounceRecipients && r.code != 'c':
+			t.Fatalf("recipient %d: %c %s", i, r.code, r.text)
+		case i >= maxBounceRecipients && !strings.HasPrefix(r.text, "452 4.5.3 "):
+			t.Fatalf("recipient %d: %c %s", i, r.code, r.text)
+		case i >= maxBounceRecipients:
+			deferred++
+		}
+	}
+	m.data()
+	if r := m.end(); r.text != untagged {
+		t.Errorf("%c %s", r.code, r.text)
+	}
+	if got := strings.Count(f.log.String(), "msg=bounce"); got != 1 {
+		t.Errorf("%d log lines for recipients that were treated alike", got)
+	}
+	m = f.dial()
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	to := make([]string, 10_000)
+	for i := range to {
+		to[i] = fmt.Sprintf("<friend%d@example.org>", i)
+	}
+	_, r := m.message("<user@example.com>", to...)
+	wantMods(t, r.mods, "e "+signedUser)
+}
+
+func TestLongAddressIsCutInTheLog(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>")
+	if r := m.rcpt("<" + strings.Repeat("a", 64<<10) + "@example.com>"); r.code != 'c' {
+		t.Errorf("RCPT: %c %s", r.code, r.text)
+	}
+	m.rcpt("<" + strings.Repeat("\x1b[31m\n", 100) + "user@example.com>")
+	m.data()
+	m.end()
+	for _, line := range strings.Split(f.log.String(), "\n") {
+		if len(line) > 2000 || strings.ContainsRune(line, '\x1b') {
+			t.Errorf("log line of %d octets: %.200q", len(line), line)
+		}
+	}
+}
+
+func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>")
+	m.rcpt("<user@example.com>")
+	f.server.Reload(testPolicy(t, func(s *Settings) { s.Domains[0].Mode = ModeMonitor }))
+	m.data()
+	if r := m.end(); r.text != untagged {
+		t.Errorf("message under way: %c %s", r.code, r.text)
+	}
+	m.abort()
+	if _, r := m.message("<>", "<user@example.com>"); r.code != 'a' {
+		t.Errorf("next message: %c %s", r.code, r.text)
+	}
+}
+
+func TestAutoModeEnforcesAfterOneLifetime(t *testing.T) {
+	f := start(t, func(s *Settings) { s.Domains[0].Mode = ModeAuto })
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	for _, tt := range []struct {
+		days int
+		want byte
+	}{{0, 'a'}, {7, 'a'}, {8, 'y'}} {
+		f.setClock(testDay.AddDate(0, 0, tt.days))
+		f.server.refreshSigning(context.Background())
+		if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.code != tt.want {
+			t.Errorf("after %d days: %c, want %c", tt.days, r.code, tt.want)
+		}
+	}
+	wantLog(t, f, `enforced_from=2026-12-01`, `msg="domain is enforced`)
+}
+
+func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+	f := start(t, nil)
+	idle := f.outsideMTA()
+	m := f.dial()
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	m.mail("<user@example.com>")
+	m.rcpt("<friend@example.org>")
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := timeout(20 * time.Second)
+		defer cancel()
+		done <- f.server.Shutdown(ctx)
+	}()
+	if _, _, err := idle.tryRead(); err == nil {
+		t.Error("the idle connection goes on")
+	}
+	m.data()
+	wantMods(t, m.end().mods, "e "+signedUser)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	wantLog(t, f, "msg=summary interval=0s signed=1 accepted=0 refused=0 deferred=0 discarded=0 would_refuse=0 refused_untagged=0")
+	if n := len(mustCounters(t, f)); n == 0 {
+		t.Error("no counters in the store")
+	}
+}
+
+func mustCounters(t *testing.T, f *fixture) []store.Counter {
+	t.Helper()
+	cs, err := f.store.Counters(context.Background(), store.DayOf(testDay), store.DayOf(testDay))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cs
+}
+
+func TestShutdownIsBounded(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>")
+	m.rcpt("<user@example.com>")
+	ctx, cancel := timeout(50 * time.Millisecond)
+	defer cancel()
+	if err := f.server.Shutdown(ctx); err != context.DeadlineExceeded {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+func TestConnectionLimit(t *testing.T) {
+	f := startWith(t, &fakeStore{}, nil, func(o *Options) { o.Limits.Connections = 1 })
+	first := f.outsideMTA()
+	c := &mta{t: t}
+	c.c, c.br = rawDial(t, f)
+	if _, _, err := c.tryRead(); err == nil {
+		t.Error("a connection above the limit is served")
+	}
+	if _, r := first.message("<friend@example.org>", "<user@example.com>"); r.code != 'a' {
+		t.Errorf("first connection: %c", r.code)
+	}
+	if n := f.server.stats.overLimit.Load(); n != 1 {
+		t.Errorf("%d connections over the limit counted", n)
+	}
+}
