@@ -47,8 +47,8 @@ type keyset struct {
 }
 
 // NewRing checks keys and options and returns all that is wrong with them as one error, joined by [errors.Join]:
-// numbers above 9, the same number twice for one domain, empty secrets, two signing keys for one domain, unknown
-// states, a lifetime or rotation out of range. Keys are copied.
+// numbers above 9, the same number twice for one domain, empty secrets, two signing keys for one domain, domains that
+// are none, unknown states, a lifetime or rotation out of range. Keys are copied. No error shows a secret.
 //
 // A ring without a signing key verifies; its Sign returns [ErrNoKey].
 func NewRing(keys []Key, o Options) (*Ring, error) {
@@ -62,12 +62,15 @@ func NewRing(keys []Key, o Options) (*Ring, error) {
 	numbers := map[slot]int{}   // index of the key that has the number
 	signing := map[string]int{} // index of the key that signs for the domain
 	fail := func(i int, format string, args ...any) {
-		problems = append(problems, fmt.Errorf("prvs: keys[%d], %v: %w", i, keys[i], fmt.Errorf(format, args...)))
+		problems = append(problems, fmt.Errorf("prvs: keys[%d], %v: %s", i, keys[i], fmt.Sprintf(format, args...)))
 	}
 	for i, k := range keys {
 		domain := strings.ToLower(k.Domain)
 		if k.Number >= keyNumbers {
 			fail(i, "number is not a digit, 0 to 9")
+		}
+		if _, problem := scanDomain(domain, 0, len(domain)); domain != "" && problem != "" {
+			fail(i, "%q is no domain: %s", k.Domain, problem)
 		}
 		if first, used := numbers[slot{domain, k.Number}]; used {
 			fail(i, "number is used by keys[%d] already", first)

@@ -19,6 +19,7 @@ func TestNewRingReportsAllProblemsAtOnce(t *testing.T) {
 		{Number: 4, State: 7, Secret: []byte("top-secret-value")},
 		{Number: 1, State: StateSign, Domain: "example.com", Secret: []byte("top-secret-value")},
 		{Number: 2, State: StateSign, Domain: "EXAMPLE.com", Secret: []byte("top-secret-value")},
+		{Number: 5, State: StateVerify, Domain: "@example.com", Secret: []byte("top-secret-value")},
 	}, Options{Lifetime: -1, Rotation: -2})
 	if err == nil || ring != nil {
 		t.Fatalf("NewRing = %v, %v; want an error", ring, err)
@@ -32,13 +33,14 @@ func TestNewRingReportsAllProblemsAtOnce(t *testing.T) {
 		"keys[4], key 3 (verify): secret is empty",
 		"keys[5], key 4 (state 7): state is unknown",
 		"keys[7], key 2 of EXAMPLE.com (sign): keys[6] signs for the same domain already",
+		`keys[8], key 5 of @example.com (verify): "@example.com" is no domain: special character in the domain`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the error lacks %q:\n%v", want, err)
 		}
 	}
-	if n := strings.Count(err.Error(), "\n") + 1; n != 8 {
-		t.Errorf("%d problems, want 8:\n%v", n, err)
+	if n := strings.Count(err.Error(), "\n") + 1; n != 9 {
+		t.Errorf("%d problems, want 9:\n%v", n, err)
 	}
 	if strings.Contains(err.Error(), "top-secret-value") {
 		t.Errorf("the error shows a secret:\n%v", err)
