@@ -115,7 +115,7 @@ func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (
 		l.binary = binary
 	}
 	return l.child(label, l.binary, "serve", "--domain", domain, "--mode", "enforce",
-		"--listen", listen, "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+		"--listen", listen, "--http", "off", "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
 }
 
 // startRedis starts a server on a unix socket that writes nothing to disk, and returns the URL of its store.
