@@ -19,6 +19,16 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// mustRun runs the program, which must succeed, and returns what it printed.
+func mustRun(t *testing.T, args ...string) string {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
+		t.Fatalf("exit status %d\n%s", code, stderr.String())
+	}
+	return stdout.String()
+}
+
 // roundTrips are how often the MTA waits for the milter in one session with one message. They do not depend on the
 // machine, so they are held here; speed is not.
 func roundTrips(target, scenario string) float64 {
@@ -33,7 +43,8 @@ func roundTrips(target, scenario string) float64 {
 	}[scenario]
 }
 
-func TestEveryAnswerIsRightAndRoundTripsAreFew(t *testing.T) {
+// TestTheProgram lets the program start real milters and send them little mail, in all the ways it has.
+func TestTheProgram(t *testing.T) {
 	targets := targetNull + "," + targetBolt
 	switch _, err := exec.LookPath("redis-server"); {
 	case err == nil:
@@ -43,18 +54,16 @@ func TestEveryAnswerIsRightAndRoundTripsAreFew(t *testing.T) {
 	default:
 		t.Log("without Redis: redis-server is not installed; deploy/test installs it")
 	}
-	for _, transport := range []string{"unix", "tcp"} {
-		t.Run(transport, func(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "bouncefilter")
+	if err := buildDaemon(t.Context(), binary); err != nil {
+		t.Fatal(err)
+	}
+	for name, extra := range map[string][]string{"unix sockets": nil, "TCP": {"-tcp"}} {
+		t.Run("every answer is right and round trips are few over "+name, func(t *testing.T) {
 			const messages = 200
 			file := filepath.Join(t.TempDir(), "bench.json")
-			args := []string{"-conns", "4", "-n", fmt.Sprint(messages), "-rounds", "1", "-senders", "20", "-targets", targets, "-json", file}
-			if transport == "tcp" {
-				args = append(args, "-tcp")
-			}
-			var stdout, stderr strings.Builder
-			if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
-				t.Fatalf("exit status %d\n%s", code, stderr.String())
-			}
+			table := mustRun(t, append(extra, "-binary", binary, "-targets", targets, "-conns", "4", "-n", fmt.Sprint(messages),
+				"-rounds", "1", "-senders", "20", "-json", file)...)
 			var report struct{ Runs []result }
 			b, err := os.ReadFile(file)
 			if err != nil {
@@ -63,7 +72,7 @@ func TestEveryAnswerIsRightAndRoundTripsAreFew(t *testing.T) {
 			if err := json.Unmarshal(b, &report); err != nil {
 				t.Fatal(err)
 			}
-			if want := 4 * len(strings.Split(targets, ",")); len(report.Runs) != want {
+			if want := len(scenarios()) * len(strings.Split(targets, ",")); len(report.Runs) != want {
 				t.Errorf("%d runs, want %d", len(report.Runs), want)
 			}
 			for _, r := range report.Runs {
@@ -73,38 +82,32 @@ func TestEveryAnswerIsRightAndRoundTripsAreFew(t *testing.T) {
 				if want := roundTrips(r.Target, r.Scenario); r.RoundTrips != want {
 					t.Errorf("%s, scenario %s: %v round trips a message, want %v", r.Target, r.Scenario, r.RoundTrips, want)
 				}
-			}
-			if rows := strings.Count(stdout.String(), "\n| "); rows != len(report.Runs)+1 {
-				t.Errorf("table has %d lines, want a heading and %d rows:\n%s", rows, len(report.Runs), stdout.String())
+				if row := fmt.Sprintf("| %s | 4 | %s | ", r.Scenario, r.Target); !strings.Contains(table, row) {
+					t.Errorf("no row %q in\n%s", row, table)
+				}
 			}
 		})
 	}
-}
-
-func TestSeveralMessagesInOneSession(t *testing.T) {
-	var stdout, stderr strings.Builder
-	args := []string{"-conns", "2", "-n", "60", "-per-session", "7", "-rounds", "1", "-senders", "10", "-targets", "bolt"}
-	if code := run(t.Context(), args, &stdout, &stderr); code != exitOK {
-		t.Fatalf("exit status %d\n%s", code, stderr.String())
-	}
-}
-
-func TestIdleConnectionsAreOpenedAndMeasured(t *testing.T) {
-	var stdout, stderr strings.Builder
-	if code := run(t.Context(), []string{"-idle", "50", "-targets", "null,bolt"}, &stdout, &stderr); code != exitOK {
-		t.Fatalf("exit status %d\n%s", code, stderr.String())
-	}
-	for _, row := range []string{"| null | 50 | ", "| bolt | 50 | "} {
-		if !strings.Contains(stdout.String(), row) {
-			t.Errorf("no row %q in\n%s", row, stdout.String())
+	t.Run("several messages in one session", func(t *testing.T) {
+		table := mustRun(t, "-binary", binary, "-targets", "bolt", "-conns", "2", "-n", "60", "-per-session", "7", "-rounds", "1", "-senders", "10")
+		if !strings.Contains(table, "60 messages a run, 7 a session") {
+			t.Errorf("conditions are not told:\n%s", table)
 		}
-	}
+	})
+	t.Run("idle connections", func(t *testing.T) {
+		table := mustRun(t, "-binary", binary, "-targets", "null,bolt", "-idle", "50")
+		for _, row := range []string{"| null | 50 | ", "| bolt | 50 | "} {
+			if !strings.Contains(table, row) {
+				t.Errorf("no row %q in\n%s", row, table)
+			}
+		}
+	})
 }
 
 // startPeer starts a null milter that the benchmark takes for one that should sign and refuse.
 func startPeer(t *testing.T) (extra string) {
 	t.Helper()
-	l, err := newLab(false)
+	l, err := newLab(options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +157,7 @@ func TestWithoutRedisTheRestIsMeasuredAndTheStatusIs1(t *testing.T) {
 }
 
 func TestALabLeavesNothingBehind(t *testing.T) {
-	l, err := newLab(false)
+	l, err := newLab(options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +180,7 @@ func TestALabLeavesNothingBehind(t *testing.T) {
 }
 
 func TestAProcessThatFailsToStartIsToldWithItsLog(t *testing.T) {
-	l, err := newLab(false)
+	l, err := newLab(options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func compareIdle(ctx context.Context, o options, stdout, stderr io.Writer) (err 
 	if err := checkFileLimit(o.idle); err != nil {
 		return err
 	}
-	l, err := newLab(o.tcp)
+	l, err := newLab(o)
 	if err != nil {
 		return err
 	}

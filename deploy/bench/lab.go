@@ -33,18 +33,18 @@ type target struct {
 // A lab is where the milters run: a temporary directory with their sockets, stores and logs, and the processes.
 type lab struct {
 	dir      string
-	tcp      bool // milters listen on the loopback interface, not on unix sockets
-	binary   string
+	tcp      bool   // milters listen on the loopback interface, not on unix sockets
+	binary   string // of bouncefilter; built when it is first needed, unless one was named
 	children []*process
 }
 
 // newLab makes the directory. The caller closes the lab.
-func newLab(tcp bool) (*lab, error) {
+func newLab(o options) (*lab, error) {
 	dir, err := os.MkdirTemp("", "bouncefilter-bench-")
 	if err != nil {
 		return nil, err
 	}
-	return &lab{dir: dir, tcp: tcp}, nil
+	return &lab{dir: dir, tcp: o.tcp, binary: o.binary}, nil
 }
 
 // close ends all processes, those started last first, and removes the directory.
@@ -109,13 +109,22 @@ func (l *lab) startNull(label, listen string) (*process, error) {
 func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (*process, error) {
 	if l.binary == "" {
 		binary := filepath.Join(l.dir, "bouncefilter")
-		if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, daemonPackage).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("building %s: %w\n%s", daemonPackage, err, out)
+		if err := buildDaemon(ctx, binary); err != nil {
+			return nil, err
 		}
 		l.binary = binary
 	}
 	return l.child(label, l.binary, "serve", "--domain", domain, "--mode", "enforce",
 		"--listen", listen, "--http", "off", "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+}
+
+// buildDaemon builds bouncefilter of the module that the working directory is in.
+func buildDaemon(ctx context.Context, binary string) error {
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, daemonPackage).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("building %s: %w\n%s", daemonPackage, err, out)
+	}
+	return nil
 }
 
 // startRedis starts a server on a unix socket that writes nothing to disk, and returns the URL of its store.

@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 
 // compare measures messages and prints the table.
 func compare(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
-	l, err := newLab(o.tcp)
+	l, err := newLab(o)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,8 @@ type options struct {
 	extra      []*target
 	json       string // file for all figures; empty for none
 	tcp        bool
-	idle       int // idle connections to open instead of sending messages; 0 for the comparison
+	binary     string // bouncefilter to measure; empty to build it
+	idle       int    // idle connections to open instead of sending messages; 0 for the comparison
 }
 
 // parseOptions reads the command line. It returns flag.ErrHelp where that was all that was asked for.
@@ -63,6 +64,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		})
 	f.StringVar(&o.json, "json", "", "write all figures to this `file` as JSON")
 	f.BoolVar(&o.tcp, "tcp", false, "listen on TCP loopback ports instead of unix sockets")
+	f.StringVar(&o.binary, "binary", "", "measure this bouncefilter `program` instead of building it, for instance an older one")
 	f.IntVar(&o.idle, "idle", 0, "open that many idle `connections` instead, and report the memory of each")
 	if err := f.Parse(args); err != nil {
 		return o, err
