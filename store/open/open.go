@@ -1,18 +1,25 @@
 // Package open turns the one URL that a site configures into a [store.Store].
 //
-//	memory:                                  lost at the end of the process; for trying out and for tests
-//	bolt:/var/lib/bouncefilter/state.db      a file on this host; bolt:state.db is relative to the working directory
+//	memory:                                    lost at the end of the process; for tests and for trying out
+//	bolt:/var/lib/bouncefilter/state.db        a file on this host; bolt:state.db is relative to the working folder
+//	redis://user:password@host:6379/0          a Redis server, which several nodes may share
+//	rediss://user:password@host:6380/0         the same over TLS; ?ca=/path trusts only the authorities in that file
+//	unix:/run/redis/redis.sock?db=0            the same over a socket; unix://user:password@/path with a password
 //
-// [Redacted] makes such a URL fit for logs.
+// Packages bolt and redis describe what these promise. [Redacted] makes a URL fit for logs.
 package open
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/bolt"
 	"github.com/bouncefilter/bouncefilter/store/memory"
+	"github.com/bouncefilter/bouncefilter/store/redis"
 )
 
 // Option changes how Open works.
@@ -22,36 +29,120 @@ type options struct {
 	warn func(string)
 }
 
-// Warn gives Open a function to call with what an operator should know although the store could be opened: a damaged
-// file was moved aside, for instance.
+// Warn gives Open a function to call with what an operator should know although the store could be opened: that a
+// damaged file was moved aside.
 func Warn(f func(message string)) Option { return func(o *options) { o.warn = f } }
 
-// Open opens the store that rawURL names. It does not wait for a server: one that is down is found out by
-// [store.Store.Ping], because a daemon must be able to start without it. Errors never hold a password.
+// Open opens the store that rawURL names. It does not wait for a server: whether one answers is for Ping to find out,
+// because a mail server has to start without it. Errors never hold a password.
 func Open(ctx context.Context, rawURL string, opts ...Option) (store.Store, error) {
 	o := options{warn: func(string) {}}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	scheme, _, _ := strings.Cut(rawURL, ":")
-	switch strings.ToLower(scheme) {
-	case "memory":
-		return memory.New(), nil
-	default:
-		return nil, fmt.Errorf("store URL %s: unknown scheme; use memory:, bolt:, redis:, rediss: or unix:", Redacted(rawURL))
+	s, err := open(ctx, rawURL, o)
+	if err != nil {
+		return nil, fmt.Errorf("store %s: %w", Redacted(rawURL), err)
 	}
+	return s, nil
 }
 
-// Redacted returns rawURL without its password.
-func Redacted(rawURL string) string {
+// open returns no nil pointers in its Store, unlike the functions it calls.
+func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 	scheme, rest, ok := strings.Cut(rawURL, ":")
 	if !ok {
-		return "(not a URL)"
+		return nil, errors.New("this is not a URL; use bolt:/path, redis://host, rediss://host, unix:/path or memory:")
 	}
-	at := strings.LastIndexByte(rest, '@')
-	if at < 0 {
+	switch scheme {
+	case "memory":
+		if rest != "" {
+			return nil, errors.New("memory: takes nothing behind it")
+		}
+		return memory.New(), nil
+	case "bolt":
+		path, err := boltPath(rest)
+		if err != nil {
+			return nil, err
+		}
+		s, err := bolt.Open(path, bolt.Warn(o.warn))
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	case "redis", "rediss", "unix":
+		s, err := redis.Open(ctx, rawURL)
+		if err != nil {
+			return nil, err
+		}
+		return s, nil
+	}
+	return nil, errors.New("unknown kind of store; use bolt:, redis:, rediss:, unix: or memory:")
+}
+
+// boltPath returns the path in what follows bolt:. The form with three slashes is understood because people write it.
+func boltPath(rest string) (string, error) {
+	if after, ok := strings.CutPrefix(rest, "//"); ok {
+		if !strings.HasPrefix(after, "/") {
+			return "", errors.New("bolt: takes a path, not a host: write bolt:/path or bolt:path")
+		}
+		rest = after
+	}
+	path, err := url.PathUnescape(rest)
+	if err != nil {
+		return "", fmt.Errorf("path %q: a %% must be written as %%25", rest)
+	}
+	if path == "" {
+		return "", errors.New("bolt: takes a path: write bolt:/var/lib/bouncefilter/state.db")
+	}
+	return path, nil
+}
+
+// hidden stands for what may be a password.
+const hidden = "xxxxx"
+
+// Redacted returns rawURL without its password, for logs and errors. What cannot be taken apart is left out as a whole.
+func Redacted(rawURL string) string {
+	scheme, rest, ok := strings.Cut(rawURL, ":")
+	switch {
+	case !ok:
+		return hidden
+	case scheme == "memory", scheme == "bolt":
 		return rawURL
+	case scheme != "redis" && scheme != "rediss" && scheme != "unix":
+		return hidden
 	}
-	user, _, _ := strings.Cut(strings.TrimPrefix(rest[:at], "//"), ":")
-	return scheme + "://" + user + ":xxxxx" + rest[at:]
+	u, err := url.Parse(rawURL)
+	if err != nil || strings.ContainsRune(u.Opaque+u.Path+u.RawQuery+u.Fragment, '@') {
+		// A password with a slash, a question mark or the like ends up in all sorts of places.
+		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
+			return scheme + "://" + hidden + "@" + host(rest[at+1:])
+		}
+		return scheme + ":" + hidden
+	}
+	u.Fragment, u.RawFragment = "", ""
+	if u.User != nil {
+		if _, ok := u.User.Password(); ok && u.User.Username() != "" {
+			u.User = url.UserPassword(u.User.Username(), hidden)
+		} else {
+			u.User = url.User(hidden)
+		}
+	}
+	if u.RawQuery != "" {
+		known := url.Values{}
+		for name, values := range u.Query() {
+			if name == "db" || name == "prefix" || name == "ca" {
+				known[name] = values
+			}
+		}
+		u.RawQuery = known.Encode()
+	}
+	return u.String()
+}
+
+// host returns what names the server in the part of a URL behind the last @.
+func host(s string) string {
+	if i := strings.IndexAny(s, "?#"); i >= 0 {
+		s = s[:i]
+	}
+	return s
 }

@@ -1,0 +1,354 @@
+// Package bolt is the embedded [store.Store]: one file, no server, one process on one host.
+//
+// [Open] opens or creates the file. What a method has acknowledged is on disk: callers that write at the same time
+// share one commit, so that many sessions cost about as many syncs as one. Lookups do not wait for writers.
+//
+// A file that was damaged (the host crashed on bad hardware, a disk filled up, somebody truncated it) does not keep a
+// mail server from starting: Open moves it aside, says so, and begins a new one. Its memory begins anew as well (see
+// [store.Memory]), so nothing is refused for records that were lost with the file. Damage that shows only later makes
+// all methods fail with [store.ErrUnavailable]; the process goes on.
+//
+// Putting an old copy of the file back (a backup, a snapshot of the machine) loses records without a trace. Remove the
+// file instead, or let it be.
+//
+// The file holds these buckets:
+//
+//	meta        "format" → version of this layout; "since" → start of the memory, nanoseconds since 1970, 8 octets
+//	issued      YYYY-MM-DD (last day) → bucket of 16-octet keys without values, dropped as a whole after that day
+//	domains     domain → day of its first and of its last record, 4 octets each
+//	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
+//
+// Numbers are in network byte order.
+package bolt
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/internal/counterkey"
+)
+
+// Buckets and keys of the file.
+var (
+	bucketMeta     = []byte("meta")
+	bucketIssued   = []byte("issued")
+	bucketDomains  = []byte("domains")
+	bucketCounters = []byte("counters")
+	keyFormat      = []byte("format")
+	keySince       = []byte("since")
+)
+
+// format is the version of the layout. A process refuses a file with a higher one.
+const format = "1"
+
+// Store is a file. Use [Open]; a Store may be used by many goroutines.
+type Store struct {
+	path   string
+	now    func() time.Time
+	db     *bbolt.DB
+	since  atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
+	broken atomic.Pointer[error]     // set once bbolt has panicked: its locks may never be released
+
+	writes  chan *write
+	life    context.Context // ends with Close
+	end     context.CancelFunc
+	janitor sync.WaitGroup
+	writer  sync.WaitGroup
+}
+
+var _ store.Store = (*Store)(nil)
+
+// Option changes how Open works.
+type Option func(*Store, *func(string))
+
+// Warn gives Open a function to call with what an operator should know although the file could be opened: that a
+// damaged one was moved aside.
+func Warn(f func(message string)) Option { return func(_ *Store, warn *func(string)) { *warn = f } }
+
+// Clock replaces the system's clock, on which the start of the memory and the removal of what has expired depend.
+func Clock(now func() time.Time) Option { return func(s *Store, _ *func(string)) { s.now = now } }
+
+// Open opens the file at path, which it creates with mode 0600 if there is none, in a folder that it creates with mode
+// 0700 if there is none. Only one process can have it open; another one gets an error after a second.
+func Open(path string, opts ...Option) (*Store, error) {
+	s := &Store{
+		path:   filepath.Clean(path),
+		now:    time.Now,
+		writes: make(chan *write, maxCommit),
+	}
+	warn := func(string) {}
+	for _, opt := range opts {
+		opt(s, &warn)
+	}
+	if path == "" {
+		return nil, errors.New("bolt store: no file named")
+	}
+	if err := s.open(warn); err != nil {
+		return nil, err
+	}
+	s.life, s.end = context.WithCancel(context.Background())
+	s.writer.Go(s.commitAll)
+	s.janitor.Go(s.expireHourly)
+	return s, nil
+}
+
+// Record implements [store.Store].
+func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) error {
+	if len(r.Domain) > maxDomain {
+		return fmt.Errorf("bolt store: domain of %d octets", len(r.Domain))
+	}
+	day, err := nameOf(r.Expires)
+	if err != nil {
+		return err
+	}
+	return s.update(ctx, "record", func(tx *bbolt.Tx) error {
+		if _, ok, err := sinceOf(tx); err != nil {
+			return err
+		} else if !ok {
+			if err := putSince(tx, s.now()); err != nil {
+				return err
+			}
+		}
+		issued, err := tx.Bucket(bucketIssued).CreateBucketIfNotExists(day)
+		if err != nil {
+			return err
+		}
+		if err := issued.Put(r.Key[:], nil); err != nil {
+			return err
+		}
+		return recordDomain(tx, today, r.Domain)
+	})
+}
+
+// maxDomain is the length of the longest domain name, in octets (RFC 1035 section 2.3.4).
+const maxDomain = 255
+
+// nameOf returns the name of a day's bucket. Names sort like days, which is why they need four digits for the year.
+func nameOf(d store.Day) ([]byte, error) {
+	name := d.String()
+	if len(name) != len(time.DateOnly) {
+		return nil, fmt.Errorf("bolt store: day %d lies outside the years 0 to 9999", d)
+	}
+	return []byte(name), nil
+}
+
+// recordDomain notes that a domain has signed today. It writes only what changes.
+func recordDomain(tx *bbolt.Tx, today store.Day, domain string) error {
+	if domain == "" {
+		return nil
+	}
+	b := tx.Bucket(bucketDomains)
+	first, last, known := parseDomain(b.Get([]byte(domain)))
+	if known && last >= today {
+		return nil
+	}
+	if !known {
+		first = today
+	}
+	v := binary.BigEndian.AppendUint32(nil, uint32(first))
+	return b.Put([]byte(domain), binary.BigEndian.AppendUint32(v, uint32(today)))
+}
+
+// parseDomain reads a value of the bucket domains.
+func parseDomain(v []byte) (first, last store.Day, ok bool) {
+	if len(v) != 8 {
+		return 0, 0, false
+	}
+	return store.Day(binary.BigEndian.Uint32(v)), store.Day(binary.BigEndian.Uint32(v[4:])), true
+}
+
+// Lookup implements [store.Store].
+func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
+	a := store.Answer{Found: make([]bool, len(keys))}
+	if since := s.since.Load(); since != nil {
+		a.Memory.Since = *since
+	}
+	first, err := nameOf(today)
+	if err != nil {
+		return store.Answer{}, err
+	}
+	err = s.view(ctx, "lookup", func(tx *bbolt.Tx) error {
+		if len(keys) == 0 {
+			return nil
+		}
+		issued := tx.Bucket(bucketIssued)
+		days := issued.Cursor()
+		for day, _ := days.Seek(first); day != nil; day, _ = days.Next() {
+			b := issued.Bucket(day)
+			if b == nil {
+				return errNoBucket
+			}
+			c := b.Cursor()
+			for i := range keys {
+				if !a.Found[i] {
+					k, _ := c.Seek(keys[i][:])
+					a.Found[i] = string(k) == string(keys[i][:])
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return store.Answer{}, err
+	}
+	return a, nil
+}
+
+// Forget implements [store.Store].
+func (s *Store) Forget(ctx context.Context, at time.Time) error {
+	return s.update(ctx, "forget", func(tx *bbolt.Tx) error {
+		if since, ok, err := sinceOf(tx); err != nil || ok && !at.After(since) {
+			return err
+		}
+		return putSince(tx, at)
+	})
+}
+
+func putSince(tx *bbolt.Tx, t time.Time) error {
+	return tx.Bucket(bucketMeta).Put(keySince, binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())))
+}
+
+// sinceOf returns the start of the memory, if it has one.
+func sinceOf(tx *bbolt.Tx) (since time.Time, ok bool, err error) {
+	v := tx.Bucket(bucketMeta).Get(keySince)
+	switch len(v) {
+	case 0:
+		return time.Time{}, false, nil
+	case 8:
+		return time.Unix(0, int64(binary.BigEndian.Uint64(v))).UTC(), true, nil
+	default:
+		return time.Time{}, false, fmt.Errorf("%w: the start of the memory has %d octets", errDamaged, len(v))
+	}
+}
+
+// FirstSigned implements [store.Store].
+func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
+	oldest := store.DayOf(s.now()) - store.CounterRetention
+	first := make(map[string]store.Day)
+	err := s.view(ctx, "first-signed days", func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketDomains).ForEach(func(domain, v []byte) error {
+			if f, last, ok := parseDomain(v); ok && last >= oldest {
+				first[string(domain)] = f
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return first, nil
+}
+
+// Count implements [store.Store]. All of cs is counted or none.
+func (s *Store) Count(ctx context.Context, cs []store.Counter) error {
+	days := make([][]byte, len(cs))
+	names := make([][]byte, len(cs))
+	for i, c := range cs {
+		var err error
+		if days[i], err = nameOf(c.Day); err != nil {
+			return err
+		}
+		if names[i] = []byte(counterkey.Format(c)); len(names[i]) > bbolt.MaxKeySize {
+			return fmt.Errorf("bolt store: counter with names of %d octets", len(names[i]))
+		}
+	}
+	return s.update(ctx, "count", func(tx *bbolt.Tx) error {
+		counters := tx.Bucket(bucketCounters)
+		for i, c := range cs {
+			b, err := counters.CreateBucketIfNotExists(days[i])
+			if err != nil {
+				return err
+			}
+			name := names[i]
+			n := c.Count
+			if v := b.Get(name); len(v) == 8 {
+				n += int64(binary.BigEndian.Uint64(v))
+			}
+			if err := b.Put(name, binary.BigEndian.AppendUint64(nil, uint64(n))); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Counters implements [store.Store].
+func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Counter, error) {
+	first, err := nameOf(max(from, 0))
+	if err != nil {
+		return nil, err
+	}
+	var cs []store.Counter
+	err = s.view(ctx, "counters", func(tx *bbolt.Tx) error {
+		counters := tx.Bucket(bucketCounters)
+		days := counters.Cursor()
+		for name, _ := days.Seek(first); name != nil; name, _ = days.Next() {
+			t, err := time.Parse(time.DateOnly, string(name))
+			if err != nil {
+				return err
+			}
+			day := store.DayOf(t)
+			if day > to {
+				break
+			}
+			if err := counters.Bucket(name).ForEach(func(name, v []byte) error {
+				c, err := counterkey.Parse(string(name))
+				if err != nil || len(v) != 8 {
+					return fmt.Errorf("counter %q of %s cannot be read", name, day)
+				}
+				c.Day, c.Count = day, int64(binary.BigEndian.Uint64(v))
+				cs = append(cs, c)
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return cs, nil
+}
+
+// Ping implements [store.Store].
+func (s *Store) Ping(ctx context.Context) error {
+	return s.view(ctx, "ping", func(*bbolt.Tx) error { return nil })
+}
+
+// closeWait is how long Close waits for a file that has failed.
+const closeWait = time.Second
+
+// Close implements [store.Store]. What was acknowledged before is on disk already.
+func (s *Store) Close() error {
+	s.end()
+	s.janitor.Wait()
+	close(s.writes)
+	s.writer.Wait()
+	if s.broken.Load() == nil {
+		if err := s.db.Close(); err != nil {
+			return fmt.Errorf("bolt store %s: close: %w", s.path, err)
+		}
+		return nil
+	}
+	// A panic may have left a lock held for good. The process is about to end, so waiting has little point.
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = s.contain(s.db.Close)
+	}()
+	select {
+	case <-done:
+	case <-time.After(closeWait):
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package bolt
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// maxCommit bounds how many writes share a commit, so that the first of them does not wait for long.
+const maxCommit = 1024
+
+// write is a change that waits for its commit.
+type write struct {
+	op    string
+	apply func(*bbolt.Tx) error
+	err   chan error
+}
+
+// update applies a change and waits until it is on disk. If ctx ends first the change may still be made.
+func (s *Store) update(ctx context.Context, op string, apply func(*bbolt.Tx) error) error {
+	if err := s.usable(ctx, op); err != nil {
+		return err
+	}
+	w := &write{op: op, apply: apply, err: make(chan error, 1)}
+	select {
+	case s.writes <- w:
+	case <-ctx.Done():
+		return s.failed(op, ctx.Err())
+	}
+	select {
+	case err := <-w.err:
+		return err
+	case <-ctx.Done():
+		return s.failed(op, ctx.Err())
+	}
+}
+
+// commitAll makes the changes, all that wait at a time in one commit, until Close.
+//
+// While one commit waits for the disk the next callers queue up. That is all the grouping there is: a caller that is
+// alone never waits for company.
+func (s *Store) commitAll() {
+	var group []*write
+	for w := range s.writes {
+		group = append(group[:0], w)
+	gather:
+		for len(group) < maxCommit {
+			select {
+			case w, ok := <-s.writes:
+				if !ok {
+					break gather
+				}
+				group = append(group, w)
+			default:
+				break gather
+			}
+		}
+		s.commit(group)
+		clear(group)
+	}
+}
+
+// commit makes the changes of group in one transaction: all of them or none.
+func (s *Store) commit(group []*write) {
+	err := s.transact(group)
+	for _, w := range group {
+		if err != nil {
+			w.err <- s.failed(w.op, err)
+		} else {
+			w.err <- nil
+		}
+	}
+}
+
+func (s *Store) transact(group []*write) error {
+	if err := s.broken.Load(); err != nil {
+		return *err
+	}
+	var since time.Time
+	err := s.contain(func() error {
+		return s.db.Update(func(tx *bbolt.Tx) (err error) {
+			for _, w := range group {
+				if err := w.apply(tx); err != nil {
+					return err
+				}
+			}
+			since, _, err = sinceOf(tx)
+			return err
+		})
+	})
+	if err == nil && !since.IsZero() {
+		s.since.Store(&since)
+	}
+	return err
+}
+
+// view reads from the file. It waits for no writer.
+func (s *Store) view(ctx context.Context, op string, read func(*bbolt.Tx) error) error {
+	if err := s.usable(ctx, op); err != nil {
+		return err
+	}
+	if err := s.contain(func() error { return s.db.View(read) }); err != nil {
+		return s.failed(op, err)
+	}
+	return nil
+}
+
+func (s *Store) usable(ctx context.Context, op string) error {
+	if err := ctx.Err(); err != nil {
+		return s.failed(op, err)
+	}
+	if err := s.broken.Load(); err != nil {
+		return s.failed(op, *err)
+	}
+	return nil
+}
+
+// contain calls f and turns a panic into an error. bbolt panics on pages that make no sense, and the file is mapped into
+// memory, so that a part of it that is gone or cannot be read is a fault of this process.
+func (s *Store) contain(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the file is damaged: %v", p)
+			s.broken.CompareAndSwap(nil, &err)
+		}
+	}()
+	return f()
+}
+
+func (s *Store) failed(op string, err error) error {
+	return fmt.Errorf("bolt store %s: %s: %w: %w", s.path, op, store.ErrUnavailable, err)
+}

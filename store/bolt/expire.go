@@ -1,0 +1,120 @@
+package bolt
+
+import (
+	"context"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+const (
+	// expireEvery is how often the file is searched for what has expired.
+	expireEvery = time.Hour
+
+	// expireKeys is how many keys are removed in one commit, for records on the mail path wait for it: some 10 ms.
+	expireKeys = 4096
+)
+
+// expireHourly removes what has expired, now and then every hour until Close.
+func (s *Store) expireHourly() {
+	tick := time.NewTicker(expireEvery)
+	defer tick.Stop()
+	for {
+		// A failure is not reported here: it shows in the calls of others, and the next hour tries again.
+		_ = s.expire(s.life, store.DayOf(s.now()))
+		select {
+		case <-s.life.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// expire removes what has expired before today, a little in each commit.
+func (s *Store) expire(ctx context.Context, today store.Day) error {
+	for {
+		more := false
+		err := s.update(ctx, "expire", func(tx *bbolt.Tx) error {
+			left := expireKeys
+			for _, part := range []struct {
+				bucket []byte
+				oldest store.Day
+			}{
+				{bucketIssued, today},
+				{bucketCounters, today - store.CounterRetention},
+			} {
+				n, err := dropBefore(tx.Bucket(part.bucket), part.oldest, left)
+				if err != nil {
+					return err
+				}
+				left -= n
+			}
+			more = left <= 0
+			if more {
+				return nil
+			}
+			return dropDomains(tx.Bucket(bucketDomains), today-store.CounterRetention)
+		})
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// dropBefore removes the days before oldest from a bucket of days, but no more than about limit keys at a time. It
+// returns how many it removed.
+func dropBefore(days *bbolt.Bucket, oldest store.Day, limit int) (removed int, err error) {
+	end := oldest.String()
+	for removed < limit {
+		day, _ := days.Cursor().First()
+		if day == nil || string(day) >= end {
+			break
+		}
+		b := days.Bucket(day)
+		if b == nil {
+			return removed, errNoBucket
+		}
+		// The keys are gathered first: a cursor may skip keys when they are deleted under it.
+		var keys [][]byte
+		c := b.Cursor()
+		k, _ := c.First()
+		for ; k != nil && removed+len(keys) < limit; k, _ = c.Next() {
+			keys = append(keys, k)
+		}
+		rest := k != nil
+		removed += len(keys) + 1
+		if !rest {
+			if err := days.DeleteBucket(day); err != nil {
+				return removed, err
+			}
+			continue
+		}
+		for _, k := range keys {
+			if err := b.Delete(k); err != nil {
+				return removed, err
+			}
+		}
+	}
+	return removed, nil
+}
+
+// dropDomains removes the domains that have recorded nothing since oldest. They are few.
+func dropDomains(b *bbolt.Bucket, oldest store.Day) error {
+	var gone [][]byte
+	if err := b.ForEach(func(domain, v []byte) error {
+		if _, last, ok := parseDomain(v); !ok || last < oldest {
+			gone = append(gone, domain)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, domain := range gone {
+		if err := b.Delete(domain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
