@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// requireServers makes a missing server a failure instead of a reason to skip; deploy/test sets it.
+const requireServers = "BOUNCEFILTER_REQUIRE_SERVERS"
+
+// folder is the temporary folder of the whole run. It is not a t.TempDir because Postfix' and Redis' processes run as
+// other users, which must be able to pass through it.
+var folder string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var err error
+	if folder, err = os.MkdirTemp("", "bouncefilter-e2e-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	if err := os.Chmod(folder, 0o755); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// needServers skips the test, or fails it, when the machine cannot run the servers.
+func needServers(t *testing.T) {
+	t.Helper()
+	missing := missingServers()
+	switch {
+	case len(missing) == 0:
+	case os.Getenv(requireServers) != "":
+		t.Fatalf("%s is set, but there is no %s; run deploy/test, which installs what is missing", requireServers, strings.Join(missing, ", no "))
+	default:
+		t.Skipf("there is no %s; deploy/test installs what is missing and runs this test", strings.Join(missing, ", no "))
+	}
+}
+
+var missingServers = sync.OnceValue(func() []string {
+	var missing []string
+	if os.Getuid() != 0 {
+		missing = append(missing, "root user")
+	}
+	// Daemons and administration commands are in sbin, which a user's PATH may lack.
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
+	for _, command := range []string{"postfix", "postconf", "sendmail", "redis-server", "saslpasswd2"} {
+		if _, err := exec.LookPath(command); err != nil {
+			missing = append(missing, command)
+		}
+	}
+	if types, err := exec.Command("postconf", "-m").Output(); err != nil || !strings.Contains(string(types), "pcre") {
+		missing = append(missing, "pcre table for Postfix")
+	}
+	return missing
+})
+
+// bouncefilter returns the path of the program, built from this tree once for all tests.
+func bouncefilter(t *testing.T) string {
+	t.Helper()
+	path, err := buildOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+var buildOnce = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(folder, "bouncefilter")
+	out, err := exec.Command("go", "build", "-o", path, "../../cmd/bouncefilter").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})

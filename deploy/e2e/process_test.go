@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for something that happens within milliseconds on an idle machine.
+const patience = 30 * time.Second
+
+// eventually polls until ok returns true. It is the only way in which these tests wait.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not: %s", patience, what)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+// process is a server that a test started. It ends with the test, by its process id.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	out  *output
+	done chan struct{} // closed when the process has ended
+}
+
+// start runs a command in the background. Its output is shown when the test fails.
+func start(t *testing.T, name string, command ...string) *process {
+	t.Helper()
+	p := &process{name: name, cmd: exec.Command(command[0], command[1:]...), out: new(output), done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	go func() {
+		p.cmd.Wait()
+		close(p.done)
+	}()
+	t.Cleanup(func() {
+		p.signal(syscall.SIGTERM)
+		select {
+		case <-p.done:
+		case <-time.After(patience):
+			t.Errorf("%s: did not end within %v of SIGTERM", name, patience)
+			p.signal(syscall.SIGKILL)
+			<-p.done
+		}
+		if t.Failed() {
+			t.Logf("output of %s:\n%s", name, lastLines(p.out.String(), 60))
+		}
+	})
+	return p
+}
+
+// signal sends a signal to the process; a process that has ended does not mind.
+func (p *process) signal(s os.Signal) { p.cmd.Process.Signal(s) }
+
+// end sends a signal, waits for the end of the process and returns its exit status, -1 for one that was killed.
+func (p *process) end(t *testing.T, s os.Signal) int {
+	t.Helper()
+	p.signal(s)
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		t.Fatalf("%s: did not end within %v of %v", p.name, patience, s)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// output collects what a process writes.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+func (o *output) String() string { return o.from(0) }
+
+// len and from let a test look only at what was written after a certain moment.
+func (o *output) len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Len()
+}
+
+func (o *output) from(offset int) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return string(o.buf.Bytes()[offset:])
+}
+
+// execute runs a command to its end and returns its standard output; a failure ends the test.
+func execute(t *testing.T, command ...string) string {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(command, " "), err, stdout.String(), stderr.String())
+	}
+	return stdout.String()
+}
+
+var ports struct {
+	sync.Mutex
+	next int
+}
+
+// freePort returns a TCP port that is free on 127.0.0.1. It is outside the range from which the kernel takes ports for
+// connections, so that a server can end and come back on the same port while the tests go on.
+func freePort(t *testing.T) int {
+	t.Helper()
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.next == 0 {
+		ports.next = 20000 + os.Getpid()%10000
+	}
+	for range 1000 {
+		ports.next++
+		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports.next))
+		if err == nil {
+			ln.Close()
+			return ports.next
+		}
+	}
+	t.Fatal("no free port")
+	return 0
+}
+
+// lastLines returns the end of a text.
+func lastLines(s string, n int) string {
+	lines := strings.Split(strings.TrimRight(s, "\n"), "\n")
+	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+}
