@@ -116,7 +116,8 @@ func TestEximVerifiesOurTags(t *testing.T) {
 	if mixed == 0 || quoted == 0 {
 		t.Errorf("%d addresses in mixed case, %d quoted: none of one kind", mixed, quoted)
 	}
-	t.Logf("we signed %d addresses on %d days; Exim verifies all, %d in mixed case once folded, %d in its own way of quoting",
+	t.Logf("we signed %d addresses on %d days; Exim verifies all: %d in mixed case once folded, "+
+		"%d in its own way of quoting",
 		checked, len(eximDays()), mixed, quoted)
 }
 

@@ -61,8 +61,10 @@ func FuzzParseAddress(f *testing.F) {
 		if again := folded.Fold(); again != folded {
 			t.Fatalf("%#v folds to %#v, and that to %#v", a, folded, again)
 		}
-		if again, err := ParseAddress(folded.String()); len(folded.String()) <= MaxAddressLen && (err != nil || again != folded) {
-			t.Fatalf("%#v folds to %#v, which parses to %#v, %v", a, folded, again, err)
+		if wire := folded.String(); len(wire) <= MaxAddressLen { // A letter may need more octets in lower case.
+			if again, err := ParseAddress(wire); err != nil || again != folded {
+				t.Fatalf("%#v folds to %#v, which parses to %#v, %v", a, folded, again, err)
+			}
 		}
 		if hashed := string(appendAddress(nil, a, true, true)); hashed != folded.String() {
 			t.Fatalf("%#v is hashed as %q, and folds to %q", a, hashed, folded)

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -102,6 +103,39 @@ func TestAChangedTagIsNotValid(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Cutting an extension off must leave a user: a tag over "@example.com" is a tag for nobody.
+func TestAnExtensionWithoutAUserIsNotCutOff(t *testing.T) {
+	const today = Day(20780)
+	ring := mustRing(t, Options{}, Key{Number: 1, State: StateSign, Secret: []byte("secret")})
+	tagged := strings.Replace(foreign("@example.com", today), "@", "+user@", 1)
+	if got := ring.Verify(mustParse(t, tagged), today); got.Status != BadSignature {
+		t.Errorf("Verify(%s) = %v, want %v", tagged, got.Status, BadSignature)
+	}
+}
+
+func TestARingMayBeSharedByGoroutines(t *testing.T) {
+	const today = Day(20780)
+	ring := mustRing(t, Options{}, Key{Number: 1, State: StateSign, Secret: []byte("secret")})
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			for j := range 200 {
+				a := Address{fmt.Sprintf("User%d.%d", i, j), "example.com"}
+				signed, err := ring.Sign(a, Form(j%2), today)
+				if err != nil {
+					t.Errorf("Sign(%s): %v", a, err)
+					return
+				}
+				tagged, err := ParseAddress(signed.Address)
+				if got := ring.Verify(tagged, today); err != nil || got.Status != Valid || got.Original != a {
+					t.Errorf("Verify(%s) = %+v, %v", signed.Address, got, err)
+				}
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestTheOriginalOfATagCanBeParsed(t *testing.T) {
