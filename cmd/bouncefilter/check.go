@@ -1,5 +1,207 @@
 package main
 
-type checkCmd struct{}
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
 
-func (checkCmd) Run() error { return nil }
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/bolt"
+	"github.com/bouncefilter/bouncefilter/store/open"
+)
+
+// checkCmd finds out whether serve would run, and how.
+type checkCmd struct {
+	siteFlags
+}
+
+// Help is shown by check --help.
+func (checkCmd) Help() string {
+	return `Every problem is printed as file:line: option: problem; remedy. The exit status is 0 if there is none, 1 otherwise.
+What a first serve would make (state directory, key, store) may be missing. Nothing is changed, but for a damaged embedded store,
+which is moved aside as serve would do.`
+}
+
+// Run implements the command.
+func (cmd *checkCmd) Run(ctx context.Context, a *app) error {
+	c, problems := cmd.load(a)
+	if unread(c, problems) {
+		return a.found(problems)
+	}
+	problems = append(problems, c.NeedDomain()...)
+	s, st, note, problems := inspect(ctx, a, c, problems)
+	if len(problems) > 0 {
+		return a.found(problems)
+	}
+	return s.print(a.stdout, st, note)
+}
+
+// inspect adds what is wrong with keys, hash secret and store to the problems of a configuration, and learns from the
+// store what it says about the domains.
+func inspect(ctx context.Context, a *app, c *config.Config, problems tomlfile.Problems) (*site, *status, string, tomlfile.Problems) {
+	s, found := checkKeys(c)
+	problems = append(problems, found...)
+	if exists(c.HashSecret) || c.HashSecretChosen {
+		_, found := readHashSecret(c)
+		problems = append(problems, found...)
+	}
+	if len(problems) == 0 {
+		if err := s.makePolicy(); err != nil {
+			problems = append(problems, tomlfile.AsProblems(c.Path, err)...)
+		}
+	}
+	st, note, found := s.checkStore(ctx, a)
+	return s, st, note, append(problems, found...)
+}
+
+// found prints problems as results, which they are here.
+func (a *app) found(problems tomlfile.Problems) error {
+	for _, p := range problems.Sorted() {
+		fmt.Fprintln(a.stdout, p)
+	}
+	return errNo
+}
+
+// checkKeys loads the keys. Where serve would make the first one, there is one in memory.
+func checkKeys(c *config.Config) (*site, tomlfile.Problems) {
+	s := &site{config: c}
+	if !exists(c.Keys) && !c.KeysChosen {
+		s.keys = &keyring.Keyring{Path: c.Keys, Keys: []keyring.Key{
+			{Key: prvs.Key{State: prvs.StateSign, Secret: keyring.NewSecret()}},
+		}}
+		return s, nil
+	}
+	var problems tomlfile.Problems
+	s.keys, problems = keyring.Load(c.Keys)
+	if problems = withKeyHint(c, problems); len(problems) > 0 {
+		return s, problems
+	}
+	return s, s.unsignedDomains()
+}
+
+// checkStore contacts the store. The status is nil if the policy could not be made, the note says what is to be known
+// about a store that could not be asked.
+func (s *site) checkStore(ctx context.Context, a *app) (st *status, note string, problems tomlfile.Problems) {
+	c := s.config
+	path, embedded := strings.CutPrefix(c.Store, "bolt:")
+	before, err := os.Stat(path)
+	if embedded && os.IsNotExist(err) {
+		// Opening it would make it, for the wrong user perhaps.
+		return s.statusOf(ctx, nil, a.now(), "not there yet; serve makes it")
+	}
+	opened, err := open.Open(ctx, c.Store, open.Warn(func(message string) {
+		problems = append(problems, c.Problem("store", "", message, ""))
+	}))
+	switch {
+	case errors.Is(err, bolt.ErrInUse):
+		return s.statusOfDaemon(ctx, a.now())
+	case err != nil:
+		return nil, "", storeProblem(c, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	if err := opened.Ping(ctx); err != nil {
+		problems = append(problems, storeProblem(c, err)...)
+	} else {
+		var found tomlfile.Problems
+		st, note, found = s.statusOf(ctx, opened, a.now(), "")
+		problems = append(problems, found...)
+	}
+	if err := opened.Close(); err != nil {
+		problems = append(problems, storeProblem(c, err)...)
+	}
+	if embedded {
+		err = keepOwner(path, before)
+	}
+	if err != nil {
+		problems = append(problems, storeProblem(c, err)...)
+	}
+	return st, note, problems
+}
+
+func (s *site) statusOf(ctx context.Context, st store.Store, now time.Time, note string) (*status, string, tomlfile.Problems) {
+	if s.policy == nil {
+		return nil, note, nil
+	}
+	answer, err := newStatus(ctx, s.policy, st, now)
+	if err != nil {
+		return nil, note, storeProblem(s.config, err)
+	}
+	return answer, note, nil
+}
+
+// statusOfDaemon asks the daemon that has the embedded store open.
+func (s *site) statusOfDaemon(ctx context.Context, now time.Time) (*status, string, tomlfile.Problems) {
+	const inUse = "in use by a running daemon"
+	if s.config.HTTP != "" && s.policy != nil {
+		if st, err := askStatus(ctx, s.config.HTTP); err == nil {
+			return st, inUse, nil
+		}
+	}
+	return s.statusOf(ctx, nil, now, inUse+", which could not be asked: its http option is off or differs")
+}
+
+// keepOwner gives a store that was replaced, because it was damaged, to the owner of the old one: root may check it, the
+// daemon must open it.
+func keepOwner(path string, before os.FileInfo) error {
+	if os.Geteuid() != 0 || before == nil {
+		return nil
+	}
+	owner, ok := before.Sys().(*syscall.Stat_t)
+	if !ok {
+		return nil
+	}
+	return os.Chown(path, int(owner.Uid), int(owner.Gid))
+}
+
+// print shows what is in effect.
+func (s *site) print(out io.Writer, st *status, note string) error {
+	c := s.config
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(what, value string) { fmt.Fprintf(w, "%s\t%s\n", what, value) }
+	row("configuration", orDash(c.Path, "(none)"))
+	for _, d := range st.Domains {
+		row("domain", d.Name+": "+d.String())
+	}
+	for _, k := range s.keys.Keys {
+		if k.File == "" {
+			row("key", "none yet; serve makes one")
+			continue
+		}
+		l := listed(k)
+		row("key", fmt.Sprintf("%v, created %s, fingerprint %s", k.Key, orDash(l.Created, "(unknown)"), orDash(l.Fingerprint, "-")))
+	}
+	for _, l := range c.Listen {
+		remark := ""
+		if !l.Loopback() {
+			remark = " (not loopback: whoever can connect can have any address signed)"
+		}
+		row("listen", l.String()+remark)
+	}
+	row("http", orDash(c.HTTP, "off"))
+	row("store", storeLine(c, st, note))
+	return w.Flush()
+}
+
+func storeLine(c *config.Config, st *status, note string) string {
+	line := open.Redacted(c.Store)
+	if note != "" {
+		line += ": " + note
+	}
+	if !st.Since.IsZero() {
+		line += ": complete since " + st.Since.UTC().Format(time.RFC3339)
+	} else if note == "" {
+		line += ": nothing recorded yet, or it cannot vouch for its record"
+	}
+	return line
+}

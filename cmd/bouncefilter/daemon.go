@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -29,7 +30,7 @@ type milterDaemon struct {
 	app     *app
 	log     *slog.Logger
 	level   *slog.LevelVar
-	site    *site // in effect
+	current atomic.Pointer[site] // in effect
 	load    func() (*config.Config, tomlfile.Problems)
 	metrics *metrics
 
@@ -42,7 +43,7 @@ type milterDaemon struct {
 
 // open opens store and sockets. Nothing is served yet.
 func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
-	c := d.site.config
+	c := d.current.Load().config
 	warn := func(message string) { d.log.Warn("store: " + message) }
 	st, err := open.Open(ctx, c.Store, open.Warn(warn))
 	if err != nil {
@@ -51,7 +52,7 @@ func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	d.guard = store.NewGuard(st, store.GuardOptions{Timeout: c.StoreTimeout, GapFile: c.GapFile(), Logger: d.log, Now: d.app.now})
 	filter.RedirectLibraryLog(d.log)
 	d.server, err = filter.NewServer(filter.Options{
-		Policy: d.site.policy, Store: d.guard, Hasher: store.NewHasher(hashSecret), Logger: d.log,
+		Policy: d.current.Load().policy, Store: d.guard, Hasher: store.NewHasher(hashSecret), Logger: d.log,
 		Node: c.Node, Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.app.now,
 	})
 	if err != nil {
@@ -64,7 +65,7 @@ func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 }
 
 func (d *milterDaemon) listen() error {
-	c := d.site.config
+	c := d.current.Load().config
 	for i, a := range c.Listen {
 		if !a.Loopback() {
 			d.log.Warn("the milter protocol has no authentication: whoever can connect can have any address signed; use a firewall", "listen", a.String())

@@ -1,12 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -46,8 +43,8 @@ func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
 	if err := makeFolder(filepath.Dir(c.Keys)); err != nil {
 		return err
 	}
-	if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
-		return nil // found, or in a state that reading it will tell
+	if exists(c.Keys) {
+		return nil // or in a state that reading it will tell
 	}
 	var key *keyring.Key
 	err := keyring.Update(c.Keys, func(k *keyring.Keyring) error {

@@ -47,7 +47,7 @@ func (m *metrics) reloaded(ok bool, now time.Time) {
 // listenHTTP opens the port for metrics and health. Mail must not depend on it: if the port that nobody chose is taken,
 // the milter runs without.
 func (d *milterDaemon) listenHTTP() error {
-	c := d.site.config
+	c := d.current.Load().config
 	if c.HTTP == "" {
 		return nil
 	}
@@ -76,7 +76,7 @@ func (d *milterDaemon) serveHTTP() {
 	}
 }
 
-// handler serves /metrics, /healthz and /readyz.
+// handler serves /metrics, /healthz, /readyz, and /status for check.
 func (d *milterDaemon) handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
@@ -95,6 +95,7 @@ func (d *milterDaemon) handler() http.Handler {
 		}
 		say(w, http.StatusOK, "ready")
 	})
+	mux.HandleFunc("GET /status", d.serveStatus)
 	return mux
 }
 

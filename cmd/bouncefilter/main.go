@@ -143,7 +143,7 @@ func (a *app) fail(err error) int {
 		status, hint = exitUsage, "bouncefilter --help lists commands and flags"
 	case errors.As(err, &problems):
 		lines, status = nil, exitUsage
-		for _, p := range problems {
+		for _, p := range problems.Sorted() {
 			lines = append(lines, p.String())
 		}
 	case errors.As(err, &problem):

@@ -18,7 +18,7 @@ func (d *milterDaemon) reload() {
 		}
 		return
 	}
-	d.site = next
+	d.current.Store(next)
 	d.level.Set(next.config.LogLevel)
 	d.server.Reload(next.policy)
 	d.log.Info("configuration loaded", "domains", len(next.config.Settings.Domains), "keys", len(next.keys.Keys))
@@ -30,7 +30,7 @@ func (d *milterDaemon) loadNext() (*site, tomlfile.Problems) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	if fixed := config.Fixed(d.site.config, c); len(fixed) > 0 {
+	if fixed := config.Fixed(d.current.Load().config, c); len(fixed) > 0 {
 		return nil, tomlfile.Problems{{File: c.Path, Key: strings.Join(fixed, ", "), What: "cannot change while the daemon runs",
 			Remedy: "restart it, or take the change back and reload again"}}
 	}

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"log/slog"
-	"os"
+	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // serveCmd runs the milter. Its flags come before the file, also in a reload.
@@ -30,24 +30,31 @@ that Postfix needs. SIGHUP reads configuration and keys anew, SIGTERM ends it af
 }
 
 func (cmd *serveCmd) load(a *app) (*config.Config, tomlfile.Problems) {
-	return config.Load(cmd.Config, config.Flags{
+	c, problems := config.Load(cmd.Config, config.Flags{
 		Domains: cmd.Domain, Listen: cmd.Listen, HTTP: cmd.HTTP, Store: cmd.Store, Mode: cmd.Mode,
 		StateDir: cmd.StateDir, LogLevel: cmd.LogLevel, LogFormat: cmd.LogFormat,
 	}, a.host())
+	if unread(c, problems) {
+		return c, problems
+	}
+	return c, append(problems, c.NeedDomain()...)
 }
 
 // Run implements the command.
 func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	c, problems := cmd.load(a)
 	if len(problems) > 0 {
-		if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
-			_, problems = loadSite(c, problems) // tell what is wrong with them in the same breath
+		if !unread(c, problems) {
+			_, _, _, problems = inspect(ctx, a, c, problems) // tell what else is wrong in the same breath
 		}
 		return problems
 	}
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
 	log := newLogger(a.stderr, c.LogFormat, level)
+	if strings.Contains(cmd.Store, "@") && open.Redacted(cmd.Store) != cmd.Store {
+		log.Warn("every user of this host can see the password in --store; put store into a configuration file")
+	}
 	if err := prepare(a, c, log); err != nil {
 		return err
 	}
@@ -56,7 +63,8 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if problems = append(problems, found...); len(problems) > 0 {
 		return problems
 	}
-	d := &milterDaemon{app: a, log: log, level: level, site: s, metrics: newMetrics(a.now())}
+	d := &milterDaemon{app: a, log: log, level: level, metrics: newMetrics(a.now())}
+	d.current.Store(s)
 	d.load = func() (*config.Config, tomlfile.Problems) { return cmd.load(a) }
 	if err := d.open(ctx, secret); err != nil {
 		return errors.Join(err, d.close())

@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // siteFlags say where the configuration is. All commands that need one have them.
@@ -50,6 +52,33 @@ func (a *app) stateDir() string {
 	return ""
 }
 
+// load reads the configuration that the flags name. It need not name a domain.
+func (f *siteFlags) load(a *app) (*config.Config, tomlfile.Problems) {
+	return config.Load(f.Config, config.Flags{StateDir: f.StateDir}, a.host())
+}
+
+// loadRing is for commands that need keys and no domains.
+func (f *siteFlags) loadRing(a *app) (*config.Config, *prvs.Ring, error) {
+	c, problems := f.load(a)
+	if unread(c, problems) {
+		return nil, nil, problems
+	}
+	keys, found := keyring.Load(c.Keys)
+	if problems = append(problems, withKeyHint(c, found)...); len(problems) > 0 {
+		return nil, nil, problems
+	}
+	ring, err := keys.Ring(c.Ring)
+	if err != nil {
+		return nil, nil, tomlfile.AsProblems(c.Keys, err)
+	}
+	return c, ring, nil
+}
+
+// unread says whether the file could not be read at all, so that the rest of the configuration means nothing.
+func unread(c *config.Config, problems tomlfile.Problems) bool {
+	return c.Path != "" && len(problems) > 0 && !c.Read
+}
+
 // loadSite loads the keys that the configuration names and makes the policy. problems are those of the configuration;
 // those of the keys are added, so that all are told at once.
 func loadSite(c *config.Config, problems tomlfile.Problems) (*site, tomlfile.Problems) {
@@ -63,21 +92,26 @@ func loadSite(c *config.Config, problems tomlfile.Problems) (*site, tomlfile.Pro
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	ring, err := s.keys.Ring(c.Ring)
-	if err != nil {
-		return nil, tomlfile.AsProblems(c.Keys, err)
-	}
-	settings := c.Settings
-	settings.Keys = ring
-	if s.policy, err = filter.NewPolicy(settings); err != nil {
+	if err := s.makePolicy(); err != nil {
 		return nil, tomlfile.AsProblems(c.Path, err)
 	}
 	return s, nil
 }
 
+// makePolicy makes the policy of keys and configuration. Its checks repeat what was checked with places before.
+func (s *site) makePolicy() error {
+	settings := s.config.Settings
+	var err error
+	if settings.Keys, err = s.keys.Ring(s.config.Ring); err != nil {
+		return err
+	}
+	s.policy, err = filter.NewPolicy(settings)
+	return err
+}
+
 // withKeyHint says how to make an index of keys that does not exist.
 func withKeyHint(c *config.Config, problems tomlfile.Problems) tomlfile.Problems {
-	if _, err := os.Lstat(c.Keys); !errors.Is(err, fs.ErrNotExist) {
+	if exists(c.Keys) {
 		return problems
 	}
 	p := tomlfile.Problem{File: c.Keys, What: "no such file", Remedy: "make a key: bouncefilter key add"}
@@ -99,10 +133,35 @@ func (s *site) unsignedDomains() tomlfile.Problems {
 	return problems
 }
 
-// makeFolder makes a folder for state that only its owner can enter, also above it what is missing.
+// exists says whether something stands at path, even if it cannot be used.
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// makeFolder makes a folder for state that only its owner can enter, with what is missing above it. If root makes it in
+// somebody's folder it becomes his, because the daemon that runs as him must be able to use it.
 func makeFolder(path string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fmt.Errorf("make the state directory: %w", err)
+	if exists(path) {
+		return nil
+	}
+	above := filepath.Dir(path)
+	if err := makeFolder(above); err != nil {
+		return err
+	}
+	err := os.Mkdir(path, 0o700)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil // another process was first
+	case err == nil && os.Geteuid() == 0:
+		var info fs.FileInfo
+		if info, err = os.Stat(above); err == nil {
+			owner := info.Sys().(*syscall.Stat_t)
+			err = os.Chown(path, int(owner.Uid), int(owner.Gid))
+		}
+	}
+	if err != nil {
+		return hinted{fmt.Errorf("make the state directory: %w", err), "name another one with --state-dir or state_dir"}
 	}
 	return nil
 }

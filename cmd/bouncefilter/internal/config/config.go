@@ -56,6 +56,7 @@ type Flags struct {
 // Config is a configuration that has been checked.
 type Config struct {
 	Path string // of the file; empty if there is none
+	Read bool   // the file could be read as TOML
 
 	Listen      []listener.Address
 	SocketMode  fs.FileMode
@@ -85,12 +86,16 @@ type Config struct {
 	flags Flags
 }
 
-// Load reads the file at path, "" for none. The Config is complete only if there are no problems.
+// Load reads the file at path, "" for none. The Config is complete only if there are no problems. A configuration without
+// a domain is enough for some commands; see [Config.NeedDomain].
 func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	c := &Config{Path: path, doc: &tomlfile.Document{}, raw: defaults(h), flags: flags}
 	var problems tomlfile.Problems
 	if path != "" {
 		c.doc, problems = tomlfile.Read(path, &c.raw)
+		if c.Read = c.doc.Parsed(); !c.Read {
+			return c, problems // the defaults have no fault of their own
+		}
 	}
 	c.raw.apply(flags)
 	r := resolver{c: c, problems: problems}
@@ -171,6 +176,24 @@ func (c *Config) flag(key string) string {
 		return "--log-format"
 	}
 	return ""
+}
+
+// NeedDomain returns the problem that no domain is named, if so.
+func (c *Config) NeedDomain() tomlfile.Problems {
+	if len(c.raw.Domains) > 0 || len(c.raw.Domain) > 0 {
+		return nil
+	}
+	return tomlfile.Problems{c.Problem("domains", "", "no domain is named", `add domains = ["example.com"] to the configuration, or --domain example.com`)}
+}
+
+// Domain returns the settings of a domain, if it is one of ours.
+func (c *Config) Domain(name string) (filter.Domain, bool) {
+	for _, d := range c.Settings.Domains {
+		if strings.EqualFold(d.Name, name) {
+			return d, true
+		}
+	}
+	return filter.Domain{}, false
 }
 
 // GapFile is the file that marks records lost to the store (see [store.GuardOptions]).

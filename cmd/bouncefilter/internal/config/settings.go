@@ -47,7 +47,7 @@ func (r *resolver) settings() {
 	if s.HeaderName = f.Header; !isHeaderName(f.Header) {
 		r.problem("header", tomlfile.Quote(f.Header), "is not a header name", `use letters, digits and hyphens, or "" for no header`)
 	}
-	if s.Hostname = f.Hostname; !isDomain(f.Hostname) {
+	if s.Hostname = f.Hostname; !IsDomain(f.Hostname) {
 		r.problem("hostname", tomlfile.Quote(f.Hostname), "is not a host name", "use a name such as mx.example.com")
 	}
 }
@@ -79,15 +79,12 @@ func (r *resolver) commonDomain() filter.Domain {
 
 func (r *resolver) domains(all filter.Domain) {
 	f := &r.c.raw
-	if len(f.Domains) == 0 && len(f.Domain) == 0 {
-		r.problem("domains", "", "no domain is named", `add domains = ["example.com"], or --domain example.com`)
-	}
 	places := map[string]string{}
 	add := func(key string, d filter.Domain) {
 		name := strings.ToLower(d.Name)
 		first, twice := places[name]
 		switch {
-		case !isDomain(name):
+		case !IsDomain(name):
 			r.problem(key, tomlfile.Quote(d.Name), "is not a domain name", "use the part behind the @, such as example.com")
 		case twice:
 			r.problem(key, tomlfile.Quote(d.Name), "is already listed in "+first, "remove one of them")
@@ -204,7 +201,7 @@ func (r *resolver) addresses(key string, list []string) []string {
 		local, domain := s, ""
 		if at := strings.LastIndexByte(s, '@'); at >= 0 {
 			local, domain = s[:at], strings.TrimPrefix(s[at+1:], ".")
-			if !isDomain(domain) || local != "" && strings.HasPrefix(s[at:], "@.") {
+			if !IsDomain(domain) || local != "" && strings.HasPrefix(s[at:], "@.") {
 				local, domain = "", ""
 			}
 		}
@@ -231,8 +228,8 @@ func (r *resolver) words(key string, list []string, what string) []string {
 	return list
 }
 
-// isDomain says whether s can stand behind the @ of an address. It is meant to find mistakes, not to judge names.
-func isDomain(s string) bool {
+// IsDomain says whether s can stand behind the @ of an address. It is meant to find mistakes, not to judge names.
+func IsDomain(s string) bool {
 	const most = 255 // octets, RFC 5321 section 4.5.3.1.2
 	return s != "" && len(s) <= most && !strings.ContainsAny(s, "@<>,;\"\\/* \t\r\n") &&
 		!strings.HasPrefix(s, ".") && !strings.HasSuffix(s, ".") && !strings.Contains(s, "..")

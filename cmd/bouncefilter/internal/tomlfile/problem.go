@@ -1,8 +1,10 @@
 package tomlfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,6 +56,21 @@ func (ps Problems) Error() string {
 		lines[i] = p.String()
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Sorted returns the problems in the order of their files' first mention and, within a file, of their lines.
+func (ps Problems) Sorted() Problems {
+	order := map[string]int{}
+	for _, p := range ps {
+		if _, known := order[p.File]; !known {
+			order[p.File] = len(order)
+		}
+	}
+	sorted := slices.Clone(ps)
+	slices.SortStableFunc(sorted, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(order[a.File], order[b.File]), cmp.Compare(a.Line, b.Line))
+	})
+	return sorted
 }
 
 // Err returns ps as an error, nil if there are none.

@@ -70,6 +70,9 @@ func Decode(name string, data []byte, v any) (*Document, Problems) {
 // File returns the name of the file.
 func (d *Document) File() string { return d.file }
 
+// Parsed says whether the file could be read and is TOML.
+func (d *Document) Parsed() bool { return d.lines != nil }
+
 // Has reports whether the file sets key.
 func (d *Document) Has(key string) bool { return d.lines[key] > 0 }
 

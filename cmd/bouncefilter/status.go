@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// status is what a store says about the domains. A daemon serves it on /status, because nobody else can open an embedded
+// store while it runs; check prints it.
+type status struct {
+	Domains []domainStatus `json:"domains"`
+	// Since is when the store's record began; the zero time if it has none.
+	Since time.Time `json:"since"`
+}
+
+// domainStatus says whether bounces to a domain are refused, and if not yet, from when on.
+type domainStatus struct {
+	Name         string `json:"name"`
+	Mode         string `json:"mode"`
+	SigningSince string `json:"signing_since"` // YYYY-MM-DD, or "" if nothing was signed yet
+	EnforcedFrom string `json:"enforced_from"` // YYYY-MM-DD, or "" unless the mode is auto and something was signed
+	Enforced     bool   `json:"enforced"`
+}
+
+// newStatus asks the store. Without a store, nil, it says what the configuration alone says.
+func newStatus(ctx context.Context, p *filter.Policy, st store.Store, now time.Time) (*status, error) {
+	s := &status{}
+	var signing map[string]store.Day
+	today := store.DayOf(now)
+	if st != nil {
+		var err error
+		if signing, err = st.FirstSigned(ctx); err != nil {
+			return nil, err
+		}
+		answer, err := st.Lookup(ctx, today, nil)
+		if err != nil {
+			return nil, err
+		}
+		s.Since = answer.Memory.Since
+	}
+	for _, d := range p.Settings().Domains {
+		since, signs := signing[strings.ToLower(d.Name)]
+		ds := domainStatus{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, since, signs, today)}
+		if signs {
+			ds.SigningSince = since.String()
+			if d.Mode == filter.ModeAuto {
+				ds.EnforcedFrom = p.EnforcesFrom(since).String()
+			}
+		}
+		s.Domains = append(s.Domains, ds)
+	}
+	return s, nil
+}
+
+// String returns one line for people, without the name.
+func (d domainStatus) String() string {
+	switch {
+	case d.Mode != filter.ModeAuto.String():
+		return d.Mode
+	case d.SigningSince == "":
+		return "auto, monitored; enforced one lifetime after its first signed message"
+	case d.Enforced:
+		return fmt.Sprintf("auto, enforced since %s (signing since %s)", d.EnforcedFrom, d.SigningSince)
+	}
+	return fmt.Sprintf("auto, monitored; enforced from %s (signing since %s)", d.EnforcedFrom, d.SigningSince)
+}
+
+// statusTimeout bounds what status waits for.
+const statusTimeout = 2 * time.Second
+
+// serveStatus serves /status.
+func (d *milterDaemon) serveStatus(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
+	defer cancel()
+	s, err := newStatus(ctx, d.current.Load().policy, d.guard.Store(), d.app.now())
+	if err != nil {
+		say(w, http.StatusServiceUnavailable, "the store does not answer: "+err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(s) // who asked may be gone
+}
+
+// askStatus asks the daemon that serves metrics and health on address.
+func askStatus(ctx context.Context, address string) (*status, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/status", nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end, or of no use
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("http://%s/status: %s", address, resp.Status)
+	}
+	s := &status{}
+	return s, json.NewDecoder(http.MaxBytesReader(nil, resp.Body, 1<<20)).Decode(s)
+}
