@@ -98,7 +98,9 @@ func FuzzSignVerify(f *testing.F) {
 		}
 
 		for name, wire := range map[string]string{
-			"as signed": signed.Address, "in lower case": strings.ToLower(signed.Address), "in capitals": capitals(signed.Address),
+			"as signed":     signed.Address,
+			"in lower case": strings.ToLower(signed.Address),
+			"in capitals":   capitals(signed.Address),
 		} {
 			tagged, err := ParseAddress(wire)
 			if err != nil {
