@@ -1,0 +1,307 @@
+package redis_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
+)
+
+func TestConformance(t *testing.T) {
+	srv := startServer(t)
+	n := 0
+	storetest.Run(t, func(t *testing.T) store.Store {
+		n++
+		return open(t, srv.url(fmt.Sprintf("?prefix=test%d:", n)))
+	})
+}
+
+func TestKeysOfTheServer(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.url("?db=3"))
+	record(t, s, key(1))
+	if err := s.Count(t.Context(), []store.Counter{{Day: today(), Node: "n", Reason: "valid", Count: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	admin := srv.admin(t)
+	if info := admin.Info(t.Context(), "keyspace").Val(); !strings.Contains(info, "db3:keys=4,expires=2") {
+		t.Errorf("keyspace %q, want 4 keys in database 3, two of which expire", info)
+	}
+	for _, r := range []struct {
+		pattern string
+		day     store.Day // the key must live on this day, and be gone 10 days later
+	}{{"issued:*", today() + 7}, {"counters:*", today() + store.CounterRetention}} {
+		conn := admin.Conn()
+		conn.Select(t.Context(), 3)
+		names := conn.Keys(t.Context(), "bouncefilter:"+r.pattern).Val()
+		if len(names) != 1 {
+			t.Fatalf("%s: keys %q, want one", r.pattern, names)
+		}
+		left := conn.PTTL(t.Context(), names[0]).Val()
+		end := time.Now().Add(left)
+		if end.Before((r.day + 1).Time()) || end.After((r.day + 10).Time()) {
+			t.Errorf("%s expires at %v, want it to live on %v", names[0], end, r.day)
+		}
+		conn.Close()
+	}
+}
+
+func TestBucketsStayCompact(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.url(""))
+	record(t, s, key(1))
+	admin := srv.admin(t)
+	names := admin.Keys(t.Context(), "bouncefilter:issued:*").Val()
+	if len(names) != 1 {
+		t.Fatalf("keys %q, want one", names)
+	}
+	if enc := admin.ObjectEncoding(t.Context(), names[0]).Val(); enc != "listpack" && enc != "ziplist" {
+		t.Errorf("a bucket is stored as %s", enc)
+	}
+}
+
+func TestFlushLeavesAStoreWithoutMemory(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.url(""))
+	record(t, s, key(1))
+	srv.admin(t).FlushAll(t.Context())
+
+	if found, since := look(t, s, key(1)); found || !since.IsZero() {
+		t.Errorf("after a flush: found %t, Since %v", found, since)
+	}
+	flushed := time.Now()
+	record(t, s, key(2))
+	found, since := look(t, s, key(2))
+	if !found || since.Before(flushed) {
+		t.Errorf("after the next record: found %t, Since %v, flushed at %v", found, since, flushed)
+	}
+	other := open(t, srv.url(""))
+	if found, since := look(t, other, key(2)); !found || since.Before(flushed) {
+		t.Errorf("on another node: found %t, Since %v, flushed at %v", found, since, flushed)
+	}
+}
+
+func TestRestartOfAnEmptyServer(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.url(""))
+	record(t, s, key(1))
+	srv.kill(t)
+
+	start := time.Now()
+	_, err := s.Lookup(t.Context(), today(), []store.Key{key(1)})
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Lookup while the server is down: %v", err)
+	}
+	err = s.Record(t.Context(), today(), store.Record{Key: key(3), Expires: today() + 7})
+	if !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Record while the server is down: %v", err)
+	}
+	if d := time.Since(start); d > time.Second {
+		t.Errorf("it took %v to find out that the server is down", d)
+	}
+
+	srv.start(t)
+	if found, since := look(t, s, key(1)); found || !since.IsZero() {
+		t.Errorf("after a restart without data: found %t, Since %v", found, since)
+	}
+	record(t, s, key(2))
+	if found, since := look(t, s, key(2)); !found || since.IsZero() {
+		t.Errorf("after the next record: found %t, Since %v", found, since)
+	}
+}
+
+// A server that saves its data now and then comes back without the latest records.
+func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
+	srv := startServer(t, "--dbfilename", "dump.rdb")
+	s := open(t, srv.url(""))
+	record(t, s, key(1))
+	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	record(t, s, key(2))
+	_, before := look(t, s, key(1))
+	srv.kill(t)
+	killed := time.Now()
+	srv.start(t)
+
+	found, since := look(t, s, key(1))
+	if !found {
+		t.Error("the saved record is gone: this test shows nothing")
+	}
+	if found, _ := look(t, s, key(2)); found {
+		t.Error("the unsaved record is there: this test shows nothing")
+	}
+	if !since.After(killed) || !since.After(before) {
+		t.Errorf("Since %v, want later than %v, when the server died", since, killed)
+	}
+	// The move is made once, not by each connection and each node.
+	if _, again := look(t, open(t, srv.url("")), key(1)); !again.Equal(since) {
+		t.Errorf("another connection moved it from %v to %v", since, again)
+	}
+}
+
+func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
+	for _, test := range []struct {
+		maxmemory, policy string
+		relied            bool
+	}{
+		{"0", "noeviction", true},
+		{"0", "allkeys-lru", true},
+		{"100mb", "noeviction", true},
+		{"100mb", "allkeys-lru", false},
+		{"100mb", "volatile-ttl", false},
+	} {
+		t.Run(test.maxmemory+" "+test.policy, func(t *testing.T) {
+			srv := startServer(t, "--maxmemory", test.maxmemory, "--maxmemory-policy", test.policy)
+			s := open(t, srv.url(""))
+			record(t, s, key(1))
+			found, since := look(t, s, key(1))
+			if !found || !since.IsZero() != test.relied {
+				t.Errorf("found %t, Since %v; relied upon: want %t", found, since, test.relied)
+			}
+		})
+	}
+}
+
+func TestUserWithoutRights(t *testing.T) {
+	const documented = "~bouncefilter:* +@hash +expireat +ping +info"
+	srv := startServer(t)
+	admin := srv.admin(t)
+	setUser := func(name string, rules string) {
+		t.Helper()
+		args := []any{"ACL", "SETUSER", name, "on", ">pass:w@rd/1?"}
+		for rule := range strings.FieldsSeq(rules) {
+			args = append(args, rule)
+		}
+		if err := admin.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	t.Run("the documented rights are enough", func(t *testing.T) {
+		setUser("good", documented)
+		s := open(t, srv.as("good", "pass:w@rd/1?"))
+		record(t, s, key(1))
+		if found, since := look(t, s, key(1)); !found || since.IsZero() {
+			t.Errorf("found %t, Since %v", found, since)
+		}
+		for name, err := range map[string]error{
+			"Ping":   s.Ping(t.Context()),
+			"Forget": s.Forget(t.Context(), time.Now()),
+			"Count":  s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
+		} {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+	t.Run("without INFO the server is not relied upon", func(t *testing.T) {
+		setUser("blind", strings.Replace(documented, "+info", "-info", 1))
+		s := open(t, srv.as("blind", "pass:w@rd/1?"))
+		record(t, s, key(2))
+		if found, since := look(t, s, key(2)); !found || !since.IsZero() {
+			t.Errorf("found %t, Since %v", found, since)
+		}
+	})
+	t.Run("without the right to write", func(t *testing.T) {
+		setUser("reader", "~* +hgetall +hexists +ping +info")
+		s := open(t, srv.as("reader", "pass:w@rd/1?"))
+		err := s.Record(t.Context(), today(), store.Record{Key: key(3), Expires: today() + 7})
+		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "NOPERM") {
+			t.Errorf("Record: %v", err)
+		}
+	})
+	t.Run("a wrong password is not shown", func(t *testing.T) {
+		s := open(t, srv.as("good", "hunter2"))
+		err := s.Ping(t.Context())
+		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "WRONGPASS") {
+			t.Errorf("Ping: %v", err)
+		}
+		if strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("the error shows the password: %v", err)
+		}
+	})
+}
+
+// written returns how many records the server was told of.
+func written(t *testing.T, srv *server) (records int) {
+	t.Helper()
+	for line := range strings.Lines(srv.admin(t).Info(t.Context(), "commandstats").Val()) {
+		var calls int
+		if _, err := fmt.Sscanf(line, "cmdstat_expireat:calls=%d,", &calls); err == nil {
+			records = calls
+		}
+	}
+	return records
+}
+
+func TestGuardWritesATagOnce(t *testing.T) {
+	srv := startServer(t)
+	g := store.NewGuard(open(t, srv.url("")), store.GuardOptions{
+		Timeout: 5 * time.Second,
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	for n := range 100 {
+		r := store.Record{Key: key(n / 99), Domain: "example.com", Expires: today() + 7}
+		if err := g.Record(t.Context(), today(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := written(t, srv); n != 2 {
+		t.Errorf("99 messages of one sender and one of another were written %d times, want 2", n)
+	}
+}
+
+// TestRoundTrips puts a proxy before the server that counts how often the direction changes.
+func TestRoundTrips(t *testing.T) {
+	srv := startServer(t)
+	p := startProxy(t, srv.socket)
+	s := open(t, "unix:"+p.socket)
+	if err := s.Ping(t.Context()); err != nil { // Connects, which is not counted.
+		t.Fatal(err)
+	}
+	var many []store.Key
+	for n := range 20 {
+		many = append(many, key(n))
+	}
+	for _, test := range []struct {
+		name string
+		call func() error
+	}{
+		{"Record", func() error {
+			return s.Record(t.Context(), today(), store.Record{Key: key(1), Domain: "example.com", Expires: today() + 7})
+		}},
+		{"Lookup of one", func() error { _, err := s.Lookup(t.Context(), today(), many[:1]); return err }},
+		{"Lookup of none", func() error { _, err := s.Lookup(t.Context(), today(), nil); return err }},
+		{"Lookup of 20", func() error { _, err := s.Lookup(t.Context(), today(), many); return err }},
+	} {
+		p.requests.Store(0)
+		if err := test.call(); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if n := p.requests.Load(); n != 1 {
+			t.Errorf("%s took %d round trips, want 1", test.name, n)
+		}
+	}
+	if n := p.connections.Load(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+func TestLookupFollowsAnotherNodeIntoALaterPeriod(t *testing.T) {
+	srv := startServer(t)
+	here, there := open(t, srv.url("")), open(t, srv.url(""))
+	look(t, here, key(1)) // Connects, and learns what is there: nothing.
+	far := today() + 300
+	if err := there.Record(t.Context(), today(), store.Record{Key: key(1), Expires: far}); err != nil {
+		t.Fatal(err)
+	}
+	if found, _ := look(t, here, key(1)); !found {
+		t.Error("a record of another node that lies far ahead is not found")
+	}
+}
