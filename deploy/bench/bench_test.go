@@ -82,6 +82,9 @@ func TestTheProgram(t *testing.T) {
 				if want := roundTrips(r.Target, r.Scenario); r.RoundTrips != want {
 					t.Errorf("%s, scenario %s: %v round trips a message, want %v", r.Target, r.Scenario, r.RoundTrips, want)
 				}
+				if r.Stalls != 0 {
+					t.Errorf("%s, scenario %s: %d stalls on TCP", r.Target, r.Scenario, r.Stalls)
+				}
 				if row := fmt.Sprintf("| %s | 4 | %s | ", r.Scenario, r.Target); !strings.Contains(table, row) {
 					t.Errorf("no row %q in\n%s", row, table)
 				}

@@ -23,6 +23,7 @@ type result struct {
 	P99Micros    float64 `json:"p99_us"`
 	WorstMicros  float64 `json:"max_us"`
 	RoundTrips   float64 `json:"round_trips_per_message"`
+	Stalls       int     `json:"stalls"` // on TCP, writes that waited for a delayed ACK
 }
 
 // A comparison has all targets process the same messages, in turns.
@@ -118,6 +119,7 @@ func (c *comparison) once(ctx context.Context, t *target, s scenario, sessions, 
 		P99Micros:    micros(quantile(m.latencies, 0.99)),
 		WorstMicros:  micros(quantile(m.latencies, 1)),
 		RoundTrips:   float64(m.roundTrips) / n,
+		Stalls:       m.stalls,
 	}, nil
 }
 

@@ -25,6 +25,7 @@ type measure struct {
 	elapsed    time.Duration
 	latencies  []time.Duration // of each message from MAIL to the final answer, sorted
 	roundTrips int             // answers waited for, that of the negotiation included
+	stalls     int             // writes that Nagle's algorithm holds back on TCP
 }
 
 // An idSource makes IDs that differ from each other, and from those of earlier runs of this program.
@@ -65,6 +66,7 @@ func (l *load) run(ctx context.Context) (measure, error) {
 			defer collecting.Unlock()
 			all.latencies = append(all.latencies, w.latencies...)
 			all.roundTrips += w.mta.roundTrips
+			all.stalls += w.mta.stalls
 		})
 	}
 	workers.Wait()

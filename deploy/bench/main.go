@@ -87,6 +87,9 @@ func compare(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 	}
 	rows := summarise(results, o.names())
 	writeTable(stdout, rows)
+	if o.tcp {
+		writeStalls(stdout, results, o.names())
+	}
 	if o.json != "" {
 		if err := writeJSON(o.json, rows, results); err != nil {
 			return err

@@ -38,6 +38,8 @@ type mta struct {
 	skip   command           // the kind of event that the milter asked to be spared
 
 	roundTrips int
+	unanswered bool // the last write has had no answer
+	stalls     int  // writes of less than a buffer after such a write
 }
 
 // newMTA returns an mta that has no connection yet.
@@ -61,6 +63,7 @@ func (m *mta) connect(network, address string) error {
 		}
 	}
 	m.in.Reset(conn)
+	m.unanswered = false
 	if err := m.negotiate(); err != nil {
 		return errors.Join(fmt.Errorf("negotiation: %w", err), m.close())
 	}
@@ -83,6 +86,7 @@ func (m *mta) negotiate() error {
 	if command(code) != cmdNegotiate {
 		return fmt.Errorf("milter answers with %q", code)
 	}
+	m.unanswered = false
 	m.agreed, err = parseAgreement(data)
 	return err
 }
@@ -195,6 +199,7 @@ func (m *mta) await(e eventKind, o *outcome) (decided bool, err error) {
 		if err != nil {
 			return false, fmt.Errorf("answer to %q: %w", e.command, err)
 		}
+		m.unanswered = false
 		switch code {
 		case replyProgress:
 		case replyContinue, replySkip, replyAccept, replyDiscard, replyReject, replyTempfail, replyShutdown:
@@ -295,11 +300,16 @@ func (m *mta) drain() error {
 	return nil
 }
 
-// flush writes all there is.
+// flush writes all there is. On TCP, Nagle's algorithm holds back what is less than a segment while an earlier write
+// has not been acknowledged, and the milter's system acknowledges after 40 ms unless the milter answers: a stall.
 func (m *mta) flush() error {
 	if err := m.drain(); err != nil || len(m.out) == 0 {
 		return err
 	}
+	if m.unanswered {
+		m.stalls++
+	}
+	m.unanswered = true
 	_, err := m.conn.Write(m.out)
 	m.out = m.out[:0]
 	return err

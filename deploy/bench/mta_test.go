@@ -242,7 +242,7 @@ func TestEventsWithoutReplyWaitInTheBufferUntilDataOrAFullBuffer(t *testing.T) {
 			return nil
 		},
 	}
-	_, _, writes, _ := play(t, s, newMail("joe@example.org", outsider, "joe"), 1)
+	_, m, writes, _ := play(t, s, newMail("joe@example.org", outsider, "joe"), 1)
 	var sizes []int
 	for _, w := range writes {
 		sizes = append(sizes, len(w))
@@ -250,6 +250,10 @@ func TestEventsWithoutReplyWaitInTheBufferUntilDataOrAFullBuffer(t *testing.T) {
 	// The envelope up to DATA, two full buffers of header and body, the rest with end of message, the farewell.
 	if len(writes) != 5 || sizes[1] != unixWriteSize || sizes[2] != unixWriteSize {
 		t.Fatalf("writes of %v octets, want the envelope, %d, %[2]d, the rest and the farewell", sizes, unixWriteSize)
+	}
+	// Header and body follow the envelope without an answer to it. The farewell follows the answer to end of message.
+	if m.stalls != 1 {
+		t.Errorf("%d stalls, want 1", m.stalls)
 	}
 	if !strings.HasSuffix(writes[0], "\x00\x00\x00\x01T") {
 		t.Errorf("first write does not end with DATA: %q", writes[0])

@@ -120,3 +120,17 @@ func times(ratio float64) string {
 	}
 	return fmt.Sprintf("%.2f", ratio)
 }
+
+// writeStalls says how often a milter made the MTA write twice without an answer in between, which costs 40 ms on TCP.
+func writeStalls(w io.Writer, results []result, targets []string) {
+	fmt.Fprintln(w)
+	for _, name := range targets {
+		messages, stalls := 0, 0
+		for _, r := range results {
+			if r.Target == name {
+				messages, stalls = messages+r.Messages, stalls+r.Stalls
+			}
+		}
+		fmt.Fprintf(w, "%s: %d stalls of 40 ms in %d messages.\n", name, stalls, messages)
+	}
+}
