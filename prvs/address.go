@@ -24,7 +24,8 @@ func (a Address) String() string {
 
 // Fold returns the address in the one form that all spellings of it share: lower case, and the local part quoted only
 // if RFC 5321 needs it to be. Case is folded in the local part too, which RFC 5321 (2.4) leaves to the receiving
-// host: no mail system in use tells two users apart by case, and many relays fold it.
+// host, because many relays fold it. A site that tells users apart by case loses nothing but that one user's tag
+// verifies for the other.
 //
 // Lower case is that of ASCII, and for other letters that of [unicode.ToLower]. Nothing is allocated if a is in this
 // form already.

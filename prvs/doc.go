@@ -31,9 +31,10 @@
 // # Case, and what other products sign
 //
 // The draft does not say whether case counts. Relays and mailboxes fold it, so [Ring.Sign] hashes the folded address
-// (see [Address.Fold]) and leaves the case of the address it returns alone; the tag then verifies in any case. For
-// addresses in lower case this is what every other product computes. Exim, Halon and batv-tools hash the address as it
-// was written, and [Ring.Verify] accepts their tags over mixed-case addresses too, see there for the exact list.
+// (see [Address.Fold]) and leaves the case of the address it returns alone; the tag then verifies in any case. Exim,
+// Halon and batv-tools hash the address as it was written. For lower case without needless quotes that is the same, and
+// the tags are interchangeable; [Ring.Verify] accepts their tags over mixed-case addresses too, see there for the exact
+// list. They do not accept ours over mixed case unless the address has been folded on its way.
 //
 // # What it refuses to do
 //
