@@ -136,18 +136,22 @@ func (c *Conn) next() error {
 	if err := c.swallow(); err != nil {
 		return err
 	}
-	if err := c.fill(5); err != nil {
+	if err := c.fill(4); err != nil {
 		return err
 	}
 	length := binary.BigEndian.Uint32(c.buf[c.r:])
-	cmd := c.buf[c.r+4]
-	total := 4 + int(length)
 	switch {
 	case length == 0:
 		return c.fail(FaultEmpty)
 	case length > maxSwallow:
 		return c.fail(FaultLength)
-	case c.negotiating != (cmd == cmdNegotiate):
+	}
+	if err := c.fill(5); err != nil {
+		return err
+	}
+	cmd := c.buf[c.r+4]
+	total := 4 + int(length)
+	if c.negotiating != (cmd == cmdNegotiate) {
 		return c.fail(FaultOrder)
 	}
 	if length > MaxFrame {
@@ -181,7 +185,7 @@ func (c *Conn) next() error {
 	default:
 		return c.fail(FaultCommand)
 	}
-	if inspected(cmd) {
+	if cmd != cmdBody { // body chunks have no structure and go past the buffer if they are long
 		if err := c.fill(total); err != nil {
 			return err
 		}

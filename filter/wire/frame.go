@@ -51,15 +51,6 @@ const (
 	FaultRepaired  Fault = "repaired"  // a NUL inside a header or an address nobody can parse was replaced
 )
 
-// inspected says whether the frame of a command is looked at as a whole before it is passed on.
-func inspected(cmd byte) bool {
-	switch cmd {
-	case cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdHeader, cmdMacro, cmdNegotiate:
-		return true
-	}
-	return false
-}
-
 // check looks at the content of a frame (without length and command) and repairs in place what can be repaired.
 //
 // QUIRK: go-milter v0.10.2 slices past the end of CONNECT, MAIL and RCPT frames without a NUL and panics in a goroutine

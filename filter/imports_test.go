@@ -1,0 +1,67 @@
+package filter
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Imports point one way: cmd to filter to store and prvs. The key of each row is a folder of the module; what lies in or
+// below it may import, of this module, only what lies in or below the folders named.
+var mayImport = map[string][]string{
+	"prvs":   {"prvs"},
+	"store":  {"store"},
+	"filter": {"filter", "store", "prvs"},
+	"cmd":    {"cmd", "filter", "store", "prvs"},
+	"deploy": {"deploy"}, // tests and benchmarks from outside: they run the command
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	const module = "github.com/bouncefilter/bouncefilter/"
+	files := 0
+	for folder, allowed := range mayImport {
+		err := filepath.WalkDir(filepath.Join("..", folder), func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+				return err
+			}
+			files++
+			f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			if err != nil {
+				return err
+			}
+			for _, spec := range f.Imports {
+				name, err := strconv.Unquote(spec.Path.Value)
+				if err != nil {
+					return err
+				}
+				own, ours := strings.CutPrefix(name, module)
+				switch {
+				case folder == "prvs" && !ours && strings.Contains(name, "."):
+					t.Errorf("%s imports %s: prvs needs the standard library alone", path, name)
+				case ours && !within(own, allowed):
+					t.Errorf("%s imports %s: %s may import %v", path, own, folder, allowed)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if files < 20 {
+		t.Errorf("only %d files seen", files)
+	}
+}
+
+func within(path string, folders []string) bool {
+	for _, f := range folders {
+		if path == f || strings.HasPrefix(path, f+"/") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,191 @@
+package filter
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// The decision table: what is known about a recipient of a message with the null sender, and what follows.
+func TestRecipient(t *testing.T) {
+	const (
+		valid    = "prvs=178773a1ad=user@example.com" // expires on 2026-11-30
+		plain    = "user@example.com"
+		badSig   = "prvs=1787000000=user@example.com"
+		noKey    = "prvs=578773a1ad=user@example.com"
+		mangled  = "prvs=367a5aa7f=user@example.com"
+		notOurs  = "prvs=178773a1ad=user@example.org"
+		tooLong  = "a-local-part-that-leaves-no-room-for-the-16-octets-tag@example.com"
+		newsSend = "news@example.com"
+	)
+	today := store.DayOf(testDay)
+	complete := store.Memory{Since: testDay.AddDate(0, 0, -60)}
+	short := store.Memory{Since: testDay.AddDate(0, 0, -10)}
+	for _, tt := range []struct {
+		name    string
+		mode    Mode
+		to      string
+		later   int // days after the test day
+		issued  Issued
+		memory  store.Memory
+		signing int // days since the domain's first signature; 0: none
+		own     bool
+		lists   bool // with a do-not-tag list
+
+		reason Reason
+		would  Reason
+		action Action
+	}{
+		// Whose mail it is.
+		{name: "domain of somebody else", mode: ModeEnforce, to: notOurs, reason: NotProtected, action: ActionNone},
+
+		// What the tag proves.
+		{name: "valid and recorded", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, reason: Valid, action: ActionAccept},
+		{name: "valid, store silent: the signature decides", mode: ModeEnforce, to: valid, reason: Valid, action: ActionAccept},
+		{name: "valid on its last day", mode: ModeEnforce, to: valid, later: 7, reason: Valid, action: ActionAccept},
+		{name: "expired the day after", mode: ModeEnforce, to: valid, later: 8, reason: Expired, action: ActionReject},
+		{name: "valid, never recorded", mode: ModeEnforce, to: valid, issued: IssuedNo, memory: complete, reason: NotIssued, action: ActionReject},
+		{name: "valid, record too short to tell", mode: ModeEnforce, to: valid, issued: IssuedNo, memory: short, reason: Grace, would: NotIssued, action: ActionAccept},
+		{name: "valid, store wiped", mode: ModeEnforce, to: valid, issued: IssuedNo, reason: Grace, would: NotIssued, action: ActionAccept},
+		{name: "wrong signature", mode: ModeEnforce, to: badSig, reason: BadSignature, action: ActionReject},
+		{name: "unknown key", mode: ModeEnforce, to: noKey, reason: UnknownKey, action: ActionReject},
+		{name: "malformed", mode: ModeEnforce, to: mangled, reason: Malformed, action: ActionReject},
+		{name: "missing", mode: ModeEnforce, to: plain, reason: Untagged, action: ActionReject},
+
+		// Mail that is not signed is answered without a tag.
+		{name: "address too long to be signed", mode: ModeEnforce, to: tooLong, reason: Exempt, action: ActionAccept},
+		{name: "excluded sender", mode: ModeEnforce, to: newsSend, lists: true, reason: Exempt, action: ActionAccept},
+		{name: "left unsigned on purpose", mode: ModeEnforce, to: plain, lists: true, issued: IssuedYes, memory: complete, reason: Exempt, action: ActionAccept},
+		{name: "not left unsigned", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, memory: complete, signing: 60, reason: Untagged, action: ActionReject},
+		{name: "perhaps left unsigned: store silent", mode: ModeEnforce, to: plain, lists: true, reason: Grace, would: Untagged, action: ActionAccept},
+		{name: "perhaps left unsigned: gap in the record", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, memory: short, signing: 60, reason: Grace, would: Untagged, action: ActionAccept},
+
+		// Own mail.
+		{name: "own MTA, missing tag", mode: ModeEnforce, to: plain, own: true, reason: Exempt, would: Untagged, action: ActionAccept},
+		{name: "own MTA, valid tag", mode: ModeEnforce, to: valid, own: true, issued: IssuedYes, reason: Valid, action: ActionAccept},
+
+		// Exemptions.
+		{name: "postmaster", mode: ModeEnforce, to: "Postmaster@Example.com", reason: Exempt, would: Untagged, action: ActionAccept},
+		{name: "postmaster with a bad tag", mode: ModeEnforce, to: "prvs=1787000000=postmaster@example.com", reason: Exempt, would: BadSignature, action: ActionAccept},
+
+		// Modes.
+		{name: "monitor", mode: ModeMonitor, to: badSig, reason: BadSignature, would: BadSignature, action: ActionMonitor},
+		{name: "monitor, valid", mode: ModeMonitor, to: valid, reason: Valid, action: ActionAccept},
+		{name: "auto, never signed", mode: ModeAuto, to: plain, reason: Grace, would: Untagged, action: ActionMonitor},
+		{name: "auto, signing for a week", mode: ModeAuto, to: plain, signing: 7, reason: Grace, would: Untagged, action: ActionMonitor},
+		{name: "auto, signing for more than a lifetime", mode: ModeAuto, to: plain, signing: 8, reason: Untagged, action: ActionReject},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := testPolicy(t, func(s *Settings) {
+				s.Domains[0].Mode = tt.mode
+				if tt.lists {
+					s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{newsSend}}
+				}
+			})
+			a, err := prvs.ParseAddress(tt.to)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := p.Recipient(RecipientFacts{
+				Address: a, Own: tt.own, Issued: tt.issued, Memory: tt.memory,
+				Signing: tt.signing > 0, SigningSince: today - store.Day(tt.signing),
+			}, testDay.AddDate(0, 0, tt.later))
+			if v.Reason != tt.reason || v.Would != tt.would || v.Action != tt.action {
+				t.Errorf("%v (would be %v) %v, want %v (%v) %v", v.Reason, v.Would, v.Action, tt.reason, tt.would, tt.action)
+			}
+		})
+	}
+}
+
+// No mode, list, memory or store answer makes a bounce with a valid tag that was issued, or may have been, a refused one.
+func TestGenuineBounceIsNeverRefused(t *testing.T) {
+	a, _ := prvs.ParseAddress("prvs=178773a1ad=user@example.com")
+	n := 0
+	for _, mode := range []Mode{ModeAuto, ModeMonitor, ModeEnforce} {
+		p := testPolicy(t, func(s *Settings) { s.Domains[0].Mode = mode })
+		for day := range 8 { // until the day of expiry
+			for _, issued := range []Issued{IssuedUnknown, IssuedYes} {
+				for _, since := range []time.Time{{}, testDay, testDay.AddDate(0, 0, -60)} {
+					for _, own := range []bool{false, true} {
+						v := p.Recipient(RecipientFacts{Address: a, Own: own, Issued: issued, Memory: store.Memory{Since: since}}, testDay.AddDate(0, 0, day))
+						n++
+						if v.Refuses() || v.Action != ActionAccept {
+							t.Errorf("mode %v day %d issued %v memory %v own %v: %v %v", mode, day, issued, since, own, v.Reason, v.Action)
+						}
+					}
+				}
+			}
+		}
+	}
+	if n != 3*8*2*3*2 {
+		t.Errorf("%d cases", n)
+	}
+}
+
+func TestReasonsAreComplete(t *testing.T) {
+	words := map[string]Reason{}
+	for _, r := range Reasons() {
+		row := reasons[r]
+		if row.word == "" || row.sentence == "" {
+			t.Errorf("reason %d has no word or sentence", r)
+		}
+		if other, twice := words[row.word]; twice {
+			t.Errorf("%q stands for %d and %d", row.word, r, other)
+		}
+		words[row.word] = r
+		if strings.ToLower(row.word) != row.word || strings.ContainsAny(row.word, " _\"") {
+			t.Errorf("%q is no word for logs and metrics", row.word)
+		}
+		if got, err := ParseReason(row.word); got != r || err != nil {
+			t.Errorf("ParseReason(%q): %v %v", row.word, got, err)
+		}
+		refuses := row.outcome == Refuse || row.outcome == Defer
+		if refuses != (row.reply != "") {
+			t.Errorf("%v: outcome %v and reply %q do not fit", r, row.outcome, row.reply)
+		}
+		if r <= SeveralRecipients && row.header == "" {
+			t.Errorf("%v has no header value", r)
+		}
+	}
+}
+
+// Making all replies panics if one is not a valid SMTP reply; none may need quoting or several lines.
+func TestRepliesAreValid(t *testing.T) {
+	rs := newReplies()
+	n := 0
+	for _, r := range Reasons() {
+		if reasons[r].reply == "" {
+			continue
+		}
+		n++
+		if strings.ContainsAny(reasons[r].reply, "%\r\n") || len(r.Reply(Refuse).String()) > 510 {
+			t.Errorf("%v: %q", r, reasons[r].reply)
+		}
+		for _, a := range []Action{ActionReject, ActionDefer} {
+			if got := rs.of(r, a); got == nil || got.Continue() {
+				t.Errorf("%v %v: %v", r, a, got)
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d reasons have replies", n)
+	}
+}
+
+func TestSettingsTellEverythingThatIsWrong(t *testing.T) {
+	_, err := NewPolicy(Settings{
+		Domains: []Domain{{Name: "example.com"}, {Name: "EXAMPLE.com"}, {Name: "a@b"}},
+		Actions: map[Reason]Action{Valid: ActionReject, Untagged: ActionMonitor},
+	})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"no keys", `"EXAMPLE.com" is named twice`, `"a@b" is not a domain name`, `action for "valid"`, `"monitor" cannot be configured`} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error lacks %q:\n%v", want, err)
+		}
+	}
+}
