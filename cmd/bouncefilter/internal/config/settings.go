@@ -66,7 +66,7 @@ func (r *resolver) ringOptions() prvs.Options {
 	}
 	if _, err := prvs.NewRing(nil, o); err != nil {
 		r.problem("lifetime", strconv.Itoa(f.Lifetime), fmt.Sprintf("and tag_rotation %d are too long together", f.TagRotation),
-			"tags count days modulo 1000: keep lifetime + tag_rotation below 500 days")
+			"tags count days modulo 1000: lifetime + tag_rotation must not exceed 500 days")
 	}
 	return o
 }

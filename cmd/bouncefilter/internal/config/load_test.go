@@ -1,0 +1,196 @@
+package config
+
+import (
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Each file in testdata/bad ends with the problems it has, one "# want: " line for each.
+func TestBadConfigurations(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.toml")
+	if err != nil || len(files) < 30 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, path := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".toml"), func(t *testing.T) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var want []string
+			for l := range strings.Lines(string(data)) {
+				if w, ok := strings.CutPrefix(l, "# want: "); ok {
+					want = append(want, strings.TrimSpace(w))
+				}
+			}
+			_, problems := Load(path, Flags{}, testHost)
+			got := strings.ReplaceAll(problems.Sorted().Error(), path+":", "")
+			if len(want) == 0 || got != strings.Join(want, "\n") {
+				t.Errorf("got\n%s\nwant\n%s", got, strings.Join(want, "\n"))
+			}
+			if strings.Contains(got, "hunter2") {
+				t.Error("the problem shows a password")
+			}
+		})
+	}
+}
+
+func TestEveryOptionTakesEffect(t *testing.T) {
+	c := loadText(t, `
+domains = ["a.example"]
+mode = "enforce"
+tag_form = "sub-address"
+untagged = "reject"
+bad_tag = "data"
+lifetime = 10
+tag_rotation = 3
+header = "X-B"
+hostname = "h.example"
+listen = ["unix:/run/x/m.sock", "inet:127.0.0.1:1"]
+socket_mode = "0600"
+socket_group = "7"
+http = ""
+state_dir = "/s"
+store = "bolt:x.db"
+store_timeout = "1s"
+keys = "k/index.toml"
+hash_secret = "/etc/h"
+node = "n"
+[[domain]]
+name = "b.example"
+mode = "monitor"
+tag_form = "standard"
+untagged = "end-of-message"
+[outbound]
+authenticated = false
+local = false
+networks = ["192.0.2.0/24", "2001:db8::1"]
+daemons = ["ORIGINATING"]
+[exempt]
+recipients = ["root"]
+senders = ["@x.example"]
+networks = ["198.51.100.7"]
+helo = [".x.example"]
+[do_not_tag]
+recipients = ["@.lists.example"]
+senders = ["noreply@a.example"]
+[actions]
+untagged = "quarantine"
+[log]
+level = "debug"
+format = "json"
+summary_interval = "1h"
+[limits]
+connections = 5
+read_timeout = "1m"
+write_timeout = "2s"
+`)
+	s := c.Settings
+	for what, ok := range map[string]bool{
+		"first domain":  s.Domains[0] == filter.Domain{Name: "a.example", Mode: filter.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true},
+		"second domain": s.Domains[1] == filter.Domain{Name: "b.example", Mode: filter.ModeMonitor, Form: prvs.Standard},
+		"bad_tag":       s.RefuseBadTagAtData,
+		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3},
+		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
+		"listen":        len(c.Listen) == 2 && c.Listen[0].String() == "unix:/run/x/m.sock" && c.Listen[1].String() == "tcp:127.0.0.1:1",
+		"socket":        c.SocketMode == 0o600 && c.SocketGroup == 7,
+		"http":          c.HTTP == "" && c.HTTPChosen,
+		"store":         c.Store == "bolt:/s/x.db" && c.StoreTimeout == time.Second && c.GapFile() == "/s/store.gap",
+		"keys":          c.Keys == "/s/k/index.toml" && c.KeysChosen && c.HashSecret == "/etc/h" && c.HashSecretChosen,
+		"node":          c.Node == "n",
+		"outbound": !s.Outbound.Authenticated && !s.Outbound.Local && s.Outbound.Daemons[0] == "ORIGINATING" &&
+			s.Outbound.Networks[0] == netip.MustParsePrefix("192.0.2.0/24") && s.Outbound.Networks[1] == netip.MustParsePrefix("2001:db8::1/128"),
+		"exempt": s.Exempt.Recipients[0] == "root" && s.Exempt.Senders[0] == "@x.example" && s.Exempt.Helo[0] == ".x.example" &&
+			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
+		"do_not_tag": s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
+		"actions":    len(s.Actions) == 1 && s.Actions[filter.Untagged] == filter.ActionQuarantine,
+		"log":        c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
+		"limits":     c.Limits == filter.Limits{Connections: 5, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second},
+		"life":       c.KeyLife() == 13*24*time.Hour,
+	} {
+		if !ok {
+			t.Errorf("%s did not take effect: %+v", what, c.raw)
+		}
+	}
+}
+
+func TestFlagsComeBeforeTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f.toml")
+	if err := os.WriteFile(path, []byte("domains = [\"a.example\"]\nmode = \"auto\"\nstate_dir = \"/file\"\n[[domain]]\nname = \"b.example\"\nmode = \"enforce\"\ntag_form = \"sub-address\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, problems := Load(path, Flags{Domains: []string{"B.example", "c.example"}, Mode: "monitor", StateDir: "/flag", HTTP: "off",
+		Listen: []string{"tcp:127.0.0.1:0"}, LogLevel: "error", LogFormat: "json", Store: "memory:"}, testHost)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if c.StateDir != "/flag" || c.HTTP != "" || c.Store != "memory:" || c.LogFormat != "json" || c.Listen[0].String() != "tcp:127.0.0.1:0" {
+		t.Errorf("got %+v", c)
+	}
+	d, ours := c.Domain("b.EXAMPLE")
+	if !ours || d.Mode != filter.ModeMonitor || d.Form != prvs.SubAddress {
+		t.Errorf("b.example: %v %+v", ours, d)
+	}
+	if _, ours := c.Domain("a.example"); ours {
+		t.Error("--domain did not replace the list")
+	}
+}
+
+func TestProblemsNameTheFlag(t *testing.T) {
+	_, problems := Load("", Flags{Domains: []string{"not a domain"}, Mode: "on", Listen: []string{"8766"}, HTTP: "0.0.0.0:1",
+		LogLevel: "loud", LogFormat: "xml"}, testHost)
+	want := []string{"--listen: ", "--http: ", "--log-level: ", "--log-format: ", "--mode: ", "--domain: "}
+	if len(problems) != len(want) {
+		t.Fatalf("got %v", problems)
+	}
+	for i, w := range want {
+		if !strings.HasPrefix(problems[i].String(), w) {
+			t.Errorf("got %q, want %q", problems[i], w)
+		}
+	}
+}
+
+func TestNoDomain(t *testing.T) {
+	c, problems := Load("", Flags{}, testHost)
+	if len(problems) > 0 || len(c.NeedDomain()) != 1 {
+		t.Errorf("got %v, %v", problems, c.NeedDomain())
+	}
+}
+
+func TestFixedNamesWhatNeedsARestart(t *testing.T) {
+	load := func(text string) *Config { return loadText(t, "domains = [\"a.example\"]\n"+text) }
+	base := load("")
+	for option, text := range map[string]string{
+		"listen": `listen = ["tcp:127.0.0.1:1"]`, "socket_mode": `socket_mode = "0600"`, "socket_group": `socket_group = "1"`,
+		"http": `http = ""`, "store": `store = "memory:"`, "store_timeout": `store_timeout = "1s"`, "hash_secret": `hash_secret = "x"`,
+		"node": `node = "x"`, "log.format": "[log]\nformat = \"json\"", "log.summary_interval": "[log]\nsummary_interval = \"1m\"",
+		"limits": "[limits]\nconnections = 1",
+	} {
+		if got := strings.Join(Fixed(base, load(text)), " "); got != option {
+			t.Errorf("%s: got %q", option, got)
+		}
+	}
+	if got := Fixed(base, load(`state_dir = "/x"`)); strings.Join(got, " ") != "state_dir store hash_secret" {
+		t.Errorf("state_dir: got %q", got)
+	}
+	for _, text := range []string{`mode = "enforce"`, `lifetime = 9`, `keys = "other"`, "[log]\nlevel = \"debug\"", "[exempt]\nrecipients = []"} {
+		if got := Fixed(base, load(text)); got != nil {
+			t.Errorf("%s: needs a restart for %v", text, got)
+		}
+	}
+}
+
+func TestPrintingAConfigurationShowsNoPassword(t *testing.T) {
+	c := loadText(t, "domains = [\"a.example\"]\nstore = \"redis://u:hunter2@h/0\"\n")
+	if strings.Contains(c.String(), "hunter2") {
+		t.Error("it does")
+	}
+}
