@@ -1,0 +1,176 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// site is a mail system with bouncefilter:
+//
+//	local.example    users in /etc/passwd (games) and aliases (office)
+//	virt.example     virtual mailboxes: user, other, "first last"
+//	alias.example    virtual aliases: info goes to user@virt.example
+//	relay.example    relayed to the server inner: bob
+//	monitor.example  a virtual mailbox, user, that is only monitored
+//	auto.example     one whose domain has begun to sign today
+//	early.example    one that has untagged bounces refused before their content is seen
+//
+// Everything else is the world.
+type site struct {
+	dir     string
+	postfix *postfix
+	daemon  *daemon
+	redis   *redis // nil with the embedded store
+	world   *sink
+	inner   *sink
+
+	mu   sync.Mutex
+	tags map[string]string // by sender
+}
+
+// siteOptions says how a site differs from the others.
+type siteOptions struct {
+	redis      bool     // instead of the embedded store
+	unixSocket bool     // between Postfix and the milter, instead of TCP
+	sections   []string // of the manual; taggedRecipients and theMilter unless said otherwise
+	settings   []string // parameters of main.cf
+	config     string   // added to bouncefilter's configuration
+}
+
+// perDomain configures the domains that differ from the others.
+const perDomain = `
+[[domain]]
+name = "monitor.example"
+mode = "monitor"
+
+[[domain]]
+name = "auto.example"
+mode = "auto"
+
+[[domain]]
+name = "early.example"
+untagged = "reject"
+`
+
+var siteCount atomic.Int64
+
+// newSite starts a site. It ends with the test.
+func newSite(t *testing.T, o siteOptions) *site {
+	t.Helper()
+	needServers(t)
+	s := &site{dir: filepath.Join(folder, fmt.Sprintf("site%d", siteCount.Add(1))), tags: map[string]string{}}
+	if err := os.MkdirAll(s.dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s.world, s.inner = newSink(t, "world.example"), newSink(t, "inner.example")
+	store := "bolt:state.db"
+	if o.redis {
+		s.redis = newRedis(t, s.dir)
+		store = s.redis.url()
+	}
+	s.daemon = newDaemon(t, filepath.Join(s.dir, "bouncefilter"), store, o.unixSocket, o.config+perDomain)
+	s.postfix = newPostfix(t, filepath.Join(s.dir, "postfix"), s.world, s.inner)
+	if o.sections == nil {
+		o.sections = []string{taggedRecipients, theMilter}
+	}
+	for _, section := range o.sections {
+		s.postfix.configure(t, section, s.daemon.milter)
+	}
+	for _, setting := range o.settings {
+		s.postfix.set(t, setting)
+	}
+	s.daemon.start(t)
+	s.postfix.start(t)
+	return s
+}
+
+// outside and inside connect to the port for everybody; submit connects to the submission port and logs in.
+func (s *site) outside(t *testing.T) *client { return dial(t, outsider, s.postfix.smtp) }
+func (s *site) inside(t *testing.T) *client  { return dial(t, internal, s.postfix.smtp) }
+func (s *site) submit(t *testing.T) *client  { return dial(t, outsider, s.postfix.submission).login() }
+
+// mailbox returns the mailbox of an address of the site.
+func (s *site) mailbox(address string) mailbox {
+	local, domain, _ := strings.Cut(address, "@")
+	if domain == "local.example" {
+		return mailbox(filepath.Join(s.postfix.dir, "spool", local))
+	}
+	return mailbox(filepath.Join(s.postfix.dir, "mail", domain, strings.NewReplacer(`"`, "", " ", "").Replace(local)))
+}
+
+// tag returns the signed form of an address as the world knows it: somebody has got a message from it.
+func (s *site) tag(t *testing.T, address string) string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if signed, ok := s.tags[address]; ok {
+		return signed
+	}
+	m := newMessage(address, "friend@remote.example")
+	c := s.submit(t)
+	c.send(address, []string{"friend@remote.example"}, m.text)
+	c.quit()
+	signed := s.world.await(t, m.mark).sender
+	if !isSigned(signed, address) {
+		t.Fatalf("mail of <%s> arrived from <%s>", address, signed)
+	}
+	s.tags[address] = signed
+	return signed
+}
+
+var tagSyntax = regexp.MustCompile(`^(?:prvs=[0-9]{4}[0-9a-f]{6}=(.+)|(.+)\+prvs=[0-9]{4}[0-9a-f]{6}(@.+))$`)
+
+// isSigned says whether an address is the signed form of another one.
+func isSigned(signed, address string) bool {
+	m := tagSyntax.FindStringSubmatch(signed)
+	return m != nil && m[1]+m[2]+m[3] == address
+}
+
+// forge returns the address with another hash: what somebody writes who knows the format and not the key.
+func forge(signed string) string {
+	i := strings.Index(strings.ToLower(signed), "prvs=") + len("prvs=0000")
+	digit := byte('0')
+	if signed[i] == digit {
+		digit = '1'
+	}
+	return signed[:i] + string(digit) + signed[i+1:]
+}
+
+// message is a message that can be found again wherever it goes.
+type message struct {
+	mark string // in its Message-ID and nowhere else
+	text string
+}
+
+var messageCount atomic.Int64
+
+// newMessage writes a message, with further header lines if need be.
+func newMessage(from, to string, headers ...string) message {
+	m := message{mark: fmt.Sprintf("e2e.%d.%d", os.Getpid(), messageCount.Add(1))}
+	lines := append([]string{"From: " + from, "To: " + to, "Subject: end-to-end test",
+		"Message-ID: <" + m.mark + "@client.example>", "Date: Mon, 23 Nov 2026 12:00:00 +0000"}, headers...)
+	m.text = strings.Join(lines, "\n") + "\n\nHello.\n"
+	return m
+}
+
+// newBounce writes a bounce about a message, in the style of qmail-send: without MIME, with a copy of the original.
+func newBounce(to string, original string) message {
+	m := newMessage("MAILER-DAEMON@remote.example", to)
+	m.text = strings.TrimSuffix(m.text, "Hello.\n") + `Hi. This is the qmail-send program at remote.example.
+I'm afraid I wasn't able to deliver your message to the following addresses.
+This is a permanent error; I've given up. Sorry it didn't work out.
+
+<friend@remote.example>:
+The user's mailbox is over its quota. (#5.2.2)
+
+--- Below this line is a copy of the message.
+
+` + original
+	return m
+}
