@@ -28,7 +28,8 @@ type Key struct {
 	Created     time.Time // zero if unknown
 	SignedUntil time.Time // day on which it stopped signing; zero if it signs or never did
 
-	place string // in the index: keys[1]
+	place    string // in the index: keys[1]
+	numbered bool   // the index gives it a number that can be used
 }
 
 // Keyring is the content of an index file and the secrets it names.
@@ -87,15 +88,15 @@ func (l *loader) key(e entry) Key {
 	} else if e.Number < 0 || e.Number > 9 {
 		l.problem("number", fmt.Sprint(e.Number), "is not a key number", "use a digit from 0 to 9")
 	} else {
-		key.Number = uint8(e.Number)
+		key.Number, key.numbered = uint8(e.Number), true
 	}
 	state, err := prvs.ParseState(e.State)
 	if err != nil {
 		l.problem("state", tomlfile.Quote(e.State), "is not a state", `use "verify", "sign" or "retired"`)
 	}
 	key.State = state
-	key.Created = l.time("created", e.Created, time.RFC3339)
-	key.SignedUntil = l.time("signed_until", e.SignedUntil, time.DateOnly)
+	key.Created = l.time("created", e.Created, time.RFC3339, "2026-11-23T12:00:00Z")
+	key.SignedUntil = l.time("signed_until", e.SignedUntil, time.DateOnly, "2026-11-23")
 	if strings.ContainsAny(e.Domain, "@ <>") {
 		l.problem("domain", tomlfile.Quote(e.Domain), "is not a domain name", `use a name such as "example.com", or "" for all domains`)
 	}
@@ -126,13 +127,13 @@ func (l *loader) secret(e entry, key *Key) {
 	key.Secret = secret
 }
 
-func (l *loader) time(field, value, layout string) time.Time {
+func (l *loader) time(field, value, layout, example string) time.Time {
 	if value == "" {
 		return time.Time{}
 	}
 	t, err := time.Parse(layout, value)
 	if err != nil {
-		l.problem(field, tomlfile.Quote(value), "is not a date", "write it as "+layout)
+		l.problem(field, tomlfile.Quote(value), "is not a date", "write it like "+example)
 	}
 	return t
 }
@@ -152,7 +153,7 @@ func (k *Keyring) conflicts() tomlfile.Problems {
 		}
 		d := strings.ToLower(key.Domain)
 		s := slot{d, key.Number}
-		if k.doc.Has(key.place + ".number") {
+		if key.numbered {
 			if first, used := numbers[s]; used {
 				problems = append(problems, k.doc.Problem(key.place+".number", fmt.Sprint(key.Number), "is already used by "+first,
 					"give each key its own digit"))

@@ -29,10 +29,11 @@ func Update(path string, change func(*Keyring) error) error {
 	defer unlock()
 	k := &Keyring{Path: path}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		var problems = k.load()
-		if problems != nil {
+		loaded, problems := Load(path)
+		if len(problems) > 0 {
 			return problems
 		}
+		k = loaded
 	}
 	if err := change(k); err != nil {
 		return err
@@ -41,12 +42,6 @@ func Update(path string, change func(*Keyring) error) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
-}
-
-func (k *Keyring) load() error {
-	loaded, problems := Load(k.Path)
-	*k = *loaded
-	return problems.Err()
 }
 
 func (k *Keyring) write() error {
