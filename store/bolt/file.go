@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -119,17 +120,23 @@ func (s *Store) load() error {
 	return err
 }
 
-// readDays reads all of a bucket of days, whose keys have the given size unless that is 0.
+// readDays reads all of a bucket of days, whose keys have the given size unless that is 0. bbolt keeps no checksums of
+// its pages, but keys that were overwritten no longer stand in order, and a lookup would miss some of them.
 func readDays(days *bbolt.Bucket, size int) error {
 	return days.ForEach(func(day, v []byte) error {
 		b := days.Bucket(day)
 		if _, err := time.Parse(time.DateOnly, string(day)); err != nil || v != nil || b == nil {
 			return fmt.Errorf("%w: there is no day %q", errDamaged, day)
 		}
+		var last []byte
 		return b.ForEach(func(k, _ []byte) error {
 			if size > 0 && len(k) != size {
 				return fmt.Errorf("%w: a key of %s has %d octets", errDamaged, day, len(k))
 			}
+			if last != nil && bytes.Compare(last, k) >= 0 {
+				return fmt.Errorf("%w: the keys of %s are not in order", errDamaged, day)
+			}
+			last = k
 			return nil
 		})
 	})

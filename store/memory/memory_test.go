@@ -49,3 +49,7 @@ func TestWhatHasExpiredIsDropped(t *testing.T) {
 		t.Error("an expired record was kept")
 	}
 }
+
+func BenchmarkMemory(b *testing.B) {
+	storetest.Benchmark(b, func(*testing.B) store.Store { return memory.New() })
+}

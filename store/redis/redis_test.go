@@ -305,3 +305,12 @@ func TestLookupFollowsAnotherNodeIntoALaterPeriod(t *testing.T) {
 		t.Error("a record of another node that lies far ahead is not found")
 	}
 }
+
+func BenchmarkRedis(b *testing.B) {
+	srv := startServer(b)
+	n := 0
+	storetest.Benchmark(b, func(b *testing.B) store.Store {
+		n++
+		return open(b, srv.url(fmt.Sprintf("?prefix=bench%d:", n)))
+	})
+}
