@@ -1,0 +1,54 @@
+package filter
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// The README's table of reasons says what the table in the code says.
+func TestReadmeTellsTheReasons(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, ok := strings.Cut(string(readme), "<!-- reasons: held by a test -->\n")
+	if !ok {
+		t.Fatal("README.md has no table of reasons")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := map[string]string{}
+	for _, line := range strings.Split(table, "\n")[2:] {
+		rows[strings.Split(line, "`")[1]] = line
+	}
+	p := testPolicy(t, nil)
+	for _, r := range Reasons() {
+		switch r {
+		case None, NotProtected, ValidMessage, ValidCorrespondent, Revoked, OverBudget:
+			continue // nothing for an operator to see, or not decided by this version
+		}
+		if r >= Signed {
+			continue
+		}
+		def, reply := "accepted", ""
+		switch a := p.actions[r]; a {
+		case ActionReject:
+			def = map[Stage]string{StageRcpt: "refused at RCPT", StageEndOfMessage: "refused at end of message"}[reasons[r].stage]
+			reply = " `" + r.Reply(Refuse).String() + "`"
+		case ActionDiscard:
+			def = "this recipient is dropped"
+		}
+		if r == Valid {
+			def += ", untagged"
+		}
+		want := fmt.Sprintf("| `%s` | %s | %s |%s |", r, r.Sentence(), def, reply)
+		if rows[r.String()] != want {
+			t.Errorf("README.md:\n got %s\nwant %s", rows[r.String()], want)
+		}
+		delete(rows, r.String())
+	}
+	for word := range rows {
+		t.Errorf("README.md has a row for %q", word)
+	}
+}
