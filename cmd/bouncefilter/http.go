@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -89,7 +90,7 @@ func (d *milterDaemon) handler() http.Handler {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		if err := d.server.Ready(r.Context()); err != nil {
+		if err := d.ready(r.Context()); err != nil {
 			say(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
 			return
 		}
@@ -97,6 +98,16 @@ func (d *milterDaemon) handler() http.Handler {
 	})
 	mux.HandleFunc("GET /status", d.serveStatus)
 	return mux
+}
+
+// ready says what the milter lacks to do all of its work. It signs and delivers without the store, too.
+func (d *milterDaemon) ready(ctx context.Context) error {
+	if err := d.server.Ready(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	return d.guard.Store().Ping(ctx)
 }
 
 func say(w http.ResponseWriter, status int, sentence string) {

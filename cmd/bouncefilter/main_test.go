@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// world is where a command runs in a test: a folder of its own and a clock that stands still.
+type world struct {
+	t      *testing.T
+	dir    string
+	now    time.Time
+	hup    chan os.Signal
+	env    map[string]string
+	mu     sync.Mutex
+	states []string // told to the service manager
+}
+
+func newWorld(t *testing.T) *world {
+	return &world{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), hup: make(chan os.Signal, 1), env: map[string]string{}}
+}
+
+func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
+
+// file writes a file and returns its path.
+func (w *world) file(name, content string, mode os.FileMode) string {
+	w.t.Helper()
+	path := w.path(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(content), mode); err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil { // whatever the umask is
+		w.t.Fatal(err)
+	}
+	return path
+}
+
+// config writes bouncefilter.toml for example.com with its state in the folder, and more lines.
+func (w *world) config(lines string) string {
+	return w.file("bouncefilter.toml", "domains = [\"example.com\"]\nstate_dir = \""+w.path("state")+"\"\nhttp = \"127.0.0.1:0\"\nlisten = [\"tcp:127.0.0.1:0\"]\n"+lines, 0o600)
+}
+
+// lockedBuffer is written by a daemon and read by its test.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+func (w *world) app(stdout, stderr io.Writer) *app {
+	return &app{
+		stdin: strings.NewReader(""), stdout: stdout, stderr: stderr,
+		now:    func() time.Time { return w.now },
+		getenv: func(key string) string { return w.env[key] },
+		notify: func(state string) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.states = append(w.states, strings.SplitN(state, "\n", 2)[0])
+		},
+		hangups: func() (<-chan os.Signal, func()) { return w.hup, func() {} },
+	}
+}
+
+// result is how a command ended.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// run runs a command to its end.
+func (w *world) run(args ...string) result {
+	var stdout, stderr lockedBuffer
+	status := w.app(&stdout, &stderr).run(context.Background(), args)
+	return result{status, stdout.String(), stderr.String()}
+}
+
+// daemon is a serve that runs.
+type daemon struct {
+	w              *world
+	cancel         context.CancelFunc
+	stdout, stderr lockedBuffer
+	done           chan int
+	status         int
+}
+
+// start runs serve and waits until it is ready.
+func (w *world) start(args ...string) *daemon {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &daemon{w: w, cancel: cancel, done: make(chan int, 1)}
+	go func() { d.done <- w.app(&d.stdout, &d.stderr).run(ctx, append([]string{"serve"}, args...)) }()
+	w.t.Cleanup(func() { d.stop() })
+	d.eventually("ready", func() bool { return w.told("READY=1") >= 1 })
+	return d
+}
+
+// told returns how often the service manager was told a state.
+func (w *world) told(state string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, s := range w.states {
+		if s == state {
+			n++
+		}
+	}
+	return n
+}
+
+// eventually polls until something is true.
+func (d *daemon) eventually(what string, is func() bool) {
+	d.w.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+		select {
+		case d.status = <-d.done:
+			d.done <- d.status
+			d.w.t.Fatalf("%s: serve ended with status %d\n%s", what, d.status, d.stderr.String())
+		default:
+		}
+		if time.Now().After(deadline) {
+			d.w.t.Fatalf("%s did not happen\n%s", what, d.stderr.String())
+		}
+	}
+}
+
+// stop ends serve as SIGTERM does.
+func (d *daemon) stop() result {
+	d.cancel()
+	d.status = <-d.done
+	d.done <- d.status
+	return result{d.status, d.stdout.String(), d.stderr.String()}
+}
+
+// reload asks for a reload and waits for its end.
+func (d *daemon) reload() {
+	d.w.t.Helper()
+	before := d.w.told("READY=1")
+	d.w.hup <- os.Interrupt // any value
+	d.eventually("reload", func() bool { return d.w.told("READY=1") > before })
+}
+
+// address returns where the daemon listens.
+func (d *daemon) address() string {
+	d.w.t.Helper()
+	return d.find(`listening on (?:tcp|unix):([^ "]+)`)
+}
+
+func (d *daemon) find(pattern string) string {
+	d.w.t.Helper()
+	m := regexp.MustCompile(pattern).FindStringSubmatch(d.stderr.String())
+	if m == nil {
+		d.w.t.Fatalf("%s is not in the log\n%s", pattern, d.stderr.String())
+	}
+	return m[1]
+}
+
+// get asks the daemon's HTTP port.
+func (d *daemon) get(path string) (int, string) {
+	d.w.t.Helper()
+	resp, err := http.Get(d.find(`(http://[^ "]+)`) + path)
+	if err != nil {
+		d.w.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		d.w.t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func contains(t *testing.T, what, text string, parts ...string) {
+	t.Helper()
+	for _, p := range parts {
+		if !strings.Contains(text, p) {
+			t.Errorf("%s: %q is missing in\n%s", what, p, text)
+		}
+	}
+}
