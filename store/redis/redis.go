@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/bouncefilter/bouncefilter/store"
@@ -74,6 +75,9 @@ func Open(_ context.Context, rawURL string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("redis store: %w", err)
 	}
+	// The library would print a line for each try to connect. All of them are errors of the call as well, which whoever
+	// made it reports once. Its logger belongs to the whole process.
+	logging.Disable()
 	s := &Store{layout: layout{prefix: c.prefix}, now: time.Now}
 	s.client = redis.NewClient(&redis.Options{
 		Network:   c.network,
@@ -95,6 +99,7 @@ func Open(_ context.Context, rawURL string) (*Store, error) {
 		MaxRetries:    -1,
 		DialerRetries: 1,
 
+		Protocol:         2, // 3 brings nothing here but a look for pushed messages before each reply.
 		ReadBufferSize:   bufferSize,
 		WriteBufferSize:  bufferSize,
 		PipelinePoolSize: -1, // Everything here is a pipeline: no second pool.
