@@ -138,7 +138,8 @@ mail_spool_directory = %[1]s/spool/
 virtual_mailbox_domains = virt.example, monitor.example, auto.example, early.example
 virtual_mailbox_base = %[1]s/mail
 virtual_mailbox_maps =
-  inline:{ {user@virt.example=virt.example/user/}, {other@virt.example=virt.example/other/}, {"first last"@virt.example=virt.example/firstlast/} },
+  inline:{ {user@virt.example=virt.example/user/}, {other@virt.example=virt.example/other/},
+    {member@virt.example=virt.example/member/}, {"first last"@virt.example=virt.example/firstlast/} },
   inline:{ {user@monitor.example=monitor.example/user/}, {user@auto.example=auto.example/user/}, {user@early.example=early.example/user/} }
 virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534

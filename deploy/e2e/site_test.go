@@ -14,7 +14,7 @@ import (
 // site is a mail system with bouncefilter:
 //
 //	local.example    users in /etc/passwd (games) and aliases (office)
-//	virt.example     virtual mailboxes: user, other, "first last"
+//	virt.example     virtual mailboxes: user, other, "first last", and member, who writes to a list that must not see tags
 //	alias.example    virtual aliases: info goes to user@virt.example
 //	relay.example    relayed to the server inner: bob
 //	monitor.example  a virtual mailbox, user, that is only monitored

@@ -1,0 +1,58 @@
+package e2e
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// checkRecordIsEmpty holds that receiving mail writes nothing: an outsider must not be able to fill the store.
+func (s *site) checkRecordIsEmpty(t *testing.T) {
+	before := strings.Join(s.redis.keys(t), " ")
+	m := newMessage("friend@remote.example", "user@virt.example")
+	c := s.outside(t)
+	c.send("friend@remote.example", []string{"user@virt.example"}, m.text)
+	c.attempt("", []string{"user@virt.example"}, newBounce("user@virt.example", "").text)
+	c.quit()
+	s.mailbox("user@virt.example").await(t, m.mark)
+	if after := strings.Join(s.redis.keys(t), " "); strings.Contains(after, "issued") || after != before {
+		t.Errorf("incoming mail changed the keys in Redis from %q to %q", before, after)
+	}
+}
+
+// checkRecord looks at what Redis holds after mail was signed: tags, for a limited time, and no address or Message-ID
+// that somebody who can read Redis could use.
+func (s *site) checkRecord(t *testing.T) {
+	issued := 0
+	for _, key := range s.redis.keys(t) {
+		if !strings.HasPrefix(key, "bouncefilter:") {
+			t.Errorf("key %q has another prefix", key)
+		}
+		if strings.HasPrefix(key, "bouncefilter:issued:") {
+			issued++
+			ttl, err := strconv.Atoi(strings.TrimSpace(s.redis.cli(t, "ttl", key)))
+			if days := ttl / 86400; err != nil || days < 7 || days > 40 {
+				t.Errorf("%s expires in %d days, expected 7 to 40", key, days)
+			}
+		}
+		text := key
+		switch kind := strings.TrimSpace(s.redis.cli(t, "type", key)); kind {
+		case "hash":
+			text += s.redis.cli(t, "--no-raw", "hgetall", key)
+		case "string":
+			text += s.redis.cli(t, "--no-raw", "get", key)
+		case "set":
+			text += s.redis.cli(t, "--no-raw", "smembers", key)
+		default:
+			t.Errorf("%s is a %s, which this test cannot read", key, kind)
+		}
+		for _, secret := range []string{"user", "games", "office", "friend", "remote.example", "prvs", "e2e.", "client.example"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s shows %q: %s", key, secret, text)
+			}
+		}
+	}
+	if issued == 0 {
+		t.Errorf("no tag was recorded; keys are %q", s.redis.keys(t))
+	}
+}

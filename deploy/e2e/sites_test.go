@@ -1,0 +1,66 @@
+package e2e
+
+import "testing"
+
+// TestSite runs all scenarios against a site with the embedded store and one with Redis. The first reaches the milter
+// over TCP, as the manual has it, and keeps Postfix' own bounces away from milters, as is its default; the second uses
+// a unix socket and shows them.
+func TestSite(t *testing.T) {
+	for _, variant := range []struct {
+		name string
+		o    siteOptions
+	}{
+		{"embedded store", siteOptions{config: doNotTag}},
+		{"Redis", siteOptions{config: doNotTag, redis: true, unixSocket: true, settings: []string{"internal_mail_filter_classes = bounce"}}},
+	} {
+		t.Run(variant.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, variant.o)
+			if variant.o.redis {
+				t.Run("nothing is recorded before anything is signed", s.checkRecordIsEmpty)
+			}
+			t.Run("outbound", s.testOutbound)
+			t.Run("genuine bounce", s.testScenarios(genuineBounces))
+			t.Run("backscatter", s.testScenarios(backscatter))
+			t.Run("unknown user", s.testScenarios(unknownUsers))
+			t.Run("modes and exemptions", s.testScenarios(modesAndExemptions))
+			t.Run("several recipients", s.testScenarios(severalRecipients))
+			t.Run("ordinary mail", s.testScenarios(ordinaryMail))
+			t.Run("parameters", s.testParameters)
+			t.Run("stages", s.testStages)
+			t.Run("failed delivery", s.testFailedDelivery)
+			if variant.o.redis {
+				t.Run("record", s.checkRecord)
+			}
+			t.Run("summary", s.testSummary)
+		})
+	}
+}
+
+// testScenarios runs scenarios one after the other, so that what is counted is counted for one of them. What was refused
+// must have arrived nowhere.
+func (s *site) testScenarios(scenarios []scenario) func(*testing.T) {
+	return func(t *testing.T) {
+		for _, sc := range scenarios {
+			t.Run(sc.name, func(t *testing.T) {
+				mark := sc.run(t, s)
+				if sc.mailboxes != nil || sc.inner != "" {
+					return
+				}
+				if s.delivered(mark) {
+					t.Errorf("the refused message %s was delivered", mark)
+				}
+			})
+		}
+	}
+}
+
+// delivered says whether a message is in some mailbox or at some other server.
+func (s *site) delivered(mark string) bool {
+	for _, address := range []string{"user@virt.example", "other@virt.example", "games@local.example", "user@early.example"} {
+		if len(s.mailbox(address).mails(mark)) > 0 {
+			return true
+		}
+	}
+	return len(s.world.with(mark))+len(s.inner.with(mark)) > 0
+}
