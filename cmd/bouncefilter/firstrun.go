@@ -17,7 +17,7 @@ import (
 // hashes. Files that the configuration names itself are not made: a wrong path must not turn into a new key.
 func prepare(a *app, c *config.Config, log *slog.Logger) error {
 	if err := makeFolder(c.StateDir); err != nil {
-		return err
+		return tomlfile.Problems{c.Problem("state_dir", tomlfile.Quote(c.StateDir), "cannot be made: "+err.Error(), "name another one")}
 	}
 	if err := prepareKey(a, c, log); err != nil {
 		return err
@@ -41,7 +41,7 @@ func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
 		return nil
 	}
 	if err := makeFolder(filepath.Dir(c.Keys)); err != nil {
-		return err
+		return keysProblem(c, err)
 	}
 	if exists(c.Keys) {
 		return nil // or in a state that reading it will tell
@@ -62,6 +62,11 @@ func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
 		log.Info("made a key", "number", key.Number, "file", filepath.Join(filepath.Dir(c.Keys), key.File))
 	}
 	return nil
+}
+
+// keysProblem is a folder for keys that cannot be made.
+func keysProblem(c *config.Config, err error) tomlfile.Problems {
+	return tomlfile.Problems{c.Problem("keys", tomlfile.Quote(c.Keys), "cannot be written: "+err.Error(), "name another file")}
 }
 
 // warnShared reminds of the other hosts when secrets were made for a store that several hosts may share: with other
@@ -92,16 +97,12 @@ func readHashSecret(c *config.Config) ([]byte, tomlfile.Problems) {
 
 // printMainCf prints what a postmaster adds to Postfix.
 func printMainCf(w io.Writer, c *config.Config) {
-	var addresses []string
-	for _, l := range c.Listen {
-		addresses = append(addresses, l.Postfix())
-	}
-	milters := strings.Join(addresses[:1], ", ")
+	milter := c.Listen[0].Postfix()
 	fmt.Fprintf(w, `# Add these lines to /etc/postfix/main.cf and run "postfix reload":
 smtpd_milters = %s
 non_smtpd_milters = %s
 # Mail must wait rather than leave unsigned while the milter is down.
 milter_default_action = tempfail
 # Postfix must also accept tagged recipients of known users: see deploy/postfix.
-`, milters, milters)
+`, milter, milter)
 }

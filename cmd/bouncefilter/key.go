@@ -61,7 +61,7 @@ func (cmd *keyAddCmd) Run(a *app) error {
 		return usageError{fmt.Errorf("--domain: %q is not a domain name", cut(cmd.Domain))}
 	}
 	if err := makeFolder(filepath.Dir(c.Keys)); err != nil {
-		return err
+		return keysProblem(c, err)
 	}
 	var key keyring.Key
 	err = keyring.Update(c.Keys, func(k *keyring.Keyring) (err error) {

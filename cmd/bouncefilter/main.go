@@ -39,10 +39,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the process around it.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+// run is the whole program but for the process around it. No command reads the standard input.
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
-		stdin: stdin, stdout: stdout, stderr: stderr,
+		stdout: stdout, stderr: stderr,
 		now:    time.Now,
 		getenv: os.Getenv,
 		notify: func(state string) { _, _ = sd.SdNotify(false, state) }, // whoever started us may not want to know
@@ -57,7 +57,6 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // app is what the commands see of the world.
 type app struct {
-	stdin          io.Reader
 	stdout, stderr io.Writer
 	now            func() time.Time
 	getenv         func(string) string

@@ -26,7 +26,11 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, dir: t.TempDir(), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), hup: make(chan os.Signal, 1), env: map[string]string{}}
+	dir := t.TempDir()
+	return &world{
+		t: t, dir: dir, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
+		hup: make(chan os.Signal, 1), env: map[string]string{"HOME": dir},
+	}
 }
 
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
@@ -72,7 +76,7 @@ func (b *lockedBuffer) String() string {
 
 func (w *world) app(stdout, stderr io.Writer) *app {
 	return &app{
-		stdin: strings.NewReader(""), stdout: stdout, stderr: stderr,
+		stdout: stdout, stderr: stderr,
 		now:    func() time.Time { return w.now },
 		getenv: func(key string) string { return w.env[key] },
 		notify: func(state string) {

@@ -246,8 +246,23 @@ func TestLogAsJSON(t *testing.T) {
 	contains(t, "log", r.stderr, `"msg":"summary","interval":"0s","signed":0`)
 }
 
-func TestServeWarnsOfAPublicAddress(t *testing.T) {
+func TestAPublicAddressIsWarnedAbout(t *testing.T) {
 	w := newWorld(t)
-	r := w.start("-c", w.config(""), "--listen", "tcp:0.0.0.0:0").stop()
-	contains(t, "log", r.stderr, "whoever can connect can have any address signed")
+	// A documentation address (RFC 5737), which no host has: listening fails after the warning.
+	c := w.config("")
+	r := w.run("serve", "-c", c, "--listen", "tcp:192.0.2.1:1")
+	if r.status != 2 {
+		t.Errorf("got %+v", r)
+	}
+	contains(t, "log", r.stderr, "whoever can connect can have any address signed", "bouncefilter: error: --listen: listen on tcp:192.0.2.1:1")
+}
+
+func TestServeWhereItMayNotWrite(t *testing.T) {
+	w := newWorld(t)
+	file := w.file("file", "", 0o600)
+	r := w.run("serve", "--domain", "example.com", "--state-dir", file+"/state", "--http", "off")
+	if r.status != 2 || r.stdout != "" {
+		t.Errorf("got %+v", r)
+	}
+	contains(t, "error", r.stderr, `bouncefilter: error: --state-dir: "`+file+`/state" cannot be made: `)
 }

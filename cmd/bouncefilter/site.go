@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -136,7 +135,7 @@ func (s *site) unsignedDomains() tomlfile.Problems {
 // exists says whether something stands at path, even if it cannot be used.
 func exists(path string) bool {
 	_, err := os.Lstat(path)
-	return !errors.Is(err, fs.ErrNotExist)
+	return !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR)
 }
 
 // makeFolder makes a folder for state that only its owner can enter, with what is missing above it. If root makes it in
@@ -160,8 +159,5 @@ func makeFolder(path string) error {
 			err = os.Chown(path, int(owner.Uid), int(owner.Gid))
 		}
 	}
-	if err != nil {
-		return hinted{fmt.Errorf("make the state directory: %w", err), "name another one with --state-dir or state_dir"}
-	}
-	return nil
+	return err
 }

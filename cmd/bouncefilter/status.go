@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -75,6 +76,9 @@ func (d domainStatus) String() string {
 // statusTimeout bounds what status waits for.
 const statusTimeout = 2 * time.Second
 
+// maxStatus bounds what is read of an answer, in octets: ten thousand domains.
+const maxStatus = 1 << 20
+
 // serveStatus serves /status.
 func (d *milterDaemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
@@ -105,5 +109,5 @@ func askStatus(ctx context.Context, address string) (*status, error) {
 		return nil, fmt.Errorf("http://%s/status: %s", address, resp.Status)
 	}
 	s := &status{}
-	return s, json.NewDecoder(http.MaxBytesReader(nil, resp.Body, 1<<20)).Decode(s)
+	return s, json.NewDecoder(io.LimitReader(resp.Body, maxStatus)).Decode(s)
 }
