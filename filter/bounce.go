@@ -131,7 +131,7 @@ func (s *session) askStore() {
 		}
 		switch {
 		case v.Tag.Status == prvs.Valid:
-			keys = append(keys, s.server.hasher.Tag(v.Tag.Original.Fold().String(), store.Day(v.Tag.Expiry), v.Tag.Number))
+			keys = append(keys, s.server.hasher.Tag(v.Tag.Sender.Fold().String(), store.Day(v.Tag.Expiry), v.Tag.Number))
 		case v.Tag.Status == prvs.Untagged && p.leavesUnsigned():
 			keys = append(keys, s.server.hasher.Unsigned(msg.recipients[i].address.Fold().String()))
 		default:
