@@ -24,8 +24,8 @@ type daemon struct {
 	process *process
 }
 
-// newDaemon writes a configuration: what a site needs, then what the test adds. It does not start the daemon.
-func newDaemon(t *testing.T, dir, store string, unixSocket bool, addition string) *daemon {
+// newDaemon writes a configuration: what a site needs, with options and tables that the test adds. It does not start the daemon.
+func newDaemon(t *testing.T, dir, store string, unixSocket bool, options, tables string) *daemon {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
@@ -37,7 +37,7 @@ func newDaemon(t *testing.T, dir, store string, unixSocket bool, addition string
 		listen = "unix:" + filepath.Join(dir, "milter.sock")
 		d.milter = listen
 	}
-	d.write(t, fmt.Sprintf(daemonConfig, listen, d.http, filepath.Join(dir, "state"), store)+addition)
+	d.write(t, fmt.Sprintf(daemonConfig, listen, d.http, filepath.Join(dir, "state"), store, options)+tables)
 	return d
 }
 
@@ -51,6 +51,7 @@ socket_group = "postfix"
 http = "%s"
 state_dir = "%s"
 store = "%s"
+%s
 
 [outbound]
 networks = ["127.0.0.2/32"]

@@ -35,6 +35,7 @@ func (s *site) testFailedDelivery(t *testing.T) {
 				c.send(sender, []string{failure.to}, sent[sender].text)
 				c.quit()
 			}
+			s.postfix.drain(t)
 			for sender, address := range senders {
 				m := sent[sender]
 				if address == "" {

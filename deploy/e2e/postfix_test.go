@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The site's only account, and its only user with an entry in /etc/passwd: one that every Debian system has.
@@ -93,10 +94,19 @@ func (p *postfix) set(t *testing.T, setting string) {
 	execute(t, "postconf", "-c", p.conf, "-e", setting)
 }
 
-// flush makes Postfix try now to deliver what is deferred.
-func (p *postfix) flush(t *testing.T) {
+// drain waits until the queue is empty: everything delivered or bounced.
+func (p *postfix) drain(t *testing.T) {
 	t.Helper()
-	execute(t, "postqueue", "-c", p.conf, "-f")
+	var flushed time.Time
+	eventually(t, "Postfix' queue is empty", func() bool {
+		// With times as short as here a message may be skipped because it is still being delivered, and then be left
+		// alone for long.
+		if time.Since(flushed) > time.Second {
+			execute(t, "postqueue", "-c", p.conf, "-f")
+			flushed = time.Now()
+		}
+		return strings.TrimSpace(execute(t, "postqueue", "-c", p.conf, "-j")) == ""
+	})
 }
 
 func (p *postfix) log() string {

@@ -40,7 +40,8 @@ type siteOptions struct {
 	unixSocket bool     // between Postfix and the milter, instead of TCP
 	sections   []string // of the manual; taggedRecipients and theMilter unless said otherwise
 	settings   []string // parameters of main.cf
-	config     string   // added to bouncefilter's configuration
+	top        string   // options before the tables of bouncefilter's configuration
+	config     string   // tables after them
 }
 
 // perDomain configures the domains that differ from the others.
@@ -74,7 +75,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 		s.redis = newRedis(t, s.dir)
 		store = s.redis.url()
 	}
-	s.daemon = newDaemon(t, filepath.Join(s.dir, "bouncefilter"), store, o.unixSocket, o.config+perDomain)
+	s.daemon = newDaemon(t, filepath.Join(s.dir, "bouncefilter"), store, o.unixSocket, o.top, o.config+perDomain)
 	s.postfix = newPostfix(t, filepath.Join(s.dir, "postfix"), s.world, s.inner)
 	if o.sections == nil {
 		o.sections = []string{taggedRecipients, theMilter}
