@@ -17,6 +17,7 @@ import (
 const (
 	kindTag      = 't'
 	kindUnsigned = 'u'
+	kindWitness  = 'w'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256
@@ -78,6 +79,10 @@ func (h *Hasher) Unsigned(sender string) Key {
 	s.in = appendField(s.in, sender)
 	return h.finish(s)
 }
+
+// Witness returns the key of a record about nothing. Whoever finds it knows that the store was written under the same
+// secret.
+func (h *Hasher) Witness() Key { return h.finish(h.begin(kindWitness)) }
 
 // appendField appends a field behind its length, so that two different lists of fields never give the same input.
 func appendField(in []byte, field string) []byte {

@@ -42,7 +42,7 @@ type Key [KeySize]byte
 // Record says that a tag was issued (or that mail of a sender left unsigned on purpose).
 type Record struct {
 	Key     Key
-	Domain  string // the sender's domain in lower case; its first record starts the domain's clock (FirstSigned)
+	Domain  string // the sender's domain in lower case; its first record starts the domain's clock (FirstSigned), "" starts none
 	Expires Day    // last day on which the record must still be found; it may be found longer
 }
 

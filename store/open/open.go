@@ -51,7 +51,7 @@ func Open(ctx context.Context, rawURL string, opts ...Option) (store.Store, erro
 func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 	scheme, rest, ok := strings.Cut(rawURL, ":")
 	if !ok {
-		return nil, errors.New("this is not a URL; use bolt:/path, redis://host, rediss://host, unix:/path or memory:")
+		return nil, errors.New("this is not a URL; use memory:, bolt:/path, redis://host, rediss://host or unix:/path")
 	}
 	switch scheme {
 	case "memory":
@@ -76,7 +76,7 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 		}
 		return s, nil
 	}
-	return nil, errors.New("unknown kind of store; use bolt:, redis:, rediss:, unix: or memory:")
+	return nil, errors.New("unknown kind of store; use memory:, bolt:/path, redis://host, rediss://host or unix:/path")
 }
 
 // boltPath returns the path in what follows bolt:. The form with three slashes is understood because people write it.

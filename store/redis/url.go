@@ -57,7 +57,7 @@ func parseURL(raw string) (config, error) {
 	case "unix":
 		err = c.socket(u)
 	default:
-		return config{}, errors.New("the URL begins with none of redis:, rediss: and unix:")
+		return config{}, errors.New("the URL begins with none of redis://, rediss:// and unix:/")
 	}
 	if err != nil {
 		return config{}, err
