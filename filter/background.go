@@ -22,6 +22,7 @@ const (
 // Run does the work beside the mail path until ctx is done: it writes summaries and counters, and learns since when
 // domains have been signing. Call it once.
 func (s *Server) Run(ctx context.Context) {
+	s.checkWitness(ctx)
 	s.refreshSigning(ctx)
 	refresh := time.NewTicker(refreshInterval)
 	defer refresh.Stop()
@@ -32,6 +33,7 @@ func (s *Server) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-refresh.C:
+			s.checkWitness(ctx)
 			s.refreshSigning(ctx)
 			s.flushCounters(ctx)
 		case <-summary.C:
@@ -87,6 +89,7 @@ type summaryState struct {
 	told      map[statKey]uint64 // counts at the last summary
 	flushed   map[statKey]uint64 // counts written to the store
 	enforcing map[string]bool
+	witness   store.Day // the day of the last check
 }
 
 // statKey names one number of [stats].

@@ -40,7 +40,7 @@ func (s *session) judge(a prvs.Address, answer store.Answer, issued Issued) Verd
 		Sender:       msg.sender,
 		Own:          msg.own,
 		Issued:       issued,
-		Memory:       answer.Memory,
+		Memory:       s.server.memory(answer.Memory),
 		SigningSince: since,
 		Signing:      signing,
 	}, msg.now)

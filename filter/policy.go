@@ -172,13 +172,13 @@ func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
 func (p *Policy) leavesUnsigned() bool { return !p.doNotTag.empty() }
 
 // mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it:
-// the store does not answer, or its record had a gap after the domain began to sign.
+// the store does not answer or vouches for nothing, or its record had a gap after the domain began to sign.
 func (p *Policy) mayHaveLeftUnsigned(f RecipientFacts, today store.Day) bool {
 	if !p.leavesUnsigned() {
 		return false
 	}
 	since := store.DayOf(f.Memory.Since)
-	return f.Issued == IssuedUnknown || f.Signing && since > f.SigningSince && today <= since+unsignedDays
+	return f.Issued == IssuedUnknown || f.Memory.Since.IsZero() || f.Signing && since > f.SigningSince && today <= since+unsignedDays
 }
 
 // Ordinary decides about a recipient of mail that is no bounce. Whoever answers the Return-Path has the address from us,

@@ -61,6 +61,7 @@ func TestRecipient(t *testing.T) {
 		{name: "left unsigned on purpose", mode: ModeEnforce, to: plain, lists: true, issued: IssuedYes, memory: complete, reason: Exempt, action: ActionAccept},
 		{name: "not left unsigned", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, memory: complete, signing: 60, reason: Untagged, action: ActionReject},
 		{name: "perhaps left unsigned: store silent", mode: ModeEnforce, to: plain, lists: true, reason: Grace, would: Untagged, action: ActionAccept},
+		{name: "perhaps left unsigned: store wiped", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, reason: Grace, would: Untagged, action: ActionAccept},
 		{name: "perhaps left unsigned: gap in the record", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, memory: short, signing: 60, reason: Grace, would: Untagged, action: ActionAccept},
 
 		// Own mail.

@@ -48,19 +48,20 @@ type Options struct {
 
 // Server is the milter: it serves MTAs' connections and does the work beside them.
 type Server struct {
-	log     *slog.Logger
-	store   *store.Guard
-	hasher  *store.Hasher
-	node    string
-	limits  Limits
-	every   time.Duration
-	now     func() time.Time
-	state   atomic.Pointer[state]
-	signing atomic.Pointer[map[string]store.Day]
-	stats   *stats
-	replies *replies
-	macros  []milter.Option
-	summary summaryState
+	log       *slog.Logger
+	store     *store.Guard
+	hasher    *store.Hasher
+	node      string
+	limits    Limits
+	every     time.Duration
+	now       func() time.Time
+	state     atomic.Pointer[state]
+	signing   atomic.Pointer[map[string]store.Day]
+	witnessed atomic.Bool
+	stats     *stats
+	replies   *replies
+	macros    []milter.Option
+	summary   summaryState
 
 	mu        sync.Mutex
 	closing   bool

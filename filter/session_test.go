@@ -10,6 +10,7 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
 func timeout(d time.Duration) (context.Context, context.CancelFunc) {
@@ -357,6 +358,7 @@ func TestNotIssued(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := startWith(t, &fakeStore{answer: store.Answer{Found: []bool{false}, Memory: store.Memory{Since: tt.memory}}}, nil, nil)
+			f.server.witnessed.Store(true)
 			stage, r := f.outsideMTA().message("<>", signedUser)
 			if stage != "end" || r.code != tt.wantCode {
 				t.Errorf("%s: %c %s", stage, r.code, r.text)
@@ -364,6 +366,60 @@ func TestNotIssued(t *testing.T) {
 			wantLog(t, f, tt.log)
 		})
 	}
+}
+
+// With another hash secret nothing is found in a store that claims to be complete.
+func TestAnotherHashSecretRefusesNoGenuineBounce(t *testing.T) {
+	st := memory.New()
+	ctx := context.Background()
+	before := store.DayOf(testDay) - 60
+	if err := st.Record(ctx, before, store.Record{Key: store.Key{1}, Domain: "example.com", Expires: before + 100}); err != nil {
+		t.Fatal(err)
+	}
+	complete := &completeStore{Store: st, since: testDay.AddDate(0, 0, -60)}
+	f := startWith(t, complete, nil, nil)
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	bounce := func() string {
+		_, r := f.outsideMTA().message("<>", signedUser)
+		return string(r.code)
+	}
+	other := store.NewHasher([]byte("another secret"))
+	f.server.hasher = other
+	if got := bounce(); got != "a" {
+		t.Errorf("before the check: %s", got)
+	}
+	f.server.checkWitness(ctx)
+	if got := bounce(); got != "a" {
+		t.Errorf("after the check: %s", got)
+	}
+	wantLog(t, f, "reason=grace action=accept would_be=not-issued", "another hash secret")
+	if !complete.forgot.After(testDay) {
+		t.Errorf("the record was not started anew: %v", complete.forgot)
+	}
+	// A day later the witness is found.
+	f.setClock(testDay.AddDate(0, 0, 1))
+	complete.forgot = time.Time{}
+	f.server.checkWitness(ctx)
+	if !complete.forgot.IsZero() {
+		t.Error("started anew without need")
+	}
+}
+
+// completeStore claims a record that is complete since a given time, until it is told to forget.
+type completeStore struct {
+	store.Store
+	since, forgot time.Time
+}
+
+func (s *completeStore) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
+	a, err := s.Store.Lookup(ctx, today, keys)
+	a.Memory.Since = s.since
+	return a, err
+}
+
+func (s *completeStore) Forget(_ context.Context, at time.Time) error {
+	s.since, s.forgot = at, at
+	return nil
 }
 
 func TestStoreFailureCostsNoMail(t *testing.T) {
