@@ -5,6 +5,7 @@
 //	go run ./deploy/bench -targets null,bolt    # no Redis on this machine
 //	go run ./deploy/bench -tcp -conns 1 -n 2000 # over TCP, with Nagle's algorithm on as Postfix leaves it
 //	go run ./deploy/bench -idle 5000            # memory of idle connections instead of messages
+//	go run ./deploy/bench -binary /usr/sbin/bouncefilter -json before.json
 //	go run ./deploy/bench -extra peer=unix:/run/peer.sock@/run/peer.pid
 //
 // It plays the MTA: the packets, macros, buffering and write sizes are those of Postfix with milter protocol 6, one
@@ -23,9 +24,11 @@
 // The first wrong answer ends the program with exit status 1, whatever the speed: a milter that is fast because it does
 // not do its work has no place in the table. Status 2 means that the benchmark could not be run as asked.
 //
-// The targets take turns in each round (A B C, B C A, ...) and the table shows medians. Load generator and milters share
-// the machine, so messages a second are lower than a milter alone could reach; trust the ratios. CPU time is that of
-// the milter's process alone (not of redis-server), counted in ticks of 10 ms: let a run take a second of it or more.
+// The targets take turns in each round (A B C, B C A, ...) and the table shows medians. Load generator and milters
+// share the machine, so messages a second are lower than a milter alone could reach; trust the ratios. CPU time is that
+// of the milter's process alone (not of redis-server), counted in ticks of 10 ms: let a run take a second of it or more.
+// Latency is from MAIL to the final answer. A round trip is an answer that the MTA has to wait for; that of the
+// negotiation, once a session, counts as one.
 //
 // The program needs Linux: it reads /proc.
 package main

@@ -61,7 +61,6 @@ func (c client) setMacros(values map[string]string) {
 type message struct {
 	sender, recipient string // of the envelope, without brackets; sender is empty for a bounce
 	signer            string // the address of ours that the message is about
-	tag               string // its tagged form, where the recipient is one
 	login             string // the name the client authenticated with; empty if it did not
 
 	mail, rcpt text // arguments of MAIL and RCPT
@@ -147,8 +146,8 @@ func ordinaryHeaders(from, to string) []header {
 	}
 }
 
-// bounceBody returns the multipart/report that Postfix makes (RFC 3464), up to the headers of the returned message, whose
-// body is what padding follows.
+// bounceBody returns the multipart/report that Postfix makes (RFC 3464, RFC 6522) up to the headers of the returned
+// message. What pads it stands for that message's body.
 func bounceBody(recipient, signer string) string {
 	const boundary = "--4ZB.1795435200/mx.example.net\n"
 	return strings.ReplaceAll("This is a MIME-encapsulated message.\n\n"+boundary+

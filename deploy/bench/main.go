@@ -104,7 +104,8 @@ func writeConditions(w io.Writer, o options, l *lab) {
 	if o.tcp {
 		transport = "TCP on the loopback interface, Nagle's algorithm on at the MTA's side"
 	}
-	fmt.Fprintf(w, "%s, %d CPUs for load generator and milters together; %s.\n", runtime.Version(), runtime.NumCPU(), transport)
+	fmt.Fprintf(w, "%s, %d CPUs for load generator and milters together; %s.\n",
+		runtime.Version(), runtime.NumCPU(), transport)
 	fmt.Fprintf(w, "Daemons log as by default, to files; logs and embedded store in %s.\n", l.dir)
 	if slices.Contains(o.targets, targetRedis) {
 		fmt.Fprintln(w, "Redis on a unix socket, without persistence; its own CPU time is not counted.")

@@ -221,7 +221,7 @@ func (m *mta) await(e eventKind, o *outcome) (decided bool, err error) {
 			return true, nil
 		default:
 			if e.command != cmdEndBody {
-				return false, fmt.Errorf("answer %q to %q is unknown, or out of place before the end of the message", code, e.command)
+				return false, fmt.Errorf("answer %q to %q is unknown, or a change before end of message", code, e.command)
 			}
 			text, _, terminated := strings.Cut(string(data), "\x00")
 			if !terminated && code != changeBody {

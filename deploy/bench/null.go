@@ -11,8 +11,8 @@ import (
 	"github.com/d--j/go-milter"
 )
 
-// nullCommand is the hidden first argument with which the program becomes the null milter. It has to be a process of its
-// own: its CPU time and memory are compared with the daemon's.
+// nullCommand is the hidden first argument with which the program becomes the null milter. That has to be a process of
+// its own, because its CPU time and memory are compared with the daemon's.
 const nullCommand = "null-milter"
 
 // serveNull runs the milter that does nothing until ctx ends: all events, a reply to each, accept at end of message.

@@ -56,7 +56,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		o.targets, err = parseList(s, parseTarget)
 		return err
 	})
-	f.Func("extra", "`name=unix:/path@pidfile` of one more milter, already running; its answers are checked as bouncefilter's",
+	f.Func("extra", "`name=unix:/path@pidfile` of one more milter, already running, checked like bouncefilter",
 		func(s string) error {
 			t, err := parseExtra(s)
 			o.extra = append(o.extra, t)
@@ -64,7 +64,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		})
 	f.StringVar(&o.json, "json", "", "write all figures to this `file` as JSON")
 	f.BoolVar(&o.tcp, "tcp", false, "listen on TCP loopback ports instead of unix sockets")
-	f.StringVar(&o.binary, "binary", "", "measure this bouncefilter `program` instead of building it, for instance an older one")
+	f.StringVar(&o.binary, "binary", "", "measure this bouncefilter `program`, for instance an older one, instead of building it")
 	f.IntVar(&o.idle, "idle", 0, "open that many idle `connections` instead, and report the memory of each")
 	if err := f.Parse(args); err != nil {
 		return o, err

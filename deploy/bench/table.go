@@ -104,7 +104,8 @@ func ratio(a, b float64) float64 {
 
 // writeTable writes the rows as a Markdown table.
 func writeTable(w io.Writer, rows []row) {
-	fmt.Fprintln(w, "| scenario | conns | target | msgs/s (min..max) | CPU µs/msg | p50 µs | p99 µs | round trips | × msgs/s of null | × CPU of null |")
+	fmt.Fprintln(w, "| scenario | conns | target | msgs/s (min..max) | CPU µs/msg | p50 µs | p99 µs | round trips "+
+		"| × msgs/s of null | × CPU of null |")
 	fmt.Fprintln(w, "|---|--:|---|--:|--:|--:|--:|--:|--:|--:|")
 	for _, r := range rows {
 		fmt.Fprintf(w, "| %s | %d | %s | %.0f (%.0f..%.0f) | %.1f | %.0f | %.0f | %.2f | %s | %s |\n",

@@ -7,8 +7,9 @@ import (
 	"io"
 )
 
-// This file is the MTA's half of the milter wire format, written apart from the daemon's on purpose: a mistake that both
-// shared would cancel itself out. A packet is a length of 4 octets (of what follows, big-endian), a command, and data.
+// This file is the MTA's half of the milter wire format, written apart from the daemon's on purpose: a mistake that
+// both shared would cancel itself out. A packet is a length of 4 octets (of what follows, big-endian), a command,
+// and data.
 
 // A command is the first octet of a packet that the MTA sends.
 type command byte
@@ -63,7 +64,8 @@ const (
 // flagLeadingSpace asks for header values with the white space that followed the colon (SMFIP_HDR_LEADSPC).
 const flagLeadingSpace uint32 = 1 << 20
 
-// maxReply is the longest packet accepted from a milter. The protocol has no limit; a real reply has a few hundred octets.
+// maxReply is the longest packet accepted from a milter, in octets. The protocol has no limit; a real reply has a few
+// hundred.
 const maxReply = 1 << 20
 
 // beginPacket appends the head of a packet and returns the offset that [endPacket] needs.
