@@ -41,6 +41,8 @@ func TestCheckersTellRightFromWrong(t *testing.T) {
 
 		{"untagged", checkUntagged, bounce, outcome{reply: replyAccept, changes: []change{remove, add, header}}, ""},
 		{"added before deleted", checkUntagged, bounce, outcome{reply: replyAccept, changes: []change{add, remove}}, "one recipient deleted, then one added"},
+		{"sender changed where the recipient should go", checkUntagged, bounce, outcome{reply: replyAccept,
+			changes: []change{{changeSender, "<" + taggedAddress + ">"}, add}}, "one recipient deleted"},
 		{"not untagged", checkUntagged, bounce, outcome{reply: replyAccept}, "one recipient deleted"},
 		{"bounce discarded", checkUntagged, bounce, outcome{reply: replyDiscard}, "not accepted"},
 		{"another recipient deleted", checkUntagged, bounce, outcome{reply: replyAccept,

@@ -290,6 +290,19 @@ func TestMacrosAreThoseRequested(t *testing.T) {
 	}
 }
 
+func TestASecondMessageHasNoQueueIDBeforeData(t *testing.T) {
+	got, _, _, _ := play(t, &scriptedMilter{answers: answerAll(nil)}, newMail("joe@example.org", outsider, "joe"), 2)
+	var with []string
+	for _, p := range got {
+		if p.command == cmdMacro && strings.HasPrefix(p.data[1:], "i\x00QUEUE") && strings.ContainsAny(p.data[:1], "MRTE") {
+			with = append(with, p.data[:1])
+		}
+	}
+	if want := []string{"T", "E", "T", "E"}; !slices.Equal(with, want) {
+		t.Errorf("macros of %v carry a queue ID, want those of %v", with, want)
+	}
+}
+
 func TestEachMessageHasItsOwnIDs(t *testing.T) {
 	got, _, _, _ := play(t, &scriptedMilter{answers: answerAll(nil)}, newBounce("joe@example.org", "joe@example.org"), 2)
 	for _, id := range []string{"QUEUE1", "QUEUE2"} {
