@@ -55,8 +55,13 @@ func tryDial(t *testing.T, from string, port int) (*client, error) {
 // login authenticates with the site's only account.
 func (c *client) login() *client {
 	c.t.Helper()
-	c.mustCommand("235", "AUTH PLAIN "+base64.StdEncoding.EncodeToString([]byte("\x00"+account+"\x00"+password)))
+	c.mustCommand("235", authPlain())
 	return c
+}
+
+// authPlain is the command that logs in (RFC 4616).
+func authPlain() string {
+	return "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+account+"\x00"+password))
 }
 
 // reply reads one SMTP reply, lines joined with newlines. A closed connection reads as 421, as RFC 5321 section 3.8

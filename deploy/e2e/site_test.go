@@ -96,6 +96,20 @@ func (s *site) outside(t *testing.T) *client { return dial(t, outsider, s.postfi
 func (s *site) inside(t *testing.T) *client  { return dial(t, internal, s.postfix.smtp) }
 func (s *site) submit(t *testing.T) *client  { return dial(t, outsider, s.postfix.submission).login() }
 
+// trySubmit submits a message over a connection of its own, and returns the reply of the first command that was refused
+// or that of the end of the message.
+func (s *site) trySubmit(t *testing.T, from, to string, m message) string {
+	c, err := tryDial(t, outsider, s.postfix.submission)
+	if err != nil {
+		return "421 " + err.Error()
+	}
+	defer c.quit()
+	if r := c.tryCommand(authPlain()); r[0] != '2' {
+		return r
+	}
+	return c.attempt(from, []string{to}, m.text)
+}
+
 // mailbox returns the mailbox of an address of the site.
 func (s *site) mailbox(address string) mailbox {
 	local, domain, _ := strings.Cut(address, "@")

@@ -1,0 +1,208 @@
+package e2e
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const root = "../.."
+
+// blocks returns the code blocks of a language in a chapter of the project's README.
+func blocks(t *testing.T, chapter, language string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, body, found := strings.Cut(string(text), "\n## "+chapter+"\n")
+	if !found {
+		t.Fatalf("README.md has no chapter %q", chapter)
+	}
+	body, _, _ = strings.Cut(body, "\n## ")
+	var texts []string
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(body, -1) {
+		texts = append(texts, m[1])
+	}
+	if len(texts) == 0 {
+		t.Fatalf("README.md: chapter %q has no %s block", chapter, language)
+	}
+	return texts
+}
+
+// The session in the README prints what it says it prints.
+func TestReadmeSession(t *testing.T) {
+	path := filepath.Dir(bouncefilter(t)) + ":" + os.Getenv("PATH")
+	dir := t.TempDir()
+	commands := 0
+	for _, block := range blocks(t, "A session", "console") {
+		for _, step := range strings.Split("\n"+block, "\n$ ")[1:] {
+			command, want, _ := strings.Cut(step, "\n")
+			sh := exec.Command("bash", "-c", command)
+			sh.Dir = dir
+			sh.Env = append(os.Environ(), "PATH="+path)
+			out, _ := sh.CombinedOutput() // some of the commands say no, with exit status 1
+			if got := strings.TrimSpace(string(out)); got != strings.TrimSpace(want) {
+				t.Errorf("$ %s\n got %s\nwant %s", command, got, want)
+			}
+			commands++
+		}
+	}
+	if commands < 3 {
+		t.Errorf("only %d commands", commands)
+	}
+}
+
+// The refusal that the README shows is the one in its table, which a test of the filter holds.
+func TestReadmeDialogue(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialogue := blocks(t, "A session", "text")[0]
+	var left []string
+	for _, line := range strings.Split(dialogue, "\n") {
+		if len(line) > 51 {
+			line = line[:51]
+		}
+		left = append(left, strings.TrimSpace(line))
+	}
+	reply := "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
+	if !strings.Contains(strings.Join(left, " "), reply) || !strings.Contains(string(text), "`"+reply+"`") {
+		t.Errorf("the dialogue does not show %q:\n%s", reply, dialogue)
+	}
+}
+
+// defaultPorts are those of a daemon that is told nothing else.
+var defaultPorts = []string{"127.0.0.1:8766", "127.0.0.1:8767"}
+
+// needDefaultPorts skips a test that runs commands as they stand, if their ports are taken.
+func needDefaultPorts(t *testing.T) {
+	t.Helper()
+	for _, address := range defaultPorts {
+		ln, err := net.Listen("tcp", address)
+		if err == nil {
+			_ = ln.Close()
+			continue
+		}
+		if os.Getenv(requireServers) != "" {
+			t.Fatalf("%s is taken: %v", address, err)
+		}
+		t.Skipf("%s is taken: %v", address, err)
+	}
+}
+
+// inPrivate runs a shell script in which /etc, /usr/local/bin and /var/lib are private copies: commands of the README
+// run as they stand and leave nothing behind.
+func inPrivate(t *testing.T, script string) *exec.Cmd {
+	t.Helper()
+	d := filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", "-"))
+	prelude := `set -eu
+mkdir -p ` + d + `/var-lib ` + d + `/stub
+cp -a /etc ` + d + `/etc; mkdir -p ` + d + `/etc/systemd/system
+cp -a /usr/local/bin ` + d + `/bin
+mount --bind ` + d + `/etc /etc; mount --bind ` + d + `/bin /usr/local/bin; mount --bind ` + d + `/var-lib /var/lib
+export PATH=` + d + `/stub:$PATH
+`
+	sh := exec.Command("unshare", "--mount", "bash", "-c", prelude+script)
+	sh.Dir = root
+	sh.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	return sh
+}
+
+// The first of the two commands runs the main job, prints what Postfix needs, and ends when it is told to.
+func TestReadmeFirstCommand(t *testing.T) {
+	needServers(t)
+	needDefaultPorts(t)
+	command := strings.TrimSpace(blocks(t, "Two commands", "sh")[0])
+	if command != "go run ./cmd/bouncefilter serve --domain example.com" {
+		t.Fatalf("the first command is %q", command)
+	}
+	sh := inPrivate(t, command)
+	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	sh.Stdout, sh.Stderr = out, out
+	if err := sh.Start(); err != nil {
+		t.Fatal(err)
+	}
+	listening := false
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline) && !listening; time.Sleep(50 * time.Millisecond) {
+		c, err := net.Dial("tcp", defaultPorts[0])
+		if listening = err == nil; listening {
+			_ = c.Close()
+		}
+	}
+	_ = syscall.Kill(-sh.Process.Pid, syscall.SIGTERM) // the go command and the program that it runs
+	_ = sh.Wait()
+	text, err := os.ReadFile(out.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !listening {
+		t.Fatalf("nobody listens:\n%s", text)
+	}
+	for _, want := range []string{"\nsmtpd_milters = inet:127.0.0.1:8766\n", "non_smtpd_milters = inet:127.0.0.1:8766\n", `msg="made a key"`} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the output lacks %q:\n%s", want, text)
+		}
+	}
+}
+
+// The second is the one that runs this test.
+func TestReadmeSecondCommand(t *testing.T) {
+	command := strings.TrimSpace(blocks(t, "Two commands", "sh")[1])
+	info, err := os.Stat(filepath.Join(root, command))
+	if err != nil || info.Mode()&0o111 == 0 {
+		t.Errorf("%s cannot be run: %v", command, err)
+	}
+}
+
+// systemctl stands in for systemd, which tests cannot start: it runs what the unit says, as the user whom it names.
+const systemctl = `#!/bin/bash
+set -eu
+unit=/etc/systemd/system/bouncefilter.service
+get() { sed -n "s/^$1=//p" $unit; }
+case "$*" in
+"daemon-reload") ;;
+"enable --now bouncefilter")
+	install -d -m 0700 -o "$(get User)" /var/lib/"$(get StateDirectory)"
+	setpriv --reuid "$(get User)" --regid "$(get Group)" --clear-groups $(get ExecStart) > /var/lib/log 2>&1 &
+	echo $! > /var/lib/pid
+	for i in $(seq 200); do (: < /dev/tcp/127.0.0.1/8767) 2>/dev/null && exit 0; sleep 0.05; done
+	cat /var/lib/log; exit 1 ;;
+*) echo "systemctl $*?"; exit 1 ;;
+esac
+`
+
+// The commands of the chapter Install, as they stand, give a daemon that runs as a user of its own and passes its check.
+func TestReadmeInstall(t *testing.T) {
+	needServers(t)
+	needDefaultPorts(t)
+	d := filepath.Join(folder, t.Name())
+	if err := os.MkdirAll(filepath.Join(d, "stub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(d, "stub", "systemctl"), []byte(systemctl), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(filepath.Join(root, "bouncefilter")) // what go build makes; git ignores it
+	script := "trap 'test -f /var/lib/pid && kill $(cat /var/lib/pid) && wait' EXIT\n" + strings.Join(blocks(t, "Install", "sh"), "\n")
+	out, err := inPrivate(t, script).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"configuration  /etc/bouncefilter/bouncefilter.toml", "example.com: auto", "key 0 (sign)", "bolt:/var/lib/bouncefilter/state.db"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("check does not say %q:\n%s", want, out)
+		}
+	}
+}
