@@ -178,6 +178,14 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+func TestStateDirectoryOfAService(t *testing.T) {
+	w := newWorld(t)
+	w.env["STATE_DIRECTORY"] = "/srv/bouncefilter"
+	if got := w.app(nil, nil).stateDir(); got != "/srv/bouncefilter" {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestStateDirectoryOfAUser(t *testing.T) {
 	if os.Geteuid() == 0 {
 		t.Log("as root the state directory is the system's")

@@ -36,9 +36,12 @@ func (a *app) host() config.Host {
 	return config.Host{Name: name, StateDir: a.stateDir()}
 }
 
-// stateDir returns where a site that configures nothing keeps its state: the system's place for root, the user's data
-// directory (XDG Base Directory Specification) for others.
+// stateDir returns where a site that configures nothing keeps its state: what the service manager says (StateDirectory=,
+// systemd.exec(5)), the system's place for root, the user's data directory (XDG Base Directory Specification) for others.
 func (a *app) stateDir() string {
+	if dir := a.getenv("STATE_DIRECTORY"); filepath.IsAbs(dir) {
+		return dir
+	}
 	if os.Geteuid() == 0 {
 		return "/var/lib/bouncefilter"
 	}

@@ -175,9 +175,9 @@ case "$*" in
 "daemon-reload") ;;
 "enable --now bouncefilter")
 	install -d -m 0700 -o "$(get User)" /var/lib/"$(get StateDirectory)"
-	setpriv --reuid "$(get User)" --regid "$(get Group)" --clear-groups $(get ExecStart) > /var/lib/log 2>&1 &
+	HOME=/var/lib/bouncefilter STATE_DIRECTORY=/var/lib/"$(get StateDirectory)" setpriv --reuid "$(get User)" --regid "$(get Group)" --clear-groups $(get ExecStart) > /var/lib/log 2>&1 &
 	echo $! > /var/lib/pid
-	for i in $(seq 200); do (: < /dev/tcp/127.0.0.1/8767) 2>/dev/null && exit 0; sleep 0.05; done
+	for i in $(seq 200); do kill -0 $(cat /var/lib/pid) && (: < /dev/tcp/127.0.0.1/8767) 2>/dev/null && exit 0; sleep 0.05; done
 	cat /var/lib/log; exit 1 ;;
 *) echo "systemctl $*?"; exit 1 ;;
 esac
