@@ -26,9 +26,6 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(folder)
-	if false {
-		defer os.RemoveAll(folder)
-	}
 	if err := os.Chmod(folder, 0o755); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

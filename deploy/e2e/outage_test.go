@@ -195,7 +195,7 @@ func TestTerminate(t *testing.T) {
 	if d := s.world.await(t, letter.mark); !isSigned(d.sender, "user@virt.example") {
 		t.Errorf("outbound mail left with the sender <%s>", d.sender)
 	}
-	if status := s.daemon.process.end(t, syscall.SIGTERM); status != 0 {
+	if status := s.daemon.process.wait(t); status != 0 {
 		t.Errorf("exit status is %d", status)
 	}
 	records := s.daemon.records(0)

@@ -49,7 +49,11 @@ func start(t *testing.T, name string, command ...string) *process {
 		close(p.done)
 	}()
 	t.Cleanup(func() {
-		p.signal(syscall.SIGTERM)
+		select {
+		case <-p.done:
+		default:
+			p.signal(syscall.SIGTERM)
+		}
 		select {
 		case <-p.done:
 		case <-time.After(patience):
@@ -71,10 +75,16 @@ func (p *process) signal(s os.Signal) { p.cmd.Process.Signal(s) }
 func (p *process) end(t *testing.T, s os.Signal) int {
 	t.Helper()
 	p.signal(s)
+	return p.wait(t)
+}
+
+// wait waits for the end of a process that was told to end, and returns its exit status.
+func (p *process) wait(t *testing.T) int {
+	t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(patience):
-		t.Fatalf("%s: did not end within %v of %v", p.name, patience, s)
+		t.Fatalf("%s: did not end within %v", p.name, patience)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }

@@ -15,7 +15,7 @@ func (s *site) checkRecordIsEmpty(t *testing.T) {
 	c.attempt("", []string{"user@virt.example"}, newBounce("user@virt.example", "").text)
 	c.quit()
 	s.mailbox("user@virt.example").await(t, m.mark)
-	if after := strings.Join(s.redis.keys(t), " "); strings.Contains(after, "issued") || after != before {
+	if after := strings.Join(s.redis.keys(t), " "); after != before {
 		t.Errorf("incoming mail changed the keys in Redis from %q to %q", before, after)
 	}
 }
@@ -29,10 +29,12 @@ func (s *site) checkRecord(t *testing.T) {
 			t.Errorf("key %q has another prefix", key)
 		}
 		if strings.HasPrefix(key, "bouncefilter:issued:") {
-			issued++
 			ttl, err := strconv.Atoi(strings.TrimSpace(s.redis.cli(t, "ttl", key)))
-			if days := ttl / 86400; err != nil || days < 7 || days > 40 {
-				t.Errorf("%s expires in %d days, expected 7 to 40", key, days)
+			switch days := ttl / 86400; {
+			case err != nil || days < 7 || days > 100:
+				t.Errorf("%s expires in %d days, expected 7 to 100", key, days)
+			case days < 40:
+				issued++ // with longer ones the daemon knows its own records
 			}
 		}
 		text := key
