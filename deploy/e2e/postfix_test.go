@@ -82,12 +82,6 @@ func (p *postfix) start(t *testing.T) {
 	})
 }
 
-// reload makes changes of the configuration take effect.
-func (p *postfix) reload(t *testing.T) {
-	t.Helper()
-	execute(t, "postfix", "-c", p.conf, "reload")
-}
-
 // set changes a parameter of main.cf.
 func (p *postfix) set(t *testing.T, setting string) {
 	t.Helper()
