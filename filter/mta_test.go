@@ -148,19 +148,16 @@ func startWith(t testing.TB, st store.Store, change func(*Settings), options fun
 
 // mta is the MTA's side of one milter connection: what Postfix sends, event by event.
 type mta struct {
-	t         testing.TB
-	c         net.Conn
-	br        *bufio.Reader
-	protocol  milter.OptProtocol
-	actions   milter.OptAction
-	version   uint32
-	trips     int // replies waited for
-	headers   int // header events sent
-	auth      string
-	daemon    string
-	offer     milter.OptProtocol
-	offerAct  milter.OptAction
-	offerVers uint32
+	t        testing.TB
+	c        net.Conn
+	br       *bufio.Reader
+	protocol milter.OptProtocol
+	actions  milter.OptAction
+	version  uint32
+	trips    int // replies waited for
+	headers  int // header events sent
+	auth     string
+	daemon   string
 }
 
 // reply is what the milter answered to one event.
