@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/mail"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -158,9 +159,11 @@ func (st *stream) finish() []message {
 
 // messageID returns the Message-ID of a message without its brackets.
 func messageID(text string) string {
-	_, rest, _ := strings.Cut(text, "Message-ID: <")
-	id, _, _ := strings.Cut(rest, ">")
-	return id
+	m, err := mail.ReadMessage(strings.NewReader(text))
+	if err != nil {
+		return ""
+	}
+	return strings.Trim(m.Header.Get("Message-ID"), "<>")
 }
 
 // TestTerminate ends the daemon in the middle of messages. They come to the end that they would have come to.

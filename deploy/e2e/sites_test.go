@@ -29,6 +29,7 @@ func TestSite(t *testing.T) {
 			t.Run("parameters", s.testParameters)
 			t.Run("stages", s.testStages)
 			t.Run("failed delivery", s.testFailedDelivery)
+			t.Run("nothing was delivered twice", s.checkOnce)
 			if variant.o.redis {
 				t.Run("record", s.checkRecord)
 			}
@@ -55,12 +56,44 @@ func (s *site) testScenarios(scenarios []scenario) func(*testing.T) {
 	}
 }
 
+// mailboxes are the mailboxes of the site.
+func (s *site) mailboxes() []mailbox {
+	var all []mailbox
+	for _, address := range []string{"games@local.example", "user@virt.example", "other@virt.example", "member@virt.example",
+		`"first last"@virt.example`, "user@monitor.example", "user@auto.example", "user@early.example"} {
+		all = append(all, s.mailbox(address))
+	}
+	return all
+}
+
 // delivered says whether a message is in some mailbox or at some other server.
 func (s *site) delivered(mark string) bool {
-	for _, address := range []string{"user@virt.example", "other@virt.example", "games@local.example", "user@early.example"} {
-		if len(s.mailbox(address).mails(mark)) > 0 {
+	for _, m := range s.mailboxes() {
+		if len(m.mails(mark)) > 0 {
 			return true
 		}
 	}
 	return len(s.world.with(mark))+len(s.inner.with(mark)) > 0
+}
+
+// checkOnce holds that replacing a recipient, which both the milter and Postfix do, makes no second copy.
+func (s *site) checkOnce(t *testing.T) {
+	s.postfix.drain(t)
+	copies := map[string]int{}
+	for _, m := range s.mailboxes() {
+		for _, text := range m.mails("") {
+			copies[string(m)+" "+messageID(text)]++
+		}
+	}
+	for _, d := range s.inner.all() {
+		copies["inner server "+messageID(d.text)]++
+	}
+	if len(copies) < 20 {
+		t.Errorf("only %d messages were delivered", len(copies))
+	}
+	for where, n := range copies {
+		if n != 1 {
+			t.Errorf("%s: %d copies", where, n)
+		}
+	}
 }
