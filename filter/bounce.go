@@ -75,7 +75,7 @@ func (s *session) bounceData() *milter.Response {
 		s.done()
 		return milter.RespAccept
 	}
-	s.conn.Want(msg.state.policy.set.HeaderName != "", false)
+	s.conn.Want(msg.state.policy.set.HeaderName, false) // to remove copies of ours
 	return milter.RespContinue
 }
 

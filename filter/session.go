@@ -182,7 +182,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	return milter.RespAccept, nil
 }
 
-// Header collects the copies of our header on an incoming bounce. It has no reply.
+// Header counts the copies of our header on an incoming bounce; others are kept back on the connection. It has no reply.
 func (s *session) Header(name, _ string, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
 	s.msg.ownHeader(name)
@@ -209,7 +209,7 @@ func (s *session) reset() {
 		recipients = nil // a connection may stay open for long
 	}
 	s.msg = message{recipients: recipients[:0]}
-	s.conn.Want(false, false)
+	s.conn.Want("", false)
 }
 
 // done notes that the MTA has been told about the message.

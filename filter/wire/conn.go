@@ -7,11 +7,13 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -62,7 +64,7 @@ type Conn struct {
 
 	negotiating bool // no frame has been seen yet
 	protocol    milter.OptProtocol
-	headers     bool
+	header      string // name of the only header that is passed on; "" for none, AllHeaders
 	body        bool
 
 	busy     atomic.Bool // inside a message
@@ -86,8 +88,12 @@ func New(c net.Conn, o Options) *Conn {
 // answer.
 func (c *Conn) Negotiated(p milter.OptProtocol) { c.protocol = p }
 
-// Want says whether the headers and the body of the current message are to be passed on.
-func (c *Conn) Want(headers, body bool) { c.headers, c.body = headers, body }
+// AllHeaders is a header name that stands for all of them, see [Conn.Want].
+const AllHeaders = "*"
+
+// Want says which headers of the current message are passed on, those of one name, [AllHeaders] or none (""), and whether
+// its body is.
+func (c *Conn) Want(header string, body bool) { c.header, c.body = header, body }
 
 // SetBusy says whether a message is under way; see [Conn.Drain].
 func (c *Conn) SetBusy(b bool) { c.busy.Store(b) }
@@ -159,9 +165,7 @@ func (c *Conn) next() error {
 			return c.fail(FaultLength)
 		}
 		c.opts.Fault(FaultOversized)
-		c.answer(cmd)
-		c.skip = total
-		return nil
+		return c.keepBack(cmd, total)
 	}
 	c.negotiating = false
 	switch cmd {
@@ -175,13 +179,20 @@ func (c *Conn) next() error {
 			c.skip = total
 			return nil
 		}
-	case cmdHeader, cmdBody, cmdEndOfHeader, cmdUnknown:
-		if cmd == cmdHeader && c.headers || cmd == cmdBody && c.body {
-			break
+	case cmdHeader:
+		wanted, err := c.wantsHeader(total)
+		if err != nil {
+			return err
 		}
-		c.answer(cmd)
-		c.skip = total
-		return nil
+		if !wanted {
+			return c.keepBack(cmd, total)
+		}
+	case cmdBody:
+		if !c.body {
+			return c.keepBack(cmd, total)
+		}
+	case cmdEndOfHeader, cmdUnknown:
+		return c.keepBack(cmd, total)
 	default:
 		return c.fail(FaultCommand)
 	}
@@ -196,6 +207,28 @@ func (c *Conn) next() error {
 		}
 	}
 	c.pass = total
+	return nil
+}
+
+// wantsHeader says whether the header in the frame at hand is passed on.
+func (c *Conn) wantsHeader(total int) (bool, error) {
+	switch c.header {
+	case "":
+		return false, nil
+	case AllHeaders:
+		return true, nil
+	}
+	if err := c.fill(total); err != nil {
+		return false, err
+	}
+	name, _, _ := bytes.Cut(c.buf[c.r+5:c.r+total], []byte{0})
+	return len(name) == len(c.header) && strings.EqualFold(string(name), c.header), nil
+}
+
+// keepBack lets nobody see the frame at hand.
+func (c *Conn) keepBack(cmd byte, total int) error {
+	c.answer(cmd)
+	c.skip = total
 	return nil
 }
 

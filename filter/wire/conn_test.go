@@ -117,7 +117,7 @@ func TestFrames(t *testing.T) {
 			case "-":
 				want = ""
 			}
-			got, faults := passed(t, offer+tt.input, func(c *Conn) { c.Want(true, true) })
+			got, faults := passed(t, offer+tt.input, func(c *Conn) { c.Want(AllHeaders, true) })
 			if got != offer+want {
 				t.Errorf("passed on:\n got %.200q\nwant %.200q", got, offer+want)
 			}
@@ -146,6 +146,17 @@ func TestContentIsKeptBack(t *testing.T) {
 	got, faults := passed(t, offer+content+end, func(c *Conn) { c.Negotiated(milter.OptNoReplies) })
 	if got != offer+end || len(faults) != 0 {
 		t.Errorf("passed on %.200q, faults %q", got, faults)
+	}
+}
+
+func TestOneHeaderIsPassedOn(t *testing.T) {
+	one := frame('L', "x-BOUNCEFILTER\x00a\x00b\x00")
+	got, faults := passed(t, offer+frame('L', "Subject\x00hello\x00")+one+frame('L', "X-Bouncefilters\x00\x00")+frame('B', "x"), func(c *Conn) {
+		c.Negotiated(milter.OptNoReplies)
+		c.Want("X-Bouncefilter", false)
+	})
+	if want := offer + frame('L', "x-BOUNCEFILTER\x00a b\x00"); got != want || len(faults) != 1 {
+		t.Errorf("passed on %q, faults %q", got, faults)
 	}
 }
 
@@ -272,7 +283,7 @@ func libraryReads(t testing.TB, input []byte) {
 	var once sync.Once
 	done := make(chan struct{})
 	w.opts.Closed = func(*Conn) { once.Do(func() { close(done) }) }
-	w.Want(true, true)
+	w.Want(AllHeaders, true)
 	srv := milter.NewServer(milter.WithMilter(func() milter.Milter { return milter.NoOpMilter{} }))
 	_ = srv.Serve(&single{c: w})
 	go func() { _, _ = io.Copy(io.Discard, mta) }()
@@ -325,7 +336,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte(offer + frame('C', "host\x004\x00\x19192.0.2.1\x00") + frame('M', "<>\x00") + frame('R', "<a@b>\x00A=B\x00") + frame('T', "") + frame('L', "a\x00b\x00") + frame('B', "x") + frame('E', "")))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		libraryReads(t, input)
-		got, _ := passed(t, string(input), func(c *Conn) { c.Want(true, true) })
+		got, _ := passed(t, string(input), func(c *Conn) { c.Want(AllHeaders, true) })
 		for first := true; got != ""; first = false {
 			if len(got) < 5 {
 				t.Fatalf("part of a frame: %q", got)
@@ -363,7 +374,7 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			w, mta := pair(b, Options{})
 			w.Negotiated(milter.OptNoReplies)
-			w.Want(bb.content, bb.content)
+			w.Want(map[bool]string{true: AllHeaders}[bb.content], bb.content)
 			go func() {
 				_, _ = io.WriteString(mta, offer)
 				for range b.N {
