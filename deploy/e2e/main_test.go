@@ -40,16 +40,16 @@ func needServers(t *testing.T) {
 	switch {
 	case len(missing) == 0:
 	case os.Getenv(requireServers) != "":
-		t.Fatalf("%s is set, but there is no %s; run deploy/test, which installs what is missing", requireServers, strings.Join(missing, ", no "))
+		t.Fatalf("%s is set, but this test needs %s; run deploy/test, which installs what is missing", requireServers, strings.Join(missing, ", "))
 	default:
-		t.Skipf("there is no %s; deploy/test installs what is missing and runs this test", strings.Join(missing, ", no "))
+		t.Skipf("needs %s; deploy/test installs what is missing and runs this test", strings.Join(missing, ", "))
 	}
 }
 
 var missingServers = sync.OnceValue(func() []string {
 	var missing []string
 	if os.Getuid() != 0 {
-		missing = append(missing, "root user")
+		missing = append(missing, "to be run by root")
 	}
 	// Daemons and administration commands are in sbin, which a user's PATH may lack.
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
@@ -59,7 +59,7 @@ var missingServers = sync.OnceValue(func() []string {
 		}
 	}
 	if types, err := exec.Command("postconf", "-m").Output(); err != nil || !strings.Contains(string(types), "pcre") {
-		missing = append(missing, "pcre table for Postfix")
+		missing = append(missing, "the pcre tables of Postfix")
 	}
 	return missing
 })
