@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"net/mail"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -155,15 +154,6 @@ func (st *stream) finish() []message {
 	}
 	st.workers.Wait()
 	return st.sent
-}
-
-// messageID returns the Message-ID of a message without its brackets.
-func messageID(text string) string {
-	m, err := mail.ReadMessage(strings.NewReader(text))
-	if err != nil {
-		return ""
-	}
-	return strings.Trim(m.Header.Get("Message-ID"), "<>")
 }
 
 // TestTerminate ends the daemon in the middle of messages. They come to the end that they would have come to.

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -188,4 +189,13 @@ The user's mailbox is over its quota. (#5.2.2)
 
 ` + original
 	return m
+}
+
+// messageID returns the Message-ID of a message without its brackets.
+func messageID(text string) string {
+	m, err := mail.ReadMessage(strings.NewReader(text))
+	if err != nil {
+		return ""
+	}
+	return strings.Trim(m.Header.Get("Message-ID"), "<>")
 }
