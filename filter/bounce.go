@@ -122,7 +122,7 @@ func (s *session) askStore() {
 	}
 	msg.asked = true
 	p := msg.state.policy
-	keys := make([]store.Key, 0, 1)
+	qs := make([]store.Query, 0, 1)
 	asked := make([]int, 0, 1)
 	for i := range msg.recipients {
 		v := &msg.recipients[i].verdict
@@ -131,18 +131,19 @@ func (s *session) askStore() {
 		}
 		switch {
 		case v.Tag.Status == prvs.Valid:
-			keys = append(keys, s.server.hasher.Tag(v.Tag.Sender.Fold().String(), store.Day(v.Tag.Expiry), v.Tag.Number))
+			expires := store.Day(v.Tag.Expiry)
+			qs = append(qs, store.Query{Key: s.server.hasher.Tag(v.Tag.Sender.Fold().String(), expires, v.Tag.Number), Expires: expires})
 		case v.Tag.Status == prvs.Untagged && p.leavesUnsigned():
-			keys = append(keys, s.server.hasher.Unsigned(msg.recipients[i].address.Fold().String()))
+			qs = append(qs, store.Query{Key: s.server.hasher.Unsigned(msg.recipients[i].address.Fold().String())})
 		default:
 			continue
 		}
 		asked = append(asked, i)
 	}
-	if len(keys) == 0 {
+	if len(qs) == 0 {
 		return
 	}
-	answer, err := s.server.store.Lookup(context.Background(), store.DayOf(msg.now), keys)
+	answer, err := s.server.store.Lookup(context.Background(), store.DayOf(msg.now), qs)
 	for n, i := range asked {
 		issued := IssuedUnknown
 		if err == nil {

@@ -81,7 +81,7 @@ func TestOutboundMailIsSigned(t *testing.T) {
 			}
 			wantMods(t, r.mods, "e "+signedUser)
 			key := f.server.hasher.Tag("user@example.com", store.DayOf(testDay)+7, 1)
-			a, err := f.store.Lookup(context.Background(), store.DayOf(testDay), []store.Key{key})
+			a, err := f.store.Lookup(context.Background(), store.DayOf(testDay), store.AnyDay(key))
 			if err != nil || !a.Found[0] {
 				t.Errorf("the tag is not in the store: %v %v", a, err)
 			}
@@ -411,8 +411,8 @@ type completeStore struct {
 	since, forgot time.Time
 }
 
-func (s *completeStore) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
-	a, err := s.Store.Lookup(ctx, today, keys)
+func (s *completeStore) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	a, err := s.Store.Lookup(ctx, today, qs)
 	a.Memory.Since = s.since
 	return a, err
 }
@@ -448,7 +448,7 @@ type fakeStore struct {
 }
 
 func (s *fakeStore) Record(context.Context, store.Day, store.Record) error { return s.err }
-func (s *fakeStore) Lookup(context.Context, store.Day, []store.Key) (store.Answer, error) {
+func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Answer, error) {
 	if s.panics {
 		panic("store bug")
 	}

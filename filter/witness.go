@@ -21,7 +21,7 @@ func (s *Server) checkWitness(ctx context.Context) {
 		return
 	}
 	key := s.hasher.Witness()
-	a, err := s.store.Lookup(ctx, today, []store.Key{key})
+	a, err := s.store.Lookup(ctx, today, store.AnyDay(key))
 	if err != nil {
 		return
 	}

@@ -167,14 +167,14 @@ func (g *Guard) Record(ctx context.Context, today Day, r Record) error {
 
 // Lookup asks the store. After an error, which wraps [ErrUnavailable], the caller knows nothing and must not refuse for
 // a reason that needs the store.
-func (g *Guard) Lookup(ctx context.Context, today Day, keys []Key) (Answer, error) {
+func (g *Guard) Lookup(ctx context.Context, today Day, qs []Query) (Answer, error) {
 	if g.open.Load() {
 		g.refused.Add(1)
 		return Answer{}, errOpen
 	}
 	call, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	a, err := g.store.Lookup(call, today, keys)
+	a, err := g.store.Lookup(call, today, qs)
 	if err == nil {
 		return a, nil
 	}

@@ -80,11 +80,11 @@ func (f *flaky) Record(ctx context.Context, today store.Day, r store.Record) err
 	return f.Store.Record(ctx, today, r)
 }
 
-func (f *flaky) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
+func (f *flaky) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	if err := f.call(ctx, "Lookup"); err != nil {
 		return store.Answer{}, err
 	}
-	return f.Store.Lookup(ctx, today, keys)
+	return f.Store.Lookup(ctx, today, qs)
 }
 
 func (f *flaky) Forget(ctx context.Context, at time.Time) error {
@@ -289,7 +289,7 @@ func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 		s.fail(nil, "")
 		time.Sleep(store.DefaultProbe)
 		synctest.Wait()
-		a, err := g.Lookup(t.Context(), today(), []store.Key{{1}, {2}, {3}})
+		a, err := g.Lookup(t.Context(), today(), store.AnyDay(store.Key{1}, store.Key{2}, store.Key{3}))
 		if err != nil || !a.Found[0] {
 			t.Fatalf("Lookup: %+v, %v", a, err)
 		}
@@ -409,7 +409,7 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 		restarted := time.Now()
 		g, _ = newGuard(t, s, gap)
 		defer g.Close()
-		a, err := g.Lookup(t.Context(), today(), []store.Key{{1}})
+		a, err := g.Lookup(t.Context(), today(), store.AnyDay(store.Key{1}))
 		if err != nil || !a.Found[0] || !a.Memory.Since.After(restarted) {
 			t.Errorf("Lookup: %+v, %v; want Since after %v", a, err, restarted)
 		}
@@ -476,7 +476,7 @@ func TestGuardUnderLoadThroughOutages(t *testing.T) {
 				if err := g.Record(t.Context(), today(), r); err != nil {
 					lastLost.Store(time.Now().UnixNano())
 				}
-				_, _ = g.Lookup(t.Context(), today(), []store.Key{r.Key})
+				_, _ = g.Lookup(t.Context(), today(), store.AnyDay(r.Key))
 			}
 		})
 	}

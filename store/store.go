@@ -58,9 +58,24 @@ type Memory struct {
 	Since time.Time
 }
 
-// Answer is what a store knows about the keys of one Lookup.
+// Query asks whether a key is recorded.
+type Query struct {
+	Key     Key
+	Expires Day // the Expires of its record, if the caller knows it, which spares a search; 0 if not
+}
+
+// AnyDay returns queries for keys whose last day is not known.
+func AnyDay(keys ...Key) []Query {
+	qs := make([]Query, len(keys))
+	for i, k := range keys {
+		qs[i].Key = k
+	}
+	return qs
+}
+
+// Answer is what a store knows about the queries of one Lookup.
 type Answer struct {
-	Found  []bool // one for each key, in their order
+	Found  []bool // one for each query, in their order
 	Memory Memory
 }
 
@@ -85,8 +100,8 @@ type Store interface {
 	// later where nodes with different clocks share the store.
 	Record(ctx context.Context, today Day, r Record) error
 
-	// Lookup finds out in one round trip which of keys are recorded and not expired on the day today.
-	Lookup(ctx context.Context, today Day, keys []Key) (Answer, error)
+	// Lookup finds out in one round trip which keys are recorded and not expired on the day today.
+	Lookup(ctx context.Context, today Day, qs []Query) (Answer, error)
 
 	// Forget makes the record incomplete: Memory.Since becomes at, unless it is later already. It is called when
 	// records were lost.

@@ -29,7 +29,7 @@ func TestCheckTellsWhatIsInEffect(t *testing.T) {
 	if r.status != 0 || r.stderr != "" {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "after it", r.stdout, "key            key 0 (sign), created 2026-11-23T12:00:00Z, fingerprint ", ": nothing recorded yet")
+	contains(t, "after it", r.stdout, "key            key 0 (sign), created 2026-11-23T12:00:00Z, fingerprint ", "state.db: complete since 20")
 }
 
 func TestCheckAsksTheDaemonThatHasTheStore(t *testing.T) {
@@ -41,7 +41,7 @@ func TestCheckAsksTheDaemonThatHasTheStore(t *testing.T) {
 	if r.status != 0 {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "asked", r.stdout, ": in use by a running daemon\n")
+	contains(t, "asked", r.stdout, ": in use by a running daemon")
 
 	off := w.file("off.toml", strings.Replace(mustRead(t, open), "http = ", "http = \"\" # ", 1), 0o600)
 	r = w.run("check", "-c", off)

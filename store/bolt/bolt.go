@@ -167,8 +167,8 @@ func parseDomain(v []byte) (first, last store.Day, ok bool) {
 }
 
 // Lookup implements [store.Store].
-func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
-	a := store.Answer{Found: make([]bool, len(keys))}
+func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	a := store.Answer{Found: make([]bool, len(qs))}
 	if since := s.since.Load(); since != nil {
 		a.Memory.Since = *since
 	}
@@ -177,10 +177,27 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (
 		return store.Answer{}, err
 	}
 	err = s.view(ctx, "lookup", func(tx *bbolt.Tx) error {
-		if len(keys) == 0 {
+		issued := tx.Bucket(bucketIssued)
+		search := false
+		for i, q := range qs {
+			if q.Expires == 0 {
+				search = true
+				continue
+			}
+			if q.Expires < today {
+				continue
+			}
+			day, err := nameOf(q.Expires)
+			if err != nil {
+				return err
+			}
+			if b := issued.Bucket(day); b != nil {
+				a.Found[i] = b.Get(q.Key[:]) != nil
+			}
+		}
+		if !search {
 			return nil
 		}
-		issued := tx.Bucket(bucketIssued)
 		days := issued.Cursor()
 		for day, _ := days.Seek(first); day != nil; day, _ = days.Next() {
 			b := issued.Bucket(day)
@@ -188,10 +205,10 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (
 				return errNoBucket
 			}
 			c := b.Cursor()
-			for i := range keys {
-				if !a.Found[i] {
-					k, _ := c.Seek(keys[i][:])
-					a.Found[i] = string(k) == string(keys[i][:])
+			for i, q := range qs {
+				if !a.Found[i] && q.Expires == 0 {
+					k, _ := c.Seek(q.Key[:])
+					a.Found[i] = string(k) == string(q.Key[:])
 				}
 			}
 		}

@@ -60,7 +60,7 @@ func TestRecordsSurviveARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	a, err := s.Lookup(t.Context(), today(), []store.Key{key(0), key(99), key(100)})
+	a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(0), key(99), key(100)))
 	if err != nil || !a.Found[0] || !a.Found[1] || a.Found[2] {
 		t.Errorf("found %v, %v", a.Found, err)
 	}
@@ -119,7 +119,7 @@ func TestDamagedFileIsMovedAside(t *testing.T) {
 			if kept, _ := os.ReadFile(aside[0]); string(kept) != string(content) {
 				t.Error("the file moved aside is not what was there")
 			}
-			a, err := s.Lookup(t.Context(), today(), []store.Key{key(1)})
+			a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
 			if err != nil || a.Found[0] || !a.Memory.Since.IsZero() {
 				t.Errorf("the new store answers %+v, %v; want an empty one", a, err)
 			}
@@ -162,7 +162,7 @@ func TestRandomDamage(t *testing.T) {
 			if err != nil && !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("seed %d: Record: %v", seed, err)
 			}
-			if _, err := s.Lookup(ctx, today(), []store.Key{key(n)}); err != nil && !errors.Is(err, store.ErrUnavailable) {
+			if _, err := s.Lookup(ctx, today(), store.AnyDay(key(n))); err != nil && !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("seed %d: Lookup: %v", seed, err)
 			}
 		}
@@ -191,7 +191,7 @@ func TestFileTruncatedWhileOpen(t *testing.T) {
 	}
 	failed := 0
 	for n := range 100 {
-		_, err := s.Lookup(t.Context(), today(), []store.Key{key(n)})
+		_, err := s.Lookup(t.Context(), today(), store.AnyDay(key(n)))
 		if err != nil {
 			failed++
 			if !errors.Is(err, store.ErrUnavailable) {

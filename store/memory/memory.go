@@ -97,19 +97,19 @@ func (s *Store) sweepCounters(today store.Day) {
 }
 
 // Lookup implements [store.Store].
-func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
+func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	if err := check(ctx); err != nil {
 		return store.Answer{}, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	a := store.Answer{Found: make([]bool, len(keys)), Memory: store.Memory{Since: s.since}}
+	a := store.Answer{Found: make([]bool, len(qs)), Memory: store.Memory{Since: s.since}}
 	for day, issued := range s.issued {
 		if day < today {
 			continue
 		}
-		for i, k := range keys {
-			if _, ok := issued[k]; ok {
+		for i, q := range qs {
+			if _, ok := issued[q.Key]; ok && (q.Expires == 0 || q.Expires == day) {
 				a.Found[i] = true
 			}
 		}

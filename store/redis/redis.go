@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -150,21 +151,21 @@ func (s *Store) reach(p period) {
 
 // Lookup implements [store.Store]. It is one round trip, but for the first one after another node has begun to record
 // into a new period: then a second one follows.
-func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (store.Answer, error) {
+func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Answer{}, failed("lookup", err)
 	}
-	a := store.Answer{Found: make([]bool, len(keys))}
+	a := store.Answer{Found: make([]bool, len(qs))}
 	from := periodOf(today)
 	to := max(from, period(s.horizon.Load()))
 	for {
-		m, err := s.find(ctx, from, to, keys, a.Found)
+		m, err := s.find(ctx, from, to, qs, a.Found)
 		if err != nil {
 			return store.Answer{}, failed("lookup", err)
 		}
 		a.Memory.Since = m.since
 		s.reach(m.last)
-		if len(keys) == 0 || m.last <= to {
+		if m.last <= to || !slices.ContainsFunc(qs, func(q store.Query) bool { return q.Expires == 0 }) {
 			break
 		}
 		from, to = to+1, m.last
@@ -176,15 +177,25 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, keys []store.Key) (
 	return a, nil
 }
 
-// find looks for keys in the periods from from to to, both included, and reads the memory.
-func (s *Store) find(ctx context.Context, from, to period, keys []store.Key, found []bool) (memory, error) {
+// find looks for the keys of qs, each in the period of its last day, or, if that is not known, in those from from to to,
+// both included. It also reads the memory.
+func (s *Store) find(ctx context.Context, from, to period, qs []store.Query, found []bool) (memory, error) {
 	var mem *redis.MapStringStringCmd
-	cmds := make([]*redis.BoolCmd, 0, len(keys)*int(to-from+1))
+	type asked struct {
+		query int
+		reply *redis.BoolCmd
+	}
+	all := make([]asked, 0, len(qs))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		mem = c.HGetAll(ctx, s.layout.memory())
-		for p := from; p <= to; p++ {
-			for _, k := range keys {
-				cmds = append(cmds, c.HExists(ctx, s.layout.issued(p, k), string(k[:])))
+		for i, q := range qs {
+			first, last := from, to
+			if q.Expires != 0 {
+				first = periodOf(q.Expires)
+				last = first
+			}
+			for p := first; p <= last; p++ {
+				all = append(all, asked{i, c.HExists(ctx, s.layout.issued(p, q.Key), string(q.Key[:]))})
 			}
 		}
 		return nil
@@ -192,9 +203,9 @@ func (s *Store) find(ctx context.Context, from, to period, keys []store.Key, fou
 	if err != nil {
 		return memory{}, err
 	}
-	for i, cmd := range cmds {
-		if cmd.Val() {
-			found[i%len(keys)] = true
+	for _, a := range all {
+		if a.reply.Val() {
+			found[a.query] = true
 		}
 	}
 	return parseMemory(mem.Val())

@@ -93,7 +93,7 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 	srv.kill(t)
 
 	start := time.Now()
-	_, err := s.Lookup(t.Context(), today(), []store.Key{key(1)})
+	_, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Lookup while the server is down: %v", err)
 	}
@@ -265,9 +265,9 @@ func TestRoundTrips(t *testing.T) {
 	if err := s.Ping(t.Context()); err != nil { // Connects, which is not counted.
 		t.Fatal(err)
 	}
-	var many []store.Key
+	var many []store.Query
 	for n := range 20 {
-		many = append(many, key(n))
+		many = append(many, store.Query{Key: key(n)})
 	}
 	for _, test := range []struct {
 		name string

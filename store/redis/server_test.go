@@ -129,7 +129,7 @@ func record(t testing.TB, s store.Store, k store.Key) {
 // look returns whether k is found, and since when the memory is complete.
 func look(t testing.TB, s store.Store, k store.Key) (found bool, since time.Time) {
 	t.Helper()
-	a, err := s.Lookup(t.Context(), today(), []store.Key{k})
+	a, err := s.Lookup(t.Context(), today(), store.AnyDay(k))
 	if err != nil {
 		t.Fatalf("Lookup: %v", err)
 	}

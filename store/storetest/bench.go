@@ -28,24 +28,24 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) store.Store) {
 			b.Error(err)
 		}
 	}
-	read := func(b *testing.B, s store.Store, keys []store.Key) {
-		a, err := s.Lookup(b.Context(), day, keys)
+	read := func(b *testing.B, s store.Store, qs []store.Query) {
+		a, err := s.Lookup(b.Context(), day, qs)
 		if err != nil || !a.Found[0] {
 			b.Errorf("Lookup: %v, %v", a, err)
 		}
 	}
-	filled := func(b *testing.B) (store.Store, []store.Key) {
+	filled := func(b *testing.B) (store.Store, []store.Query) {
 		s := newStore(b)
-		keys := []store.Key{next().Key}
+		qs := make([]store.Query, 1)
 		for i := range 1000 {
 			r := next()
 			r.Expires = day + store.Day(i%8)
-			keys[0] = r.Key
+			qs[0] = store.Query{Key: r.Key, Expires: r.Expires}
 			if err := s.Record(b.Context(), day, r); err != nil {
 				b.Fatal(err)
 			}
 		}
-		return s, keys
+		return s, qs
 	}
 
 	b.Run("record", func(b *testing.B) {
@@ -67,20 +67,28 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) store.Store) {
 		})
 	})
 	b.Run("lookup", func(b *testing.B) {
-		s, keys := filled(b)
+		s, qs := filled(b)
 		b.ReportAllocs()
 		for b.Loop() {
-			read(b, s, keys)
+			read(b, s, qs)
+		}
+	})
+	b.Run("lookup on any day", func(b *testing.B) {
+		s, qs := filled(b)
+		qs[0].Expires = 0
+		b.ReportAllocs()
+		for b.Loop() {
+			read(b, s, qs)
 		}
 	})
 	b.Run("lookup, parallel", func(b *testing.B) {
-		s, keys := filled(b)
+		s, qs := filled(b)
 		b.SetParallelism(benchParallel)
 		b.ReportAllocs()
 		b.ResetTimer()
 		b.RunParallel(func(p *testing.PB) {
 			for p.Next() {
-				read(b, s, keys)
+				read(b, s, qs)
 			}
 		})
 	})

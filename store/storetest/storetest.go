@@ -51,7 +51,7 @@ func record(t *testing.T, s store.Store, day store.Day, r store.Record) {
 
 func lookup(t *testing.T, s store.Store, day store.Day, keys ...store.Key) store.Answer {
 	t.Helper()
-	a, err := s.Lookup(t.Context(), day, keys)
+	a, err := s.Lookup(t.Context(), day, store.AnyDay(keys...))
 	if err != nil {
 		t.Fatalf("Lookup: %v", err)
 	}
@@ -98,6 +98,17 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 		}
 		if a := lookup(t, s, day, keys...); slices.Contains(a.Found, false) {
 			t.Errorf("found %v", a.Found)
+		}
+	})
+	t.Run("a record is found when its last day is asked for", func(t *testing.T) {
+		s := newStore(t)
+		record(t, s, day, store.Record{Key: key(1), Expires: day + 3})
+		record(t, s, day, store.Record{Key: key(2), Expires: day + 30})
+		a, err := s.Lookup(t.Context(), day, []store.Query{
+			{Key: key(1), Expires: day + 3}, {Key: key(2)}, {Key: key(3), Expires: day + 3}, {Key: key(1), Expires: day + 60},
+		})
+		if err != nil || !slices.Equal(a.Found, []bool{true, true, false, false}) || a.Memory.Since.IsZero() {
+			t.Errorf("found %v, memory %v, %v", a.Found, a.Memory, err)
 		}
 	})
 	t.Run("a record made on its last day is found that day", func(t *testing.T) {
@@ -345,7 +356,7 @@ func testEndedContext(t *testing.T, newStore func(t *testing.T) store.Store) {
 	day := today()
 	for name, call := range map[string]func(ctx context.Context) error{
 		"Record":      func(ctx context.Context) error { return s.Record(ctx, day, store.Record{Key: key(1), Expires: day}) },
-		"Lookup":      func(ctx context.Context) error { _, err := s.Lookup(ctx, day, []store.Key{key(1)}); return err },
+		"Lookup":      func(ctx context.Context) error { _, err := s.Lookup(ctx, day, store.AnyDay(key(1))); return err },
 		"Forget":      func(ctx context.Context) error { return s.Forget(ctx, time.Now()) },
 		"FirstSigned": func(ctx context.Context) error { _, err := s.FirstSigned(ctx); return err },
 		"Count":       func(ctx context.Context) error { return s.Count(ctx, []store.Counter{{Day: day, Count: 1}}) },
@@ -378,7 +389,7 @@ func testManyCallers(t *testing.T, newStore func(t *testing.T) store.Store) {
 					t.Errorf("Record: %v", err)
 					return
 				}
-				a, err := s.Lookup(t.Context(), day, []store.Key{k, key(-1)})
+				a, err := s.Lookup(t.Context(), day, store.AnyDay(k, key(-1)))
 				if err != nil {
 					t.Errorf("Lookup: %v", err)
 					return
