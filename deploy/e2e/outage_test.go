@@ -83,6 +83,36 @@ func TestOutage(t *testing.T) {
 	})
 }
 
+// TestLostRecord takes the record away in ways in which Redis loses it. Genuine bounces are delivered all the same.
+func TestLostRecord(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, siteOptions{redis: true})
+	for _, row := range []struct {
+		name, sender string
+		lose         func(t *testing.T)
+	}{
+		{"flushed", "user@virt.example", func(t *testing.T) { s.redis.cli(t, "flushall") }},
+		{"killed before it saved", "other@virt.example", func(t *testing.T) {
+			s.redis.process.end(t, syscall.SIGKILL)
+			s.redis.start(t)
+			eventually(t, "the daemon finds Redis again", func() bool { status, _ := s.daemon.get("/readyz"); return status == 200 })
+		}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			before := scenario{
+				to: []rcpt{{valid(row.sender), ok}}, mailboxes: []string{row.sender},
+				reason: "valid", action: "accept", header: "batv=pass reason=valid method=tag",
+			}
+			before.run(t, s)
+			row.lose(t)
+			(&scenario{
+				to: []rcpt{{valid(row.sender), ok}}, mailboxes: []string{row.sender},
+				reason: "grace", action: "accept", wouldRefuse: "not-issued", header: "batv=neutral reason=grace would-be=not-issued",
+			}).run(t, s)
+		})
+	}
+}
+
 // stream is mail that goes out on all ways until finish. A message that is not accepted is tried again, as an MTA would.
 type stream struct {
 	stop              chan struct{}
