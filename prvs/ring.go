@@ -26,7 +26,16 @@ type Options struct {
 	// multiple of it. Greylisting and allow lists, which see a new sender with each tag, like more than one. A tag
 	// lives up to Lifetime + Rotation - 1 days, at most 499. 0 means 1, a new tag each day.
 	Rotation int
+
+	// Slack is the number of days by which a tag may expire later than this ring would let it and still verify. It
+	// covers hosts whose clocks differ around midnight, and tags that were issued before Lifetime or Rotation were
+	// lowered. Its price is that a tag comes alive again earlier in its cycle of 1000 days. 0 is what the draft has
+	// (section 4.2.2). Lifetime + Rotation - 1 + Slack may be at most 499.
+	Slack int
 }
+
+// Window returns the most days that may remain until a tag expires for it to be valid.
+func (o Options) Window() int { return o.Lifetime + o.Rotation - 1 + o.Slack }
 
 // Ring is the set of keys of a site. It is immutable and safe for concurrent use.
 //
@@ -118,16 +127,16 @@ func (o Options) problems() (problems []error) {
 	if o.Rotation < 0 {
 		problems = append(problems, fmt.Errorf("prvs: rotation of %d days: it must be positive", o.Rotation))
 	}
+	if o.Slack < 0 {
+		problems = append(problems, fmt.Errorf("prvs: slack of %d days: it must not be negative", o.Slack))
+	}
 	// Each is compared by itself first, so that the sum cannot overflow.
-	if o.Lifetime > maxWindow || o.Rotation > maxWindow || o.window() > maxWindow {
-		problems = append(problems, fmt.Errorf("prvs: lifetime of %d days with rotation of %d days: tags may live for "+
-			"%d days at most, because their day of expiry has three digits", o.Lifetime, o.Rotation, maxWindow))
+	if o.Lifetime > maxWindow || o.Rotation > maxWindow || o.Slack > maxWindow || o.Window() > maxWindow {
+		problems = append(problems, fmt.Errorf("prvs: lifetime of %d days with rotation of %d days and slack of %d days: "+
+			"tags may live for %d days at most, because their day of expiry has three digits", o.Lifetime, o.Rotation, o.Slack, maxWindow))
 	}
 	return problems
 }
-
-// window returns the most days that may remain until a tag expires.
-func (o Options) window() int { return o.Lifetime + o.Rotation - 1 }
 
 // add files a key that has been checked.
 func (r *Ring) add(domain string, k Key) {

@@ -95,7 +95,7 @@ func (r *Ring) Verify(a Address, today Day) Result {
 	}
 
 	result.Number = s.tag.number
-	expiry, expired := today.until(s.tag.ddd, r.options.window())
+	expiry, expired := today.until(s.tag.ddd, r.options.Window())
 	result.Expiry = expiry
 
 	keys := r.verifiers(a.Domain, s.tag.number)

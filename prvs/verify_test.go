@@ -162,3 +162,51 @@ func TestTheOriginalOfATagCanBeParsed(t *testing.T) {
 		}
 	}
 }
+
+// A site whose clocks differ, or that has lowered its lifetime, gives its ring some slack.
+func TestSlack(t *testing.T) {
+	secret := []byte("secret")
+	ring := func(o Options) *Ring {
+		r, err := NewRing([]Key{{Number: 1, State: StateSign, Secret: secret}}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	user := Address{Local: "user", Domain: "example.com"}
+	const today = Day(20780)
+	for _, tt := range []struct {
+		name     string
+		signer   Options
+		signed   Day
+		verifier Options
+		want     Status
+	}{
+		{"clock behind by a day, strict", Options{}, today + 1, Options{}, Expired},
+		{"clock behind by a day", Options{}, today + 1, Options{Slack: 1}, Valid},
+		{"lifetime lowered", Options{Lifetime: 14}, today, Options{Lifetime: 7, Slack: 53}, Valid},
+		{"rotation lowered", Options{Rotation: 14}, today, Options{Slack: 53}, Valid},
+		{"expired all the same", Options{}, today - 8, Options{Slack: 53}, Expired},
+		{"on the day of expiry", Options{}, today - 7, Options{Slack: 53}, Valid},
+		{"expired for long", Options{}, today - 900, Options{Slack: 53}, Expired},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			s, err := ring(tt.signer).Sign(user, Standard, tt.signed)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, err := ParseAddress(s.Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := ring(tt.verifier).Verify(a, today); got.Status != tt.want || tt.verifier.Slack > 0 && got.Expiry != s.Expiry {
+				t.Errorf("%v, expires %v, want %v, %v", got.Status, got.Expiry, tt.want, s.Expiry)
+			}
+		})
+	}
+	for _, o := range []Options{{Slack: -1}, {Slack: 493}, {Slack: 1 << 62}} {
+		if _, err := NewRing(nil, o); err == nil {
+			t.Errorf("%+v is accepted", o)
+		}
+	}
+}
