@@ -230,29 +230,22 @@ func (d *daemon) peakMemory(t *testing.T) int {
 func TestStart(t *testing.T) {
 	needServers(t)
 	t.Parallel()
-	newFolder := func(t *testing.T) string {
-		dir := filepath.Join(folder, strings.NewReplacer("/", "-", " ", "-").Replace(t.Name()))
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		return dir
-	}
 	t.Run("configuration that is a directory", func(t *testing.T) {
-		d := newDaemon(t, newFolder(t), "bolt:state.db", false, "", "")
+		d := newDaemon(t, newFolder(t, "start"), "bolt:state.db", false, "", "")
 		out, status := d.run(t, "serve", "--config", d.dir)
 		if status != 2 || !strings.Contains(out, "bouncefilter: error: ") || !strings.Contains(out, d.dir) || !strings.Contains(out, "directory") {
 			t.Errorf("exit status %d:\n%s", status, out)
 		}
 	})
 	t.Run("no domain", func(t *testing.T) {
-		d := newDaemon(t, newFolder(t), "bolt:state.db", false, "", "")
+		d := newDaemon(t, newFolder(t, "start"), "bolt:state.db", false, "", "")
 		out, status := d.run(t, "serve", "--state-dir", d.dir)
 		if status != 2 || !strings.Contains(out, "--domain") {
 			t.Errorf("exit status %d:\n%s", status, out)
 		}
 	})
 	t.Run("state file that is truncated", func(t *testing.T) {
-		d := newDaemon(t, newFolder(t), "bolt:state.db", false, "", "")
+		d := newDaemon(t, newFolder(t, "start"), "bolt:state.db", false, "", "")
 		d.start(t)
 		d.kill(t)
 		state := filepath.Join(d.dir, "state", "state.db")
@@ -273,7 +266,7 @@ func TestStart(t *testing.T) {
 		}
 	})
 	t.Run("a second daemon on the same address", func(t *testing.T) {
-		d := newDaemon(t, newFolder(t), "bolt:state.db", false, "", "")
+		d := newDaemon(t, newFolder(t, "start"), "bolt:state.db", false, "", "")
 		d.start(t)
 		out, status := d.run(t, "serve", "--config", d.config)
 		if status == 0 || !strings.Contains(out, "bouncefilter: error: ") {

@@ -33,6 +33,19 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// newFolder returns a new folder in the folder of the run.
+func newFolder(t *testing.T, name string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(folder, name)
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // needServers skips the test, or fails it, when the machine cannot run the servers.
 func needServers(t *testing.T) {
 	t.Helper()

@@ -103,6 +103,7 @@ func needDefaultPorts(t *testing.T) {
 func inPrivate(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
 	d := filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", "-"))
+	t.Cleanup(func() { os.RemoveAll(d) }) // go test -count=2 comes here again
 	prelude := `set -eu
 mkdir -p ` + d + `/var-lib ` + d + `/stub
 cp -a /etc ` + d + `/etc; mkdir -p ` + d + `/etc/systemd/system

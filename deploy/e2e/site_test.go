@@ -60,16 +60,11 @@ name = "early.example"
 untagged = "reject"
 `
 
-var siteCount atomic.Int64
-
 // newSite starts a site. It ends with the test.
 func newSite(t *testing.T, o siteOptions) *site {
 	t.Helper()
 	needServers(t)
-	s := &site{dir: filepath.Join(folder, fmt.Sprintf("site%d", siteCount.Add(1))), tags: map[string]string{}}
-	if err := os.MkdirAll(s.dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	s := &site{dir: newFolder(t, "site"), tags: map[string]string{}}
 	s.world, s.inner = newSink(t, "world.example"), newSink(t, "inner.example")
 	store := "bolt:state.db"
 	if o.redis {
