@@ -60,6 +60,17 @@ func (s *Server) refreshSigning(ctx context.Context) {
 	if err != nil {
 		return // Guard has logged that the store is unavailable
 	}
+	// A domain that was signing before the store was wiped has not begun anew.
+	if before := s.signing.Load(); before != nil {
+		if days == nil {
+			days = map[string]store.Day{}
+		}
+		for name, since := range *before {
+			if d, ok := days[name]; !ok || since < d {
+				days[name] = since
+			}
+		}
+	}
 	s.signing.Store(&days)
 	p := s.state.Load().policy
 	today := store.DayOf(s.now())
@@ -160,6 +171,9 @@ func (s *Server) logSummary() {
 			continue
 		}
 		totals[k.action] += d
+		if k.reason == Grace && k.action == ActionAccept {
+			totals[ActionMonitor] += d // delivered because the record cannot tell
+		}
 		switch k.action {
 		case ActionReject:
 			refused[k.reason] += d

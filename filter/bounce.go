@@ -15,10 +15,11 @@ import (
 func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
 	msg := &s.msg
 	if len(msg.recipients) >= maxBounceRecipients {
+		msg.overflow = !s.rcptReply
 		return s.server.replies.tooManyRecipients
 	}
 	v := s.judge(rcpt.address, store.Answer{}, IssuedUnknown)
-	if v.Refuses() && msg.state.policy.RefusesAt(&v) == StageRcpt {
+	if s.rcptReply && v.Refuses() && msg.state.policy.RefusesAt(&v) == StageRcpt {
 		s.decided(&v, rcpt.raw, 1)
 		return s.server.replies.of(v.Reason, v.Action)
 	}
@@ -66,13 +67,14 @@ func (s *session) bounceData() *milter.Response {
 		}
 	}
 	switch {
+	case msg.overflow:
+		return s.server.replies.tooManyRecipients
 	case len(msg.recipients) == 0:
 		// All were refused at RCPT, and a client that goes on regardless has nobody to deliver to.
 		return s.tempfail()
 	case refused == len(msg.recipients):
 		return s.refuseAll()
 	case open == 0 && refused == 0:
-		s.done()
 		return milter.RespAccept
 	}
 	s.conn.Want(msg.state.policy.set.HeaderName, false) // to remove copies of ours
@@ -121,7 +123,6 @@ func (s *session) askStore() {
 		return
 	}
 	msg.asked = true
-	p := msg.state.policy
 	qs := make([]store.Query, 0, 1)
 	asked := make([]int, 0, 1)
 	for i := range msg.recipients {
@@ -133,22 +134,25 @@ func (s *session) askStore() {
 		case v.Tag.Status == prvs.Valid:
 			expires := store.Day(v.Tag.Expiry)
 			qs = append(qs, store.Query{Key: s.server.hasher.Tag(v.Tag.Sender.Fold().String(), expires, v.Tag.Number), Expires: expires})
-		case v.Tag.Status == prvs.Untagged && p.leavesUnsigned():
-			qs = append(qs, store.Query{Key: s.server.hasher.Unsigned(msg.recipients[i].address.Fold().String())})
-		default:
-			continue
+			asked = append(asked, i)
+		case v.Tag.Status == prvs.Untagged:
+			for _, a := range withoutExtension(msg.recipients[i].address.Fold()) {
+				qs = append(qs, store.Query{Key: s.server.hasher.Unsigned(a.String())})
+				asked = append(asked, i)
+			}
 		}
-		asked = append(asked, i)
 	}
 	if len(qs) == 0 {
 		return
 	}
 	answer, err := s.server.store.Lookup(context.Background(), store.DayOf(msg.now), qs)
-	for n, i := range asked {
-		issued := IssuedUnknown
+	for n := 0; n < len(asked); {
+		i, issued := asked[n], IssuedUnknown
 		if err == nil {
 			issued = IssuedNo
-			if answer.Found[n] {
+		}
+		for ; n < len(asked) && asked[n] == i; n++ {
+			if err == nil && answer.Found[n] {
 				issued = IssuedYes
 			}
 		}
@@ -179,7 +183,7 @@ func (s *session) deliver(m milter.Modifier) error {
 		v := &r.verdict
 		switch {
 		case v.Action == ActionDiscard:
-			if err := m.DeleteRecipient(r.raw); err != nil {
+			if err := deleteRecipient(m, r); err != nil {
 				return err
 			}
 			continue
@@ -249,23 +253,17 @@ func (s *session) report() {
 	rs := s.msg.recipients
 	for i := range rs {
 		v := &rs[i].verdict
-		if v.Domain == nil { // not ours
+		if v.Domain == nil || rs[i].told { // not ours, or told when it was refused at DATA before
 			continue
 		}
-		first, alike := true, 1
-		for j := range rs {
+		alike := 0
+		for j := i; j < len(rs); j++ {
 			o := &rs[j].verdict
-			if j == i || o.Reason != v.Reason || o.Would != v.Would || o.Action != v.Action || o.Domain != v.Domain {
-				continue
+			if !rs[j].told && o.Reason == v.Reason && o.Would == v.Would && o.Action == v.Action && o.Domain == v.Domain {
+				rs[j].told = true
+				alike++
 			}
-			if j < i {
-				first = false
-				break
-			}
-			alike++
 		}
-		if first {
-			s.decided(v, rs[i].raw, alike)
-		}
+		s.decided(v, rs[i].raw, alike)
 	}
 }

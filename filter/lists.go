@@ -43,9 +43,29 @@ func (l *addressList) has(a prvs.Address, p *Policy) bool {
 		return false
 	}
 	a = a.Fold()
-	return l.domains[a.Domain] || underAny(l.below, a.Domain) ||
-		l.locals[a.Local] && p.domains[a.Domain] != nil ||
-		l.addresses[a.Local+"@"+a.Domain]
+	if l.domains[a.Domain] || underAny(l.below, a.Domain) {
+		return true
+	}
+	for _, a := range withoutExtension(a) {
+		if l.locals[a.Local] && p.domains[a.Domain] != nil || l.addresses[a.Local+"@"+a.Domain] {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutExtension returns the address, and, if it has one, the address without its extension. With several "+" either the
+// first or the last one may begin it: VERP adds user+recipient=domain to whatever the sender was.
+func withoutExtension(a prvs.Address) []prvs.Address {
+	as := []prvs.Address{a}
+	first, last := strings.IndexByte(a.Local, '+'), strings.LastIndexByte(a.Local, '+')
+	if last > 0 {
+		as = append(as, prvs.Address{Local: a.Local[:last], Domain: a.Domain})
+	}
+	if first > 0 && first != last {
+		as = append(as, prvs.Address{Local: a.Local[:first], Domain: a.Domain})
+	}
+	return as
 }
 
 // exemptRules is [Exemptions] in a form that is quick to ask.

@@ -35,7 +35,7 @@ var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kin
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
 func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt string, recipients int) {
 	level := slog.LevelInfo
-	if v.Action == ActionNone && v.Reason != UnusableSender {
+	if v.Action == ActionNone && v.Domain == nil && v.Reason != UnusableSender {
 		level = slog.LevelDebug // mail that is none of our business
 	}
 	if !s.log.Enabled(ctx, level) {
@@ -69,11 +69,11 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt
 
 // clientName is how the log names the client.
 func (s *session) clientName() string {
-	if !s.client.IsValid() {
-		return "unknown"
-	}
-	if s.port == 0 && s.client.IsLoopback() {
+	switch {
+	case s.local:
 		return "local"
+	case !s.client.IsValid():
+		return "unknown"
 	}
 	return s.client.String()
 }

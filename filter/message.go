@@ -26,10 +26,12 @@ const (
 
 // recipient is one recipient that may still need something.
 type recipient struct {
-	raw     string // exactly as the MTA gave it: DELRCPT compares with it
+	raw     string // exactly as the MTA gave it
+	mta     string // as the MTA understood it ({rcpt_addr})
 	args    string // ESMTP parameters, to be kept (NOTIFY, ORCPT)
 	address prvs.Address
 	verdict Verdict
+	told    bool // the verdict was counted and logged
 }
 
 // message is what is known about the message under way. It lives until the next MAIL: after a refusal at DATA a client
@@ -52,4 +54,5 @@ type message struct {
 	copies     int    // of our header, that the message came with
 	recipients []recipient
 	asked      bool // the store was asked about them
+	overflow   bool // there were more than maxBounceRecipients, and no reply to tell
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"errors"
 	"net/netip"
+	"strings"
 
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -41,6 +42,22 @@ func (p *Policy) Outbound(o Origin) bool {
 	}
 	// The MTA's own sendmail command comes from 127.0.0.1 as well and has a switch of its own.
 	return !o.Local && contains(r.Networks, o.Client)
+}
+
+// Address makes out what address is meant: as the client wrote it, or, if that cannot be parsed or is in none of our
+// domains, as the MTA understood it ({mail_addr}, {rcpt_addr}). A trailing dot of the domain, which MTAs remove, is removed.
+// ok is false if it is no address.
+func (p *Policy) Address(raw, mta string) (a prvs.Address, ok bool) {
+	a, err := prvs.ParseAddress(raw)
+	a.Domain = strings.TrimSuffix(a.Domain, ".")
+	if err == nil && (a.IsNull() || p.domains[lower(a.Domain)] != nil) {
+		return a, true
+	}
+	if q, err := prvs.ParseAddress(mta); err == nil && q.Domain != "" {
+		q.Domain = strings.TrimSuffix(q.Domain, ".")
+		return q, true
+	}
+	return a, err == nil
 }
 
 // SenderFacts is what is known about the sender of an outbound message.

@@ -56,12 +56,12 @@ func NewPolicy(s Settings) (*Policy, error) {
 		p.actions[r] = a
 	}
 	o := s.Keys.Options()
-	p.memoryDays = max(prvs.Day(o.Lifetime+o.Rotation-1), minMemoryDays)
+	p.memoryDays = max(prvs.Day(o.Window()), minMemoryDays)
 	return p, nil
 }
 
 // minMemoryDays is the least number of days before a tag's expiry for which the record must be complete before a tag
-// that it does not know is refused. It covers a site that has shortened its lifetime since the tag was issued.
+// that it does not know is turned away. It covers a site that has shortened its lifetime since the tag was issued.
 const minMemoryDays = 30
 
 // Domain returns the settings of a domain of ours, or nil.
@@ -228,10 +228,14 @@ func (p *Policy) RefusesAt(v *Verdict) Stage {
 }
 
 // SeveralRecipients changes the verdicts of a message with the null sender whose recipients were not all treated alike:
-// some may have it, others must not, and DATA and end of message know one reply for all.
+// some may have it, others must not, and DATA and end of message know one reply for all. If one of them is only deferred,
+// nothing is changed: the whole message is deferred and comes again.
 func (p *Policy) SeveralRecipients(vs []*Verdict) {
 	refused := 0
 	for _, v := range vs {
+		if v.Action == ActionDefer {
+			return
+		}
 		if v.Refuses() {
 			refused++
 		}

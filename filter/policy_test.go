@@ -47,7 +47,7 @@ func TestRecipient(t *testing.T) {
 		{name: "valid, store silent: the signature decides", mode: ModeEnforce, to: valid, reason: Valid, action: ActionAccept},
 		{name: "valid on its last day", mode: ModeEnforce, to: valid, later: 7, reason: Valid, action: ActionAccept},
 		{name: "expired the day after", mode: ModeEnforce, to: valid, later: 8, reason: Expired, action: ActionReject},
-		{name: "valid, never recorded", mode: ModeEnforce, to: valid, issued: IssuedNo, memory: complete, reason: NotIssued, action: ActionReject},
+		{name: "valid, never recorded", mode: ModeEnforce, to: valid, issued: IssuedNo, memory: complete, reason: NotIssued, action: ActionDefer},
 		{name: "valid, record too short to tell", mode: ModeEnforce, to: valid, issued: IssuedNo, memory: short, reason: Grace, would: NotIssued, action: ActionAccept},
 		{name: "valid, store wiped", mode: ModeEnforce, to: valid, issued: IssuedNo, reason: Grace, would: NotIssued, action: ActionAccept},
 		{name: "wrong signature", mode: ModeEnforce, to: badSig, reason: BadSignature, action: ActionReject},

@@ -36,6 +36,9 @@ func TestReadmeTellsTheReasons(t *testing.T) {
 		case ActionReject:
 			def = map[Stage]string{StageRcpt: "refused at RCPT", StageEndOfMessage: "refused at end of message"}[reasons[r].stage]
 			reply = " `" + r.Reply(Refuse).String() + "`"
+		case ActionDefer:
+			def = "deferred at end of message"
+			reply = " `" + r.Reply(Defer).String() + "`"
 		case ActionDiscard:
 			def = "this recipient is dropped"
 		}

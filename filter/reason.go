@@ -115,7 +115,8 @@ var reasons = [reasonCount]reasonRow{
 		"The recipient carries something like a tag that we never issue."},
 	Expired: {"expired", Refuse, StageEndOfMessage, "This bounce comes too late (expired tag in the recipient address)", "fail",
 		"The tag's signature is right, but the tag has expired, and nothing else proves the bounce."},
-	NotIssued: {"not-issued", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (tag never issued)", "fail",
+	// Deferred and not refused: a record that is missing may be the outage of a node that signed, which heals.
+	NotIssued: {"not-issued", Defer, StageEndOfMessage, "This bounce answers no message known here (tag not on record), try again later", "fail",
 		"The tag's signature is right, but the record, complete for that time, does not know it."},
 	Revoked: {"revoked", Refuse, StageEndOfMessage, "This bounce is not accepted (revoked tag in the recipient address)", "fail",
 		"The tag, its sender or its key was revoked."},
@@ -162,6 +163,11 @@ func (r Reason) Sentence() string { return reasons[r].sentence }
 
 // Outcome returns what the reason leads to by default.
 func (r Reason) Outcome() Outcome { return reasons[r].outcome }
+
+// Configurable says whether the action for the reason may be configured: whether it refuses or defers bounces.
+func (r Reason) Configurable() bool {
+	return r < Signed && (r.Outcome() == Refuse || r.Outcome() == Defer)
+}
 
 // Reply returns the SMTP reply for a message refused (550) or deferred (450) for this reason.
 func (r Reason) Reply(o Outcome) Reply {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/d--j/go-milter"
@@ -18,27 +19,39 @@ type session struct {
 	server *Server
 	conn   *wire.Conn
 
-	client netip.Addr
-	port   uint16
-	helo   string
-	msg    message
+	client    netip.Addr
+	local     bool // the MTA's sendmail command
+	rcptReply bool // the MTA waits for replies to RCPT
+	helo      string
+	msg       message
 }
 
 // NewConnection is called at the start, and again if the MTA uses the connection for another SMTP session.
 func (s *session) NewConnection(m milter.Modifier) error {
 	s.conn.Negotiated(m.Protocol())
-	s.client, s.port, s.helo = netip.Addr{}, 0, ""
+	s.rcptReply = m.Protocol()&milter.OptNoRcptReply == 0
+	s.client, s.local, s.helo = netip.Addr{}, false, ""
 	s.reset()
+	s.done()
 	return nil
 }
 
 // Connect notes who the client is. It has no reply.
-func (s *session) Connect(_, family string, port uint16, addr string, _ milter.Modifier) (r *milter.Response, err error) {
+//
+// QUIRK: mail handed in with the sendmail command comes from port 0 of 127.0.0.1 in Postfix, and as a client of unknown
+// family with the name localhost in Sendmail.
+func (s *session) Connect(host, family string, port uint16, addr string, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	s.client, s.port = netip.Addr{}, port
-	if family == "tcp4" || family == "tcp6" {
+	s.client, s.local = netip.Addr{}, false
+	switch family {
+	case "tcp4", "tcp6":
 		s.client, _ = netip.ParseAddr(addr)
 		s.client = s.client.Unmap().WithZone("")
+		s.local = port == 0 && s.client.IsLoopback()
+	case "unix":
+		s.local = true
+	default:
+		s.local = host == "localhost"
 	}
 	return milter.RespContinue, nil
 }
@@ -60,24 +73,20 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	defer msg.clock(time.Now())
 	p := msg.state.policy
 	msg.sender = from
-	msg.own = p.Outbound(Origin{
+	outbound := p.Outbound(Origin{
 		Authenticated: m.Get(milter.MacroAuthAuthen) != "",
 		Daemon:        m.Get(milter.MacroDaemonName),
 		Client:        s.client,
-		Local:         s.port == 0 && s.client.IsLoopback(),
+		Local:         s.local,
 	})
-	msg.from, err = prvs.ParseAddress(from)
-	msg.badFrom = err != nil
-	if !msg.badFrom && !msg.from.IsNull() && msg.from.Domain == "" {
-		// Unqualified addresses arrive raw; the macro has what the MTA makes of them.
-		if a, err := prvs.ParseAddress(m.Get(milter.MacroMailAddr)); err == nil && a.Domain != "" {
-			msg.from = a
-		}
-	}
+	msg.own = outbound || s.local
+	var usable bool
+	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))
+	msg.badFrom = !usable
 	switch {
-	case !msg.badFrom && msg.from.IsNull():
+	case usable && msg.from.IsNull():
 		msg.kind = kindBounce
-	case msg.own:
+	case outbound:
 		msg.kind = kindOutbound
 	}
 	return milter.RespContinue, nil
@@ -91,27 +100,24 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		return s.tempfail(), nil
 	}
 	defer msg.clock(time.Now())
+	s.conn.SetBusy(true) // a message that was refused at DATA may go on
 	if msg.first == "" {
 		msg.first = to
 	}
 	if msg.queueID == "" {
 		msg.queueID = m.Get(milter.MacroQueueId)
 	}
-	a, err := prvs.ParseAddress(to)
-	if err == nil && a.Domain == "" {
-		if q, err := prvs.ParseAddress(m.Get(milter.MacroRcptAddr)); err == nil {
-			a = q
-		}
-	}
-	if err != nil || a.IsNull() {
+	p := msg.state.policy
+	rcpt := recipient{raw: to, mta: m.Get(milter.MacroRcptAddr), args: args}
+	a, ok := p.Address(to, rcpt.mta)
+	if !ok {
 		a = prvs.Address{} // no address of ours: left to the MTA
 	}
-	rcpt := recipient{raw: to, args: args, address: a}
+	rcpt.address = a
 	if msg.kind == kindBounce {
 		return s.bounceRecipient(rcpt), nil
 	}
 	msg.count++
-	p := msg.state.policy
 	if msg.kind == kindOutbound && !msg.doNotTag {
 		msg.doNotTag = p.DoNotTag(a)
 	}
@@ -127,9 +133,18 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 // Data decides what can be decided without the content.
 func (s *session) Data(m milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
+	if r = s.data(m); r == milter.RespContinue {
+		s.conn.SetBusy(true)
+	} else {
+		s.done()
+	}
+	return r, nil
+}
+
+func (s *session) data(m milter.Modifier) *milter.Response {
 	msg := &s.msg
 	if msg.state == nil || msg.failed {
-		return s.tempfail(), nil
+		return s.tempfail()
 	}
 	defer msg.clock(time.Now())
 	if id := m.Get(milter.MacroQueueId); id != "" {
@@ -137,19 +152,18 @@ func (s *session) Data(m milter.Modifier) (r *milter.Response, err error) {
 	}
 	switch {
 	case msg.kind == kindBounce:
-		return s.bounceData(), nil
+		return s.bounceData()
 	case len(msg.recipients) > 0:
-		return milter.RespContinue, nil
+		return milter.RespContinue
 	case msg.kind == kindOutbound:
 		v := s.senderVerdict()
-		if v.Reason == Signed || v.Reason == DoNotTag {
-			return milter.RespContinue, nil
+		if v.Reason == Signed {
+			return milter.RespContinue
 		}
-		s.decided(&v, msg.first, msg.count)
+		s.leaveUnsigned(&v)
 	}
 	// Nothing is left to do: the MTA need not send the content.
-	s.done()
-	return milter.RespAccept, nil
+	return milter.RespAccept
 }
 
 // EndOfMessage decides everything else and carries it out.
@@ -246,7 +260,10 @@ func (s *session) decided(v *Verdict, rcpt string, recipients int) {
 // QUIRK: Sendmail loses the message if ADDRCPT comes before DELRCPT. Postfix keeps NOTIFY and ORCPT only with
 // ADDRCPT_PAR.
 func replaceRecipient(m milter.Modifier, r *recipient) error {
-	if err := m.DeleteRecipient(r.raw); err != nil {
+	if m.Actions()&milter.OptRemoveRcpt == 0 || m.Actions()&(milter.OptAddRcpt|milter.OptAddRcptWithArgs) == 0 {
+		return nil // an MTA that lets nobody change recipients delivers to the tagged one
+	}
+	if err := deleteRecipient(m, r); err != nil {
 		return err
 	}
 	args := r.args
@@ -254,4 +271,26 @@ func replaceRecipient(m milter.Modifier, r *recipient) error {
 		args = ""
 	}
 	return m.AddRecipient(r.verdict.Tag.Original.String(), args)
+}
+
+// deleteRecipient removes a recipient, under the name by which the MTA knows it.
+//
+// QUIRK: Postfix compares with the recipient as it understood it, without a source route (RFC 5321 appendix F.2) and with
+// whatever it has normalized, and keeps a recipient that it does not find: the message would be delivered twice.
+// TestRecipientsInOtherWords in deploy/e2e shows it.
+func deleteRecipient(m milter.Modifier, r *recipient) error {
+	if m.Actions()&milter.OptRemoveRcpt == 0 {
+		return nil
+	}
+	raw := r.raw
+	if i := strings.IndexByte(raw, ':'); i > 0 && raw[0] == '@' {
+		raw = raw[i+1:]
+	}
+	if err := m.DeleteRecipient(raw); err != nil {
+		return err
+	}
+	if r.mta == "" || r.mta == raw || r.address.String() == raw {
+		return nil
+	}
+	return m.DeleteRecipient(r.mta)
 }

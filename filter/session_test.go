@@ -3,6 +3,7 @@ package filter
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -123,7 +124,11 @@ func TestMailIsNotSigned(t *testing.T) {
 				t.Fatalf("%c %s %v", r.code, r.text, r.mods)
 			}
 			if tt.reason != "" {
-				wantLog(t, f, "reason="+tt.reason+" action=none")
+				level := "INFO"
+				if tt.reason == "foreign-domain" {
+					level = "DEBUG"
+				}
+				wantLog(t, f, "level="+level+" msg=outbound", "reason="+tt.reason+" action=none")
 			} else if strings.Contains(f.log.String(), "msg=outbound") {
 				t.Errorf("mail from outside counts as outbound:\n%s", f.log)
 			}
@@ -352,7 +357,7 @@ func TestNotIssued(t *testing.T) {
 		wantCode byte
 		log      string
 	}{
-		{"complete record does not know the tag", testDay.AddDate(0, 0, -60), 'y', "reason=not-issued action=reject"},
+		{"complete record does not know the tag", testDay.AddDate(0, 0, -60), 'y', "reason=not-issued action=defer"},
 		{"record does not reach back far enough", testDay.AddDate(0, 0, -10), 'a', "reason=grace action=accept would_be=not-issued"},
 		{"store without memory", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
 	} {
@@ -443,6 +448,7 @@ func TestStoreFailureCostsNoMail(t *testing.T) {
 type fakeStore struct {
 	store.Store
 	answer store.Answer
+	first  map[string]store.Day
 	err    error
 	panics bool
 }
@@ -454,11 +460,13 @@ func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Ans
 	}
 	return s.answer, s.err
 }
-func (s *fakeStore) Forget(context.Context, time.Time) error                   { return s.err }
-func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) { return nil, s.err }
-func (s *fakeStore) Count(context.Context, []store.Counter) error              { return s.err }
-func (s *fakeStore) Ping(context.Context) error                                { return s.err }
-func (s *fakeStore) Close() error                                              { return nil }
+func (s *fakeStore) Forget(context.Context, time.Time) error { return s.err }
+func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
+	return maps.Clone(s.first), s.err
+}
+func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
+func (s *fakeStore) Ping(context.Context) error                   { return s.err }
+func (s *fakeStore) Close() error                                 { return nil }
 
 func TestPanicIsContained(t *testing.T) {
 	f := startWith(t, &fakeStore{panics: true}, nil, nil)

@@ -159,7 +159,7 @@ func (s *Settings) validate() error {
 		seen[name] = true
 	}
 	for r, a := range s.Actions {
-		if o := r.Outcome(); o != Refuse && o != Defer || r >= Signed {
+		if !r.Configurable() {
 			errs = append(errs, fmt.Errorf("action for %q: only reasons that refuse can have an action", r))
 		}
 		if a < ActionAccept || a > ActionDiscard {

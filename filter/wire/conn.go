@@ -350,8 +350,10 @@ func (c *Conn) beforeWait() error {
 	if c.draining.Load() && !c.busy.Load() {
 		return io.EOF
 	}
-	if now := time.Now(); c.deadline.Sub(now) < c.opts.ReadTimeout*3/4 {
-		c.deadline = now.Add(c.opts.ReadTimeout)
+	// Setting a deadline costs as much as a read: it is set a third later than asked for, and not again before that third
+	// is over.
+	if now := time.Now(); c.deadline.Sub(now) < c.opts.ReadTimeout {
+		c.deadline = now.Add(c.opts.ReadTimeout / 3 * 4)
 		if err := c.Conn.SetReadDeadline(c.deadline); err != nil {
 			return err
 		}
