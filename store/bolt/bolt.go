@@ -26,9 +26,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -56,6 +58,7 @@ type Store struct {
 	now    func() time.Time
 	db     *bbolt.DB
 	since  atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
+	file   *os.File                  // what db reads and writes
 	broken atomic.Pointer[error]     // set once bbolt has panicked: its locks may never be released
 
 	writes  chan *write
@@ -367,5 +370,9 @@ func (s *Store) Close() error {
 	case <-done:
 	case <-time.After(closeWait):
 	}
+	// bbolt may have given up before it unlocked the file, and what it has mapped keeps the lock even when the file is closed.
+	// The next to open it would wait until this process ends.
+	_ = syscall.Flock(int(s.file.Fd()), syscall.LOCK_UN)
+	_ = s.file.Close()
 	return nil
 }

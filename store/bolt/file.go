@@ -59,6 +59,11 @@ func (s *Store) openOnce() error {
 			Timeout:      lockWait,
 			FreelistType: bbolt.FreelistMapType, // The default slows down with the size of what was dropped.
 			NoStatistics: true,
+			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+				var err error
+				s.file, err = os.OpenFile(name, flag, mode)
+				return s.file, err
+			},
 		})
 		return err
 	})
