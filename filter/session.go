@@ -277,7 +277,7 @@ func replaceRecipient(m milter.Modifier, r *recipient) error {
 //
 // QUIRK: Postfix compares with the recipient as it understood it, without a source route (RFC 5321 appendix F.2) and with
 // whatever it has normalized, and keeps a recipient that it does not find: the message would be delivered twice.
-// TestRecipientsInOtherWords in deploy/e2e shows it.
+// The scenarios "with a source route" and "with a dot" in deploy/e2e show it.
 func deleteRecipient(m milter.Modifier, r *recipient) error {
 	if m.Actions()&milter.OptRemoveRcpt == 0 {
 		return nil

@@ -38,6 +38,14 @@ var genuineBounces = []scenario{
 		to:   []rcpt{{changed(valid("user@virt.example"), subAddress), ok}}, mailboxes: []string{"user@virt.example"},
 		reason: "valid", action: "accept", header: "batv=pass reason=valid",
 	}, {
+		name: "with a source route, which Postfix removes",
+		to:   []rcpt{{changed(valid("user@virt.example"), func(signed string) string { return "@remote.example:" + signed }), ok}}, mailboxes: []string{"user@virt.example"},
+		reason: "valid", action: "accept", header: "batv=pass reason=valid",
+	}, {
+		name: "with a dot after the domain, which Postfix removes",
+		to:   []rcpt{{changed(valid("user@virt.example"), func(signed string) string { return signed + "." }), ok}}, mailboxes: []string{"user@virt.example"},
+		reason: "valid", action: "accept", header: "batv=pass reason=valid",
+	}, {
 		name: "to a local part that needs quotes",
 		to:   []rcpt{{unrecorded(`"first last"@virt.example`), ok}}, mailboxes: []string{`"first last"@virt.example`},
 		reason: "grace", action: "accept", wouldRefuse: "not-issued", header: "batv=neutral reason=grace would-be=not-issued",
@@ -71,6 +79,9 @@ var backscatter = []scenario{
 	}, {
 		name: "missing tag is refused at the end of the message",
 		to:   []rcpt{{plain("user@virt.example"), ok}}, end: replyNone, reason: "untagged", action: "reject",
+	}, {
+		name: "missing tag, with a dot after the domain",
+		to:   []rcpt{{plain("user@virt.example."), ok}}, end: replyNone, reason: "untagged", action: "reject",
 	}, {
 		name: "missing tag is refused at DATA where the domain says so",
 		to:   []rcpt{{plain("user@early.example"), ok}}, data: replyNone, reason: "untagged", action: "reject",
