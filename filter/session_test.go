@@ -374,40 +374,56 @@ func TestNotIssued(t *testing.T) {
 }
 
 // With another hash secret nothing is found in a store that claims to be complete.
-func TestAnotherHashSecretRefusesNoGenuineBounce(t *testing.T) {
-	st := memory.New()
-	ctx := context.Background()
-	before := store.DayOf(testDay) - 60
-	if err := st.Record(ctx, before, store.Record{Key: store.Key{1}, Domain: "example.com", Expires: before + 100}); err != nil {
-		t.Fatal(err)
+func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
+	ctx := t.Context()
+	st := &completeStore{Store: memory.New(), since: testDay.AddDate(0, 0, -60)}
+	f := startWith(t, st, nil, nil)
+	bounce := func(to string) byte {
+		_, r := f.outsideMTA().message("<>", to)
+		return r.code
 	}
-	complete := &completeStore{Store: st, since: testDay.AddDate(0, 0, -60)}
-	f := startWith(t, complete, nil, nil)
-	f.record("user@example.com", testDay.AddDate(0, 0, 7))
-	bounce := func() string {
-		_, r := f.outsideMTA().message("<>", signedUser)
-		return string(r.code)
-	}
-	other := store.NewHasher([]byte("another secret"))
-	f.server.hasher = other
-	if got := bounce(); got != "a" {
-		t.Errorf("before the check: %s", got)
+	if got := bounce(signedUser); got != 'a' {
+		t.Errorf("before the first check: %c", got)
 	}
 	f.server.checkWitness(ctx)
-	if got := bounce(); got != "a" {
-		t.Errorf("after the check: %s", got)
+	if !st.forgot.After(testDay) {
+		t.Error("a record of unknown origin was not begun anew")
 	}
-	wantLog(t, f, "reason=grace action=accept would_be=not-issued", "another hash secret")
-	if !complete.forgot.After(testDay) {
-		t.Errorf("the record was not started anew: %v", complete.forgot)
+	st.since = testDay.AddDate(0, 0, -60)
+	if got := bounce(signedUser); got != 'y' {
+		t.Errorf("tag that is not on record: %c", got)
 	}
-	// A day later the witness is found.
-	f.setClock(testDay.AddDate(0, 0, 1))
-	complete.forgot = time.Time{}
-	f.server.checkWitness(ctx)
-	if !complete.forgot.IsZero() {
-		t.Error("started anew without need")
+	// A second host, without the secret of the first.
+	st.forgot = time.Time{}
+	own := f.server.hasher
+	f.server.hasher = store.NewHasher([]byte("another secret"))
+	for day := range 100 {
+		f.setClock(testDay.AddDate(0, 0, day+1))
+		f.server.checkWitness(ctx)
+		if f.server.witnessed.Load() != (day > witnessDays) {
+			t.Fatalf("after %d days: %v", day, f.server.witnessed.Load())
+		}
+		if day > witnessDays {
+			break // the first host is long gone, and the record began anew
+		}
+		other := f.server.hasher // the first host goes on for a while
+		if day == 0 {
+			f.server.hasher, f.server.summary.witness = own, 0
+			f.server.checkWitness(ctx)
+			if !f.server.witnessed.Load() {
+				t.Fatal("the first host does not know its own store")
+			}
+			f.server.hasher, f.server.summary.witness = other, 0
+			f.server.checkWitness(ctx)
+			if got := bounce(signedUser); got != 'a' {
+				t.Errorf("bounce at the second host: %c", got)
+			}
+		}
 	}
+	if st.forgot.IsZero() {
+		t.Error("the record was not begun anew")
+	}
+	wantLog(t, f, "reason=grace action=accept would_be=not-issued", "level=ERROR msg=\"the hash secret is not the one")
 }
 
 // completeStore claims a record that is complete since a given time, until it is told to forget.

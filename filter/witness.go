@@ -7,32 +7,45 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// witnessDays is for how many days a witness is found. A daemon that was away for longer takes the record for somebody
-// else's, which costs a period of grace and no bounce.
+// witnessDays is for how many days a witness is found. A store that nobody used for longer begins its record anew, which
+// costs a period of grace and no bounce.
 const witnessDays = 60
 
-// checkWitness makes sure, once a day, that the store was written under the hash secret in use. Under another one, after
-// the secret's file was lost or replaced, no tag issued before would be found, and a record that claims to be complete
-// would turn genuine bounces away. Until the check has succeeded the record vouches for nothing.
+// anchor is the key of a record that all daemons make, whatever their hash secret: whoever finds it, and not the witness
+// of its own secret, shares the store with daemons that have another one.
+func anchor() store.Key { return store.Key([]byte("bouncefilter use")) }
+
+// checkWitness makes sure, once a day, that the store is written under one hash secret, and that it is ours. Under another
+// one, on a host to which the secret was not copied or after its file was lost, no tag of the other hosts or of the time
+// before is found, and a record that claims to be complete would turn genuine bounces away. Until the check has succeeded
+// the record vouches for nothing.
 func (s *Server) checkWitness(ctx context.Context) {
 	now := s.now()
 	today := store.DayOf(now)
-	if s.witnessed.Load() && s.summary.witness == today {
+	if s.summary.witness == today {
 		return
 	}
-	key := s.hasher.Witness()
-	a, err := s.store.Lookup(ctx, today, store.AnyDay(key))
+	witness := s.hasher.Witness()
+	a, err := s.store.Lookup(ctx, today, store.AnyDay(anchor(), witness))
 	if err != nil {
 		return
 	}
-	if !a.Found[0] && !a.Memory.Since.IsZero() {
-		s.log.Warn("the store was written with another hash secret, or by nobody for long: starting its record anew", "since", a.Memory.Since)
+	used, ours := a.Found[0], a.Found[1]
+	if used && !ours {
+		s.witnessed.Store(false)
+		s.summary.witness = today
+		s.log.Error("the hash secret is not the one that this store was written with: the record of signed mail cannot be used; give all hosts the same secret")
+		return
+	}
+	if !used && !a.Memory.Since.IsZero() {
 		if err := s.store.Store().Forget(ctx, now.Add(time.Minute)); err != nil {
 			return
 		}
 	}
-	if s.store.Record(ctx, today, store.Record{Key: key, Expires: today + witnessDays}) != nil {
-		return
+	for _, key := range []store.Key{witness, anchor()} { // the anchor last: a witness alone is no foreign store
+		if s.store.Record(ctx, today, store.Record{Key: key, Expires: today + witnessDays}) != nil {
+			return
+		}
 	}
 	s.summary.witness = today
 	s.witnessed.Store(true)
