@@ -107,6 +107,40 @@ func TestSignFollowsTheConfiguration(t *testing.T) {
 	contains(t, "a foreign domain", r.stderr, `hint: "foreign.example" is not one of the domains configured`)
 }
 
+// What the daemon accepts of tags that live longer than it would let them, verify accepts with the same configuration. With
+// a secret alone it is as strict as the draft.
+func TestVerifyAgreesWithTheDaemonOnTagsOfALongerLifetime(t *testing.T) {
+	w := newWorld(t)
+	secret := w.file("secret", "secret\n", 0o600)
+	w.mustRun("key", "add", "--state-dir", w.path("state"), "--file", secret)
+	sign := func(lifetime string) string {
+		r := w.run("sign", "--secret-file", secret, "--lifetime", lifetime, "user@example.com")
+		if r.status != 0 {
+			t.Fatal(r)
+		}
+		return strings.TrimSpace(r.stdout)
+	}
+	for _, tt := range []struct {
+		lifetime string
+		keys     []string
+		status   int
+		reason   string
+	}{
+		{"60", []string{"--state-dir", w.path("state")}, 0, "valid"},
+		{"60", []string{"-c", w.config("")}, 0, "valid"},
+		{"61", []string{"--state-dir", w.path("state")}, 1, "expired"},
+		{"61", []string{"-c", w.config("")}, 1, "expired"},
+		{"8", []string{"--secret-file", secret}, 1, "expired"},
+		{"9", []string{"--secret-file", secret, "--lifetime", "8"}, 1, "expired"},
+		{"8", []string{"--secret-file", secret, "--lifetime", "8"}, 0, "valid"},
+	} {
+		r := w.run(append([]string{"verify", sign(tt.lifetime)}, tt.keys...)...)
+		if r.status != tt.status || !strings.HasPrefix(r.stdout, tt.reason+" user@example.com") {
+			t.Errorf("%s days with %s: got %+v", tt.lifetime, tt.keys[0], r)
+		}
+	}
+}
+
 func TestKeyCommands(t *testing.T) {
 	w := newWorld(t)
 	keys := func(args ...string) result {

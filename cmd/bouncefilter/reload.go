@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // reload puts a new configuration and new keys into effect as a whole, or keeps the old ones. Messages under way keep
@@ -30,9 +31,13 @@ func (d *milterDaemon) loadNext() (*site, tomlfile.Problems) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	if fixed := config.Fixed(d.current.Load().config, c); len(fixed) > 0 {
+	current := d.current.Load()
+	if fixed := config.Fixed(current.config, c); len(fixed) > 0 {
 		return nil, tomlfile.Problems{{File: c.Path, Key: strings.Join(fixed, ", "), What: "cannot change while the daemon runs",
 			Remedy: "restart it, or take the change back and reload again"}}
+	}
+	if problems := current.broken(next, prvs.DayOf(d.app.now())); len(problems) > 0 {
+		return nil, problems
 	}
 	return next, nil
 }

@@ -130,13 +130,14 @@ func TestReload(t *testing.T) {
 	contains(t, "what needs a restart", mode(), `"mode":"enforce"`)
 	contains(t, "log", d.stderr.String(), "socket_mode, store: cannot change while the daemon runs; restart it")
 
+	secret := mustRead(t, w.path("state/keys/key-0.secret"))
 	w.file("state/keys/key-0.secret", "", 0o600)
 	w.config("mode = \"monitor\"\n")
 	d.reload()
 	contains(t, "a key that cannot be read", mode(), `"mode":"enforce"`)
 	contains(t, "log", d.stderr.String(), "key-0.secret: is empty")
 
-	w.file("state/keys/key-0.secret", "another", 0o600)
+	w.file("state/keys/key-0.secret", secret, 0o600)
 	d.reload()
 	contains(t, "all is well again", mode(), `"mode":"monitor"`)
 	if _, metrics = d.get("/metrics"); !strings.Contains(metrics, "bouncefilter_config_last_reload_successful 1\n") {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -98,7 +99,7 @@ write_timeout = "2s"
 		"first domain":  s.Domains[0] == filter.Domain{Name: "a.example", Mode: filter.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true},
 		"second domain": s.Domains[1] == filter.Domain{Name: "b.example", Mode: filter.ModeMonitor, Form: prvs.Standard},
 		"bad_tag":       s.RefuseBadTagAtData,
-		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3},
+		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48},
 		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
 		"listen":        len(c.Listen) == 2 && c.Listen[0].String() == "unix:/run/x/m.sock" && c.Listen[1].String() == "tcp:127.0.0.1:1",
 		"socket":        c.SocketMode == 0o600 && c.SocketGroup == 7,
@@ -118,6 +119,28 @@ write_timeout = "2s"
 	} {
 		if !ok {
 			t.Errorf("%s did not take effect: %+v", what, c.raw)
+		}
+	}
+}
+
+func TestTagsOfALongerLifetimeStillVerify(t *testing.T) {
+	for _, tt := range []struct{ lifetime, rotation, slack int }{
+		{7, 1, 53},  // 60 days in all
+		{1, 1, 59},  // the shortest
+		{7, 30, 24}, // the rotation counts as well
+		{59, 1, 1},
+		{60, 1, 1}, // a day for clocks that differ
+		{7, 100, 1},
+		{498, 1, 1}, // 499 days in all
+		{499, 1, 0}, // more the digits of a tag cannot tell apart
+		{250, 250, 0},
+	} {
+		c := loadText(t, fmt.Sprintf("lifetime = %d\ntag_rotation = %d\n", tt.lifetime, tt.rotation))
+		if want := (prvs.Options{Lifetime: tt.lifetime, Rotation: tt.rotation, Slack: tt.slack}); c.Ring != want {
+			t.Errorf("got %+v, want %+v", c.Ring, want)
+		}
+		if _, err := prvs.NewRing(nil, c.Ring); err != nil {
+			t.Errorf("%+v: %v", c.Ring, err)
 		}
 	}
 }

@@ -52,6 +52,26 @@ func (r *resolver) settings() {
 	}
 }
 
+const (
+	// acceptedLife is for how many days, at least, a tag may live and still verify, whatever lifetime and tag_rotation are.
+	// They may be lowered, also by hosts of one site one after the other, and the tags that are out stay good. 60 days are
+	// more than a lifetime that makes sense: bounces come within a week or two. They cost next to nothing: a tag must have
+	// been ours to verify, and comes alive again 940 days after it expired instead of 993.
+	acceptedLife = 60
+
+	// clockSlack is the slack, in days, if tags live longer than that anyway: at midnight, the clock of one host may
+	// have a later day than that of another.
+	clockSlack = 1
+
+	// maxLife is the most days that prvs lets a tag live.
+	maxLife = 499
+)
+
+// slack returns the days by which a tag may live longer than tags do that are issued now.
+func slack(o prvs.Options) int {
+	return min(max(acceptedLife-o.Window(), clockSlack), maxLife-o.Window())
+}
+
 func (r *resolver) ringOptions() prvs.Options {
 	f := &r.c.raw
 	o := prvs.Options{Lifetime: f.Lifetime, Rotation: f.TagRotation}
@@ -67,7 +87,9 @@ func (r *resolver) ringOptions() prvs.Options {
 	if _, err := prvs.NewRing(nil, o); err != nil {
 		r.problem("lifetime", strconv.Itoa(f.Lifetime), fmt.Sprintf("and tag_rotation %d are too long together", f.TagRotation),
 			"tags count days modulo 1000: lifetime + tag_rotation must not exceed 500 days")
+		return prvs.Options{}
 	}
+	o.Slack = slack(o)
 	return o
 }
 
@@ -139,7 +161,7 @@ func (r *resolver) actions() map[filter.Reason]filter.Action {
 	for _, word := range slices.Sorted(maps.Keys(raw)) {
 		key := "actions." + word
 		reason, err := filter.ParseReason(word)
-		if err != nil || !mayHaveAction(reason) {
+		if err != nil || !reason.Configurable() {
 			r.problem(key, "", "is not a reason to refuse", "the reasons are "+strings.Join(actionReasons(), ", "))
 			continue
 		}
@@ -153,16 +175,10 @@ func (r *resolver) actions() map[filter.Reason]filter.Action {
 	return actions
 }
 
-// mayHaveAction says whether the site can say what is done for a reason: only for those that refuse a bounce.
-func mayHaveAction(r filter.Reason) bool {
-	o := r.Outcome()
-	return r < filter.Signed && (o == filter.Refuse || o == filter.Defer)
-}
-
 func actionReasons() []string {
 	var words []string
 	for _, r := range filter.Reasons() {
-		if mayHaveAction(r) {
+		if r.Configurable() {
 			words = append(words, r.String())
 		}
 	}

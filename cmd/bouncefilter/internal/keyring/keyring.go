@@ -204,3 +204,27 @@ func (k *Keyring) Signer(domain string) (Key, bool) {
 	}
 	return *global, true
 }
+
+// Find returns the key of a number that the index lists for exactly this domain, "" for all domains. One in use comes before
+// retired ones.
+func (k *Keyring) Find(number uint8, domain string) (Key, bool) {
+	var retired *Key
+	for i, key := range k.Keys {
+		if !key.numbered || key.Number != number || !strings.EqualFold(key.Domain, domain) {
+			continue
+		}
+		if key.State != prvs.StateRetired {
+			return key, true
+		}
+		retired = &k.Keys[i]
+	}
+	if retired == nil {
+		return Key{}, false
+	}
+	return *retired, true
+}
+
+// Problem returns a problem with a field of a key, such as "state", that was loaded from the index.
+func (k *Keyring) Problem(key Key, field, value, what, remedy string) tomlfile.Problem {
+	return k.doc.Problem(key.place+"."+field, value, what, remedy)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// broken reports why next would refuse tags that s makes until it is replaced. The index of keys cannot rule that out: it
+// knows when key activate was run, and not whether a daemon that was not reloaded has signed with the former key since; and
+// whoever replaces the file of a secret tells nobody. So a tag is made and verified, for each domain of both.
+func (s *site) broken(next *site, today prvs.Day) tomlfile.Problems {
+	type slot struct {
+		domain string
+		number uint8
+	}
+	old, ring := s.policy.Settings().Keys, next.policy.Settings().Keys
+	told := map[slot]bool{}
+	var problems tomlfile.Problems
+	for _, d := range s.config.Settings.Domains {
+		if _, ours := next.config.Domain(d.Name); !ours {
+			continue // bounces to it are not judged any more
+		}
+		probe, err := prvs.ParseAddress("probe@" + d.Name)
+		if err != nil {
+			continue // no sender has this domain: its address could not be read either
+		}
+		signed, err := old.Sign(probe, prvs.Standard, today)
+		if err != nil {
+			continue // nothing was signed for it
+		}
+		tagged, err := prvs.ParseAddress(signed.Address)
+		if err != nil {
+			return append(problems, tomlfile.Problem{File: next.keys.Path, Value: tomlfile.Quote(d.Name), What: "cannot be tried: " + err.Error()})
+		}
+		key, _ := s.keys.Signer(d.Name)
+		switch result := ring.Verify(tagged, today); {
+		case result.Status == prvs.Valid || told[slot{key.Domain, key.Number}]:
+			continue
+		case result.Status == prvs.Expired:
+			return append(problems, s.shortened(next, signed)) // as for all domains
+		default:
+			problems = append(problems, next.lost(key, d.Name, signed))
+		}
+		told[slot{key.Domain, key.Number}] = true
+	}
+	return problems
+}
+
+// lost is a key that signed for a domain and whose tags the new ring s does not know.
+func (s *site) lost(key keyring.Key, domain string, signed prvs.Signed) tomlfile.Problem {
+	name := fmt.Sprintf("key %d", key.Number)
+	if key.Domain != "" {
+		name += " of " + key.Domain
+	}
+	until := fmt.Sprintf(" makes until this reload (for %s)", tomlfile.Quote(domain))
+	expired := "they have expired, after " + signed.Expiry.String()
+	now, listed := s.keys.Find(key.Number, key.Domain)
+	switch {
+	case !listed:
+		return tomlfile.Problem{File: s.keys.Path, What: name + " is missing, and tags that it" + until + " would be refused",
+			Remedy: fmt.Sprintf("import it again, bouncefilter key add --number %d --file FILE, and let it verify until %s", key.Number, expired)}
+	case now.State == prvs.StateRetired:
+		return s.keys.Problem(now, "state", `"retired"`, "would refuse tags that "+name+until,
+			`set it to "verify" until `+expired+"; or restart if bounces to those tags may be refused")
+	}
+	return s.keys.Problem(now, "file", "", "holds another secret than before, and tags that "+name+until+" would be refused",
+		"restore the file, and import the new secret with a number of its own: bouncefilter key add --file FILE")
+}
+
+// shortened is a life of tags that became shorter by more than the ring makes up for.
+func (s *site) shortened(next *site, signed prvs.Signed) tomlfile.Problem {
+	was, is := s.config.Ring, next.config.Ring
+	return next.config.Problem("lifetime", fmt.Sprint(is.Lifetime),
+		fmt.Sprintf("with tag_rotation %d would refuse tags that are made until this reload and live until %v", is.Rotation, signed.Expiry),
+		fmt.Sprintf("keep lifetime = %d and tag_rotation = %d, or restart if bounces to those tags may be refused", was.Lifetime, was.Rotation))
+}
