@@ -31,7 +31,7 @@ func testKeys(t testing.TB) *prvs.Ring {
 	ring, err := prvs.NewRing([]prvs.Key{
 		{Number: 1, State: prvs.StateSign, Secret: []byte("secret")},
 		{Number: 2, State: prvs.StateVerify, Secret: []byte("older")},
-	}, prvs.Options{Lifetime: 7, Rotation: 1})
+	}, prvs.Options{Lifetime: 7, Rotation: 1, Slack: 53})
 	if err != nil {
 		t.Fatal(err)
 	}

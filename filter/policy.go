@@ -11,14 +11,13 @@ import (
 // Policy decides. It is made once from [Settings], never changes, and may be used from many goroutines. Its methods do
 // no I/O and read no clock.
 type Policy struct {
-	set        Settings
-	domains    map[string]*Domain
-	outbound   outboundRules
-	exempt     exemptRules
-	doNotTag   addressList
-	unsigned   addressList // senders that are not signed
-	actions    [reasonCount]Action
-	memoryDays prvs.Day
+	set      Settings
+	domains  map[string]*Domain
+	outbound outboundRules
+	exempt   exemptRules
+	doNotTag addressList
+	unsigned addressList // senders that are not signed
+	actions  [reasonCount]Action
 }
 
 // NewPolicy checks the settings and makes a Policy from them. The error lists everything that is wrong.
@@ -55,14 +54,8 @@ func NewPolicy(s Settings) (*Policy, error) {
 	for r, a := range s.Actions {
 		p.actions[r] = a
 	}
-	o := s.Keys.Options()
-	p.memoryDays = max(prvs.Day(o.Window()), minMemoryDays)
 	return p, nil
 }
-
-// minMemoryDays is the least number of days before a tag's expiry for which the record must be complete before a tag
-// that it does not know is turned away. It covers a site that has shortened its lifetime since the tag was issued.
-const minMemoryDays = 30
 
 // Domain returns the settings of a domain of ours, or nil.
 func (p *Policy) Domain(name string) *Domain { return p.domains[name] }
@@ -165,7 +158,7 @@ func (p *Policy) judge(v *Verdict, f RecipientFacts) Reason {
 // remembers says whether the record is complete for all days on which a tag with this day of expiry can have been
 // issued.
 func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
-	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-p.memoryDays
+	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-prvs.Day(p.set.Keys.Options().Window())
 }
 
 // leavesUnsigned says whether there is mail that is not signed because of its recipient.
