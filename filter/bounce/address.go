@@ -33,7 +33,7 @@ func localStart(s string, from, at int) int {
 		i--
 	}
 	// Octets above ASCII may be text that stands right in front; they count between angle brackets alone.
-	if i > 0 && s[i-1] != '<' {
+	if i == 0 || s[i-1] != '<' {
 		for k := at; k > i; k-- {
 			if s[k-1] >= 0x80 {
 				i = k
@@ -96,6 +96,9 @@ func fieldAddress(value string) string {
 				return inner
 			}
 		}
+	}
+	if !strings.ContainsAny(value, " \t<>()\",;:") {
+		return value // also one with letters above ASCII (RFC 6533)
 	}
 	if a, _, _ := findAddress(value, 0); a != "" {
 		return a

@@ -7,8 +7,8 @@ import "strings"
 func (f *facts) kind(r *Report) Kind {
 	automatic := f.automatic()
 	switch {
-	case f.feedback != "" && (f.report == "feedback-report" || f.report != "" || automatic > 0):
-		return ARF
+	case f.feedback != "" && (f.report != "" || automatic > 0 || len(f.returned) > 0 && !f.conversation()):
+		return ARF // QUIRK: some providers send it as multipart/mixed
 	case f.receipt != "" && (f.report != "" || automatic > 0):
 		return MDN
 	case f.status != "" && len(r.Recipients) > 0 && (f.report != "" || automatic > 0 || f.bounceSubject()):
@@ -35,32 +35,37 @@ func (f *facts) isBounce(r *Report, automatic int) bool {
 	if f.conversation() || f.virus && !returned {
 		return false
 	}
-	evidence := automatic
-	for _, is := range [...]bool{subject, says, returned, len(r.Recipients) > 0} {
-		if is {
-			evidence++
-		}
+	named, told := len(r.Recipients) > 0, false
+	for i := range r.Recipients {
+		told = told || r.Recipients[i].Class() != 0
 	}
 	switch {
 	case f.header.has("x-failed-recipients"):
 		return true
+	case automatic >= 3:
+		return subject && (says || returned || named) || says && (returned || named) || returned && told
 	case f.reply() && !subject:
 		return false
 	case automatic >= 2:
-		return evidence >= 4 && (subject || says)
+		// Quarantine digests and the like come from postmasters too: what is said has to be about one message.
+		return subject && (says || returned || named) || says && (returned || told) || returned && told
 	case automatic == 1:
-		return says && evidence >= 3 || evidence >= 4
+		return (subject || says) && (returned || told) && (says || named)
 	}
 	// From an ordinary sender, everything must be there.
-	return subject && says && returned && len(r.Recipients) > 0
+	return subject && says && returned && named
 }
 
-// automatic says how much the header looks like that of a report: 0 not at all, 1 somewhat, 2 surely.
+// automatic says how much the header looks like that of a report: 0 not at all, 1 somewhat, 2 much (postmasters write
+// other mail too), 3 as nothing but a report.
 func (f *facts) automatic() int {
 	h := f.header
 	from := h.get("from")
-	switch address := fieldAddress(from); {
-	case h.has("from") && address == "", h.has("x-failed-recipients"), isDaemon(from):
+	address := strings.ToLower(fieldAddress(from))
+	switch {
+	case h.has("from") && address == "", strings.HasPrefix(address, "mailer-daemon"), strings.HasPrefix(address, "mailerdaemon"):
+		return 3
+	case h.has("x-failed-recipients"), isDaemon(from):
 		return 2
 	case !h.has("from") && !h.has("sender"), nullPath(h.get("return-path")) && h.has("return-path"):
 		return 1

@@ -56,7 +56,7 @@ func readMessage(r io.Reader, limits Limits) (text string, problems []string, er
 			return normal(b.Bytes()), problems, nil
 		}
 		if e != nil {
-			return normal(b.Bytes()), problems, e
+			return normal(wholeLines(b.Bytes())), problems, e
 		}
 		if blank {
 			break
@@ -69,10 +69,17 @@ func readMessage(r io.Reader, limits Limits) (text string, problems []string, er
 	if err == nil && n == int64(limits.BodyBytes) {
 		if _, e := br.ReadByte(); e == nil {
 			problems = append(problems, "the body is longer than the limit and was cut off")
+			return normal(wholeLines(b.Bytes())), problems, nil
 		}
 	}
-	return normal(b.Bytes()), problems, err
+	if err != nil {
+		return normal(wholeLines(b.Bytes())), problems, err
+	}
+	return normal(b.Bytes()), problems, nil
 }
+
+// wholeLines drops a last line that was cut off, since half a Message-ID is a wrong one.
+func wholeLines(b []byte) []byte { return b[:bytes.LastIndexByte(b, '\n')+1] }
 
 // normal turns CRLF into LF. A lone CR is left alone, but not in front of CRLF, as some gateways write it.
 func normal(b []byte) string {

@@ -220,7 +220,8 @@ func (t *reportText) transcript() []Recipient {
 			}
 			pending = ""
 			if rcpt := list.add(address); rcpt != nil {
-				rcpt.say(s, t.lines[i+1:])
+				reply := wholeReply(s, t.lines[i+1:])
+				rcpt.say(reply, nil)
 			}
 		}
 	}
@@ -286,89 +287,4 @@ func (t *reportText) only() []Recipient {
 // stranger says whether the words in front of an address make it that of somebody else.
 func stranger(before string) bool {
 	return containsAny(strings.ToLower(before), strangers)
-}
-
-// recipientList holds each address once.
-type recipientList []Recipient
-
-// add appends a recipient and returns it, or nil if it is there already or the list is full.
-func (l *recipientList) add(address string) *Recipient {
-	if len(*l) >= maxRecipients {
-		return nil
-	}
-	for i := range *l {
-		if strings.EqualFold((*l)[i].Address, address) {
-			return nil
-		}
-	}
-	*l = append(*l, Recipient{Address: address})
-	return &(*l)[len(*l)-1]
-}
-
-// say keeps what the report says about a recipient: the rest of its line and the lines up to the next blank one or the
-// next recipient.
-func (rcpt *Recipient) say(rest string, more []string) {
-	const maxLines = 12
-	words := []string{strings.TrimLeft(rest, ": ")}
-	for i, line := range more {
-		if i == maxLines || strings.TrimSpace(line) == "" && strings.Join(words, "") != "" {
-			break
-		}
-		if _, _, ok := leadingAddress(line); ok {
-			break
-		}
-		words = append(words, line)
-	}
-	rcpt.Diagnostic = foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
-	rcpt.Status, rcpt.Code = findStatus(rcpt.Diagnostic), replyCode(rcpt.Diagnostic)
-}
-
-// complete fills in what the recipients of a bounce lack from the rest of the report.
-func (r *Report) complete(f *facts) {
-	if len(r.Recipients) == 0 {
-		// Nobody is named. A message with one recipient failed for that one.
-		if to := r.Original().Recipients; len(to) == 1 {
-			r.Recipients = []Recipient{{Address: to[0]}}
-		}
-	}
-	action := "failed"
-	if containsAny(f.folded, delays) {
-		action = "delayed"
-	}
-	status, code := "", 0
-	if len(r.Recipients) == 1 || !r.anyStatus() {
-		status, code = findStatus(f.text), replyCode(f.text)
-	}
-	for i := range r.Recipients {
-		rcpt := &r.Recipients[i]
-		rcpt.Action = first(rcpt.Action, action)
-		if rcpt.Status == "" && r.Kind == Bounce {
-			rcpt.Status = status
-		}
-		if rcpt.Code == 0 && r.Kind == Bounce {
-			rcpt.Code = code
-		}
-		rcpt.Diagnostic = first(rcpt.Diagnostic, reason(f.text))
-	}
-}
-
-func (r *Report) anyStatus() bool {
-	for i := range r.Recipients {
-		if r.Recipients[i].Status != "" {
-			return true
-		}
-	}
-	return false
-}
-
-// reason returns the line of a report that tells the remote server's reply, or "".
-func reason(text string) string {
-	for text != "" {
-		var line string
-		line, text = cutLine(text)
-		if len(line) < 2000 && replyCode(line) > 0 {
-			return foldSpace(line, maxDiagnosticBytes)
-		}
-	}
-	return ""
 }

@@ -57,7 +57,6 @@ func splitReturned(text string) (lead string, found []returned, tail string) {
 	lead = text
 	marked := false // the line before says that the original follows, or is a rule
 	blank := true
-	cut := 0 // where the lead ends if a header begins here: in front of the line that announces it
 	for at := 0; at < len(text) && len(found) < maxFound; {
 		line, rest := cutLine(text[at:])
 		trimmed := strings.TrimSpace(line)
@@ -70,9 +69,6 @@ func splitReturned(text string) (lead string, found []returned, tail string) {
 				block := dedent(text[at:])
 				if len(found) == 0 {
 					lead = text[:at]
-					if marked {
-						lead = text[:cut]
-					}
 				}
 				h, after, _ := parseHeader(block, true)
 				if len(found) == 0 || h.has("message-id") {
@@ -95,7 +91,7 @@ func splitReturned(text string) (lead string, found []returned, tail string) {
 		default:
 			blank = false
 			if announces(trimmed) {
-				marked, cut = true, at
+				marked = true
 			} else if !isRule(trimmed) {
 				marked = false
 			}

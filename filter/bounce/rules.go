@@ -111,5 +111,12 @@ var absences = []string{
 	"fuera de la oficina", "vacaciones", "fuori ufficio", "in ferie", "afwezig",
 }
 
+// reporters stand in front of the name of the host that writes.
+var reporters = []string{
+	"qmail-send program at ", "mail system at host ", "postfix program at host ", "generating server: ", "mail server at ",
+	"queue on ", "delivery subsystem of ", "status notification from ",
+	"serveur de génération : ", "serveur de génération : ", "generierender server: ", "servidor de generación: ", "message from ",
+}
+
 // executables end the names of attachments that viruses carry and bounces do not.
 var executables = []string{".exe", ".scr", ".pif", ".com", ".bat", ".cmd", ".vbs", ".js", ".zip", ".lnk", ".iso", ".htm", ".html"}
