@@ -12,7 +12,7 @@ import (
 // own trace and a short body.
 func typical(b *testing.B) []byte {
 	var trace strings.Builder
-	for i := range 8 {
+	for i := range 11 {
 		fmt.Fprintf(&trace, "Received: from relay%d.sender.example (relay%d.sender.example [192.0.2.%d])\n"+
 			"\tby mx%d.sender.example (Postfix) with ESMTPS id 4XyZ%d\n\tfor <bert@rcpt.example>; Tue,  3 Mar 2026 10:00:0%d +0000 (UTC)\n", i, i, i, i, i, i)
 	}

@@ -157,10 +157,32 @@ func familyOf(h header, text, status string) string {
 	places := [...]string{
 		inText: text, inHeader: strings.ToLower(fields.String()), inFrom: from, inID: id, inMTA: status,
 	}
-	for _, f := range families {
-		if strings.Contains(places[f.place], f.words) {
-			return f.name
+	low := len(families)
+	for place, s := range places {
+		if i := familyWords[place].words.lowest(s); i >= 0 {
+			low = min(low, familyWords[place].rows[i])
 		}
 	}
-	return "other"
+	if low == len(families) {
+		return "other"
+	}
+	return families[low].name
 }
+
+// familyWords are the rows of families by place.
+var familyWords = func() (byPlace [inMTA + 1]struct {
+	words *phrases
+	rows  []int
+}) {
+	for place := range byPlace {
+		var words []string
+		for i, f := range families {
+			if int(f.place) == place {
+				words = append(words, f.words)
+				byPlace[place].rows = append(byPlace[place].rows, i)
+			}
+		}
+		byPlace[place].words = newPhrases(words)
+	}
+	return byPlace
+}()

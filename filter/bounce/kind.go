@@ -104,11 +104,11 @@ func nullPath(value string) bool {
 
 func (f *facts) bounceSubject() bool {
 	subject := strings.ToLower(decodeWords(f.header.get("subject")))
-	return !isAnswer(subject) && containsAny(subject, bounceSubjects)
+	return !isAnswer(subject) && bounceSubjects.in(subject)
 }
 
 // failure says whether the text says near its beginning that something was not delivered.
-func (f *facts) failure() bool { return containsAny(f.folded, failures) }
+func (f *facts) failure() bool { return failures.in(f.folded) }
 
 // conversation says whether somebody wrote or passed on this message: answers, forwards and list mail quote bounces.
 func (f *facts) conversation() bool {
@@ -142,7 +142,7 @@ func (f *facts) isReply() bool {
 			}
 		} else if i := strings.Index(subject, p); i >= 0 {
 			// At the beginning it is the responder's word; further on it may be what people write about.
-			if i == 0 || f.automatic() > 0 || containsAny(f.folded, absences) && !isAnswer(subject) {
+			if i == 0 || f.automatic() > 0 || absences.in(f.folded) && !isAnswer(subject) {
 				return true
 			}
 		}

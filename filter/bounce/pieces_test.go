@@ -174,18 +174,27 @@ func TestPrintable(t *testing.T) {
 // A row whose words are in upper case or folded differently would never match.
 func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 	lists := map[string][]string{
-		"daemonNames": daemonNames, "bounceSubjects": bounceSubjects, "failures": failures, "delays": delays, "returns": returns,
-		"recipientWords": recipientWords, "strangers": strangers, "replySubjects": replySubjects, "absences": absences,
-		"executables": executables, "failureWords": failureWords, "reporters": reporters,
+		"daemonNames": daemonNames, "bounceSubjects": bounceSubjects.words, "failures": failures.words, "delays": delays.words,
+		"returns": returns.words, "recipientWords": recipientWords.words, "strangers": strangers.words, "replySubjects": replySubjects,
+		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters,
 	}
 	for _, f := range families {
 		lists["families"] = append(lists["families"], f.words)
 	}
 	for name, list := range lists {
 		for _, words := range list {
-			if words == "" || strings.ToLower(words) != words || strings.Contains(words, "  ") || strings.Contains(words, "\n") {
+			if len(words) < phraseOctets || strings.ToLower(words) != words || strings.Contains(words, "  ") || strings.Contains(words, "\n") {
 				t.Errorf("%s: %q", name, words)
 			}
+		}
+	}
+}
+
+func TestPhrases(t *testing.T) {
+	p := newPhrases([]string{"undelivered", "und", "über"})
+	for text, want := range map[string]int{"": -1, "un": -1, "sound": 1, "was undelivered": 0, "darüber und": 1, "über": 2, "UND": -1} {
+		if got := p.lowest(text); got != want || p.in(text) != (want >= 0) {
+			t.Errorf("%q: got %d and %t, want %d", text, got, p.in(text), want)
 		}
 	}
 }

@@ -184,7 +184,7 @@ func leadingAddress(line string) (address, rest string, ok bool) {
 	// "user@example.com Invalid address": what follows must tell of a failure.
 	if rest[0] == ' ' || rest[0] == '\t' {
 		low := strings.ToLower(tail)
-		if replyCode(tail) > 0 || findStatus(tail) != "" || containsAny(low, failureWords) {
+		if replyCode(tail) > 0 || findStatus(tail) != "" || failureWords.in(low) {
 			return address, tail, true
 		}
 	}
@@ -192,7 +192,7 @@ func leadingAddress(line string) (address, rest string, ok bool) {
 }
 
 // failureWords may follow an address on its line.
-var failureWords = []string{"invalid", "unknown", "no such", "not found", "not exist", "error", "fail", "rejected", "disabled", "full", "quota", "expired", "timed out"}
+var failureWords = newPhrases([]string{"invalid", "unknown", "no such", "not found", "not exist", "error", "fail", "rejected", "disabled", "full", "quota", "expired", "timed out"})
 
 // transcript takes the recipients of an SMTP session: "550 <user@example.com>... User unknown", "RCPT TO:<...>".
 func (t *reportText) transcript() []Recipient {
@@ -248,7 +248,7 @@ func (t *reportText) spoken() []Recipient {
 				before = strings.ToLower(t.lines[i-1]) + " " + before
 			}
 			at = end
-			if t.own[strings.ToLower(address)] || stranger(before) || !containsAny(before, recipientWords) {
+			if t.own[strings.ToLower(address)] || stranger(before) || !recipientWords.in(before) {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {
@@ -286,5 +286,5 @@ func (t *reportText) only() []Recipient {
 
 // stranger says whether the words in front of an address make it that of somebody else.
 func stranger(before string) bool {
-	return containsAny(strings.ToLower(before), strangers)
+	return strangers.in(strings.ToLower(before))
 }

@@ -136,7 +136,7 @@ func announces(line string) bool {
 	if len(line) > 200 {
 		return false
 	}
-	return containsAny(strings.ToLower(line), returns) || isRule(line)
+	return returns.in(strings.ToLower(line)) || isRule(line)
 }
 
 // isRule says whether a line is a rule, with or without words in it: "-----", "--- Unsent message ---", "=====".
@@ -175,13 +175,4 @@ func dedent(s string) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
-}
-
-func containsAny(s string, phrases []string) bool {
-	for _, p := range phrases {
-		if strings.Contains(s, p) {
-			return true
-		}
-	}
-	return false
 }

@@ -58,7 +58,7 @@ func (r *Report) complete(f *facts) {
 		}
 	}
 	action := "failed"
-	if containsAny(f.folded, delays) {
+	if delays.in(f.folded) {
 		action = "delayed"
 	}
 	if r.ReportingMTA == "" {
