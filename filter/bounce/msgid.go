@@ -3,6 +3,7 @@ package bounce
 import (
 	"html"
 	"strings"
+	"unicode"
 )
 
 // messageID reads a Message-ID from the value of a field: without angle brackets, without the white space that folding
@@ -28,15 +29,14 @@ func messageID(value string) string {
 		id = strings.Join(strings.Fields(id), "")
 	}
 	id = strings.Trim(id, `"';,`)
-	if len(id) > maxMessageIDBytes || len(id) < 3 {
+	if len(id) < 3 {
 		return ""
 	}
-	for i := range len(id) {
-		if id[i] < 0x20 || id[i] == 0x7f {
-			return ""
-		}
+	id = strings.ToValidUTF8(id, "?")
+	if len(id) > maxMessageIDBytes || strings.IndexFunc(id, unicode.IsControl) >= 0 {
+		return "" // also the controls U+0080 to U+009F, which terminals obey
 	}
-	return strings.ToValidUTF8(id, "?")
+	return id
 }
 
 func firstWord(s string) string {

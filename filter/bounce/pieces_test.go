@@ -50,6 +50,8 @@ func TestMessageIDs(t *testing.T) {
 		"":                                    "",
 		"<>":                                  "",
 		"<1\x00@sender.example>":              "",
+		"<1\u0094@sender.example>":            "",
+		"<1\xff@sender.example>":              "1?@sender.example",
 		"<" + strings.Repeat("x", 1000) + ">": "",
 	} {
 		if got := messageID(value); got != want {
