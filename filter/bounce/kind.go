@@ -15,7 +15,7 @@ func (f *facts) kind(r *Report) Kind {
 		return DSN
 	case f.report == "delivery-status" && (automatic > 0 || f.bounceSubject()):
 		return DSN // its status part is empty or was cut off
-	case f.report == "disposition-notification" && f.machine:
+	case f.report == "disposition-notification" && (automatic > 0 || f.machine):
 		return MDN
 	case f.isBounce(r, automatic):
 		return Bounce

@@ -58,12 +58,19 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 			continue
 		}
 		ph, rest, _ := parseHeader(s, false)
-		if len(ph) > 0 && strings.HasPrefix(s, "\n") {
-			ph, rest = nil, s // a blank line first: a part without header (RFC 2046 section 5.1)
+		// A blank line first means a part without header (RFC 2046 section 5.1).
+		// QUIRK: gateways add one in front of the header.
+		if after := strings.TrimLeft(s, "\n"); after != s && startsWithContentType(after) {
+			ph, rest, _ = parseHeader(after, false)
 		}
 		ps = a.split(ps, ph, rest, depth+1)
 	}
 	return ps
+}
+
+func startsWithContentType(s string) bool {
+	const name = "content-type:"
+	return len(s) > len(name) && strings.EqualFold(s[:len(name)], name)
 }
 
 // hasBoundary says whether a line of body begins with the boundary.

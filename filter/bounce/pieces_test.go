@@ -28,6 +28,16 @@ func TestStatusCodesAreToldFromOtherNumbers(t *testing.T) {
 	}
 }
 
+func TestStatusFields(t *testing.T) {
+	for value, want := range map[string]string{
+		"5.1.1 (bad mailbox)": "5.1.1", "5.1.x": "5.1.x", "5.1\xc81": "", "9.1.x": "", "": "", "failed": "", "250 2.0.0": "2.0.0",
+	} {
+		if got := statusField(value); got != want {
+			t.Errorf("%q: got %q, want %q", value, got, want)
+		}
+	}
+}
+
 func TestReplyCodes(t *testing.T) {
 	for text, want := range map[string]int{
 		"550 unknown": 550, "said: 452-full": 452, "smtp;550": 550, "port 5500": 0, "0550 1234": 0, "192.0.2.550 x": 0, "250 ok": 0, "599 no": 0,

@@ -124,8 +124,10 @@ func statusField(value string) string {
 	if s := findStatus(value); s != "" {
 		return s
 	}
-	if w := firstWord(value); len(w) >= 5 && len(w) <= 11 && w[1] == '.' && w[0] >= '2' && w[0] <= '5' {
-		return w // QUIRK: "5.1.x" and the like are kept as sent
+	// QUIRK: "5.1.x" and the like are kept as sent.
+	if w := firstWord(value); len(w) >= 5 && len(w) <= 11 && strings.IndexByte("245", w[0]) >= 0 && w[1] == '.' &&
+		strings.Trim(w, "0123456789.xX") == "" {
+		return w
 	}
 	return ""
 }
