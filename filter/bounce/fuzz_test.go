@@ -3,6 +3,8 @@ package bounce
 import (
 	"bytes"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode"
@@ -14,6 +16,17 @@ import (
 func FuzzRead(f *testing.F) {
 	for _, name := range samples(f) {
 		f.Add(sample(f, name))
+	}
+	if dir := os.Getenv(collectionEnv); dir != "" {
+		paths, err := filepath.Glob(filepath.Join(dir, "*", "*.eml"))
+		if err != nil || len(paths) == 0 {
+			f.Fatalf("%d messages in %s, %v", len(paths), dir, err)
+		}
+		for _, path := range paths {
+			if b, err := os.ReadFile(path); err == nil && len(b) < 32<<10 {
+				f.Add(b)
+			}
+		}
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 64<<10 {
