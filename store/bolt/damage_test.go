@@ -119,6 +119,9 @@ func TestDamagedFileIsMovedAside(t *testing.T) {
 			if kept, _ := os.ReadFile(aside[0]); string(kept) != string(content) {
 				t.Error("the file moved aside is not what was there")
 			}
+			if !unlocked(t, aside[0]) {
+				t.Error("the file moved aside is still locked")
+			}
 			a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
 			if err != nil || a.Found[0] || !a.Memory.Since.IsZero() {
 				t.Errorf("the new store answers %+v, %v; want an empty one", a, err)
@@ -177,45 +180,6 @@ func TestRandomDamage(t *testing.T) {
 	t.Logf("%d of %d damaged files were moved aside, the others worked", moved, damages)
 	if moved == 0 || moved == damages {
 		t.Errorf("%d of %d files were moved aside: this test shows nothing", moved, damages)
-	}
-}
-
-func TestFileTruncatedWhileOpen(t *testing.T) {
-	path := filled(t, 20_000)
-	s, err := bolt.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, int64(2*os.Getpagesize())); err != nil {
-		t.Fatal(err)
-	}
-	failed := 0
-	for n := range 100 {
-		_, err := s.Lookup(t.Context(), today(), store.AnyDay(key(n)))
-		if err != nil {
-			failed++
-			if !errors.Is(err, store.ErrUnavailable) {
-				t.Fatalf("Lookup: %v", err)
-			}
-		}
-	}
-	if failed == 0 {
-		t.Error("no lookup noticed: this test shows nothing")
-	}
-	if err := s.Record(t.Context(), today(), store.Record{Expires: today()}); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("Record: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		t.Errorf("Close: %v", err)
-	}
-	// The next start puts it right.
-	s, err = bolt.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if err := s.Record(t.Context(), today(), store.Record{Expires: today()}); err != nil {
-		t.Errorf("Record after the next start: %v", err)
 	}
 }
 

@@ -45,25 +45,28 @@ func (s *Store) open(warn func(string)) error {
 	}
 	warn(fmt.Sprintf("%v; moved it to %s and started a new one: what was recorded before is lost, and no mail is "+
 		"refused on its account", err, aside))
-	s.broken.Store(nil)
 	return s.openOnce()
 }
 
-// openOnce opens the file as it is.
-func (s *Store) openOnce() error {
+// openOnce opens the file as it is. What it could not use it has unlocked.
+func (s *Store) openOnce() (err error) {
+	s.broken.Store(nil)
+	s.failing = make(chan struct{})
+	s.file, s.lock = nil, nil
+	defer func() {
+		if err != nil && s.lock != nil {
+			_ = s.unlock()
+		}
+	}()
 	if err := s.examine(); err != nil {
 		return fmt.Errorf("bolt store %s: %w", s.path, err)
 	}
-	err := s.contain(func() (err error) {
+	err = s.contain(func() (err error) {
 		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 			Timeout:      lockWait,
 			FreelistType: bbolt.FreelistMapType, // The default slows down with the size of what was dropped.
 			NoStatistics: true,
-			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				var err error
-				s.file, err = os.OpenFile(name, flag, mode)
-				return s.file, err
-			},
+			OpenFile:     s.openFile,
 		})
 		return err
 	})
