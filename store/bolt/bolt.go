@@ -26,7 +26,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -62,8 +61,6 @@ type Store struct {
 	// Once bbolt has panicked, its locks may never be released.
 	broken  atomic.Pointer[error] // the panic
 	failing chan struct{}         // closed then
-	file    *os.File              // what db reads and writes
-	lock    *os.File              // the same open file, to unlock it
 
 	writes  chan *write
 	life    context.Context // ends with Close

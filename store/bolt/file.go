@@ -48,25 +48,18 @@ func (s *Store) open(warn func(string)) error {
 	return s.openOnce()
 }
 
-// openOnce opens the file as it is. What it could not use it has unlocked.
-func (s *Store) openOnce() (err error) {
+// openOnce opens the file as it is.
+func (s *Store) openOnce() error {
 	s.broken.Store(nil)
 	s.failing = make(chan struct{})
-	s.file, s.lock = nil, nil
-	defer func() {
-		if err != nil && s.lock != nil {
-			_ = s.unlock()
-		}
-	}()
 	if err := s.examine(); err != nil {
 		return fmt.Errorf("bolt store %s: %w", s.path, err)
 	}
-	err = s.contain(func() (err error) {
+	err := s.contain(func() (err error) {
 		s.db, err = bbolt.Open(s.path, 0o600, &bbolt.Options{
 			Timeout:      lockWait,
 			FreelistType: bbolt.FreelistMapType, // The default slows down with the size of what was dropped.
 			NoStatistics: true,
-			OpenFile:     s.openFile,
 		})
 		return err
 	})
