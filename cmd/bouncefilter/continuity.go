@@ -8,10 +8,22 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// broken reports why next would refuse tags that s makes until it is replaced. The index of keys cannot rule that out: it
+// formerSite is a site that was in effect until a reload.
+type formerSite struct {
+	site *site
+	last prvs.Day // the day on which it made its last tags
+}
+
+// alive says whether its last tags have not expired.
+func (f formerSite) alive(today prvs.Day) bool {
+	o := f.site.config.Ring
+	return today <= f.last+prvs.Day(o.Lifetime+o.Rotation-1)
+}
+
+// broken reports why next would refuse tags that s has made on the day last. The index of keys cannot rule that out: it
 // knows when key activate was run, and not whether a daemon that was not reloaded has signed with the former key since; and
 // whoever replaces the file of a secret tells nobody. So a tag is made and verified, for each domain of both.
-func (s *site) broken(next *site, today prvs.Day) tomlfile.Problems {
+func (s *site) broken(next *site, last, today prvs.Day) tomlfile.Problems {
 	type slot struct {
 		domain string
 		number uint8
@@ -27,7 +39,7 @@ func (s *site) broken(next *site, today prvs.Day) tomlfile.Problems {
 		if err != nil {
 			continue // no sender has this domain: its address could not be read either
 		}
-		signed, err := old.Sign(probe, prvs.Standard, today)
+		signed, err := old.Sign(probe, prvs.Standard, last)
 		if err != nil {
 			continue // nothing was signed for it
 		}
@@ -55,7 +67,7 @@ func (s *site) lost(key keyring.Key, domain string, signed prvs.Signed) tomlfile
 	if key.Domain != "" {
 		name += " of " + key.Domain
 	}
-	until := fmt.Sprintf(" makes until this reload (for %s)", tomlfile.Quote(domain))
+	until := fmt.Sprintf(" has made (for %s)", tomlfile.Quote(domain))
 	expired := "they have expired, after " + signed.Expiry.String()
 	now, listed := s.keys.Find(key.Number, key.Domain)
 	switch {
@@ -74,6 +86,6 @@ func (s *site) lost(key keyring.Key, domain string, signed prvs.Signed) tomlfile
 func (s *site) shortened(next *site, signed prvs.Signed) tomlfile.Problem {
 	was, is := s.config.Ring, next.config.Ring
 	return next.config.Problem("lifetime", fmt.Sprint(is.Lifetime),
-		fmt.Sprintf("with tag_rotation %d would refuse tags that are made until this reload and live until %v", is.Rotation, signed.Expiry),
+		fmt.Sprintf("with tag_rotation %d would refuse tags that were made and live until %v", is.Rotation, signed.Expiry),
 		fmt.Sprintf("keep lifetime = %d and tag_rotation = %d, or restart if bounces to those tags may be refused", was.Lifetime, was.Rotation))
 }

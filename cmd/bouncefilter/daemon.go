@@ -31,6 +31,7 @@ type milterDaemon struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	current atomic.Pointer[site] // in effect
+	former  []formerSite         // in effect before, while their tags live; belongs to reload
 	load    func() (*config.Config, tomlfile.Problems)
 	metrics *metrics
 

@@ -33,6 +33,19 @@ func newWorld(t *testing.T) *world {
 	}
 }
 
+func (w *world) clock() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now
+}
+
+// pass lets days pass, also for a daemon that is running.
+func (w *world) pass(days int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.now = w.now.AddDate(0, 0, days)
+}
+
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 // file writes a file and returns its path.
@@ -77,7 +90,7 @@ func (b *lockedBuffer) String() string {
 func (w *world) app(stdout, stderr io.Writer) *app {
 	return &app{
 		stdout: stdout, stderr: stderr,
-		now:    func() time.Time { return w.now },
+		now:    w.clock,
 		getenv: func(key string) string { return w.env[key] },
 		notify: func(state string) {
 			w.mu.Lock()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
@@ -19,6 +20,8 @@ func (d *milterDaemon) reload() {
 		}
 		return
 	}
+	today := prvs.DayOf(d.app.now())
+	d.former = slices.DeleteFunc(append(d.former, formerSite{d.current.Load(), today}), func(f formerSite) bool { return !f.alive(today) })
 	d.current.Store(next)
 	d.level.Set(next.config.LogLevel)
 	d.server.Reload(next.policy)
@@ -36,8 +39,14 @@ func (d *milterDaemon) loadNext() (*site, tomlfile.Problems) {
 		return nil, tomlfile.Problems{{File: c.Path, Key: strings.Join(fixed, ", "), What: "cannot change while the daemon runs",
 			Remedy: "restart it, or take the change back and reload again"}}
 	}
-	if problems := current.broken(next, prvs.DayOf(d.app.now())); len(problems) > 0 {
+	today := prvs.DayOf(d.app.now())
+	if problems := current.broken(next, today, today); len(problems) > 0 {
 		return nil, problems
+	}
+	for _, f := range d.former {
+		if problems := f.site.broken(next, f.last, today); f.alive(today) && len(problems) > 0 {
+			return nil, problems
+		}
 	}
 	return next, nil
 }

@@ -49,7 +49,7 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 				w.mustRun("key", "activate", "-c", w.path("bouncefilter.toml"), "1")
 				w.later(8).mustRun("key", "retire", "-c", w.path("bouncefilter.toml"), "0")
 			},
-			want: []string{`/keys.toml:7: keys[0].state: \"retired\" would refuse tags that key 0 makes until this reload (for \"example.com\"); ` +
+			want: []string{`/keys.toml:7: keys[0].state: \"retired\" would refuse tags that key 0 has made (for \"example.com\"); ` +
 				`set it to \"verify\" until they have expired, after 2026-11-30`},
 			remedy: func(w *world) { w.edit(keysIndex, `'retired'`, `'verify'`) },
 		},
@@ -61,7 +61,7 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 				second := strings.LastIndex(index, "[[keys]]")
 				w.file(keysIndex, strings.Replace(index[second:], `'verify'`, `'sign'`, 1), 0o600)
 			},
-			want: []string{`/keys.toml: key 0 is missing, and tags that it makes until this reload (for \"example.com\") would be refused; ` +
+			want: []string{`/keys.toml: key 0 is missing, and tags that it has made (for \"example.com\") would be refused; ` +
 				`import it again, bouncefilter key add --number 0 --file FILE, and let it verify until they have expired, after 2026-11-30`},
 			remedy: func(w *world) {
 				w.mustRun("key", "add", "-c", w.path("bouncefilter.toml"), "--number", "0", "--file", w.path("state/keys/key-0.secret"))
@@ -70,7 +70,7 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 		{
 			name:   "secret replaced",
 			change: func(w *world) { w.file("state/keys/key-0.secret", "another", 0o600) },
-			want: []string{`/keys.toml:8: keys[0].file: holds another secret than before, and tags that key 0 makes until this reload ` +
+			want: []string{`/keys.toml:8: keys[0].file: holds another secret than before, and tags that key 0 has made ` +
 				`(for \"example.com\") would be refused; restore the file, and import the new secret with a number of its own`},
 			remedy: func(w *world) {
 				if err := os.Rename(w.path("copy"), w.path("state/keys/key-0.secret")); err != nil {
@@ -83,7 +83,7 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 			before: "[[domain]]\nname = \"b.example\"\n",
 			after:  "[[domain]]\nname = \"b.example\"\n",
 			change: func(w *world) { w.edit(keysIndex, "number = 7\nstate = 'sign'", "number = 7\nstate = 'retired'") },
-			want:   []string{`keys[1].state: \"retired\" would refuse tags that key 7 of b.example makes until this reload (for \"b.example\"); `},
+			want:   []string{`keys[1].state: \"retired\" would refuse tags that key 7 of b.example has made (for \"b.example\"); `},
 			remedy: func(w *world) { w.edit(keysIndex, `'retired'`, `'verify'`) },
 		},
 		{
@@ -91,7 +91,7 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 			before: "lifetime = 100\n",
 			after:  "lifetime = 39\n",
 			change: func(*world) {},
-			want: []string{`/bouncefilter.toml:6: lifetime: 39 with tag_rotation 1 would refuse tags that are made until this reload and live until 2027-03-03; ` +
+			want: []string{`/bouncefilter.toml:6: lifetime: 39 with tag_rotation 1 would refuse tags that were made and live until 2027-03-03; ` +
 				`keep lifetime = 100 and tag_rotation = 1, or restart if bounces to those tags may be refused`},
 			remedy: func(w *world) { w.config("lifetime = 100\nmode = \"enforce\"\n") },
 		},
@@ -123,6 +123,27 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 	}
 }
 
+// The index of keys says since when a key does not sign; a daemon that was reloaded late knows better.
+func TestReloadRemembersWhenAKeySignedLast(t *testing.T) {
+	w := newWorld(t)
+	c := w.config("")
+	w.mustRun("key", "add", "-c", c)
+	d := w.start("-c", c)
+	w.mustRun("key", "add", "-c", c)
+	w.mustRun("key", "activate", "-c", c, "1")
+	w.pass(7)
+	d.reload() // key 0 has signed until now
+	w.pass(1)
+	w.mustRun("key", "retire", "-c", c, "0")
+	d.reload()
+	contains(t, "retired too early", d.stderr.String(), `\"retired\" would refuse tags that key 0`, "after 2026-12-07", "configuration not loaded")
+	w.pass(7)
+	d.reload()
+	if n := strings.Count(d.stderr.String(), `msg="configuration loaded"`); n != 2 {
+		t.Errorf("loaded %d times:\n%s", n, d.stderr.String())
+	}
+}
+
 // The steps that a postmaster takes one by one are not in the way of each other.
 func TestReloadInTheOrderOfAKeysLife(t *testing.T) {
 	w := newWorld(t)
@@ -138,7 +159,7 @@ func TestReloadInTheOrderOfAKeysLife(t *testing.T) {
 	}{
 		{"a second key", func() { w.mustRun("key", "add", "-c", c, "--number", "1") }},
 		{"the second key signs", func() { w.mustRun("key", "activate", "-c", c, "1") }},
-		{"the first key retires", func() { w.later(31).mustRun("key", "retire", "-c", c, "0") }},
+		{"the first key retires", func() { w.pass(31); w.mustRun("key", "retire", "-c", c, "0") }},
 		{"tags of the first key expired long ago, its file goes", func() {
 			if err := os.Remove(w.path("state/keys/key-0.secret")); err != nil {
 				t.Fatal(err)

@@ -98,6 +98,19 @@ func needDefaultPorts(t *testing.T) {
 	}
 }
 
+// needMounts skips a test, or fails it, where a process may not have mounts of its own, as in some containers.
+func needMounts(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command("unshare", "--mount", "true").CombinedOutput()
+	switch {
+	case err == nil:
+	case os.Getenv(requireServers) != "":
+		t.Fatalf("this machine does not allow private mounts, which the commands of the README are run with: %v %s", err, out)
+	default:
+		t.Skipf("this machine does not allow private mounts: %v %s", err, out)
+	}
+}
+
 // inPrivate runs a shell script in which /etc, /usr/local/bin and /var/lib are private copies: commands of the README
 // run as they stand and leave nothing behind.
 func inPrivate(t *testing.T, script string) *exec.Cmd {
@@ -120,6 +133,7 @@ export PATH=` + d + `/stub:$PATH
 // The first of the two commands runs the main job, prints what Postfix needs, and ends when it is told to.
 func TestReadmeFirstCommand(t *testing.T) {
 	needServers(t)
+	needMounts(t)
 	needDefaultPorts(t)
 	command := strings.TrimSpace(blocks(t, "Two commands", "sh")[0])
 	if command != "go run ./cmd/bouncefilter serve --domain example.com" {
@@ -187,6 +201,7 @@ esac
 // The commands of the chapter Install, as they stand, give a daemon that runs as a user of its own and passes its check.
 func TestReadmeInstall(t *testing.T) {
 	needServers(t)
+	needMounts(t)
 	needDefaultPorts(t)
 	d := filepath.Join(folder, t.Name())
 	if err := os.MkdirAll(filepath.Join(d, "stub"), 0o755); err != nil {

@@ -14,7 +14,7 @@
 // The file holds these buckets:
 //
 //	meta        "format" → version of this layout; "since" → start of the memory, nanoseconds since 1970, 8 octets
-//	issued      YYYY-MM-DD (last day) → bucket of 16-octet keys without values, dropped as a whole after that day
+//	issued      YYYY-MM-DD (last day) → bucket of 16-octet keys without values, dropped 30 days after that day
 //	domains     domain → day of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
 //
@@ -26,11 +26,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -54,12 +53,14 @@ const format = "1"
 
 // Store is a file. Use [Open]; a Store may be used by many goroutines.
 type Store struct {
-	path   string
-	now    func() time.Time
-	db     *bbolt.DB
-	since  atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
-	file   *os.File                  // what db reads and writes
-	broken atomic.Pointer[error]     // set once bbolt has panicked: its locks may never be released
+	path  string
+	now   func() time.Time
+	db    *bbolt.DB
+	since atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
+
+	// Once bbolt has panicked, its locks may never be released.
+	broken  atomic.Pointer[error] // the panic
+	failing chan struct{}         // closed then
 
 	writes  chan *write
 	life    context.Context // ends with Close
@@ -77,7 +78,7 @@ type Option func(*Store, *func(string))
 // damaged one was moved aside.
 func Warn(f func(message string)) Option { return func(_ *Store, warn *func(string)) { *warn = f } }
 
-// Clock replaces the system's clock, on which the start of the memory and the removal of what has expired depend.
+// Clock replaces the system's clock, on which the start of the memory and the removal of what is over depend.
 func Clock(now func() time.Time) Option { return func(s *Store, _ *func(string)) { s.now = now } }
 
 // Open opens the file at path, which it creates with mode 0600 if there is none, in a folder that it creates with mode
@@ -171,6 +172,7 @@ func parseDomain(v []byte) (first, last store.Day, ok bool) {
 
 // Lookup implements [store.Store].
 func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	qs = slices.Clone(qs) // An unfinished search may outlive this call.
 	a := store.Answer{Found: make([]bool, len(qs))}
 	if since := s.since.Load(); since != nil {
 		a.Memory.Since = *since
@@ -343,36 +345,4 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 // Ping implements [store.Store].
 func (s *Store) Ping(ctx context.Context) error {
 	return s.view(ctx, "ping", func(*bbolt.Tx) error { return nil })
-}
-
-// closeWait is how long Close waits for a file that has failed.
-const closeWait = time.Second
-
-// Close implements [store.Store]. What was acknowledged before is on disk already.
-func (s *Store) Close() error {
-	s.end()
-	s.janitor.Wait()
-	close(s.writes)
-	s.writer.Wait()
-	if s.broken.Load() == nil {
-		if err := s.db.Close(); err != nil {
-			return fmt.Errorf("bolt store %s: close: %w", s.path, err)
-		}
-		return nil
-	}
-	// A panic may have left a lock held for good. The process is about to end, so waiting has little point.
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = s.contain(s.db.Close)
-	}()
-	select {
-	case <-done:
-	case <-time.After(closeWait):
-	}
-	// bbolt may have given up before it unlocked the file, and what it has mapped keeps the lock even when the file is closed.
-	// The next to open it would wait until this process ends.
-	_ = syscall.Flock(int(s.file.Fd()), syscall.LOCK_UN)
-	_ = s.file.Close()
-	return nil
 }

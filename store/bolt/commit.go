@@ -29,12 +29,16 @@ func (s *Store) update(ctx context.Context, op string, apply func(*bbolt.Tx) err
 	w := &write{op: op, apply: apply, err: make(chan error, 1)}
 	select {
 	case s.writes <- w:
+	case <-s.failing:
+		return s.failed(op, *s.broken.Load())
 	case <-ctx.Done():
 		return s.failed(op, ctx.Err())
 	}
 	select {
 	case err := <-w.err:
 		return err
+	case <-s.failing:
+		return s.failed(op, *s.broken.Load())
 	case <-ctx.Done():
 		return s.failed(op, ctx.Err())
 	}
@@ -99,12 +103,26 @@ func (s *Store) transact(group []*write) error {
 	return err
 }
 
-// view reads from the file. It waits for no writer.
+// view reads from the file. It waits for no writer. If ctx ends first, or the file fails, read may still be running when
+// view returns its error, and what it has read is not to be touched.
+//
+// The goroutine costs a few microseconds. Without it a call would hang for good that is waiting for a lock of bbolt's when
+// another one panics and never releases it.
 func (s *Store) view(ctx context.Context, op string, read func(*bbolt.Tx) error) error {
 	if err := s.usable(ctx, op); err != nil {
 		return err
 	}
-	if err := s.contain(func() error { return s.db.View(read) }); err != nil {
+	done := make(chan error, 1)
+	go func() { done <- s.contain(func() error { return s.db.View(read) }) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-s.failing:
+		err = *s.broken.Load()
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
 		return s.failed(op, err)
 	}
 	return nil
@@ -127,7 +145,9 @@ func (s *Store) contain(f func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the file is damaged: %v", p)
-			s.broken.CompareAndSwap(nil, &err)
+			if s.broken.CompareAndSwap(nil, &err) {
+				close(s.failing)
+			}
 		}
 	}()
 	return f()

@@ -180,45 +180,6 @@ func TestRandomDamage(t *testing.T) {
 	}
 }
 
-func TestFileTruncatedWhileOpen(t *testing.T) {
-	path := filled(t, 20_000)
-	s, err := bolt.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, int64(2*os.Getpagesize())); err != nil {
-		t.Fatal(err)
-	}
-	failed := 0
-	for n := range 100 {
-		_, err := s.Lookup(t.Context(), today(), store.AnyDay(key(n)))
-		if err != nil {
-			failed++
-			if !errors.Is(err, store.ErrUnavailable) {
-				t.Fatalf("Lookup: %v", err)
-			}
-		}
-	}
-	if failed == 0 {
-		t.Error("no lookup noticed: this test shows nothing")
-	}
-	if err := s.Record(t.Context(), today(), store.Record{Expires: today()}); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("Record: %v", err)
-	}
-	if err := s.Close(); err != nil {
-		t.Errorf("Close: %v", err)
-	}
-	// The next start puts it right.
-	s, err = bolt.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	if err := s.Record(t.Context(), today(), store.Record{Expires: today()}); err != nil {
-		t.Errorf("Record after the next start: %v", err)
-	}
-}
-
 func TestOpenRefuses(t *testing.T) {
 	foreign := filepath.Join(t.TempDir(), "passwd")
 	if err := os.WriteFile(foreign, []byte(strings.Repeat("root:x:0:0:root:/root:/bin/bash\n", 500)), 0o600); err != nil {

@@ -15,6 +15,11 @@ const (
 
 	// expireKeys is how many keys are removed in one commit, for records on the mail path wait for it: some 10 ms.
 	expireKeys = 4096
+
+	// expiryMargin is how many days records are kept after their last day, on which they are found no more. A host may
+	// boot with a clock that is days ahead, until it is set. What was removed then would be missing afterwards, while
+	// the memory still counts as complete: bounces of genuine mail would look like those of mail that was never sent.
+	expiryMargin = 30
 )
 
 // expireHourly removes what has expired, now and then every hour until Close.
@@ -32,7 +37,8 @@ func (s *Store) expireHourly() {
 	}
 }
 
-// expire removes what has expired before today, a little in each commit.
+// expire removes what is over on the day today, a little in each commit: records after their margin, counters and
+// domains after their retention.
 func (s *Store) expire(ctx context.Context, today store.Day) error {
 	for {
 		more := false
@@ -42,7 +48,7 @@ func (s *Store) expire(ctx context.Context, today store.Day) error {
 				bucket []byte
 				oldest store.Day
 			}{
-				{bucketIssued, today},
+				{bucketIssued, today - expiryMargin},
 				{bucketCounters, today - store.CounterRetention},
 			} {
 				n, err := dropBefore(tx.Bucket(part.bucket), part.oldest, left)

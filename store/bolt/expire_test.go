@@ -26,7 +26,8 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, expires := range []store.Day{day - 2, day - 1, day, day + 1} {
+	over := day - expiryMargin // The last day on which this is to be found is so long ago that it may go tomorrow.
+	for _, expires := range []store.Day{over - 2, over - 1, over, over + 1} {
 		wait(func(tx *bbolt.Tx) error {
 			b, err := tx.Bucket(bucketIssued).CreateBucket([]byte(expires.String()))
 			if err != nil {
@@ -45,7 +46,7 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 		if err := s.Count(t.Context(), []store.Counter{{Day: d, Reason: "valid", Count: 1}}); err != nil {
 			t.Fatal(err)
 		}
-		r := store.Record{Key: store.Key{1}, Domain: "d" + d.String(), Expires: day + 1}
+		r := store.Record{Key: store.Key{1}, Domain: "d" + d.String(), Expires: over + 1}
 		if err := s.Record(t.Context(), d, r); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +56,7 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.view(context.Background(), "test", func(tx *bbolt.Tx) error {
-		for bucket, want := range map[string][]store.Day{"issued": {day, day + 1}, "counters": {old}} {
+		for bucket, want := range map[string][]store.Day{"issued": {over, over + 1}, "counters": {old}} {
 			var got []string
 			if err := tx.Bucket([]byte(bucket)).ForEachBucket(func(name []byte) error {
 				got = append(got, string(name))
@@ -73,11 +74,60 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 		if tx.Bucket(bucketDomains).Get([]byte("d"+old.String())) == nil {
 			t.Error("a domain was removed too early")
 		}
-		if got := tx.Bucket(bucketIssued).Bucket([]byte(day.String())).Inspect().KeyN; got != n {
-			t.Errorf("%d of %d records of today are left", got, n)
+		if got := tx.Bucket(bucketIssued).Bucket([]byte(over.String())).Inspect().KeyN; got != n {
+			t.Errorf("%d of %d records of the last day of the margin are left", got, n)
 		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state.db")
+	s, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	day := store.DayOf(now)
+	last := day + 7
+	k := store.Key{1}
+	if err := s.Record(t.Context(), day, store.Record{Key: k, Domain: "example.com", Expires: last}); err != nil {
+		t.Fatal(err)
+	}
+	found := func(today store.Day, q store.Query) bool {
+		t.Helper()
+		a, err := s.Lookup(t.Context(), today, []store.Query{q})
+		if err != nil || a.Memory.Since.IsZero() {
+			t.Fatalf("Lookup: %+v, %v", a, err)
+		}
+		return a.Found[0]
+	}
+	for _, ahead := range []store.Day{20, 7 + expiryMargin} {
+		// What the janitor does when the process starts on such a day.
+		if err := s.expire(t.Context(), day+ahead); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range []store.Query{{Key: k}, {Key: k, Expires: last}} {
+			if !found(day, q) {
+				t.Errorf("%v is not found after the clock was %d days ahead", q, ahead)
+			}
+			if !found(last, q) {
+				t.Errorf("%v is not found on its last day after the clock was %d days ahead", q, ahead)
+			}
+			if found(last+1, q) {
+				t.Errorf("%v is found after its last day", q)
+			}
+		}
+	}
+	if err := s.expire(t.Context(), last+expiryMargin+1); err != nil {
+		t.Fatal(err)
+	}
+	if found(day, store.Query{Key: k}) {
+		t.Error("the record is kept for longer than the margin")
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -45,12 +45,13 @@ func (s *Store) open(warn func(string)) error {
 	}
 	warn(fmt.Sprintf("%v; moved it to %s and started a new one: what was recorded before is lost, and no mail is "+
 		"refused on its account", err, aside))
-	s.broken.Store(nil)
 	return s.openOnce()
 }
 
 // openOnce opens the file as it is.
 func (s *Store) openOnce() error {
+	s.broken.Store(nil)
+	s.failing = make(chan struct{})
 	if err := s.examine(); err != nil {
 		return fmt.Errorf("bolt store %s: %w", s.path, err)
 	}
@@ -59,11 +60,6 @@ func (s *Store) openOnce() error {
 			Timeout:      lockWait,
 			FreelistType: bbolt.FreelistMapType, // The default slows down with the size of what was dropped.
 			NoStatistics: true,
-			OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-				var err error
-				s.file, err = os.OpenFile(name, flag, mode)
-				return s.file, err
-			},
 		})
 		return err
 	})

@@ -21,7 +21,7 @@ type Store struct {
 	mu       sync.RWMutex
 	since    time.Time
 	issued   map[store.Day]map[store.Key]struct{} // by last day
-	swept    store.Day                            // the latest day of a Record; expired days were dropped then
+	swept    store.Day                            // the latest day of a Record; what was over was dropped then
 	domains  map[string]clock
 	counters map[counter]int64
 }
@@ -41,7 +41,7 @@ var _ store.Store = (*Store)(nil)
 func New() *Store { return NewWithClock(time.Now) }
 
 // NewWithClock returns an empty Store that asks now for the time. Only [store.Memory] depends on it: days come with each
-// call, and the latest of them decides what has expired.
+// call, and the latest of them decides what is dropped.
 func NewWithClock(now func() time.Time) *Store {
 	return &Store{
 		now:      now,
@@ -62,7 +62,7 @@ func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) err
 		s.since = s.now()
 	}
 	s.sweep(today)
-	if r.Expires >= today {
+	if r.Expires >= today-expiryMargin {
 		keys := s.issued[r.Expires]
 		if keys == nil {
 			keys = make(map[store.Key]struct{})
@@ -81,13 +81,20 @@ func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) err
 	return nil
 }
 
-// sweep drops what has expired, once a day.
+// expiryMargin is how many days records are kept after their last day, on which they are found no more. Callers take
+// their days from a clock that may be days ahead for a while. What was dropped then would be missing afterwards, while
+// the memory still counts as complete: bounces of genuine mail would look like those of mail that was never sent.
+const expiryMargin = 30
+
+// sweep drops what is over, once a day.
 func (s *Store) sweep(today store.Day) {
 	if today <= s.swept {
 		return
 	}
 	s.swept = today
-	maps.DeleteFunc(s.issued, func(d store.Day, _ map[store.Key]struct{}) bool { return d < today })
+	maps.DeleteFunc(s.issued, func(d store.Day, _ map[store.Key]struct{}) bool {
+		return d < today-expiryMargin
+	})
 	maps.DeleteFunc(s.domains, func(_ string, c clock) bool { return c.last < today-store.CounterRetention })
 	s.sweepCounters(today)
 }

@@ -50,6 +50,45 @@ func TestWhatHasExpiredIsDropped(t *testing.T) {
 	}
 }
 
+func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
+	s := memory.New()
+	const day, last, margin = 20_000, 20_007, 30
+	k := store.Key{1}
+	record := func(today store.Day, r store.Record) {
+		t.Helper()
+		if err := s.Record(t.Context(), today, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := func(today store.Day, k store.Key) bool {
+		t.Helper()
+		a, err := s.Lookup(t.Context(), today, store.AnyDay(k))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.Found[0]
+	}
+	record(day, store.Record{Key: k, Expires: last})
+	for _, ahead := range []store.Day{day + 20, last + margin} {
+		record(ahead, store.Record{Key: store.Key{2}, Expires: ahead + 7})
+		if !found(day, k) || !found(last, k) {
+			t.Errorf("a record is gone after a day %d days ahead", ahead-day)
+		}
+		if found(last+1, k) {
+			t.Error("a record is found after its last day")
+		}
+	}
+	// Clocks differ: what one caller takes for over another one still asks for.
+	record(last+1, store.Record{Key: store.Key{3}, Expires: last})
+	if !found(last, store.Key{3}) {
+		t.Error("a record made a day late is not found on its last day")
+	}
+	record(last+margin+1, store.Record{Key: store.Key{2}, Expires: last + 100})
+	if found(day, k) {
+		t.Error("a record is kept for longer than the margin")
+	}
+}
+
 func BenchmarkMemory(b *testing.B) {
 	storetest.Benchmark(b, func(*testing.B) store.Store { return memory.New() })
 }
