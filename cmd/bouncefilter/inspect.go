@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -150,6 +151,10 @@ func (i *inspection) message(name string, r io.Reader) error {
 // failed tells why something cannot be read.
 func (i *inspection) failed(err error) {
 	i.unread = true
+	var about *fs.PathError
+	if errors.As(err, &about) {
+		about.Path = oneLine(about.Path)
+	}
 	i.app.fail(err)
 }
 

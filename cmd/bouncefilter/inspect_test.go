@@ -126,6 +126,7 @@ func TestInspect(t *testing.T) {
 
 		{"a file that is missing", []string{none}, "", 2, "", "bouncefilter: error: stat " + none + ": no such file or directory\n"},
 		{"a file that is missing among others", []string{"--json", plain, none, report}, "", 2, letterJSON + dsnJSON, none + ": no such file"},
+		{"a missing file whose name moves the cursor", []string{none + "\x1b[A"}, "", 2, "", `stat "` + none + `\x1b[A": no such file`},
 		{"a name that looks like two lines", []string{forged}, "", 0, `"` + w.path(`a\nb.eml`) + `"` + letterWords, ""},
 		{"a body beyond the limit", []string{huge}, "", 0, huge + letterWords + "  problem  the body is longer than the limit and was cut off\n", ""},
 		{"an unknown flag", []string{"--config", plain}, "", 2, "", "unknown flag --config"},
