@@ -2,11 +2,11 @@
 //
 // bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and
 // rotates keys, check finds mistakes in the configuration before a restart does, sign and verify show what the milter
-// would do with an address.
+// would do with an address, inspect explains bounces.
 //
 // Results go to the standard output, everything else to the standard error. The exit status is 0 for yes, 1 for no (an
-// invalid tag, an address that cannot be signed, a problem found by check), 2 for wrong usage or a configuration that
-// cannot be used. No secret is ever printed and no flag takes one.
+// invalid tag, an address that cannot be signed, a problem found by check), 2 for wrong usage, a configuration that
+// cannot be used or a message that cannot be read. No secret is ever printed and no flag takes one.
 package main
 
 import (
@@ -39,10 +39,10 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the process around it. No command reads the standard input.
-func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) int {
+// run is the whole program but for the process around it. Only inspect reads the standard input.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
-		stdout: stdout, stderr: stderr,
+		stdin: stdin, stdout: stdout, stderr: stderr,
 		now:    time.Now,
 		getenv: os.Getenv,
 		notify: func(state string) { _, _ = sd.SdNotify(false, state) }, // whoever started us may not want to know
@@ -57,6 +57,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 
 // app is what the commands see of the world.
 type app struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	now            func() time.Time
 	getenv         func(string) string
@@ -71,6 +72,7 @@ type grammar struct {
 	Key     keyCmd     `cmd:"" help:"Make, list and rotate keys."`
 	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
 	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`
+	Inspect inspectCmd `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer and what they say."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -122,6 +124,9 @@ func (h hinted) Unwrap() error { return h.error }
 // errNo ends a command whose answer is no, after it has printed the answer.
 var errNo = errors.New("no")
 
+// errUnread ends a command that has told already which files it could not read.
+var errUnread = errors.New("not everything could be read")
+
 // negative is an answer of no that is told as an error.
 type negative struct{ error }
 
@@ -131,6 +136,9 @@ func (n negative) Unwrap() error { return n.error }
 func (a *app) fail(err error) int {
 	if errors.Is(err, errNo) {
 		return exitNo
+	}
+	if errors.Is(err, errUnread) {
+		return exitUsage
 	}
 	lines, hint, status := []string{err.Error()}, "", exitNo
 	var problems tomlfile.Problems

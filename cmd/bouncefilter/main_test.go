@@ -18,6 +18,7 @@ import (
 type world struct {
 	t      *testing.T
 	dir    string
+	stdin  io.Reader
 	now    time.Time
 	hup    chan os.Signal
 	env    map[string]string
@@ -89,7 +90,7 @@ func (b *lockedBuffer) String() string {
 
 func (w *world) app(stdout, stderr io.Writer) *app {
 	return &app{
-		stdout: stdout, stderr: stderr,
+		stdin: w.stdin, stdout: stdout, stderr: stderr,
 		now:    w.clock,
 		getenv: func(key string) string { return w.env[key] },
 		notify: func(state string) {

@@ -1,0 +1,221 @@
+package bounce
+
+import (
+	"slices"
+	"strings"
+)
+
+// analysis is the work on one message and what it contains. The limits are shared by all messages within.
+type analysis struct {
+	limits   Limits
+	parts    int // parts that may still be looked at
+	problems []string
+}
+
+func (a *analysis) problem(s string) {
+	if !slices.Contains(a.problems, s) {
+		a.problems = append(a.problems, s)
+	}
+}
+
+// facts are what the header and the parts of a message say, before a verdict about its kind.
+type facts struct {
+	header   header
+	report   string // report-type of a multipart/report, or ""
+	status   string // message/delivery-status, decoded
+	receipt  string // message/disposition-notification
+	feedback string // message/feedback-report
+	text     string // what the report says in words, without what it returns
+	tail     string // text that follows a header in the text
+	folded   string // the beginning of text in lower case, white space folded
+	returned []returned
+	virus    bool // an attachment as viruses have it
+	machine  bool // one of status, receipt, feedback is there, even when empty
+}
+
+// returned is an original message, or its beginning, as found.
+type returned struct {
+	text   string
+	source Source
+}
+
+// message reports about one message; depth is 1 for the one that was read, more for those it returns.
+func (a *analysis) message(s string, depth int) *Report {
+	if strings.HasPrefix(s, "From ") || strings.HasPrefix(s, ">From ") {
+		_, s = cutLine(s)
+	}
+	h, body, junk := parseHeader(s, true)
+	if junk > 0 && depth == 1 {
+		a.problem("the header has lines that are no fields")
+	}
+	f := a.collect(h, body, depth)
+	r := &Report{MessageID: messageID(h.get("message-id"))}
+	if f.status != "" {
+		r.deliveryStatus(f.status)
+	}
+	if f.receipt != "" {
+		r.disposition(f.receipt)
+	}
+	if f.feedback != "" {
+		r.feedback(f.feedback)
+	}
+	a.originals(r, &f, depth)
+	r.textRecipients(&f)
+	r.Kind = f.kind(r)
+	switch r.Kind {
+	case None, AutoReply:
+		// What looked like recipients and returned messages was part of what somebody wrote.
+		r.Recipients, r.ReportingMTA = nil, ""
+		r.Originals = slices.DeleteFunc(r.Originals, func(o Original) bool {
+			return o.Source != InReplyTo && o.Source != References
+		})
+	case DSN, Bounce:
+		r.complete(&f)
+	}
+	if r.Kind != None {
+		r.Family = familyOf(h, f.folded, strings.ToLower(f.status[:min(len(f.status), 1000)]))
+		if r.Kind == MDN || r.Kind == AutoReply || r.Kind == ARF {
+			r.Family = first(strings.TrimSuffix(r.Family, "other"), string(r.Kind))
+		}
+	}
+	return r
+}
+
+// collect takes the message apart.
+func (a *analysis) collect(h header, body string, depth int) facts {
+	f := facts{header: h}
+	kind, params := mediaType(h.get("content-type"))
+	if kind == "multipart/report" {
+		f.report = strings.ToLower(first(params["report-type"], "?"))
+	}
+	var plain, page []string
+	ps := a.split(nil, h, body, depth)
+	for i := range ps {
+		p := &ps[i]
+		for _, end := range executables {
+			if strings.HasSuffix(p.fileName(), end) {
+				f.virus = true
+			}
+		}
+		a.part(&f, p, len(plain)+len(page) > 0 && len(ps) > 1, &plain, &page)
+	}
+	text := strings.Join(plain, "\n\n")
+	if strings.TrimSpace(text) == "" {
+		text = textOfHTML(strings.Join(page, "\n"))
+	}
+	lead, found, tail := splitReturned(text)
+	f.text, f.tail = lead, tail
+	f.returned = append(f.returned, found...)
+	f.folded = strings.ToLower(foldSpace(lead, 8<<10))
+	return f
+}
+
+// part sorts one part into what it is. later says that text came before it.
+func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
+	switch p.kind {
+	case "message/delivery-status", "message/global-delivery-status", "message/xdelivery-status":
+		f.status, f.machine = f.status+p.machine()+"\n\n", true
+	case "message/disposition-notification", "message/global-disposition-notification":
+		f.receipt, f.machine = f.receipt+p.machine()+"\n\n", true
+	case "message/feedback-report":
+		f.feedback, f.machine = f.feedback+p.machine()+"\n\n", true
+	case "message/rfc822", "message/global", "message/partial", "message/news":
+		f.returned = append(f.returned, returned{p.embedded(), ReturnedMessage})
+	case "text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header", "text/rfc822":
+		f.returned = append(f.returned, returned{p.embedded(), ReturnedHeaders})
+	case "text/html", "application/xhtml+xml":
+		*page = append(*page, a.text(p))
+	case "application/octet-stream", "application/x-unknown", "application/unknown":
+		// QUIRK: gateways turn the returned message into an attachment of unknown type, often in base64.
+		if s := p.content(); startsLikeMessage(s) {
+			f.returned = append(f.returned, returned{s, ReturnedMessage})
+		}
+	default:
+		if !strings.HasPrefix(p.kind, "text/") {
+			return
+		}
+		s := a.text(p)
+		if later && startsLikeMessage(s) {
+			f.returned = append(f.returned, returned{s, ReturnedMessage})
+			return
+		}
+		*plain = append(*plain, s)
+	}
+}
+
+// machine returns the content of a machine-readable part. QUIRK: gateways add fields of their own in front, with or
+// without the blank line; fields in the part's header count as well.
+func (p *part) machine() string {
+	s := p.content()
+	for _, f := range p.header {
+		if f.name == "reporting-mta" || f.name == "final-recipient" || f.name == "feedback-type" || f.name == "disposition" {
+			return writeHeader(p.header) + s
+		}
+	}
+	return s
+}
+
+// embedded returns the message in a part. QUIRK: where the blank line after the part's header is missing, the header of
+// the message is read as that of the part; and base64 and quoted-printable are used though RFC 2046 forbids them.
+func (p *part) embedded() string {
+	if p.header.has("message-id") && (p.header.has("from") || p.header.has("subject") || p.header.has("received")) {
+		return writeHeader(p.header) + "\n" + p.content()
+	}
+	s := p.content()
+	if s == p.body && !startsLikeMessage(s) {
+		// QUIRK: an encoding that nobody declared.
+		if d := undeclared(s); startsLikeMessage(d) {
+			return d
+		}
+	}
+	return s
+}
+
+func writeHeader(h header) string {
+	var b strings.Builder
+	for _, f := range h {
+		b.WriteString(f.name + ": " + f.value + "\n")
+	}
+	return b.String()
+}
+
+// text returns a text part in UTF-8.
+func (a *analysis) text(p *part) string {
+	s := p.content()
+	if s == p.body {
+		s = undeclared(s)
+	}
+	s, ok := decodeCharset(p.params["charset"], s)
+	if !ok {
+		a.problem("unknown charset " + printable(p.params["charset"], 40))
+	}
+	return s
+}
+
+// undeclared decodes text that is all base64, or that holds quoted-printable Message-IDs, without saying so.
+func undeclared(s string) string {
+	line, rest := cutLine(strings.TrimLeft(s, "\n"))
+	next, _ := cutLine(rest)
+	switch {
+	case len(line) >= 60 && len(line) <= 76 && len(line)%4 == 0 && allBase64(line) && allBase64(next):
+		return decodeBase64(s)
+	case strings.Count(s, "=\n") >= 2 && (strings.Contains(s, "=3D") || strings.Contains(s, "=20\n")):
+		return decodeQuoted(s)
+	}
+	return s
+}
+
+func allBase64(line string) bool {
+	for i := range len(line) {
+		if !isAlnum(line[i]) && line[i] != '+' && line[i] != '/' && line[i] != '=' {
+			return false
+		}
+	}
+	return true
+}
+
+// foldSpace folds white space to single spaces in at most limit octets of s.
+func foldSpace(s string, limit int) string {
+	s = s[:min(len(s), limit)]
+	return strings.Join(strings.Fields(s), " ")
+}

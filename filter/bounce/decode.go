@@ -1,0 +1,189 @@
+package bounce
+
+import (
+	"encoding/base64"
+	"html"
+	"io"
+	"mime"
+	"strings"
+
+	"github.com/emersion/go-message/charset"
+)
+
+// decodeTransfer undoes a Content-Transfer-Encoding. Damaged encodings yield what can be read: the standard library's
+// decoders stop at the first octet that is wrong.
+func decodeTransfer(encoding, s string) string {
+	encoding, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(encoding)), ";")
+	switch strings.TrimSpace(encoding) {
+	case "base64":
+		return decodeBase64(s)
+	case "quoted-printable":
+		return decodeQuoted(s)
+	}
+	return s
+}
+
+// decodeBase64 skips what is not in the alphabet, as RFC 2045 section 6.8 asks, and reads up to the first padding.
+func decodeBase64(s string) string {
+	clean := make([]byte, 0, len(s))
+	for i := range len(s) {
+		c := s[i]
+		if c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '+' || c == '/' {
+			clean = append(clean, c)
+		} else if c == '=' {
+			break
+		} else if c == '-' && strings.HasPrefix(s[i:], "--") {
+			break // a boundary that was not recognised as one
+		}
+	}
+	if len(clean)%4 == 1 {
+		clean = clean[:len(clean)-1]
+	}
+	n, _ := base64.RawStdEncoding.Decode(clean, clean) // the alphabet is checked; a bad last digit costs one octet
+	return normal(clean[:n])
+}
+
+// decodeQuoted decodes quoted-printable (RFC 2045 section 6.7) and leaves what is not encoded properly as it stands.
+func decodeQuoted(s string) string {
+	if strings.IndexByte(s, '=') < 0 {
+		return s
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] != '=' {
+			b.WriteByte(s[i])
+			continue
+		}
+		if i+2 < len(s) {
+			if hi, lo := unhex(s[i+1]), unhex(s[i+2]); hi >= 0 && lo >= 0 {
+				b.WriteByte(byte(hi<<4 | lo))
+				i += 2
+				continue
+			}
+		}
+		end := i + 1
+		for end < len(s) && (s[end] == ' ' || s[end] == '\t' || s[end] == '\r') {
+			end++
+		}
+		if end == len(s) || s[end] == '\n' {
+			i = end // a soft line break
+			continue
+		}
+		b.WriteByte('=')
+	}
+	out := b.String()
+	if strings.IndexByte(out, '\r') >= 0 {
+		return normal([]byte(out))
+	}
+	return out
+}
+
+func unhex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c >= 'A' && c <= 'F':
+		return int(c-'A') + 10
+	case c >= 'a' && c <= 'f':
+		return int(c-'a') + 10
+	}
+	return -1
+}
+
+// decodeCharset converts text to UTF-8. ok is false if the charset is not known; the text is then as it was.
+func decodeCharset(name, s string) (text string, ok bool) {
+	name = strings.ToLower(strings.Trim(name, " \t\"'"))
+	switch name {
+	case "", "utf-8", "utf8", "us-ascii", "ascii", "unicode-1-1-utf-7", "utf-7":
+		// What matters in a report is ASCII in UTF-7 as well.
+		return s, true
+	}
+	if isASCII(s) && !strings.HasPrefix(name, "utf-16") && !strings.HasPrefix(name, "utf-32") && strings.IndexByte(s, 0x1b) < 0 {
+		return s, true
+	}
+	r, err := charset.Reader(name, strings.NewReader(s))
+	if err != nil {
+		return s, false
+	}
+	// The decoders replace what they cannot read and do not fail; what they produce is bounded by 3 octets for each.
+	out, err := io.ReadAll(r)
+	return string(out), err == nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// decodeWords decodes the encoded words of a header field (RFC 2047); what cannot be decoded stays.
+func decodeWords(s string) string {
+	if !strings.Contains(s, "=?") {
+		return s
+	}
+	d := mime.WordDecoder{CharsetReader: charset.Reader}
+	out, err := d.DecodeHeader(s)
+	if err != nil {
+		return s
+	}
+	return out
+}
+
+// textOfHTML makes text of an HTML page: tags that end a line become line ends, others go, entities are decoded.
+func textOfHTML(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	for s != "" {
+		lt := strings.IndexByte(s, '<')
+		if lt < 0 {
+			b.WriteString(s)
+			break
+		}
+		b.WriteString(s[:lt])
+		s = s[lt:]
+		gt := strings.IndexByte(s, '>')
+		if gt < 0 {
+			break
+		}
+		tag := s[1:gt]
+		// QUIRK: addresses in angle brackets that a gateway did not escape are not tags.
+		if strings.IndexByte(tag, '@') > 0 && !strings.ContainsAny(tag, " =\"") {
+			b.WriteString(s[:gt+1])
+			s = s[gt+1:]
+			continue
+		}
+		s = s[gt+1:]
+		name := strings.ToLower(strings.TrimLeft(tag, "/"))
+		if i := strings.IndexAny(name, " \t\n/"); i >= 0 {
+			name = name[:i]
+		}
+		switch name {
+		case "style", "script":
+			if tag[0] != '/' {
+				s = s[endOfElement(s, name):]
+			}
+		case "br", "p", "div", "tr", "li", "pre", "table", "h1", "h2", "h3", "h4", "hr", "td", "ul":
+			b.WriteByte('\n')
+		}
+	}
+	return strings.ReplaceAll(html.UnescapeString(b.String()), "\u00a0", " ")
+}
+
+// endOfElement returns where the end tag of that name begins, or the length of s.
+func endOfElement(s, name string) int {
+	for i := 0; ; {
+		n := strings.Index(s[i:], "</")
+		if n < 0 {
+			return len(s)
+		}
+		i += n
+		if tag := s[i+2:]; len(tag) >= len(name) && strings.EqualFold(tag[:len(name)], name) {
+			return i
+		}
+		i += 2
+	}
+}

@@ -1,0 +1,187 @@
+package bounce
+
+import "strings"
+
+// field is one header field: its name in lower case, its value unfolded and trimmed.
+type field struct {
+	name, value string
+}
+
+type header []field
+
+// get returns the value of the first field of that name (in lower case), or "".
+func (h header) get(name string) string {
+	for i := range h {
+		if h[i].name == name {
+			return h[i].value
+		}
+	}
+	return ""
+}
+
+func (h header) has(name string) bool {
+	for i := range h {
+		if h[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// parseHeader reads the header in front of a message or part and returns what follows it. A line that is neither a
+// field nor a continuation ends the header, unless it is lenient: then up to maxJunk such lines are stepped over,
+// because returned headers come with lines that lost their indentation. junk counts them.
+func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
+	const maxJunk = 40
+	for len(s) > 0 {
+		line, after := cutLine(s)
+		switch {
+		case strings.TrimSpace(line) == "":
+			if len(h) == 0 && lenient {
+				s = after
+				continue
+			}
+			return h, after, junk
+		case line[0] == ' ' || line[0] == '\t':
+			// A continuation of nothing: the first field was cut off, or the header is not one.
+			if !lenient && len(h) == 0 {
+				return h, s, junk
+			}
+		default:
+			name, value, ok := splitField(line)
+			switch {
+			case ok:
+				value, after = unfold(value, after)
+				h = append(h, field{strings.ToLower(name), value})
+			case !lenient || len(h) == 0 || junk == maxJunk:
+				return h, s, junk
+			default:
+				junk++
+				// QUIRK: filters break long Message-IDs and leave the rest at the start of a line.
+				f := &h[len(h)-1]
+				if f.name == "message-id" && !strings.Contains(f.value, ">") {
+					f.value += strings.TrimSpace(line)
+				}
+			}
+		}
+		s = after
+	}
+	return h, "", junk
+}
+
+// unfold adds the continuation lines at the start of rest to value.
+func unfold(value, rest string) (unfolded, after string) {
+	if rest == "" || rest[0] != ' ' && rest[0] != '\t' {
+		return value, rest
+	}
+	var b strings.Builder
+	b.WriteString(value)
+	for rest != "" && (rest[0] == ' ' || rest[0] == '\t') {
+		line, next := cutLine(rest)
+		line = strings.TrimSpace(line)
+		if line == "" {
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(line)
+		rest = next
+	}
+	return b.String(), rest
+}
+
+// splitField splits "Name: value". White space in front of the colon is tolerated (RFC 5322 section 4.5).
+func splitField(line string) (name, value string, ok bool) {
+	colon := strings.IndexByte(line, ':')
+	if colon < 1 || colon > 76 || strings.HasPrefix(line[colon:], "://") {
+		return "", "", false
+	}
+	name = strings.TrimRight(line[:colon], " \t")
+	if name == "" {
+		return "", "", false
+	}
+	for i := range len(name) {
+		if name[i] <= ' ' || name[i] >= 0x7f || name[i] == '<' || name[i] == '>' || name[i] == '@' {
+			return "", "", false
+		}
+	}
+	return name, strings.TrimSpace(line[colon+1:]), true
+}
+
+// cutLine splits off the first line, without its line end.
+func cutLine(s string) (line, rest string) {
+	line, rest, _ = strings.Cut(s, "\n")
+	return strings.TrimSuffix(line, "\r"), rest
+}
+
+// mediaType splits a Content-Type or Content-Disposition value into its type in lower case and its parameters. It takes
+// what mime.ParseMediaType refuses: missing quotes, stray semicolons, parameters given twice.
+func mediaType(value string) (kind string, params map[string]string) {
+	kind, rest, _ := strings.Cut(value, ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	if i := strings.IndexAny(kind, " \t("); i > 0 {
+		kind, rest = kind[:i], kind[i:]+";"+rest
+	}
+	params = make(map[string]string, 2)
+	for rest != "" {
+		var key, val string
+		rest = strings.TrimLeft(rest, " \t;")
+		eq := strings.IndexAny(rest, "=;")
+		if eq < 0 {
+			break
+		}
+		if rest[eq] == ';' {
+			rest = rest[eq:]
+			continue
+		}
+		key, rest = strings.ToLower(strings.TrimSpace(rest[:eq])), strings.TrimLeft(rest[eq+1:], " \t")
+		if strings.HasPrefix(rest, `"`) {
+			val, rest = quotedString(rest)
+		} else {
+			end := strings.IndexByte(rest, ';')
+			if end < 0 {
+				end = len(rest)
+			}
+			val, rest = strings.TrimSpace(rest[:end]), rest[end:]
+		}
+		// RFC 2231 section 4: name*=charset'language'value; the charset does not matter for what is looked at here.
+		if k, ok := strings.CutSuffix(key, "*"); ok {
+			key = k
+			if p := strings.SplitN(val, "'", 3); len(p) == 3 {
+				val = p[2]
+			}
+		}
+		if _, twice := params[key]; !twice {
+			params[key] = val
+		}
+	}
+	return kind, params
+}
+
+// quotedString reads the quoted string at the start of s, which begins with a quotation mark.
+func quotedString(s string) (value, rest string) {
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return unescape(s[1:i]), s[i+1:]
+		}
+	}
+	return unescape(s[1:]), ""
+}
+
+func unescape(s string) string {
+	if strings.IndexByte(s, '\\') < 0 {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			i++
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}

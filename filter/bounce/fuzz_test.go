@@ -1,0 +1,154 @@
+package bounce
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+)
+
+// FuzzRead holds what is true of every input: nothing panics, the report is bounded, fit for a log, the same each time
+// and the same with either line end, and identifiers are not made up, also when the input is cut off.
+func FuzzRead(f *testing.F) {
+	for _, name := range samples(f) {
+		f.Add(sample(f, name))
+	}
+	if dir := os.Getenv(collectionEnv); dir != "" {
+		paths, err := filepath.Glob(filepath.Join(dir, "*", "*.eml"))
+		if err != nil || len(paths) == 0 {
+			f.Fatalf("%d messages in %s, %v", len(paths), dir, err)
+		}
+		for _, path := range paths {
+			if b, err := os.ReadFile(path); err == nil && len(b) < 32<<10 {
+				f.Add(b)
+			}
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 64<<10 {
+			t.Skip("long inputs find nothing that short ones do not")
+		}
+		limits := Limits{Depth: 6, Parts: 40}
+		r := fuzzRead(t, data, limits)
+		checkBounds(t, r)
+		checkIdentifiers(t, r, data)
+		half := fuzzRead(t, data[:len(data)/2], limits)
+		checkBounds(t, half)
+		checkIdentifiers(t, half, data[:len(data)/2])
+
+		again := marshal(t, fuzzRead(t, data, limits))
+		if got := marshal(t, r); got != again {
+			t.Errorf("two reports of one input:\n%s\n%s", got, again)
+		}
+		if !bytes.Contains(data, []byte("\r")) {
+			crlf := marshal(t, fuzzRead(t, bytes.ReplaceAll(data, []byte("\n"), []byte("\r\n")), limits))
+			if got := marshal(t, r); got != crlf {
+				t.Errorf("CRLF makes a difference:\n%s\n%s", got, crlf)
+			}
+		}
+	})
+}
+
+func fuzzRead(t *testing.T, data []byte, limits Limits) *Report {
+	r, err := Read(bytes.NewReader(data), limits)
+	if err != nil {
+		t.Fatalf("a reader without errors: %v", err)
+	}
+	return r
+}
+
+func marshal(t *testing.T, r *Report) string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func checkBounds(t *testing.T, r *Report) {
+	if len(r.Recipients) > maxRecipients || len(r.Originals) > maxOriginals || len(r.Problems) > maxProblems+1 {
+		t.Errorf("%d recipients, %d originals, %d problems", len(r.Recipients), len(r.Originals), len(r.Problems))
+	}
+	switch r.Kind {
+	case None:
+		if r.Family != "" || len(r.Recipients) > 0 {
+			t.Errorf("an ordinary message of family %s with recipients %+v", r.Family, r.Recipients)
+		}
+	case DSN, Bounce, MDN, AutoReply, ARF:
+		if r.Family == "" {
+			t.Errorf("%s without family", r.Kind)
+		}
+	default:
+		t.Errorf("kind %q", r.Kind)
+	}
+	loggable(t, r.ReportingMTA, maxNameBytes)
+	for _, p := range r.Problems {
+		loggable(t, p, maxNameBytes)
+	}
+	for _, rcpt := range r.Recipients {
+		loggable(t, rcpt.Address, maxAddressBytes)
+		loggable(t, rcpt.Action, maxNameBytes)
+		loggable(t, rcpt.Status, 11)
+		loggable(t, rcpt.Diagnostic, maxDiagnosticBytes)
+		loggable(t, rcpt.RemoteMTA, maxNameBytes)
+	}
+	depth := 1
+	for _, o := range r.Originals {
+		if o.Depth < depth || o.Source == "" {
+			t.Errorf("original %+v after depth %d", o, depth)
+		}
+		depth = o.Depth
+		if len(o.Recipients) > maxOriginalRcpts {
+			t.Errorf("%d recipients of an original", len(o.Recipients))
+		}
+		loggable(t, o.MessageID, maxMessageIDBytes)
+		loggable(t, o.Sender, maxAddressBytes)
+		loggable(t, o.From, maxAddressBytes)
+		loggable(t, o.EnvelopeID, maxNameBytes)
+		for _, a := range o.Recipients {
+			loggable(t, a, maxAddressBytes)
+		}
+	}
+}
+
+func loggable(t *testing.T, s string, limit int) {
+	if len(s) > limit || !utf8.ValidString(s) || strings.IndexFunc(s, unicode.IsControl) >= 0 {
+		t.Errorf("%d octets of at most %d, or not fit for a log: %q", len(s), limit, s)
+	}
+}
+
+// checkIdentifiers says that each Message-ID stands in the input, white space and quotation marks apart, if the input has
+// nothing that is decoded.
+func checkIdentifiers(t *testing.T, r *Report, data []byte) {
+	if !isASCII(string(data)) || bytes.ContainsAny(data, "=&\x1b") || allBase64Line(data) {
+		return
+	}
+	plain := squeeze(string(data))
+	for _, o := range r.Originals {
+		if !strings.Contains(plain, squeeze(o.MessageID)) {
+			t.Errorf("the identifier %q is not in the input", o.MessageID)
+		}
+	}
+}
+
+func allBase64Line(data []byte) bool {
+	for line := range bytes.Lines(data) {
+		if len(line) > 20 && allBase64(string(bytes.TrimSpace(line))) {
+			return true
+		}
+	}
+	return bytes.Contains(bytes.ToLower(data), []byte("base64"))
+}
+
+func squeeze(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c <= ' ' || c == 0x7f || strings.ContainsRune("<>|", c) {
+			return -1
+		}
+		return c
+	}, s)
+}

@@ -1,0 +1,43 @@
+package bounce
+
+import "encoding/json"
+
+// The form in which a report is printed, one object a line. Field names are part of the command's contract.
+type jsonReport struct {
+	Kind         Kind            `json:"kind"`
+	Family       string          `json:"family"`
+	ReportingMTA string          `json:"reporting_mta"`
+	Original     jsonOriginal    `json:"original"`
+	Recipients   []jsonRecipient `json:"recipients"`
+	Problems     []string        `json:"problems"`
+}
+
+type jsonOriginal struct {
+	MessageID  string `json:"message_id"`
+	From       string `json:"from"`
+	EnvelopeID string `json:"envelope_id"`
+}
+
+type jsonRecipient struct {
+	Address    string `json:"address"`
+	Action     string `json:"action"`
+	Status     string `json:"status"`
+	Diagnostic string `json:"diagnostic"`
+}
+
+// MarshalJSON prints the report with the message it answers directly. Lists are never null.
+func (r *Report) MarshalJSON() ([]byte, error) {
+	o := r.Original()
+	j := jsonReport{
+		Kind:         r.Kind,
+		Family:       r.Family,
+		ReportingMTA: r.ReportingMTA,
+		Original:     jsonOriginal{MessageID: o.MessageID, From: first(o.From, o.Sender), EnvelopeID: o.EnvelopeID},
+		Recipients:   make([]jsonRecipient, 0, len(r.Recipients)),
+		Problems:     append(make([]string, 0, len(r.Problems)), r.Problems...),
+	}
+	for _, rcpt := range r.Recipients {
+		j.Recipients = append(j.Recipients, jsonRecipient{rcpt.Address, rcpt.Action, rcpt.Status, rcpt.Diagnostic})
+	}
+	return json.Marshal(j)
+}

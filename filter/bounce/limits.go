@@ -1,0 +1,45 @@
+package bounce
+
+// Limits bound what one message may cost. A field that is zero or less takes its value from [DefaultLimits].
+type Limits struct {
+	HeaderBytes int // bytes of the message's header that are read
+	BodyBytes   int // bytes of its body that are read, in transfer encoding
+	Depth       int // levels of multiparts and of messages within messages
+	Parts       int // MIME parts looked at, of all levels together
+}
+
+// DefaultLimits returns limits that hold for the bounces of all MTAs known: what they say stands in front of the message
+// that they return, and of that one only the header matters.
+func DefaultLimits() Limits {
+	return Limits{
+		HeaderBytes: 128 << 10, // headers that passed many filters reach 60 KiB
+		BodyBytes:   512 << 10, // a report for 1,000 recipients takes 300 KiB
+		Depth:       10,        // a report inside a forwarded report inside a list's wrapper has 7
+		Parts:       100,       // a digest of a loop of bounces
+	}
+}
+
+// What a report holds is bounded as well, so that it can be logged and kept.
+const (
+	maxRecipients      = 1000 // the recipients that one message may have at common MTAs
+	maxOriginals       = 32
+	maxOriginalRcpts   = 100
+	maxReferences      = 20
+	maxAddressBytes    = 320 // local part 64, "@", domain 255 (RFC 5321 section 4.5.3.1)
+	maxMessageIDBytes  = 998 // the longest line (RFC 5322 section 2.1.1)
+	maxDiagnosticBytes = 1024
+	maxNameBytes       = 255
+	maxProblems        = 50
+)
+
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	for _, f := range []struct{ have, want *int }{
+		{&l.HeaderBytes, &d.HeaderBytes}, {&l.BodyBytes, &d.BodyBytes}, {&l.Depth, &d.Depth}, {&l.Parts, &d.Parts},
+	} {
+		if *f.have <= 0 {
+			*f.have = *f.want
+		}
+	}
+	return l
+}

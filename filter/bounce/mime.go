@@ -1,0 +1,136 @@
+package bounce
+
+import "strings"
+
+// part is one leaf of the MIME tree, or an embedded message, which is not taken apart here.
+type part struct {
+	header header
+	kind   string // media type in lower case; text/plain if none is given
+	params map[string]string
+	body   string // in transfer encoding
+	typed  bool   // the part has a Content-Type
+}
+
+// content returns the body without its transfer encoding.
+func (p *part) content() string {
+	return decodeTransfer(p.header.get("content-transfer-encoding"), p.body)
+}
+
+// fileName returns the name under which the part is attached.
+func (p *part) fileName() string {
+	_, params := mediaType(p.header.get("content-disposition"))
+	return strings.ToLower(decodeWords(first(params["filename"], p.params["name"])))
+}
+
+// split appends the leaves of the message or part with that header to ps. go-message's reader stops at the first
+// boundary that is wrong; here a boundary that never comes is looked for in the body, and a missing end is no error.
+func (a *analysis) split(ps []part, h header, body string, depth int) []part {
+	if a.parts <= 0 || depth > a.limits.Depth {
+		a.problem("there are more MIME parts than the limits allow")
+		return ps
+	}
+	value := h.get("content-type")
+	p := part{header: h, body: body, typed: value != ""}
+	p.kind, p.params = mediaType(value)
+	if !strings.Contains(p.kind, "/") {
+		p.kind = "text/plain"
+	}
+	if !strings.HasPrefix(p.kind, "multipart/") {
+		a.parts--
+		return append(ps, p)
+	}
+	boundary := p.params["boundary"]
+	if boundary == "" || !hasBoundary(body, boundary) {
+		boundary = guessBoundary(body)
+		if boundary == "" {
+			a.problem("a multipart message has no parts")
+			p.kind, a.parts = "text/plain", a.parts-1
+			return append(ps, p)
+		}
+		a.problem("the boundary is not the one announced")
+	}
+	sections, closed := splitBoundary(body, boundary, a.parts+1)
+	if !closed {
+		a.problem("a multipart is not closed")
+	}
+	for i, s := range sections {
+		if i == 0 { // the preamble
+			continue
+		}
+		ph, rest, _ := parseHeader(s, false)
+		// A blank line first means a part without header (RFC 2046 section 5.1).
+		// QUIRK: gateways add one in front of the header.
+		if after := strings.TrimLeft(s, "\n"); after != s && startsWithContentType(after) {
+			ph, rest, _ = parseHeader(after, false)
+		}
+		ps = a.split(ps, ph, rest, depth+1)
+	}
+	return ps
+}
+
+func startsWithContentType(s string) bool {
+	const name = "content-type:"
+	return len(s) > len(name) && strings.EqualFold(s[:len(name)], name)
+}
+
+// hasBoundary says whether a line of body begins with the boundary.
+func hasBoundary(body, boundary string) bool {
+	return strings.HasPrefix(body, "--"+boundary) || strings.Contains(body, "\n--"+boundary)
+}
+
+// guessBoundary returns the boundary that the body seems to use: that of the first line which begins with "--" and is
+// followed by a Content- field or by a blank line and comes again.
+func guessBoundary(body string) string {
+	for rest := body; rest != ""; {
+		var line string
+		line, rest = cutLine(rest)
+		candidate, ok := strings.CutPrefix(strings.TrimRight(line, " \t"), "--")
+		if !ok || candidate == "" || strings.ContainsAny(candidate, " \t") {
+			continue
+		}
+		next, _ := cutLine(rest)
+		if len(next) > 8 && strings.EqualFold(next[:8], "content-") {
+			return candidate
+		}
+	}
+	return ""
+}
+
+// splitBoundary splits a multipart body at its boundary lines into the preamble and at most n-1 parts. closed says
+// whether the closing line was seen; what follows that is dropped, unless further parts follow.
+func splitBoundary(body, boundary string, n int) (sections []string, closed bool) {
+	delimiter := "--" + boundary
+	start, at := 0, 0
+	for {
+		i := at
+		if i > 0 || !strings.HasPrefix(body, delimiter) {
+			j := strings.Index(body[at:], "\n"+delimiter)
+			if j < 0 {
+				break
+			}
+			i = at + j + 1
+		}
+		line, _ := cutLine(body[i:])
+		tail := strings.TrimRight(line[len(delimiter):], " \t")
+		if tail != "" && tail != "--" {
+			at = i + 1 // the beginning of a longer boundary, of a multipart within
+			if at >= len(body) {
+				break
+			}
+			continue
+		}
+		if !closed {
+			sections = append(sections, strings.TrimSuffix(body[start:i], "\n"))
+		}
+		closed = tail == "--"
+		start = min(i+len(line)+1, len(body))
+		at = max(start-1, i+1)
+		if at >= len(body) || len(sections) > n {
+			break
+		}
+	}
+	if !closed && start < len(body) && len(sections) <= n {
+		sections = append(sections, body[start:])
+	}
+	return sections, closed
+}

@@ -1,0 +1,108 @@
+package bounce
+
+import (
+	"html"
+	"strings"
+	"unicode"
+)
+
+// messageID reads a Message-ID from the value of a field: without angle brackets, without the white space that folding
+// leaves in it, and with entities decoded. Identifiers without angle brackets are taken as well, since they are sent.
+func messageID(value string) string {
+	if strings.Contains(value, "&") && (strings.Contains(value, "&lt;") || strings.Contains(value, "&#")) {
+		value = html.UnescapeString(value)
+	}
+	id := value
+	if open := strings.IndexByte(value, '<'); open >= 0 {
+		id = value[open+1:]
+		// "<<a@b>>" is sent as well.
+		id = strings.TrimLeft(id, "<")
+		if end := strings.IndexByte(id, '>'); end >= 0 {
+			id = id[:end]
+		} else {
+			id = firstWord(id)
+		}
+	} else {
+		id = firstWord(id)
+	}
+	if strings.ContainsAny(id, " \t\n\r") {
+		id = strings.Join(strings.Fields(id), "")
+	}
+	id = strings.Trim(id, `"';,`)
+	if len(id) < 3 {
+		return ""
+	}
+	id = strings.ToValidUTF8(id, "?")
+	if len(id) > maxMessageIDBytes || strings.IndexFunc(id, unicode.IsControl) >= 0 {
+		return "" // also the controls U+0080 to U+009F, which terminals obey
+	}
+	return id
+}
+
+func firstWord(s string) string {
+	s = strings.TrimSpace(s)
+	if i := strings.IndexAny(s, " \t\n\r"); i >= 0 {
+		return s[:i]
+	}
+	return s
+}
+
+// messageIDs reads the identifiers of In-Reply-To or References, the last one first, at most limit.
+func messageIDs(value string, limit int) []string {
+	var ids []string
+	for len(ids) < limit {
+		open := strings.LastIndexByte(value, '<')
+		if open < 0 {
+			break
+		}
+		if id := messageID(value[open:]); strings.IndexByte(id, '@') > 0 {
+			ids = append(ids, id)
+		}
+		value = value[:open]
+	}
+	if len(ids) == 0 {
+		// Without angle brackets, an identifier is told from the prose of old In-Reply-To fields by its "@".
+		if id := messageID(value); strings.IndexByte(id, '@') > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// mentionedID finds a Message-ID that a sentence names: "message-id of 123@example.com received", "Message ID: <...>".
+func mentionedID(text string) string {
+	const window = 40 // octets between the words and the identifier
+	for rest := text; ; {
+		i := indexFold(rest, "message")
+		if i < 0 {
+			return ""
+		}
+		rest = rest[i+len("message"):]
+		tail := rest[:min(len(rest), window+maxMessageIDBytes)]
+		if len(tail) < 4 || !strings.EqualFold(tail[1:3], "id") || strings.IndexByte("- _", tail[0]) < 0 || isAlnum(tail[3]) {
+			continue
+		}
+		tail = tail[3:]
+		if open := strings.IndexByte(tail, '<'); open >= 0 && open < window {
+			if id := messageID(tail[open:]); strings.IndexByte(id, '@') > 0 {
+				return id
+			}
+		}
+		for _, word := range strings.Fields(tail[:min(len(tail), window*5)]) {
+			word = strings.Trim(word, ".,;:()[]<>")
+			if at := strings.IndexByte(word, '@'); at > 0 && at < len(word)-1 {
+				return messageID(word)
+			}
+		}
+	}
+}
+
+// indexFold is strings.Index without regard to the case of ASCII letters; sub is in lower case.
+func indexFold(s, sub string) int {
+	for i := 0; i+len(sub) <= len(s); i++ {
+		if c := s[i] | 0x20; c == sub[0] && strings.EqualFold(s[i:i+len(sub)], sub) {
+			return i
+		}
+	}
+	return -1
+}

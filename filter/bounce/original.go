@@ -1,0 +1,133 @@
+package bounce
+
+import "strings"
+
+// originals notes what the report returns, what its fields name, and, if a returned message was a bounce itself, what that
+// one returned.
+func (a *analysis) originals(r *Report, f *facts, depth int) {
+	for _, ret := range f.returned {
+		if len(r.Originals) >= maxOriginals {
+			break
+		}
+		a.original(r, ret, depth)
+	}
+	if id := mentionedID(f.text); id != "" && id != r.MessageID {
+		r.original(Original{Source: FreeText, Depth: depth, MessageID: id})
+	}
+	ids := messageIDs(f.header.get("in-reply-to"), 1)
+	for _, id := range ids {
+		r.original(Original{Source: InReplyTo, Depth: depth, MessageID: id})
+	}
+	for _, id := range messageIDs(f.header.get("references"), maxReferences) {
+		if len(ids) == 0 || id != ids[0] {
+			r.original(Original{Source: References, Depth: depth, MessageID: id})
+		}
+	}
+	for i := range r.Originals {
+		if r.Originals[i].Depth == 0 {
+			r.Originals[i].Depth = depth
+		}
+	}
+}
+
+// original notes one returned message and looks into it if it looks like a bounce.
+func (a *analysis) original(r *Report, ret returned, depth int) {
+	text := ret.text
+	if t := strings.TrimLeft(text, "\n"); strings.HasPrefix(t, "From ") || strings.HasPrefix(t, ">From ") {
+		_, text = cutLine(t)
+	}
+	if t := strings.TrimLeft(text, "\n"); t != "" && (t[0] == ' ' || t[0] == '\t') {
+		// QUIRK: gateways indent every line of a returned header.
+		text = dedent(t)
+	}
+	h, body, junk := parseHeader(text, true)
+	o := Original{
+		Source:    ret.source,
+		Depth:     depth,
+		MessageID: messageID(h.get("message-id")),
+		Sender:    fieldAddress(first(h.get("return-path"), h.get("x-envelope-from"), h.get("x-apparently-from"))),
+		From:      fieldAddress(decodeWords(h.get("from"))),
+	}
+	if strings.IndexByte(o.Sender, '@') < 0 {
+		o.Sender = ""
+	}
+	if o.MessageID == "" && (junk > 0 || len(h) < 2) {
+		// The header is broken or does not stand first; take the first Message-ID field that stands on a line of its own.
+		o.MessageID = strayMessageID(text)
+		if len(h) < 2 && o.MessageID == "" {
+			return
+		}
+	}
+	for _, name := range [...]string{"to", "cc"} {
+		o.Recipients = append(o.Recipients, fieldAddresses(h.get(name), maxOriginalRcpts-len(o.Recipients))...)
+	}
+	r.original(o)
+	if depth >= a.limits.Depth || a.parts <= 0 || len(body) == 0 || !looksAutomatic(h) {
+		return
+	}
+	inner := a.message(text, depth+1)
+	for _, n := range inner.Originals {
+		if inner.Kind != None && n.Depth > depth {
+			r.original(n)
+		}
+	}
+}
+
+// looksAutomatic says whether a returned message may be a report itself, so that it is worth being taken apart.
+func looksAutomatic(h header) bool {
+	kind, _ := mediaType(h.get("content-type"))
+	return kind == "multipart/report" || isDaemon(h.get("from")) || nullPath(h.get("return-path"))
+}
+
+// strayMessageID finds a Message-ID field within the first lines of a text that has no proper header.
+func strayMessageID(s string) string {
+	for n := 0; n < 200 && s != ""; n++ {
+		var line string
+		line, s = cutLine(s)
+		line = strings.TrimLeft(line, " \t>|")
+		if len(line) > 11 && strings.EqualFold(line[:11], "message-id:") {
+			value, _ := unfold(strings.TrimSpace(line[11:]), s)
+			return messageID(value)
+		}
+	}
+	return ""
+}
+
+// disposition reads the fields of a message/disposition-notification part (RFC 8098 section 3.1).
+func (r *Report) disposition(s string) {
+	h, _, _ := parseHeader(s, true)
+	r.ReportingMTA = untyped(h.get("mdn-gateway"))
+	r.original(Original{Source: OriginalMessageID, Depth: 1, MessageID: messageID(h.get("original-message-id"))})
+	if final, original := h.get("final-recipient"), h.get("original-recipient"); final+original != "" {
+		rcpt := Recipient{Address: statusAddress(final, original), Diagnostic: untypedDiagnostic(first(h.get("error"), h.get("failure")))}
+		// "manual-action/MDN-sent-manually; displayed": what was done with the message comes last.
+		_, done, _ := strings.Cut(h.get("disposition"), ";")
+		rcpt.Action = strings.ToLower(strings.TrimSpace(done))
+		r.Recipients = append(r.Recipients, rcpt)
+	}
+}
+
+// feedback reads the fields of a message/feedback-report part (RFC 5965 section 3).
+func (r *Report) feedback(s string) {
+	// QUIRK: list software puts another header in front, with a blank line in between.
+	for s != "" {
+		before := len(s)
+		var h header
+		h, s, _ = parseHeader(s, true)
+		r.original(Original{
+			Source:     ReportField,
+			Depth:      1,
+			EnvelopeID: h.get("original-envelope-id"),
+			Sender:     fieldAddress(h.get("original-mail-from")),
+			Recipients: fieldAddresses(h.get("original-rcpt-to"), maxOriginalRcpts),
+			MessageID:  messageID(h.get("original-message-id")),
+		})
+		r.ReportingMTA = first(r.ReportingMTA, untyped(h.get("reporting-mta")))
+		if r.ArrivalDate.IsZero() {
+			r.ArrivalDate = date(first(h.get("arrival-date"), h.get("received-date")))
+		}
+		if len(s) == before {
+			break
+		}
+	}
+}

@@ -1,0 +1,148 @@
+package bounce
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Read reads one message from r and reports what it is. It reads no more than the limits allow and leaves the rest of r
+// unread. Line ends may be CRLF or LF; an mbox "From " line in front is skipped.
+//
+// The Report is never nil. The error is that of the reader, wrapped; the Report then tells what came before.
+func Read(r io.Reader, limits Limits) (*Report, error) {
+	limits = limits.withDefaults()
+	text, problems, err := readMessage(r, limits)
+	a := &analysis{limits: limits, parts: limits.Parts}
+	rep := a.message(text, 1)
+	for _, p := range append(problems, a.problems...) {
+		rep.problem(p)
+	}
+	rep.bound()
+	if err != nil {
+		return rep, fmt.Errorf("bounce: read the message: %w", err)
+	}
+	return rep, nil
+}
+
+// readMessage returns the message with LF line ends, cut off at the limits. A header that is too long is cut at the end
+// of a line, and the body is still read.
+func readMessage(r io.Reader, limits Limits) (text string, problems []string, err error) {
+	br := bufio.NewReaderSize(r, 8<<10)
+	var b bytes.Buffer
+	header, skipped := 0, 0
+	for {
+		line, e := br.ReadSlice('\n')
+		for partial := e == bufio.ErrBufferFull; partial; partial = e == bufio.ErrBufferFull {
+			// A line longer than the buffer: keep its beginning, and bound the search for its end.
+			if header += len(line); header <= limits.HeaderBytes {
+				b.Write(line)
+			} else if skipped += len(line); skipped > limits.BodyBytes {
+				return normal(b.Bytes()), []string{"the header is longer than the limit"}, nil
+			}
+			line, e = br.ReadSlice('\n')
+		}
+		header += len(line)
+		blank := len(bytes.TrimRight(line, "\r\n")) == 0 && len(line) > 0
+		if header <= limits.HeaderBytes || blank {
+			b.Write(line)
+		} else if skipped += len(line); skipped > limits.BodyBytes {
+			return normal(b.Bytes()), []string{"the header is longer than the limit"}, nil
+		}
+		if e == io.EOF {
+			return normal(b.Bytes()), problems, nil
+		}
+		if e != nil {
+			return normal(wholeLines(b.Bytes())), problems, e
+		}
+		if blank {
+			break
+		}
+	}
+	if skipped > 0 {
+		problems = append(problems, "the header is longer than the limit")
+	}
+	n, err := io.Copy(&b, io.LimitReader(br, int64(limits.BodyBytes)))
+	if err == nil && n == int64(limits.BodyBytes) {
+		if _, e := br.ReadByte(); e == nil {
+			problems = append(problems, "the body is longer than the limit and was cut off")
+			return normal(wholeLines(b.Bytes())), problems, nil
+		}
+	}
+	if err != nil {
+		return normal(wholeLines(b.Bytes())), problems, err
+	}
+	return normal(b.Bytes()), problems, nil
+}
+
+// wholeLines drops a last line that was cut off, since half a Message-ID is a wrong one.
+func wholeLines(b []byte) []byte { return b[:bytes.LastIndexByte(b, '\n')+1] }
+
+// normal turns CRLF into LF. A lone CR is left alone, but not in front of CRLF, as some gateways write it.
+func normal(b []byte) string {
+	if bytes.IndexByte(b, '\r') < 0 {
+		return string(b)
+	}
+	s := strings.ReplaceAll(string(b), "\r\n", "\n")
+	return strings.ReplaceAll(s, "\r\n", "\n")
+}
+
+// bound cuts what a hostile message could make large.
+func (r *Report) bound() {
+	r.Recipients = r.Recipients[:min(len(r.Recipients), maxRecipients)]
+	for i := range r.Recipients {
+		rcpt := &r.Recipients[i]
+		rcpt.Address = printable(rcpt.Address, maxAddressBytes)
+		rcpt.Action = printable(rcpt.Action, maxNameBytes)
+		rcpt.Diagnostic = printable(rcpt.Diagnostic, maxDiagnosticBytes)
+		rcpt.RemoteMTA = printable(rcpt.RemoteMTA, maxNameBytes)
+	}
+	slices.SortStableFunc(r.Originals, func(a, b Original) int {
+		if a.Depth != b.Depth {
+			return a.Depth - b.Depth
+		}
+		return a.Source.rank() - b.Source.rank()
+	})
+	r.Originals = r.Originals[:min(len(r.Originals), maxOriginals)]
+	for i := range r.Originals {
+		o := &r.Originals[i]
+		o.Sender = printable(o.Sender, maxAddressBytes)
+		o.From = printable(o.From, maxAddressBytes)
+		o.EnvelopeID = printable(o.EnvelopeID, maxNameBytes)
+		o.Recipients = o.Recipients[:min(len(o.Recipients), maxOriginalRcpts)]
+		for k := range o.Recipients {
+			o.Recipients[k] = printable(o.Recipients[k], maxAddressBytes)
+		}
+	}
+	r.ReportingMTA = printable(r.ReportingMTA, maxNameBytes)
+	if len(r.Problems) > maxProblems {
+		r.Problems = append(r.Problems[:maxProblems], "and more")
+	}
+}
+
+// printable makes s fit for a log: valid UTF-8, no control characters, one line, at most limit bytes.
+func printable(s string, limit int) string {
+	clean := true
+	for i := range len(s) {
+		if s[i] < 0x20 || s[i] >= 0x7f {
+			clean = false
+			break
+		}
+	}
+	if clean && len(s) <= limit {
+		return s
+	}
+	s = strings.Map(func(c rune) rune {
+		if c < 0x20 || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > limit {
+		s = strings.ToValidUTF8(s[:limit], "")
+	}
+	return s
+}

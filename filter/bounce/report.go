@@ -1,0 +1,154 @@
+package bounce
+
+import (
+	"strings"
+	"time"
+)
+
+// Kind is what sort of automatic message was read.
+type Kind string
+
+// The kinds of messages.
+const (
+	None      Kind = "none"       // an ordinary message, or an automatic one that answers nothing
+	DSN       Kind = "dsn"        // delivery status notification with a message/delivery-status part (RFC 3464)
+	Bounce    Kind = "bounce"     // says that a message was not delivered, in no standard form
+	MDN       Kind = "mdn"        // message disposition notification, the read receipt (RFC 8098)
+	AutoReply Kind = "auto-reply" // out-of-office notes and other answers by a responder (RFC 3834)
+	ARF       Kind = "arf"        // abuse feedback report (RFC 5965)
+)
+
+// Source is the place in the message where an [Original] was found.
+type Source string
+
+// The places, the most reliable one first.
+const (
+	ReturnedMessage   Source = "returned-message"    // a returned message with its body, or its beginning
+	ReturnedHeaders   Source = "returned-headers"    // text/rfc822-headers and its kin
+	ReportField       Source = "report-field"        // Original-Envelope-Id or Original-Message-ID in a machine-readable part
+	ReturnedText      Source = "returned-text"       // headers copied into the text of the report
+	OriginalMessageID Source = "original-message-id" // the field of an MDN (RFC 8098 section 3.2.5)
+	FreeText          Source = "free-text"           // named in a sentence
+	InReplyTo         Source = "in-reply-to"         // the header field of the report itself
+	References        Source = "references"          // likewise, the last identifier first
+)
+
+// Report is what was found in one message.
+type Report struct {
+	Kind   Kind
+	Family string // the software that wrote it, as named in families.go, or "other"; empty for None
+
+	// ReportingMTA is the name of the MTA that reports, without its type: "mx.example.com".
+	ReportingMTA string
+	// ArrivalDate is when the reporting MTA took the original in; zero if the report does not say.
+	ArrivalDate time.Time
+
+	// MessageID is that of the report itself, without angle brackets. It answers nothing.
+	MessageID string
+
+	// Originals are the messages that this one answers or may answer: those it answers directly first, ordered by
+	// source, then what these answered in turn if they were bounces themselves. The innermost comes last.
+	Originals []Original
+
+	Recipients []Recipient
+
+	// Problems say what was malformed or cut off, in words for an operator. They never make a report useless.
+	Problems []string
+}
+
+// Original is what a report says about one message that it answers.
+type Original struct {
+	Source Source
+	Depth  int // 1 for what the report answers, 2 for what that one answered, and so on
+
+	MessageID  string   // without angle brackets and white space; empty if it is not told
+	Sender     string   // envelope sender from Return-Path or the report's fields; empty if not told or null
+	From       string   // address of the From field
+	Recipients []string // addresses of To and Cc, or those that the report names
+	EnvelopeID string   // Original-Envelope-Id, the ENVID of RFC 3461
+}
+
+// Recipient is what became of one recipient of the original.
+type Recipient struct {
+	Address    string // as given, without type and angle brackets
+	Action     string // failed, delayed, delivered, relayed or expanded (RFC 3464 section 2.3.3), in lower case
+	Status     string // enhanced status code (RFC 3463) such as "5.1.1"; empty if none is told
+	Code       int    // SMTP reply code such as 550; 0 if none is told
+	Diagnostic string // the remote server's reply or the reporter's words, on one line
+	RemoteMTA  string // the server that said it
+}
+
+// Class returns '2', '4' or '5', the class of the status or else of the reply code, or 0 if neither is told.
+func (r *Recipient) Class() byte {
+	switch {
+	case r.Status != "":
+		return r.Status[0]
+	case r.Code >= 200 && r.Code < 600:
+		return byte('0' + r.Code/100)
+	}
+	return 0
+}
+
+// Original returns the message that the report answers directly, merged from all that is said about it. All its
+// fields are empty if nothing is said. Nested messages are not part of it.
+func (r *Report) Original() Original {
+	var merged Original
+	for i := range r.Originals {
+		o := &r.Originals[i]
+		if o.Depth != 1 {
+			break
+		}
+		if merged.Source == "" {
+			merged = *o
+			continue
+		}
+		// In-Reply-To next to a returned message without Message-ID would be a guess about another message.
+		weak := o.Source == InReplyTo || o.Source == References
+		if merged.MessageID == "" && !(weak && merged.returned()) {
+			merged.MessageID = o.MessageID
+		}
+		merged.Sender = first(merged.Sender, o.Sender)
+		merged.From = first(merged.From, o.From)
+		merged.EnvelopeID = first(merged.EnvelopeID, o.EnvelopeID)
+		if len(merged.Recipients) == 0 {
+			merged.Recipients = o.Recipients
+		}
+	}
+	return merged
+}
+
+func (o *Original) returned() bool {
+	return o.Source == ReturnedMessage || o.Source == ReturnedHeaders || o.Source == ReturnedText
+}
+
+// rank orders sources by how directly they tell what is answered.
+func (s Source) rank() int {
+	for i, known := range [...]Source{
+		ReturnedMessage, ReturnedHeaders, ReturnedText, ReportField, OriginalMessageID, FreeText, InReplyTo, References,
+	} {
+		if s == known {
+			return i
+		}
+	}
+	return int(^uint(0) >> 1)
+}
+
+// problem notes what is wrong with the message, each thing once.
+func (r *Report) problem(s string) {
+	for _, p := range r.Problems {
+		if p == s {
+			return
+		}
+	}
+	r.Problems = append(r.Problems, strings.ToValidUTF8(s, "?"))
+}
+
+// first returns the first of its arguments that is not empty.
+func first(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}

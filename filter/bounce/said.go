@@ -1,0 +1,142 @@
+package bounce
+
+import "strings"
+
+// recipientList holds each address once.
+type recipientList []Recipient
+
+// add appends a recipient and returns it, or nil if it is there already or the list is full.
+func (l *recipientList) add(address string) *Recipient {
+	if len(*l) >= maxRecipients {
+		return nil
+	}
+	for i := range *l {
+		if strings.EqualFold((*l)[i].Address, address) {
+			return nil
+		}
+	}
+	*l = append(*l, Recipient{Address: address})
+	return &(*l)[len(*l)-1]
+}
+
+// say keeps what the report says about a recipient: the rest of its line and the lines up to the next blank one or the
+// next recipient.
+func (r *Recipient) say(rest string, more []string) {
+	const maxLines = 12
+	words := []string{strings.TrimLeft(rest, ":>'\" .")}
+	if strings.HasPrefix(rest, "<mailto:") {
+		words[0] = ""
+	}
+	last := words[0]
+	for i, line := range more {
+		if i == maxLines {
+			break
+		}
+		if strings.TrimSpace(line) == "" {
+			// A blank line ends what is said, unless nothing is said yet or it was only announced: "because:".
+			if last != "" && !strings.HasSuffix(last, ":") {
+				break
+			}
+			continue
+		}
+		last = strings.TrimSpace(line)
+		if _, _, ok := leadingAddress(line); ok {
+			break
+		}
+		words = append(words, line)
+	}
+	r.Diagnostic = foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
+	r.Status, r.Code = findStatus(r.Diagnostic), replyCode(r.Diagnostic)
+}
+
+// complete fills in what the recipients of a bounce lack from the rest of the report.
+func (r *Report) complete(f *facts) {
+	if len(r.Recipients) == 0 {
+		// Nobody is named. A message with one recipient failed for that one.
+		if to := r.Original().Recipients; len(to) == 1 {
+			r.Recipients = []Recipient{{Address: to[0]}}
+		}
+	}
+	action := "failed"
+	if delays.in(f.folded) {
+		action = "delayed"
+	}
+	if r.ReportingMTA == "" {
+		r.ReportingMTA = reporter(f.text)
+	}
+	status, code := "", 0
+	if len(r.Recipients) == 1 || !r.anyStatus() {
+		status, code = findStatus(f.text), replyCode(f.text)
+	}
+	for i := range r.Recipients {
+		rcpt := &r.Recipients[i]
+		rcpt.Action = first(rcpt.Action, action)
+		if len(r.Recipients) == 1 && rcpt.Code == 0 && rcpt.Status == "" {
+			rcpt.Diagnostic = first(reason(f.text), rcpt.Diagnostic)
+		}
+		rcpt.Status = first(rcpt.Status, status)
+		if rcpt.Code == 0 {
+			rcpt.Code = code
+		}
+	}
+}
+
+// reporter returns the host that a report in words names as its writer.
+func reporter(text string) string {
+	for _, words := range reporters {
+		i := indexFold(text, words)
+		if i < 0 {
+			continue
+		}
+		name := strings.TrimRight(firstWord(text[i+len(words):]), ".,:;")
+		if strings.IndexByte(name, '.') > 0 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == "" {
+			return name
+		}
+	}
+	return ""
+}
+
+func (r *Report) anyStatus() bool {
+	for i := range r.Recipients {
+		if r.Recipients[i].Status != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// reason returns the remote server's reply that a report tells, or "".
+func reason(text string) string {
+	for text != "" {
+		var line string
+		line, text = cutLine(text)
+		if len(line) < 2000 && replyCode(line) > 0 {
+			return foldSpace(wholeReply(line, strings.SplitN(text, "\n", maxReplyLines+1)), maxDiagnosticBytes)
+		}
+	}
+	return ""
+}
+
+// maxReplyLines bounds the lines of one SMTP reply.
+const maxReplyLines = 10
+
+// wholeReply adds to the first line of an SMTP reply those that continue it: lines that begin with its code, as long as
+// a hyphen follows the code (RFC 5321 section 4.2.1).
+func wholeReply(line string, more []string) string {
+	line = strings.TrimSpace(line)
+	if len(line) < 4 || line[3] != '-' {
+		return line
+	}
+	reply, code := line, line[:3]
+	for _, next := range more[:min(len(more), maxReplyLines)] {
+		next = strings.TrimLeft(next, " \t<>")
+		if !strings.HasPrefix(next, code) {
+			break
+		}
+		reply += " " + next
+		if len(next) < 4 || next[3] != '-' {
+			break
+		}
+	}
+	return reply
+}

@@ -1,0 +1,184 @@
+package bounce
+
+import (
+	"net/mail"
+	"strings"
+	"time"
+)
+
+// deliveryStatus reads the fields of a message/delivery-status part (RFC 3464 section 2) into r. Blocks of fields may
+// come in any order, run together or fall apart: a new recipient begins where a second address field is met, or a field
+// that the current one has already.
+func (r *Report) deliveryStatus(s string) {
+	a := statusReader{report: r}
+	for s != "" {
+		before := len(s)
+		var h header
+		h, s, _ = parseHeader(s, true)
+		if len(h) == 0 && len(s) == before {
+			_, s = cutLine(s)
+		}
+		a.block(h)
+	}
+	a.flush()
+}
+
+// statusReader collects the fields of one recipient.
+type statusReader struct {
+	report                          *Report
+	final, original, action, status string
+	diagnostic, remote              string
+	any                             bool
+}
+
+func (a *statusReader) block(h header) {
+	fresh := true // no field of this block belongs to a recipient yet
+	for _, f := range h {
+		switch f.name {
+		case "reporting-mta", "x-reporting-mta":
+			a.report.ReportingMTA = first(a.report.ReportingMTA, untyped(f.value))
+		case "arrival-date":
+			if a.report.ArrivalDate.IsZero() {
+				a.report.ArrivalDate = date(f.value)
+			}
+		case "original-envelope-id":
+			a.report.original(Original{Source: ReportField, Depth: 1, EnvelopeID: f.value})
+		case "original-message-id", "x-original-message-id":
+			a.report.original(Original{Source: ReportField, Depth: 1, MessageID: messageID(f.value)})
+		case "x-postfix-sender", "x-original-sender", "original-mail-from":
+			a.report.original(Original{Source: ReportField, Depth: 1, Sender: fieldAddress(f.value)})
+		case "final-recipient":
+			// RFC 3464 has it once for each recipient and in front of most fields; some write it last.
+			a.begin(&a.final, f.value, fresh)
+			fresh = false
+		case "original-recipient":
+			a.begin(&a.original, f.value, fresh)
+			fresh = false
+		case "action":
+			a.begin(&a.action, f.value, fresh && a.action != "")
+			fresh = false
+		case "status":
+			a.begin(&a.status, f.value, fresh && a.status != "")
+			fresh = false
+		case "diagnostic-code":
+			a.begin(&a.diagnostic, f.value, fresh && a.diagnostic != "")
+			fresh = false
+		case "remote-mta":
+			a.begin(&a.remote, f.value, false)
+		}
+	}
+}
+
+// begin sets a field of the current recipient and starts a new one if it has that field, or if a new block with an
+// address begins.
+func (a *statusReader) begin(field *string, value string, newBlock bool) {
+	address := field == &a.final || field == &a.original
+	if *field != "" || newBlock && address && (a.final != "" || a.original != "") {
+		a.flush()
+	}
+	*field, a.any = value, true
+}
+
+func (a *statusReader) flush() {
+	if !a.any {
+		return
+	}
+	rcpt := Recipient{
+		Address:    statusAddress(a.final, a.original),
+		Action:     strings.ToLower(firstWord(a.action)),
+		Status:     statusField(a.status),
+		Diagnostic: untypedDiagnostic(a.diagnostic),
+		RemoteMTA:  untyped(a.remote),
+	}
+	rcpt.Code = replyCode(rcpt.Diagnostic)
+	if rcpt.Status == "" {
+		rcpt.Status = findStatus(rcpt.Diagnostic)
+	}
+	r := a.report
+	*a = statusReader{report: r}
+	// The same recipient told twice, as relays that merge reports do, is one recipient.
+	for i := range r.Recipients {
+		if have := &r.Recipients[i]; rcpt.Address != "" && strings.EqualFold(have.Address, rcpt.Address) {
+			have.Status, have.Action = first(have.Status, rcpt.Status), first(have.Action, rcpt.Action)
+			have.Diagnostic = first(have.Diagnostic, rcpt.Diagnostic)
+			return
+		}
+	}
+	if len(r.Recipients) < maxRecipients {
+		r.Recipients = append(r.Recipients, rcpt)
+	}
+}
+
+// statusAddress chooses between Final-Recipient and Original-Recipient. The final one is preferred unless it is no mail
+// address, such as a pipe or an X.400 name.
+func statusAddress(final, original string) string {
+	f, o := fieldAddress(final), fieldAddress(original)
+	if f == "" || strings.IndexByte(f, '@') < 0 && strings.IndexByte(o, '@') > 0 {
+		return o
+	}
+	return f
+}
+
+// statusField reads the value of a Status field, "5.1.1 (bad mailbox)".
+func statusField(value string) string {
+	if s := findStatus(value); s != "" {
+		return s
+	}
+	// QUIRK: "5.1.x" and the like are kept as sent.
+	if w := firstWord(value); len(w) >= 5 && len(w) <= 11 && strings.IndexByte("245", w[0]) >= 0 && w[1] == '.' &&
+		strings.Trim(w, "0123456789.xX") == "" {
+		return w
+	}
+	return ""
+}
+
+// untyped takes the type off "dns; mx.example.com (192.0.2.1)" and the comment as well.
+func untyped(value string) string {
+	if kind, rest, ok := strings.Cut(value, ";"); ok && len(kind) < 20 {
+		value = rest
+	}
+	value, _, _ = strings.Cut(value, " (")
+	return strings.Trim(value, " \t;<>.")
+}
+
+func untypedDiagnostic(value string) string {
+	kind, rest, ok := strings.Cut(value, ";")
+	if ok && len(kind) < 20 && !strings.ContainsAny(strings.TrimSpace(kind), " \t.<@") {
+		value = rest
+	}
+	return strings.Join(strings.Fields(value), " ")
+}
+
+// date reads an RFC 5322 date; zero if it is none.
+func date(value string) time.Time {
+	t, err := mail.ParseDate(value)
+	if err != nil {
+		value, _, _ = strings.Cut(value, " (")
+		if t, err = mail.ParseDate(value); err != nil {
+			return time.Time{}
+		}
+	}
+	return t
+}
+
+// original adds what is known about an original, merged into the entry of the same source and depth where that lacks it.
+func (r *Report) original(o Original) {
+	if o.MessageID == "" && o.Sender == "" && o.From == "" && o.EnvelopeID == "" && len(o.Recipients) == 0 {
+		return
+	}
+	for i := range r.Originals {
+		have := &r.Originals[i]
+		switch {
+		case have.Source != o.Source || have.Depth != o.Depth:
+		case o.Source == ReportField && (have.MessageID == "" || o.MessageID == "" || have.MessageID == o.MessageID):
+			have.MessageID, have.Sender = first(have.MessageID, o.MessageID), first(have.Sender, o.Sender)
+			have.EnvelopeID = first(have.EnvelopeID, o.EnvelopeID)
+			return
+		case have.MessageID == o.MessageID && have.From == o.From:
+			return
+		}
+	}
+	if len(r.Originals) < 4*maxOriginals { // sorted and cut later
+		r.Originals = append(r.Originals, o)
+	}
+}
