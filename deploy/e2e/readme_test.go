@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -79,52 +78,35 @@ func TestReadmeDialogue(t *testing.T) {
 	}
 }
 
-// defaultPorts are those of a daemon that is told nothing else.
-var defaultPorts = []string{"127.0.0.1:8766", "127.0.0.1:8767"}
-
-// needDefaultPorts skips a test that runs commands as they stand, if their ports are taken.
-func needDefaultPorts(t *testing.T) {
+// needNamespaces skips a test, or fails it, where a process may not have mounts and a network of its own, as in some
+// containers.
+func needNamespaces(t *testing.T) {
 	t.Helper()
-	for _, address := range defaultPorts {
-		ln, err := net.Listen("tcp", address)
-		if err == nil {
-			_ = ln.Close()
-			continue
-		}
-		if os.Getenv(requireServers) != "" {
-			t.Fatalf("%s is taken: %v", address, err)
-		}
-		t.Skipf("%s is taken: %v", address, err)
-	}
-}
-
-// needMounts skips a test, or fails it, where a process may not have mounts of its own, as in some containers.
-func needMounts(t *testing.T) {
-	t.Helper()
-	out, err := exec.Command("unshare", "--mount", "true").CombinedOutput()
+	out, err := exec.Command("unshare", "--mount", "--net", "ip", "link", "set", "lo", "up").CombinedOutput()
 	switch {
 	case err == nil:
 	case os.Getenv(requireServers) != "":
-		t.Fatalf("this machine does not allow private mounts, which the commands of the README are run with: %v %s", err, out)
+		t.Fatalf("this machine does not allow namespaces, which the commands of the README are run in: %v %s", err, out)
 	default:
-		t.Skipf("this machine does not allow private mounts: %v %s", err, out)
+		t.Skipf("this machine does not allow namespaces: %v %s", err, out)
 	}
 }
 
-// inPrivate runs a shell script in which /etc, /usr/local/bin and /var/lib are private copies: commands of the README
-// run as they stand and leave nothing behind.
+// inPrivate runs a shell script in which /etc, /usr/local/bin and /var/lib are private copies and all ports are free:
+// commands of the README run as they stand and leave nothing behind.
 func inPrivate(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
 	d := filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", "-"))
 	t.Cleanup(func() { os.RemoveAll(d) }) // go test -count=2 comes here again
 	prelude := `set -eu
+ip link set lo up
 mkdir -p ` + d + `/var-lib ` + d + `/stub
 cp -a /etc ` + d + `/etc; mkdir -p ` + d + `/etc/systemd/system
 cp -a /usr/local/bin ` + d + `/bin
 mount --bind ` + d + `/etc /etc; mount --bind ` + d + `/bin /usr/local/bin; mount --bind ` + d + `/var-lib /var/lib
 export PATH=` + d + `/stub:$PATH
 `
-	sh := exec.Command("unshare", "--mount", "bash", "-c", prelude+script)
+	sh := exec.Command("unshare", "--mount", "--net", "bash", "-c", prelude+script)
 	sh.Dir = root
 	sh.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return sh
@@ -133,8 +115,7 @@ export PATH=` + d + `/stub:$PATH
 // The first of the two commands runs the main job, prints what Postfix needs, and ends when it is told to.
 func TestReadmeFirstCommand(t *testing.T) {
 	needServers(t)
-	needMounts(t)
-	needDefaultPorts(t)
+	needNamespaces(t)
 	command := strings.TrimSpace(blocks(t, "Two commands", "sh")[0])
 	if command != "go run ./cmd/bouncefilter serve --domain example.com" {
 		t.Fatalf("the first command is %q", command)
@@ -149,24 +130,21 @@ func TestReadmeFirstCommand(t *testing.T) {
 	if err := sh.Start(); err != nil {
 		t.Fatal(err)
 	}
-	listening := false
-	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline) && !listening; time.Sleep(50 * time.Millisecond) {
-		c, err := net.Dial("tcp", defaultPorts[0])
-		if listening = err == nil; listening {
-			_ = c.Close()
+	said := func() string {
+		text, err := os.ReadFile(out.Name())
+		if err != nil {
+			t.Fatal(err)
 		}
+		return string(text)
+	}
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(said(), "deploy/postfix") && time.Now().Before(deadline); {
+		time.Sleep(50 * time.Millisecond)
 	}
 	_ = syscall.Kill(-sh.Process.Pid, syscall.SIGTERM) // the go command and the program that it runs
 	_ = sh.Wait()
-	text, err := os.ReadFile(out.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !listening {
-		t.Fatalf("nobody listens:\n%s", text)
-	}
-	for _, want := range []string{"\nsmtpd_milters = inet:127.0.0.1:8766\n", "non_smtpd_milters = inet:127.0.0.1:8766\n", `msg="made a key"`} {
-		if !strings.Contains(string(text), want) {
+	text := said()
+	for _, want := range []string{`msg="listening on tcp:127.0.0.1:8766"`, "\nsmtpd_milters = inet:127.0.0.1:8766\n", "non_smtpd_milters = inet:127.0.0.1:8766\n", `msg="made a key"`} {
+		if !strings.Contains(text, want) {
 			t.Errorf("the output lacks %q:\n%s", want, text)
 		}
 	}
@@ -201,8 +179,7 @@ esac
 // The commands of the chapter Install, as they stand, give a daemon that runs as a user of its own and passes its check.
 func TestReadmeInstall(t *testing.T) {
 	needServers(t)
-	needMounts(t)
-	needDefaultPorts(t)
+	needNamespaces(t)
 	d := filepath.Join(folder, t.Name())
 	if err := os.MkdirAll(filepath.Join(d, "stub"), 0o755); err != nil {
 		t.Fatal(err)
