@@ -3,7 +3,6 @@ package filter
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/store"
-	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
 func timeout(d time.Duration) (context.Context, context.CancelFunc) {
@@ -350,161 +348,9 @@ func TestForgedCopiesOfTheHeaderAreRemoved(t *testing.T) {
 	}
 }
 
-func TestNotIssued(t *testing.T) {
-	for _, tt := range []struct {
-		name     string
-		memory   time.Time // zero: the store has none
-		wantCode byte
-		log      string
-	}{
-		{"complete record does not know the tag", testDay.AddDate(0, 0, -60), 'y', "reason=not-issued action=defer"},
-		{"record does not reach back far enough", testDay.AddDate(0, 0, -10), 'a', "reason=grace action=accept would_be=not-issued"},
-		{"store without memory", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			f := startWith(t, &fakeStore{answer: store.Answer{Found: []bool{false}, Memory: store.Memory{Since: tt.memory}}}, nil, nil)
-			f.server.witnessed.Store(true)
-			stage, r := f.outsideMTA().message("<>", signedUser)
-			if stage != "end" || r.code != tt.wantCode {
-				t.Errorf("%s: %c %s", stage, r.code, r.text)
-			}
-			wantLog(t, f, tt.log)
-		})
-	}
-}
-
 // With another hash secret nothing is found in a store that claims to be complete.
-func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
-	ctx := t.Context()
-	st := &completeStore{Store: memory.New(), since: testDay.AddDate(0, 0, -60)}
-	f := startWith(t, st, nil, nil)
-	bounce := func(to string) byte {
-		_, r := f.outsideMTA().message("<>", to)
-		return r.code
-	}
-	if got := bounce(signedUser); got != 'a' {
-		t.Errorf("before the first check: %c", got)
-	}
-	f.server.checkWitness(ctx)
-	if !st.forgot.After(testDay) {
-		t.Error("a record of unknown origin was not begun anew")
-	}
-	st.since = testDay.AddDate(0, 0, -60)
-	if got := bounce(signedUser); got != 'y' {
-		t.Errorf("tag that is not on record: %c", got)
-	}
-	// A second host, without the secret of the first.
-	st.forgot = time.Time{}
-	own := f.server.hasher
-	f.server.hasher = store.NewHasher([]byte("another secret"))
-	for day := range 100 {
-		f.setClock(testDay.AddDate(0, 0, day+1))
-		f.server.checkWitness(ctx)
-		if f.server.witnessed.Load() != (day > witnessDays) {
-			t.Fatalf("after %d days: %v", day, f.server.witnessed.Load())
-		}
-		if day > witnessDays {
-			break // the first host is long gone, and the record began anew
-		}
-		other := f.server.hasher // the first host goes on for a while
-		if day == 0 {
-			f.server.hasher, f.server.summary.witness = own, 0
-			f.server.checkWitness(ctx)
-			if !f.server.witnessed.Load() {
-				t.Fatal("the first host does not know its own store")
-			}
-			f.server.hasher, f.server.summary.witness = other, 0
-			f.server.checkWitness(ctx)
-			if got := bounce(signedUser); got != 'a' {
-				t.Errorf("bounce at the second host: %c", got)
-			}
-		}
-	}
-	if st.forgot.IsZero() {
-		t.Error("the record was not begun anew")
-	}
-	wantLog(t, f, "reason=grace action=accept would_be=not-issued", "level=ERROR msg=\"the hash secret is not the one")
-}
-
 // completeStore claims a record that is complete since a given time, until it is told to forget.
-type completeStore struct {
-	store.Store
-	since, forgot time.Time
-}
-
-func (s *completeStore) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
-	a, err := s.Store.Lookup(ctx, today, qs)
-	a.Memory.Since = s.since
-	return a, err
-}
-
-func (s *completeStore) Forget(_ context.Context, at time.Time) error {
-	s.since, s.forgot = at, at
-	return nil
-}
-
-func TestStoreFailureCostsNoMail(t *testing.T) {
-	st := &fakeStore{err: fmt.Errorf("down: %w", store.ErrUnavailable)}
-	f := startWith(t, st, nil, nil)
-	if _, r := f.outsideMTA().message("<>", signedUser); r.code != 'a' {
-		t.Errorf("genuine bounce: %c %s", r.code, r.text)
-	}
-	wantLog(t, f, "reason=valid action=accept tag_key=1 tag_expires=2026-11-30 method=signature")
-	m := f.dial()
-	m.auth = "user"
-	m.connect(outsider, 40123)
-	_, r := m.message("<user@example.com>", "<friend@example.org>")
-	wantMods(t, r.mods, "e "+signedUser)
-	if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.code != 'y' {
-		t.Errorf("forged bounce: %c", r.code)
-	}
-}
-
 // fakeStore answers what it is told to.
-type fakeStore struct {
-	store.Store
-	answer store.Answer
-	first  map[string]store.Day
-	err    error
-	panics bool
-}
-
-func (s *fakeStore) Record(context.Context, store.Day, store.Record) error { return s.err }
-func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Answer, error) {
-	if s.panics {
-		panic("store bug")
-	}
-	return s.answer, s.err
-}
-func (s *fakeStore) Forget(context.Context, time.Time) error { return s.err }
-func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
-	return maps.Clone(s.first), s.err
-}
-func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
-func (s *fakeStore) Ping(context.Context) error                   { return s.err }
-func (s *fakeStore) Close() error                                 { return nil }
-
-func TestPanicIsContained(t *testing.T) {
-	f := startWith(t, &fakeStore{panics: true}, nil, nil)
-	other := f.outsideMTA()
-	other.mail("<friend@example.org>")
-	m := f.outsideMTA()
-	stage, r := m.message("<>", signedUser)
-	if stage != "end" || r.text != "450 4.7.1 Temporary failure in a mail filter, try again later" {
-		t.Errorf("%s: %c %q", stage, r.code, r.text)
-	}
-	if n := f.server.stats.panics.Load(); n != 1 {
-		t.Errorf("%d panics counted", n)
-	}
-	if r := other.rcpt("<user@example.com>"); r.code != 'c' {
-		t.Errorf("other session: %c", r.code)
-	}
-	m.abort()
-	if _, r := m.message("<friend@example.org>", "<user@example.com>"); r.code != 'a' {
-		t.Errorf("next message of the session: %c %s", r.code, r.text)
-	}
-}
-
 func TestRoundTrips(t *testing.T) {
 	f := start(t, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
@@ -608,102 +454,5 @@ func TestLongAddressIsCutInTheLog(t *testing.T) {
 		if len(line) > 2000 || strings.ContainsRune(line, '\x1b') {
 			t.Errorf("log line of %d octets: %.200q", len(line), line)
 		}
-	}
-}
-
-func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
-	f := start(t, nil)
-	m := f.outsideMTA()
-	m.mail("<>")
-	m.rcpt("<user@example.com>")
-	f.server.Reload(testPolicy(t, func(s *Settings) { s.Domains[0].Mode = ModeMonitor }))
-	m.data()
-	if r := m.end(); r.text != untagged {
-		t.Errorf("message under way: %c %s", r.code, r.text)
-	}
-	m.abort()
-	if _, r := m.message("<>", "<user@example.com>"); r.code != 'a' {
-		t.Errorf("next message: %c %s", r.code, r.text)
-	}
-}
-
-func TestAutoModeEnforcesAfterOneLifetime(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].Mode = ModeAuto })
-	f.record("user@example.com", testDay.AddDate(0, 0, 7))
-	for _, tt := range []struct {
-		days int
-		want byte
-	}{{0, 'a'}, {7, 'a'}, {8, 'y'}} {
-		f.setClock(testDay.AddDate(0, 0, tt.days))
-		f.server.refreshSigning(context.Background())
-		if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.code != tt.want {
-			t.Errorf("after %d days: %c, want %c", tt.days, r.code, tt.want)
-		}
-	}
-	wantLog(t, f, `enforced_from=2026-12-01`, `msg="domain is enforced`)
-}
-
-func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
-	f := start(t, nil)
-	idle := f.outsideMTA()
-	m := f.dial()
-	m.auth = "user"
-	m.connect(outsider, 40123)
-	m.mail("<user@example.com>")
-	m.rcpt("<friend@example.org>")
-	done := make(chan error, 1)
-	go func() {
-		ctx, cancel := timeout(20 * time.Second)
-		defer cancel()
-		done <- f.server.Shutdown(ctx)
-	}()
-	if _, _, err := idle.tryRead(); err == nil {
-		t.Error("the idle connection goes on")
-	}
-	m.data()
-	wantMods(t, m.end().mods, "e "+signedUser)
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	wantLog(t, f, "msg=summary interval=0s signed=1 accepted=0 refused=0 deferred=0 discarded=0 would_refuse=0 refused_untagged=0")
-	if n := len(mustCounters(t, f)); n == 0 {
-		t.Error("no counters in the store")
-	}
-}
-
-func mustCounters(t *testing.T, f *fixture) []store.Counter {
-	t.Helper()
-	cs, err := f.store.Counters(context.Background(), store.DayOf(testDay), store.DayOf(testDay))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return cs
-}
-
-func TestShutdownIsBounded(t *testing.T) {
-	f := start(t, nil)
-	m := f.outsideMTA()
-	m.mail("<>")
-	m.rcpt("<user@example.com>")
-	ctx, cancel := timeout(50 * time.Millisecond)
-	defer cancel()
-	if err := f.server.Shutdown(ctx); err != context.DeadlineExceeded {
-		t.Errorf("Shutdown: %v", err)
-	}
-}
-
-func TestConnectionLimit(t *testing.T) {
-	f := startWith(t, &fakeStore{}, nil, func(o *Options) { o.Limits.Connections = 1 })
-	first := f.outsideMTA()
-	c := &mta{t: t}
-	c.c, c.br = rawDial(t, f)
-	if _, _, err := c.tryRead(); err == nil {
-		t.Error("a connection above the limit is served")
-	}
-	if _, r := first.message("<friend@example.org>", "<user@example.com>"); r.code != 'a' {
-		t.Errorf("first connection: %c", r.code)
-	}
-	if n := f.server.stats.overLimit.Load(); n != 1 {
-		t.Errorf("%d connections over the limit counted", n)
 	}
 }

@@ -1,0 +1,127 @@
+package filter
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+func TestPanicIsContained(t *testing.T) {
+	f := startWith(t, &fakeStore{panics: true}, nil, nil)
+	other := f.outsideMTA()
+	other.mail("<friend@example.org>")
+	m := f.outsideMTA()
+	stage, r := m.message("<>", signedUser)
+	if stage != "end" || r.text != "450 4.7.1 Temporary failure in a mail filter, try again later" {
+		t.Errorf("%s: %c %q", stage, r.code, r.text)
+	}
+	if n := f.server.stats.panics.Load(); n != 1 {
+		t.Errorf("%d panics counted", n)
+	}
+	if r := other.rcpt("<user@example.com>"); r.code != 'c' {
+		t.Errorf("other session: %c", r.code)
+	}
+	m.abort()
+	if _, r := m.message("<friend@example.org>", "<user@example.com>"); r.code != 'a' {
+		t.Errorf("next message of the session: %c %s", r.code, r.text)
+	}
+}
+
+func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>")
+	m.rcpt("<user@example.com>")
+	f.server.Reload(testPolicy(t, func(s *Settings) { s.Domains[0].Mode = ModeMonitor }))
+	m.data()
+	if r := m.end(); r.text != untagged {
+		t.Errorf("message under way: %c %s", r.code, r.text)
+	}
+	m.abort()
+	if _, r := m.message("<>", "<user@example.com>"); r.code != 'a' {
+		t.Errorf("next message: %c %s", r.code, r.text)
+	}
+}
+
+func TestAutoModeEnforcesAfterOneLifetime(t *testing.T) {
+	f := start(t, func(s *Settings) { s.Domains[0].Mode = ModeAuto })
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	for _, tt := range []struct {
+		days int
+		want byte
+	}{{0, 'a'}, {7, 'a'}, {8, 'y'}} {
+		f.setClock(testDay.AddDate(0, 0, tt.days))
+		f.server.refreshSigning(context.Background())
+		if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.code != tt.want {
+			t.Errorf("after %d days: %c, want %c", tt.days, r.code, tt.want)
+		}
+	}
+	wantLog(t, f, `enforced_from=2026-12-01`, `msg="domain is enforced`)
+}
+
+func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
+	f := start(t, nil)
+	idle := f.outsideMTA()
+	m := f.dial()
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	m.mail("<user@example.com>")
+	m.rcpt("<friend@example.org>")
+	done := make(chan error, 1)
+	go func() {
+		ctx, cancel := timeout(20 * time.Second)
+		defer cancel()
+		done <- f.server.Shutdown(ctx)
+	}()
+	if _, _, err := idle.tryRead(); err == nil {
+		t.Error("the idle connection goes on")
+	}
+	m.data()
+	wantMods(t, m.end().mods, "e "+signedUser)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	wantLog(t, f, "msg=summary interval=0s signed=1 accepted=0 refused=0 deferred=0 discarded=0 would_refuse=0 refused_untagged=0")
+	if n := len(mustCounters(t, f)); n == 0 {
+		t.Error("no counters in the store")
+	}
+}
+
+func mustCounters(t *testing.T, f *fixture) []store.Counter {
+	t.Helper()
+	cs, err := f.store.Counters(context.Background(), store.DayOf(testDay), store.DayOf(testDay))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cs
+}
+
+func TestShutdownIsBounded(t *testing.T) {
+	f := start(t, nil)
+	m := f.outsideMTA()
+	m.mail("<>")
+	m.rcpt("<user@example.com>")
+	ctx, cancel := timeout(50 * time.Millisecond)
+	defer cancel()
+	if err := f.server.Shutdown(ctx); err != context.DeadlineExceeded {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
+func TestConnectionLimit(t *testing.T) {
+	f := startWith(t, &fakeStore{}, nil, func(o *Options) { o.Limits.Connections = 1 })
+	first := f.outsideMTA()
+	c := &mta{t: t}
+	c.c, c.br = rawDial(t, f)
+	if _, _, err := c.tryRead(); err == nil {
+		t.Error("a connection above the limit is served")
+	}
+	if _, r := first.message("<friend@example.org>", "<user@example.com>"); r.code != 'a' {
+		t.Errorf("first connection: %c", r.code)
+	}
+	if n := f.server.stats.overLimit.Load(); n != 1 {
+		t.Errorf("%d connections over the limit counted", n)
+	}
+}

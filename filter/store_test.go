@@ -1,0 +1,143 @@
+package filter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/memory"
+)
+
+func TestNotIssued(t *testing.T) {
+	for _, tt := range []struct {
+		name     string
+		memory   time.Time // zero: the store has none
+		wantCode byte
+		log      string
+	}{
+		{"complete record does not know the tag", testDay.AddDate(0, 0, -60), 'y', "reason=not-issued action=defer"},
+		{"record does not reach back far enough", testDay.AddDate(0, 0, -10), 'a', "reason=grace action=accept would_be=not-issued"},
+		{"store without memory", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := startWith(t, &fakeStore{answer: store.Answer{Found: []bool{false}, Memory: store.Memory{Since: tt.memory}}}, nil, nil)
+			f.server.witnessed.Store(true)
+			stage, r := f.outsideMTA().message("<>", signedUser)
+			if stage != "end" || r.code != tt.wantCode {
+				t.Errorf("%s: %c %s", stage, r.code, r.text)
+			}
+			wantLog(t, f, tt.log)
+		})
+	}
+}
+
+func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
+	ctx := t.Context()
+	st := &completeStore{Store: memory.New(), since: testDay.AddDate(0, 0, -60)}
+	f := startWith(t, st, nil, nil)
+	bounce := func(to string) byte {
+		_, r := f.outsideMTA().message("<>", to)
+		return r.code
+	}
+	if got := bounce(signedUser); got != 'a' {
+		t.Errorf("before the first check: %c", got)
+	}
+	f.server.checkWitness(ctx)
+	if !st.forgot.After(testDay) {
+		t.Error("a record of unknown origin was not begun anew")
+	}
+	st.since = testDay.AddDate(0, 0, -60)
+	if got := bounce(signedUser); got != 'y' {
+		t.Errorf("tag that is not on record: %c", got)
+	}
+	// A second host, without the secret of the first.
+	st.forgot = time.Time{}
+	own := f.server.hasher
+	f.server.hasher = store.NewHasher([]byte("another secret"))
+	for day := range 100 {
+		f.setClock(testDay.AddDate(0, 0, day+1))
+		f.server.checkWitness(ctx)
+		if f.server.witnessed.Load() != (day > witnessDays) {
+			t.Fatalf("after %d days: %v", day, f.server.witnessed.Load())
+		}
+		if day > witnessDays {
+			break // the first host is long gone, and the record began anew
+		}
+		other := f.server.hasher // the first host goes on for a while
+		if day == 0 {
+			f.server.hasher, f.server.summary.witness = own, 0
+			f.server.checkWitness(ctx)
+			if !f.server.witnessed.Load() {
+				t.Fatal("the first host does not know its own store")
+			}
+			f.server.hasher, f.server.summary.witness = other, 0
+			f.server.checkWitness(ctx)
+			if got := bounce(signedUser); got != 'a' {
+				t.Errorf("bounce at the second host: %c", got)
+			}
+		}
+	}
+	if st.forgot.IsZero() {
+		t.Error("the record was not begun anew")
+	}
+	wantLog(t, f, "reason=grace action=accept would_be=not-issued", "level=ERROR msg=\"the hash secret is not the one")
+}
+
+type completeStore struct {
+	store.Store
+	since, forgot time.Time
+}
+
+func (s *completeStore) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	a, err := s.Store.Lookup(ctx, today, qs)
+	a.Memory.Since = s.since
+	return a, err
+}
+
+func (s *completeStore) Forget(_ context.Context, at time.Time) error {
+	s.since, s.forgot = at, at
+	return nil
+}
+
+func TestStoreFailureCostsNoMail(t *testing.T) {
+	st := &fakeStore{err: fmt.Errorf("down: %w", store.ErrUnavailable)}
+	f := startWith(t, st, nil, nil)
+	if _, r := f.outsideMTA().message("<>", signedUser); r.code != 'a' {
+		t.Errorf("genuine bounce: %c %s", r.code, r.text)
+	}
+	wantLog(t, f, "reason=valid action=accept tag_key=1 tag_expires=2026-11-30 method=signature")
+	m := f.dial()
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	_, r := m.message("<user@example.com>", "<friend@example.org>")
+	wantMods(t, r.mods, "e "+signedUser)
+	if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.code != 'y' {
+		t.Errorf("forged bounce: %c", r.code)
+	}
+}
+
+type fakeStore struct {
+	store.Store
+	answer store.Answer
+	first  map[string]store.Day
+	err    error
+	panics bool
+}
+
+func (s *fakeStore) Record(context.Context, store.Day, store.Record) error { return s.err }
+func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Answer, error) {
+	if s.panics {
+		panic("store bug")
+	}
+	return s.answer, s.err
+}
+func (s *fakeStore) Forget(context.Context, time.Time) error { return s.err }
+func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
+	return maps.Clone(s.first), s.err
+}
+func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
+func (s *fakeStore) Ping(context.Context) error                   { return s.err }
+func (s *fakeStore) Close() error                                 { return nil }
