@@ -27,7 +27,7 @@ type Limits struct {
 	WriteTimeout time.Duration
 }
 
-// DefaultConnections is the limit of connections unless configured otherwise. An idle one costs about 8 kB and a file
+// DefaultConnections is the limit of connections unless configured otherwise. An idle one costs about 10 kB and a file
 // descriptor.
 const DefaultConnections = 10_000
 

@@ -98,11 +98,11 @@ func readHashSecret(c *config.Config) ([]byte, tomlfile.Problems) {
 // printMainCf prints what a postmaster adds to Postfix.
 func printMainCf(w io.Writer, c *config.Config) {
 	milter := c.Listen[0].Postfix()
-	fmt.Fprintf(w, `# Add these lines to /etc/postfix/main.cf and run "postfix reload":
+	fmt.Fprintf(w, `# First let Postfix know tagged recipients: step 1 of deploy/postfix/README.md. Bounces come to them from the first signed
+# message on. Then add these lines to /etc/postfix/main.cf (to milters that are there: append) and run "postfix reload":
 smtpd_milters = %s
 non_smtpd_milters = %s
 # Mail must wait rather than leave unsigned while the milter is down.
 milter_default_action = tempfail
-# Postfix must also accept tagged recipients of known users: see deploy/postfix.
 `, milter, milter)
 }

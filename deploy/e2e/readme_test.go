@@ -137,7 +137,7 @@ func TestReadmeFirstCommand(t *testing.T) {
 		}
 		return string(text)
 	}
-	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(said(), "deploy/postfix") && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(said(), "milter_default_action") && time.Now().Before(deadline); {
 		time.Sleep(50 * time.Millisecond)
 	}
 	_ = syscall.Kill(-sh.Process.Pid, syscall.SIGTERM) // the go command and the program that it runs
