@@ -161,13 +161,10 @@ func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
 	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-prvs.Day(p.set.Keys.Options().Window())
 }
 
-// leavesUnsigned says whether there is mail that is not signed because of its recipient.
-func (p *Policy) leavesUnsigned() bool { return !p.doNotTag.empty() }
-
 // mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it:
 // the store does not answer or vouches for nothing, or its record had a gap after the domain began to sign.
 func (p *Policy) mayHaveLeftUnsigned(f RecipientFacts, today store.Day) bool {
-	if !p.leavesUnsigned() {
+	if p.doNotTag.empty() { // no mail is left unsigned because of its recipient
 		return false
 	}
 	since := store.DayOf(f.Memory.Since)
