@@ -48,7 +48,7 @@ type GuardOptions struct {
 //     that; when it answers the circuit closes.
 //   - A Record that was not acknowledged leaves a gap in the record. Before the circuit closes, Forget moves
 //     [Memory].Since past the gap. A file marks a gap that is still open, so that it outlives this process.
-//   - A record that this Guard has written before is not written again on the same day.
+//   - A record that counts nothing and that this Guard has written before is not written again on the same day.
 //
 // The rest of [Store] (counters, first-signed days) is not for the mail path: use Store for it.
 type Guard struct {
@@ -75,10 +75,11 @@ type Guard struct {
 	tripped time.Time // when the circuit opened
 }
 
-// lost is a record that was not acknowledged, with the day it was made on.
+// lost is what was not acknowledged of one message, with the day it was recorded on.
 type lost struct {
-	today  Day
-	record Record
+	today   Day
+	domain  string
+	records []Record
 }
 
 // NewGuard returns a Guard of s and takes s over: Close closes it.
@@ -141,27 +142,43 @@ func (g *Guard) Close() error {
 	return g.store.Close()
 }
 
-// Record stores r unless this Guard has done so today. An error means that r may be missing and that this is noted: the
-// message may be signed all the same.
+// Record stores what one message leaves behind, but for records that this Guard has written today and that count nothing.
+// An error means that some of it may be missing and that this is noted: the message may be signed all the same.
 //
 // The end of ctx does not interrupt the call, its timeout does: a client that goes away must not leave a gap.
-func (g *Guard) Record(ctx context.Context, today Day, r Record) error {
-	if g.recorded.has(today, r) {
+func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Record) error {
+	rs = g.recorded.without(today, rs)
+	if len(rs) == 0 {
 		return nil
 	}
+	err := g.record(ctx, today, domain, rs)
+	if err != nil {
+		g.fail("record", err, &lost{today, domain, rs})
+	}
+	return err
+}
+
+// Note stores records whose absence makes nothing suspicious. An error means that they may be missing, and nothing else.
+func (g *Guard) Note(ctx context.Context, today Day, rs ...Record) error {
+	err := g.record(ctx, today, "", rs)
+	if err != nil {
+		g.fail("record", err, nil)
+	}
+	return err
+}
+
+func (g *Guard) record(ctx context.Context, today Day, domain string, rs []Record) error {
 	if g.open.Load() {
 		g.refused.Add(1)
-		g.fail("record", errOpen, &lost{today, r})
 		return errOpen
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.timeout)
 	defer cancel()
-	if err := g.store.Record(call, today, r); err != nil {
+	if err := g.store.Record(call, today, domain, rs...); err != nil {
 		g.failures.Add(1)
-		g.fail("record", err, &lost{today, r})
 		return unavailable("record", err)
 	}
-	g.recorded.add(today, r)
+	g.recorded.add(today, rs)
 	return nil
 }
 
@@ -259,7 +276,7 @@ func (g *Guard) heal() error {
 	now := g.now()
 	if retry != nil {
 		if err := g.bounded(func(ctx context.Context) error {
-			return g.store.Record(ctx, retry.today, retry.record)
+			return g.store.Record(ctx, retry.today, retry.domain, retry.records...)
 		}); err != nil {
 			return err
 		}

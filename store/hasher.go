@@ -12,12 +12,16 @@ import (
 )
 
 // Kinds of record. The kind is the first octet that is hashed, so that a key of one kind never equals a key of
-// another. A new kind of record (a sent Message-ID, a correspondent) gets its own octet here and its own method on
-// [Hasher]. Values are part of the stored format: never reuse or renumber one.
+// another. A new kind of record gets its own octet here and its own method on [Hasher]. Values are part of the stored
+// format: never reuse or renumber one.
 const (
-	kindTag      = 't'
-	kindUnsigned = 'u'
-	kindWitness  = 'w'
+	kindTag           = 't'
+	kindUnsigned      = 'u'
+	kindWitness       = 'w'
+	kindMessage       = 'm'
+	kindProven        = 'p'
+	kindCorrespondent = 'c'
+	kindTrusted       = 'r'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256
@@ -77,6 +81,34 @@ func (h *Hasher) Tag(sender string, expires Day, keyNumber uint8) Key {
 func (h *Hasher) Unsigned(sender string) Key {
 	s := h.begin(kindUnsigned)
 	s.in = appendField(s.in, sender)
+	return h.finish(s)
+}
+
+// Message returns the key of a message that sender sent. Only who knows both the sender and the Message-ID (RFC 5322
+// section 3.6.4, without angle brackets) finds it, so a Message-ID seen in public proves nothing about other addresses.
+// Both are hashed as given, see [Hasher.Tag].
+func (h *Hasher) Message(sender, messageID string) Key { return h.pair(kindMessage, sender, messageID) }
+
+// Proven returns the key under which the bounces are counted that a message has proven.
+func (h *Hasher) Proven(sender, messageID string) Key { return h.pair(kindProven, sender, messageID) }
+
+// Correspondent returns the key that says that sender wrote to an address in domain.
+func (h *Hasher) Correspondent(sender, domain string) Key {
+	return h.pair(kindCorrespondent, sender, domain)
+}
+
+// Trusted returns the key under which the bounces to recipient are counted that nothing but the correspondent's domain
+// spoke for.
+func (h *Hasher) Trusted(recipient string) Key {
+	s := h.begin(kindTrusted)
+	s.in = appendField(s.in, recipient)
+	return h.finish(s)
+}
+
+func (h *Hasher) pair(kind byte, a, b string) Key {
+	s := h.begin(kind)
+	s.in = appendField(s.in, a)
+	s.in = appendField(s.in, b)
 	return h.finish(s)
 }
 

@@ -2,15 +2,14 @@ package store
 
 import "sync"
 
-// The cache of keys that were written today. It exists to spare the store a write per message: all messages of one
-// sender on one day carry the same tag. Missing an entry costs a write that changes nothing, so the cache may drop
-// whatever it likes.
+// The cache of keys that were written today. It exists to spare the store what changes nothing: a sender writes to the
+// same domains all day. Missing an entry costs a write that changes nothing, so the cache may drop whatever it likes.
 const (
 	// recordedShards keeps callers out of each other's way. A power of two.
 	recordedShards = 16
 
 	// maxRecorded is how many keys the cache holds. At about 40 octets each it stays below 6 MB; a site with more
-	// active senders a day writes some of their tags again.
+	// correspondents a day records some of them again.
 	maxRecorded = 1 << 17
 )
 
@@ -26,8 +25,28 @@ type recordedShard struct {
 	_    [40]byte    // a cache line of its own
 }
 
-// has says whether r has been written on the day today, to expire no earlier than it has to now.
+// without returns the records that have to be written on the day today: those that count something, and those that were
+// not written on that day to expire as late. It does not change rs.
+func (c *recorded) without(today Day, rs []Record) []Record {
+	for i, r := range rs {
+		if !c.has(today, r) {
+			continue
+		}
+		rest := append(make([]Record, 0, len(rs)-1), rs[:i]...)
+		for _, r := range rs[i+1:] {
+			if !c.has(today, r) {
+				rest = append(rest, r)
+			}
+		}
+		return rest
+	}
+	return rs
+}
+
 func (c *recorded) has(today Day, r Record) bool {
+	if r.Count > 0 {
+		return false
+	}
 	s := c.shard(r.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,8 +57,16 @@ func (c *recorded) has(today Day, r Record) bool {
 	return ok && expires >= r.Expires
 }
 
-// add notes that r was written on the day today. It drops what was written on an earlier day.
-func (c *recorded) add(today Day, r Record) {
+// add notes that rs were written on the day today. It drops what was written on an earlier day.
+func (c *recorded) add(today Day, rs []Record) {
+	for _, r := range rs {
+		if r.Count == 0 {
+			c.addOne(today, r)
+		}
+	}
+}
+
+func (c *recorded) addOne(today Day, r Record) {
 	s := c.shard(r.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,6 +10,7 @@ package store
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -39,11 +40,14 @@ const KeySize = 16
 // Key is a keyed hash of what a record is about: a tag, a sender, a Message-ID. See [Hasher].
 type Key [KeySize]byte
 
-// Record says that a tag was issued (or that mail of a sender left unsigned on purpose).
+// Record says that something happened to what the key stands for: a tag was issued, a message was sent, a sender wrote to
+// a domain, mail was left unsigned on purpose.
 type Record struct {
 	Key     Key
-	Domain  string // the sender's domain in lower case; its first record starts the domain's clock (FirstSigned), "" starts none
-	Expires Day    // last day on which the record must still be found; it may be found longer
+	Expires Day // last day on which the record must still be found; it may be found longer
+	// Count is added to what was counted under the key and this last day before: recipients of a message, bounces that
+	// it proved. 0 for a record of which only the presence matters.
+	Count uint32
 }
 
 // Memory says how far back a store's record is complete.
@@ -75,7 +79,8 @@ func AnyDay(keys ...Key) []Query {
 
 // Answer is what a store knows about the queries of one Lookup.
 type Answer struct {
-	Found  []bool // one for each query, in their order
+	Found  []bool   // one for each query, in their order
+	Counts []uint32 // likewise: what was counted; where the last day is not known, on all of them together
 	Memory Memory
 }
 
@@ -91,14 +96,14 @@ type Counter struct {
 // Store is the interface of all backends. package storetest holds the suite each of them passes.
 //
 // All methods may be called from many goroutines. A method that returns nil has done its work; one that returns an
-// error may have done all, part or none of it, and may be repeated: recording twice is recording once (Count is the
-// exception, see there). Errors that mean "not now" wrap [ErrUnavailable]. Absence is never an error.
+// error may have done all, part or none of it, and may be repeated: recording twice is recording once, but for what is
+// counted. Errors that mean "not now" wrap [ErrUnavailable]. Absence is never an error.
 type Store interface {
-	// Record stores r in one round trip. It returns once the record survives a restart of this process.
-	// The first record of a domain also sets the domain's first-signed day to today.
-	// A record of a store without memory starts one: Memory.Since becomes the time of the call, or up to a minute
-	// later where nodes with different clocks share the store.
-	Record(ctx context.Context, today Day, r Record) error
+	// Record stores all that one message leaves behind, in one round trip. It returns once the records survive a restart
+	// of this process. domain is the sender's domain in lower case: its first record sets its first-signed day to
+	// today; "" sets none. Records of a store without memory start one: Memory.Since becomes the time of the call, or up
+	// to a minute later where nodes with different clocks share the store.
+	Record(ctx context.Context, today Day, domain string, rs ...Record) error
 
 	// Lookup finds out in one round trip which keys are recorded and not expired on the day today.
 	Lookup(ctx context.Context, today Day, qs []Query) (Answer, error)
@@ -122,6 +127,14 @@ type Store interface {
 
 	// Close releases the store. No other method may be called during or after it.
 	Close() error
+}
+
+// AddCounts adds counts of records. They stop at the largest number rather than beginning anew.
+func AddCounts(a, b uint32) uint32 {
+	if sum := a + b; sum >= a {
+		return sum
+	}
+	return math.MaxUint32
 }
 
 // CounterRetention is how many days a store keeps counters, and first-signed days after a domain's last record.

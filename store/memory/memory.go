@@ -20,8 +20,8 @@ type Store struct {
 
 	mu       sync.RWMutex
 	since    time.Time
-	issued   map[store.Day]map[store.Key]struct{} // by last day
-	swept    store.Day                            // the latest day of a Record; what was over was dropped then
+	records  map[store.Day]map[store.Key]uint32 // counts by last day
+	swept    store.Day                          // the latest day of a Record; what was over was dropped then
 	domains  map[string]clock
 	counters map[counter]int64
 }
@@ -45,14 +45,14 @@ func New() *Store { return NewWithClock(time.Now) }
 func NewWithClock(now func() time.Time) *Store {
 	return &Store{
 		now:      now,
-		issued:   make(map[store.Day]map[store.Key]struct{}),
+		records:  make(map[store.Day]map[store.Key]uint32),
 		domains:  make(map[string]clock),
 		counters: make(map[counter]int64),
 	}
 }
 
-// Record implements [store.Store].
-func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) error {
+// Record implements [store.Store]. All of rs is recorded or none.
+func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
 	if err := check(ctx); err != nil {
 		return err
 	}
@@ -62,21 +62,24 @@ func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) err
 		s.since = s.now()
 	}
 	s.sweep(today)
-	if r.Expires >= today-expiryMargin {
-		keys := s.issued[r.Expires]
-		if keys == nil {
-			keys = make(map[store.Key]struct{})
-			s.issued[r.Expires] = keys
+	for _, r := range rs {
+		if r.Expires < today-expiryMargin {
+			continue
 		}
-		keys[r.Key] = struct{}{}
+		counts := s.records[r.Expires]
+		if counts == nil {
+			counts = make(map[store.Key]uint32)
+			s.records[r.Expires] = counts
+		}
+		counts[r.Key] = store.AddCounts(counts[r.Key], r.Count)
 	}
-	if r.Domain != "" {
-		c, known := s.domains[r.Domain]
+	if domain != "" {
+		c, known := s.domains[domain]
 		if !known {
 			c = clock{first: today, last: today}
 		}
 		c.last = max(c.last, today)
-		s.domains[r.Domain] = c
+		s.domains[domain] = c
 	}
 	return nil
 }
@@ -92,7 +95,7 @@ func (s *Store) sweep(today store.Day) {
 		return
 	}
 	s.swept = today
-	maps.DeleteFunc(s.issued, func(d store.Day, _ map[store.Key]struct{}) bool {
+	maps.DeleteFunc(s.records, func(d store.Day, _ map[store.Key]uint32) bool {
 		return d < today-expiryMargin
 	})
 	maps.DeleteFunc(s.domains, func(_ string, c clock) bool { return c.last < today-store.CounterRetention })
@@ -110,14 +113,15 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	a := store.Answer{Found: make([]bool, len(qs)), Memory: store.Memory{Since: s.since}}
-	for day, issued := range s.issued {
+	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Memory: store.Memory{Since: s.since}}
+	for day, counts := range s.records {
 		if day < today {
 			continue
 		}
 		for i, q := range qs {
-			if _, ok := issued[q.Key]; ok && (q.Expires == 0 || q.Expires == day) {
+			if n, ok := counts[q.Key]; ok && (q.Expires == 0 || q.Expires == day) {
 				a.Found[i] = true
+				a.Counts[i] = store.AddCounts(a.Counts[i], n)
 			}
 		}
 	}
