@@ -98,6 +98,7 @@ func (s *Server) refreshSigning(ctx context.Context) {
 type summaryState struct {
 	since     time.Time
 	told      map[statKey]uint64 // counts at the last summary
+	toldWould uint64             // likewise
 	flushed   map[statKey]uint64 // counts written to the store
 	enforcing map[string]bool
 	witness   store.Day // the day of the last check
@@ -130,6 +131,16 @@ func (s *stats) counts() map[statKey]uint64 {
 		}
 	})
 	return m
+}
+
+// wouldRefuse returns how many verdicts would have refused, had mode, grace or an exemption not prevented it.
+func (s *stats) wouldRefuse() (sum uint64) {
+	s.each(func(_ string, d *domainStats) {
+		for r := range d.would {
+			sum += d.would[r].Load()
+		}
+	})
+	return sum
 }
 
 // flushCounters adds what was counted since the last time to the store's counters of today.
@@ -171,9 +182,6 @@ func (s *Server) logSummary() {
 			continue
 		}
 		totals[k.action] += d
-		if k.reason == Grace && k.action == ActionAccept {
-			totals[ActionMonitor] += d // delivered because the record cannot tell
-		}
 		switch k.action {
 		case ActionReject:
 			refused[k.reason] += d
@@ -182,19 +190,20 @@ func (s *Server) logSummary() {
 		}
 	}
 	refused[Untagged] += 0 // always told
+	would := s.stats.wouldRefuse()
 	attrs := []slog.Attr{
 		slog.String("interval", shortDuration(at.Sub(s.summary.since))),
 		slog.Uint64("signed", totals[ActionSign]),
-		slog.Uint64("accepted", totals[ActionAccept]+totals[ActionTag]+totals[ActionQuarantine]),
+		slog.Uint64("accepted", totals[ActionAccept]+totals[ActionMonitor]+totals[ActionTag]+totals[ActionQuarantine]),
 		slog.Uint64("refused", totals[ActionReject]),
 		slog.Uint64("deferred", totals[ActionDefer]),
 		slog.Uint64("discarded", totals[ActionDiscard]),
-		slog.Uint64("would_refuse", totals[ActionMonitor]),
+		slog.Uint64("would_refuse", would-s.summary.toldWould),
 	}
 	attrs = append(attrs, byReason("refused_", refused)...)
 	attrs = append(attrs, byReason("deferred_", deferred)...)
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "summary", attrs...)
-	s.summary.told, s.summary.since = now, at
+	s.summary.told, s.summary.toldWould, s.summary.since = now, would, at
 }
 
 func byReason(prefix string, m map[Reason]uint64) []slog.Attr {

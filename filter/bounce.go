@@ -7,6 +7,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -18,7 +19,7 @@ func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
 		msg.overflow = !s.rcptReply
 		return s.server.replies.tooManyRecipients
 	}
-	v := s.judge(rcpt.address, store.Answer{}, IssuedUnknown)
+	v := s.judge(rcpt.address, finding{}, store.Memory{})
 	if s.rcptReply && v.Refuses() && msg.state.policy.RefusesAt(&v) == StageRcpt {
 		s.decided(&v, rcpt.raw, 1)
 		return s.server.replies.of(v.Reason, v.Action)
@@ -26,12 +27,11 @@ func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
 	rcpt.verdict = v
 	msg.count++
 	msg.recipients = append(msg.recipients, rcpt)
-	msg.asked = false
 	return milter.RespContinue
 }
 
 // judge collects the facts about a recipient and asks the policy.
-func (s *session) judge(a prvs.Address, answer store.Answer, issued Issued) Verdict {
+func (s *session) judge(a prvs.Address, f finding, m store.Memory) Verdict {
 	msg := &s.msg
 	since, signing := s.server.signingSince(lower(a.Domain))
 	return msg.state.policy.Recipient(RecipientFacts{
@@ -40,8 +40,10 @@ func (s *session) judge(a prvs.Address, answer store.Answer, issued Issued) Verd
 		Helo:         s.helo,
 		Sender:       msg.sender,
 		Own:          msg.own,
-		Issued:       issued,
-		Memory:       s.server.memory(answer.Memory),
+		Daemon:       msg.kind == kindDaemon,
+		Issued:       f.issued,
+		Proof:        f.proof,
+		Memory:       m,
 		SigningSince: since,
 		Signing:      signing,
 	}, msg.now)
@@ -53,7 +55,7 @@ func (s *session) bounceData() *milter.Response {
 	open, refused := 0, 0
 	for i := range msg.recipients {
 		if d := msg.recipients[i].verdict.Domain; d != nil && d.RefuseUntaggedAtData {
-			s.askStore()
+			s.askStore(nil)
 			break
 		}
 	}
@@ -77,8 +79,40 @@ func (s *session) bounceData() *milter.Response {
 	case open == 0 && refused == 0:
 		return milter.RespAccept
 	}
-	s.conn.Want(msg.state.policy.set.HeaderName, false) // to remove copies of ours
+	s.wantOfBounce()
 	return milter.RespContinue
+}
+
+// wantOfBounce asks for as much of the content as the recipients need.
+func (s *session) wantOfBounce() {
+	msg := &s.msg
+	p := msg.state.policy
+	bodyBytes := 0
+	for i := range msg.recipients {
+		v := &msg.recipients[i].verdict
+		switch {
+		case p.NeedsProof(v):
+			s.read(bounce.DefaultLimits().BodyBytes)
+			return
+		case v.Domain != nil && p.set.ReadAll:
+			bodyBytes = detailBytes
+		}
+	}
+	if bodyBytes > 0 {
+		s.read(bodyBytes)
+		return
+	}
+	msg.content = nil
+	if name := p.set.HeaderName; name != "" {
+		s.conn.Want([]string{name}, false) // to remove copies of ours
+	} else {
+		s.conn.Want(nil, false)
+	}
+}
+
+// isBounce says whether what did not come with the null sender is a bounce nevertheless.
+func isBounce(r *bounce.Report) bool {
+	return r != nil && (r.Kind == bounce.DSN || r.Kind == bounce.Bounce)
 }
 
 // bounceEnd asks the store once about all recipients, decides, and carries the decision out.
@@ -87,7 +121,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	if len(msg.recipients) == 0 {
 		return milter.RespAccept, nil
 	}
-	s.askStore()
+	s.askStore(msg.report)
 	verdicts := make([]*Verdict, len(msg.recipients))
 	refused, discarded := 0, 0
 	for i := range msg.recipients {
@@ -112,51 +146,60 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	if err := s.deliver(m); err != nil {
 		return nil, err
 	}
+	s.useProofs()
+	s.countReport()
 	s.report()
 	return milter.RespAccept, nil
 }
 
-// askStore completes the verdicts with what the store knows, in one round trip, and once for the same recipients.
-func (s *session) askStore() {
+// askStore completes the verdicts with what the store knows about tags and about what the report names, in one round trip.
+func (s *session) askStore(r *bounce.Report) {
 	msg := &s.msg
-	if msg.asked {
-		return
+	var e *evidence
+	if r != nil {
+		found := evidenceOf(r)
+		e = &found
 	}
-	msg.asked = true
-	qs := make([]store.Query, 0, 1)
-	asked := make([]int, 0, 1)
+	q := inquiry{hasher: s.server.hasher, today: store.DayOf(msg.now)}
 	for i := range msg.recipients {
-		v := &msg.recipients[i].verdict
-		if v.Domain == nil {
-			continue
-		}
-		switch {
-		case v.Tag.Status == prvs.Valid:
-			expires := store.Day(v.Tag.Expiry)
-			qs = append(qs, store.Query{Key: s.server.hasher.Tag(v.Tag.Sender.Fold().String(), expires, v.Tag.Number), Expires: expires})
-			asked = append(asked, i)
-		case v.Tag.Status == prvs.Untagged:
-			for _, a := range withoutExtension(msg.recipients[i].address.Fold()) {
-				qs = append(qs, store.Query{Key: s.server.hasher.Unsigned(a.String())})
-				asked = append(asked, i)
-			}
+		if rcpt := &msg.recipients[i]; rcpt.verdict.Domain != nil {
+			q.ask(rcpt.address, rcpt.verdict.Tag, e)
 		}
 	}
-	if len(qs) == 0 {
+	findings, memory := q.answer(context.Background(), s.server, msg.state.policy)
+	for i := range msg.recipients {
+		if rcpt := &msg.recipients[i]; rcpt.verdict.Domain != nil {
+			rcpt.finding, findings = findings[0], findings[1:]
+			rcpt.verdict = s.judge(rcpt.address, rcpt.finding, memory)
+		}
+	}
+}
+
+// useProofs counts the bounces that are delivered because of what they answer. Should the store not answer, they prove one
+// more.
+func (s *session) useProofs() {
+	var used []store.Record
+	for i := range s.msg.recipients {
+		rcpt := &s.msg.recipients[i]
+		if rcpt.verdict.Reason == ValidMessage || rcpt.verdict.Reason == ValidCorrespondent {
+			used = append(used, rcpt.finding.use)
+		}
+	}
+	if len(used) > 0 {
+		_ = s.server.store.Note(context.Background(), store.DayOf(s.msg.now), used...)
+	}
+}
+
+// countReport counts what a delivered bounce reports.
+func (s *session) countReport() {
+	if s.msg.report == nil {
 		return
 	}
-	answer, err := s.server.store.Lookup(context.Background(), store.DayOf(msg.now), qs)
-	for n := 0; n < len(asked); {
-		i, issued := asked[n], IssuedUnknown
-		if err == nil {
-			issued = IssuedNo
+	for i := range s.msg.recipients {
+		if v := &s.msg.recipients[i].verdict; v.Domain != nil && v.Action != ActionDiscard {
+			s.msg.state.stats[v.Domain].countReport(s.msg.report)
+			return
 		}
-		for ; n < len(asked) && asked[n] == i; n++ {
-			if err == nil && answer.Found[n] {
-				issued = IssuedYes
-			}
-		}
-		msg.recipients[i].verdict = s.judge(msg.recipients[i].address, answer, issued)
 	}
 }
 
@@ -187,7 +230,8 @@ func (s *session) deliver(m milter.Modifier) error {
 				return err
 			}
 			continue
-		case v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired:
+		case v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired,
+			v.Reason == ValidMessage && v.Tag.Status == prvs.Malformed && !v.Tag.Original.IsNull():
 			if err := replaceRecipient(m, r); err != nil {
 				return err
 			}
@@ -222,7 +266,7 @@ func seriousness(v *Verdict) int {
 
 // ownHeader counts the copies of our header that a message came with.
 func (msg *message) ownHeader(name string) {
-	if msg.state != nil && strings.EqualFold(name, msg.state.policy.set.HeaderName) {
+	if strings.EqualFold(name, msg.state.policy.set.HeaderName) {
 		msg.copies++
 	}
 }

@@ -12,8 +12,9 @@ import (
 //
 //	mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30
 //
-// The result is pass, fail, neutral or none. method says what decided: the record ("tag"), or the signature alone while
-// the store could not be asked ("signature").
+// The result is pass, fail, neutral or none. method says what decided: the record of tags ("tag"), the signature alone while
+// the store could not be asked ("signature"), the record of sent mail ("message-id") or of correspondents
+// ("correspondent").
 func (p *Policy) Header(v *Verdict) string {
 	var b strings.Builder
 	b.WriteString(p.set.Hostname)
@@ -25,12 +26,19 @@ func (p *Policy) Header(v *Verdict) string {
 		b.WriteString(" would-be=")
 		b.WriteString(v.Would.String())
 	}
-	if s := v.Tag.Status; s == prvs.Valid || s == prvs.Expired {
-		if v.BySignature {
-			b.WriteString(" method=signature")
-		} else {
-			b.WriteString(" method=tag")
-		}
+	s := v.Tag.Status
+	tagged := s == prvs.Valid || s == prvs.Expired
+	switch {
+	case v.Reason == ValidMessage:
+		b.WriteString(" method=message-id")
+	case v.Reason == ValidCorrespondent:
+		b.WriteString(" method=correspondent")
+	case tagged && v.BySignature:
+		b.WriteString(" method=signature")
+	case tagged:
+		b.WriteString(" method=tag")
+	}
+	if tagged {
 		b.WriteString(" key=")
 		b.WriteString(strconv.Itoa(int(v.Tag.Number)))
 		b.WriteString(" expires=")

@@ -13,6 +13,7 @@ type addressList struct {
 	locals    map[string]bool // user, in all our domains
 	domains   map[string]bool // example.com
 	below     []string        // .example.com: the domain and all below it
+	all       bool            // *: every address
 }
 
 func newAddressList(entries []string) addressList {
@@ -20,6 +21,8 @@ func newAddressList(entries []string) addressList {
 	for _, e := range entries {
 		e = lower(e)
 		switch i := strings.LastIndexByte(e, '@'); {
+		case e == "*":
+			l.all = true
 		case i < 0:
 			l.locals[e] = true
 		case i > 0:
@@ -34,20 +37,20 @@ func newAddressList(entries []string) addressList {
 }
 
 func (l *addressList) empty() bool {
-	return len(l.addresses) == 0 && len(l.locals) == 0 && len(l.domains) == 0 && len(l.below) == 0
+	return !l.all && len(l.addresses) == 0 && len(l.locals) == 0 && len(l.domains) == 0 && len(l.below) == 0
 }
 
-// has says whether the address is on the list; p knows which domains are ours.
-func (l *addressList) has(a prvs.Address, p *Policy) bool {
+// has says whether the address is on the list. Entries that are a local part alone count only if locals is true.
+func (l *addressList) has(a prvs.Address, locals bool) bool {
 	if l.empty() {
 		return false
 	}
 	a = a.Fold()
-	if l.domains[a.Domain] || underAny(l.below, a.Domain) {
+	if l.all || l.domains[a.Domain] || underAny(l.below, a.Domain) {
 		return true
 	}
 	for _, a := range withoutExtension(a) {
-		if l.locals[a.Local] && p.domains[a.Domain] != nil || l.addresses[a.Local+"@"+a.Domain] {
+		if locals && l.locals[a.Local] || l.addresses[a.Local+"@"+a.Domain] {
 			return true
 		}
 	}
@@ -100,7 +103,7 @@ func (r *exemptRules) needsHelo() bool { return len(r.helo) > 0 || len(r.heloBel
 // exempts says whether the message or the recipient is on a list. A tagged recipient is looked up without its tag.
 func (p *Policy) exempts(f RecipientFacts, tag prvs.Result) bool {
 	r := &p.exempt
-	if contains(r.networks, f.Client) {
+	if inAny(r.networks, f.Client) {
 		return true
 	}
 	if r.needsHelo() {
@@ -110,7 +113,7 @@ func (p *Policy) exempts(f RecipientFacts, tag prvs.Result) bool {
 		}
 	}
 	if !r.senders.empty() {
-		if s, err := prvs.ParseAddress(f.Sender); err == nil && r.senders.has(s, p) {
+		if s, err := prvs.ParseAddress(f.Sender); err == nil && r.senders.has(s, p.Domain(lower(s.Domain)) != nil) {
 			return true
 		}
 	}
@@ -118,7 +121,7 @@ func (p *Policy) exempts(f RecipientFacts, tag prvs.Result) bool {
 	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
 		a = tag.Original
 	}
-	return r.recipients.has(a, p)
+	return r.recipients.has(a, p.Domain(lower(a.Domain)) != nil)
 }
 
 // underAny says whether the name is one of the domains, written with a leading dot, or below it.

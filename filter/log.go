@@ -11,6 +11,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -30,7 +31,7 @@ func cut(s string) string {
 	return s[:n] + "..."
 }
 
-var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kindBounce: "bounce"}
+var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kindBounce: "bounce", kindDaemon: "bounce"}
 
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
 func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt string, recipients int) {
@@ -42,7 +43,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt
 		return
 	}
 	msg := &sess.msg
-	attrs := make([]slog.Attr, 0, 14)
+	attrs := make([]slog.Attr, 0, 24)
 	if msg.queueID != "" {
 		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))
 	}
@@ -63,8 +64,41 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt
 	} else if v.Tag.Status == prvs.UnknownKey {
 		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)))
 	}
+	if msg.report != nil {
+		attrs = appendReport(attrs, msg.report)
+	}
 	attrs = append(attrs, slog.Duration("duration", msg.spent.Round(time.Microsecond)))
 	s.log.LogAttrs(ctx, level, messages[msg.kind], attrs...)
+}
+
+// appendReport adds what a bounce says: what it is, what it answers, and what became of the first recipient it names.
+func appendReport(attrs []slog.Attr, r *bounce.Report) []slog.Attr {
+	text := func(name, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(name, cut(value)))
+		}
+	}
+	text("report", string(r.Kind))
+	text("family", r.Family)
+	if id := r.Original().MessageID; id != "" {
+		text("original", "<"+id+">")
+	}
+	text("reporting_mta", r.ReportingMTA)
+	if len(r.Recipients) == 0 {
+		return attrs
+	}
+	first := &r.Recipients[0]
+	text("reported_recipient", "<"+first.Address+">")
+	if n := len(r.Recipients); n > 1 {
+		attrs = append(attrs, slog.Int("reported_recipients", n))
+	}
+	text("reported_action", first.Action)
+	if first.Status != "" || first.Code == 0 {
+		text("reported_status", first.Status)
+	} else {
+		attrs = append(attrs, slog.Int("reported_code", first.Code))
+	}
+	return attrs
 }
 
 // clientName is how the log names the client.

@@ -3,6 +3,7 @@ package filter
 import (
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -22,7 +23,11 @@ const (
 	kindInbound  kind = iota // ordinary mail from outside: at most untagged
 	kindOutbound             // sent from here: signed
 	kindBounce               // null sender: judged
+	kindDaemon               // mail of a sender that bounces come from: judged if it is one
 )
+
+// maxCorrespondents is how many domains one message makes correspondents of its sender.
+const maxCorrespondents = 100
 
 // recipient is one recipient that may still need something.
 type recipient struct {
@@ -31,6 +36,7 @@ type recipient struct {
 	args    string // ESMTP parameters, to be kept (NOTIFY, ORCPT)
 	address prvs.Address
 	verdict Verdict
+	finding finding
 	told    bool // the verdict was counted and logged
 }
 
@@ -48,11 +54,14 @@ type message struct {
 	badFrom bool // cannot be parsed
 	queueID string
 
+	sent    sent           // what is recorded of outbound mail
+	content *content       // of a bounce, as far as it is needed; nil if not
+	report  *bounce.Report // what the content says; nil until it was read
+
 	first      string // the first recipient, for the log
 	count      int    // recipients seen and not refused at RCPT
 	doNotTag   bool   // a recipient is on the do-not-tag list
 	copies     int    // of our header, that the message came with
 	recipients []recipient
-	asked      bool // the store was asked about them
 	overflow   bool // there were more than maxBounceRecipients, and no reply to tell
 }

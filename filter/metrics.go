@@ -6,8 +6,8 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	s *Server
 
-	messages, would, connections, open, overLimit, acceptErrors, faults, panics, poorMTA *prometheus.Desc
-	storeUp, storeFailures, storeRefused, storeGap                                       *prometheus.Desc
+	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA *prometheus.Desc
+	storeUp, storeFailures, storeRefused, storeGap                                                 *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -21,6 +21,8 @@ func (s *Server) Collector() prometheus.Collector {
 			"domain", "reason", "action"),
 		would: d("would_refuse_total", "Verdicts that would have refused, had the mode, grace or an exemption not prevented it.",
 			"domain", "reason"),
+		reported: d("reported_recipients_total", "Recipients of mail sent from here that accepted bounces report about, by our domain, by what became of them (failed, delayed, ...) and by class of the status (2, 4, 5 or none).",
+			"domain", "action", "class"),
 		connections:  d("connections_total", "Connections of MTAs that were served."),
 		open:         d("connections_open", "Connections of MTAs that are open now."),
 		overLimit:    d("connections_over_limit_total", "Connections of MTAs that were closed because of limits.connections."),
@@ -38,7 +40,7 @@ func (s *Server) Collector() prometheus.Collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.messages, c.would, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
+	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
 		c.panics, c.poorMTA, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap} {
 		ch <- d
 	}
@@ -64,6 +66,13 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		for r := range d.would {
 			if n := d.would[r].Load(); n > 0 {
 				counter(c.would, n, domain, Reason(r).String())
+			}
+		}
+		for a := range d.reported {
+			for class := range d.reported[a] {
+				if n := d.reported[a][class].Load(); n > 0 {
+					counter(c.reported, n, domain, reportActions[a], statusClasses[class])
+				}
 			}
 		}
 	})

@@ -41,10 +41,15 @@ func testKeys(t testing.TB) *prvs.Ring {
 // testSettings enforces example.com.
 func testSettings(t testing.TB) Settings {
 	return Settings{
-		Domains:    []Domain{{Name: "example.com", Mode: ModeEnforce}},
-		Keys:       testKeys(t),
-		Outbound:   DefaultOutbound(),
-		Exempt:     Exemptions{Recipients: DefaultExemptRecipients()},
+		Domains:  []Domain{{Name: "example.com", Mode: ModeEnforce}},
+		Keys:     testKeys(t),
+		Outbound: DefaultOutbound(),
+		Exempt:   Exemptions{Recipients: DefaultExemptRecipients()},
+		Proofs:   DefaultProofs(),
+
+		MailerDaemons: DefaultMailerDaemons(),
+		ReadAll:       true,
+
 		HeaderName: DefaultHeaderName,
 		Hostname:   "mx.example.com",
 	}
@@ -156,6 +161,7 @@ type mta struct {
 	version  uint32
 	trips    int // replies waited for
 	headers  int // header events sent
+	body     int // body chunks sent
 	auth     string
 	daemon   string
 }
@@ -308,6 +314,33 @@ func (m *mta) end() reply {
 		m.event('B', "Hello\r\n", 0, milter.OptNoBodyReply, "i", "4ZQUEUEID")
 	}
 	return m.event('E', "", 0, 0, "i", "4ZQUEUEID")
+}
+
+// deliver plays a whole message with this text, body chunk by body chunk as long as the milter wants more, and returns the
+// final reply, with the stage it came at.
+func (m *mta) deliver(from, to, text string) (stage string, r reply) {
+	m.t.Helper()
+	m.mail(from)
+	if r = m.rcpt(to); r.code != 'c' {
+		return "rcpt", r
+	}
+	if r = m.data(); r.code != 'c' {
+		return "data", r
+	}
+	head, body, _ := strings.Cut(text, "\n\n")
+	for _, field := range strings.Split(strings.ReplaceAll(head, "\n ", "\x01"), "\n") {
+		name, value, _ := strings.Cut(field, ":")
+		m.header(name, strings.ReplaceAll(strings.TrimSpace(value), "\x01", "\n "))
+	}
+	for body = strings.ReplaceAll(body, "\n", "\r\n"); body != ""; {
+		n := min(len(body), 65535)
+		m.body++
+		if r := m.event('B', body[:n], 0, milter.OptNoBodyReply, "i", "4ZQUEUEID"); r.code == 's' {
+			break
+		}
+		body = body[n:]
+	}
+	return "end", m.event('E', "", 0, 0, "i", "4ZQUEUEID")
 }
 
 func (m *mta) abort() { m.t.Helper(); m.send('A', "") }

@@ -10,13 +10,14 @@ import (
 // is not used, no reply to an event whose answer is never anything but "go on".
 func (p *Policy) wanted() (milter.OptAction, milter.OptProtocol) {
 	actions := milter.OptChangeFrom | milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs | milter.OptSetMacros
-	protocol := milter.OptNoUnknown | milter.OptNoBody | milter.OptNoEOH | milter.OptSkip |
+	protocol := milter.OptNoUnknown | milter.OptNoEOH | milter.OptSkip |
 		milter.OptNoConnReply | milter.OptNoHeloReply | milter.OptNoMailReply | milter.OptNoHeaderReply |
-		milter.OptNoBodyReply | milter.OptNoEOHReply | milter.OptNoUnknownReply
+		milter.OptNoEOHReply | milter.OptNoUnknownReply
 	if p.set.HeaderName != "" {
 		actions |= milter.OptAddHeader | milter.OptChangeHeader
-	} else {
-		protocol |= milter.OptNoHeaders
+	}
+	if p.set.AddMessageID {
+		actions |= milter.OptAddHeader
 	}
 	for _, a := range p.actions {
 		if a == ActionQuarantine {

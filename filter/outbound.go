@@ -41,7 +41,7 @@ func (p *Policy) Outbound(o Origin) bool {
 		return true
 	}
 	// The MTA's own sendmail command comes from 127.0.0.1 as well and has a switch of its own.
-	return !o.Local && contains(r.Networks, o.Client)
+	return !o.Local && inAny(r.Networks, o.Client)
 }
 
 // Address makes out what address is meant: as the client wrote it, or, if that cannot be parsed or is in none of our
@@ -93,7 +93,7 @@ func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
 		return TooLong, d
 	case err != nil:
 		return UnusableSender, d
-	case p.unsigned.has(f.Sender, p):
+	case p.unsigned.has(f.Sender, d != nil):
 		return ExcludedSender, d
 	case f.DoNotTag:
 		return DoNotTag, d
@@ -101,8 +101,15 @@ func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
 	return Signed, d
 }
 
+// MayBeBounce says whether mail of this sender, which is not the null one, is read to find out whether it is a bounce.
+func (p *Policy) MayBeBounce(sender prvs.Address) bool {
+	return p.daemons.has(sender, true)
+}
+
 // DoNotTag says whether a recipient is on the do-not-tag list.
-func (p *Policy) DoNotTag(a prvs.Address) bool { return p.doNotTag.has(a, p) }
+func (p *Policy) DoNotTag(a prvs.Address) bool {
+	return p.doNotTag.has(a, p.Domain(lower(a.Domain)) != nil)
+}
 
 // signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be
 // expected to carry a tag.
@@ -111,7 +118,7 @@ func (p *Policy) signs(a prvs.Address) bool {
 	return reason == Signed
 }
 
-func contains(nets []netip.Prefix, a netip.Addr) bool {
+func inAny(nets []netip.Prefix, a netip.Addr) bool {
 	if !a.IsValid() {
 		return false
 	}

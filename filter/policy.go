@@ -17,6 +17,7 @@ type Policy struct {
 	exempt   exemptRules
 	doNotTag addressList
 	unsigned addressList // senders that are not signed
+	daemons  addressList // senders, other than the null one, whose mail may be a bounce
 	actions  [reasonCount]Action
 }
 
@@ -35,6 +36,7 @@ func NewPolicy(s Settings) (*Policy, error) {
 	p.exempt = newExemptRules(s.Exempt)
 	p.doNotTag = newAddressList(s.DoNotTag.Recipients)
 	p.unsigned = newAddressList(s.DoNotTag.Senders)
+	p.daemons = newAddressList(s.MailerDaemons.Senders)
 	for r := range p.actions {
 		switch reasons[r].outcome {
 		case NoOpinion:
@@ -79,9 +81,12 @@ type RecipientFacts struct {
 	Helo    string       // only if the policy needs it
 	Sender  string       // the envelope sender
 	Own     bool         // handed in here: authenticated, internal network, local
+	Daemon  bool         // a bounce that did not come with the null sender, see [MailerDaemons]
 	// Issued says whether the tag is in the record, or, for a recipient without a tag, whether mail of it was left
 	// unsigned on purpose.
 	Issued Issued
+	// Proof is what the content of the bounce and the record prove.
+	Proof Proof
 	// Memory says since when the record is complete.
 	Memory store.Memory
 	// SigningSince is the day of the domain's first signature, if there was one.
@@ -116,21 +121,41 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Action = reason, p.actions[reason]
 	case f.Own || p.exempts(f, v.Tag):
 		v.Reason, v.Would, v.Action = Exempt, reason, ActionAccept
-	case reason == NotIssued && !p.remembers(f.Memory, v.Tag.Expiry),
-		reason == Untagged && p.mayHaveLeftUnsigned(f, store.DayOf(now)):
+	case reason == NotIssued && !p.remembers(f.Memory, v.Tag.Expiry):
+		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
+	case reason == Untagged && p.mayHaveLeftUnsigned(f, store.DayOf(now)), reason.provable() && p.mayBeProven(f, store.DayOf(now)):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
 	case v.Domain.Mode == ModeMonitor:
 		v.Reason, v.Would, v.Action = reason, reason, ActionMonitor
 	case v.Domain.Mode == ModeAuto && !p.Enforces(v.Domain, f.SigningSince, f.Signing, store.DayOf(now)):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionMonitor
+	case f.Daemon && !p.set.MailerDaemons.Refuse:
+		v.Reason, v.Would, v.Action = reason, reason, ActionTag
 	default:
 		v.Reason, v.Action = reason, p.actions[reason]
 	}
 	return v
 }
 
-// judge says what the tag and the record prove, before modes and exemptions.
+// judge says what the tag, the content and the record prove, before modes and exemptions.
 func (p *Policy) judge(v *Verdict, f RecipientFacts) Reason {
+	reason := p.judgeTag(v, f)
+	if !reason.provable() {
+		return reason
+	}
+	switch f.Proof {
+	case ProofMessage:
+		return ValidMessage
+	case ProofCorrespondent:
+		return ValidCorrespondent
+	case ProofSpent:
+		return OverBudget
+	}
+	return reason
+}
+
+// judgeTag says what the tag proves, or the lack of one.
+func (p *Policy) judgeTag(v *Verdict, f RecipientFacts) Reason {
 	switch v.Tag.Status {
 	case prvs.Valid:
 		v.BySignature = f.Issued == IssuedUnknown
@@ -161,14 +186,21 @@ func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
 	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-prvs.Day(p.set.Keys.Options().Window())
 }
 
-// mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it:
-// the store does not answer or vouches for nothing, or its record had a gap after the domain began to sign.
+// mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it.
 func (p *Policy) mayHaveLeftUnsigned(f RecipientFacts, today store.Day) bool {
-	if p.doNotTag.empty() { // no mail is left unsigned because of its recipient
-		return false
-	}
+	return !p.doNotTag.empty() && (f.Issued == IssuedUnknown || p.mayBeMissing(f, today))
+}
+
+// mayBeProven says whether the record may have known, or may know, what the bounce names.
+func (p *Policy) mayBeProven(f RecipientFacts, today store.Day) bool {
+	return f.Proof == ProofUnknown || f.Proof == ProofAbsent && p.mayBeMissing(f, today)
+}
+
+// mayBeMissing says whether a record of mail sent lately may be missing: the store vouches for nothing, or its record had a
+// gap after the domain began to sign.
+func (p *Policy) mayBeMissing(f RecipientFacts, today store.Day) bool {
 	since := store.DayOf(f.Memory.Since)
-	return f.Issued == IssuedUnknown || f.Memory.Since.IsZero() || f.Signing && since > f.SigningSince && today <= since+unsignedDays
+	return f.Memory.Since.IsZero() || f.Signing && since > f.SigningSince && today <= since+store.Day(p.set.Proofs.Retention)
 }
 
 // Ordinary decides about a recipient of mail that is no bounce. Whoever answers the Return-Path has the address from us,
@@ -215,6 +247,11 @@ func (p *Policy) RefusesAt(v *Verdict) Stage {
 		return StageData
 	}
 	return reasons[v.Reason].stage
+}
+
+// NeedsProof says whether the content may change the verdict.
+func (p *Policy) NeedsProof(v *Verdict) bool {
+	return v.Reason.provable() || v.Reason == Grace && v.Would.provable()
 }
 
 // SeveralRecipients changes the verdicts of a message with the null sender whose recipients were not all treated alike:

@@ -30,9 +30,12 @@ func TestRecipient(t *testing.T) {
 		to      string
 		later   int // days after the test day
 		issued  Issued
+		proof   Proof
 		memory  store.Memory
 		signing int // days since the domain's first signature; 0: none
 		own     bool
+		daemon  bool // did not come with the null sender
+		refuse  bool // and may be refused nevertheless
 		lists   bool // with a do-not-tag list
 
 		reason Reason
@@ -54,6 +57,32 @@ func TestRecipient(t *testing.T) {
 		{name: "unknown key", mode: ModeEnforce, to: noKey, reason: UnknownKey, action: ActionReject},
 		{name: "malformed", mode: ModeEnforce, to: mangled, reason: Malformed, action: ActionReject},
 		{name: "missing", mode: ModeEnforce, to: plain, reason: Untagged, action: ActionReject},
+
+		// What the content proves where the tag does not.
+		{name: "missing, answers a message sent by the recipient", mode: ModeEnforce, to: plain, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "missing, automatic reply from a correspondent", mode: ModeEnforce, to: plain, proof: ProofCorrespondent, memory: complete, reason: ValidCorrespondent, action: ActionAccept},
+		{name: "missing, answers a message that is not on record", mode: ModeEnforce, to: plain, proof: ProofAbsent, memory: complete, reason: Untagged, action: ActionReject},
+		{name: "missing, proof used up", mode: ModeEnforce, to: plain, proof: ProofSpent, memory: complete, reason: OverBudget, action: ActionDefer},
+		{name: "missing, store silent", mode: ModeEnforce, to: plain, proof: ProofUnknown, reason: Grace, would: Untagged, action: ActionAccept},
+		{name: "missing, names nothing, store silent", mode: ModeEnforce, to: plain, reason: Untagged, action: ActionReject},
+		{name: "missing, store vouches for nothing", mode: ModeEnforce, to: plain, proof: ProofAbsent, reason: Grace, would: Untagged, action: ActionAccept},
+		{name: "missing, gap in the record", mode: ModeEnforce, to: plain, proof: ProofAbsent, memory: short, signing: 60, reason: Grace, would: Untagged, action: ActionAccept},
+		{name: "missing, record as old as the first signature", mode: ModeEnforce, to: plain, proof: ProofAbsent, memory: short, signing: 10, reason: Untagged, action: ActionReject},
+		{name: "expired, answers a message sent by the recipient", mode: ModeEnforce, to: valid, later: 20, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "expired, answers a message that is not on record", mode: ModeEnforce, to: valid, later: 20, proof: ProofAbsent, memory: complete, reason: Expired, action: ActionReject},
+		{name: "expired, store silent", mode: ModeEnforce, to: valid, later: 20, proof: ProofUnknown, reason: Grace, would: Expired, action: ActionAccept},
+		{name: "malformed, answers a message sent by the recipient", mode: ModeEnforce, to: mangled, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "never recorded, answers a message sent by the recipient", mode: ModeEnforce, to: valid, issued: IssuedNo, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "wrong signature stays wrong", mode: ModeEnforce, to: badSig, proof: ProofMessage, memory: complete, reason: BadSignature, action: ActionReject},
+		{name: "valid needs no proof", mode: ModeEnforce, to: valid, issued: IssuedYes, proof: ProofSpent, memory: complete, reason: Valid, action: ActionAccept},
+		{name: "monitor, proven", mode: ModeMonitor, to: plain, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
+
+		// Bounces that do not come with the null sender.
+		{name: "from mailer-daemon, missing", mode: ModeEnforce, to: plain, daemon: true, memory: complete, reason: Untagged, would: Untagged, action: ActionTag},
+		{name: "from mailer-daemon, missing, to be refused", mode: ModeEnforce, to: plain, daemon: true, refuse: true, memory: complete, reason: Untagged, action: ActionReject},
+		{name: "from mailer-daemon, wrong signature", mode: ModeEnforce, to: badSig, daemon: true, memory: complete, reason: BadSignature, would: BadSignature, action: ActionTag},
+		{name: "from mailer-daemon, valid", mode: ModeEnforce, to: valid, daemon: true, issued: IssuedYes, memory: complete, reason: Valid, action: ActionAccept},
+		{name: "from mailer-daemon, monitored", mode: ModeMonitor, to: plain, daemon: true, memory: complete, reason: Untagged, would: Untagged, action: ActionMonitor},
 
 		// Mail that is not signed is answered without a tag.
 		{name: "address too long to be signed", mode: ModeEnforce, to: tooLong, reason: Exempt, action: ActionAccept},
@@ -82,6 +111,7 @@ func TestRecipient(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := testPolicy(t, func(s *Settings) {
 				s.Domains[0].Mode = tt.mode
+				s.MailerDaemons.Refuse = tt.refuse
 				if tt.lists {
 					s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{newsSend}}
 				}
@@ -91,7 +121,7 @@ func TestRecipient(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := p.Recipient(RecipientFacts{
-				Address: a, Own: tt.own, Issued: tt.issued, Memory: tt.memory,
+				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Memory: tt.memory,
 				Signing: tt.signing > 0, SigningSince: today - store.Day(tt.signing),
 			}, testDay.AddDate(0, 0, tt.later))
 			if v.Reason != tt.reason || v.Would != tt.would || v.Action != tt.action {

@@ -5,8 +5,8 @@ import "fmt"
 // Reason says why a message or a recipient was treated as it was. The list is closed; see the table below.
 type Reason uint8
 
-// Reasons for bounces. Those that later versions decide (valid-message, valid-correspondent, revoked, over-budget) have
-// their rows already, so that configuration, metrics and dashboards need not change.
+// Reasons for bounces. The one that later versions decide (revoked) has its row already, so that configuration, metrics and
+// dashboards need not change.
 const (
 	None Reason = iota // nothing was judged
 
@@ -121,7 +121,7 @@ var reasons = [reasonCount]reasonRow{
 	Revoked: {"revoked", Refuse, StageEndOfMessage, "This bounce is not accepted (revoked tag in the recipient address)", "fail",
 		"The tag, its sender or its key was revoked."},
 	OverBudget: {"over-budget", Defer, StageEndOfMessage, "Too many bounces to this address, try again later", "fail",
-		"The tag was answered far more often than it was sent to."},
+		"What proves the bounce has proven more of them than it can have: more than the message had recipients, or more automatic replies in a day than are believed."},
 	SeveralRecipients: {"several-recipients", Refuse, StageEndOfMessage, "A bounce has one recipient, this one has several, not all of which can be proven", "fail",
 		"A bounce to several recipients, of which this one could not be proven."},
 
@@ -163,6 +163,15 @@ func (r Reason) Sentence() string { return reasons[r].sentence }
 
 // Outcome returns what the reason leads to by default.
 func (r Reason) Outcome() Outcome { return reasons[r].outcome }
+
+// provable says whether the content of a bounce may prove what its tag does not.
+func (r Reason) provable() bool {
+	switch r {
+	case Untagged, Malformed, Expired, NotIssued:
+		return true
+	}
+	return false
+}
 
 // Configurable says whether the action for the reason may be configured: whether it refuses or defers bounces.
 func (r Reason) Configurable() bool {

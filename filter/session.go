@@ -9,6 +9,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -19,6 +20,7 @@ type session struct {
 	server *Server
 	conn   *wire.Conn
 
+	skip      bool // the MTA can be told to send no more of a body
 	client    netip.Addr
 	local     bool // the MTA's sendmail command
 	rcptReply bool // the MTA waits for replies to RCPT
@@ -30,6 +32,7 @@ type session struct {
 func (s *session) NewConnection(m milter.Modifier) error {
 	s.conn.Negotiated(m.Protocol())
 	s.rcptReply = m.Protocol()&milter.OptNoRcptReply == 0
+	s.skip = m.Protocol()&milter.OptSkip != 0
 	s.client, s.local, s.helo = netip.Addr{}, false, ""
 	s.reset()
 	s.done()
@@ -88,8 +91,27 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 		msg.kind = kindBounce
 	case outbound:
 		msg.kind = kindOutbound
+	case usable && p.MayBeBounce(msg.from):
+		msg.kind = kindDaemon
 	}
+	s.want() // for old MTAs, which do not announce DATA
 	return milter.RespContinue, nil
+}
+
+// want asks for what a message of its kind may need of the content.
+func (s *session) want() {
+	switch s.msg.kind {
+	case kindBounce, kindDaemon:
+		s.read(bounce.DefaultLimits().BodyBytes)
+	case kindOutbound:
+		s.conn.Want(sentHeaders, false)
+	}
+}
+
+// read lets the content of the message be kept, with so much of its body.
+func (s *session) read(bodyBytes int) {
+	s.msg.content = newContent(s.msg.sender, bodyBytes)
+	s.conn.Want(wire.AllHeaders, true)
 }
 
 // RcptTo notes a recipient and refuses a bad tag.
@@ -118,12 +140,13 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		return s.bounceRecipient(rcpt), nil
 	}
 	msg.count++
-	if msg.kind == kindOutbound && !msg.doNotTag {
-		msg.doNotTag = p.DoNotTag(a)
+	if msg.kind == kindOutbound {
+		msg.sent.recipient(a)
+		msg.doNotTag = msg.doNotTag || p.DoNotTag(a)
 	}
 	if d := p.Domain(lower(a.Domain)); d != nil && len(msg.recipients) < maxTagged {
 		rcpt.verdict = p.Ordinary(a, msg.now)
-		if rcpt.verdict.Reason == Untag {
+		if rcpt.verdict.Reason == Untag || msg.kind == kindDaemon {
 			msg.recipients = append(msg.recipients, rcpt)
 		}
 	}
@@ -154,10 +177,12 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	case msg.kind == kindBounce:
 		return s.bounceData()
 	case len(msg.recipients) > 0:
+		s.want()
 		return milter.RespContinue
 	case msg.kind == kindOutbound:
 		v := s.senderVerdict()
 		if v.Reason == Signed {
+			s.want()
 			return milter.RespContinue
 		}
 		s.leaveUnsigned(&v)
@@ -178,7 +203,14 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		msg.queueID = id
 	}
 	defer msg.clock(time.Now())
-	if msg.kind == kindBounce {
+	if msg.content != nil {
+		msg.report = msg.content.report()
+		msg.content = nil
+	}
+	if msg.kind == kindDaemon && (len(msg.recipients) == 0 || !isBounce(msg.report)) {
+		msg.kind, msg.report = kindInbound, nil
+	}
+	if msg.kind == kindBounce || msg.kind == kindDaemon {
 		return s.bounceEnd(m)
 	}
 	if msg.kind == kindOutbound {
@@ -188,6 +220,9 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	}
 	for i := range msg.recipients {
 		rcpt := &msg.recipients[i]
+		if rcpt.verdict.Reason != Untag {
+			continue
+		}
 		if err := replaceRecipient(m, rcpt); err != nil {
 			return nil, err
 		}
@@ -196,10 +231,33 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	return milter.RespAccept, nil
 }
 
-// Header counts the copies of our header on an incoming bounce; others are kept back on the connection. It has no reply.
-func (s *session) Header(name, _ string, _ milter.Modifier) (r *milter.Response, err error) {
+// Header notes what is of use in a header field; fields that are not are kept back on the connection. It has no reply.
+func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	s.msg.ownHeader(name)
+	msg := &s.msg
+	if msg.state == nil {
+		return milter.RespContinue, nil
+	}
+	msg.ownHeader(name)
+	switch {
+	case msg.content != nil:
+		msg.content.addHeader(name, value)
+	case msg.kind == kindOutbound:
+		msg.sent.header(msg.state.policy, name, value)
+	}
+	return milter.RespContinue, nil
+}
+
+// BodyChunk keeps a piece of the body of a bounce; other bodies are kept back on the connection.
+func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response, err error) {
+	defer s.contain(&r)
+	if s.msg.content != nil && s.msg.content.addBody(chunk) {
+		return milter.RespContinue, nil
+	}
+	s.conn.Want(nil, false)
+	if s.skip {
+		return milter.RespSkip, nil
+	}
 	return milter.RespContinue, nil
 }
 
@@ -210,7 +268,7 @@ func (s *session) Abort(milter.Modifier) error {
 	return nil
 }
 
-// Headers and BodyChunk are not asked for.
+// Headers is not asked for.
 
 // clock adds the time since start to what the message has cost. It is deferred.
 func (msg *message) clock(start time.Time) { msg.spent += time.Since(start) }
@@ -223,7 +281,7 @@ func (s *session) reset() {
 		recipients = nil // a connection may stay open for long
 	}
 	s.msg = message{recipients: recipients[:0]}
-	s.conn.Want("", false)
+	s.conn.Want(nil, false)
 }
 
 // done notes that the MTA has been told about the message.

@@ -101,6 +101,37 @@ type DoNotTagLists struct {
 	Senders    []string // their bounces come untagged and are exempt
 }
 
+// Proofs says how far the record of sent mail proves bounces that carry no valid tag.
+type Proofs struct {
+	// Retention is for how many days a sent message and its correspondents are remembered. It must exceed the life of a
+	// tag, so that a bounce that comes after its tag has expired is proven still.
+	Retention int
+	// BouncesPerRecipient is how many bounces a message proves for each of its recipients, beyond some that every message
+	// proves: delay notices, failures, receipts, and automatic replies of a mailing list's members.
+	BouncesPerRecipient int
+	// RepliesPerDay is how many automatic replies a recipient gets in a day for no other reason than that they come from
+	// a domain that it wrote to.
+	RepliesPerDay int
+}
+
+// DefaultProofs is used unless configured otherwise.
+func DefaultProofs() Proofs { return Proofs{Retention: 30, BouncesPerRecipient: 10, RepliesPerDay: 20} }
+
+// MailerDaemons says what becomes of bounces that do not come with the null sender.
+type MailerDaemons struct {
+	// Senders are envelope senders whose mail is read; what turns out to be a bounce is judged like one with the null
+	// sender. They are written as in [Exemptions], but a local part alone stands for that of any domain, and "*" for every
+	// sender.
+	Senders []string
+	// Refuse lets such a bounce be refused. Otherwise it is delivered, with the header.
+	Refuse bool
+}
+
+// DefaultMailerDaemons are the senders that bounces of MTAs come from which do not use the null one.
+func DefaultMailerDaemons() MailerDaemons {
+	return MailerDaemons{Senders: []string{"mailer-daemon", "postmaster"}}
+}
+
 // Settings is everything a [Policy] is made from.
 type Settings struct {
 	Domains  []Domain
@@ -108,11 +139,18 @@ type Settings struct {
 	Outbound Outbound
 	Exempt   Exemptions
 	DoNotTag DoNotTagLists
+	Proofs   Proofs
+
+	MailerDaemons MailerDaemons
 	// Actions replaces what a reason leads to by default. Only reasons that refuse or defer may be listed.
 	Actions map[Reason]Action
 	// RefuseBadTagAtData waits with the refusal of a bad tag until DATA, which saves a round trip to the MTA for each
 	// recipient of every message; otherwise the recipient is refused at RCPT.
 	RefuseBadTagAtData bool
+	// AddMessageID gives outbound mail a Message-ID that has none when it is signed: what comes back is then known.
+	AddMessageID bool
+	// ReadAll lets bounces be read that a tag has proven already, so that the log says what they report.
+	ReadAll bool
 	// HeaderName is the name of the header that an accepted bounce gets; empty for none.
 	HeaderName string
 	// Hostname identifies this site in that header (the authserv-id of RFC 8601 section 2.5).
@@ -142,6 +180,15 @@ func (s *Settings) validate() error {
 	}
 	if s.Keys == nil {
 		errs = append(errs, errors.New("no keys"))
+	}
+	if s.Keys != nil {
+		if o := s.Keys.Options(); s.Proofs.Retention < o.Lifetime+o.Rotation {
+			errs = append(errs, fmt.Errorf("retention of %d days: sent mail must be remembered longer than tags live (%d days)",
+				s.Proofs.Retention, o.Lifetime+o.Rotation-1))
+		}
+	}
+	if s.Proofs.BouncesPerRecipient < 1 || s.Proofs.RepliesPerDay < 0 {
+		errs = append(errs, errors.New("bounces per recipient must be 1 or more, replies a day 0 or more"))
 	}
 	seen := map[string]bool{}
 	for i, d := range s.Domains {

@@ -9,10 +9,6 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// unsignedDays is for how many days a sender whose mail was left unsigned on purpose may be answered without a tag. It
-// covers an asynchronous bounce that comes weeks later.
-const unsignedDays = 30
-
 func (s *session) senderVerdict() Verdict {
 	msg := &s.msg
 	return msg.state.policy.Sender(SenderFacts{Sender: msg.from, Unusable: msg.badFrom, DoNotTag: msg.doNotTag})
@@ -36,8 +32,16 @@ func (s *session) sign(m milter.Modifier) (*milter.Response, error) {
 		return s.server.replies.of(CannotSign, ActionDefer), nil
 	}
 	v.Tag = prvs.Result{Number: signed.Number, Expiry: signed.Expiry, Original: msg.from}
+	if err := s.identify(m); err != nil {
+		return nil, err
+	}
 	expires := store.Day(signed.Expiry)
-	s.record(&v, s.server.hasher.Tag(msg.from.Fold().String(), expires, signed.Number), expires)
+	tag := store.Record{
+		Key:     s.server.hasher.Tag(msg.from.Fold().String(), expires, signed.Number),
+		Expires: expires,
+		Count:   uint32(msg.count),
+	}
+	s.record(&v, append(msg.sent.records(s.server.hasher, msg.from, tag.Count, s.remembered()), tag)...)
 	if err := m.ChangeFrom(signed.Address, ""); err != nil {
 		return nil, err
 	}
@@ -45,18 +49,38 @@ func (s *session) sign(m milter.Modifier) (*milter.Response, error) {
 	return nil, nil
 }
 
+// identify gives the message a Message-ID if it has none.
+//
+// QUIRK: Sendmail adds its own only on delivery, and Postfix none for clients that are not on its own host
+// (local_header_rewrite_clients): what comes back would not be known.
+func (s *session) identify(m milter.Modifier) error {
+	msg := &s.msg
+	p := msg.state.policy
+	if len(msg.sent.ids) > 0 || !p.set.AddMessageID || m.Actions()&milter.OptAddHeader == 0 {
+		return nil
+	}
+	id := newMessageID(p.set.Hostname)
+	msg.sent.ids = append(msg.sent.ids, foldID(id))
+	return m.AddHeader(sentHeaders[0], "<"+id+">")
+}
+
+// remembered returns the last day on which what happens now is on record.
+func (s *session) remembered() store.Day {
+	return store.DayOf(s.msg.now) + store.Day(s.msg.state.policy.set.Proofs.Retention)
+}
+
 // leaveUnsigned notes that a message is not signed, and why. Bounces to a sender whose mail would be signed but for a list
 // are expected to come without a tag: the record remembers it, whatever becomes of the lists.
 func (s *session) leaveUnsigned(v *Verdict) {
 	msg := &s.msg
 	if v.Reason == DoNotTag || v.Reason == ExcludedSender {
-		s.record(v, s.server.hasher.Unsigned(msg.from.Fold().String()), store.DayOf(msg.now)+unsignedDays)
+		s.record(v, store.Record{Key: s.server.hasher.Unsigned(msg.from.Fold().String()), Expires: s.remembered()})
 	}
 	s.decided(v, msg.first, msg.count)
 }
 
-// record writes one record. The mail goes out whether or not the store answers: Guard notes the gap, and a gap means that
-// bounces are verified by signature alone.
-func (s *session) record(v *Verdict, key store.Key, expires store.Day) {
-	_ = s.server.store.Record(context.Background(), store.DayOf(s.msg.now), store.Record{Key: key, Domain: v.Domain.Name, Expires: expires})
+// record writes what a message leaves behind. The mail goes out whether or not the store answers: Guard notes the gap, and
+// a gap means that bounces are verified by signature alone.
+func (s *session) record(v *Verdict, rs ...store.Record) {
+	_ = s.server.store.Record(context.Background(), store.DayOf(s.msg.now), v.Domain.Name, rs...)
 }

@@ -1,9 +1,11 @@
 package filter
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 )
 
@@ -26,7 +28,29 @@ type stats struct {
 // domainStats counts verdicts of one domain; the domain "" is for what belongs to none of ours.
 type domainStats struct {
 	verdicts [reasonCount][actionCount]atomic.Uint64
-	would    [reasonCount]atomic.Uint64 // reasons that would have refused, had mode or grace not prevented it
+	would    [reasonCount]atomic.Uint64 // reasons that would have refused, had mode, grace or an exemption not prevented it
+	reported [len(reportActions)][len(statusClasses)]atomic.Uint64
+}
+
+// reportActions are what becomes of a recipient (RFC 3464 section 2.3.3); what is none of the others counts as the last.
+var reportActions = [...]string{"failed", "delayed", "delivered", "relayed", "expanded", "other"}
+
+// statusClasses are the classes of enhanced status codes (RFC 3463 section 3.1); the last is for reports without one.
+var statusClasses = [...]string{"2", "4", "5", "none"}
+
+// countReport counts what a bounce reports about recipients of a message sent from here.
+func (d *domainStats) countReport(r *bounce.Report) {
+	for i := range r.Recipients {
+		action := slices.Index(reportActions[:], r.Recipients[i].Action)
+		if action < 0 {
+			action = len(reportActions) - 1
+		}
+		class := slices.Index(statusClasses[:], string(r.Recipients[i].Class()))
+		if class < 0 {
+			class = len(statusClasses) - 1
+		}
+		d.reported[action][class].Add(1)
+	}
 }
 
 func newStats() *stats {
@@ -79,7 +103,7 @@ func newState(p *Policy, s *stats) *state {
 func (st *state) count(v *Verdict) {
 	d := st.stats[v.Domain]
 	d.verdicts[v.Reason][v.Action].Add(1)
-	if v.Would != None && v.Would != v.Reason && v.Reason != SeveralRecipients || v.Action == ActionMonitor {
+	if v.Would != None && v.Reason != SeveralRecipients {
 		d.would[v.Would].Add(1)
 	}
 }

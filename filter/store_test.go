@@ -34,6 +34,7 @@ func TestNotIssued(t *testing.T) {
 	}
 }
 
+// With another hash secret nothing is found in a store that claims to be complete.
 func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 	ctx := t.Context()
 	st := &completeStore{Store: memory.New(), since: testDay.AddDate(0, 0, -60)}
@@ -86,6 +87,7 @@ func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 	wantLog(t, f, "reason=grace action=accept would_be=not-issued", "level=ERROR msg=\"the hash secret is not the one")
 }
 
+// completeStore claims a record that is complete since a given time, until it is told to forget.
 type completeStore struct {
 	store.Store
 	since, forgot time.Time
@@ -119,6 +121,7 @@ func TestStoreFailureCostsNoMail(t *testing.T) {
 	}
 }
 
+// fakeStore answers what it is told to.
 type fakeStore struct {
 	store.Store
 	answer store.Answer
@@ -127,7 +130,7 @@ type fakeStore struct {
 	panics bool
 }
 
-func (s *fakeStore) Record(context.Context, store.Day, store.Record) error { return s.err }
+func (s *fakeStore) Record(context.Context, store.Day, string, ...store.Record) error { return s.err }
 func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Answer, error) {
 	if s.panics {
 		panic("store bug")
@@ -141,3 +144,16 @@ func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
 func (s *fakeStore) Ping(context.Context) error                   { return s.err }
 func (s *fakeStore) Close() error                                 { return nil }
+
+// countingStore keeps what it is told to record.
+type countingStore struct {
+	fakeStore
+	calls   int
+	records []store.Record
+}
+
+func (s *countingStore) Record(_ context.Context, _ store.Day, _ string, rs ...store.Record) error {
+	s.calls++
+	s.records = append(s.records, rs...)
+	return nil
+}

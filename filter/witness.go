@@ -43,7 +43,7 @@ func (s *Server) checkWitness(ctx context.Context) {
 		}
 	}
 	for _, key := range []store.Key{witness, anchor()} { // the anchor last: a witness alone is no foreign store
-		if s.store.Record(ctx, today, store.Record{Key: key, Expires: today + witnessDays}) != nil {
+		if s.store.Record(ctx, today, "", store.Record{Key: key, Expires: today + witnessDays}) != nil {
 			return
 		}
 	}

@@ -117,6 +117,7 @@ func (r *Report) bound() {
 			o.Recipients[k] = printable(o.Recipients[k], maxAddressBytes)
 		}
 	}
+	r.From = printable(r.From, maxAddressBytes)
 	r.ReportingMTA = printable(r.ReportingMTA, maxNameBytes)
 	if len(r.Problems) > maxProblems {
 		r.Problems = append(r.Problems[:maxProblems], "and more")

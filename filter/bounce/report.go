@@ -45,6 +45,8 @@ type Report struct {
 
 	// MessageID is that of the report itself, without angle brackets. It answers nothing.
 	MessageID string
+	// From is the address in the From field of the report itself.
+	From string
 
 	// Originals are the messages that this one answers or may answer: those it answers directly first, ordered by
 	// source, then what these answered in turn if they were bounces themselves. The innermost comes last.

@@ -55,7 +55,7 @@ type Conn struct {
 
 	negotiating bool // no frame has been seen yet
 	protocol    milter.OptProtocol
-	header      string // name of the only header that is passed on; "" for none, AllHeaders
+	headers     []string // names of the headers that are passed on, or AllHeaders
 	body        bool
 
 	busy     atomic.Bool // inside a message
@@ -79,12 +79,13 @@ func New(c net.Conn, o Options) *Conn {
 // answer.
 func (c *Conn) Negotiated(p milter.OptProtocol) { c.protocol = p }
 
-// AllHeaders is a header name that stands for all of them, see [Conn.Want].
-const AllHeaders = "*"
+// AllHeaders stands for all headers, see [Conn.Want].
+var AllHeaders = []string{"*"}
 
-// Want says which headers of the current message are passed on, those of one name, [AllHeaders] or none (""), and whether
-// its body is.
-func (c *Conn) Want(header string, body bool) { c.header, c.body = header, body }
+// Want says which headers of the current message are passed on, those of some names, [AllHeaders] or none, and whether
+// what is left of its body is. Where the MTA waits for an answer to a piece of the body that is not passed on, it is told
+// to send no more of it.
+func (c *Conn) Want(headers []string, body bool) { c.headers, c.body = headers, body }
 
 // SetBusy says whether a message is under way; see [Conn.Drain].
 func (c *Conn) SetBusy(b bool) { c.busy.Store(b) }
@@ -203,17 +204,22 @@ func (c *Conn) next() error {
 
 // wantsHeader says whether the header in the frame at hand is passed on.
 func (c *Conn) wantsHeader(total int) (bool, error) {
-	switch c.header {
-	case "":
+	switch {
+	case len(c.headers) == 0:
 		return false, nil
-	case AllHeaders:
+	case c.headers[0] == AllHeaders[0]:
 		return true, nil
 	}
 	if err := c.fill(total); err != nil {
 		return false, err
 	}
 	name, _, _ := bytes.Cut(c.buf[c.r+5:c.r+total], []byte{0})
-	return len(name) == len(c.header) && strings.EqualFold(string(name), c.header), nil
+	for _, wanted := range c.headers {
+		if len(name) == len(wanted) && strings.EqualFold(string(name), wanted) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // keepBack lets nobody see the frame at hand.

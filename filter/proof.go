@@ -1,0 +1,88 @@
+package filter
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+)
+
+// Proof is what the content of a bounce proves about one recipient, together with the record of sent mail.
+type Proof uint8
+
+const (
+	ProofNone          Proof = iota // it names nothing that could be on record, or was not read
+	ProofUnknown                    // it names something, but the store does not answer
+	ProofAbsent                     // it names something that is not on record
+	ProofMessage                    // it answers a message that the recipient sent
+	ProofCorrespondent              // it is an automatic reply from a domain that the recipient wrote to lately
+	ProofSpent                      // one of the two, but that has proven as many bounces as it can
+)
+
+// provenAtLeast is how many bounces any message proves, whatever its number of recipients: one recipient may be a mailing
+// list, whose members are away.
+const provenAtLeast = 40
+
+// provesMore says whether a message with so many recipients, which has proven so many bounces, proves one more. Somebody who
+// found its Message-ID in an archive can use it to get as many bounces delivered to its sender, and no more.
+func (p *Policy) provesMore(recipients, proven uint32) bool {
+	return uint64(proven) < provenAtLeast+uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
+}
+
+// trustsMore says whether a recipient who got so many automatic replies today, for no other reason than where they came
+// from, gets one more.
+func (p *Policy) trustsMore(trusted uint32) bool {
+	return uint64(trusted) < uint64(p.set.Proofs.RepliesPerDay)
+}
+
+// evidence is what a bounce names that may be on record.
+type evidence struct {
+	messages []string // Message-IDs of what it answers, the innermost first; see foldID
+	domains  []string // where an automatic reply comes from that names no message, and the domains above
+}
+
+// evidenceOf finds what a report names. A bounce of a bounce names both; the innermost is what was sent first.
+func evidenceOf(r *bounce.Report) evidence {
+	var e evidence
+	for end := len(r.Originals); end > 0; {
+		begin := end - 1
+		for begin > 0 && r.Originals[begin-1].Depth == r.Originals[begin].Depth {
+			begin--
+		}
+		for _, o := range r.Originals[begin:end] {
+			if id := foldID(o.MessageID); id != "" && !slices.Contains(e.messages, id) {
+				e.messages = append(e.messages, id)
+			}
+		}
+		end = begin
+	}
+	if len(e.messages) == 0 && (r.Kind == bounce.AutoReply || r.Kind == bounce.MDN) {
+		e.domains = domainsAbove(domainOf(r.From))
+	}
+	return e
+}
+
+// none says whether there is nothing to look for.
+func (e *evidence) none() bool { return len(e.messages) == 0 && len(e.domains) == 0 }
+
+// foldID makes of a Message-ID what is recorded of it. Relays and reports have been seen to change its case.
+func foldID(id string) string { return lower(id) }
+
+// domainOf returns the domain of an address, folded.
+func domainOf(address string) string {
+	return lower(strings.TrimSuffix(address[strings.LastIndexByte(address, '@')+1:], "."))
+}
+
+// maxLabels bounds how many domains above one are looked for.
+const maxLabels = 5
+
+// domainsAbove returns a domain and those above it that have at least two labels: who writes to user@example.com may be
+// answered from mail.example.com.
+func domainsAbove(domain string) []string {
+	var list []string
+	for strings.IndexByte(domain, '.') > 0 && len(list) < maxLabels {
+		list = append(list, domain)
+		_, domain, _ = strings.Cut(domain, ".")
+	}
+	return list
+}

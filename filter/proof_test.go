@@ -1,0 +1,411 @@
+package filter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// The message that the tests send before they answer it.
+const (
+	sentID   = "1.letter@mail.example.com"
+	sentText = "Message-ID: <" + sentID + ">\nFrom: A User <user@example.com>\nSubject: letter\n\nHello\n"
+)
+
+// sendMail lets an authenticated client send mail on the test day.
+func (f *fixture) sendMail(from, to, text string) reply {
+	f.t.Helper()
+	f.setClock(testDay)
+	m := f.dial()
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	_, r := m.deliver(from, to, text)
+	if r.code != 'a' {
+		f.t.Fatalf("outbound mail: %c %s", r.code, r.text)
+	}
+	return r
+}
+
+// dsnText is a delivery status notification that returns the header of a message.
+func dsnText(messageID string) string {
+	return `From: MAILER-DAEMON@mx.example.org
+To: user@example.com
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: text/plain
+
+Your message could not be delivered.
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.org
+
+Final-Recipient: rfc822; friend@example.org
+Action: failed
+Status: 5.1.1
+Diagnostic-Code: smtp; 550 5.1.1 user unknown
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <` + messageID + `>
+From: user@example.com
+--b--
+`
+}
+
+const (
+	mdnText = `From: friend@example.org
+To: user@example.com
+Subject: Read: letter
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=disposition-notification; boundary="b"
+
+--b
+Content-Type: text/plain
+
+Your message was read.
+--b
+Content-Type: message/disposition-notification
+
+Final-Recipient: rfc822; friend@example.org
+Original-Message-ID: <%s>
+Disposition: manual-action/MDN-sent-manually; displayed
+--b--
+`
+	awayText = `From: friend@example.org
+To: user@example.com
+Subject: Automatic reply: letter
+Auto-Submitted: auto-replied
+In-Reply-To: <%s>
+
+I am away.
+`
+	awayTextWithoutReference = `From: friend@mail.example.org
+To: user@example.com
+Subject: Out of office
+Auto-Submitted: auto-replied
+
+I am away.
+`
+)
+
+func nested(messageID string) string {
+	return `From: MAILER-DAEMON@mx.example.net
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="outer"
+
+--outer
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; list-owner@example.net
+Action: failed
+Status: 5.0.0
+--outer
+Content-Type: message/rfc822
+
+Message-ID: <outer@mx.example.org>
+` + dsnText(messageID) + "--outer--\n"
+}
+
+// What a bounce without a usable tag proves by what it answers.
+func TestProof(t *testing.T) {
+	away, mdn := fmt.Sprintf(awayText, sentID), fmt.Sprintf(mdnText, sentID)
+	for _, tt := range []struct {
+		name   string
+		from   string // <> unless set
+		to     string
+		text   string
+		after  int // days
+		change func(*Settings)
+		code   byte
+		reply  string
+		log    string
+	}{
+		{name: "DSN", to: "user@example.com", text: dsnText(sentID), code: 'a', log: "reason=valid-message action=accept"},
+		{name: "read receipt", to: "user@example.com", text: mdn, code: 'a', log: "reason=valid-message action=accept report=mdn"},
+		{name: "out of office", to: "user@example.com", text: away, code: 'a', log: "reason=valid-message action=accept report=auto-reply"},
+		{name: "bounce of a bounce", to: "user@example.com", text: nested(sentID), code: 'a', log: "reason=valid-message"},
+		{name: "case folded on the way", to: "USER@Example.com", text: dsnText(strings.ToUpper(sentID)), code: 'a', log: "reason=valid-message"},
+		{name: "expired tag, 20 days later", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText(sentID), code: 'a', log: "reason=valid-message"},
+		{name: "on the last day", to: "user@example.com", after: 30, text: dsnText(sentID), code: 'a', log: "reason=valid-message"},
+		{name: "mangled tag", to: "prvs=367a5aa7f=user@example.com", text: dsnText(sentID), code: 'a', log: "reason=valid-message"},
+		{name: "reply without reference, from below a domain written to", to: "user@example.com", text: awayTextWithoutReference, code: 'a', log: "reason=valid-correspondent action=accept"},
+
+		{name: "Message-ID that is not on record", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject report=dsn"},
+		{name: "Message-ID of somebody else's mail", to: "other@example.com", text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "read receipt for somebody else's mail", to: "other@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "after the retention", to: "user@example.com", after: 31, text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "reply with a reference that is not on record", to: "user@example.com", text: fmt.Sprintf(awayText, "x@example.net"), code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "reply without reference, to somebody who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "DSN that names no message", to: "user@example.com", text: strings.ReplaceAll(dsnText(sentID), "Message-ID", "X-Id"), code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "expired tag without proof", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText("another@mail.example.com"), code: 'y',
+			reply: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired"},
+		{name: "content not wanted", change: func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true }, to: "user@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
+
+		{name: "from mailer-daemon, marked", from: "MAILER-DAEMON@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "msg=bounce queue_id=4ZQUEUEID client=203.0.113.7 sender=<MAILER-DAEMON@mx.example.org> recipient=<user@example.com> reason=untagged action=tag"},
+		{name: "from mailer-daemon, proven", from: "MAILER-DAEMON@mx.example.org", to: "user@example.com", text: dsnText(sentID), code: 'a', log: "reason=valid-message"},
+		{name: "from mailer-daemon, refused if configured", change: func(s *Settings) { s.MailerDaemons.Refuse = true }, from: "mailer-daemon@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject"},
+		{name: "from postmaster, but a letter", change: func(s *Settings) { s.MailerDaemons.Refuse = true }, from: "postmaster@example.org", to: "user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a'},
+		{name: "from postmaster, a letter to a tagged address", from: "postmaster@example.org", to: "prvs=178773a1ad=user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a', log: "msg=inbound"},
+		{name: "from somebody, not looked at", from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a'},
+		{name: "from somebody, if all are looked at", change: func(s *Settings) { s.MailerDaemons.Senders = []string{"*"} }, from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "reason=untagged action=tag"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, tt.change)
+			f.server.witnessed.Store(true)
+			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
+			f.setClock(testDay.AddDate(0, 0, tt.after))
+			_, r := f.outsideMTA().deliver("<"+tt.from+">", "<"+tt.to+">", tt.text)
+			if r.code != tt.code || r.text != tt.reply {
+				t.Errorf("%c %q, want %c %q", r.code, r.text, tt.code, tt.reply)
+			}
+			wantLog(t, f, tt.log)
+		})
+	}
+}
+
+// A bounce or receipt may come to the author in the header instead of the envelope sender.
+func TestProofForAuthors(t *testing.T) {
+	f := start(t, nil)
+	f.server.witnessed.Store(true)
+	f.sendMail("<login@example.com>", "<friend@example.org>", "Message-ID:\n <"+sentID+">\nFrom: =?utf-8?q?A?= <User@Example.com>\nDisposition-Notification-To: receipts@example.com\n\n\n")
+	for _, to := range []string{"login", "user", "receipts"} {
+		if _, r := f.outsideMTA().deliver("<>", "<"+to+"@example.com>", dsnText(sentID)); r.code != 'a' {
+			t.Errorf("%s: %c %s", to, r.code, r.text)
+		}
+	}
+	if _, r := f.outsideMTA().deliver("<>", "<other@example.com>", dsnText(sentID)); r.text != untagged {
+		t.Errorf("other: %c %s", r.code, r.text)
+	}
+}
+
+func TestProofIsUsedUp(t *testing.T) {
+	f := start(t, func(s *Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
+	f.server.witnessed.Store(true)
+	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
+	delivered := func(text string) (n int) {
+		t.Helper()
+		for range 100 {
+			_, r := f.outsideMTA().deliver("<>", "<user@example.com>", text)
+			if r.code != 'a' {
+				if r.text != "450 4.7.1 Too many bounces to this address, try again later" {
+					t.Errorf("after %d: %c %s", n, r.code, r.text)
+				}
+				return n
+			}
+			n++
+		}
+		return n
+	}
+	if n := delivered(dsnText(sentID)); n != provenAtLeast+5 {
+		t.Errorf("one message to one recipient has proven %d bounces", n)
+	}
+	if n := delivered(awayTextWithoutReference); n != 3 {
+		t.Errorf("%d automatic replies without a reference were believed", n)
+	}
+	f.setClock(testDay.AddDate(0, 0, 1))
+	if n := delivered(awayTextWithoutReference); n != 3 {
+		t.Errorf("%d automatic replies without a reference were believed on the next day", n)
+	}
+	wantLog(t, f, "reason=over-budget action=defer")
+}
+
+func TestMessageIDIsAdded(t *testing.T) {
+	f := start(t, func(s *Settings) { s.AddMessageID = true })
+	f.server.witnessed.Store(true)
+	r := f.sendMail("<user@example.com>", "<friend@example.org>", "From: user@example.com\nSubject: no identifier\n\nHello\n")
+	if len(r.mods) != 2 || r.mods[0].code != 'h' || r.mods[0].args[0] != "Message-ID" {
+		t.Fatalf("modifications: %v", r.mods)
+	}
+	id := strings.Trim(r.mods[0].args[1], "<>")
+	if !strings.HasSuffix(id, "@mx.example.com") || len(id) < 26+len("@mx.example.com") {
+		t.Errorf("Message-ID %q", id)
+	}
+	if _, r := f.outsideMTA().deliver("<>", "<user@example.com>", dsnText(id)); r.code != 'a' {
+		t.Errorf("bounce: %c %s", r.code, r.text)
+	}
+	// An MTA that lets nobody add a header still has its mail signed.
+	m := f.dialAs(6, allActions&^milter.OptAddHeader, allProtocol)
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	_, r = m.deliver("<user@example.com>", "<friend@example.org>", "Subject: no identifier\n\n")
+	wantMods(t, r.mods, "e "+signedUser)
+}
+
+// All that a message leaves behind is one call of the store.
+func TestWhatIsRecorded(t *testing.T) {
+	st := &countingStore{}
+	f := startWith(t, st, nil, nil)
+	m := f.dial()
+	m.auth = "user"
+	m.connect(outsider, 40123)
+	m.mail("<user@example.com>")
+	for _, to := range []string{"<a@example.org>", "<b@EXAMPLE.org>", "<c@example.net>"} {
+		m.rcpt(to)
+	}
+	m.data()
+	m.header("Message-ID", "<"+sentID+">")
+	if r := m.end(); r.code != 'a' {
+		t.Fatalf("%c %s", r.code, r.text)
+	}
+	h := f.server.hasher
+	today := store.DayOf(testDay)
+	want := []store.Record{
+		{Key: h.Message("user@example.com", sentID), Expires: today + 30, Count: 3},
+		{Key: h.Correspondent("user@example.com", "example.org"), Expires: today + 30},
+		{Key: h.Correspondent("user@example.com", "example.net"), Expires: today + 30},
+		{Key: h.Tag("user@example.com", today+7, 1), Expires: today + 7, Count: 3},
+	}
+	if st.calls != 1 || !slices.Equal(st.records, want) {
+		t.Errorf("%d calls with\n%v, want\n%v", st.calls, st.records, want)
+	}
+}
+
+// A bounce is read as far as it is needed, and no further.
+func TestContentIsReadAsFarAsNeeded(t *testing.T) {
+	const chunk = 65535
+	body := dsnText(sentID) + strings.Repeat(strings.Repeat("x", 76)+"\n", 5<<20/77)
+	for _, tt := range []struct {
+		name, from, to string
+		change         func(*Settings)
+		chunks         int
+	}{
+		{name: "outbound mail", from: "<user@example.com>", to: "<friend@example.org>", chunks: 1},
+		{name: "proven by its tag, for the log", from: "<>", to: signedUser, chunks: detailBytes/chunk + 1},
+		{name: "proven by its tag, not read", from: "<>", to: signedUser, change: func(s *Settings) { s.ReadAll = false }, chunks: 1},
+		{name: "in need of a proof", from: "<>", to: "<user@example.com>", chunks: bounce.DefaultLimits().BodyBytes/chunk + 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, tt.change)
+			f.record("user@example.com", testDay.AddDate(0, 0, 7))
+			m := f.dial()
+			if tt.from != "<>" {
+				m.auth = "user"
+			}
+			m.connect(outsider, 40123)
+			m.deliver(tt.from, tt.to, body)
+			if m.body != tt.chunks {
+				t.Errorf("%d pieces of the body were sent, want %d", m.body, tt.chunks)
+			}
+		})
+	}
+}
+
+// An MTA that cannot be told to stop sends all of a body; the rest is not kept.
+func TestBodyFromAnMTAWithoutSkip(t *testing.T) {
+	f := start(t, nil)
+	f.server.witnessed.Store(true)
+	m := f.dialAs(6, allActions, allProtocol&^milter.OptSkip)
+	m.connect(outsider, 40123)
+	body := dsnText(sentID) + strings.Repeat(strings.Repeat("x", 76)+"\n", 1<<20/77)
+	if _, r := m.deliver("<>", "<user@example.com>", body); r.text != untagged {
+		t.Errorf("%c %s", r.code, r.text)
+	}
+	if m.body != len(strings.ReplaceAll(body, "\n", "\r\n"))/65535+1 {
+		t.Errorf("%d pieces", m.body)
+	}
+	if _, r := m.deliver("<>", "<user@example.com>", dsnText(sentID)); r.text != untagged {
+		t.Errorf("next message: %c %s", r.code, r.text)
+	}
+}
+
+func TestLogSaysWhatABounceReports(t *testing.T) {
+	f := start(t, nil)
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	if _, r := f.outsideMTA().deliver("<>", signedUser, dsnText(sentID)); r.code != 'a' {
+		t.Fatalf("%c %s", r.code, r.text)
+	}
+	wantLog(t, f, "reason=valid action=accept", "report=dsn family=other original=<"+sentID+"> reporting_mta=mx.example.org "+
+		"reported_recipient=<friend@example.org> reported_action=failed reported_status=5.1.1")
+	d := f.server.stats.domain("example.com")
+	if n := d.reported[slices.Index(reportActions[:], "failed")][slices.Index(statusClasses[:], "5")].Load(); n != 1 {
+		t.Errorf("%d failed recipients of class 5 counted", n)
+	}
+}
+
+func TestEvidence(t *testing.T) {
+	original := func(depth int, source bounce.Source, id string) bounce.Original {
+		return bounce.Original{Depth: depth, Source: source, MessageID: id}
+	}
+	for _, tt := range []struct {
+		name     string
+		report   bounce.Report
+		messages string
+		domains  string
+	}{
+		{name: "nothing", report: bounce.Report{Kind: bounce.DSN}},
+		{name: "innermost first, best source first", report: bounce.Report{Kind: bounce.DSN, Originals: []bounce.Original{
+			original(1, bounce.ReturnedMessage, "outer@example"), original(1, bounce.FreeText, "text@example"),
+			original(2, bounce.ReturnedMessage, "Inner@example"), original(2, bounce.References, "inner@example"), original(2, bounce.References, ""),
+		}}, messages: "inner@example outer@example text@example"},
+		{name: "reply with a reference", report: bounce.Report{Kind: bounce.AutoReply, From: "a@example.org", Originals: []bounce.Original{
+			original(1, bounce.InReplyTo, "x@example")}}, messages: "x@example"},
+		{name: "reply without", report: bounce.Report{Kind: bounce.AutoReply, From: "a@Mail.Example.org"}, domains: "mail.example.org example.org"},
+		{name: "receipt without", report: bounce.Report{Kind: bounce.MDN, From: "a@example.org"}, domains: "example.org"},
+		{name: "bounce without", report: bounce.Report{Kind: bounce.Bounce, From: "a@example.org"}},
+		{name: "reply of nobody", report: bounce.Report{Kind: bounce.AutoReply, From: "nobody"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := evidenceOf(&tt.report)
+			if strings.Join(e.messages, " ") != tt.messages || strings.Join(e.domains, " ") != tt.domains {
+				t.Errorf("messages %q, domains %q", e.messages, e.domains)
+			}
+		})
+	}
+}
+
+// However many recipients and references a message has, the store is asked a bounded number of questions.
+func TestQuestionsAreBounded(t *testing.T) {
+	q := inquiry{hasher: store.NewHasher([]byte("hash secret")), today: store.DayOf(testDay)}
+	e := evidence{}
+	for i := range 32 {
+		e.messages = append(e.messages, fmt.Sprintf("%d@example", i))
+	}
+	for i := range maxBounceRecipients {
+		q.ask(prvs.Address{Local: fmt.Sprintf("user%d+a+b", i), Domain: "example.com"}, prvs.Result{}, &e)
+	}
+	if n := len(q.queries); n < maxQueries || n > maxQueries+3*maxBounceRecipients { // the latter for mail left unsigned
+		t.Errorf("%d questions", n)
+	}
+	if len(q.about) != maxBounceRecipients {
+		t.Errorf("%d recipients", len(q.about))
+	}
+}
+
+// The bounce of mail sent while the store was wiped or silent is not refused.
+func TestProofAndAnIncompleteRecord(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		st   *fakeStore
+		log  string
+	}{
+		{"silent", &fakeStore{err: store.ErrUnavailable}, "reason=grace action=accept would_be=untagged"},
+		{"vouches for nothing", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99)}}, "reason=grace action=accept would_be=untagged"},
+		{"wiped two days ago", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.Add(-48 * time.Hour)}},
+			first: map[string]store.Day{"example.com": store.DayOf(testDay) - 100}}, "reason=grace action=accept would_be=untagged"},
+		{"complete", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}},
+			first: map[string]store.Day{"example.com": store.DayOf(testDay) - 99}}, "reason=untagged action=reject"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := startWith(t, tt.st, nil, nil)
+			f.server.witnessed.Store(true)
+			f.server.refreshSigning(t.Context())
+			f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
+			wantLog(t, f, tt.log)
+		})
+	}
+}

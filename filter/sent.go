@@ -1,0 +1,77 @@
+package filter
+
+import (
+	"crypto/rand"
+	"slices"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// sent is what a message that we sign says about itself, and what is recorded of it: by this a bounce is known that comes
+// back without a usable tag.
+type sent struct {
+	ids     []string       // Message-IDs, see foldID
+	authors []prvs.Address // whom it may be answered to, beside the envelope sender, folded
+	domains []string       // of the recipients, folded
+}
+
+// maxIDs and maxAuthors bound what a message may say about itself. RFC 5322 allows one Message-ID; MTAs let more pass.
+const (
+	maxIDs     = 2
+	maxAuthors = 3
+)
+
+// sentHeaders are the fields that are asked for. Read receipts go to Disposition-Notification-To (RFC 8098 section 2.1) or its
+// forerunner Return-Receipt-To, automatic replies and the bounces of some MTAs to From.
+var sentHeaders = []string{"Message-ID", "From", "Disposition-Notification-To", "Return-Receipt-To"}
+
+// recipient notes a recipient of an outbound message.
+func (m *sent) recipient(a prvs.Address) {
+	if d := domainOf(a.Domain); d != "" && len(m.domains) < maxCorrespondents && !slices.Contains(m.domains, d) {
+		m.domains = append(m.domains, d)
+	}
+}
+
+// header notes one of [sentHeaders].
+func (m *sent) header(p *Policy, name, value string) {
+	if strings.EqualFold(name, sentHeaders[0]) {
+		if id := foldID(bounce.MessageID(value)); id != "" && len(m.ids) < maxIDs && !slices.Contains(m.ids, id) {
+			m.ids = append(m.ids, id)
+		}
+		return
+	}
+	a, err := prvs.ParseAddress(bounce.Address(value))
+	if err != nil || p.Domain(lower(a.Domain)) == nil || len(m.authors) >= maxAuthors {
+		return
+	}
+	if a = a.Fold(); !slices.Contains(m.authors, a) {
+		m.authors = append(m.authors, a)
+	}
+}
+
+// newMessageID makes the Message-ID of a message that has none. 130 random bits do not repeat.
+func newMessageID(hostname string) string { return strings.ToLower(rand.Text()) + "@" + hostname }
+
+// records returns what is recorded of the message for its sender, and for those it may be answered to.
+func (m *sent) records(h *store.Hasher, sender prvs.Address, recipients uint32, expires store.Day) []store.Record {
+	senders := []prvs.Address{sender.Fold()}
+	for _, a := range m.authors {
+		if a != senders[0] {
+			senders = append(senders, a)
+		}
+	}
+	rs := make([]store.Record, 0, 1+len(senders)*(len(m.ids)+len(m.domains))) // 1 for the tag
+	for _, a := range senders {
+		s := a.String()
+		for _, id := range m.ids {
+			rs = append(rs, store.Record{Key: h.Message(s, id), Expires: expires, Count: recipients})
+		}
+		for _, d := range m.domains {
+			rs = append(rs, store.Record{Key: h.Correspondent(s, d), Expires: expires})
+		}
+	}
+	return rs
+}
