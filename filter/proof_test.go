@@ -166,7 +166,7 @@ func TestProof(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, tt.change)
-			f.server.witnessed.Store(true)
+			f.server.checkWitness(t.Context())
 			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 			f.setClock(testDay.AddDate(0, 0, tt.after))
 			_, r := f.outsideMTA().deliver("<"+tt.from+">", "<"+tt.to+">", tt.text)
@@ -181,7 +181,7 @@ func TestProof(t *testing.T) {
 // A bounce or receipt may come to the author in the header instead of the envelope sender.
 func TestProofForAuthors(t *testing.T) {
 	f := start(t, nil)
-	f.server.witnessed.Store(true)
+	f.server.checkWitness(t.Context())
 	f.sendMail("<login@example.com>", "<friend@example.org>", "Message-ID:\n <"+sentID+">\nFrom: =?utf-8?q?A?= <User@Example.com>\nDisposition-Notification-To: receipts@example.com\n\n\n")
 	for _, to := range []string{"login", "user", "receipts"} {
 		if _, r := f.outsideMTA().deliver("<>", "<"+to+"@example.com>", dsnText(sentID)); r.code != 'a' {
@@ -195,7 +195,7 @@ func TestProofForAuthors(t *testing.T) {
 
 func TestProofIsUsedUp(t *testing.T) {
 	f := start(t, func(s *Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
-	f.server.witnessed.Store(true)
+	f.server.checkWitness(t.Context())
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	delivered := func(text string) (n int) {
 		t.Helper()
@@ -308,7 +308,7 @@ func TestContentIsReadAsFarAsNeeded(t *testing.T) {
 // An MTA that cannot be told to stop sends all of a body; the rest is not kept.
 func TestBodyFromAnMTAWithoutSkip(t *testing.T) {
 	f := start(t, nil)
-	f.server.witnessed.Store(true)
+	f.server.checkWitness(t.Context())
 	m := f.dialAs(6, allActions, allProtocol&^milter.OptSkip)
 	m.connect(outsider, 40123)
 	body := dsnText(sentID) + strings.Repeat(strings.Repeat("x", 76)+"\n", 1<<20/77)

@@ -34,12 +34,14 @@ type file struct {
 	HashSecret   string        `toml:"hash_secret"`
 	Node         string        `toml:"node"`
 
-	Outbound outboundTable     `toml:"outbound"`
-	Exempt   exemptTable       `toml:"exempt"`
-	DoNotTag doNotTagTable     `toml:"do_not_tag"`
-	Actions  map[string]string `toml:"actions"`
-	Log      logTable          `toml:"log"`
-	Limits   limitsTable       `toml:"limits"`
+	Outbound      outboundTable      `toml:"outbound"`
+	Exempt        exemptTable        `toml:"exempt"`
+	DoNotTag      doNotTagTable      `toml:"do_not_tag"`
+	Proof         proofTable         `toml:"proof"`
+	MailerDaemons mailerDaemonsTable `toml:"mailer_daemons"`
+	Actions       map[string]string  `toml:"actions"`
+	Log           logTable           `toml:"log"`
+	Limits        limitsTable        `toml:"limits"`
 }
 
 // domainTable is a domain with settings of its own. What is empty is as for all domains.
@@ -69,7 +71,20 @@ type doNotTagTable struct {
 	Senders    []string `toml:"senders"`
 }
 
+type proofTable struct {
+	Retention           int  `toml:"retention"`
+	BouncesPerRecipient int  `toml:"bounces_per_recipient"`
+	RepliesPerDay       int  `toml:"replies_per_day"`
+	AddMessageID        bool `toml:"add_message_id"`
+}
+
+type mailerDaemonsTable struct {
+	Senders []string `toml:"senders"`
+	Refuse  bool     `toml:"refuse"`
+}
+
 type logTable struct {
+	Reports         bool          `toml:"reports"`
 	Level           string        `toml:"level"`
 	Format          string        `toml:"format"`
 	SummaryInterval time.Duration `toml:"summary_interval"`
@@ -86,7 +101,7 @@ const DefaultHTTP = "127.0.0.1:8767"
 // defaults returns the configuration of a site that configures nothing. Paths stay empty: they depend on the state
 // directory.
 func defaults(h Host) file {
-	out := filter.DefaultOutbound()
+	out, proofs, daemons := filter.DefaultOutbound(), filter.DefaultProofs(), filter.DefaultMailerDaemons()
 	f := file{
 		Mode:        filter.ModeAuto.String(),
 		TagForm:     "standard",
@@ -107,7 +122,12 @@ func defaults(h Host) file {
 
 		Outbound: outboundTable{Authenticated: out.Authenticated, Local: out.Local},
 		Exempt:   exemptTable{Recipients: filter.DefaultExemptRecipients()},
-		Log:      logTable{Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},
+		Proof: proofTable{
+			Retention: proofs.Retention, BouncesPerRecipient: proofs.BouncesPerRecipient, RepliesPerDay: proofs.RepliesPerDay,
+			AddMessageID: true,
+		},
+		MailerDaemons: mailerDaemonsTable{Senders: daemons.Senders, Refuse: daemons.Refuse},
+		Log:           logTable{Reports: true, Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},
 	}
 	for _, n := range out.Networks {
 		f.Outbound.Networks = append(f.Outbound.Networks, n.String())

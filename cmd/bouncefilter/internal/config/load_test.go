@@ -83,9 +83,18 @@ helo = [".x.example"]
 [do_not_tag]
 recipients = ["@.lists.example"]
 senders = ["noreply@a.example"]
+[proof]
+retention = 60
+bounces_per_recipient = 4
+replies_per_day = 0
+add_message_id = false
+[mailer_daemons]
+senders = ["*"]
+refuse = true
 [actions]
 untagged = "quarantine"
 [log]
+reports = false
 level = "debug"
 format = "json"
 summary_interval = "1h"
@@ -111,11 +120,13 @@ write_timeout = "2s"
 			s.Outbound.Networks[0] == netip.MustParsePrefix("192.0.2.0/24") && s.Outbound.Networks[1] == netip.MustParsePrefix("2001:db8::1/128"),
 		"exempt": s.Exempt.Recipients[0] == "root" && s.Exempt.Senders[0] == "@x.example" && s.Exempt.Helo[0] == ".x.example" &&
 			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
-		"do_not_tag": s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
-		"actions":    len(s.Actions) == 1 && s.Actions[filter.Untagged] == filter.ActionQuarantine,
-		"log":        c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
-		"limits":     c.Limits == filter.Limits{Connections: 5, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second},
-		"life":       c.KeyLife() == 13*24*time.Hour,
+		"do_not_tag":     s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
+		"proof":          s.Proofs == filter.Proofs{Retention: 60, BouncesPerRecipient: 4, RepliesPerDay: 0} && !s.AddMessageID && !s.ReadAll,
+		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
+		"actions":        len(s.Actions) == 1 && s.Actions[filter.Untagged] == filter.ActionQuarantine,
+		"log":            c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
+		"limits":         c.Limits == filter.Limits{Connections: 5, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second},
+		"life":           c.KeyLife() == 13*24*time.Hour,
 	} {
 		if !ok {
 			t.Errorf("%s did not take effect: %+v", what, c.raw)

@@ -36,6 +36,12 @@ func (r *resolver) settings() {
 		Recipients: r.addresses("do_not_tag.recipients", f.DoNotTag.Recipients),
 		Senders:    r.addresses("do_not_tag.senders", f.DoNotTag.Senders),
 	}
+	r.proofs()
+	s.MailerDaemons = filter.MailerDaemons{Senders: f.MailerDaemons.Senders, Refuse: f.MailerDaemons.Refuse}
+	if !slices.Equal(f.MailerDaemons.Senders, []string{"*"}) {
+		s.MailerDaemons.Senders = r.addresses("mailer_daemons.senders", f.MailerDaemons.Senders)
+	}
+	s.ReadAll = f.Log.Reports
 	s.Actions = r.actions()
 
 	switch f.BadTag {
@@ -91,6 +97,31 @@ func (r *resolver) ringOptions() prvs.Options {
 	}
 	o.Slack = slack(o)
 	return o
+}
+
+// proofs resolves what the record of sent mail proves. Unless somebody chose it, the retention follows a long lifetime.
+func (r *resolver) proofs() {
+	f, o := &r.c.raw.Proof, r.c.Ring
+	retention := f.Retention
+	const longest = 365 // days; records of a year ago prove nothing that comes today
+	switch shortest := o.Lifetime + o.Rotation; {
+	case retention < shortest && !r.c.doc.Has("proof.retention"):
+		retention = shortest
+	case retention < shortest:
+		r.problem("proof.retention", strconv.Itoa(retention), "is too short",
+			fmt.Sprintf("sent mail must be remembered longer than tags live: use %d days or more", shortest))
+	case retention > max(longest, shortest):
+		r.problem("proof.retention", strconv.Itoa(retention), "is too long", fmt.Sprintf("use %d days or less", longest))
+	}
+	if f.BouncesPerRecipient < 1 {
+		r.problem("proof.bounces_per_recipient", strconv.Itoa(f.BouncesPerRecipient), "is too few", "use 10 or more: delay notices, failures, receipts and automatic replies count")
+	}
+	if f.RepliesPerDay < 0 {
+		r.problem("proof.replies_per_day", strconv.Itoa(f.RepliesPerDay), "is no number of messages", "use 20, or 0 to believe no automatic reply that names no message")
+	}
+	s := &r.c.Settings
+	s.Proofs = filter.Proofs{Retention: retention, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay}
+	s.AddMessageID = f.AddMessageID
 }
 
 // commonDomain returns the settings of domains that have none of their own.
@@ -226,7 +257,7 @@ func (r *resolver) addresses(key string, list []string) []string {
 				local, domain = "", ""
 			}
 		}
-		if local == "" && domain == "" {
+		if local == "" && domain == "" || s == "*" {
 			r.problem(fmt.Sprintf("%s[%d]", key, i), tomlfile.Quote(s), "is not an address",
 				`use "user@example.com", "user", "@example.com", or "@.example.com" with all below it`)
 		}
