@@ -166,7 +166,7 @@ func (s *session) askStore(r *bounce.Report) {
 			q.ask(rcpt.address, rcpt.verdict.Tag, e)
 		}
 	}
-	findings, memory := q.answer(context.Background(), s.server, msg.state.policy)
+	findings, memory, _ := q.answer(context.Background(), reliable{s.server}, msg.state.policy)
 	for i := range msg.recipients {
 		if rcpt := &msg.recipients[i]; rcpt.verdict.Domain != nil {
 			rcpt.finding, findings = findings[0], findings[1:]

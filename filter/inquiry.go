@@ -24,7 +24,8 @@ type inquiry struct {
 type question struct {
 	issued   span // its tag, or mail of it that was left unsigned on purpose
 	messages []candidate
-	domains  span
+	domains  span     // for each of names and each of senders
+	names    []string // of the domains
 	trusted  int
 	senders  []prvs.Address // the recipient without its tag, and without its extension
 }
@@ -43,6 +44,8 @@ type finding struct {
 	issued  Issued
 	proof   Proof
 	message string       // the Message-ID that proves the bounce
+	domain  string       // the domain that speaks for it
+	counted [2]uint32    // recipients of the message and bounces it has proven; automatic replies that were believed today
 	use     store.Record // to be recorded if the proof is used
 }
 
@@ -83,6 +86,7 @@ func (q *inquiry) askProof(about *question, e *evidence) {
 	if len(e.domains) == 0 || len(q.queries)+len(e.domains)*len(about.senders)+1 > maxQueries {
 		return
 	}
+	about.names = e.domains
 	about.domains.from = len(q.queries)
 	for _, d := range e.domains {
 		for _, s := range about.senders {
@@ -98,13 +102,18 @@ func (q *inquiry) add(key store.Key, expires store.Day) {
 	q.queries = append(q.queries, store.Query{Key: key, Expires: expires})
 }
 
-// answer asks the store and returns what it knows about each recipient, and how far back.
-func (q *inquiry) answer(ctx context.Context, s *Server, p *Policy) ([]finding, store.Memory) {
+// source is what a bounce is looked up in. Its Memory is that which may be relied upon.
+type source interface {
+	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
+}
+
+// answer asks s and returns what it knows about each recipient, and how far back. The error says that it did not answer.
+func (q *inquiry) answer(ctx context.Context, s source, p *Policy) ([]finding, store.Memory, error) {
 	findings := make([]finding, len(q.about))
 	if len(q.queries) == 0 {
-		return findings, store.Memory{}
+		return findings, store.Memory{}, nil
 	}
-	a, err := s.store.Lookup(ctx, q.today, q.queries)
+	a, err := s.Lookup(ctx, q.today, q.queries)
 	for i := range q.about {
 		if err == nil {
 			findings[i] = q.found(&q.about[i], a, p)
@@ -112,7 +121,7 @@ func (q *inquiry) answer(ctx context.Context, s *Server, p *Policy) ([]finding, 
 			findings[i].proof = ProofUnknown
 		}
 	}
-	return findings, s.memory(a.Memory)
+	return findings, a.Memory, err
 }
 
 func (about *question) proofAsked() bool {
@@ -136,16 +145,20 @@ func (q *inquiry) found(about *question, a store.Answer, p *Policy) finding {
 			continue
 		}
 		f.message = m.id
-		if p.provesMore(a.Counts[m.at], a.Counts[m.at+1]) {
+		f.counted = [2]uint32{a.Counts[m.at], a.Counts[m.at+1]}
+		if p.provesMore(f.counted[0], f.counted[1]) {
 			f.proof = ProofMessage
 			f.use = store.Record{Key: q.queries[m.at+1].Key, Expires: q.today + store.Day(p.set.Proofs.Retention), Count: 1}
 			return f
 		}
 		f.proof = ProofSpent
 	}
-	if s := about.domains; slices.Contains(a.Found[s.from:s.to], true) {
+	s := about.domains
+	if at := slices.Index(a.Found[s.from:s.to], true); at >= 0 {
 		f.proof = ProofSpent
-		if p.trustsMore(a.Counts[about.trusted]) {
+		f.domain = about.names[at/len(about.senders)]
+		f.counted[0] = a.Counts[about.trusted]
+		if p.trustsMore(f.counted[0]) {
 			f.proof = ProofCorrespondent
 			f.use = store.Record{Key: q.queries[about.trusted].Key, Expires: q.today, Count: 1}
 		}

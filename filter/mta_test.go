@@ -112,7 +112,7 @@ func (f *fixture) setClock(t time.Time) {
 // start runs a server with the test settings, changed by change, on a unix socket.
 func start(t testing.TB, change func(*Settings)) *fixture {
 	t.Helper()
-	return startWith(t, memory.New(), change, nil)
+	return startWith(t, memory.NewWithClock(func() time.Time { return testDay }), change, nil)
 }
 
 func startWith(t testing.TB, st store.Store, change func(*Settings), options func(*Options)) *fixture {

@@ -26,7 +26,12 @@ const provenAtLeast = 40
 // provesMore says whether a message with so many recipients, which has proven so many bounces, proves one more. Somebody who
 // found its Message-ID in an archive can use it to get as many bounces delivered to its sender, and no more.
 func (p *Policy) provesMore(recipients, proven uint32) bool {
-	return uint64(proven) < provenAtLeast+uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
+	return uint64(proven) < p.provenAtMost(recipients)
+}
+
+// provenAtMost is how many bounces a message with so many recipients proves.
+func (p *Policy) provenAtMost(recipients uint32) uint64 {
+	return provenAtLeast + uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
 }
 
 // trustsMore says whether a recipient who got so many automatic replies today, for no other reason than where they came

@@ -121,6 +121,15 @@ Message-ID: <outer@mx.example.org>
 ` + dsnText(messageID) + "--outer--\n"
 }
 
+// explain explains what deliver is about to do.
+func (f *fixture) explain(from, to, text string) *Explanation {
+	report, err := bounce.Read(strings.NewReader("Return-Path: <"+from+">\n"+text), bounce.DefaultLimits())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return Explain(f.t.Context(), f.server.state.Load().policy, f.store, f.server.hasher, Delivery{Report: report, Sender: from, Recipient: to, Time: f.now()})
+}
+
 // What a bounce without a usable tag proves by what it answers.
 func TestProof(t *testing.T) {
 	away, mdn := fmt.Sprintf(awayText, sentID), fmt.Sprintf(mdnText, sentID)
@@ -169,7 +178,14 @@ func TestProof(t *testing.T) {
 			f.server.checkWitness(t.Context())
 			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 			f.setClock(testDay.AddDate(0, 0, tt.after))
+			explained := f.explain(tt.from, tt.to, tt.text)
 			_, r := f.outsideMTA().deliver("<"+tt.from+">", "<"+tt.to+">", tt.text)
+			if reply := explained.Reply.String(); explained.Reply.Code != 0 && reply != r.text || explained.Reply.Code == 0 && r.text != "" {
+				t.Errorf("explained as %q, done as %q", explained.Steps, r.text)
+			}
+			if reason := explained.Verdict.Reason; reason != None && !strings.Contains(f.log.String(), "reason="+reason.String()+" ") {
+				t.Errorf("explained as %v:\n%s", reason, f.log)
+			}
 			if r.code != tt.code || r.text != tt.reply {
 				t.Errorf("%c %q, want %c %q", r.code, r.text, tt.code, tt.reply)
 			}
@@ -406,6 +422,67 @@ func TestProofAndAnIncompleteRecord(t *testing.T) {
 			f.server.refreshSigning(t.Context())
 			f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 			wantLog(t, f, tt.log)
+		})
+	}
+}
+
+// Each step to a verdict is told in words.
+func TestExplain(t *testing.T) {
+	f := start(t, nil)
+	f.server.checkWitness(t.Context())
+	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
+	for _, tt := range []struct {
+		name, from, to, text string
+		want                 []string
+	}{
+		{"proven", "", "user@example.com", dsnText(sentID), []string{
+			"The envelope sender is the null sender <>, so this is judged as a bounce.",
+			"The recipient's domain example.com is ours, in mode enforce.",
+			"The recipient carries no tag.",
+			"It answers, by its content, <" + sentID + ">.",
+			"The record is complete since ",
+			"<" + sentID + "> is on record as sent by <user@example.com> to 1 recipients, and has proven 0 bounces of at most 50.",
+			"Verdict: valid-message, accept. The message proves that it answers mail this recipient sent.",
+		}},
+		{"not proven", "", "other@example.com", dsnText(sentID), []string{
+			"null sender", "ours", "no tag", "It answers",
+			"The record is complete since ",
+			"None of what it answers is on record as sent by <other@example.com> in the last 30 days.",
+			"Verdict: untagged, reject.",
+			"The client is told at the end of the message: " + untagged,
+		}},
+		{"valid tag", "", strings.Trim(signedUser, "<>"), dsnText(sentID), []string{
+			"null sender", "ours",
+			"The recipient carries a tag for <user@example.com> with a right signature of key 1, valid until the end of 2026-11-30 (UTC).",
+			"It answers", "The record is complete", "The tag is on record.", "is on record as sent by", "Verdict: valid, accept.",
+		}},
+		{"forged tag", "", strings.Trim(forged, "<>"), dsnText(sentID), []string{
+			"null sender", "ours", "The recipient carries a tag whose signature is not that of key 1.", "Verdict: bad-signature, reject.",
+			"The client is told at RCPT: " + badTag,
+		}},
+		{"correspondent", "", "user@example.com", awayTextWithoutReference, []string{
+			"null sender", "ours", "no tag", "names no message which it answers; it comes from friend@mail.example.org.", "The record is complete",
+			"<user@example.com> wrote to example.org lately, and got 0 of at most 20 automatic replies without a reference today.",
+			"Verdict: valid-correspondent, accept.",
+		}},
+		{"foreign recipient", "", "user@example.org", dsnText(sentID), []string{"null sender", `The recipient's domain "example.org" is none of ours: the MTA decides.`}},
+		{"ordinary mail", "friend@example.org", strings.Trim(signedUser, "<>"), sentText, []string{
+			"The envelope sender <friend@example.org> is not the null sender, so this is ordinary mail, which is not judged.",
+			"The recipient's tag is removed: it is delivered to <user@example.com>."}},
+		{"from a mailer daemon", "mailer-daemon@example.org", "other@example.com", dsnText(sentID), []string{
+			"is one that bounces come from (mailer_daemons.senders), and this is one.", "ours", "no tag", "It answers", "complete since", "None of what", "Verdict: untagged, tag."}},
+		{"no address", "", "@", dsnText(sentID), []string{"The recipient <@> is not an address: it is left to the MTA."}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := f.explain(tt.from, tt.to, tt.text).Steps
+			if len(got) > len(tt.want) {
+				t.Errorf("more steps than expected:\n%s", strings.Join(got, "\n"))
+			}
+			for i, want := range tt.want {
+				if i >= len(got) || !strings.Contains(got[i], want) {
+					t.Fatalf("step %d is not %q:\n%s", i, want, strings.Join(got, "\n"))
+				}
+			}
 		})
 	}
 }

@@ -51,10 +51,14 @@ func (s *Server) checkWitness(ctx context.Context) {
 	s.witnessed.Store(true)
 }
 
-// memory is how far back the record can be relied upon.
-func (s *Server) memory(m store.Memory) store.Memory {
-	if !s.witnessed.Load() {
-		return store.Memory{}
+// reliable is the record as far as it can be relied upon.
+type reliable struct{ *Server }
+
+// Lookup asks the store.
+func (r reliable) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	a, err := r.store.Lookup(ctx, today, qs)
+	if !r.witnessed.Load() {
+		a.Memory = store.Memory{}
 	}
-	return m
+	return a, err
 }
