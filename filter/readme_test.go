@@ -25,7 +25,7 @@ func TestReadmeTellsTheReasons(t *testing.T) {
 	p := testPolicy(t, nil)
 	for _, r := range Reasons() {
 		switch r {
-		case None, NotProtected, ValidMessage, ValidCorrespondent, Revoked, OverBudget:
+		case None, NotProtected, Revoked:
 			continue // nothing for an operator to see, or not decided by this version
 		}
 		if r >= Signed {

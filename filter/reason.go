@@ -121,7 +121,7 @@ var reasons = [reasonCount]reasonRow{
 	Revoked: {"revoked", Refuse, StageEndOfMessage, "This bounce is not accepted (revoked tag in the recipient address)", "fail",
 		"The tag, its sender or its key was revoked."},
 	OverBudget: {"over-budget", Defer, StageEndOfMessage, "Too many bounces to this address, try again later", "fail",
-		"What proves the bounce has proven more of them than it can have: more than the message had recipients, or more automatic replies in a day than are believed."},
+		"What proves this bounce has proven too many: far more than the message had recipients, or more automatic replies in a day than are believed."},
 	SeveralRecipients: {"several-recipients", Refuse, StageEndOfMessage, "A bounce has one recipient, this one has several, not all of which can be proven", "fail",
 		"A bounce to several recipients, of which this one could not be proven."},
 

@@ -264,7 +264,7 @@ func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response
 // Abort is called for RSET, but also by the library when RCPT follows DATA and by Postfix between two messages. What is
 // known of the message therefore stays until the next MAIL.
 func (s *session) Abort(milter.Modifier) error {
-	s.conn.SetBusy(false)
+	s.done()
 	return nil
 }
 
@@ -284,8 +284,12 @@ func (s *session) reset() {
 	s.conn.Want(nil, false)
 }
 
-// done notes that the MTA has been told about the message.
-func (s *session) done() { s.conn.SetBusy(false) }
+// done notes that the MTA has been told about the message. Its content is dropped, which may be large: a connection may stay
+// open for long.
+func (s *session) done() {
+	s.msg.content, s.msg.report = nil, nil
+	s.conn.SetBusy(false)
+}
 
 // contain turns a panic of a callback into a reply that makes the MTA try again; other sessions go on. At a stage without
 // a reply the next one carries it.

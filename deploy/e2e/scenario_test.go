@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -22,8 +23,11 @@ type scenario struct {
 	from   string // envelope sender; a bounce if empty
 	client string // outsider if empty
 	to     []rcpt
-	data   string // reply to DATA, if it is not 354
-	end    string // reply to the end of the message, if it is not 250
+	answer func(to, original string) message // writes the message; an ordinary one, or a bounce, unless it is set
+	of     form                              // the message that it answers
+
+	data string // reply to DATA, if it is not 354
+	end  string // reply to the end of the message, if it is not 250
 
 	mailboxes []string // get the message
 	inner     string   // address at which the inner server gets it
@@ -31,6 +35,7 @@ type scenario struct {
 	keepsTag  bool     // in X-Original-To: the milter did not remove the tag, Postfix' cleanup did
 
 	reason, action string // in log and metrics
+	log            record // what else the log says
 	wouldRefuse    string // reason counted as would-refuse
 	header         string // in the delivered message
 }
@@ -89,11 +94,12 @@ func (sc *scenario) run(t *testing.T, s *site) (mark string) {
 	for _, r := range sc.to {
 		to = append(to, r.address(t, s)) // may send mail, so before anything is counted
 	}
+	m := sc.message(t, s, to[0]) // likewise
 	logged := s.daemon.process.out.len()
 	counted := s.daemon.metric(t, "bouncefilter_messages_total", label("reason", sc.reason), label("action", sc.action))
 	would := s.daemon.metric(t, "bouncefilter_would_refuse_total", label("reason", sc.wouldRefuse))
 
-	m, queueID, accepted := sc.converse(t, s, to)
+	queueID, accepted := sc.converse(t, s, to, m)
 	sc.checkDelivery(t, s, m, accepted)
 
 	if sc.reason != "" {
@@ -101,6 +107,7 @@ func (sc *scenario) run(t *testing.T, s *site) (mark string) {
 		if queueID != "" {
 			want["queue_id"] = queueID
 		}
+		maps.Copy(want, sc.log)
 		r := s.daemon.awaitRecord(t, logged, want)
 		for _, attribute := range []string{"client", "recipient", "duration"} {
 			if r[attribute] == "" {
@@ -121,8 +128,19 @@ func (sc *scenario) run(t *testing.T, s *site) (mark string) {
 	return m.mark
 }
 
+// message writes what is sent.
+func (sc *scenario) message(t *testing.T, s *site, to string) message {
+	switch {
+	case sc.answer != nil:
+		return sc.answer(to, sc.of(t, s))
+	case sc.from == "":
+		return newBounce(to, "Subject: the original\n")
+	}
+	return newMessage("somebody@remote.example", to)
+}
+
 // converse is the SMTP session.
-func (sc *scenario) converse(t *testing.T, s *site, to []string) (m message, queueID string, accepted bool) {
+func (sc *scenario) converse(t *testing.T, s *site, to []string, m message) (queueID string, accepted bool) {
 	from := sc.client
 	if from == "" {
 		from = outsider
@@ -137,16 +155,12 @@ func (sc *scenario) converse(t *testing.T, s *site, to []string) (m message, que
 			open++
 		}
 	}
-	m = newMessage("somebody@remote.example", to[0])
-	if sc.from == "" {
-		m = newBounce(to[0], "Subject: the original\n")
-	}
 	switch {
 	case open == 0:
-		return m, "", false
+		return "", false
 	case sc.data != "":
 		c.mustCommand(sc.data, "DATA")
-		return m, "", false
+		return "", false
 	}
 	c.mustCommand("354", "DATA")
 	end := sc.end
@@ -161,7 +175,7 @@ func (sc *scenario) converse(t *testing.T, s *site, to []string) (m message, que
 	if !accepted {
 		queueID = ""
 	}
-	return m, queueID, accepted
+	return queueID, accepted
 }
 
 // checkDelivery waits for the message where it is expected, and looks at what shows the recipient there.
