@@ -151,23 +151,23 @@ func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Reco
 	if len(rs) == 0 {
 		return nil
 	}
-	err := g.record(ctx, today, domain, rs)
-	if err != nil {
+	if err := g.write(ctx, today, domain, rs); err != nil {
 		g.fail("record", err, &lost{today, domain, rs})
+		return unavailable("record", err)
 	}
-	return err
+	return nil
 }
 
 // Note stores records whose absence makes nothing suspicious. An error means that they may be missing, and nothing else.
 func (g *Guard) Note(ctx context.Context, today Day, rs ...Record) error {
-	err := g.record(ctx, today, "", rs)
-	if err != nil {
+	if err := g.write(ctx, today, "", rs); err != nil {
 		g.fail("record", err, nil)
+		return unavailable("record", err)
 	}
-	return err
+	return nil
 }
 
-func (g *Guard) record(ctx context.Context, today Day, domain string, rs []Record) error {
+func (g *Guard) write(ctx context.Context, today Day, domain string, rs []Record) error {
 	if g.open.Load() {
 		g.refused.Add(1)
 		return errOpen
@@ -176,7 +176,7 @@ func (g *Guard) record(ctx context.Context, today Day, domain string, rs []Recor
 	defer cancel()
 	if err := g.store.Record(call, today, domain, rs...); err != nil {
 		g.failures.Add(1)
-		return unavailable("record", err)
+		return err
 	}
 	g.recorded.add(today, rs)
 	return nil

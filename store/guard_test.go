@@ -73,11 +73,11 @@ func (f *flaky) forgotten() []time.Time {
 	return f.forgets
 }
 
-func (f *flaky) Record(ctx context.Context, today store.Day, r store.Record) error {
+func (f *flaky) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
 	if err := f.call(ctx, "Record"); err != nil {
 		return err
 	}
-	return f.Store.Record(ctx, today, r)
+	return f.Store.Record(ctx, today, domain, rs...)
 }
 
 func (f *flaky) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
@@ -129,7 +129,7 @@ func newGuard(t *testing.T, s store.Store, gapFile string) (*store.Guard, *logs)
 func today() store.Day { return store.DayOf(time.Now()) }
 
 func rec(n byte) store.Record {
-	return store.Record{Key: store.Key{n}, Domain: "example.com", Expires: today() + 7}
+	return store.Record{Key: store.Key{n}, Expires: today() + 7}
 }
 
 func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
@@ -154,13 +154,66 @@ func TestGuardWritesWhatIsNewOnly(t *testing.T) {
 		{day + 1, store.Record{Key: store.Key{1}, Expires: day + 8}, 4},
 		{day, store.Record{Key: store.Key{1}, Expires: day + 8}, 5}, // A call that began before midnight.
 		{day + 1, store.Record{Key: store.Key{1}, Expires: day + 8}, 5},
+		{day + 1, store.Record{Key: store.Key{3}, Expires: day + 8, Count: 1}, 6},
+		{day + 1, store.Record{Key: store.Key{3}, Expires: day + 8, Count: 1}, 7}, // What counts is always written.
 	} {
-		if err := g.Record(t.Context(), step.day, step.r); err != nil {
+		if err := g.Record(t.Context(), step.day, "", step.r); err != nil {
 			t.Fatalf("step %d: %v", i, err)
 		}
 		if n, _ := s.calls(); n != step.written {
 			t.Errorf("step %d: written %d times, want %d", i, n, step.written)
 		}
+	}
+}
+
+// Of the records of one message those are left out that are known already.
+func TestGuardWritesWhatIsNew(t *testing.T) {
+	s := newFlaky()
+	g, _ := newGuard(t, s, "")
+	defer g.Close()
+	day := today()
+	count := func(n byte) uint32 {
+		t.Helper()
+		a, err := g.Lookup(t.Context(), day, store.AnyDay(store.Key{n}))
+		if err != nil || !a.Found[0] {
+			t.Fatalf("record %d: %v, %v", n, a, err)
+		}
+		return a.Counts[0]
+	}
+	tag := store.Record{Key: store.Key{1}, Expires: day + 7, Count: 2}
+	friend := store.Record{Key: store.Key{2}, Expires: day + 30}
+	other := store.Record{Key: store.Key{3}, Expires: day + 30}
+	for i, message := range [][]store.Record{{tag, friend}, {friend, tag, other}, {friend, other}, {other, tag}} {
+		if err := g.Record(t.Context(), day, "example.com", message...); err != nil {
+			t.Fatalf("message %d: %v", i, err)
+		}
+	}
+	if written, _ := s.calls(); written != 3 || count(1) != 6 || count(2) != 0 || count(3) != 0 {
+		t.Errorf("%d writes, counts %d %d %d", written, count(1), count(2), count(3))
+	}
+}
+
+// A note that is lost is no gap in the record, but the store is left alone for a while all the same.
+func TestGuardLosesANoteWithoutAGap(t *testing.T) {
+	s := newFlaky()
+	gap := filepath.Join(t.TempDir(), "gap")
+	g, _ := newGuard(t, s, gap)
+	defer g.Close()
+	if err := g.Note(t.Context(), today(), rec(1)); err != nil {
+		t.Fatal(err)
+	}
+	s.fail(errDown, "")
+	if err := g.Note(t.Context(), today(), rec(2)); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Note: %v", err)
+	}
+	if g.Gap() || exists(gap) || g.Available() {
+		t.Errorf("gap %v, mark %v, available %v", g.Gap(), exists(gap), g.Available())
+	}
+	if err := g.Note(t.Context(), today(), rec(3)); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("Note with an open circuit: %v", err)
+	}
+	if n, _ := s.calls(); n != 2 {
+		t.Errorf("%d calls reached the store", n)
 	}
 }
 
@@ -175,7 +228,7 @@ func TestGuardCacheIsBounded(t *testing.T) {
 		for i := range n {
 			r := store.Record{Expires: day}
 			binary.BigEndian.PutUint32(r.Key[store.KeySize-4:], uint32(i))
-			if err := g.Record(t.Context(), day, r); err != nil {
+			if err := g.Record(t.Context(), day, "example.com", r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -196,7 +249,7 @@ func TestGuardOpensTheCircuit(t *testing.T) {
 				s.fail(errDown, "")
 				call := func() error {
 					if method == "Record" {
-						return g.Record(t.Context(), today(), rec(1))
+						return g.Record(t.Context(), today(), "example.com", rec(1))
 					}
 					_, err := g.Lookup(t.Context(), today(), nil)
 					return err
@@ -245,14 +298,14 @@ func TestGuardBoundsACall(t *testing.T) {
 		defer g.Close()
 		s.fail(errDown, "")
 		start := time.Now()
-		if err := g.Record(t.Context(), today(), rec(1)); !errors.Is(err, store.ErrUnavailable) {
+		if err := g.Record(t.Context(), today(), "example.com", rec(1)); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("Record: %v", err)
 		}
 		if d := time.Since(start); d != store.DefaultTimeout {
 			t.Errorf("it took %v, want %v", d, store.DefaultTimeout)
 		}
 		for range 1000 {
-			_ = g.Record(t.Context(), today(), rec(1))
+			_ = g.Record(t.Context(), today(), "example.com", rec(1))
 			_, _ = g.Lookup(t.Context(), today(), nil)
 		}
 		if d := time.Since(start); d != store.DefaultTimeout {
@@ -268,21 +321,21 @@ func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 		s := newFlaky()
 		g, _ := newGuard(t, s, gap)
 		defer g.Close()
-		if err := g.Record(t.Context(), today(), rec(1)); err != nil {
+		if err := g.Record(t.Context(), today(), "example.com", rec(1)); err != nil {
 			t.Fatal(err)
 		}
 		if exists(gap) {
 			t.Error("there is a gap file without a gap")
 		}
 		s.fail(errDown, "")
-		if g.Record(t.Context(), today(), rec(2)) == nil {
+		if g.Record(t.Context(), today(), "example.com", rec(2)) == nil {
 			t.Fatal("Record: no error")
 		}
 		if !exists(gap) {
 			t.Error("Record returned before the gap was marked")
 		}
 		time.Sleep(5 * time.Second)
-		if g.Record(t.Context(), today(), rec(3)) == nil {
+		if g.Record(t.Context(), today(), "example.com", rec(3)) == nil {
 			t.Fatal("Record: no error")
 		}
 		lost := time.Now()
@@ -302,7 +355,7 @@ func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 		}
 		// The next outage is marked again.
 		s.fail(errDown, "")
-		if g.Record(t.Context(), today(), rec(4)) == nil || !exists(gap) {
+		if g.Record(t.Context(), today(), "example.com", rec(4)) == nil || !exists(gap) {
 			t.Error("the second outage is not marked")
 		}
 	})
@@ -338,7 +391,7 @@ func TestGuardRefusedRecordIsAGap(t *testing.T) {
 		if _, err := g.Lookup(t.Context(), today(), nil); err == nil {
 			t.Fatal("no error")
 		}
-		if err := g.Record(t.Context(), today(), rec(1)); !errors.Is(err, store.ErrUnavailable) || !exists(gap) {
+		if err := g.Record(t.Context(), today(), "example.com", rec(1)); !errors.Is(err, store.ErrUnavailable) || !exists(gap) {
 			t.Errorf("Record: %v; gap file %t", err, exists(gap))
 		}
 		s.fail(nil, "")
@@ -360,7 +413,7 @@ func TestGuardStaysOpenUntilTheStoreTakesRecordsAndForgets(t *testing.T) {
 				g, l := newGuard(t, s, gap)
 				defer g.Close()
 				s.fail(errDown, "")
-				_ = g.Record(t.Context(), today(), rec(1))
+				_ = g.Record(t.Context(), today(), "example.com", rec(1))
 				s.fail(errDown, method)
 				time.Sleep(time.Minute)
 				if g.Available() || !exists(gap) || l.count("available again") > 0 {
@@ -380,12 +433,12 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gap := filepath.Join(t.TempDir(), "gap")
 		s := newFlaky()
-		if err := s.Store.Record(t.Context(), today(), rec(1)); err != nil {
+		if err := s.Store.Record(t.Context(), today(), "example.com", rec(1)); err != nil {
 			t.Fatal(err)
 		}
 		g, _ := newGuard(t, s, gap)
 		s.fail(errDown, "")
-		_ = g.Record(t.Context(), today(), rec(2))
+		_ = g.Record(t.Context(), today(), "example.com", rec(2))
 		if err := g.Close(); err != nil || !s.closed.Load() {
 			t.Fatalf("Close: %v, store closed: %t", err, s.closed.Load())
 		}
@@ -427,7 +480,7 @@ func TestGuardSaysWhenItCannotMarkAGap(t *testing.T) {
 		defer g.Close()
 		s.fail(errDown, "")
 		for n := range byte(10) {
-			_ = g.Record(t.Context(), today(), rec(n))
+			_ = g.Record(t.Context(), today(), "example.com", rec(n))
 		}
 		if l.count("cannot mark") != 1 {
 			t.Errorf("log:\n%s", &l.buf)
@@ -447,7 +500,7 @@ func TestGuardAndCallersThatGiveUp(t *testing.T) {
 		defer g.Close()
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()
-		if err := g.Record(gone, today(), rec(1)); err != nil {
+		if err := g.Record(gone, today(), "example.com", rec(1)); err != nil {
 			t.Errorf("Record for a client that has gone: %v", err)
 		}
 		if _, err := g.Lookup(gone, today(), nil); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
@@ -474,7 +527,7 @@ func TestGuardUnderLoadThroughOutages(t *testing.T) {
 			h := store.NewHasher([]byte{c})
 			for n := store.Day(0); ctx.Err() == nil; n++ {
 				r := store.Record{Key: h.Tag("", n, 0), Expires: today() + 7}
-				if err := g.Record(t.Context(), today(), r); err != nil {
+				if err := g.Record(t.Context(), today(), "example.com", r); err != nil {
 					lastLost.Store(time.Now().UnixNano())
 				}
 				_, _ = g.Lookup(t.Context(), today(), store.AnyDay(r.Key))
@@ -504,9 +557,9 @@ func TestGuardUnderLoadThroughOutages(t *testing.T) {
 func TestGuardAllocatesNothingForAKnownRecord(t *testing.T) {
 	g, _ := newGuard(t, newFlaky(), "")
 	defer g.Close()
-	ctx, day, r := t.Context(), today(), rec(1)
+	ctx, day, rs := t.Context(), today(), []store.Record{rec(1), rec(2)}
 	if n := testing.AllocsPerRun(1000, func() {
-		if err := g.Record(ctx, day, r); err != nil {
+		if err := g.Record(ctx, day, "example.com", rs...); err != nil {
 			t.Fatal(err)
 		}
 	}); n > 0 {

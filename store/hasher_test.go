@@ -17,6 +17,7 @@ import (
 //
 //	printf 't\0\0\0\020user@example.com\0\0\121\064\001' | openssl dgst -sha256 -hmac secret
 //	printf 'u\0\0\0\020user@example.com' | openssl dgst -sha256 -hmac secret
+//	printf 'm\0\0\0\020user@example.com\0\0\0\0151@example.com' | openssl dgst -sha256 -hmac secret
 func TestHasherVectors(t *testing.T) {
 	h := store.NewHasher([]byte("secret"))
 	for _, test := range []struct {
@@ -26,6 +27,10 @@ func TestHasherVectors(t *testing.T) {
 	}{
 		{"tag", h.Tag("user@example.com", 20788, 1), "bde1f113c433bae202fc350c5fa5bcad"},
 		{"unsigned", h.Unsigned("user@example.com"), "ac39d40a2d3a48fc12674ce061af9b87"},
+		{"message", h.Message("user@example.com", "1@example.com"), "ccf41bc5026d5ce0ba1c41f24bf7a12e"},
+		{"proven", h.Proven("user@example.com", "1@example.com"), "06db85c05f94bc38a20b73fec97ca59c"},
+		{"correspondent", h.Correspondent("user@example.com", "example.org"), "e5f26fecbed893d73e76b83fc4010e6f"},
+		{"trusted", h.Trusted("user@example.com"), "d451e10abbb32421c34b3a77aadbc9ad"},
 	} {
 		if got := hex.EncodeToString(test.got[:]); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
@@ -51,6 +56,12 @@ func TestHasherTellsEverythingApart(t *testing.T) {
 		"a longer sender":    h.Tag(long+"a", 20788, 1),
 		"unsigned":           h.Unsigned("user@example.com"),
 		"unsigned, nobody":   h.Unsigned(""),
+		"message":            h.Message("user@example.com", "1@example.com"),
+		"its bounces":        h.Proven("user@example.com", "1@example.com"),
+		"another Message-ID": h.Message("user@example.com", "2@example.com"),
+		"fields shifted":     h.Message("user@example.com1", "@example.com"),
+		"correspondent":      h.Correspondent("user@example.com", "1@example.com"),
+		"trusted":            h.Trusted("user@example.com"),
 		// What a hash without lengths would take for the tag.
 		"fields run together": h.Unsigned("user@example.com\x00\x00\x51\x34\x01"),
 	} {

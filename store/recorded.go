@@ -28,19 +28,22 @@ type recordedShard struct {
 // without returns the records that have to be written on the day today: those that count something, and those that were
 // not written on that day to expire as late. It does not change rs.
 func (c *recorded) without(today Day, rs []Record) []Record {
+	known := false
+	var rest []Record
 	for i, r := range rs {
-		if !c.has(today, r) {
-			continue
-		}
-		rest := append(make([]Record, 0, len(rs)-1), rs[:i]...)
-		for _, r := range rs[i+1:] {
-			if !c.has(today, r) {
-				rest = append(rest, r)
+		switch {
+		case c.has(today, r):
+			if !known {
+				known, rest = true, rs[:i:i] // appending to it copies
 			}
+		case known:
+			rest = append(rest, r)
 		}
-		return rest
 	}
-	return rs
+	if !known {
+		return rs
+	}
+	return rest
 }
 
 func (c *recorded) has(today Day, r Record) bool {

@@ -20,21 +20,23 @@ func (s *site) checkRecordIsEmpty(t *testing.T) {
 	}
 }
 
-// checkRecord looks at what Redis holds after mail was signed: tags, for a limited time, and no address or Message-ID
+// checkRecord looks at what Redis holds after mail was signed: tags and messages, for a limited time, and no address or Message-ID
 // that somebody who can read Redis could use.
 func (s *site) checkRecord(t *testing.T) {
-	issued := 0
+	tags, messages := 0, 0
 	for _, key := range s.redis.keys(t) {
 		if !strings.HasPrefix(key, "bouncefilter:") {
 			t.Errorf("key %q has another prefix", key)
 		}
-		if strings.HasPrefix(key, "bouncefilter:issued:") {
+		if strings.HasPrefix(key, "bouncefilter:records:") {
 			ttl, err := strconv.Atoi(strings.TrimSpace(s.redis.cli(t, "ttl", key)))
 			switch days := ttl / 86400; {
 			case err != nil || days < 7 || days > 100:
 				t.Errorf("%s expires in %d days, expected 7 to 100", key, days)
-			case days < 40:
-				issued++ // with longer ones the daemon knows its own records
+			case days < 20:
+				tags++
+			case days >= 30 && days < 41:
+				messages++ // with longer ones the daemon knows its own records
 			}
 		}
 		text := key
@@ -54,7 +56,7 @@ func (s *site) checkRecord(t *testing.T) {
 			}
 		}
 	}
-	if issued == 0 {
-		t.Errorf("no tag was recorded; keys are %q", s.redis.keys(t))
+	if tags == 0 || messages == 0 {
+		t.Errorf("no tag or no message was recorded; keys are %q", s.redis.keys(t))
 	}
 }

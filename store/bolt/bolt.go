@@ -14,7 +14,8 @@
 // The file holds these buckets:
 //
 //	meta        "format" → version of this layout; "since" → start of the memory, nanoseconds since 1970, 8 octets
-//	issued      YYYY-MM-DD (last day) → bucket of 16-octet keys without values, dropped 30 days after that day
+//	issued      YYYY-MM-DD (last day) → bucket of 16-octet keys → count (base 128, encoding/binary's Uvarint; nothing
+//	            for 0), dropped 30 days after that day
 //	domains     domain → day of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
 //
@@ -26,6 +27,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -105,14 +107,18 @@ func Open(path string, opts ...Option) (*Store, error) {
 	return s, nil
 }
 
-// Record implements [store.Store].
-func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) error {
-	if len(r.Domain) > maxDomain {
-		return fmt.Errorf("bolt store: domain of %d octets", len(r.Domain))
+// Record implements [store.Store]. All of rs is recorded or none.
+func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
+	if len(domain) > maxDomain {
+		return fmt.Errorf("bolt store: domain of %d octets", len(domain))
 	}
-	day, err := nameOf(r.Expires)
-	if err != nil {
-		return err
+	rs = slices.Clone(rs) // An unfinished change may outlive this call.
+	days := make([][]byte, len(rs))
+	for i, r := range rs {
+		var err error
+		if days[i], err = nameOf(r.Expires); err != nil {
+			return err
+		}
 	}
 	return s.update(ctx, "record", func(tx *bbolt.Tx) error {
 		if _, ok, err := sinceOf(tx); err != nil {
@@ -122,15 +128,37 @@ func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) err
 				return err
 			}
 		}
-		issued, err := tx.Bucket(bucketIssued).CreateBucketIfNotExists(day)
-		if err != nil {
-			return err
+		issued := tx.Bucket(bucketIssued)
+		for i, r := range rs {
+			b, err := issued.CreateBucketIfNotExists(days[i])
+			if err != nil {
+				return err
+			}
+			if err := add(b, r); err != nil {
+				return err
+			}
 		}
-		if err := issued.Put(r.Key[:], nil); err != nil {
-			return err
-		}
-		return recordDomain(tx, today, r.Domain)
+		return recordDomain(tx, today, domain)
 	})
+}
+
+// add adds a record to the bucket of its day, and writes only what changes.
+func add(b *bbolt.Bucket, r store.Record) error {
+	before := b.Get(r.Key[:])
+	if before != nil && r.Count == 0 {
+		return nil
+	}
+	var count []byte
+	if n := store.AddCounts(countOf(before), r.Count); n > 0 {
+		count = binary.AppendUvarint(nil, uint64(n))
+	}
+	return b.Put(r.Key[:], count)
+}
+
+// countOf reads the value of a record.
+func countOf(v []byte) uint32 {
+	n, _ := binary.Uvarint(v) // 0 if there is none
+	return uint32(min(n, math.MaxUint32))
 }
 
 // maxDomain is the length of the longest domain name, in octets (RFC 1035 section 2.3.4).
@@ -173,7 +201,7 @@ func parseDomain(v []byte) (first, last store.Day, ok bool) {
 // Lookup implements [store.Store].
 func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	qs = slices.Clone(qs) // An unfinished search may outlive this call.
-	a := store.Answer{Found: make([]bool, len(qs))}
+	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}
 	if since := s.since.Load(); since != nil {
 		a.Memory.Since = *since
 	}
@@ -197,7 +225,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 				return err
 			}
 			if b := issued.Bucket(day); b != nil {
-				a.Found[i] = b.Get(q.Key[:]) != nil
+				look(b, q, &a, i)
 			}
 		}
 		if !search {
@@ -209,11 +237,9 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 			if b == nil {
 				return errNoBucket
 			}
-			c := b.Cursor()
 			for i, q := range qs {
-				if !a.Found[i] && q.Expires == 0 {
-					k, _ := c.Seek(q.Key[:])
-					a.Found[i] = string(k) == string(q.Key[:])
+				if q.Expires == 0 {
+					look(b, q, &a, i)
 				}
 			}
 		}
@@ -223,6 +249,14 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		return store.Answer{}, err
 	}
 	return a, nil
+}
+
+// look adds to the answer to a query what the bucket of one day knows.
+func look(b *bbolt.Bucket, q store.Query, a *store.Answer, i int) {
+	if v := b.Get(q.Key[:]); v != nil {
+		a.Found[i] = true
+		a.Counts[i] = store.AddCounts(a.Counts[i], countOf(v))
+	}
 }
 
 // Forget implements [store.Store].

@@ -1,6 +1,7 @@
 package bolt_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -17,10 +18,29 @@ func BenchmarkBolt(b *testing.B) {
 	storetest.Benchmark(b, func(b *testing.B) store.Store { return openNew(b) })
 }
 
+func BenchmarkSpace(b *testing.B) {
+	var path string
+	storetest.BenchmarkSpace(b, func(b *testing.B) store.Store {
+		path = filepath.Join(b.TempDir(), "state.db")
+		return openAt(b, path)
+	}, func() int64 {
+		info, err := os.Stat(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return info.Size()
+	})
+}
+
 // openNew opens a new file that is closed when the test ends.
 func openNew(t testing.TB) store.Store {
 	t.Helper()
-	s, err := bolt.Open(filepath.Join(t.TempDir(), "state.db"))
+	return openAt(t, filepath.Join(t.TempDir(), "state.db"))
+}
+
+func openAt(t testing.TB, path string) store.Store {
+	t.Helper()
+	s, err := bolt.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

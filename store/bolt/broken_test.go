@@ -62,7 +62,7 @@ func TestFileTruncatedWhileOpen(t *testing.T) {
 		}
 	}
 	record := func(t *testing.T, s *bolt.Store) {
-		err := s.Record(t.Context(), today(), store.Record{Expires: today()})
+		err := s.Record(t.Context(), today(), "", store.Record{Expires: today()})
 		if !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("Record: %v", err)
 		}
@@ -106,7 +106,7 @@ func TestFileTruncatedWhileOpen(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer s.Close()
-			if err := s.Record(t.Context(), today(), store.Record{Expires: today()}); err != nil {
+			if err := s.Record(t.Context(), today(), "", store.Record{Expires: today()}); err != nil {
 				t.Errorf("Record after the next start: %v", err)
 			}
 		})
@@ -145,7 +145,7 @@ func TestCallsReturnWhenTheFileIsTruncatedUnderThem(t *testing.T) {
 				return err
 			})
 		}
-		untilError(func() error { return s.Record(t.Context(), today(), store.Record{Key: key(1), Expires: today()}) })
+		untilError(func() error { return s.Record(t.Context(), today(), "", store.Record{Key: key(1), Expires: today()}) })
 		under.Wait()
 		if err := os.Truncate(path, 0); err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ func filled(t *testing.T, n int) string {
 	done := make(chan error, n)
 	for i := range n {
 		go func() {
-			done <- s.Record(t.Context(), today(), store.Record{Key: key(i), Domain: "example.com", Expires: today() + 7})
+			done <- s.Record(t.Context(), today(), "example.com", store.Record{Key: key(i), Expires: today() + 7})
 		}()
 	}
 	for range n {
@@ -123,7 +123,7 @@ func TestDamagedFileIsMovedAside(t *testing.T) {
 			if err != nil || a.Found[0] || !a.Memory.Since.IsZero() {
 				t.Errorf("the new store answers %+v, %v; want an empty one", a, err)
 			}
-			if err := s.Record(t.Context(), today(), store.Record{Key: key(1), Expires: today()}); err != nil {
+			if err := s.Record(t.Context(), today(), "", store.Record{Key: key(1), Expires: today()}); err != nil {
 				t.Errorf("Record: %v", err)
 			}
 		})
@@ -158,7 +158,7 @@ func TestRandomDamage(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		for n := range 20 {
-			err := s.Record(ctx, today(), store.Record{Key: key(-n), Domain: "example.com", Expires: today() + 7})
+			err := s.Record(ctx, today(), "example.com", store.Record{Key: key(-n), Expires: today() + 7})
 			if err != nil && !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("seed %d: Record: %v", seed, err)
 			}

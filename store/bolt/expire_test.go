@@ -46,8 +46,8 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 		if err := s.Count(t.Context(), []store.Counter{{Day: d, Reason: "valid", Count: 1}}); err != nil {
 			t.Fatal(err)
 		}
-		r := store.Record{Key: store.Key{1}, Domain: "d" + d.String(), Expires: over + 1}
-		if err := s.Record(t.Context(), d, r); err != nil {
+		r := store.Record{Key: store.Key{1}, Expires: over + 1}
+		if err := s.Record(t.Context(), d, "d"+d.String(), r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -93,7 +93,7 @@ func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
 	day := store.DayOf(now)
 	last := day + 7
 	k := store.Key{1}
-	if err := s.Record(t.Context(), day, store.Record{Key: k, Domain: "example.com", Expires: last}); err != nil {
+	if err := s.Record(t.Context(), day, "example.com", store.Record{Key: k, Expires: last}); err != nil {
 		t.Fatal(err)
 	}
 	found := func(today store.Day, q store.Query) bool {

@@ -16,7 +16,7 @@ func TestConformance(t *testing.T) {
 func TestClockSetsTheStartOfTheMemory(t *testing.T) {
 	at := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	s := memory.NewWithClock(func() time.Time { return at })
-	if err := s.Record(t.Context(), store.DayOf(at), store.Record{Expires: store.DayOf(at)}); err != nil {
+	if err := s.Record(t.Context(), store.DayOf(at), "", store.Record{Expires: store.DayOf(at)}); err != nil {
 		t.Fatal(err)
 	}
 	a, err := s.Lookup(t.Context(), store.DayOf(at), nil)
@@ -29,7 +29,7 @@ func TestWhatHasExpiredIsDropped(t *testing.T) {
 	s := memory.New()
 	record := func(day store.Day, domain string) {
 		t.Helper()
-		if err := s.Record(t.Context(), day, store.Record{Key: store.Key{byte(day)}, Domain: domain, Expires: day + 7}); err != nil {
+		if err := s.Record(t.Context(), day, domain, store.Record{Key: store.Key{byte(day)}, Expires: day + 7}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -56,7 +56,7 @@ func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
 	k := store.Key{1}
 	record := func(today store.Day, r store.Record) {
 		t.Helper()
-		if err := s.Record(t.Context(), today, r); err != nil {
+		if err := s.Record(t.Context(), today, "example.com", r); err != nil {
 			t.Fatal(err)
 		}
 	}

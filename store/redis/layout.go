@@ -13,7 +13,7 @@ import (
 
 // What is stored, each name behind the prefix:
 //
-//	issued:PERIOD:BUCKET   hash: the 16 octets of a key → nothing. It expires as a whole.
+//	records:PERIOD:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
 //	memory                 hash: what store.Memory says and where records lie, see below.
 //	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
@@ -69,15 +69,15 @@ func (p period) field() string { return fieldPeriod + strconv.Itoa(int(p)) }
 // which there are few then.
 const bucketBits = 14
 
-// issued names the hash that holds k if it expires in p.
-func (l layout) issued(p period, k store.Key) string {
-	bucket := (uint16(k[0])<<8 | uint16(k[1])) >> (16 - bucketBits)
+// bucket names the hash that holds k if it expires in p.
+func (l layout) bucket(p period, k store.Key) string {
+	number := (uint16(k[0])<<8 | uint16(k[1])) >> (16 - bucketBits)
 	name := make([]byte, 0, 64)
 	name = append(name, l.prefix...)
-	name = append(name, "issued:"...)
+	name = append(name, "records:"...)
 	name = strconv.AppendInt(name, int64(p), 10)
 	name = append(name, ':')
-	name = hex.AppendEncode(name, []byte{byte(bucket >> 8), byte(bucket)})
+	name = hex.AppendEncode(name, []byte{byte(number >> 8), byte(number)})
 	return string(name)
 }
 

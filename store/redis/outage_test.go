@@ -31,7 +31,7 @@ func guard(t *testing.T, srv *server) (g *store.Guard, gapFile string) {
 }
 
 func tagOf(n int) store.Record {
-	return store.Record{Key: key(n), Domain: "example.com", Expires: today() + 7}
+	return store.Record{Key: key(n), Expires: today() + 7}
 }
 
 // back waits until the Guard has found out that the server is back.
@@ -72,12 +72,12 @@ func TestGuardThroughAnOutage(t *testing.T) {
 		t.Run(outage.name, func(t *testing.T) {
 			srv := startServer(t)
 			g, gapFile := guard(t, srv)
-			if err := g.Record(t.Context(), today(), tagOf(1)); err != nil {
+			if err := g.Record(t.Context(), today(), "example.com", tagOf(1)); err != nil {
 				t.Fatal(err)
 			}
 			outage.begin(t, srv)
 			start := time.Now()
-			if err := g.Record(t.Context(), today(), tagOf(2)); !errors.Is(err, store.ErrUnavailable) {
+			if err := g.Record(t.Context(), today(), "example.com", tagOf(2)); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("Record during the outage: %v", err)
 			}
 			// The timeout, once for the call and once for the mark on disk, and some for a busy machine.
@@ -89,7 +89,7 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			}
 			start = time.Now()
 			for n := range 1000 {
-				_ = g.Record(t.Context(), today(), tagOf(10+n))
+				_ = g.Record(t.Context(), today(), "example.com", tagOf(10+n))
 			}
 			if d := time.Since(start); d > time.Second {
 				t.Errorf("1000 messages after it took %v", d)
@@ -111,7 +111,7 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			if _, err := os.Stat(gapFile); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("gap file after the outage: %v", err)
 			}
-			if err := g.Record(t.Context(), today(), tagOf(3)); err != nil {
+			if err := g.Record(t.Context(), today(), "example.com", tagOf(3)); err != nil {
 				t.Errorf("Record after the outage: %v", err)
 			}
 		})

@@ -24,6 +24,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -115,27 +116,35 @@ func Open(_ context.Context, rawURL string) (*Store, error) {
 //
 // The start of the memory goes first: should the server be wiped in the middle of the commands, what is left is a store
 // without memory, never one that claims to remember what went before.
-func (s *Store) Record(ctx context.Context, today store.Day, r store.Record) error {
+func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
 	if err := ctx.Err(); err != nil {
 		return failed("record", err)
 	}
-	p := periodOf(r.Expires)
-	issued := s.layout.issued(p, r.Key)
+	periods := make([]period, 0, 4)
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		c.HSetNX(ctx, s.layout.memory(), fieldStart, formatTime(s.now().Add(startMargin)))
-		c.HSet(ctx, s.layout.memory(), p.field(), "")
-		c.HSet(ctx, issued, r.Key[:], "")
-		c.ExpireAt(ctx, issued, p.end())
-		if r.Domain != "" {
-			c.HSetNX(ctx, s.layout.domains(), fieldFirst+r.Domain, int32(today))
-			c.HSet(ctx, s.layout.domains(), fieldLast+r.Domain, int32(today))
+		for _, r := range rs {
+			p := periodOf(r.Expires)
+			if !slices.Contains(periods, p) {
+				periods = append(periods, p)
+				c.HSet(ctx, s.layout.memory(), p.field(), "")
+			}
+			bucket := s.layout.bucket(p, r.Key)
+			c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
+			c.ExpireAt(ctx, bucket, p.end())
+		}
+		if domain != "" {
+			c.HSetNX(ctx, s.layout.domains(), fieldFirst+domain, int32(today))
+			c.HSet(ctx, s.layout.domains(), fieldLast+domain, int32(today))
 		}
 		return nil
 	})
 	if err != nil {
 		return failed("record", err)
 	}
-	s.reach(p)
+	for _, p := range periods {
+		s.reach(p)
+	}
 	return nil
 }
 
@@ -155,11 +164,11 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	if err := ctx.Err(); err != nil {
 		return store.Answer{}, failed("lookup", err)
 	}
-	a := store.Answer{Found: make([]bool, len(qs))}
+	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}
 	from := periodOf(today)
 	to := max(from, period(s.horizon.Load()))
 	for {
-		m, err := s.find(ctx, from, to, qs, a.Found)
+		m, err := s.find(ctx, from, to, qs, &a)
 		if err != nil {
 			return store.Answer{}, failed("lookup", err)
 		}
@@ -178,12 +187,12 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 }
 
 // find looks for the keys of qs, each in the period of its last day, or, if that is not known, in those from from to to,
-// both included. It also reads the memory.
-func (s *Store) find(ctx context.Context, from, to period, qs []store.Query, found []bool) (memory, error) {
+// both included, and adds to the answer what it finds. It also reads the memory.
+func (s *Store) find(ctx context.Context, from, to period, qs []store.Query, a *store.Answer) (memory, error) {
 	var mem *redis.MapStringStringCmd
 	type asked struct {
 		query int
-		reply *redis.BoolCmd
+		reply *redis.StringCmd
 	}
 	all := make([]asked, 0, len(qs))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
@@ -195,18 +204,24 @@ func (s *Store) find(ctx context.Context, from, to period, qs []store.Query, fou
 				last = first
 			}
 			for p := first; p <= last; p++ {
-				all = append(all, asked{i, c.HExists(ctx, s.layout.issued(p, q.Key), string(q.Key[:]))})
+				all = append(all, asked{i, c.HGet(ctx, s.layout.bucket(p, q.Key), string(q.Key[:]))})
 			}
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, redis.Nil) { // a field that is not there
 		return memory{}, err
 	}
-	for _, a := range all {
-		if a.reply.Val() {
-			found[a.query] = true
+	for _, q := range all {
+		count, err := q.reply.Uint64()
+		switch {
+		case errors.Is(err, redis.Nil):
+			continue
+		case err != nil:
+			return memory{}, err
 		}
+		a.Found[q.query] = true
+		a.Counts[q.query] = store.AddCounts(a.Counts[q.query], uint32(min(count, math.MaxUint32)))
 	}
 	return parseMemory(mem.Val())
 }

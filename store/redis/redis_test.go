@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestKeysOfTheServer(t *testing.T) {
 	for _, r := range []struct {
 		pattern string
 		day     store.Day // the key must live on this day, and be gone 10 days later
-	}{{"issued:*", today() + 7}, {"counters:*", today() + store.CounterRetention}} {
+	}{{"records:*", today() + 7}, {"counters:*", today() + store.CounterRetention}} {
 		conn := admin.Conn()
 		conn.Select(t.Context(), 3)
 		names := conn.Keys(t.Context(), "bouncefilter:"+r.pattern).Val()
@@ -54,9 +55,15 @@ func TestKeysOfTheServer(t *testing.T) {
 func TestBucketsStayCompact(t *testing.T) {
 	srv := startServer(t)
 	s := open(t, srv.url(""))
-	record(t, s, key(1))
+	k := key(1)
+	for n := range byte(120) { // in one bucket, which the first octets choose
+		k[store.KeySize-1] = n
+		if err := s.Record(t.Context(), today(), "", store.Record{Key: k, Expires: today() + 7, Count: 1000}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	admin := srv.admin(t)
-	names := admin.Keys(t.Context(), "bouncefilter:issued:*").Val()
+	names := admin.Keys(t.Context(), "bouncefilter:records:*").Val()
 	if len(names) != 1 {
 		t.Fatalf("keys %q, want one", names)
 	}
@@ -97,7 +104,7 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Lookup while the server is down: %v", err)
 	}
-	err = s.Record(t.Context(), today(), store.Record{Key: key(3), Expires: today() + 7})
+	err = s.Record(t.Context(), today(), "", store.Record{Key: key(3), Expires: today() + 7})
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Record while the server is down: %v", err)
 	}
@@ -211,7 +218,7 @@ func TestUserWithoutRights(t *testing.T) {
 	t.Run("without the right to write", func(t *testing.T) {
 		setUser("reader", "~* +hgetall +hexists +ping +info")
 		s := open(t, srv.as("reader", "pass:w@rd/1?"))
-		err := s.Record(t.Context(), today(), store.Record{Key: key(3), Expires: today() + 7})
+		err := s.Record(t.Context(), today(), "", store.Record{Key: key(3), Expires: today() + 7})
 		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "NOPERM") {
 			t.Errorf("Record: %v", err)
 		}
@@ -247,8 +254,8 @@ func TestGuardWritesATagOnce(t *testing.T) {
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	for n := range 100 {
-		r := store.Record{Key: key(n / 99), Domain: "example.com", Expires: today() + 7}
-		if err := g.Record(t.Context(), today(), r); err != nil {
+		r := store.Record{Key: key(n / 99), Expires: today() + 7}
+		if err := g.Record(t.Context(), today(), "example.com", r); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -274,7 +281,7 @@ func TestRoundTrips(t *testing.T) {
 		call func() error
 	}{
 		{"Record", func() error {
-			return s.Record(t.Context(), today(), store.Record{Key: key(1), Domain: "example.com", Expires: today() + 7})
+			return s.Record(t.Context(), today(), "example.com", store.Record{Key: key(1), Expires: today() + 7})
 		}},
 		{"Lookup of one", func() error { _, err := s.Lookup(t.Context(), today(), many[:1]); return err }},
 		{"Lookup of none", func() error { _, err := s.Lookup(t.Context(), today(), nil); return err }},
@@ -298,7 +305,7 @@ func TestLookupFollowsAnotherNodeIntoALaterPeriod(t *testing.T) {
 	here, there := open(t, srv.url("")), open(t, srv.url(""))
 	look(t, here, key(1)) // Connects, and learns what is there: nothing.
 	far := today() + 300
-	if err := there.Record(t.Context(), today(), store.Record{Key: key(1), Expires: far}); err != nil {
+	if err := there.Record(t.Context(), today(), "", store.Record{Key: key(1), Expires: far}); err != nil {
 		t.Fatal(err)
 	}
 	if found, _ := look(t, here, key(1)); !found {
@@ -312,5 +319,25 @@ func BenchmarkRedis(b *testing.B) {
 	storetest.Benchmark(b, func(b *testing.B) store.Store {
 		n++
 		return open(b, srv.url(fmt.Sprintf("?prefix=bench%d:", n)))
+	})
+}
+
+func BenchmarkSpace(b *testing.B) {
+	srv := startServer(b)
+	admin := srv.admin(b)
+	storetest.BenchmarkSpace(b, func(b *testing.B) store.Store {
+		admin.FlushAll(b.Context())
+		return open(b, srv.url(""))
+	}, func() int64 {
+		var used int64
+		for line := range strings.Lines(admin.Info(b.Context(), "memory").Val()) {
+			if value, ok := strings.CutPrefix(line, "used_memory:"); ok {
+				used, _ = strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			}
+		}
+		if used == 0 {
+			b.Fatal("the server does not tell how much memory it uses")
+		}
+		return used
 	})
 }

@@ -120,8 +120,8 @@ func key(n int) store.Key {
 
 func record(t testing.TB, s store.Store, k store.Key) {
 	t.Helper()
-	r := store.Record{Key: k, Domain: "example.com", Expires: today() + 7}
-	if err := s.Record(t.Context(), today(), r); err != nil {
+	r := store.Record{Key: k, Expires: today() + 7}
+	if err := s.Record(t.Context(), today(), "example.com", r); err != nil {
 		t.Fatalf("Record: %v", err)
 	}
 }

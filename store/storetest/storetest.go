@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -42,9 +43,14 @@ func key(n int) store.Key {
 	return store.NewHasher([]byte("storetest")).Tag(fmt.Sprintf("user%d@example.com", n), store.Day(n), 0)
 }
 
-func record(t *testing.T, s store.Store, day store.Day, r store.Record) {
+func record(t *testing.T, s store.Store, day store.Day, rs ...store.Record) {
 	t.Helper()
-	if err := s.Record(t.Context(), day, r); err != nil {
+	recordFor(t, s, day, "", rs...)
+}
+
+func recordFor(t *testing.T, s store.Store, day store.Day, domain string, rs ...store.Record) {
+	t.Helper()
+	if err := s.Record(t.Context(), day, domain, rs...); err != nil {
 		t.Fatalf("Record: %v", err)
 	}
 }
@@ -55,8 +61,8 @@ func lookup(t *testing.T, s store.Store, day store.Day, keys ...store.Key) store
 	if err != nil {
 		t.Fatalf("Lookup: %v", err)
 	}
-	if len(a.Found) != len(keys) {
-		t.Fatalf("Lookup of %d keys answered %d", len(keys), len(a.Found))
+	if len(a.Found) != len(keys) || len(a.Counts) != len(keys) {
+		t.Fatalf("Lookup of %d keys answered %d with %d counts", len(keys), len(a.Found), len(a.Counts))
 	}
 	return a
 }
@@ -79,7 +85,7 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 	})
 	t.Run("a record is found until its last day and not long after", func(t *testing.T) {
 		s := newStore(t)
-		record(t, s, day, store.Record{Key: key(1), Domain: "example.com", Expires: day + 7})
+		recordFor(t, s, day, "example.com", store.Record{Key: key(1), Expires: day + 7})
 		for d := day; d <= day+7; d++ {
 			if a := lookup(t, s, d, key(1)); !a.Found[0] {
 				t.Errorf("not found on day %d of 7", d-day)
@@ -151,6 +157,51 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 		record(t, s, day, store.Record{Key: key(2), Expires: day + 40})
 		if a := lookup(t, s, day+40, key(1), key(2)); slices.Contains(a.Found, false) {
 			t.Errorf("found %v", a.Found)
+		}
+	})
+	t.Run("several records in one call", func(t *testing.T) {
+		s := newStore(t)
+		record(t, s, day,
+			store.Record{Key: key(1), Expires: day + 7, Count: 3},
+			store.Record{Key: key(2), Expires: day + 30},
+			store.Record{Key: key(3), Expires: day + 30, Count: 1},
+			store.Record{Key: key(3), Expires: day + 30, Count: 1},
+		)
+		a := lookup(t, s, day, key(1), key(2), key(3), key(4))
+		if !slices.Equal(a.Found, []bool{true, true, true, false}) || !slices.Equal(a.Counts, []uint32{3, 0, 2, 0}) {
+			t.Errorf("found %v with the counts %v", a.Found, a.Counts)
+		}
+	})
+	t.Run("no records are no error", func(t *testing.T) { record(t, newStore(t), day) })
+	t.Run("counts add up, and presence leaves them", func(t *testing.T) {
+		s := newStore(t)
+		for _, n := range []uint32{0, 2, 0, 300, 70_000} {
+			record(t, s, day, store.Record{Key: key(1), Expires: day + 7, Count: n})
+		}
+		if a := lookup(t, s, day, key(1)); !a.Found[0] || a.Counts[0] != 70_302 {
+			t.Errorf("found %v with the count %d", a.Found[0], a.Counts[0])
+		}
+	})
+	t.Run("counts stand for their last day, and for all days together", func(t *testing.T) {
+		s := newStore(t)
+		for n, days := range []store.Day{1, 2, 9, 30} {
+			record(t, s, day, store.Record{Key: key(1), Expires: day + days, Count: uint32(1 + n)})
+		}
+		if a := lookup(t, s, day, key(1)); a.Counts[0] != 1+2+3+4 {
+			t.Errorf("all days: %d", a.Counts[0])
+		}
+		a, err := s.Lookup(t.Context(), day, []store.Query{{Key: key(1), Expires: day + 30}})
+		if err != nil || a.Counts[0] != 4 {
+			t.Errorf("last day alone: %v, %v", a.Counts, err)
+		}
+	})
+	t.Run("counts end at the largest number", func(t *testing.T) {
+		s := newStore(t)
+		for range 3 {
+			record(t, s, day, store.Record{Key: key(1), Expires: day + 7, Count: math.MaxUint32 - 1})
+		}
+		if a := lookup(t, s, day, key(1)); a.Counts[0] != math.MaxUint32 {
+			t.Errorf("count %d", a.Counts[0])
 		}
 	})
 	t.Run("keys that differ in one bit are different", func(t *testing.T) {
@@ -280,9 +331,9 @@ func testFirstSigned(t *testing.T, newStore func(t *testing.T) store.Store) {
 	if m := first(); len(m) != 0 {
 		t.Errorf("an empty store has %v", m)
 	}
-	record(t, s, day-3, store.Record{Key: key(1), Domain: "example.com", Expires: day + 4})
-	record(t, s, day, store.Record{Key: key(2), Domain: "example.com", Expires: day + 7})
-	record(t, s, day-1, store.Record{Key: key(3), Domain: "example.net", Expires: day + 6})
+	recordFor(t, s, day-3, "example.com", store.Record{Key: key(1), Expires: day + 4})
+	recordFor(t, s, day, "example.com", store.Record{Key: key(2), Expires: day + 7})
+	recordFor(t, s, day-1, "example.net", store.Record{Key: key(3), Expires: day + 6})
 	record(t, s, day, store.Record{Key: key(4), Expires: day + 7})
 	m := first()
 	if len(m) != 2 || m["example.com"] != day-3 || m["example.net"] != day-1 {
@@ -355,7 +406,9 @@ func testEndedContext(t *testing.T, newStore func(t *testing.T) store.Store) {
 	defer cancel()
 	day := today()
 	for name, call := range map[string]func(ctx context.Context) error{
-		"Record":      func(ctx context.Context) error { return s.Record(ctx, day, store.Record{Key: key(1), Expires: day}) },
+		"Record": func(ctx context.Context) error {
+			return s.Record(ctx, day, "", store.Record{Key: key(1), Expires: day})
+		},
 		"Lookup":      func(ctx context.Context) error { _, err := s.Lookup(ctx, day, store.AnyDay(key(1))); return err },
 		"Forget":      func(ctx context.Context) error { return s.Forget(ctx, time.Now()) },
 		"FirstSigned": func(ctx context.Context) error { _, err := s.FirstSigned(ctx); return err },
@@ -384,8 +437,9 @@ func testManyCallers(t *testing.T, newStore func(t *testing.T) store.Store) {
 		wait.Go(func() {
 			for n := range each {
 				k := key(c*each + n)
-				r := store.Record{Key: k, Domain: fmt.Sprintf("d%d.example", n%4), Expires: day + store.Day(n%30)}
-				if err := s.Record(t.Context(), day, r); err != nil {
+				r := store.Record{Key: k, Expires: day + store.Day(n%30), Count: 1}
+				all := store.Record{Key: key(-2), Expires: day, Count: 1}
+				if err := s.Record(t.Context(), day, fmt.Sprintf("d%d.example", n%4), r, all); err != nil {
 					t.Errorf("Record: %v", err)
 					return
 				}
@@ -394,7 +448,7 @@ func testManyCallers(t *testing.T, newStore func(t *testing.T) store.Store) {
 					t.Errorf("Lookup: %v", err)
 					return
 				}
-				if !a.Found[0] || a.Found[1] || a.Memory.Since.IsZero() {
+				if !a.Found[0] || a.Counts[0] != 1 || a.Found[1] || a.Memory.Since.IsZero() {
 					t.Errorf("after its Record: %+v", a)
 				}
 			}
@@ -417,5 +471,8 @@ func testManyCallers(t *testing.T, newStore func(t *testing.T) store.Store) {
 	}
 	if a := lookup(t, s, day, keys...); slices.Contains(a.Found, false) {
 		t.Error("records of many callers are missing")
+	}
+	if a := lookup(t, s, day, key(-2)); a.Counts[0] != callers*each {
+		t.Errorf("many callers have counted to %d, want %d", a.Counts[0], callers*each)
 	}
 }
