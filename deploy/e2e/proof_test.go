@@ -91,7 +91,7 @@ var proofs = []scenario{
 		mailboxes: []string{"user@virt.example"}, reason: "valid-correspondent", action: "accept", header: "batv=pass reason=valid-correspondent method=correspondent",
 	}, {
 		name: "automatic reply that names no message, to somebody who never wrote there",
-		to:   []rcpt{{plain("other@virt.example"), ok}}, answer: withoutReference(vacation), of: neverSent("other@virt.example"),
+		to:   []rcpt{{plain(`"first last"@virt.example`), ok}}, answer: withoutReference(vacation), of: neverSent("user@virt.example"),
 		end: replyNone, reason: "untagged", action: "reject",
 	}, {
 		name: "bounce from mailer-daemon without a tag is marked",
