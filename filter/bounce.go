@@ -153,26 +153,45 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 }
 
 // askStore completes the verdicts with what the store knows about tags and about what the report names, in one round trip.
+// It takes a second one if a tag turns out not to be on record, so that proofs are looked for where they are needed alone.
 func (s *session) askStore(r *bounce.Report) {
-	msg := &s.msg
 	var e *evidence
 	if r != nil {
 		found := evidenceOf(r)
 		e = &found
 	}
+	if proofOpen := s.askStoreOnce(e); proofOpen {
+		s.askStoreOnce(e)
+	}
+}
+
+// askStoreOnce says whether there is a recipient for whom a proof is needed and was not asked for.
+func (s *session) askStoreOnce(e *evidence) (proofOpen bool) {
+	msg := &s.msg
+	p := msg.state.policy
 	q := inquiry{hasher: s.server.hasher, today: store.DayOf(msg.now)}
 	for i := range msg.recipients {
-		if rcpt := &msg.recipients[i]; rcpt.verdict.Domain != nil {
+		rcpt := &msg.recipients[i]
+		switch {
+		case rcpt.verdict.Domain == nil:
+		case p.NeedsProof(&rcpt.verdict):
 			q.ask(rcpt.address, rcpt.verdict.Tag, e)
+		default:
+			q.ask(rcpt.address, rcpt.verdict.Tag, nil)
 		}
 	}
-	findings, memory, _ := q.answer(context.Background(), reliable{s.server}, msg.state.policy)
+	findings, memory, _ := q.answer(context.Background(), reliable{s.server}, p)
 	for i := range msg.recipients {
-		if rcpt := &msg.recipients[i]; rcpt.verdict.Domain != nil {
-			rcpt.finding, findings = findings[0], findings[1:]
-			rcpt.verdict = s.judge(rcpt.address, rcpt.finding, memory)
+		rcpt := &msg.recipients[i]
+		if rcpt.verdict.Domain == nil {
+			continue
 		}
+		asked := p.NeedsProof(&rcpt.verdict)
+		rcpt.finding, findings = findings[0], findings[1:]
+		rcpt.verdict = s.judge(rcpt.address, rcpt.finding, memory)
+		proofOpen = proofOpen || e != nil && !asked && p.NeedsProof(&rcpt.verdict)
 	}
+	return proofOpen
 }
 
 // useProofs counts the bounces that are delivered because of what they answer. Should the store not answer, they prove one

@@ -177,7 +177,10 @@ func TestProof(t *testing.T) {
 			f := start(t, tt.change)
 			f.server.checkWitness(t.Context())
 			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
-			f.setClock(testDay.AddDate(0, 0, tt.after))
+			for day := range tt.after {
+				f.setClock(testDay.AddDate(0, 0, day+1))
+				f.server.checkWitness(t.Context())
+			}
 			explained := f.explain(tt.from, tt.to, tt.text)
 			_, r := f.outsideMTA().deliver("<"+tt.from+">", "<"+tt.to+">", tt.text)
 			if reply := explained.Reply.String(); explained.Reply.Code != 0 && reply != r.text || explained.Reply.Code == 0 && r.text != "" {

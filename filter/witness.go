@@ -9,7 +9,7 @@ import (
 
 // witnessDays is for how many days a witness is found. A store that nobody used for longer begins its record anew, which
 // costs a period of grace and no bounce.
-const witnessDays = 60
+const witnessDays = 30
 
 // anchor is the key of a record that all daemons make, whatever their hash secret: whoever finds it, and not the witness
 // of its own secret, shares the store with daemons that have another one.

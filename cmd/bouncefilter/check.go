@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -28,8 +26,8 @@ type checkCmd struct {
 // Help is shown by check --help.
 func (checkCmd) Help() string {
 	return `Every problem is printed as file:line: option: problem; remedy. The exit status is 0 if there is none, 1 otherwise.
-What a first serve would make (state directory, key, store) may be missing. Nothing is changed, but for a damaged embedded store,
-which is moved aside as serve would do.`
+What a first serve would make (state directory, key, store) may be missing. Nothing is changed. A damaged embedded store is a
+problem; serve moves it aside and begins a new one.`
 }
 
 // Run implements the command.
@@ -94,14 +92,11 @@ func checkKeys(c *config.Config) (*site, tomlfile.Problems) {
 func (s *site) checkStore(ctx context.Context, a *app) (st *status, note string, problems tomlfile.Problems) {
 	c := s.config
 	path, embedded := strings.CutPrefix(c.Store, "bolt:")
-	before, err := os.Stat(path)
-	if embedded && os.IsNotExist(err) {
+	if embedded && !exists(path) {
 		// Opening it would make it, for the wrong user perhaps.
 		return s.statusOf(ctx, nil, a.now(), "not there yet; serve makes it")
 	}
-	opened, err := open.Open(ctx, c.Store, open.Warn(func(message string) {
-		problems = append(problems, c.Problem("store", "", message, ""))
-	}))
+	opened, err := open.Open(ctx, c.Store, open.Look())
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return s.statusOfDaemon(ctx, a.now())
@@ -118,12 +113,6 @@ func (s *site) checkStore(ctx context.Context, a *app) (st *status, note string,
 		problems = append(problems, found...)
 	}
 	if err := opened.Close(); err != nil {
-		problems = append(problems, storeProblem(c, err)...)
-	}
-	if embedded {
-		err = keepOwner(path, before)
-	}
-	if err != nil {
 		problems = append(problems, storeProblem(c, err)...)
 	}
 	return st, note, problems
@@ -149,19 +138,6 @@ func (s *site) statusOfDaemon(ctx context.Context, now time.Time) (*status, stri
 		}
 	}
 	return s.statusOf(ctx, nil, now, inUse+", which could not be asked: its http option is off or differs")
-}
-
-// keepOwner gives a store that was replaced, because it was damaged, to the owner of the old one: root may check it, the
-// daemon must open it.
-func keepOwner(path string, before os.FileInfo) error {
-	if os.Geteuid() != 0 || before == nil {
-		return nil
-	}
-	owner, ok := before.Sys().(*syscall.Stat_t)
-	if !ok {
-		return nil
-	}
-	return os.Chown(path, int(owner.Uid), int(owner.Gid))
 }
 
 // print shows what is in effect.

@@ -77,7 +77,7 @@ func (d *milterDaemon) serveHTTP() {
 	}
 }
 
-// handler serves /metrics, /healthz, /readyz, and /status for check.
+// handler serves /metrics, /healthz, /readyz, /status for check and /lookup for inspect.
 func (d *milterDaemon) handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
@@ -97,6 +97,7 @@ func (d *milterDaemon) handler() http.Handler {
 		say(w, http.StatusOK, "ready")
 	})
 	mux.HandleFunc("GET /status", d.serveStatus)
+	mux.HandleFunc("POST /lookup", d.serveLookup)
 	return mux
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,11 +13,13 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
 
-// inspectCmd explains automatic messages. It needs no configuration and judges nothing.
+// inspectCmd explains automatic messages, and, with a configuration, what the daemon would do with them.
 type inspectCmd struct {
+	envelope
 	JSON  bool     `name:"json" help:"Print one JSON object a line for each message."`
 	Paths []string `arg:"" optional:"" name:"file" help:"Messages, folders of messages, or - for the standard input (the default)."`
 }
@@ -26,19 +29,28 @@ func (inspectCmd) Help() string {
 	return `Each file is one message. Of a folder, the regular files are read in the order of their names, not the folders within it and no
 names that begin with a dot. Kinds are dsn, bounce (in no standard form), mdn, auto-reply, arf and none. A file that cannot be read is
 told on the standard error and left out, the others are still read; the exit status is then 2. It is 0 otherwise, whatever the messages
-are. The envelope sender is taken from a Return-Path line in front, if there is one.`
+are. The envelope sender is taken from a Return-Path line in front, if there is one.
+
+With --config and --recipient, the verdict that the daemon would reach about the message for that recipient is told, and each step to
+it. The store is only looked at; an embedded store is asked through the daemon that has it open (see the http option).`
 }
 
 // stdinName stands for the standard input on the command line.
 const stdinName = "-"
 
 // Run implements the command.
-func (cmd *inspectCmd) Run(a *app) error {
+func (cmd *inspectCmd) Run(ctx context.Context, a *app) (err error) {
 	paths := cmd.Paths
 	if len(paths) == 0 {
 		paths = []string{stdinName}
 	}
-	i := inspection{app: a, json: cmd.JSON}
+	i := inspection{ctx: ctx, app: a, json: cmd.JSON}
+	if i.judge, err = cmd.envelope.judge(ctx, a); err != nil {
+		return err
+	}
+	if i.judge != nil {
+		defer func() { err = errors.Join(err, i.judge.close()) }()
+	}
 	for _, path := range paths {
 		if err := i.path(path); err != nil {
 			return err
@@ -53,7 +65,9 @@ func (cmd *inspectCmd) Run(a *app) error {
 // inspection is one run of the command. Its functions return an error only if the results cannot be printed; what cannot
 // be read is told at once, beside the results in front of it.
 type inspection struct {
+	ctx     context.Context // of the run
 	app     *app
+	judge   *judge // nil if no verdict is asked for
 	json    bool
 	printed int
 	stdin   bool // has been read
@@ -130,15 +144,27 @@ func (i *inspection) message(name string, r io.Reader) error {
 		i.failed(fmt.Errorf("%s: %w", name, err))
 		return nil
 	}
+	var x *filter.Explanation
+	if i.judge != nil {
+		x = i.judge.explain(i.ctx, report)
+	}
 	var text []byte
 	if i.json {
 		// Not by an encoder, which would change what the report says of itself.
 		if text, err = report.MarshalJSON(); err != nil {
 			return err
 		}
+		if x != nil {
+			if text, err = withVerdict(text, x); err != nil {
+				return err
+			}
+		}
 		text = append(text, '\n')
 	} else {
 		text = []byte(explain(name, report))
+		if x != nil {
+			text = append(text, explanationWords(i.judge.envelope.Recipient, x)...)
+		}
 		if i.printed > 0 {
 			text = append([]byte("\n"), text...)
 		}

@@ -129,7 +129,7 @@ func TestInspect(t *testing.T) {
 		{"a missing file whose name moves the cursor", []string{none + "\x1b[A"}, "", 2, "", `stat "` + none + `\x1b[A": no such file`},
 		{"a name that looks like two lines", []string{forged}, "", 0, `"` + w.path(`a\nb.eml`) + `"` + letterWords, ""},
 		{"a body beyond the limit", []string{huge}, "", 0, huge + letterWords + "  problem  the body is longer than the limit and was cut off\n", ""},
-		{"an unknown flag", []string{"--config", plain}, "", 2, "", "unknown flag --config"},
+		{"an unknown flag", []string{"--verdict", plain}, "", 2, "", "unknown flag --verdict"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

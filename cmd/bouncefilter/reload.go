@@ -30,6 +30,9 @@ func (d *milterDaemon) reload() {
 
 func (d *milterDaemon) loadNext() (*site, tomlfile.Problems) {
 	c, problems := d.load()
+	if unread(c, problems) {
+		return nil, problems
+	}
 	next, problems := loadSite(c, problems)
 	if len(problems) > 0 {
 		return nil, problems

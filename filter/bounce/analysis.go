@@ -49,7 +49,7 @@ func (a *analysis) message(s string, depth int) *Report {
 		a.problem("the header has lines that are no fields")
 	}
 	f := a.collect(h, body, depth)
-	r := &Report{MessageID: messageID(h.get("message-id")), From: fieldAddress(h.get("from"))}
+	r := &Report{MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from"))}
 	if f.status != "" {
 		r.deliveryStatus(f.status)
 	}

@@ -117,6 +117,7 @@ func (r *Report) bound() {
 			o.Recipients[k] = printable(o.Recipients[k], maxAddressBytes)
 		}
 	}
+	r.Sender = printable(r.Sender, maxAddressBytes)
 	r.From = printable(r.From, maxAddressBytes)
 	r.ReportingMTA = printable(r.ReportingMTA, maxNameBytes)
 	if len(r.Problems) > maxProblems {

@@ -45,6 +45,8 @@ type Report struct {
 
 	// MessageID is that of the report itself, without angle brackets. It answers nothing.
 	MessageID string
+	// Sender is the envelope sender in the Return-Path line in front of the report; empty if it is null or there is none.
+	Sender string
 	// From is the address in the From field of the report itself.
 	From string
 

@@ -55,8 +55,11 @@ const format = "1"
 
 // Store is a file. Use [Open]; a Store may be used by many goroutines.
 type Store struct {
-	path  string
-	now   func() time.Time
+	path string
+	now  func() time.Time
+
+	leaveDamaged bool // see the option of that name
+
 	db    *bbolt.DB
 	since atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
 
@@ -79,6 +82,9 @@ type Option func(*Store, *func(string))
 // Warn gives Open a function to call with what an operator should know although the file could be opened: that a
 // damaged one was moved aside.
 func Warn(f func(message string)) Option { return func(_ *Store, warn *func(string)) { *warn = f } }
+
+// LeaveDamaged lets Open fail on a damaged file instead of moving it aside: for whoever only wants to look.
+func LeaveDamaged() Option { return func(s *Store, _ *func(string)) { s.leaveDamaged = true } }
 
 // Clock replaces the system's clock, on which the start of the memory and the removal of what is over depend.
 func Clock(now func() time.Time) Option { return func(s *Store, _ *func(string)) { s.now = now } }

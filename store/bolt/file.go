@@ -36,7 +36,7 @@ func (s *Store) open(warn func(string)) error {
 		return fmt.Errorf("bolt store %s: %w", s.path, err)
 	}
 	err := s.openOnce()
-	if !errors.Is(err, errDamaged) {
+	if !errors.Is(err, errDamaged) || s.leaveDamaged {
 		return err
 	}
 	aside := s.path + ".damaged-" + s.now().UTC().Format("20060102T150405Z")

@@ -27,11 +27,15 @@ type Option func(*options)
 
 type options struct {
 	warn func(string)
+	look bool
 }
 
 // Warn gives Open a function to call with what an operator should know although the store could be opened: that a
 // damaged file was moved aside.
 func Warn(f func(message string)) Option { return func(o *options) { o.warn = f } }
+
+// Look is for whoever only wants to look: a damaged file is left where it is, and Open fails.
+func Look() Option { return func(o *options) { o.look = true } }
 
 // Open opens the store that rawURL names. It does not wait for a server: whether one answers is for Ping to find out,
 // because a mail server has to start without it. Errors never hold a password.
@@ -64,7 +68,11 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 		if err != nil {
 			return nil, err
 		}
-		s, err := bolt.Open(path, bolt.Warn(o.warn))
+		opts := []bolt.Option{bolt.Warn(o.warn)}
+		if o.look {
+			opts = append(opts, bolt.LeaveDamaged())
+		}
+		s, err := bolt.Open(path, opts...)
 		if err != nil {
 			return nil, err
 		}
