@@ -201,7 +201,7 @@ func TestReadmeInstall(t *testing.T) {
 	want := []string{"configuration  /etc/bouncefilter/bouncefilter.toml", "example.com: auto", "key 0 (sign)", "bolt:/var/lib/bouncefilter/state.db"}
 	// What inspect is shown to print, as far as it does not depend on what has happened before.
 	shown := strings.Split(blocks(t, "Read a bounce", "text")[0], "\n")
-	want = append(want, strings.Join(shown[:4], "\n"), shown[5], shown[6])
+	want = append(want, strings.Join(shown[:5], "\n"), shown[6], shown[7])
 	for _, want := range want {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("check does not say %q:\n%s", want, out)
