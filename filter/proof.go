@@ -67,9 +67,6 @@ func evidenceOf(r *bounce.Report) evidence {
 	return e
 }
 
-// none says whether there is nothing to look for.
-func (e *evidence) none() bool { return len(e.messages) == 0 && len(e.domains) == 0 }
-
 // foldID makes of a Message-ID what is recorded of it. Relays and reports have been seen to change its case.
 func foldID(id string) string { return lower(id) }
 
