@@ -201,8 +201,8 @@ func TestProof(t *testing.T) {
 func TestProofForAuthors(t *testing.T) {
 	f := start(t, nil)
 	f.server.checkWitness(t.Context())
-	f.sendMail("<login@example.com>", "<friend@example.org>", "Message-ID:\n <"+sentID+">\nFrom: =?utf-8?q?A?= <User@Example.com>\nDisposition-Notification-To: receipts@example.com\n\n\n")
-	for _, to := range []string{"login", "user", "receipts"} {
+	f.sendMail("<login@example.com>", "<friend@example.org>", "Message-ID:\n <"+sentID+">\nFrom: =?utf-8?q?A?= <User@Example.com>\nReply-To: desk@example.com, other@example.net\nErrors-To: errors@example.org\nDisposition-Notification-To: receipts@example.com\n\n\n")
+	for _, to := range []string{"login", "user", "receipts", "desk"} {
 		if _, r := f.outsideMTA().deliver("<>", "<"+to+"@example.com>", dsnText(sentID)); r.code != 'a' {
 			t.Errorf("%s: %c %s", to, r.code, r.text)
 		}

@@ -21,12 +21,13 @@ type sent struct {
 // maxIDs and maxAuthors bound what a message may say about itself. RFC 5322 allows one Message-ID; MTAs let more pass.
 const (
 	maxIDs     = 2
-	maxAuthors = 3
+	maxAuthors = 4
 )
 
 // sentHeaders are the fields that are asked for. Read receipts go to Disposition-Notification-To (RFC 8098 section 2.1) or its
-// forerunner Return-Receipt-To, automatic replies and the bounces of some MTAs to From.
-var sentHeaders = []string{"Message-ID", "From", "Disposition-Notification-To", "Return-Receipt-To"}
+// forerunner Return-Receipt-To, the bounces of some MTAs to From, Sender or Errors-To, automatic replies to any of them or to
+// Reply-To, whatever RFC 3834 says.
+var sentHeaders = []string{"Message-ID", "From", "Sender", "Reply-To", "Disposition-Notification-To", "Return-Receipt-To", "Errors-To"}
 
 // recipient notes a recipient of an outbound message.
 func (m *sent) recipient(a prvs.Address) {

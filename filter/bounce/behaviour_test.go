@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"mime"
 	"os"
 	"path/filepath"
 	"strings"
@@ -196,5 +197,21 @@ func TestTheSenderOfAReportIsNotItsRecipient(t *testing.T) {
 		"<<< 550 5.7.1 <anna@sender.example> may not write to you\n")
 	if len(r.Recipients) != 1 || r.Recipients[0].Address != "bert@rcpt.example" {
 		t.Errorf("got %+v", r.Recipients)
+	}
+}
+
+// Responders say what they are in the language of their owner, and often nowhere else.
+func TestAutomaticRepliesInManyLanguages(t *testing.T) {
+	for _, subject := range []string{
+		"Automatic reply: Offer", "Out of Office: Offer", "Automatische Antwort: Angebot", "Abwesenheitsnotiz: Angebot", "Réponse automatique : Offre",
+		"Respuesta automática: Oferta", "Risposta automatica: Offerta", "Resposta automática: Oferta", "Automatisch antwoord: Aanbod",
+		"Autosvar: Tilbud", "Automatisk svar: Tilbud", "Automaattinen vastaus: Tarjous", "Automatyczna odpowiedź: Oferta",
+		"Automatická odpověď: Nabídka", "Automatikus válasz: Ajánlat", "Автоматический ответ: Предложение", "Otomatik yanıt: Teklif",
+		"自動応答: 件名", "自动答复: 报价", "自动回复: 报价", "자동 회신: 제안",
+	} {
+		text := "From: a@example.org\nTo: user@example.com\nSubject: " + mime.BEncoding.Encode("utf-8", subject) + "\nIn-Reply-To: <sent@example.com>\n\nText.\n"
+		if r := read(t, text); r.Kind != AutoReply || r.Original().MessageID != "sent@example.com" {
+			t.Errorf("%s: %s that answers %q", subject, r.Kind, r.Original().MessageID)
+		}
 	}
 }

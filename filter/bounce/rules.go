@@ -99,7 +99,7 @@ var replySubjects = []string{
 	"fuera de la oficina", "resposta automática", "resposta automatica", "ausência temporária", "fora do escritório", "risposta automatica",
 	"fuori sede", "fuori ufficio", "automatisch antwoord", "automatisch bericht", "afwezig", "autosvar", "automatiskt svar", "frånvaro",
 	"automatisk svar", "fravær", "automaattinen vastaus", "poissa", "autoodpowiedź", "automatyczna odpowiedź", "nieobecn", "автоответ",
-	"автоматический ответ", "автоматическая", "自動応答", "自動返信", "不在", "自动回复", "自動回覆", "자동 회신", "부재중", "otomatik yanıt",
+	"автоматический ответ", "автоматическая", "自動応答", "自動返信", "不在", "自动回复", "自动答复", "自動回覆", "自動答覆", "자동 회신", "부재중", "otomatik yanıt",
 	"automatická odpověď", "automatikus válasz",
 }
 
