@@ -72,8 +72,8 @@ func Explain(ctx context.Context, p *Policy, r Record, h *store.Hasher, d Delive
 		facts.SigningSince, facts.Signing = first[v.Domain.Name]
 		v = p.Recipient(facts, d.Time)
 	}
-	if v.Refuses() && p.RefusesAt(&v) == StageRcpt {
-		x.verdict(p, &v)
+	if v.Refuses() && p.RefusesAt(&v) == StageRcpt && !daemon {
+		x.verdict(&v, StageRcpt)
 		return x
 	}
 	var e *evidence
@@ -86,7 +86,11 @@ func Explain(ctx context.Context, p *Policy, r Record, h *store.Hasher, d Delive
 	}
 	facts.Issued, facts.Proof, facts.Memory = x.record(ctx, p, r, h, &v, a, e, store.DayOf(d.Time))
 	v = p.Recipient(facts, d.Time)
-	x.verdict(p, &v)
+	stage := p.RefusesAt(&v)
+	if daemon {
+		stage = StageEndOfMessage // what it is shows only there
+	}
+	x.verdict(&v, stage)
 	return x
 }
 
@@ -168,7 +172,7 @@ func (x *Explanation) record(ctx context.Context, p *Policy, r Record, h *store.
 }
 
 // verdict tells the end of it.
-func (x *Explanation) verdict(p *Policy, v *Verdict) {
+func (x *Explanation) verdict(v *Verdict, stage Stage) {
 	x.Verdict = *v
 	if v.Would != None && v.Would != v.Reason {
 		x.say("It would be %s: %s", v.Would, v.Would.Sentence())
@@ -183,7 +187,7 @@ func (x *Explanation) verdict(p *Policy, v *Verdict) {
 	}
 	x.Reply = v.Reason.Reply(outcome)
 	stages := [...]string{StageRcpt: "RCPT", StageData: "DATA", StageEndOfMessage: "the end of the message"}
-	x.say("The client is told at %s: %s", stages[p.RefusesAt(v)], x.Reply)
+	x.say("The client is told at %s: %s", stages[stage], x.Reply)
 }
 
 // vouched is a record that vouches for nothing unless it was written under our secret, see checkWitness.
