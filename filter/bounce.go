@@ -188,6 +188,9 @@ func (s *session) askStoreOnce(e *evidence) (proofOpen bool) {
 		}
 		asked := p.NeedsProof(&rcpt.verdict)
 		rcpt.finding, findings = findings[0], findings[1:]
+		if msg.unread {
+			rcpt.finding.proof = ProofUnknown
+		}
 		rcpt.verdict = s.judge(rcpt.address, rcpt.finding, memory)
 		proofOpen = proofOpen || e != nil && !asked && p.NeedsProof(&rcpt.verdict)
 	}

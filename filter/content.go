@@ -56,8 +56,8 @@ func (c *content) beginBody() {
 	}
 }
 
-// report reads what was kept.
-func (c *content) report() *bounce.Report {
+// readReport reads what was kept.
+func readReport(c *content) *bounce.Report {
 	c.beginBody()
 	// Reading from memory cannot fail.
 	r, _ := bounce.Read(&c.text, bounce.DefaultLimits())

@@ -88,7 +88,9 @@ func appendReport(attrs []slog.Attr, r *bounce.Report) []slog.Attr {
 		return attrs
 	}
 	first := &r.Recipients[0]
-	text("reported_recipient", "<"+first.Address+">")
+	if first.Address != "" {
+		text("reported_recipient", "<"+first.Address+">")
+	}
 	if n := len(r.Recipients); n > 1 {
 		attrs = append(attrs, slog.Int("reported_recipients", n))
 	}

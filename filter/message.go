@@ -57,6 +57,7 @@ type message struct {
 	sent    sent           // what is recorded of outbound mail
 	content *content       // of a bounce, as far as it is needed; nil if not
 	report  *bounce.Report // what the content says; nil until it was read
+	unread  bool           // reading it failed
 
 	first      string // the first recipient, for the log
 	count      int    // recipients seen and not refused at RCPT

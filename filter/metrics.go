@@ -28,7 +28,7 @@ func (s *Server) Collector() prometheus.Collector {
 		overLimit:    d("connections_over_limit_total", "Connections of MTAs that were closed because of limits.connections."),
 		acceptErrors: d("accept_errors_total", "Failures to accept a connection."),
 		faults:       d("frame_faults_total", "Malformed frames of the milter protocol.", "fault"),
-		panics:       d("panics_total", "Messages for which a callback failed; the MTA was told to try again."),
+		panics:       d("panics_total", "Faults of this program: the MTA was told to try again, or a bounce was judged without its content."),
 		poorMTA:      d("connections_without_chgfrom_total", "Connections of MTAs that do not let a milter change the envelope sender."),
 		storeUp:      d("store_available", "1 while the store answers."),
 		storeFailures: d("store_failures_total",

@@ -212,6 +212,52 @@ func TestProofForAuthors(t *testing.T) {
 	}
 }
 
+// Mail that leaves unsigned is remembered as well: it may be answered to an address of ours in its header.
+func TestProofOfMailLeftUnsigned(t *testing.T) {
+	for _, tt := range []struct{ name, from, to, reason string }{
+		{"foreign sender", "<bounces@crm.example.net>", "<friend@example.org>", "foreign-domain"},
+		{"recipient not to be tagged", "<login@example.com>", "<list@lists.example.org>", "do-not-tag"},
+		{"excluded sender", "<news@example.com>", "<friend@example.org>", "excluded-sender"},
+		{"no room for a tag", "<" + strings.Repeat("a", 49) + "@example.com>", "<friend@example.org>", "too-long"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, func(s *Settings) {
+				s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
+			})
+			f.server.checkWitness(t.Context())
+			if r := f.sendMail(tt.from, tt.to, sentText); len(r.mods) != 0 {
+				t.Errorf("modifications: %v", r.mods)
+			}
+			wantLog(t, f, "reason="+tt.reason)
+			for to, want := range map[string]string{"<user@example.com>": "", "<other@example.com>": untagged} {
+				if _, r := f.outsideMTA().deliver("<>", to, fmt.Sprintf(awayText, sentID)); r.text != want {
+					t.Errorf("automatic reply to %s: %c %s", to, r.code, r.text)
+				}
+			}
+		})
+	}
+}
+
+// A fault in the reader costs no mail: what cannot be read may have been a proof.
+func TestBounceThatCannotBeRead(t *testing.T) {
+	f := start(t, nil)
+	f.server.checkWitness(t.Context())
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	f.server.readReport = func(*content) *bounce.Report { panic("a bug") }
+	for _, to := range []string{"<user@example.com>", signedUser} {
+		if _, r := f.outsideMTA().deliver("<>", to, dsnText(sentID)); r.code != 'a' {
+			t.Errorf("%s: %c %s", to, r.code, r.text)
+		}
+	}
+	if _, r := f.outsideMTA().deliver("<mailer-daemon@example.org>", "<user@example.com>", dsnText(sentID)); r.code != 'a' {
+		t.Errorf("from mailer-daemon: %c %s", r.code, r.text)
+	}
+	wantLog(t, f, "reason=grace action=accept would_be=untagged", "reason=valid action=accept", "a bounce cannot be read")
+	if n := f.server.stats.panics.Load(); n != 3 {
+		t.Errorf("%d faults counted", n)
+	}
+}
+
 func TestProofIsUsedUp(t *testing.T) {
 	f := start(t, func(s *Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
 	f.server.checkWitness(t.Context())

@@ -56,17 +56,24 @@ func (m *sent) header(p *Policy, name, value string) {
 // newMessageID makes the Message-ID of a message that has none. 130 random bits do not repeat.
 func newMessageID(hostname string) string { return strings.ToLower(rand.Text()) + "@" + hostname }
 
-// records returns what is recorded of the message for its sender, and for those it may be answered to.
-func (m *sent) records(h *store.Hasher, sender prvs.Address, recipients uint32, expires store.Day) []store.Record {
-	senders := []prvs.Address{sender.Fold()}
+// addresses returns the addresses of ours that the message may be answered to.
+func (m *sent) addresses(p *Policy, sender prvs.Address) []string {
+	var list []string
+	if p.Domain(lower(sender.Domain)) != nil {
+		list = append(list, sender.Fold().String())
+	}
 	for _, a := range m.authors {
-		if a != senders[0] {
-			senders = append(senders, a)
+		if s := a.String(); !slices.Contains(list, s) {
+			list = append(list, s)
 		}
 	}
-	rs := make([]store.Record, 0, 1+len(senders)*(len(m.ids)+len(m.domains))) // 1 for the tag
-	for _, a := range senders {
-		s := a.String()
+	return list
+}
+
+// records returns what is recorded of the message for the addresses that it may be answered to.
+func (m *sent) records(h *store.Hasher, addresses []string, recipients uint32, expires store.Day) []store.Record {
+	rs := make([]store.Record, 0, len(addresses)*(1+len(m.ids)+len(m.domains))) // 1 for the tag, or the lack of one
+	for _, s := range addresses {
 		for _, id := range m.ids {
 			rs = append(rs, store.Record{Key: h.Message(s, id), Expires: expires, Count: recipients})
 		}

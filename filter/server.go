@@ -11,6 +11,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -61,7 +62,9 @@ type Server struct {
 	stats     *stats
 	replies   *replies
 	macros    []milter.Option
-	summary   summaryState
+
+	readReport func(*content) *bounce.Report // tests let it fail
+	summary    summaryState
 
 	mu        sync.Mutex
 	closing   bool
@@ -77,7 +80,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
-		stats: newStats(), replies: newReplies(), macros: macroRequests(),
+		stats: newStats(), replies: newReplies(), macros: macroRequests(), readReport: readReport,
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)

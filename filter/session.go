@@ -180,12 +180,9 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 		s.want()
 		return milter.RespContinue
 	case msg.kind == kindOutbound:
-		v := s.senderVerdict()
-		if v.Reason == Signed {
-			s.want()
-			return milter.RespContinue
-		}
-		s.leaveUnsigned(&v)
+		// Mail that is not signed is remembered, too: it may be answered to an address of ours in its header.
+		s.want()
+		return milter.RespContinue
 	}
 	// Nothing is left to do: the MTA need not send the content.
 	return milter.RespAccept
@@ -203,10 +200,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		msg.queueID = id
 	}
 	defer msg.clock(time.Now())
-	if msg.content != nil {
-		msg.report = msg.content.report()
-		msg.content = nil
-	}
+	s.readContent()
 	if msg.kind == kindDaemon && (len(msg.recipients) == 0 || !isBounce(msg.report)) {
 		msg.kind, msg.report = kindInbound, nil
 	}
@@ -229,6 +223,25 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		s.decided(&rcpt.verdict, rcpt.raw, 1)
 	}
 	return milter.RespAccept, nil
+}
+
+// readContent finds out what a bounce says. Should that fail, which is a fault of this program, nobody can know what it would
+// have proven.
+func (s *session) readContent() {
+	msg := &s.msg
+	c := msg.content
+	if c == nil {
+		return
+	}
+	msg.content = nil
+	defer func() {
+		if p := recover(); p != nil {
+			msg.report, msg.unread = nil, true
+			s.server.stats.panics.Add(1)
+			s.server.log.Error("a bounce cannot be read, it is judged by its tag alone", "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
+	msg.report = s.server.readReport(c)
 }
 
 // Header notes what is of use in a header field; fields that are not are kept back on the connection. It has no reply.

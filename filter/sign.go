@@ -41,7 +41,7 @@ func (s *session) sign(m milter.Modifier) (*milter.Response, error) {
 		Expires: expires,
 		Count:   uint32(msg.count),
 	}
-	s.record(&v, append(msg.sent.records(s.server.hasher, msg.from, tag.Count, s.remembered()), tag)...)
+	s.record(&v, append(s.sentRecords(), tag)...)
 	if err := m.ChangeFrom(signed.Address, ""); err != nil {
 		return nil, err
 	}
@@ -73,14 +73,32 @@ func (s *session) remembered() store.Day {
 // are expected to come without a tag: the record remembers it, whatever becomes of the lists.
 func (s *session) leaveUnsigned(v *Verdict) {
 	msg := &s.msg
+	rs := s.sentRecords()
 	if v.Reason == DoNotTag || v.Reason == ExcludedSender {
-		s.record(v, store.Record{Key: s.server.hasher.Unsigned(msg.from.Fold().String()), Expires: s.remembered()})
+		for _, a := range msg.sent.addresses(msg.state.policy, msg.from) {
+			rs = append(rs, store.Record{Key: s.server.hasher.Unsigned(a), Expires: s.remembered()})
+		}
 	}
+	s.record(v, rs...)
 	s.decided(v, msg.first, msg.count)
+}
+
+// sentRecords returns what is recorded of the message, but for its tag.
+func (s *session) sentRecords() []store.Record {
+	msg := &s.msg
+	addresses := msg.sent.addresses(msg.state.policy, msg.from)
+	return msg.sent.records(s.server.hasher, addresses, uint32(msg.count), s.remembered())
 }
 
 // record writes what a message leaves behind. The mail goes out whether or not the store answers: Guard notes the gap, and
 // a gap means that bounces are verified by signature alone.
 func (s *session) record(v *Verdict, rs ...store.Record) {
-	_ = s.server.store.Record(context.Background(), store.DayOf(s.msg.now), v.Domain.Name, rs...)
+	if len(rs) == 0 {
+		return
+	}
+	domain := ""
+	if v.Domain != nil {
+		domain = v.Domain.Name
+	}
+	_ = s.server.store.Record(context.Background(), store.DayOf(s.msg.now), domain, rs...)
 }
