@@ -6,5 +6,8 @@
 // between two messages. Every outcome has a [Reason], and everything that is ever said about a reason (SMTP reply, log
 // word, metric label, header value, sentence) stands in one table, in reason.go.
 //
-// The package does not read configuration files, does not open stores or sockets and does not look into messages.
+// What a bounce says is read by package bounce; what it proves follows from the record of sent mail, in proof.go (what counts
+// as a proof) and inquiry.go (what the store is asked). [Explain] tells each step to a verdict in words.
+//
+// The package does not read configuration files and does not open stores or sockets.
 package filter

@@ -283,6 +283,10 @@ func TestRoundTrips(t *testing.T) {
 		{"Record", func() error {
 			return s.Record(t.Context(), today(), "example.com", store.Record{Key: key(1), Expires: today() + 7})
 		}},
+		{"Record of a message", func() error {
+			return s.Record(t.Context(), today(), "example.com", store.Record{Key: key(1), Expires: today() + 7, Count: 2},
+				store.Record{Key: key(2), Expires: today() + 30, Count: 2}, store.Record{Key: key(3), Expires: today() + 30})
+		}},
 		{"Lookup of one", func() error { _, err := s.Lookup(t.Context(), today(), many[:1]); return err }},
 		{"Lookup of none", func() error { _, err := s.Lookup(t.Context(), today(), nil); return err }},
 		{"Lookup of 20", func() error { _, err := s.Lookup(t.Context(), today(), many); return err }},
