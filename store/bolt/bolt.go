@@ -14,7 +14,7 @@
 // The file holds these buckets:
 //
 //	meta        "format" → version of this layout; "since" → start of the memory, nanoseconds since 1970, 8 octets
-//	issued      YYYY-MM-DD (last day) → bucket of 16-octet keys → count (base 128, encoding/binary's Uvarint; nothing
+//	records     YYYY-MM-DD (last day) → bucket of 16-octet keys → count (base 128, encoding/binary's Uvarint; nothing
 //	            for 0), dropped 30 days after that day
 //	domains     domain → day of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
@@ -43,7 +43,7 @@ import (
 // Buckets and keys of the file.
 var (
 	bucketMeta     = []byte("meta")
-	bucketIssued   = []byte("issued")
+	bucketRecords  = []byte("records")
 	bucketDomains  = []byte("domains")
 	bucketCounters = []byte("counters")
 	keyFormat      = []byte("format")
@@ -134,9 +134,9 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 				return err
 			}
 		}
-		issued := tx.Bucket(bucketIssued)
+		records := tx.Bucket(bucketRecords)
 		for i, r := range rs {
-			b, err := issued.CreateBucketIfNotExists(days[i])
+			b, err := records.CreateBucketIfNotExists(days[i])
 			if err != nil {
 				return err
 			}
@@ -216,7 +216,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		return store.Answer{}, err
 	}
 	err = s.view(ctx, "lookup", func(tx *bbolt.Tx) error {
-		issued := tx.Bucket(bucketIssued)
+		records := tx.Bucket(bucketRecords)
 		search := false
 		for i, q := range qs {
 			if q.Expires == 0 {
@@ -230,16 +230,16 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 			if err != nil {
 				return err
 			}
-			if b := issued.Bucket(day); b != nil {
+			if b := records.Bucket(day); b != nil {
 				look(b, q, &a, i)
 			}
 		}
 		if !search {
 			return nil
 		}
-		days := issued.Cursor()
+		days := records.Cursor()
 		for day, _ := days.Seek(first); day != nil; day, _ = days.Next() {
-			b := issued.Bucket(day)
+			b := records.Bucket(day)
 			if b == nil {
 				return errNoBucket
 			}

@@ -48,7 +48,7 @@ func (s *Store) expire(ctx context.Context, today store.Day) error {
 				bucket []byte
 				oldest store.Day
 			}{
-				{bucketIssued, today - expiryMargin},
+				{bucketRecords, today - expiryMargin},
 				{bucketCounters, today - store.CounterRetention},
 			} {
 				n, err := dropBefore(tx.Bucket(part.bucket), part.oldest, left)

@@ -29,7 +29,7 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 	over := day - expiryMargin // The last day on which this is to be found is so long ago that it may go tomorrow.
 	for _, expires := range []store.Day{over - 2, over - 1, over, over + 1} {
 		wait(func(tx *bbolt.Tx) error {
-			b, err := tx.Bucket(bucketIssued).CreateBucket([]byte(expires.String()))
+			b, err := tx.Bucket(bucketRecords).CreateBucket([]byte(expires.String()))
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.view(context.Background(), "test", func(tx *bbolt.Tx) error {
-		for bucket, want := range map[string][]store.Day{"issued": {over, over + 1}, "counters": {old}} {
+		for bucket, want := range map[string][]store.Day{"records": {over, over + 1}, "counters": {old}} {
 			var got []string
 			if err := tx.Bucket([]byte(bucket)).ForEachBucket(func(name []byte) error {
 				got = append(got, string(name))
@@ -74,7 +74,7 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 		if tx.Bucket(bucketDomains).Get([]byte("d"+old.String())) == nil {
 			t.Error("a domain was removed too early")
 		}
-		if got := tx.Bucket(bucketIssued).Bucket([]byte(over.String())).Inspect().KeyN; got != n {
+		if got := tx.Bucket(bucketRecords).Bucket([]byte(over.String())).Inspect().KeyN; got != n {
 			t.Errorf("%d of %d records of the last day of the margin are left", got, n)
 		}
 		return nil

@@ -87,7 +87,7 @@ func (s *Store) openOnce() error {
 func (s *Store) load() error {
 	err := s.contain(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range [][]byte{bucketMeta, bucketIssued, bucketDomains, bucketCounters} {
+			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 					return err
 				}
@@ -109,7 +109,7 @@ func (s *Store) load() error {
 			if ok {
 				s.since.Store(&since)
 			}
-			if err := readDays(tx.Bucket(bucketIssued), store.KeySize); err != nil {
+			if err := readDays(tx.Bucket(bucketRecords), store.KeySize); err != nil {
 				return err
 			}
 			return readDays(tx.Bucket(bucketCounters), 0)
