@@ -10,6 +10,9 @@ import (
 // returns.
 const detailBytes = 64 << 10
 
+// usualBytes is the room that a bounce gets at once; most need no more.
+const usualBytes = 8 << 10
+
 // content keeps what a bounce says, as far as somebody needs it.
 type content struct {
 	text        bytes.Buffer
@@ -21,6 +24,7 @@ type content struct {
 // newContent begins with the envelope sender, which says much about what a message is.
 func newContent(sender string, bodyBytes int) *content {
 	c := &content{headerBytes: bounce.DefaultLimits().HeaderBytes, bodyBytes: bodyBytes}
+	c.text.Grow(usualBytes)
 	c.addHeader("Return-Path", sender)
 	return c
 }
@@ -31,7 +35,6 @@ func (c *content) addHeader(name, value string) {
 	if c.headerBytes -= size; c.headerBytes < 0 {
 		return
 	}
-	c.text.Grow(size)
 	c.text.WriteString(name)
 	c.text.WriteString(": ")
 	c.text.WriteString(value)
@@ -41,10 +44,14 @@ func (c *content) addHeader(name, value string) {
 // addBody keeps a piece of the body, and says whether more can be kept.
 func (c *content) addBody(chunk []byte) (more bool) {
 	c.beginBody()
-	if len(chunk) > c.bodyBytes {
-		chunk = chunk[:c.bodyBytes]
+	if c.bodyBytes <= 0 {
+		return false
 	}
-	c.bodyBytes -= len(chunk)
+	if c.bodyBytes -= len(chunk); c.bodyBytes < 0 {
+		// Whole lines: half a Message-ID is a wrong one.
+		chunk = chunk[:len(chunk)+c.bodyBytes]
+		chunk = chunk[:bytes.LastIndexByte(chunk, '\n')+1]
+	}
 	c.text.Write(chunk)
 	return c.bodyBytes > 0
 }
@@ -59,7 +66,5 @@ func (c *content) beginBody() {
 // readReport reads what was kept.
 func readReport(c *content) *bounce.Report {
 	c.beginBody()
-	// Reading from memory cannot fail.
-	r, _ := bounce.Read(&c.text, bounce.DefaultLimits())
-	return r
+	return bounce.Parse(c.text.Bytes(), bounce.DefaultLimits())
 }

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -91,6 +92,9 @@ func readSample(t testing.TB, name string) *Report {
 func read(t testing.TB, message string) *Report {
 	t.Helper()
 	r, err := Read(strings.NewReader(message), Limits{})
+	if parsed := Parse([]byte(message), Limits{}); !reflect.DeepEqual(parsed, r) {
+		t.Errorf("Parse and Read differ:\n%+v\n%+v", parsed, r)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

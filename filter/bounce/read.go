@@ -16,16 +16,27 @@ import (
 func Read(r io.Reader, limits Limits) (*Report, error) {
 	limits = limits.withDefaults()
 	text, problems, err := readMessage(r, limits)
+	rep := analyse(text, limits, problems)
+	if err != nil {
+		return rep, fmt.Errorf("bounce: read the message: %w", err)
+	}
+	return rep, nil
+}
+
+// Parse reports what a message in memory is. Who calls it has kept the message within the limits of octets, and has cut it
+// off at the end of a line if it was longer.
+func Parse(message []byte, limits Limits) *Report {
+	return analyse(normal(message), limits.withDefaults(), nil)
+}
+
+func analyse(text string, limits Limits, problems []string) *Report {
 	a := &analysis{limits: limits, parts: limits.Parts}
 	rep := a.message(text, 1)
 	for _, p := range append(problems, a.problems...) {
 		rep.problem(p)
 	}
 	rep.bound()
-	if err != nil {
-		return rep, fmt.Errorf("bounce: read the message: %w", err)
-	}
-	return rep, nil
+	return rep
 }
 
 // readMessage returns the message with LF line ends, cut off at the limits. A header that is too long is cut at the end
