@@ -19,11 +19,17 @@ const (
 	backgroundTimeout = 10 * time.Second
 )
 
+// Prepare learns from the store what the first bounces are judged by. Without it Run does so, while bounces come already: until
+// then nothing is refused that the record might have proven.
+func (s *Server) Prepare(ctx context.Context) {
+	s.checkWitness(ctx)
+	s.refreshSigning(ctx)
+}
+
 // Run does the work beside the mail path until ctx is done: it writes summaries and counters, and learns since when
 // domains have been signing. Call it once, and wait for it before Shutdown.
 func (s *Server) Run(ctx context.Context) {
-	s.checkWitness(ctx)
-	s.refreshSigning(ctx)
+	s.Prepare(ctx)
 	refresh := time.NewTicker(refreshInterval)
 	defer refresh.Stop()
 	summary := time.NewTicker(s.every)

@@ -88,6 +88,7 @@ func (d *milterDaemon) run(ctx context.Context) error {
 	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer endBackground()
 
+	d.prepare(ctx)
 	var tasks, backgroundTask sync.WaitGroup
 	failed := make(chan error, len(d.listeners)+1)
 	for _, ln := range d.listeners {
@@ -123,6 +124,13 @@ func (d *milterDaemon) run(ctx context.Context) error {
 	err = errors.Join(err, d.close())
 	tasks.Wait()
 	return err
+}
+
+// prepare lets the first bounces find the record known. Mail does not wait for a store that does not answer.
+func (d *milterDaemon) prepare(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	d.server.Prepare(ctx)
 }
 
 // close ends what open opened. Messages in flight come to their end first, but for those that take longer than patience.

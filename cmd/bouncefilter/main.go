@@ -2,7 +2,7 @@
 //
 // bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and
 // rotates keys, check finds mistakes in the configuration before a restart does, sign and verify show what the milter
-// would do with an address, inspect explains bounces.
+// would do with an address, inspect explains bounces, try is a demonstration.
 //
 // Results go to the standard output, everything else to the standard error. The exit status is 0 for yes, 1 for no (an
 // invalid tag, an address that cannot be signed, a problem found by check), 2 for wrong usage, a configuration that
@@ -72,7 +72,8 @@ type grammar struct {
 	Key     keyCmd     `cmd:"" help:"Make, list and rotate keys."`
 	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
 	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`
-	Inspect inspectCmd `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer and what they say."`
+	Inspect inspectCmd `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer, what they say, and what the milter would do with them."`
+	Try     tryCmd     `cmd:"" help:"Show what the milter does, in memory and without a mail server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -112,6 +112,21 @@ export PATH=` + d + `/stub:$PATH
 	return sh
 }
 
+// The demonstration shows what the README says it shows.
+func TestReadmeDemonstration(t *testing.T) {
+	sh := exec.Command("bash", "-c", blocks(t, "See it", "sh")[0])
+	sh.Dir = root
+	out, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, reason := range []string{"signed", "valid", "bad-signature", "untagged", "valid-message"} {
+		if !strings.Contains(string(out), "reason="+reason+" ") {
+			t.Errorf("it shows no %s:\n%s", reason, out)
+		}
+	}
+}
+
 // The first of the two commands runs the main job, prints what Postfix needs, and ends when it is told to.
 func TestReadmeFirstCommand(t *testing.T) {
 	needServers(t)

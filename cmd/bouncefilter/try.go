@@ -1,0 +1,296 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/memory"
+)
+
+// tryCmd shows what the filter does, without an MTA, a configuration or root.
+type tryCmd struct{}
+
+// Help is shown by try --help.
+func (tryCmd) Help() string {
+	return `The milter runs in memory, for the domain example.com and with a key of its own, and this command plays the mail server in front of it:
+one of your users sends a message, and then come its bounce, a forged one, one without a tag, and two read receipts. What the SMTP
+client sees is shown, and the line in the log that goes with it. Nothing is sent to anybody, and nothing is left behind.`
+}
+
+// Run implements the command.
+func (tryCmd) Run(ctx context.Context, a *app) error {
+	d, err := newDemonstration(ctx, a.now)
+	if err != nil {
+		return err
+	}
+	err = d.play(a.stdout)
+	return errors.Join(err, d.close())
+}
+
+// demonstration is a milter that runs in memory, and the mail server's side of it.
+type demonstration struct {
+	server *filter.Server
+	guard  *store.Guard
+	log    *demoLog
+	ln     net.Listener
+	wait   sync.WaitGroup
+}
+
+// Who takes part.
+const (
+	demoDomain   = "example.com"
+	demoUser     = "user@example.com"
+	demoFriend   = "friend@example.net"
+	demoClient   = "192.0.2.5"     // of the user, who has logged in
+	demoStranger = "198.51.100.77" // everybody else
+	demoID       = "letter.1@mail.example.com"
+)
+
+func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration, error) {
+	d := &demonstration{log: &demoLog{}}
+	ring, err := prvs.NewRing([]prvs.Key{{Number: 1, State: prvs.StateSign, Secret: keyring.NewSecret()}}, prvs.Options{})
+	if err != nil {
+		return nil, err
+	}
+	policy, err := filter.NewPolicy(filter.Settings{
+		Domains: []filter.Domain{{Name: demoDomain, Mode: filter.ModeEnforce}}, Keys: ring, Outbound: filter.DefaultOutbound(),
+		Proofs: filter.DefaultProofs(), MailerDaemons: filter.DefaultMailerDaemons(), AddMessageID: true, ReadAll: true,
+		HeaderName: filter.DefaultHeaderName, Hostname: "mx." + demoDomain,
+	})
+	if err != nil {
+		return nil, err
+	}
+	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	filter.RedirectLibraryLog(logger)
+	d.guard = store.NewGuard(memory.NewWithClock(now), store.GuardOptions{Logger: logger, Now: now})
+	d.server, err = filter.NewServer(filter.Options{
+		Policy: policy, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if d.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	d.wait.Go(func() { _ = d.server.Serve(d.ln) }) // nil when it is shut down, and nobody else closes its listener
+	d.server.Prepare(ctx)
+	return d, nil
+}
+
+func (d *demonstration) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
+	defer cancel()
+	err := d.server.Shutdown(ctx)
+	d.wait.Wait()
+	return errors.Join(err, d.guard.Close())
+}
+
+// withoutTime leaves out what differs each time.
+func withoutTime(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
+
+// demoLog keeps log lines until they are shown.
+type demoLog struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *demoLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+// take returns what was logged since the last time.
+func (l *demoLog) take() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.b.String()
+	l.b.Reset()
+	return s
+}
+
+// scene is one message.
+type scene struct {
+	title  string
+	client string
+	login  string // the client has logged in
+	from   string
+	to     string
+	text   string
+}
+
+// play plays all scenes.
+func (d *demonstration) play(w io.Writer) error {
+	d.log.take()
+	letter := scene{title: "A user of yours sends a message. Its envelope sender is signed.",
+		client: demoClient, login: "user", from: demoUser, to: demoFriend,
+		text: "Message-ID: <" + demoID + ">\nFrom: " + demoUser + "\nTo: " + demoFriend + "\nSubject: Lunch?\n\nAt noon?\n"}
+	signed, err := d.perform(w, letter)
+	if err != nil {
+		return err
+	}
+	if signed == "" {
+		return errors.New("the message was not signed")
+	}
+	forged := signed[:len("prvs=1234")] + "000000" + signed[len("prvs=1234000000"):]
+	for _, s := range []scene{
+		{title: "It cannot be delivered. The bounce comes to the signed sender: it is accepted, and delivered to " + demoUser + ".",
+			to: signed, text: demoBounce(demoID)},
+		{title: "A spammer has forged your user's address, and has guessed that there are tags.", to: forged, text: demoBounce("spam@example.org")},
+		{title: "Another one has not. The bounce of the spam carries no tag, and names no message of yours.", to: demoUser, text: demoBounce("spam@example.org")},
+		{title: "A read receipt goes to the address in the header, so that it cannot carry a tag. It names a message that your user sent.",
+			to: demoUser, text: demoReceipt(demoID)},
+		{title: "A forged receipt does not.", to: demoUser, text: demoReceipt("spam@example.org")},
+	} {
+		s.client = demoStranger
+		if _, err := d.perform(w, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// perform plays a scene and shows it. It returns the envelope sender that the milter gives the message, if it does.
+func (d *demonstration) perform(w io.Writer, s scene) (sender string, err error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\n", s.title)
+	sender, err = d.converse(&b, s)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", s.title, err)
+	}
+	for line := range strings.Lines(d.log.take()) {
+		fmt.Fprintf(&b, "    log: %s", line)
+	}
+	b.WriteByte('\n')
+	_, err = io.WriteString(w, b.String())
+	return sender, err
+}
+
+// converse is the SMTP session, with the milter asked at each step as an MTA does.
+func (d *demonstration) converse(w io.Writer, s scene) (sender string, err error) {
+	macros := milter.NewMacroBag()
+	macros.Set(milter.MacroQueueId, "4BXyzT3Wq1zKk")
+	macros.Set(milter.MacroAuthAuthen, s.login)
+	session, err := milter.NewClient("tcp", d.ln.Addr().String()).Session(macros)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, session.Close()) }()
+	if _, err := session.Conn("client.example.net", milter.FamilyInet, 40123, s.client); err != nil {
+		return "", err
+	}
+	if _, err := session.Helo("client.example.net"); err != nil {
+		return "", err
+	}
+	head, body, _ := strings.Cut(s.text, "\n\n")
+	for _, step := range []struct {
+		command, reply string
+		ask            func() (*milter.Action, error)
+	}{
+		{"MAIL FROM:<" + s.from + ">", "250 2.1.0 Ok", func() (*milter.Action, error) { return session.Mail(s.from, "") }},
+		{"RCPT TO:<" + s.to + ">", "250 2.1.5 Ok", func() (*milter.Action, error) { return session.Rcpt(s.to, "") }},
+		{"DATA", "354 End data with <CR><LF>.<CR><LF>", session.DataStart},
+	} {
+		action, err := step.ask()
+		if err != nil {
+			return "", err
+		}
+		if refused := show(w, step.command, step.reply, action); refused {
+			return "", nil
+		}
+	}
+	for line := range strings.SplitSeq(head, "\n") {
+		name, value, _ := strings.Cut(line, ": ")
+		if _, err := session.HeaderField(name, value, nil); err != nil {
+			return "", err
+		}
+	}
+	if _, err := session.HeaderEnd(); err != nil {
+		return "", err
+	}
+	changes, action, err := session.BodyReadFrom(strings.NewReader(strings.ReplaceAll(body, "\n", "\r\n")))
+	if err != nil {
+		return "", err
+	}
+	show(w, "(the message) .", "250 2.0.0 Ok: queued", action)
+	for _, c := range changes {
+		switch c.Type {
+		case milter.ActionChangeFrom:
+			sender = strings.Trim(c.From, "<>")
+			fmt.Fprintf(w, "    the envelope sender becomes <%s>\n", sender)
+		case milter.ActionAddRcpt:
+			fmt.Fprintf(w, "    the recipient becomes %s\n", c.Rcpt)
+		case milter.ActionInsertHeader:
+			fmt.Fprintf(w, "    a header is added: %s: %s\n", c.HeaderName, c.HeaderValue)
+		}
+	}
+	return sender, nil
+}
+
+// show shows a command and its reply, and says whether the milter has refused it.
+func show(w io.Writer, command, reply string, action *milter.Action) (refused bool) {
+	if action != nil && action.StopProcessing() {
+		reply, refused = strings.TrimSpace(action.SMTPReply), true
+	}
+	fmt.Fprintf(w, "    C: %s\n    S: %s\n", command, reply)
+	return refused
+}
+
+func demoBounce(messageID string) string {
+	return `From: MAILER-DAEMON@mx.example.net
+To: ` + demoUser + `
+Subject: Undelivered Mail Returned to Sender
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+--b
+Content-Type: message/delivery-status
+
+Reporting-MTA: dns; mx.example.net
+
+Final-Recipient: rfc822; ` + demoFriend + `
+Action: failed
+Status: 5.1.1
+--b
+Content-Type: text/rfc822-headers
+
+Message-ID: <` + messageID + `>
+--b--
+`
+}
+
+func demoReceipt(messageID string) string {
+	return `From: ` + demoFriend + `
+To: ` + demoUser + `
+Subject: Read: Lunch?
+MIME-Version: 1.0
+Content-Type: multipart/report; report-type=disposition-notification; boundary="b"
+
+--b
+Content-Type: message/disposition-notification
+
+Final-Recipient: rfc822; ` + demoFriend + `
+Original-Message-ID: <` + messageID + `>
+Disposition: manual-action/MDN-sent-manually; displayed
+--b--
+`
+}

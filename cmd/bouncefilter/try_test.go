@@ -1,0 +1,48 @@
+package main
+
+import (
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTry(t *testing.T) {
+	w := newWorld(t)
+	before := runtime.NumGoroutine()
+	r := w.run("try")
+	if r.status != 0 || r.stderr != "" {
+		t.Fatalf("got %+v", r)
+	}
+	scenes := strings.Split(strings.TrimSpace(r.stdout), "\n\n") // title, dialogue, title, ...
+	want := []struct {
+		title, last string
+		log         string
+	}{
+		{"A user of yours sends a message.", "the envelope sender becomes <prvs=1787", "reason=signed action=sign tag_key=1 tag_expires=2026-11-30"},
+		{"It cannot be delivered.", "the recipient becomes <user@example.com>", "reason=valid action=accept"},
+		{"A spammer has forged", "S: 550 5.7.1 This bounce answers no message sent from here (invalid tag", "reason=bad-signature action=reject"},
+		{"Another one has not.", "S: 550 5.7.1 This bounce answers no message sent from here (no tag", "reason=untagged action=reject"},
+		{"A read receipt goes to", "batv=pass reason=valid-message method=message-id", "reason=valid-message action=accept"},
+		{"A forged receipt does not.", "S: 550 5.7.1 This bounce answers no message sent from here (no tag", "reason=untagged action=reject"},
+	}
+	if len(scenes) != 2*len(want) {
+		t.Fatalf("%d paragraphs:\n%s", len(scenes), r.stdout)
+	}
+	for i, s := range want {
+		title, dialogue := scenes[2*i], scenes[2*i+1]
+		if !strings.HasPrefix(title, s.title) {
+			t.Errorf("scene %d is %q", i, title)
+		}
+		contains(t, title, dialogue, s.last, s.log)
+		if n := strings.Count(dialogue, "log: "); n != 1 {
+			t.Errorf("scene %d has %d log lines", i, n)
+		}
+	}
+	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		t.Errorf("%d goroutines are left, there were %d", n, before)
+	}
+}
