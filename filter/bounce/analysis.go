@@ -31,6 +31,7 @@ type facts struct {
 	returned []returned
 	virus    bool // an attachment as viruses have it
 	machine  bool // one of status, receipt, feedback is there, even when empty
+	calendar bool // an invitation, or the answer to one
 }
 
 // returned is an original message, or its beginning, as found.
@@ -123,6 +124,8 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		f.returned = append(f.returned, returned{p.embedded(), ReturnedMessage})
 	case "text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header", "text/rfc822":
 		f.returned = append(f.returned, returned{p.embedded(), ReturnedHeaders})
+	case "text/calendar":
+		f.calendar = true
 	case "text/html", "application/xhtml+xml":
 		*page = append(*page, a.text(p))
 	case "application/octet-stream", "application/x-unknown", "application/unknown":

@@ -1,23 +1,28 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // kind decides what the message is. A machine-readable part decides by itself within multipart/report; everything else
 // needs a sender that reports come from, so that mail which only quotes or forwards a report is none.
 func (f *facts) kind(r *Report) Kind {
-	automatic := f.automatic()
+	from := f.origin()
 	switch {
-	case f.feedback != "" && (f.report != "" || automatic > 0 || len(f.returned) > 0 && !f.conversation()):
+	case f.feedback != "" && (f.report != "" || from > person || len(f.returned) > 0 && !f.conversation()):
 		return ARF // QUIRK: some providers send it as multipart/mixed
-	case f.receipt != "" && (f.report != "" || automatic > 0):
+	case len(f.returned) > 0 && strings.HasPrefix(f.subject(), complaintSubject):
+		return ARF // QUIRK: Outlook.com's program sends no feedback part
+	case f.receipt != "" && (f.report != "" || from > person):
 		return MDN
-	case f.status != "" && len(r.Recipients) > 0 && (f.report != "" || automatic > 0 || f.bounceSubject()):
+	case f.status != "" && len(r.Recipients) > 0 && (f.report != "" || from > person || f.bounceSubject()):
 		return DSN
-	case f.report == "delivery-status" && (automatic > 0 || f.bounceSubject()):
+	case f.report == "delivery-status" && (from > person || f.bounceSubject()):
 		return DSN // its status part is empty or was cut off
-	case f.report == "disposition-notification" && (automatic > 0 || f.machine):
+	case f.report == "disposition-notification" && (from > person || f.machine):
 		return MDN
-	case f.isBounce(r, automatic):
+	case f.isBounce(r, from):
 		return Bounce
 	case f.isReply():
 		return AutoReply
@@ -26,13 +31,13 @@ func (f *facts) kind(r *Report) Kind {
 }
 
 // isBounce weighs the evidence for a bounce in no standard form.
-func (f *facts) isBounce(r *Report, automatic int) bool {
+func (f *facts) isBounce(r *Report, from origin) bool {
 	if f.report != "" && f.report != "?" && f.report != "delivery-status" {
 		return false // reports about TLS and DMARC
 	}
 	subject, says := f.bounceSubject(), f.failure()
 	returned := len(f.returned) > 0
-	if f.conversation() || f.virus && !returned {
+	if f.conversation() || f.virus && !returned || notices.in(f.subject()) {
 		return false
 	}
 	named, told := len(r.Recipients) > 0, false
@@ -42,49 +47,68 @@ func (f *facts) isBounce(r *Report, automatic int) bool {
 	switch {
 	case f.header.has("x-failed-recipients"):
 		return true
-	case automatic >= 3:
-		return subject && (says || returned || named) || says && (returned || named) || returned && told
+	case from == mailerDaemon:
+		// Enough in a language that no list knows: somebody is named with a reply code.
+		return subject && (says || returned || named) || says && (returned || named) || told && (returned || named)
 	case f.reply() && !subject:
 		return false
-	case automatic >= 2:
+	case from == postmaster:
 		// Quarantine digests and the like come from postmasters too: what is said has to be about one message.
-		return subject && (says || returned || named) || says && (returned || told) || returned && told
-	case automatic == 1:
+		return subject && (returned || named) || says && (returned || told) || returned && told
+	case from == nobody:
 		return (subject || says) && (returned || told) && (says || named)
 	}
-	// From an ordinary sender, everything must be there.
-	return subject && says && returned && named
+	// From anybody else everything must be there, and go to whoever wrote what is returned: bug reports and trackers quote
+	// the bounces of others.
+	return subject && says && returned && named && f.answersItsRecipient(r)
 }
 
-// automatic says how much the header looks like that of a report: 0 not at all, 1 somewhat, 2 much (postmasters write
-// other mail too), 3 as nothing but a report.
-func (f *facts) automatic() int {
+// origin is where a message seems to come from, the more like a report's the higher.
+type origin int
+
+const (
+	person       origin = iota // or anything else that says nothing of being automatic
+	program                    // it declares itself automatic (RFC 3834)
+	nobody                     // null sender, no From, or an ordinary address under the name of a mail system
+	postmaster                 // and what else writes reports, but other mail too
+	mailerDaemon               // which writes nothing but reports
+)
+
+// origin tells from the header who wrote the message.
+func (f *facts) origin() origin {
 	h := f.header
 	from := h.get("from")
 	address := strings.ToLower(fieldAddress(from))
 	switch {
 	case h.has("from") && address == "", strings.HasPrefix(address, "mailer-daemon"), strings.HasPrefix(address, "mailerdaemon"):
-		return 3
-	case h.has("x-failed-recipients"), isDaemon(from):
-		return 2
-	case !h.has("from") && !h.has("sender"), nullPath(h.get("return-path")) && h.has("return-path"):
-		return 1
+		return mailerDaemon
+	case h.has("x-failed-recipients"), isDaemonAddress(address):
+		return postmaster
+	case !h.has("from") && !h.has("sender"), f.nullSender(), isDaemon(from):
+		return nobody
+	case strings.HasPrefix(strings.ToLower(h.get("auto-submitted")), "auto-"):
+		return program
 	}
-	if s := strings.ToLower(h.get("auto-submitted")); strings.HasPrefix(s, "auto-") {
-		return 1
-	}
-	return 0
+	return person
+}
+
+// nullSender says whether the header tells that the envelope sender was null.
+func (f *facts) nullSender() bool { return nullPath(f.header.get("return-path")) }
+
+// answersItsRecipient says whether the report goes to the one who wrote what it returns.
+func (f *facts) answersItsRecipient(r *Report) bool {
+	o := r.Original()
+	return slices.ContainsFunc(fieldAddresses(f.header.get("to"), maxOriginalRcpts), func(to string) bool {
+		return strings.EqualFold(to, o.From) || strings.EqualFold(to, o.Sender)
+	})
 }
 
 // isDaemon says whether a From field is one that reports come from.
 func isDaemon(from string) bool {
 	from = strings.ToLower(decodeWords(from))
 	address := fieldAddress(from)
-	local, _, _ := strings.Cut(address, "@")
-	for _, name := range daemonNames {
-		if strings.HasPrefix(local, name) {
-			return true
-		}
+	if isDaemonAddress(address) {
+		return true
 	}
 	// The display name, which anybody may choose, has to be one of them and not hold one somewhere.
 	display := strings.Trim(strings.TrimSpace(strings.Replace(from, "<"+address+">", "", 1)), `"' `)
@@ -96,14 +120,23 @@ func isDaemon(from string) bool {
 	return false
 }
 
+// isDaemonAddress says whether reports come from an address, given in lower case.
+func isDaemonAddress(address string) bool {
+	local, _, _ := strings.Cut(address, "@")
+	return slices.ContainsFunc(daemonNames, func(name string) bool { return strings.HasPrefix(local, name) })
+}
+
 // nullPath says whether a Return-Path is null, or one that stands for it.
 func nullPath(value string) bool {
 	value = strings.ToLower(strings.TrimSpace(value))
 	return value == "<>" || strings.HasPrefix(value, "<mailer-daemon") || strings.HasPrefix(value, "mailer-daemon")
 }
 
+// subject returns the decoded subject in lower case.
+func (f *facts) subject() string { return strings.ToLower(decodeWords(f.header.get("subject"))) }
+
 func (f *facts) bounceSubject() bool {
-	subject := strings.ToLower(decodeWords(f.header.get("subject")))
+	subject := f.subject()
 	return !isAnswer(subject) && bounceSubjects.in(subject)
 }
 
@@ -131,10 +164,15 @@ func isAnswer(subject string) bool {
 
 // isReply says whether a responder wrote the message (RFC 3834, and what was in use before it).
 func (f *facts) isReply() bool {
-	if f.reply() {
+	subject := f.subject()
+	switch {
+	case f.reply():
 		return true
+	case f.nullSender() && f.header.has("in-reply-to") && !f.calendar:
+		return true // only programs answer without wanting an answer
+	case !isAnswer(subject) && strings.Contains(strings.ToLower(f.header.get("x-ms-exchange-generated-message-source")), "mailbox rules agent"):
+		return true // QUIRK: Exchange declares its replies as auto-generated
 	}
-	subject := strings.ToLower(decodeWords(f.header.get("subject")))
 	for _, p := range replySubjects {
 		if start, ok := strings.CutSuffix(p, "*"); ok {
 			if strings.HasPrefix(subject, start) {
@@ -142,7 +180,7 @@ func (f *facts) isReply() bool {
 			}
 		} else if i := strings.Index(subject, p); i >= 0 {
 			// At the beginning it is the responder's word; further on it may be what people write about.
-			if i == 0 || f.automatic() > 0 || absences.in(f.folded) && !isAnswer(subject) {
+			if i == 0 || f.origin() > person || absences.in(f.folded) && !isAnswer(subject) {
 				return true
 			}
 		}
@@ -161,11 +199,9 @@ func (f *facts) reply() bool {
 	case strings.HasPrefix(submitted, "auto-"), h.has("list-id"):
 		return false
 	}
-	for _, name := range [...]string{
-		"x-autoreply", "x-autorespond", "x-autoresponder", "x-autoreply-from", "x-auto-reply", "x-autogenerated",
-		"x-mail-autoreply", "x-vacation", "x-ms-exchange-inbox-rules-loop", "x-autoreply-domain",
-	} {
-		if v := strings.ToLower(h.get(name)); h.has(name) && v != "no" && v != "false" {
+	for _, r := range responders {
+		v := strings.ToLower(h.get(r.field))
+		if strings.Contains(v, r.words) && h.has(r.field) && v != "no" && v != "false" {
 			return true
 		}
 	}

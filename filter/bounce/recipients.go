@@ -150,7 +150,11 @@ func (t *reportText) listed() []Recipient {
 		if i > 0 && stranger(t.lines[i-1]) && rest == "" {
 			continue
 		}
-		if rcpt := list.add(address); rcpt != nil {
+		rcpt := list.add(address)
+		if rcpt == nil {
+			rcpt = list.untold(address)
+		}
+		if rcpt != nil {
 			rcpt.say(rest, t.lines[i+1:])
 		}
 	}

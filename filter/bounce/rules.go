@@ -8,7 +8,7 @@ var daemonNames = []string{
 	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mail-daemon", "maildaemon", "mdaemon", "postmaster",
 	"mail.delivery", "mail-delivery", "mail delivery", "mail deliver system", "mail.deliver", "delivery subsystem",
 	"mail administrator", "system administrator", "mail system", "email delivery", "internet mail delivery",
-	"message delivery", "microsoft outlook", "returned mail", "mail router", "mail server", "bounce-notification",
+	"message delivery", "microsoft outlook", "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e", "returned mail", "mail router", "mail server", "bounce-notification",
 	"bounces-noreply", "undeliverable", "notification system", "mailsystem", "delivery failure", "non-delivery",
 }
 
@@ -31,6 +31,11 @@ var bounceSubjects = newPhrases([]string{
 	"niedostarcz", "nie dostarcz", "zwrot", "не доставлен", "недоставл", "не удалось доставить", "ошибка доставки",
 	"уведомление о доставке", "配信", "配送", "送信できません", "エラーメール", "リターンメール", "届きません", "退信", "未送达", "无法投递", "投递失败",
 	"전송 실패", "반송", "teslim edilemedi", "iletilemedi", "nedoručit", "kézbesít", "toimittamat",
+	"entregable", "se puede entregar", "se pudo entregar", "devuelto", "non recapitabile", "mancato recapito", "recapito non",
+	"foi possível entregar", "é possível entregar", "niet worden bezorgd", "worden afgeleverd", "inte levereras", "ikke leveres", "voitu toimittaa",
+	"nedoručen", "nedoruči", "nelivrabil", "livrare", "неможливо доставити", "не вдалося доставити", "неуспешна доставка", "μη παραδόσιμο", "αποτυχία",
+	"teslim edilemez", "נכשלה", "ניתן למסירה", "تعذر", "فشل", "배달 불가", "배달할 수 없", "전송되지", "无法送达", "無法傳遞", "無法投遞", "退件", "送达失败",
+	"nepristat", "nepiegād", "neisporuč", "isporuka", "không gửi được", "không thể gửi", "ไม่สามารถส่ง", "gagal dikirim", "tidak terkirim",
 })
 
 // failures are what bounces say of themselves near their beginning. One of them, from a sender that bounces come from, is
@@ -54,6 +59,12 @@ var failures = newPhrases([]string{
 	"kunde inte levereras", "kunne ikke leveres", "nie została dostarczona", "nie mogła zostać", "не может быть доставлен", "не удалось доставить",
 	"не было доставлен", "не доставлен", "送信できません", "配信できません", "お届けでき", "配送できません", "失敗しました", "あて先不明", "エラー", "无法投递", "无法送达",
 	"未能送达", "退信", "전송하지 못", "iletilemedi", "nepodařilo", "nem sikerült", "could not process your",
+	"échec de la remise", "échec permanent", "pas parvenu", "impossible de joindre", "no ha llegado", "no se puede contactar", "error permanente",
+	"recapito non riuscito", "non è stato recapitato", "non è stato consegnato", "recapito al seguente", "impossibile raggiungere",
+	"falha na entrega", "falha permanente", "não chegou", "is mislukt", "niet bereikt", "afgeleverd worden", "nie powiodło się", "nie dotarła", "trwały błąd",
+	"не удалось выполнить доставку", "не доставлено", "не вдалося доставити", "gick inte att leverera", "nådde inte", "ikke levere", "mislykkedes", "nåede ikke",
+	"epäonnistui", "nezdařilo", "a eșuat", "nu a putut fi", "απέτυχε", "δεν ήταν δυνατ", "teslim edilemedi", "başarısız", "המסירה", "فشل التسليم",
+	"无法将邮件", "没有到达", "永久失败", "被退回", "無法傳遞", "傳遞至下列", "届きませんでした", "完全に失敗", "배달하지 못", "전달하지 못", "không gửi được", "không thể gửi",
 })
 
 // delays say that the reporter goes on trying.
@@ -100,7 +111,12 @@ var replySubjects = []string{
 	"fuori sede", "fuori ufficio", "automatisch antwoord", "automatisch bericht", "afwezig", "autosvar", "automatiskt svar", "frånvaro",
 	"automatisk svar", "fravær", "automaattinen vastaus", "poissa", "autoodpowiedź", "automatyczna odpowiedź", "nieobecn", "автоответ",
 	"автоматический ответ", "автоматическая", "自動応答", "自動返信", "不在", "自动回复", "自动答复", "自動回覆", "自動答覆", "자동 회신", "부재중", "otomatik yanıt",
-	"automatická odpověď", "automatikus válasz",
+	"automatická odpověď", "automatikus válasz", "odpowiedź automatyczna", "automatická odpoveď", "автоматична відповідь", "автоматичен отговор",
+	"аўтаматычны адказ", "răspuns automat", "αυτόματη απάντηση", "αυτόματη αποστολή", "automaatvastus", "automatinis atsakymas", "automātiska atbilde",
+	"automatski odgovor", "automatiski odgovor", "samodejni odgovor", "аутоматски одговор", "resposta automàtica", "erantzun automatikoa",
+	"sjálfvirkt svar", "תשובה אוטומטית", "מענה אוטומטי", "رد تلقائي", "پاسخ خودکار", "स्वचालित उत्तर", "trả lời tự động", "ตอบกลับอัตโนมัติ",
+	"balasan otomatis", "jawapan automatik", "自动答复", "自動返答", "自動回信", "자동 응답", "absent(e) du bureau", "niet aanwezig", "außer haus",
+	"mimo kancelář", "irodán kívül", "ofis dışında", "kontorist väljas", "外出:*", "外出：*", "외출:*",
 }
 
 // absences are what replies say whose subject is only a likely one.
@@ -117,6 +133,23 @@ var reporters = []string{
 	"queue on ", "delivery subsystem of ", "status notification from ",
 	"serveur de génération : ", "serveur de génération : ", "generierender server: ", "servidor de generación: ", "message from ",
 }
+
+// responders are header fields of automatic replies. Where no words are given, any value counts that does not deny it.
+var responders = []struct{ field, words string }{
+	{"x-autoreply", ""}, {"x-autorespond", ""}, {"x-autoresponder", ""}, {"x-autoreply-from", ""}, {"x-auto-reply", ""},
+	{"x-autogenerated", ""}, {"x-mail-autoreply", ""}, {"x-vacation", ""}, {"x-ms-exchange-inbox-rules-loop", ""},
+	{"x-autoreply-domain", ""}, {"x-amazon-auto-reply", ""},
+	{"x-precedence", "auto_reply"}, {"preference", "auto_reply"}, // cPanel
+	{"x-fc-machinegenerated", "true"},        // FirstClass
+	{"x-post-messageclass", "autoresponder"}, // Mailtraq
+	{"delivered-to", "autoresponder"},        // qmail-autoresponder
+}
+
+// notices are parts of the subjects of what mail systems tell their own postmaster.
+var notices = newPhrases([]string{"smtp server: errors from", "smtp client: errors from"})
+
+// complaintSubject begins the subjects of Outlook.com's complaints.
+const complaintSubject = "complaint about message from "
 
 // executables end the names of attachments that viruses carry and bounces do not.
 var executables = []string{".exe", ".scr", ".pif", ".com", ".bat", ".cmd", ".vbs", ".js", ".zip", ".lnk", ".iso", ".htm", ".html"}

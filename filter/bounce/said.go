@@ -19,6 +19,17 @@ func (l *recipientList) add(address string) *Recipient {
 	return &(*l)[len(*l)-1]
 }
 
+// untold returns the recipient of that address if nothing but words was said about it so far, or nil. Exchange names each
+// recipient twice: for its reader in front, and with the reply of the server further down.
+func (l recipientList) untold(address string) *Recipient {
+	for i := range l {
+		if strings.EqualFold(l[i].Address, address) && l[i].Class() == 0 {
+			return &l[i]
+		}
+	}
+	return nil
+}
+
 // say keeps what the report says about a recipient: the rest of its line and the lines up to the next blank one or the
 // next recipient.
 func (r *Recipient) say(rest string, more []string) {
@@ -45,8 +56,11 @@ func (r *Recipient) say(rest string, more []string) {
 		}
 		words = append(words, line)
 	}
-	r.Diagnostic = foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
-	r.Status, r.Code = findStatus(r.Diagnostic), replyCode(r.Diagnostic)
+	diagnostic := foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
+	r.Status, r.Code = findStatus(diagnostic), replyCode(diagnostic)
+	if r.Diagnostic == "" || r.Class() != 0 {
+		r.Diagnostic = diagnostic
+	}
 }
 
 // complete fills in what the recipients of a bounce lack from the rest of the report.
