@@ -12,6 +12,10 @@ func findAddress(s string, from int) (address string, start, end int) {
 		}
 		at += from
 		start, end = localStart(s, from, at), domainEnd(s, at+1)
+		if end < len(s) && s[end] == '\'' {
+			// 'user@example.com' with something in front of it: the local part begins behind the quotation mark.
+			start = max(start, from+strings.LastIndexByte(s[from:at], '\'')+1)
+		}
 		if start < at && end > at+1 && end-start <= maxAddressBytes {
 			return s[start:end], start, end
 		}

@@ -85,12 +85,13 @@ func (a *analysis) message(s string, depth int) *Report {
 // collect takes the message apart.
 func (a *analysis) collect(h header, body string, depth int) facts {
 	f := facts{header: h}
-	kind, params := mediaType(h.get("content-type"))
-	if kind == "multipart/report" {
-		f.report = strings.ToLower(first(params["report-type"], "?"))
-	}
 	var plain, page []string
 	ps := a.split(nil, h, body, depth)
+	if len(ps) > 0 {
+		// That of the first part, since a signature or a list's footer may be wrapped around a report. One that comes later
+		// is what somebody writes about.
+		f.report = ps[0].report
+	}
 	for i := range ps {
 		p := &ps[i]
 		for _, end := range executables {
@@ -101,8 +102,9 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 		a.part(&f, p, len(plain)+len(page) > 0 && len(ps) > 1, &plain, &page)
 	}
 	text := strings.Join(plain, "\n\n")
-	if strings.TrimSpace(text) == "" {
-		text = textOfHTML(strings.Join(page, "\n"))
+	if strings.TrimSpace(text) == "" || f.origin() > person && strings.IndexByte(text, '@') < 0 {
+		// The plain alternative of some reports says only that they are in HTML.
+		text += "\n\n" + textOfHTML(strings.Join(page, "\n"))
 	}
 	lead, found, tail := splitReturned(text)
 	f.text, f.tail = lead, tail
@@ -128,13 +130,12 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		f.calendar = true
 	case "text/html", "application/xhtml+xml":
 		*page = append(*page, a.text(p))
-	case "application/octet-stream", "application/x-unknown", "application/unknown":
-		// QUIRK: gateways turn the returned message into an attachment of unknown type, often in base64.
-		if s := p.content(); startsLikeMessage(s) {
-			f.returned = append(f.returned, returned{s, ReturnedMessage})
-		}
 	default:
 		if !strings.HasPrefix(p.kind, "text/") {
+			// QUIRK: gateways turn the returned message into an attachment of unknown type, often in base64.
+			if s := p.content(); p.mayBeMessage() && startsLikeMessage(s) {
+				f.returned = append(f.returned, returned{s, ReturnedMessage})
+			}
 			return
 		}
 		s := a.text(p)
@@ -144,6 +145,15 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		}
 		*plain = append(*plain, s)
 	}
+}
+
+// mayBeMessage says whether the type or name of a part is one that returned messages are attached under.
+func (p *part) mayBeMessage() bool {
+	switch p.kind {
+	case "application/octet-stream", "application/x-unknown", "application/unknown", "application/eml", "application/x-eml":
+		return true
+	}
+	return strings.HasPrefix(p.kind, "message/") || strings.HasSuffix(p.fileName(), ".eml")
 }
 
 // machine returns the content of a machine-readable part. QUIRK: gateways add fields of their own in front, with or

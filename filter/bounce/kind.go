@@ -57,6 +57,9 @@ func (f *facts) isBounce(r *Report, from origin) bool {
 		return subject && (returned || named) || says && (returned || told) || returned && told
 	case from == nobody:
 		return (subject || says) && (returned || told) && (says || named)
+	case from == system:
+		// Phishing takes such names as well, but returns nothing and quotes no server.
+		return subject && says && named && (returned || r.anyStatus())
 	}
 	// From anybody else everything must be there, and go to whoever wrote what is returned: bug reports and trackers quote
 	// the bounces of others.
@@ -68,8 +71,9 @@ type origin int
 
 const (
 	person       origin = iota // or anything else that says nothing of being automatic
-	program                    // it declares itself automatic (RFC 3834)
-	nobody                     // null sender, no From, or an ordinary address under the name of a mail system
+	program                    // it says that it is automatic (RFC 3834)
+	system                     // an ordinary address under the name of a mail system
+	nobody                     // null sender, or no From
 	postmaster                 // and what else writes reports, but other mail too
 	mailerDaemon               // which writes nothing but reports
 )
@@ -84,8 +88,10 @@ func (f *facts) origin() origin {
 		return mailerDaemon
 	case h.has("x-failed-recipients"), isDaemonAddress(address):
 		return postmaster
-	case !h.has("from") && !h.has("sender"), f.nullSender(), isDaemon(from):
+	case !h.has("from") && !h.has("sender"), f.nullSender():
 		return nobody
+	case isDaemon(from):
+		return system
 	case strings.HasPrefix(strings.ToLower(h.get("auto-submitted")), "auto-"):
 		return program
 	}
@@ -168,9 +174,11 @@ func (f *facts) isReply() bool {
 	switch {
 	case f.reply():
 		return true
+	case isAnswer(subject):
+		// Distribution lists pass on what people write with a null sender.
 	case f.nullSender() && f.header.has("in-reply-to") && !f.calendar:
 		return true // only programs answer without wanting an answer
-	case !isAnswer(subject) && strings.Contains(strings.ToLower(f.header.get("x-ms-exchange-generated-message-source")), "mailbox rules agent"):
+	case strings.Contains(strings.ToLower(f.header.get("x-ms-exchange-generated-message-source")), "mailbox rules agent"):
 		return true // QUIRK: Exchange declares its replies as auto-generated
 	}
 	for _, p := range replySubjects {
@@ -178,14 +186,23 @@ func (f *facts) isReply() bool {
 			if strings.HasPrefix(subject, start) {
 				return true
 			}
-		} else if i := strings.Index(subject, p); i >= 0 {
-			// At the beginning it is the responder's word; further on it may be what people write about.
-			if i == 0 || f.origin() > person || absences.in(f.folded) && !isAnswer(subject) {
-				return true
-			}
+			continue
+		}
+		// At the beginning it is the responder's word; further on it may be what people write about.
+		switch i := strings.Index(subject, p); {
+		case i == 0:
+			return true
+		case i > 0 && !isAnswer(subject) && endsSentence(subject[i+len(p):]) && (f.origin() > person || absences.in(f.folded)):
+			return true
 		}
 	}
 	return false
+}
+
+// endsSentence says whether nothing of a sentence follows: "Bert is out of the office.", not "out of office messages".
+func endsSentence(rest string) bool {
+	rest = strings.TrimSpace(rest)
+	return rest == "" || strings.IndexByte(".:;,!(-", rest[0]) >= 0
 }
 
 // reply says whether the header names a responder.

@@ -9,6 +9,7 @@ type part struct {
 	params map[string]string
 	body   string // in transfer encoding
 	typed  bool   // the part has a Content-Type
+	report string // report-type of the multipart/report around it, or "?" if that has none; "" if there is no such around
 }
 
 // content returns the body without its transfer encoding.
@@ -39,6 +40,9 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		a.parts--
 		return append(ps, p)
 	}
+	if p.kind == "multipart/report" {
+		p.report = strings.ToLower(first(p.params["report-type"], "?")) // RFC 6522 section 3
+	}
 	boundary := p.params["boundary"]
 	if boundary == "" || !hasBoundary(body, boundary) {
 		boundary = guessBoundary(body)
@@ -49,6 +53,7 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		}
 		a.problem("the boundary is not the one announced")
 	}
+	from := len(ps)
 	sections, closed := splitBoundary(body, boundary, a.parts+1)
 	if !closed {
 		a.problem("a multipart is not closed")
@@ -64,6 +69,9 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 			ph, rest, _ = parseHeader(after, false)
 		}
 		ps = a.split(ps, ph, rest, depth+1)
+	}
+	for i := from; i < len(ps) && p.report != ""; i++ {
+		ps[i].report = p.report
 	}
 	return ps
 }

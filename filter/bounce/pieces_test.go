@@ -87,6 +87,8 @@ func TestAddresses(t *testing.T) {
 	for text, want := range map[string]string{
 		"deliver to <bert@rcpt.example>.":       "bert@rcpt.example",
 		"'bert@rcpt.example' is unknown":        "bert@rcpt.example",
+		"error 550-'bert@rcpt.example'":         "bert@rcpt.example",
+		"o'bert@rcpt.example":                   "o'bert@rcpt.example",
 		"bert@rcpt.example.":                    "bert@rcpt.example",
 		"mailto:bert@rcpt.example":              "bert@rcpt.example",
 		`"bert b"@rcpt.example`:                 `"bert b"@rcpt.example`,

@@ -9,6 +9,9 @@ func (r *Report) textRecipients(f *facts) {
 		return
 	}
 	t := reportText{own: ownAddresses(f.header)}
+	for i := range r.Originals {
+		t.own[strings.ToLower(r.Originals[i].MessageID)] = true // which looks like an address
+	}
 	t.lines = strings.Split(f.text, "\n")
 	t.lines = t.lines[:min(len(t.lines), maxTextLines)]
 	found := t.named(f.header)
@@ -55,7 +58,7 @@ func (r *Report) hasAddresses() bool {
 // reportText is the text of a report, line by line.
 type reportText struct {
 	lines []string
-	own   map[string]bool // addresses of the report's own header, in lower case, which are not failed recipients
+	own   map[string]bool // of the report's own header and of what it answers, in lower case: no failed recipients
 }
 
 func ownAddresses(h header) map[string]bool {
