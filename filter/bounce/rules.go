@@ -115,7 +115,7 @@ var replySubjects = []string{
 	"аўтаматычны адказ", "răspuns automat", "αυτόματη απάντηση", "αυτόματη αποστολή", "automaatvastus", "automatinis atsakymas", "automātiska atbilde",
 	"automatski odgovor", "automatiski odgovor", "samodejni odgovor", "аутоматски одговор", "resposta automàtica", "erantzun automatikoa",
 	"sjálfvirkt svar", "תשובה אוטומטית", "מענה אוטומטי", "رد تلقائي", "پاسخ خودکار", "स्वचालित उत्तर", "trả lời tự động", "ตอบกลับอัตโนมัติ",
-	"balasan otomatis", "jawapan automatik", "自动答复", "自動返答", "自動回信", "자동 응답", "absent(e) du bureau", "niet aanwezig", "außer haus",
+	"balasan otomatis", "jawapan automatik", "自動返答", "自動回信", "자동 응답", "absent(e) du bureau", "niet aanwezig", "außer haus",
 	"mimo kancelář", "irodán kívül", "ofis dışında", "kontorist väljas", "外出:*", "外出：*", "외출:*",
 }
 
