@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
@@ -22,6 +23,7 @@ const (
 	kindProven        = 'p'
 	kindCorrespondent = 'c'
 	kindTrusted       = 'r'
+	kindMark          = 'k'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256
@@ -103,6 +105,15 @@ func (h *Hasher) Trusted(recipient string) Key {
 	s := h.begin(kindTrusted)
 	s.in = appendField(s.in, recipient)
 	return h.finish(s)
+}
+
+// Mark returns what nodes tell each other a secret apart by, in hexadecimal. It is made from a fingerprint of the secret, and
+// who has not the hasher's secret as well cannot try out secrets on it.
+func (h *Hasher) Mark(fingerprint string) string {
+	s := h.begin(kindMark)
+	s.in = appendField(s.in, fingerprint)
+	k := h.finish(s)
+	return hex.EncodeToString(k[:8])
 }
 
 func (h *Hasher) pair(kind byte, a, b string) Key {

@@ -122,6 +122,12 @@ type Store interface {
 	// Counters returns the counters of the days from to to, both included, in no order. Not for the mail path.
 	Counters(ctx context.Context, from, to Day) ([]Counter, error)
 
+	// Announce notes what a node says about itself, in place of what it said before. It is not for the mail path.
+	Announce(ctx context.Context, n Node) error
+
+	// Nodes returns what nodes have said within [NodeRetention], in no order. Not for the mail path.
+	Nodes(ctx context.Context) ([]Node, error)
+
 	// Ping finds out whether the store answers.
 	Ping(ctx context.Context) error
 

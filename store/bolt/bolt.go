@@ -18,6 +18,7 @@
 //	            for 0), dropped 30 days after that day
 //	domains     domain → day of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
+//	nodes       name of a node → what it said, in JSON (see store.Node)
 //
 // Numbers are in network byte order.
 package bolt
@@ -46,6 +47,7 @@ var (
 	bucketRecords  = []byte("records")
 	bucketDomains  = []byte("domains")
 	bucketCounters = []byte("counters")
+	bucketNodes    = []byte("nodes")
 	keyFormat      = []byte("format")
 	keySince       = []byte("since")
 )

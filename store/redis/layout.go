@@ -17,6 +17,7 @@ import (
 //	memory                 hash: what store.Memory says and where records lie, see below.
 //	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
+//	nodes                  hash: name of a node → what it said, in JSON (see store.Node). It expires as a whole.
 //
 // The fields of memory are such that nodes may set them at the same time in any order without losing anything, for
 // scripts and transactions are not to be had everywhere:
@@ -31,6 +32,7 @@ type layout struct{ prefix string }
 
 func (l layout) memory() string                { return l.prefix + "memory" }
 func (l layout) domains() string               { return l.prefix + "domains" }
+func (l layout) nodes() string                 { return l.prefix + "nodes" }
 func (l layout) counters(day store.Day) string { return l.prefix + "counters:" + day.String() }
 
 const (

@@ -15,7 +15,7 @@
 // INFO is asked for on each new connection, never for a message. A change of policy is noticed within [connLifetime];
 // so is a process that swaps its data for those of another server and keeps its identity.
 //
-// A user of its own needs these rights: ~bouncefilter:* +@hash +expireat +ping +info.
+// A user of its own needs these rights: ~bouncefilter:* +@hash +expireat +ping +info +time.
 //
 // See layout.go for what is stored.
 package redis

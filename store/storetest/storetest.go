@@ -26,6 +26,7 @@ func Run(t *testing.T, newStore func(t *testing.T) store.Store) {
 	t.Run("memory", func(t *testing.T) { testMemory(t, newStore) })
 	t.Run("first-signed days", func(t *testing.T) { testFirstSigned(t, newStore) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, newStore) })
+	t.Run("nodes", func(t *testing.T) { testNodes(t, newStore) })
 	t.Run("ended context", func(t *testing.T) { testEndedContext(t, newStore) })
 	t.Run("many callers", func(t *testing.T) { testManyCallers(t, newStore) })
 	t.Run("ping", func(t *testing.T) {

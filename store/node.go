@@ -1,0 +1,27 @@
+package store
+
+import "time"
+
+// Node is what a daemon says about itself in the store that it shares with others, so that somebody notices when one of them
+// lacks a key or has a clock that is off.
+type Node struct {
+	Name string    `json:"-"`
+	At   time.Time `json:"at"`   // when it said so, by its own clock
+	Seen time.Time `json:"seen"` // when it said so, by the store's clock; stores set it, whatever a caller writes
+	Keys []NodeKey `json:"keys"`
+}
+
+// NodeKey is one key of a node.
+type NodeKey struct {
+	Number uint8  `json:"number"`
+	Domain string `json:"domain,omitempty"` // "" for a key of all domains
+	Signs  bool   `json:"signs,omitempty"`  // tags are made with it; otherwise it only verifies
+	Mark   string `json:"mark"`             // of its secret, see [Hasher.Mark]
+}
+
+// Skew returns how far the node's clock is ahead of the store's, negative if it is behind. It includes the time that the
+// call took.
+func (n Node) Skew() time.Duration { return n.At.Sub(n.Seen) }
+
+// NodeRetention is for how long a store keeps what a node has said.
+const NodeRetention = 7 * 24 * time.Hour

@@ -1,0 +1,53 @@
+package storetest
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+func testNodes(t *testing.T, newStore func(t *testing.T) store.Store) {
+	s := newStore(t)
+	announce := func(n store.Node) {
+		t.Helper()
+		if err := s.Announce(t.Context(), n); err != nil {
+			t.Fatalf("Announce: %v", err)
+		}
+	}
+	nodes := func() []store.Node {
+		t.Helper()
+		ns, err := s.Nodes(t.Context())
+		if err != nil {
+			t.Fatalf("Nodes: %v", err)
+		}
+		slices.SortFunc(ns, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) })
+		return ns
+	}
+	if ns := nodes(); len(ns) != 0 {
+		t.Errorf("an empty store knows %v", ns)
+	}
+	keys := []store.NodeKey{{Number: 0, Signs: true, Mark: "00ff"}, {Number: 3, Domain: "example.com", Mark: "11ee"}}
+	const ahead = 2 * time.Hour
+	announce(store.Node{Name: "mx1.example.com", At: time.Now()})
+	announce(store.Node{Name: "mx2.example.com", At: time.Now().Add(ahead), Keys: keys})
+	announce(store.Node{Name: "mx1.example.com", At: time.Now(), Keys: keys[:1]})
+
+	ns := nodes()
+	if len(ns) != 2 || ns[0].Name != "mx1.example.com" || ns[1].Name != "mx2.example.com" {
+		t.Fatalf("got %+v", ns)
+	}
+	if !slices.Equal(ns[0].Keys, keys[:1]) || !slices.Equal(ns[1].Keys, keys) {
+		t.Errorf("the last keys that were announced are not those found: %+v", ns)
+	}
+	for i, want := range []time.Duration{0, ahead} {
+		if skew := ns[i].Skew(); skew < want-time.Minute || skew > want+time.Minute {
+			t.Errorf("%s: skew %v, want about %v", ns[i].Name, skew, want)
+		}
+		if since := time.Since(ns[i].Seen); since < -time.Minute || since > time.Minute {
+			t.Errorf("%s: seen %v ago", ns[i].Name, since)
+		}
+	}
+}
