@@ -5,7 +5,7 @@ import "time"
 // Node is what a daemon says about itself in the store that it shares with others, so that somebody notices when one of them
 // lacks a key or has a clock that is off.
 type Node struct {
-	Name string    `json:"-"`
+	Name string    `json:"name"`
 	At   time.Time `json:"at"`   // when it said so, by its own clock
 	Seen time.Time `json:"seen"` // when it said so, by the store's clock; stores set it, whatever a caller writes
 	Keys []NodeKey `json:"keys"`

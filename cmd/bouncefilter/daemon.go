@@ -36,6 +36,7 @@ type milterDaemon struct {
 	metrics *metrics
 
 	guard     *store.Guard
+	hasher    *store.Hasher
 	server    *filter.Server
 	listeners []net.Listener
 	http      *http.Server
@@ -46,14 +47,15 @@ type milterDaemon struct {
 func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	c := d.current.Load().config
 	warn := func(message string) { d.log.Warn("store: " + message) }
-	st, err := open.Open(ctx, c.Store, open.Warn(warn))
+	st, err := open.Open(ctx, c.Store, open.Warn(warn), open.Clock(d.app.now))
 	if err != nil {
 		return storeProblem(c, err)
 	}
 	d.guard = store.NewGuard(st, store.GuardOptions{Timeout: c.StoreTimeout, GapFile: c.GapFile(), Logger: d.log, Now: d.app.now})
 	filter.RedirectLibraryLog(d.log)
+	d.hasher = store.NewHasher(hashSecret)
 	d.server, err = filter.NewServer(filter.Options{
-		Policy: d.current.Load().policy, Store: d.guard, Hasher: store.NewHasher(hashSecret), Logger: d.log,
+		Policy: d.current.Load().policy, Store: d.guard, Hasher: d.hasher, Logger: d.log,
 		Node: c.Node, Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.app.now,
 	})
 	if err != nil {
@@ -102,6 +104,7 @@ func (d *milterDaemon) run(ctx context.Context) error {
 		tasks.Go(func() { d.serveHTTP() })
 	}
 	backgroundTask.Go(func() { d.server.Run(background) })
+	backgroundTask.Go(func() { d.announceRegularly(background) })
 
 	d.app.notify(sd.SdNotifyReady)
 	var err error
@@ -114,6 +117,7 @@ func (d *milterDaemon) run(ctx context.Context) error {
 		case <-hangups:
 			d.app.notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
 			d.reload()
+			d.announce(ctx)
 			d.app.notify(sd.SdNotifyReady)
 		}
 	}

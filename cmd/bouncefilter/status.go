@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ type status struct {
 	Domains []domainStatus `json:"domains"`
 	// Since is when the store's record began; the zero time if it has none.
 	Since time.Time `json:"since"`
+	// Nodes are the daemons that use the store, or have used it lately.
+	Nodes []store.Node `json:"nodes"`
 }
 
 // domainStatus says whether bounces to a domain are refused, and if not yet, from when on.
@@ -45,6 +48,10 @@ func newStatus(ctx context.Context, p *filter.Policy, st store.Store, now time.T
 			return nil, err
 		}
 		s.Since = answer.Memory.Since
+		if s.Nodes, err = st.Nodes(ctx); err != nil {
+			return nil, err
+		}
+		slices.SortFunc(s.Nodes, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) })
 	}
 	for _, d := range p.Settings().Domains {
 		since, signs := signing[strings.ToLower(d.Name)]

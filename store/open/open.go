@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
@@ -28,6 +29,7 @@ type Option func(*options)
 type options struct {
 	warn func(string)
 	look bool
+	now  func() time.Time
 }
 
 // Warn gives Open a function to call with what an operator should know although the store could be opened: that a
@@ -37,10 +39,13 @@ func Warn(f func(message string)) Option { return func(o *options) { o.warn = f 
 // Look is for whoever only wants to look: a damaged file is left where it is, and Open fails.
 func Look() Option { return func(o *options) { o.look = true } }
 
+// Clock replaces the system's clock in a store that is part of this process. A server has a clock of its own.
+func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
 // Open opens the store that rawURL names. It does not wait for a server: whether one answers is for Ping to find out,
 // because a mail server has to start without it. Errors never hold a password.
 func Open(ctx context.Context, rawURL string, opts ...Option) (store.Store, error) {
-	o := options{warn: func(string) {}}
+	o := options{warn: func(string) {}, now: time.Now}
 	for _, opt := range opts {
 		opt(&o)
 	}
@@ -62,13 +67,13 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 		if rest != "" {
 			return nil, errors.New("memory: takes nothing behind it")
 		}
-		return memory.New(), nil
+		return memory.NewWithClock(o.now), nil
 	case "bolt":
 		path, err := boltPath(rest)
 		if err != nil {
 			return nil, err
 		}
-		opts := []bolt.Option{bolt.Warn(o.warn)}
+		opts := []bolt.Option{bolt.Warn(o.warn), bolt.Clock(o.now)}
 		if o.look {
 			opts = append(opts, bolt.LeaveDamaged())
 		}
