@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -185,54 +187,22 @@ func (d *demonstration) perform(w io.Writer, s scene) (sender string, err error)
 	return sender, err
 }
 
-// converse is the SMTP session, with the milter asked at each step as an MTA does.
+// converse plays the mail server's side and writes what the SMTP client sees.
 func (d *demonstration) converse(w io.Writer, s scene) (sender string, err error) {
-	macros := milter.NewMacroBag()
-	macros.Set(milter.MacroQueueId, "4BXyzT3Wq1zKk")
-	macros.Set(milter.MacroAuthAuthen, s.login)
-	session, err := milter.NewClient("tcp", d.ln.Addr().String()).Session(macros)
+	m, err := probe.DialMilter("tcp", d.ln.Addr().String(), probe.Client{
+		Name: "client.example.net", Address: netip.MustParseAddr(s.client), Login: s.login,
+	})
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, session.Close()) }()
-	if _, err := session.Conn("client.example.net", milter.FamilyInet, 40123, s.client); err != nil {
-		return "", err
-	}
-	if _, err := session.Helo("client.example.net"); err != nil {
-		return "", err
-	}
-	head, body, _ := strings.Cut(s.text, "\n\n")
-	for _, step := range []struct {
-		command, reply string
-		ask            func() (*milter.Action, error)
-	}{
-		{"MAIL FROM:<" + s.from + ">", "250 2.1.0 Ok", func() (*milter.Action, error) { return session.Mail(s.from, "") }},
-		{"RCPT TO:<" + s.to + ">", "250 2.1.5 Ok", func() (*milter.Action, error) { return session.Rcpt(s.to, "") }},
-		{"DATA", "354 End data with <CR><LF>.<CR><LF>", session.DataStart},
-	} {
-		action, err := step.ask()
-		if err != nil {
-			return "", err
-		}
-		if refused := show(w, step.command, step.reply, action); refused {
-			return "", nil
-		}
-	}
-	for line := range strings.SplitSeq(head, "\n") {
-		name, value, _ := strings.Cut(line, ": ")
-		if _, err := session.HeaderField(name, value, nil); err != nil {
-			return "", err
-		}
-	}
-	if _, err := session.HeaderEnd(); err != nil {
-		return "", err
-	}
-	changes, action, err := session.BodyReadFrom(strings.NewReader(strings.ReplaceAll(body, "\n", "\r\n")))
+	defer func() { err = errors.Join(err, m.Close()) }()
+	outcome, err := m.Message(probe.Message{From: s.from, To: s.to, Text: s.text}, probe.EndOfMessage, func(command, reply string) {
+		fmt.Fprintf(w, "    C: %s\n    S: %s\n", command, reply)
+	})
 	if err != nil {
 		return "", err
 	}
-	show(w, "(the message) .", "250 2.0.0 Ok: queued", action)
-	for _, c := range changes {
+	for _, c := range outcome.Changes {
 		switch c.Type {
 		case milter.ActionChangeFrom:
 			sender = strings.Trim(c.From, "<>")
@@ -244,15 +214,6 @@ func (d *demonstration) converse(w io.Writer, s scene) (sender string, err error
 		}
 	}
 	return sender, nil
-}
-
-// show shows a command and its reply, and says whether the milter has refused it.
-func show(w io.Writer, command, reply string, action *milter.Action) (refused bool) {
-	if action != nil && action.StopProcessing() {
-		reply, refused = strings.TrimSpace(action.SMTPReply), true
-	}
-	fmt.Fprintf(w, "    C: %s\n    S: %s\n", command, reply)
-	return refused
 }
 
 func demoBounce(messageID string) string {

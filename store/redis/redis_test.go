@@ -176,7 +176,7 @@ func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
 }
 
 func TestUserWithoutRights(t *testing.T) {
-	const documented = "~bouncefilter:* +@hash +expireat +ping +info"
+	const documented = "~bouncefilter:* +@hash +expireat +ping +info +time"
 	srv := startServer(t)
 	admin := srv.admin(t)
 	setUser := func(name string, rules string) {
