@@ -245,6 +245,9 @@ func (s *Server) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Connections returns how many connections of MTAs were served.
+func (s *Server) Connections() uint64 { return s.stats.connections.Load() }
+
 // oneConn is a listener with one connection.
 type oneConn struct{ conn *wire.Conn }
 

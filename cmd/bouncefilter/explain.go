@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
@@ -55,7 +56,7 @@ func (e *envelope) judge(ctx context.Context, a *app) (*judge, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	j := &judge{envelope: e, policy: s.policy, close: func() error { return nil }, now: e.At}
+	j := &judge{envelope: e, policy: s.policy, now: e.At}
 	if j.now.IsZero() {
 		j.now = a.now()
 	}
@@ -68,28 +69,30 @@ func (e *envelope) judge(ctx context.Context, a *app) (*judge, error) {
 		return nil, problems
 	}
 	j.hasher = store.NewHasher(secret)
-	return j, j.open(ctx, s)
+	var err error
+	j.record, j.close, err = openRecord(ctx, c)
+	return j, err
 }
 
-// open finds the record of sent mail, and makes none.
-func (j *judge) open(ctx context.Context, s *site) error {
-	c := s.config
+// openRecord finds the record of sent mail, and makes none.
+func openRecord(ctx context.Context, c *config.Config) (r filter.Record, closeRecord func() error, err error) {
+	nothing := func() error { return nil }
 	if path, embedded := strings.CutPrefix(c.Store, "bolt:"); embedded && !exists(path) {
-		j.record = memory.New() // which has recorded nothing either
-		return nil
+		return memory.New(), nothing, nil // which has recorded nothing either
+	}
+	if c.Store == "memory:" && c.HTTP != "" {
+		return daemonRecord{c.HTTP}, nothing, nil // nobody else knows it
 	}
 	st, err := open.Open(ctx, c.Store, open.Look())
 	switch {
 	case errors.Is(err, bolt.ErrInUse) && c.HTTP != "":
-		j.record = daemonRecord{c.HTTP}
-		return nil
+		return daemonRecord{c.HTTP}, nothing, nil
 	case errors.Is(err, bolt.ErrInUse):
-		return hinted{storeProblem(c, err), "the daemon could tell what is on record if its http option were set"}
+		return nil, nothing, hinted{storeProblem(c, err), "the daemon could tell what is on record if its http option were set"}
 	case err != nil:
-		return storeProblem(c, err)
+		return nil, nothing, storeProblem(c, err)
 	}
-	j.record, j.close = st, st.Close
-	return nil
+	return st, st.Close, nil
 }
 
 // explain tells the verdict about one message.

@@ -22,6 +22,8 @@ type status struct {
 	Since time.Time `json:"since"`
 	// Nodes are the daemons that use the store, or have used it lately.
 	Nodes []store.Node `json:"nodes"`
+	// Connections is how many connections of MTAs the daemon has served; 0 if it was not asked.
+	Connections uint64 `json:"connections"`
 }
 
 // domainStatus says whether bounces to a domain are refused, and if not yet, from when on.
@@ -95,6 +97,7 @@ func (d *milterDaemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 		say(w, http.StatusServiceUnavailable, "the store does not answer: "+err.Error())
 		return
 	}
+	s.Connections = d.server.Connections()
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(s) // who asked may be gone
 }

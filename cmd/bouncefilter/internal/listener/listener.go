@@ -75,6 +75,16 @@ func (a Address) Loopback() bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
+// Target returns network and address for a client on this host, as net.Dial takes them.
+func (a Address) Target() (network, address string) {
+	if host, port, err := net.SplitHostPort(a.address); a.network == "tcp" && err == nil {
+		if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+			return a.network, net.JoinHostPort("localhost", port)
+		}
+	}
+	return a.network, a.address
+}
+
 // Postfix returns the address as it is written in smtpd_milters. A socket within Postfix' queue directory is given
 // relative to it, which holds for processes with and without chroot.
 func (a Address) Postfix() string {

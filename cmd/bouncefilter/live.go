@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// liveStep is one question to a running server, and its answer.
+type liveStep struct {
+	Where   string `json:"where"`   // "milter tcp:127.0.0.1:8766", "MTA 127.0.0.1:25"
+	What    string `json:"what"`    // what is tried
+	Command string `json:"command"` // the SMTP command that was answered
+	Reply   string `json:"reply"`
+	OK      bool   `json:"ok"`
+	Remark  string `json:"remark,omitempty"` // why it is not, or why it is although a reader may wonder
+}
+
+// live asks the daemon, as an MTA would, and the MTA, as a stranger would. Nothing is delivered to anybody: the milter's side is
+// played by this process, and the MTA is told about recipients only.
+type live struct {
+	site   *site
+	record filter.Record
+	hasher *store.Hasher
+	now    time.Time
+	user   prvs.Address // of ours, who exists
+	smtp   string       // host:port of the MTA
+	steps  []liveStep
+}
+
+// stranger is whom the milter is told that bounces come from: an address for documentation (RFC 5737).
+var stranger = probe.Client{Name: "client.example.net", Address: netip.MustParseAddr("192.0.2.1")}
+
+// run asks everybody and returns what was answered.
+func (l *live) run(ctx context.Context) []liveStep {
+	for _, a := range l.site.config.Listen {
+		l.milter(ctx, a)
+	}
+	l.mta(ctx)
+	return l.steps
+}
+
+// nobody is an address of the user's domain that does not exist.
+func (l *live) nobody() prvs.Address {
+	return prvs.Address{Local: "nobody." + strings.ToLower(rand.Text()[:12]), Domain: l.user.Domain}
+}
+
+// tagged returns the signed form of an address, as of today.
+func (l *live) tagged(a prvs.Address) (prvs.Signed, error) {
+	form := prvs.Standard
+	if d := l.site.policy.Domain(strings.ToLower(a.Domain)); d != nil {
+		form = d.Form
+	}
+	return l.site.policy.Settings().Keys.Sign(a, form, prvs.DayOf(l.now))
+}
+
+// forged returns a tagged address with another signature.
+func forged(tagged string) string {
+	i := strings.Index(tagged, "prvs=") + len("prvs=KDDD")
+	digit := byte('0')
+	if tagged[i] == digit {
+		digit = '1'
+	}
+	return tagged[:i] + string(digit) + tagged[i+1:]
+}
+
+// forgedBounce answers a message that was never sent.
+func forgedBounce(to string) string {
+	id := strings.ToLower(rand.Text()) + "@client.example.net"
+	return "From: MAILER-DAEMON@client.example.net\nTo: " + to + "\nSubject: Undelivered Mail Returned to Sender\n" +
+		"Message-ID: <check." + id + ">\n\nThis is the check of bouncefilter, in the form of a bounce.\n\n" +
+		"--- Below this line is a copy of the message.\n\nMessage-ID: <" + id + ">\n"
+}
+
+// milter asks the daemon on one of its addresses.
+func (l *live) milter(ctx context.Context, a listener.Address) {
+	where := "milter " + a.String()
+	signed, err := l.tagged(l.user)
+	if err != nil {
+		l.steps = append(l.steps, liveStep{Where: where, What: "sign " + l.user.String(), Remark: err.Error()})
+		return
+	}
+	valid, plain := strings.Trim(signed.Address, "<>"), l.user.String()
+	for _, question := range []struct {
+		what  string
+		to    string
+		until probe.Stage
+	}{
+		{"another site asks whether the user exists", plain, probe.Rcpt},
+		{"a bounce to a tag made with the keys of this configuration", valid, probe.Rcpt},
+		{"a bounce to a forged tag", forged(valid), probe.Data},
+		{"a forged bounce without a tag", plain, probe.EndOfMessage},
+	} {
+		l.steps = append(l.steps, l.askMilter(ctx, a, where, question.what, probe.Message{To: question.to, Text: forgedBounce(question.to)}, question.until))
+		if l.steps[len(l.steps)-1].Reply == "" {
+			return // nobody is there
+		}
+	}
+}
+
+// askMilter hands a bounce to the daemon, and compares what it says with what the configuration, the keys and the record say.
+func (l *live) askMilter(ctx context.Context, a listener.Address, where, what string, msg probe.Message, until probe.Stage) liveStep {
+	step := liveStep{Where: where, What: what}
+	network, address := a.Target()
+	m, err := probe.DialMilter(network, address, stranger)
+	if err != nil {
+		step.Remark = fmt.Sprintf("the daemon does not answer: %v", err)
+		return step
+	}
+	outcome, err := m.Message(msg, until, func(command, reply string) { step.Command, step.Reply = command, reply })
+	if err = errors.Join(err, m.Close()); err != nil {
+		step.Reply, step.Remark = "", fmt.Sprintf("the daemon does not answer: %v", err)
+		return step
+	}
+	want := l.explain(ctx, msg)
+	refused := want.Reply.Code != 0 && (until == probe.EndOfMessage || want.Verdict.Reason != filter.Untagged)
+	switch {
+	case refused && !outcome.Refused:
+		step.Remark = fmt.Sprintf("this should be refused (%s): does the daemon run with this configuration? systemctl reload bouncefilter", want.Verdict.Reason)
+	case !refused && outcome.Refused:
+		step.Remark = fmt.Sprintf("this should be accepted (%s): the daemon has other keys or another configuration; systemctl reload bouncefilter", want.Verdict.Reason)
+	case outcome.Refused && outcome.Reply != want.Reply.String():
+		step.Remark = fmt.Sprintf("the reply should be %q: does the daemon run with this configuration?", want.Reply)
+	default:
+		step.OK = true
+		if v := want.Verdict; v.Would != filter.None {
+			step.Remark = fmt.Sprintf("%s: it would be refused as %s", v.Reason, v.Would)
+			if v.Reason == v.Would {
+				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
+			}
+		}
+	}
+	return step
+}
+
+// explain says what the daemon should do.
+func (l *live) explain(ctx context.Context, msg probe.Message) *filter.Explanation {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	return filter.Explain(ctx, l.site.policy, l.record, l.hasher, filter.Delivery{
+		Report: bounce.Parse([]byte(msg.Text), bounce.DefaultLimits()), Sender: msg.From, Recipient: msg.To, Time: l.now,
+	})
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// fakeMTA answers RCPT as told, and everything else with 250. It returns its address.
+func fakeMTA(t *testing.T, rcpt func(address string) string) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprint(c, "220 mx.example.com\r\n")
+			for lines := bufio.NewScanner(c); lines.Scan(); {
+				reply := "250 2.0.0 Ok"
+				if address, ok := strings.CutPrefix(lines.Text(), "RCPT TO:"); ok {
+					reply = rcpt(strings.Trim(address, "<>"))
+				}
+				if strings.HasPrefix(lines.Text(), "DATA") {
+					reply = "354 no message must come here"
+				}
+				fmt.Fprint(c, reply+"\r\n")
+			}
+			_ = c.Close()
+		}
+	}()
+	return ln.Addr().String()
+}
+
+// ask runs the live check of a daemon's configuration.
+func (w *world) askLive(path, smtp string) []liveStep {
+	w.t.Helper()
+	c, problems := config.Load(path, config.Flags{}, w.app(nil, nil).host())
+	s, problems := loadSite(c, problems)
+	secret, found := readHashSecret(c)
+	if problems = append(problems, found...); len(problems) > 0 {
+		w.t.Fatal(problems)
+	}
+	record, closeRecord, err := openRecord(w.t.Context(), c)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() {
+		if err := closeRecord(); err != nil {
+			w.t.Error(err)
+		}
+	}()
+	l := live{site: s, record: record, hasher: store.NewHasher(secret), now: w.clock(), smtp: smtp,
+		user: prvs.Address{Local: "user", Domain: "example.com"}}
+	return l.run(w.t.Context())
+}
+
+var tagInAddress = regexp.MustCompile(`^prvs=\d{4}[0-9a-f]{6}=`)
+
+// What a site's MTA says about recipients.
+func goodMTA(forged string) func(string) string {
+	seen := ""
+	return func(address string) string {
+		plain := tagInAddress.ReplaceAllString(address, "")
+		switch {
+		case strings.HasPrefix(plain, "nobody."):
+			return "550 5.1.1 User unknown"
+		case plain != address && seen != "" && seen != address:
+			return forged
+		case plain != address:
+			seen = address
+		}
+		return "250 2.1.5 Ok"
+	}
+}
+
+func TestLive(t *testing.T) {
+	const invalid = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
+	for _, tt := range []struct {
+		name   string
+		config string
+		rcpt   func(string) string
+		want   []string // for each step: ok or not, and a part of reply and remark
+	}{
+		{"all is well", "mode = \"enforce\"\n[outbound]\nnetworks = []\n", goodMTA(invalid), []string{
+			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true 550 5.7.1 This bounce answers no message sent from here (no tag",
+			"true 250", "true 250", "true 250", "true 550", "true 550", "true " + invalid, "false 4 connections to the milter before, 4 after"}},
+		{"not enforced yet", "", goodMTA("250 2.1.5 Ok"), []string{
+			"true 250 2.1.5", "true 250 2.1.5", "true 354 End data with <CR><LF>.<CR><LF> grace: it would be refused as bad-signature",
+			"true 250 2.0.0 Ok: queued grace: it would be refused as untagged",
+			"true 250", "true 250", "true 250", "true 550", "true 550", "true 250 2.1.5 Ok grace: ", "false"}},
+		{"tagged recipients are refused", "mode = \"enforce\"\n", func(address string) string {
+			if tagInAddress.MatchString(address) || strings.HasPrefix(address, "nobody") {
+				return "550 5.1.1 User unknown"
+			}
+			return "250 2.1.5 Ok"
+		}, []string{"true", "true", "true", "true", "true", "true", "false 550 5.1.1 User unknown bounces of signed mail are refused",
+			"true", "true", "false 550 5.1.1 User unknown refused, but not by bouncefilter", "false"}},
+		{"the unknown-user check is lost", "mode = \"enforce\"\n", func(address string) string {
+			if strings.HasPrefix(address, "nobody") {
+				return "550 5.1.1 User unknown"
+			}
+			return "250 2.1.5 Ok"
+		}, []string{"true", "true", "true", "true", "true", "true", "true", "true", "false 250 2.1.5 Ok mail to users that do not exist",
+			"true 250 2.1.5 Ok accepted, since 127.0.0.1 is in outbound.networks", "false"}},
+		{"the milter is not asked", "mode = \"enforce\"\n[outbound]\nnetworks = []\n", goodMTA("250 2.1.5 Ok"), []string{
+			"true", "true", "true", "true", "true", "true", "true", "true", "true", "false 250 2.1.5 Ok this should be refused", "false"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			d := w.start("-c", w.config(tt.config))
+			fixed := strings.NewReplacer("tcp:127.0.0.1:0", "tcp:"+d.address(), "http = \"127.0.0.1:0\"", "http = \""+strings.TrimPrefix(d.find(`(http://[^ "]+)`), "http://")+"\"").
+				Replace(mustRead(t, w.path("bouncefilter.toml")))
+			steps := w.askLive(w.file("live.toml", fixed, 0o600), fakeMTA(t, tt.rcpt))
+			if len(steps) != len(tt.want) {
+				t.Fatalf("got %d steps, want %d: %+v", len(steps), len(tt.want), steps)
+			}
+			for i, s := range steps {
+				if got := fmt.Sprintf("%v %s %s", s.OK, s.Reply, s.Remark); !strings.HasPrefix(got, tt.want[i]) || s.What == "" || s.Where == "" {
+					t.Errorf("step %d (%s): got %q, want %q", i, s.What, got, tt.want[i])
+				}
+			}
+		})
+	}
+}
+
+func TestLiveWithoutServers(t *testing.T) {
+	w := newWorld(t)
+	d := w.start("-c", w.config(""))
+	address := d.address()
+	d.stop()
+	steps := w.askLive(w.file("live.toml", strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "tcp:127.0.0.1:0", "tcp:"+address, 1), 0o600), "127.0.0.1:1")
+	if len(steps) != 2 || steps[0].OK || steps[1].OK || !strings.Contains(steps[0].Remark, "the daemon does not answer") || !strings.Contains(steps[1].Remark, "connection refused") {
+		t.Errorf("got %+v", steps)
+	}
+}
