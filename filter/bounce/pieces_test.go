@@ -189,8 +189,8 @@ func TestPrintable(t *testing.T) {
 func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 	lists := map[string][]string{
 		"daemonNames": daemonNames, "bounceSubjects": bounceSubjects.words, "failures": failures.words, "delays": delays.words,
-		"returns": returns.words, "recipientWords": recipientWords.words, "strangers": strangers.words, "replySubjects": replySubjects,
-		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters, "notices": notices.words, "complaintSubject": {complaintSubject},
+		"returns": returns.words, "recipientWords": recipientWords.words, "recipientPrefixes": recipientPrefixes, "aliasWords": aliasWords.words, "strangers": strangers.words, "replySubjects": replySubjects,
+		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters, "notices": notices.words, "digests": digests.words, "complaintSubject": {complaintSubject},
 	}
 	for _, f := range families {
 		lists["families"] = append(lists["families"], f.words)
