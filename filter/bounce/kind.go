@@ -63,8 +63,16 @@ func (f *facts) isBounce(r *Report, from origin) bool {
 		return subject && says && named && (returned || r.anyStatus())
 	}
 	// From anybody else everything must be there, and go to whoever wrote what is returned: bug reports and trackers quote
-	// the bounces of others.
-	return subject && says && returned && (named || len(r.Original().Recipients) == 1) && f.answersItsRecipient(r)
+	// the bounces of others, and people who answer under a new subject quote what they answer.
+	if f.header.has("in-reply-to") || f.header.has("references") {
+		return false
+	}
+	return subject && says && (returned && named || f.attached() && len(r.Original().Recipients) == 1) && f.answersItsRecipient(r)
+}
+
+// attached says whether a message is returned as a part of its own, and not quoted.
+func (f *facts) attached() bool {
+	return slices.ContainsFunc(f.returned, func(r returned) bool { return r.source != ReturnedText })
 }
 
 // origin is where a message seems to come from, the more like a report's the higher.

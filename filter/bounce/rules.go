@@ -9,7 +9,7 @@ var daemonNames = []string{
 	"mail.delivery", "mail-delivery", "mail delivery", "mail deliver system", "mail.deliver", "delivery subsystem",
 	"mail administrator", "system administrator", "mail system", "email delivery", "internet mail delivery",
 	"message delivery", "microsoft outlook", "microsoftexchange329e71ec88ae4615bbc36ab6ce41109e", "returned mail", "mail router", "mail server", "bounce-notification",
-	"bounces-noreply", "undeliverable", "notification system", "mailsystem", "delivery failure", "non-delivery",
+	"bounces-noreply", "undeliverable", "notification system", "symantec_antivirus", "mailsystem", "delivery failure", "non-delivery",
 }
 
 // bounceSubjects are parts of subjects of bounces.
