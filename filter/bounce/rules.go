@@ -118,7 +118,7 @@ var replySubjects = []string{
 	"automatisk svar", "fravær", "automaattinen vastaus", "poissa", "autoodpowiedź", "automatyczna odpowiedź", "nieobecn", "автоответ",
 	"автоматический ответ", "автоматическая", "自動応答", "自動返信", "不在", "自动回复", "自动答复", "自動回覆", "自動答覆", "자동 회신", "부재중", "otomatik yanıt",
 	"automatická odpověď", "automatikus válasz", "odpowiedź automatyczna", "automatická odpoveď", "автоматична відповідь", "автоматичен отговор",
-	"аўтаматычны адказ", "răspuns automat", "αυτόματη απάντηση", "αυτόματη αποστολή", "automaatvastus", "automatinis atsakymas", "automātiska atbilde",
+	"аўтаматычны адказ", "răspuns automat", "αυτόματη απάντηση", "αυτόματη αποστολή", "automaatvastus", "automatinis atsakymas", "automātiska atbilde", "automatiska atbilde",
 	"automatski odgovor", "automatiski odgovor", "samodejni odgovor", "аутоматски одговор", "resposta automàtica", "erantzun automatikoa",
 	"sjálfvirkt svar", "תשובה אוטומטית", "מענה אוטומטי", "رد تلقائي", "پاسخ خودکار", "स्वचालित उत्तर", "trả lời tự động", "ตอบกลับอัตโนมัติ",
 	"balasan otomatis", "jawapan automatik", "自動返答", "自動回信", "자동 응답", "absent(e) du bureau", "niet aanwezig", "außer haus",
