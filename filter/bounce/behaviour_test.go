@@ -210,7 +210,7 @@ func TestAutomaticRepliesInManyLanguages(t *testing.T) {
 		"Automatic reply: Offer", "Out of Office: Offer", "Automatische Antwort: Angebot", "Abwesenheitsnotiz: Angebot", "Réponse automatique : Offre",
 		"Respuesta automática: Oferta", "Risposta automatica: Offerta", "Resposta automática: Oferta", "Automatisch antwoord: Aanbod",
 		"Autosvar: Tilbud", "Automatisk svar: Tilbud", "Automaattinen vastaus: Tarjous", "Automatyczna odpowiedź: Oferta",
-		"Automatická odpověď: Nabídka", "Automatikus válasz: Ajánlat", "Автоматический ответ: Предложение", "Otomatik yanıt: Teklif",
+		"Automatická odpověď: Nabídka", "Automātiska atbilde: Piedāvājums", "Automatiska atbilde: Piedavajums", "Automatikus válasz: Ajánlat", "Автоматический ответ: Предложение", "Otomatik yanıt: Teklif",
 		"自動応答: 件名", "自动答复: 报价", "自动回复: 报价", "자동 회신: 제안",
 	} {
 		text := "From: a@example.org\nTo: user@example.com\nSubject: " + mime.BEncoding.Encode("utf-8", subject) + "\nIn-Reply-To: <sent@example.com>\n\nText.\n"

@@ -29,10 +29,11 @@ func (h header) has(name string) bool {
 }
 
 // parseHeader reads the header in front of a message or part and returns what follows it. A line that is neither a
-// field nor a continuation ends the header, unless it is lenient: then up to maxJunk such lines are stepped over,
-// because returned headers come with lines that lost their indentation. junk counts them.
+// field nor a continuation ends the header, unless it is lenient: then up to maxJunk such lines between two fields are
+// stepped over, because headers come with lines that lost their indentation. junk counts them all.
 func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
-	const maxJunk = 40
+	const maxJunk = 40 // encoded words of Exchange's diagnostics run to 35 lines
+	run := 0
 	for len(s) > 0 {
 		line, after := cutLine(s)
 		switch {
@@ -53,10 +54,12 @@ func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
 			case ok:
 				value, after = unfold(value, after)
 				h = append(h, field{strings.ToLower(name), value})
-			case !lenient || len(h) == 0 || junk == maxJunk:
+				run = 0
+			case !lenient || len(h) == 0 || run == maxJunk:
 				return h, s, junk
 			default:
 				junk++
+				run++
 				// QUIRK: filters break long Message-IDs and leave the rest at the start of a line.
 				f := &h[len(h)-1]
 				if f.name == "message-id" && !strings.Contains(f.value, ">") {

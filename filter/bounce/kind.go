@@ -40,7 +40,8 @@ func (f *facts) isBounce(r *Report, from origin) bool {
 	if f.conversation() || f.virus && !returned || notices.in(f.subject()) {
 		return false
 	}
-	named, told := len(r.Recipients) > 0, false
+	named := len(r.Recipients) > 0
+	told := len(r.Recipients) == 1 && quotesReply(f.text)
 	for i := range r.Recipients {
 		told = told || r.Recipients[i].Class() != 0
 	}
@@ -54,7 +55,7 @@ func (f *facts) isBounce(r *Report, from origin) bool {
 		return false
 	case from == postmaster:
 		// Quarantine digests and the like come from postmasters too: what is said has to be about one message.
-		return subject && (returned || named) || says && (returned || told) || returned && told
+		return subject && (returned || named && (told || !digests.in(f.folded))) || says && (returned || told) || returned && told
 	case from == nobody:
 		return (subject || says) && (returned || told) && (says || named)
 	case from == system:
@@ -62,8 +63,16 @@ func (f *facts) isBounce(r *Report, from origin) bool {
 		return subject && says && named && (returned || r.anyStatus())
 	}
 	// From anybody else everything must be there, and go to whoever wrote what is returned: bug reports and trackers quote
-	// the bounces of others.
-	return subject && says && returned && named && f.answersItsRecipient(r)
+	// the bounces of others, and people who answer under a new subject quote what they answer.
+	if f.header.has("in-reply-to") || f.header.has("references") {
+		return false
+	}
+	return subject && says && (returned && named || f.attached() && len(r.Original().Recipients) == 1) && f.answersItsRecipient(r)
+}
+
+// attached says whether a message is returned as a part of its own, and not quoted.
+func (f *facts) attached() bool {
+	return slices.ContainsFunc(f.returned, func(r returned) bool { return r.source != ReturnedText })
 }
 
 // origin is where a message seems to come from, the more like a report's the higher.
@@ -129,6 +138,7 @@ func isDaemon(from string) bool {
 // isDaemonAddress says whether reports come from an address, given in lower case.
 func isDaemonAddress(address string) bool {
 	local, _, _ := strings.Cut(address, "@")
+	local = strings.Trim(local, `"`) // "system administrator"@example.com
 	return slices.ContainsFunc(daemonNames, func(name string) bool { return strings.HasPrefix(local, name) })
 }
 

@@ -68,12 +68,23 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		if after := strings.TrimLeft(s, "\n"); after != s && startsWithContentType(after) {
 			ph, rest, _ = parseHeader(after, false)
 		}
+		if i > 1 && isMessageHeader(ph) {
+			// QUIRK: OpenMail and others put the returned message between the boundaries without a header for the part.
+			a.parts--
+			ps = append(ps, part{kind: "message/rfc822", body: s})
+			continue
+		}
 		ps = a.split(ps, ph, rest, depth+1)
 	}
 	for i := from; i < len(ps) && p.report != ""; i++ {
 		ps[i].report = p.report
 	}
 	return ps
+}
+
+// isMessageHeader says whether the header that stands first in a part is that of a message and not of the part.
+func isMessageHeader(h header) bool {
+	return h.has("message-id") && h.has("from") && !strings.HasPrefix(strings.ToLower(h.get("content-type")), "message/")
 }
 
 func startsWithContentType(s string) bool {

@@ -185,12 +185,25 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
+// Hotmail's export loses the indentation of folded fields, and Exchange's diagnostics are long.
+func TestHeadersThatLostTheirIndentation(t *testing.T) {
+	diagnostics := "X-Diagnostics: 1\n" + strings.Repeat("=?us-ascii?Q?MDzu6jkjt8UvBkVECKZ3Pp1zfL8?=\n", 35)
+	h, rest, junk := parseHeader("From: a@example.com\n"+diagnostics+diagnostics+"Message-ID: <1@example.com>\n\ntext", true)
+	if h.get("message-id") != "<1@example.com>" || rest != "text" || junk != 70 {
+		t.Errorf("got %q, %q and %d", h.get("message-id"), rest, junk)
+	}
+	prose := strings.Repeat("prose without a colon\n", 100)
+	if h, rest, _ := parseHeader("From: a@example.com\n"+prose+"Message-ID: <1@example.com>\n", true); h.has("message-id") || rest == "" {
+		t.Errorf("prose is read as a header: %q", h)
+	}
+}
+
 // A row whose words are in upper case or folded differently would never match.
 func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 	lists := map[string][]string{
 		"daemonNames": daemonNames, "bounceSubjects": bounceSubjects.words, "failures": failures.words, "delays": delays.words,
-		"returns": returns.words, "recipientWords": recipientWords.words, "strangers": strangers.words, "replySubjects": replySubjects,
-		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters, "notices": notices.words, "complaintSubject": {complaintSubject},
+		"returns": returns.words, "recipientWords": recipientWords.words, "recipientPrefixes": recipientPrefixes, "aliasWords": aliasWords.words, "strangers": strangers.words, "replySubjects": replySubjects,
+		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters, "notices": notices.words, "digests": digests.words, "complaintSubject": {complaintSubject},
 	}
 	for _, f := range families {
 		lists["families"] = append(lists["families"], f.words)

@@ -1,6 +1,9 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // textRecipients finds the recipients that a report names outside its machine-readable part. The ways are tried from
 // the surest to the vaguest, and the first that finds somebody is taken; what is said about a recipient goes with it.
@@ -255,7 +258,7 @@ func (t *reportText) spoken() []Recipient {
 				before = strings.ToLower(t.lines[i-1]) + " " + before
 			}
 			at = end
-			if t.own[strings.ToLower(address)] || stranger(before) || !recipientWords.in(before) {
+			if t.own[strings.ToLower(address)] || stranger(before) || !recipientWords.in(before) && !endsIn(before, recipientPrefixes) {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {
@@ -264,6 +267,10 @@ func (t *reportText) spoken() []Recipient {
 		}
 	}
 	return list
+}
+
+func endsIn(s string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.HasSuffix(s, w) })
 }
 
 // only takes the one address that the text names at all.
@@ -293,5 +300,6 @@ func (t *reportText) only() []Recipient {
 
 // stranger says whether the words in front of an address make it that of somebody else.
 func stranger(before string) bool {
-	return strangers.in(strings.ToLower(before))
+	before = strings.ToLower(before)
+	return strangers.in(before) && !aliasWords.in(before)
 }

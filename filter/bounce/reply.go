@@ -64,6 +64,24 @@ func afterCode(s string, i int) bool {
 	return k >= 3 && k < i && s[k-3] == s[i] && isDigit(s[k-2]) && isDigit(s[k-1]) && (k == 3 || !isAlnum(s[k-4]))
 }
 
+// quotesReply says whether a line of text is the reply of a server, so that the number in it is no other one: it begins
+// with the code, or a status of the same class follows.
+func quotesReply(text string) bool {
+	for text != "" {
+		var line string
+		line, text = cutLine(text)
+		line = strings.TrimLeft(line[:min(len(line), 512)], " \t>")
+		code := replyCode(line)
+		if code == 0 {
+			continue
+		}
+		if status := findStatus(line); status != "" && int(status[0]-'0') == code/100 || replyCode(line[:min(len(line), 4)]) == code {
+			return true
+		}
+	}
+	return false
+}
+
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // replyCode returns the first SMTP reply code for a failure that s tells, or 0.

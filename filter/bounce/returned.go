@@ -104,6 +104,11 @@ func splitReturned(text string) (lead string, found []returned, tail string) {
 // headerHere says whether the header of a message begins at s, whose first line is given. Behind a line that announces it
 // two fields are enough; elsewhere it must have one that only real headers have.
 func headerHere(s, line string, marked bool) bool {
+	if sender, ok := strings.CutPrefix(line, "From "); ok && !isDaemonAddress(strings.ToLower(sender)) {
+		// As in an mbox file; the header begins behind it. A report in that form is what this one goes on to say.
+		_, s = cutLine(s)
+		line, _ = cutLine(s)
+	}
 	name, _, ok := splitField(strings.TrimLeft(line, " \t>|"))
 	if !ok {
 		return false
@@ -139,13 +144,16 @@ func announces(line string) bool {
 	return returns.in(strings.ToLower(line)) || isRule(line)
 }
 
+// ruleOctets are what rules are drawn with.
+const ruleOctets = "-=_*|+# "
+
 // isRule says whether a line is a rule, with or without words in it: "-----", "--- Unsent message ---", "=====".
 func isRule(line string) bool {
-	if len(line) < 3 || strings.IndexByte("-=_*|+#", line[0]) < 0 {
+	if len(line) < 3 || line[0] == ' ' || strings.IndexByte(ruleOctets, line[0]) < 0 {
 		return false
 	}
 	n := 1
-	for n < len(line) && strings.IndexByte("-=_*|+# ", line[n]) >= 0 {
+	for n < len(line) && strings.IndexByte(ruleOctets, line[n]) >= 0 {
 		n++
 	}
 	return n >= 3

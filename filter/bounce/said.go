@@ -34,7 +34,7 @@ func (l recipientList) untold(address string) *Recipient {
 // next recipient.
 func (r *Recipient) say(rest string, more []string) {
 	const maxLines = 12
-	words := []string{strings.TrimLeft(rest, ":>'\" .")}
+	words := []string{strings.TrimLeft(rest, ":,>'\" .)]")}
 	if strings.HasPrefix(rest, "<mailto:") {
 		words[0] = ""
 	}
@@ -51,6 +51,13 @@ func (r *Recipient) say(rest string, more []string) {
 			continue
 		}
 		last = strings.TrimSpace(line)
+		if isRule(last) {
+			// One with words in it begins something else, others are decoration.
+			if strings.Trim(last, ruleOctets) != "" {
+				break
+			}
+			continue
+		}
 		if _, _, ok := leadingAddress(line); ok {
 			break
 		}

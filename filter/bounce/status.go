@@ -110,10 +110,11 @@ func (a *statusReader) flush() {
 }
 
 // statusAddress chooses between Final-Recipient and Original-Recipient. The final one is preferred unless it is no mail
-// address, such as a pipe or an X.400 name.
+// address, such as a pipe or an X.400 name, or made unreadable as iCloud does: "*****@*****".
 func statusAddress(final, original string) string {
 	f, o := fieldAddress(final), fieldAddress(original)
-	if f == "" || strings.IndexByte(f, '@') < 0 && strings.IndexByte(o, '@') > 0 {
+	_, domain, _ := strings.Cut(f, "@")
+	if f == "" || strings.Trim(domain, "*.") == "" && strings.IndexByte(o, '@') > 0 {
 		return o
 	}
 	return f
