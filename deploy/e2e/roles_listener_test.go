@@ -58,12 +58,16 @@ func TestListenersWithRoles(t *testing.T) {
 		return func(t *testing.T) {
 			m := newMessage("user@virt.example", "friend@remote.example")
 			logged := s.daemon.process.out.len()
+			counted := s.daemon.metric(t, "bouncefilter_messages_total", label("reason", reason), label("action", action))
 			send(m)
 			sender := s.world.await(t, m.mark).sender
 			if signed := reason == "signed"; isSigned(sender, "user@virt.example") != signed {
 				t.Errorf("mail arrived from <%s>", sender)
 			}
 			s.daemon.awaitRecord(t, logged, record{"msg": "outbound", "reason": reason, "action": action, "sender": "<user@virt.example>"})
+			if got := s.daemon.metric(t, "bouncefilter_messages_total", label("reason", reason), label("action", action)) - counted; got != 1 {
+				t.Errorf("it was counted %v times", got)
+			}
 		}
 	}
 	t.Run("the sendmail command signs", sends("signed", "sign", func(m message) {
