@@ -31,7 +31,7 @@ func cut(s string) string {
 	return s[:n] + "..."
 }
 
-var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kindBounce: "bounce", kindDaemon: "bounce"}
+var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kindBounce: "bounce", kindDaemon: "bounce", kindUnsigned: "outbound"}
 
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
 func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt string, recipients int) {

@@ -20,10 +20,11 @@ const (
 type kind uint8
 
 const (
-	kindInbound  kind = iota // ordinary mail from outside: at most untagged
+	kindInbound  kind = iota // mail that is none of the others: at most untagged
 	kindOutbound             // sent from here: signed
 	kindBounce               // null sender: judged
 	kindDaemon               // mail of a sender that bounces come from: judged if it is one
+	kindUnsigned             // sent from here through a listener that signs nothing: at most untagged
 )
 
 // maxCorrespondents is how many domains one message makes correspondents of its sender.

@@ -117,6 +117,11 @@ func start(t testing.TB, change func(*Settings)) *fixture {
 
 func startWith(t testing.TB, st store.Store, change func(*Settings), options func(*Options)) *fixture {
 	t.Helper()
+	return startAs(t, RoleBoth, st, change, options)
+}
+
+func startAs(t testing.TB, role Role, st store.Store, change func(*Settings), options func(*Options)) *fixture {
+	t.Helper()
 	f := &fixture{t: t, store: st, log: &logBuffer{}, clock: testDay}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	guard := store.NewGuard(st, store.GuardOptions{Logger: logger, Now: f.now})
@@ -138,7 +143,7 @@ func startWith(t testing.TB, st store.Store, change func(*Settings), options fun
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ln) }()
+	go func() { served <- srv.Serve(ln, role) }()
 	t.Cleanup(func() {
 		ctx, cancel := timeout(5 * time.Second)
 		defer cancel()

@@ -8,16 +8,24 @@ import (
 
 // wanted is what the filter asks the MTA for. Round trips decide what a milter costs, packets come next: no event that
 // is not used, no reply to an event whose answer is never anything but "go on".
-func (p *Policy) wanted() (milter.OptAction, milter.OptProtocol) {
-	actions := milter.OptChangeFrom | milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs | milter.OptSetMacros
+func (p *Policy) wanted(role Role) (milter.OptAction, milter.OptProtocol) {
+	actions := milter.OptSetMacros
 	protocol := milter.OptNoUnknown | milter.OptNoEOH | milter.OptSkip |
 		milter.OptNoConnReply | milter.OptNoHeloReply | milter.OptNoMailReply | milter.OptNoHeaderReply |
 		milter.OptNoEOHReply | milter.OptNoUnknownReply
+	if role.Signs() {
+		actions |= milter.OptChangeFrom
+		if p.set.AddMessageID {
+			actions |= milter.OptAddHeader
+		}
+	}
+	if !role.Verifies() {
+		// Nothing is refused and nothing is read but some headers: one answer, at the end, is all there is.
+		return actions, protocol | milter.OptNoHelo | milter.OptNoRcptReply | milter.OptNoData | milter.OptNoBody
+	}
+	actions |= milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs
 	if p.set.HeaderName != "" {
 		actions |= milter.OptAddHeader | milter.OptChangeHeader
-	}
-	if p.set.AddMessageID {
-		actions |= milter.OptAddHeader
 	}
 	for _, a := range p.actions {
 		if a == ActionQuarantine {
@@ -36,13 +44,13 @@ func (p *Policy) wanted() (milter.OptAction, milter.OptProtocol) {
 // negotiate takes of what the filter wants what the MTA offers. Everything that an older MTA lacks has a way round:
 // events that were not wanted are kept back and answered on the connection, modifications that are not allowed are left
 // out. What cannot be left out is CHGFROM; without it outbound mail is deferred, see [CannotSign].
-func (p *Policy) negotiate(mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
+func (p *Policy) negotiate(role Role, mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
 	version uint32, actions milter.OptAction, protocol milter.OptProtocol, err error) {
 	if mtaVersion < 2 {
 		return 0, 0, 0, fmt.Errorf("the MTA speaks milter protocol version %d, which is too old", mtaVersion)
 	}
 	version = min(mtaVersion, ownVersion)
-	actions, protocol = p.wanted()
+	actions, protocol = p.wanted(role)
 	return version, actions & mtaActions, protocol & mtaProtocol, nil
 }
 

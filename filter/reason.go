@@ -36,6 +36,7 @@ const (
 	TooLong
 	UnusableSender
 	CannotSign
+	VerifyOnly
 
 	// Ordinary mail to a tagged recipient.
 	Untag
@@ -142,6 +143,8 @@ var reasons = [reasonCount]reasonRow{
 		"The sender address cannot be parsed or has no domain."},
 	CannotSign: {"cannot-sign", Defer, StageEndOfMessage, "Cannot sign the sender now, try again later", "",
 		"The sender must be signed, but there is no signing key or the MTA does not allow a change of sender."},
+	VerifyOnly: {"verify-only", NoOpinion, StageEndOfMessage, "", "",
+		"Sent from here, but through a listener that signs nothing: its bounces will be refused."},
 
 	Untag: {"untag", Accept, StageEndOfMessage, "", "",
 		"Ordinary mail to a tagged address: the tag was removed."},

@@ -107,8 +107,8 @@ func NewServer(o Options) (*Server, error) {
 // Reload replaces the policy. Messages under way keep the one they began with.
 func (s *Server) Reload(p *Policy) { s.state.Store(newState(p, s.stats)) }
 
-// Serve serves the connections of ln until [Server.Shutdown] is called, and then returns nil. It closes ln.
-func (s *Server) Serve(ln net.Listener) error {
+// Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.
+func (s *Server) Serve(ln net.Listener, role Role) error {
 	defer ln.Close()
 	s.mu.Lock()
 	if s.closing {
@@ -123,7 +123,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		c, err := ln.Accept()
 		if err == nil {
 			pause = 0
-			s.serveConn(c)
+			s.serveConn(c, role)
 			continue
 		}
 		s.mu.Lock()
@@ -144,7 +144,7 @@ func (s *Server) Serve(ln net.Listener) error {
 }
 
 // serveConn serves one connection in a goroutine of its own, which the library starts.
-func (s *Server) serveConn(nc net.Conn) {
+func (s *Server) serveConn(nc net.Conn, role Role) {
 	c := wire.New(nc, wire.Options{
 		ReadTimeout:  s.limits.ReadTimeout,
 		WriteTimeout: s.limits.WriteTimeout,
@@ -170,20 +170,22 @@ func (s *Server) serveConn(nc net.Conn) {
 	// The library gives a session no way to reach its connection, so each connection gets a library server of its own,
 	// whose only connection it is.
 	options := append([]milter.Option{
-		milter.WithMilter(func() milter.Milter { return &session{server: s, conn: c} }),
-		milter.WithNegotiationCallback(s.negotiate),
+		milter.WithMilter(func() milter.Milter { return &session{server: s, conn: c, role: role} }),
+		milter.WithNegotiationCallback(s.negotiator(role)),
 	}, s.macros...)
 	_ = milter.NewServer(options...).Serve(&oneConn{conn: c})
 }
 
-// negotiate answers the MTA's offer for one connection.
-func (s *Server) negotiate(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
-	uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
-	version, actions, protocol, err := s.state.Load().policy.negotiate(mtaVersion, ownVersion, mtaActions, mtaProtocol)
-	if err == nil && actions&milter.OptChangeFrom == 0 {
-		s.stats.poorMTA.Add(1)
+// negotiator answers the MTA's offer for a connection in a role.
+func (s *Server) negotiator(role Role) milter.NegotiationCallbackFunc {
+	return func(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
+		uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
+		version, actions, protocol, err := s.state.Load().policy.negotiate(role, mtaVersion, ownVersion, mtaActions, mtaProtocol)
+		if err == nil && role.Signs() && actions&milter.OptChangeFrom == 0 {
+			s.stats.poorMTA.Add(1)
+		}
+		return version, actions, protocol, size, err
 	}
-	return version, actions, protocol, size, err
 }
 
 // fault counts a frame at fault.

@@ -19,6 +19,7 @@ type session struct {
 	milter.NoOpMilter
 	server *Server
 	conn   *wire.Conn
+	role   Role
 
 	skip      bool // the MTA can be told to send no more of a body
 	client    netip.Addr
@@ -86,15 +87,8 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	var usable bool
 	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))
 	msg.badFrom = !usable
-	switch {
-	case usable && msg.from.IsNull():
-		msg.kind = kindBounce
-	case outbound:
-		msg.kind = kindOutbound
-	case usable && p.MayBeBounce(msg.from):
-		msg.kind = kindDaemon
-	}
-	s.want() // for old MTAs, which do not announce DATA
+	msg.kind = s.role.kindOf(usable && msg.from.IsNull(), outbound, usable && p.MayBeBounce(msg.from))
+	s.want() // for MTAs that do not announce DATA: old ones, and those that were asked not to
 	return milter.RespContinue, nil
 }
 
@@ -140,11 +134,11 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		return s.bounceRecipient(rcpt), nil
 	}
 	msg.count++
-	if msg.kind == kindOutbound {
+	if msg.kind == kindOutbound || msg.kind == kindUnsigned {
 		msg.sent.recipient(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(a)
 	}
-	if d := p.Domain(lower(a.Domain)); d != nil && len(msg.recipients) < maxTagged {
+	if d := p.Domain(lower(a.Domain)); s.role.Verifies() && d != nil && len(msg.recipients) < maxTagged {
 		rcpt.verdict = p.Ordinary(a, msg.now)
 		if rcpt.verdict.Reason == Untag || msg.kind == kindDaemon {
 			msg.recipients = append(msg.recipients, rcpt)
@@ -172,6 +166,9 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	defer msg.clock(time.Now())
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
+	}
+	if msg.kind == kindUnsigned {
+		s.warnUnsigned()
 	}
 	switch {
 	case msg.kind == kindBounce:

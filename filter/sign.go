@@ -83,6 +83,14 @@ func (s *session) leaveUnsigned(v *Verdict) {
 	s.decided(v, msg.first, msg.count)
 }
 
+// warnUnsigned tells that a message which would be signed elsewhere leaves through a listener that only verifies.
+func (s *session) warnUnsigned() {
+	if v := s.senderVerdict(); v.Reason == Signed {
+		v.Reason, v.Action = VerifyOnly, s.msg.state.policy.actions[VerifyOnly]
+		s.decided(&v, s.msg.first, s.msg.count)
+	}
+}
+
 // sentRecords returns what is recorded of the message, but for its tag.
 func (s *session) sentRecords() []store.Record {
 	msg := &s.msg

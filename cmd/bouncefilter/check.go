@@ -12,6 +12,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
@@ -157,12 +158,18 @@ func (s *site) print(out io.Writer, st *status, note string) error {
 		l := listed(k)
 		row("key", fmt.Sprintf("%v, created %s, fingerprint %s", k.Key, orDash(l.Created, "(unknown)"), orDash(l.Fingerprint, "-")))
 	}
-	for _, l := range c.Listen {
+	for _, l := range c.Listeners {
 		remark := ""
-		if !l.Loopback() {
-			remark = " (not loopback: whoever can connect can have any address signed)"
+		if l.Role != filter.RoleBoth {
+			remark = ", only to " + l.Role.String()
 		}
-		row("listen", l.String()+remark)
+		if !l.Address.Loopback() {
+			remark += " (not loopback: whoever can connect can have any address signed)"
+		}
+		row("listen", l.Address.String()+remark)
+	}
+	if !c.Socketmap.IsZero() {
+		row("socketmap", c.Socketmap.String())
 	}
 	row("http", orDash(c.HTTP, "off"))
 	row("store", storeLine(c, st, note))

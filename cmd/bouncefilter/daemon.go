@@ -17,6 +17,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/socketmap"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
@@ -38,9 +39,18 @@ type milterDaemon struct {
 	guard     *store.Guard
 	hasher    *store.Hasher
 	server    *filter.Server
-	listeners []net.Listener
+	listeners []milterListener
 	http      *http.Server
 	httpLn    net.Listener
+
+	socketmap   *socketmap.Server // nil unless configured
+	socketmapLn net.Listener
+}
+
+// milterListener is an open socket and what it is there for.
+type milterListener struct {
+	net.Listener
+	role filter.Role
 }
 
 // open opens store and sockets. Nothing is served yet.
@@ -64,21 +74,24 @@ func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	if err := d.listen(); err != nil {
 		return err
 	}
+	if err := d.listenSocketmap(); err != nil {
+		return err
+	}
 	return d.listenHTTP()
 }
 
 func (d *milterDaemon) listen() error {
 	c := d.current.Load().config
-	for i, a := range c.Listen {
-		if !a.Loopback() {
-			d.log.Warn("the milter protocol has no authentication: whoever can connect can have any address signed; use a firewall", "listen", a.String())
+	for _, l := range c.Listeners {
+		if !l.Address.Loopback() {
+			d.log.Warn("the milter protocol has no authentication: whoever can connect can have any address signed; use a firewall", "listen", l.Address.String())
 		}
-		ln, err := a.Listen(listener.Options{Mode: c.SocketMode, Group: c.SocketGroup})
+		ln, err := l.Address.Listen(listener.Options{Mode: c.SocketMode, Group: c.SocketGroup})
 		if err != nil {
-			return tomlfile.Problems{c.Problem(fmt.Sprintf("listen[%d]", i), "", err.Error(), "end the other process, or listen elsewhere")}
+			return tomlfile.Problems{c.Problem(l.Key, "", err.Error(), "end the other process, or listen elsewhere")}
 		}
-		d.listeners = append(d.listeners, ln)
-		d.log.Info("listening on " + ln.Addr().Network() + ":" + ln.Addr().String())
+		d.listeners = append(d.listeners, milterListener{ln, l.Role})
+		d.log.Info("listening on "+ln.Addr().Network()+":"+ln.Addr().String(), "role", l.Role.String())
 	}
 	return nil
 }
@@ -92,11 +105,18 @@ func (d *milterDaemon) run(ctx context.Context) error {
 
 	d.prepare(ctx)
 	var tasks, backgroundTask sync.WaitGroup
-	failed := make(chan error, len(d.listeners)+1)
+	failed := make(chan error, len(d.listeners)+1) // 1 for lookups
 	for _, ln := range d.listeners {
 		tasks.Go(func() {
-			if err := d.server.Serve(ln); err != nil {
+			if err := d.server.Serve(ln.Listener, ln.role); err != nil {
 				failed <- fmt.Errorf("serve %s: %w", ln.Addr(), err)
+			}
+		})
+	}
+	if d.socketmapLn != nil {
+		tasks.Go(func() {
+			if err := d.serveSocketmap(); err != nil {
+				failed <- err
 			}
 		})
 	}
@@ -150,6 +170,7 @@ func (d *milterDaemon) close() error {
 			d.log.Warn("connections were cut: messages in them took too long", "patience", patience)
 		}
 	}
+	d.closeSocketmap()
 	if d.httpLn != nil {
 		errs = append(errs, d.http.Close())
 		_ = d.httpLn.Close() // closed already if it was served

@@ -85,6 +85,9 @@ func (d *milterDaemon) handler() http.Handler {
 	build.Set(1)
 	registry.MustRegister(d.server.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if d.socketmap != nil {
+		registry.MustRegister(d.socketmap.Collector())
+	}
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

@@ -88,7 +88,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 	if d.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	d.wait.Go(func() { _ = d.server.Serve(d.ln) }) // nil when it is shut down, and nobody else closes its listener
+	d.wait.Go(func() { _ = d.server.Serve(d.ln, filter.RoleBoth) }) // nil when it is shut down, and nobody else closes its listener
 	d.server.Prepare(ctx)
 	return d, nil
 }

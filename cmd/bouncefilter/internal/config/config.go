@@ -58,11 +58,12 @@ type Config struct {
 	Path string // of the file; empty if there is none
 	Read bool   // the file could be read as TOML
 
-	Listen      []listener.Address
-	SocketMode  fs.FileMode
-	SocketGroup int    // group ID, -1 for the process's own
-	HTTP        string // host:port, empty for none
-	HTTPChosen  bool   // HTTP is not merely the default
+	Listeners   []Listener       // at least one
+	Socketmap   listener.Address // the zero Address for none
+	SocketMode  fs.FileMode      // of all unix sockets
+	SocketGroup int              // group ID, -1 for the process's own
+	HTTP        string           // host:port, empty for none
+	HTTPChosen  bool             // HTTP is not merely the default
 
 	StateDir         string
 	Store            string // URL, which may hold a password
@@ -109,7 +110,7 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 }
 
 // apply lets the flags come first. --domain replaces the list of domains; one that has a table in the file keeps what
-// stands there. --mode is meant for all domains.
+// stands there. --listen replaces all listeners. --mode is meant for all domains.
 func (f *file) apply(o Flags) {
 	if len(o.Domains) > 0 {
 		f.Domains = nil
@@ -125,7 +126,7 @@ func (f *file) apply(o Flags) {
 		f.Domain = kept
 	}
 	if len(o.Listen) > 0 {
-		f.Listen = o.Listen
+		f.Listen, f.Listener = o.Listen, nil
 	}
 	for _, s := range []struct {
 		field *string
@@ -210,7 +211,9 @@ func Fixed(running, next *Config) []string {
 		key  string
 		same bool
 	}{
-		{"listen", slices.Equal(running.Listen, next.Listen)},
+		{"listen", sameListeners(running.Listeners, next.Listeners, false)},
+		{"listener", sameListeners(running.Listeners, next.Listeners, true)},
+		{"socketmap", running.Socketmap == next.Socketmap},
 		{"socket_mode", running.SocketMode == next.SocketMode},
 		{"socket_group", running.SocketGroup == next.SocketGroup},
 		{"http", running.HTTP == next.HTTP},

@@ -22,10 +22,11 @@ type file struct {
 	Header      string `toml:"header"`
 	Hostname    string `toml:"hostname"`
 
-	Listen      []string `toml:"listen"`
-	SocketMode  string   `toml:"socket_mode"`
-	SocketGroup string   `toml:"socket_group"`
-	HTTP        string   `toml:"http"`
+	Listen      []string        `toml:"listen"`
+	Listener    []listenerTable `toml:"listener"`
+	SocketMode  string          `toml:"socket_mode"`
+	SocketGroup string          `toml:"socket_group"`
+	HTTP        string          `toml:"http"`
 
 	StateDir     string        `toml:"state_dir"`
 	Store        string        `toml:"store"`
@@ -39,6 +40,7 @@ type file struct {
 	DoNotTag      doNotTagTable      `toml:"do_not_tag"`
 	Proof         proofTable         `toml:"proof"`
 	MailerDaemons mailerDaemonsTable `toml:"mailer_daemons"`
+	Socketmap     socketmapTable     `toml:"socketmap"`
 	Actions       map[string]string  `toml:"actions"`
 	Log           logTable           `toml:"log"`
 	Limits        limitsTable        `toml:"limits"`
@@ -81,6 +83,10 @@ type proofTable struct {
 type mailerDaemonsTable struct {
 	Senders []string `toml:"senders"`
 	Refuse  bool     `toml:"refuse"`
+}
+
+type socketmapTable struct {
+	Listen string `toml:"listen"`
 }
 
 type logTable struct {

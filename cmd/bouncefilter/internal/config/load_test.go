@@ -70,6 +70,16 @@ name = "b.example"
 mode = "monitor"
 tag_form = "standard"
 untagged = "end-of-message"
+[[listener]]
+address = "tcp:127.0.0.1:2"
+role = "sign"
+[[listener]]
+role = "verify"
+address = "tcp:127.0.0.1:3"
+[[listener]]
+address = "tcp:127.0.0.1:4"
+[socketmap]
+listen = "tcp:127.0.0.1:5"
 [outbound]
 authenticated = false
 local = false
@@ -110,7 +120,8 @@ write_timeout = "2s"
 		"bad_tag":       s.RefuseBadTagAtData,
 		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48},
 		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
-		"listen":        len(c.Listen) == 2 && c.Listen[0].String() == "unix:/run/x/m.sock" && c.Listen[1].String() == "tcp:127.0.0.1:1",
+		"listen":        listed(c) == "unix:/run/x/m.sock both, tcp:127.0.0.1:1 both, tcp:127.0.0.1:2 sign, tcp:127.0.0.1:3 verify, tcp:127.0.0.1:4 both",
+		"socketmap":     c.Socketmap.String() == "tcp:127.0.0.1:5",
 		"socket":        c.SocketMode == 0o600 && c.SocketGroup == 7,
 		"http":          c.HTTP == "" && c.HTTPChosen,
 		"store":         c.Store == "bolt:/s/x.db" && c.StoreTimeout == time.Second && c.GapFile() == "/s/store.gap",
@@ -130,6 +141,29 @@ write_timeout = "2s"
 	} {
 		if !ok {
 			t.Errorf("%s did not take effect: %+v", what, c.raw)
+		}
+	}
+}
+
+// listed returns all listeners with their roles.
+func listed(c *Config) string {
+	var list []string
+	for _, l := range c.Listeners {
+		list = append(list, l.Address.String()+" "+l.Role.String())
+	}
+	return strings.Join(list, ", ")
+}
+
+func TestTheDefaultAddressIsForThoseWhoNameNone(t *testing.T) {
+	const table = "[[listener]]\naddress = \"tcp:127.0.0.1:1\"\nrole = \"sign\"\n"
+	for text, want := range map[string]string{
+		"":                                     DefaultListen + " both",
+		table:                                  "tcp:127.0.0.1:1 sign",
+		"listen = []\n" + table:                "tcp:127.0.0.1:1 sign",
+		"listen = [\"unix:/run/x\"]\n" + table: "unix:/run/x both, tcp:127.0.0.1:1 sign",
+	} {
+		if got := listed(loadText(t, text)); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
 		}
 	}
 }
@@ -158,7 +192,7 @@ func TestTagsOfALongerLifetimeStillVerify(t *testing.T) {
 
 func TestFlagsComeBeforeTheFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f.toml")
-	if err := os.WriteFile(path, []byte("domains = [\"a.example\"]\nmode = \"auto\"\nstate_dir = \"/file\"\n[[domain]]\nname = \"b.example\"\nmode = \"enforce\"\ntag_form = \"sub-address\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("domains = [\"a.example\"]\nmode = \"auto\"\nstate_dir = \"/file\"\n[[domain]]\nname = \"b.example\"\nmode = \"enforce\"\ntag_form = \"sub-address\"\n[[listener]]\naddress = \"tcp:127.0.0.1:1\"\nrole = \"sign\"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c, problems := Load(path, Flags{Domains: []string{"B.example", "c.example"}, Mode: "monitor", StateDir: "/flag", HTTP: "off",
@@ -166,7 +200,7 @@ func TestFlagsComeBeforeTheFile(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if c.StateDir != "/flag" || c.HTTP != "" || c.Store != "memory:" || c.LogFormat != "json" || c.Listen[0].String() != "tcp:127.0.0.1:0" {
+	if c.StateDir != "/flag" || c.HTTP != "" || c.Store != "memory:" || c.LogFormat != "json" || listed(c) != "tcp:127.0.0.1:0 both" {
 		t.Errorf("got %+v", c)
 	}
 	d, ours := c.Domain("b.EXAMPLE")
@@ -203,7 +237,7 @@ func TestFixedNamesWhatNeedsARestart(t *testing.T) {
 	load := func(text string) *Config { return loadText(t, "domains = [\"a.example\"]\n"+text) }
 	base := load("")
 	for option, text := range map[string]string{
-		"listen": `listen = ["tcp:127.0.0.1:1"]`, "socket_mode": `socket_mode = "0600"`, "socket_group": `socket_group = "1"`,
+		"listen": `listen = ["tcp:127.0.0.1:1"]`, "socketmap": "[socketmap]\nlisten = \"tcp:127.0.0.1:1\"", "socket_mode": `socket_mode = "0600"`, "socket_group": `socket_group = "1"`,
 		"http": `http = ""`, "store": `store = "memory:"`, "store_timeout": `store_timeout = "1s"`, "hash_secret": `hash_secret = "x"`,
 		"node": `node = "x"`, "log.format": "[log]\nformat = \"json\"", "log.summary_interval": "[log]\nsummary_interval = \"1m\"",
 		"limits": "[limits]\nconnections = 1",
@@ -211,6 +245,15 @@ func TestFixedNamesWhatNeedsARestart(t *testing.T) {
 		if got := strings.Join(Fixed(base, load(text)), " "); got != option {
 			t.Errorf("%s: got %q", option, got)
 		}
+	}
+	table := func(role string) *Config {
+		return load("listen = [\"" + DefaultListen + "\"]\n[[listener]]\naddress = \"tcp:127.0.0.1:1\"\nrole = \"" + role + "\"")
+	}
+	if got := Fixed(table("sign"), table("verify")); strings.Join(got, " ") != "listener" {
+		t.Errorf("role: got %q", got)
+	}
+	if got := Fixed(base, table("sign")); strings.Join(got, " ") != "listener" {
+		t.Errorf("a further listener: got %q", got)
 	}
 	if got := Fixed(base, load(`state_dir = "/x"`)); strings.Join(got, " ") != "state_dir store hash_secret" {
 		t.Errorf("state_dir: got %q", got)

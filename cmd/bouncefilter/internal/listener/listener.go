@@ -61,6 +61,9 @@ func Parse(s string) (Address, error) {
 	return Address{}, errors.New("is not an address to listen on")
 }
 
+// IsZero says whether a is the zero Address, which [Parse] never returns.
+func (a Address) IsZero() bool { return a == Address{} }
+
 // String returns the address as [Parse] reads it.
 func (a Address) String() string { return a.network + ":" + a.address }
 

@@ -1,0 +1,78 @@
+package socketmap
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Result is what became of a lookup.
+type Result uint8
+
+// The results.
+const (
+	Found Result = iota
+	NotFound
+	UnknownMap // the client asked for a map that there is not
+	Failed     // a fault of this program
+
+	resultCount // not a result
+)
+
+var resultWords = [resultCount]string{Found: "found", NotFound: "not-found", UnknownMap: "unknown-map", Failed: "failed"}
+
+// String returns the result's word in metrics.
+func (r Result) String() string { return resultWords[r] }
+
+// stats counts everything.
+type stats struct {
+	lookups   [resultCount]atomic.Uint64
+	malformed atomic.Uint64
+	overLimit atomic.Uint64
+}
+
+// count counts a lookup and returns how many had this result.
+func (s *stats) count(r Result) uint64 { return s.lookups[r].Add(1) }
+
+// collector hands the server's numbers to Prometheus. Lookups know nothing of it.
+type collector struct {
+	s                                    *Server
+	lookups, malformed, overLimit, conns *prometheus.Desc
+}
+
+// Collector returns the server's metrics.
+func (s *Server) Collector() prometheus.Collector {
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("bouncefilter_socketmap_"+name, help, labels, nil)
+	}
+	return &collector{
+		s:         s,
+		lookups:   d("lookups_total", "Lookups of the socketmap service, by result.", "result"),
+		malformed: d("malformed_total", "Connections to the socketmap service that were ended because of a malformed request."),
+		overLimit: d("connections_over_limit_total", "Connections to the socketmap service that were closed because there were too many."),
+		conns:     d("connections_open", "Connections to the socketmap service that are open now."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.lookups, c.malformed, c.overLimit, c.conns} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	for r := range resultCount {
+		counter(c.lookups, c.s.stats.lookups[r].Load(), r.String())
+	}
+	counter(c.malformed, c.s.stats.malformed.Load())
+	counter(c.overLimit, c.s.stats.overLimit.Load())
+	c.s.mu.Lock()
+	open := len(c.s.conns)
+	c.s.mu.Unlock()
+	ch <- prometheus.MustNewConstMetric(c.conns, prometheus.GaugeValue, float64(open))
+}

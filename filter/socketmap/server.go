@@ -1,0 +1,232 @@
+package socketmap
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Lookup returns what a map has for a key, and whether it has anything. It is called from many goroutines, and no answer is
+// given before it returns.
+type Lookup func(key string) (data string, found bool)
+
+// Limits bounds what clients may use. What is 0 stands for the default.
+type Limits struct {
+	// Connections is how many clients are served at once; further ones are closed, and Postfix defers the mail that it
+	// asked for. Every smtpd and cleanup process of Postfix holds one for each table that names the service.
+	Connections int
+	// IdleTimeout is how long a client may be silent between two requests. Postfix ends a connection itself that it has
+	// not used for 10 s.
+	IdleTimeout time.Duration
+	// RequestTimeout is how long a request may take to arrive once it has begun. Clients are on this host.
+	RequestTimeout time.Duration
+	// WriteTimeout is how long a client may take to read an answer.
+	WriteTimeout time.Duration
+}
+
+// DefaultLimits are used for what [Limits] leaves out.
+func DefaultLimits() Limits {
+	return Limits{Connections: 10_000, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
+}
+
+// Options is what a [Server] is made from.
+type Options struct {
+	Maps   map[string]Lookup // by name; must not be changed
+	Limits Limits
+	Logger *slog.Logger
+}
+
+// Server serves lookups.
+type Server struct {
+	maps   map[string]Lookup
+	limits Limits
+	log    *slog.Logger
+	stats  stats
+
+	closing   atomic.Bool
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[net.Conn]struct{}
+	idle      *sync.Cond // signalled when a connection is closed
+}
+
+// New makes a server. It serves nobody before [Server.Serve] is called.
+func New(o Options) (*Server, error) {
+	if o.Logger == nil || len(o.Maps) == 0 {
+		return nil, errors.New("socketmap: Logger and Maps are needed")
+	}
+	s := &Server{maps: o.Maps, limits: o.Limits, log: o.Logger, listeners: map[net.Listener]struct{}{}, conns: map[net.Conn]struct{}{}}
+	s.idle = sync.NewCond(&s.mu)
+	d := DefaultLimits()
+	if s.limits.Connections == 0 {
+		s.limits.Connections = d.Connections
+	}
+	if s.limits.IdleTimeout == 0 {
+		s.limits.IdleTimeout = d.IdleTimeout
+	}
+	if s.limits.RequestTimeout == 0 {
+		s.limits.RequestTimeout = d.RequestTimeout
+	}
+	if s.limits.WriteTimeout == 0 {
+		s.limits.WriteTimeout = d.WriteTimeout
+	}
+	return s, nil
+}
+
+// Serve serves the connections of ln until [Server.Shutdown] is called, and then returns nil. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	defer func() { _ = ln.Close() }() // closed already if it was Shutdown that ended this
+	s.mu.Lock()
+	if s.closing.Load() {
+		s.mu.Unlock()
+		return nil
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+
+	var pause time.Duration
+	for {
+		c, err := ln.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			s.serveConn(c)
+			continue
+		case s.closing.Load():
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return err
+		}
+		// Out of file descriptors, most likely: those in use will be free again.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+		time.Sleep(pause)
+	}
+}
+
+// serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
+func (s *Server) serveConn(c net.Conn) {
+	s.mu.Lock()
+	if s.closing.Load() || len(s.conns) >= s.limits.Connections {
+		s.mu.Unlock()
+		_ = c.Close()
+		if !s.closing.Load() && s.stats.overLimit.Add(1) == 1 {
+			s.log.Error("socketmap: too many connections, closing further ones", "limit", s.limits.Connections)
+		}
+		return
+	}
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	go func() {
+		defer func() {
+			_ = c.Close()
+			s.mu.Lock()
+			delete(s.conns, c)
+			s.idle.Broadcast()
+			s.mu.Unlock()
+		}()
+		s.answerAll(c)
+	}()
+}
+
+// answerAll answers requests until the connection ends.
+func (s *Server) answerAll(c net.Conn) {
+	r := bufio.NewReaderSize(c, 512) // more than an address has; longer requests go past it
+	for {
+		_ = c.SetReadDeadline(time.Now().Add(s.limits.IdleTimeout))
+		if s.closing.Load() { // Shutdown sets a deadline of its own, before or after the one above
+			return
+		}
+		if _, err := r.Peek(1); err != nil {
+			return // the client is done, or was silent for too long
+		}
+		_ = c.SetReadDeadline(time.Now().Add(s.limits.RequestTimeout))
+		request, err := readNetstring(r)
+		if err != nil {
+			if errors.Is(err, errMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
+				s.stats.malformed.Add(1)
+				s.log.Warn("socketmap: malformed request", "error", err)
+			}
+			return
+		}
+		_ = c.SetWriteDeadline(time.Now().Add(s.limits.WriteTimeout))
+		if _, err := c.Write(s.answer(request)); err != nil {
+			return
+		}
+	}
+}
+
+// answer returns the reply to a request, as a netstring.
+func (s *Server) answer(request string) (reply []byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.stats.count(Failed)
+			s.log.Error("socketmap: lookup failed, the client is told to try again", "panic", p, "stack", string(debug.Stack()))
+			reply = appendNetstring(nil, "TEMP ", "lookup failed")
+		}
+	}()
+	name, key, _ := strings.Cut(request, " ")
+	lookup := s.maps[name]
+	if lookup == nil {
+		if s.stats.count(UnknownMap) == 1 {
+			s.log.Error("socketmap: a map was asked for that there is not; correct the name behind the last colon in main.cf", "map", cut(name))
+		}
+		return appendNetstring(nil, "PERM ", "no such map")
+	}
+	data, found := lookup(key)
+	switch {
+	case !found:
+		s.stats.count(NotFound)
+		return appendNetstring(nil, "NOTFOUND ")
+	case len("OK ")+len(data) > MaxReply:
+		s.stats.count(Failed)
+		return appendNetstring(nil, "PERM ", "answer too long")
+	}
+	s.stats.count(Found)
+	return appendNetstring(nil, "OK ", data)
+}
+
+// cut shortens untrusted text for the log. The handler quotes it.
+func cut(s string) string {
+	const most = 80
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "..."
+	}
+	return s
+}
+
+// Shutdown stops accepting connections, ends idle ones, and lets requests under way be answered. When ctx is done it cuts what
+// is left and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.closing.Store(true)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for ln := range s.listeners {
+		_ = ln.Close()
+	}
+	for c := range s.conns {
+		_ = c.SetReadDeadline(time.Unix(1, 0))
+	}
+	stop := context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for c := range s.conns {
+			_ = c.Close()
+		}
+	})
+	for len(s.conns) > 0 {
+		s.idle.Wait()
+	}
+	if !stop() {
+		return ctx.Err()
+	}
+	return nil
+}
