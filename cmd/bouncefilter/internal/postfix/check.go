@@ -31,7 +31,12 @@ type checker struct {
 }
 
 func (k *checker) add(level mta.Level, name, where, what string, cure ...string) {
-	k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: slices.Clip(cure)})
+	said := func(f mta.Finding) bool {
+		return f.Level == level && f.Name == name && f.Where == where && f.What == what
+	}
+	if !slices.ContainsFunc(k.findings, said) { // several services may be told by one parameter
+		k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: append([]string{}, cure...)})
+	}
 }
 
 // inMain and inMaster name a place.
@@ -113,9 +118,9 @@ func onLoopback(name string) bool {
 
 // installation looks at what Postfix is and can.
 func (k *checker) installation() {
-	if major, _ := k.c.version(); major < 3 {
+	if major := k.c.major(); k.standard() && major < 3 {
 		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. What tells it about tagged recipients needs 3.0 or later.",
-			k.c.option(nil, "mail_version")))
+			k.c.option(nil, "mail_version")), "upgrade Postfix, or use tag_form = \"sub-address\"")
 	}
 	if k.standard() && !slices.Contains(k.c.Types, "pcre") {
 		k.add(mta.LevelError, "pcre-missing", "postconf -m", "This Postfix cannot read pcre tables, which take the tags off recipients.",

@@ -43,14 +43,11 @@ func cutLast(s, separator string) (before, after string) {
 	return "", s
 }
 
-// version returns the first two numbers of mail_version, zeros if it cannot be read.
-func (c *Config) version() (major, minor int) {
-	parts := strings.SplitN(c.option(nil, "mail_version"), ".", 3)
-	major, _ = strconv.Atoi(parts[0])
-	if len(parts) > 1 {
-		minor, _ = strconv.Atoi(strings.TrimRight(parts[1], "-abcdefghijklmnopqrstuvwxyz"))
-	}
-	return major, minor
+// major returns the first number of mail_version, 0 if it cannot be read.
+func (c *Config) major() int {
+	first, _, _ := strings.Cut(c.option(nil, "mail_version"), ".")
+	n, _ := strconv.Atoi(first)
+	return n
 }
 
 // compatibility returns the first number of compatibility_level.

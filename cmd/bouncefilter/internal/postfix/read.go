@@ -103,6 +103,15 @@ func readFiles(ctx context.Context, dir string) (*Config, error) {
 		}
 	}
 	c.Main, c.Defaults = parseParameters(outputs[0]), parseParameters(outputs[1])
+	for name, value := range c.Defaults {
+		if strings.Contains(value, "${{") { // a comparison of versions: postconf knows how it ends
+			out, err := run(ctx, "postconf", "-c", dir, "-x", "-h", name)
+			if err != nil {
+				return nil, err
+			}
+			c.Defaults[name] = strings.TrimSpace(out)
+		}
+	}
 	c.Services = parseServices(outputs[2], outputs[3])
 	return c, c.readTables()
 }

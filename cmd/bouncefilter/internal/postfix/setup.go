@@ -97,7 +97,7 @@ func plainName(service string) string {
 }
 
 func (p *plan) make() error {
-	if major, _ := p.c.version(); major < 3 {
+	if p.c.major() < 3 {
 		return fmt.Errorf("this is Postfix %s; the set-up needs 3.0 or later", p.c.option(nil, "mail_version"))
 	}
 	k := &checker{c: p.c, site: p.site}
