@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
@@ -124,10 +125,12 @@ func configOf(t *testing.T, name string) (*Config, mta.Site) {
 	return c, site
 }
 
+var sbin sync.Once
+
 // needPostfix skips the test, or fails it, without Postfix.
 func needPostfix(t *testing.T) {
 	t.Helper()
-	t.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin")
+	sbin.Do(func() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin") }) // which a user's PATH may lack
 	if _, err := exec.LookPath("postconf"); err == nil {
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
@@ -48,12 +49,15 @@ func exists(path string) bool {
 // Reload returns the commands that make a change take effect.
 func Reload(dir string) []string { return []string{command("postfix", dir) + " reload"} }
 
+// parameter is a line of main.cf.
+type parameter struct{ name, value string }
+
 // plan is what has to be edited.
 type plan struct {
 	c      *Config
 	site   mta.Site
 	why    []string
-	main   []string          // for postconf -e
+	main   []parameter
 	master []string          // for postconf -P
 	tables map[string]string // by path
 }
@@ -62,10 +66,11 @@ func (p *plan) because(format string, args ...any) {
 	p.why = append(p.why, fmt.Sprintf(format, args...))
 }
 
-// set writes a parameter of main.cf, unless it is written so already.
-func (p *plan) set(parameter, value string) {
-	if !p.c.written(parameter) || p.c.Main[parameter] != value {
-		p.main = append(p.main, parameter+" = "+value)
+// set writes a parameter of main.cf, unless it is written so already. What was planned for it before no longer counts.
+func (p *plan) set(name, value string) {
+	p.main = slices.DeleteFunc(p.main, func(m parameter) bool { return m.name == name })
+	if !p.c.written(name) || p.c.Main[name] != value {
+		p.main = append(p.main, parameter{name, value})
 	}
 }
 
@@ -132,6 +137,17 @@ func (p *plan) delimiter(alsoStandard bool) {
 	}
 }
 
+// writeSettled writes a copy that looks a minute old.
+//
+// QUIRK: Postfix waits two seconds before it reads a main.cf that has just been written: somebody may still be editing it.
+func writeSettled(path string, text []byte) error {
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return err
+	}
+	then := time.Now().Add(-time.Minute)
+	return os.Chtimes(path, then, then)
+}
+
 // change lets postconf edit copies of the files and compares them.
 func (p *plan) change(ctx context.Context) (*mta.Change, error) {
 	c := &mta.Change{Why: p.why}
@@ -145,13 +161,7 @@ func (p *plan) change(ctx context.Context) (*mta.Change, error) {
 		if before[name], err = os.ReadFile(filepath.Join(p.c.Dir, name)); err != nil {
 			return nil, err
 		}
-		if err := os.WriteFile(filepath.Join(tmp, name), before[name], 0o600); err != nil {
-			return nil, err
-		}
-	}
-	// One call for each parameter: new ones are appended, and in one call the order would be postconf's.
-	for _, edit := range p.main {
-		if _, err := run(ctx, "postconf", "-c", tmp, "-e", edit); err != nil {
+		if err := writeSettled(filepath.Join(tmp, name), before[name]); err != nil {
 			return nil, err
 		}
 	}
@@ -159,6 +169,10 @@ func (p *plan) change(ctx context.Context) (*mta.Change, error) {
 		if err := editMaster(ctx, tmp, edit); err != nil {
 			return nil, err
 		}
+	}
+	// After master.cf, because postconf shows parameters of ours only if something refers to them.
+	if err := p.editMain(ctx, tmp); err != nil {
+		return nil, err
 	}
 	for _, name := range []string{"main.cf", "master.cf"} {
 		after, err := os.ReadFile(filepath.Join(tmp, name))

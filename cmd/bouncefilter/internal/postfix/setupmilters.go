@@ -49,7 +49,8 @@ func (p *plan) milters() error {
 
 // misbehaves says whether bouncefilter is asked in a way in which mail leaves unsigned.
 func (p *plan) misbehaves(a asks, m milter) bool {
-	return a.signs && p.c.setting(a.service, m, "default_action") == "accept" || p.c.setting(a.service, m, "protocol") != "6"
+	action := p.c.setting(a.service, m, "default_action")
+	return a.signs && (action == "accept" || action == "quarantine") || p.c.setting(a.service, m, "protocol") != "6"
 }
 
 // otherMilters returns the elements of a list that do not lead to us, as they are written.

@@ -69,6 +69,12 @@ func (p *plan) strip(stage *Service, others []string) {
 // which all of them would be known.
 func (p *plan) known(others []string) {
 	told := false
+	tell := func() {
+		if !told {
+			told = true
+			p.because("smtpd knows a tagged recipient exactly when it knows the recipient without the tag (%s), so unknown users are still refused with 550.", knownParameter)
+		}
+	}
 	for _, s := range p.c.receivers(outside) {
 		elements := p.c.list(s, "recipient_canonical_maps")
 		knows := slices.ContainsFunc(elements, func(e string) bool { return p.c.knows(p.site, e) })
@@ -76,10 +82,7 @@ func (p *plan) known(others []string) {
 		if knows && !loose {
 			continue
 		}
-		if !told {
-			told = true
-			p.because("smtpd knows a tagged recipient exactly when it knows the recipient without the tag (%s), so unknown users are still refused with 550.", knownParameter)
-		}
+		tell()
 		p.override(s, "recipient_canonical_maps", append(p.ownCanonical(s), "$"+knownParameter))
 	}
 	for _, r := range recipeParameters {
@@ -90,6 +93,7 @@ func (p *plan) known(others []string) {
 		if r.name == "bouncefilter_by_address" {
 			value = strings.Replace(value, "{", "{"+strings.Join(p.canonical(others), ""), 1)
 		}
+		tell()
 		p.set(r.name, value)
 	}
 }
@@ -127,6 +131,7 @@ func (p *plan) writtenDown(k *checker) {
 func (p *plan) recipeTables(k *checker) {
 	used := p.c.ourTables()
 	local := k.localDomains()
+	changed := false
 	for name, text := range map[string]string{
 		untagFile:     tableFor(untagFile, p.site.Domains),
 		localFile:     tableFor(localFile, local),
@@ -136,8 +141,12 @@ func (p *plan) recipeTables(k *checker) {
 		if path == "" {
 			path = filepath.Join(p.c.Dir, name)
 		}
-		probe := &checker{c: p.c, site: p.site}
-		if table, ok := p.c.pcre(path); ok {
+		if _, there := p.c.Tables[path]; there {
+			table, understood := p.c.pcre(path)
+			if !understood {
+				continue // somebody's work, of which check says that it is not understood
+			}
+			probe := &checker{c: p.c, site: p.site}
 			switch name {
 			case untagFile:
 				probe.untagTable(path, table)
@@ -151,5 +160,9 @@ func (p *plan) recipeTables(k *checker) {
 			}
 		}
 		p.tables[path] = text
+		changed = true
+	}
+	if changed {
+		p.because("The tables have the domains that bouncefilter signs for, and those of them in mydestination where local users are meant.")
 	}
 }

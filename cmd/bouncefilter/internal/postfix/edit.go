@@ -2,10 +2,59 @@ package postfix
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
+
+// editMain writes the planned parameters into the main.cf of dir: postconf those that stand there, in their places; new
+// ones are appended, in the order of the manual, in which postconf does not keep them.
+func (p *plan) editMain(ctx context.Context, dir string) error {
+	if len(p.main) == 0 {
+		return nil
+	}
+	path := filepath.Join(dir, "main.cf")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	args := []string{"-c", dir, "-e"}
+	added := ""
+	for _, m := range p.main {
+		if regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(m.name) + `[ \t]*=`).Match(text) {
+			args = append(args, m.name+" = "+m.value)
+		} else {
+			added += m.name + " = " + m.value + "\n"
+		}
+	}
+	if len(args) > 3 {
+		if _, err := run(ctx, "postconf", args...); err != nil {
+			return err
+		}
+		if text, err = os.ReadFile(path); err != nil {
+			return err
+		}
+	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		added = "\n" + added
+	}
+	if err := writeSettled(path, append(text, added...)); err != nil {
+		return err
+	}
+	out, err := run(ctx, "postconf", "-c", dir, "-n")
+	if err != nil {
+		return err
+	}
+	now := parseParameters(out)
+	for _, m := range p.main {
+		if now[m.name] != m.value {
+			return fmt.Errorf("postconf reads %s as %q, not as %q", m.name, now[m.name], m.value)
+		}
+	}
+	return nil
+}
 
 // editMaster gives a service in the master.cf of dir an option, written SERVICE/TYPE/PARAMETER=VALUE as for postconf -P.
 //
