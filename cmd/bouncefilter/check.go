@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -19,30 +21,122 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
-// checkCmd finds out whether serve would run, and how.
+// checkCmd finds out whether serve would run, and how, and whether the mail server is set up for it.
 type checkCmd struct {
 	siteFlags
+	mtaFlags
+	JSON bool `name:"json" help:"Print a JSON object."`
 }
 
 // Help is shown by check --help.
 func (checkCmd) Help() string {
-	return `Every problem is printed as file:line: option: problem; remedy. The exit status is 0 if there is none, 1 otherwise.
-What a first serve would make (state directory, key, store) may be missing. Nothing is changed. A damaged embedded store is a
+	return `Every problem is printed as file:line: option: problem; remedy. What is missing or dangerous in the live configuration of the
+mail server is printed with the lines to add. The exit status is 0 if there is no problem and no error, 1 otherwise. What a
+first serve would make (state directory, key, store) may be missing. Nothing is changed. A damaged embedded store is a
 problem; serve moves it aside and begins a new one.`
+}
+
+// checked is everything that check finds, and what --json prints.
+type checked struct {
+	Configuration string        `json:"configuration"` // path; "" if there is none
+	Problems      []problemJSON `json:"problems"`
+	Status        *status       `json:"status"` // null if there are problems
+	MTA           *mtaJSON      `json:"mta"`    // null if there is none
+	Findings      []mta.Finding `json:"findings"`
+
+	problems tomlfile.Problems
+	site     *site
+	note     string
+}
+
+// problemJSON is a problem of the configuration, of keys or of the store.
+type problemJSON struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"` // 0 if it has no place in the file
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	What   string `json:"what"`
+	Remedy string `json:"remedy"`
+}
+
+// mtaJSON says whose configuration the findings are about.
+type mtaJSON struct {
+	Name          string `json:"name"`
+	Configuration string `json:"configuration"`
 }
 
 // Run implements the command.
 func (cmd *checkCmd) Run(ctx context.Context, a *app) error {
+	server, err := cmd.locate(a)
+	if err != nil {
+		return err
+	}
+	r, err := cmd.check(ctx, a, server)
+	if err != nil {
+		return err
+	}
+	if cmd.JSON {
+		err = json.NewEncoder(a.stdout).Encode(r)
+	} else {
+		err = r.print(a.stdout, server)
+	}
+	if err == nil && (len(r.problems) > 0 || mta.Errors(r.Findings)) {
+		err = errNo
+	}
+	return err
+}
+
+// check looks at everything. The mail server is compared only with a configuration that can be used.
+func (cmd *checkCmd) check(ctx context.Context, a *app, server *located) (*checked, error) {
 	c, problems := cmd.load(a)
+	r := &checked{Configuration: c.Path, Problems: []problemJSON{}, Findings: []mta.Finding{}}
 	if unread(c, problems) {
-		return a.found(problems)
+		r.add(problems)
+		return r, nil
 	}
 	problems = append(problems, c.NeedDomain()...)
-	s, st, note, problems := inspect(ctx, a, c, problems)
-	if len(problems) > 0 {
-		return a.found(problems)
+	usable := len(problems) == 0
+	r.site, r.Status, r.note, problems = inspect(ctx, a, c, problems)
+	r.add(problems)
+	if server == nil {
+		return r, nil
 	}
-	return s.print(a.stdout, st, note)
+	r.MTA = &mtaJSON{server.name, server.configuration}
+	if usable {
+		findings, err := server.find(ctx, server.configuration, mtaSite(c))
+		if err != nil {
+			return nil, fmt.Errorf("read the configuration of %s: %w", server.title, err)
+		}
+		r.Findings = append(r.Findings, findings...)
+	}
+	return r, nil
+}
+
+func (r *checked) add(problems tomlfile.Problems) {
+	r.problems = problems.Sorted()
+	for _, p := range r.problems {
+		r.Problems = append(r.Problems, problemJSON(p))
+	}
+	if len(problems) > 0 {
+		r.Status = nil
+	}
+}
+
+// print shows problems, or what is in effect, and findings.
+func (r *checked) print(out io.Writer, server *located) error {
+	for _, p := range r.problems {
+		fmt.Fprintln(out, p)
+	}
+	if len(r.problems) == 0 {
+		if err := r.site.print(out, r.Status, r.note, server, r.Findings); err != nil {
+			return err
+		}
+	}
+	printFindings(out, r.Findings)
+	if mta.Errors(r.Findings) {
+		fmt.Fprintf(out, "\n\"bouncefilter setup %s\" shows a change that puts right what can be put right by a program.\n", server.name)
+	}
+	return nil
 }
 
 // inspect adds what is wrong with keys, hash secret and store to the problems of a configuration, and learns from the
@@ -61,14 +155,6 @@ func inspect(ctx context.Context, a *app, c *config.Config, problems tomlfile.Pr
 	}
 	st, note, found := s.checkStore(ctx, a)
 	return s, st, note, append(problems, found...)
-}
-
-// found prints problems as results, which they are here.
-func (a *app) found(problems tomlfile.Problems) error {
-	for _, p := range problems.Sorted() {
-		fmt.Fprintln(a.stdout, p)
-	}
-	return errNo
 }
 
 // checkKeys loads the keys. Where serve would make the first one, there is one in memory.
@@ -142,7 +228,7 @@ func (s *site) statusOfDaemon(ctx context.Context, now time.Time) (*status, stri
 }
 
 // print shows what is in effect.
-func (s *site) print(out io.Writer, st *status, note string) error {
+func (s *site) print(out io.Writer, st *status, note string, server *located, findings []mta.Finding) error {
 	c := s.config
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(what, value string) { fmt.Fprintf(w, "%s\t%s\n", what, value) }
@@ -173,6 +259,9 @@ func (s *site) print(out io.Writer, st *status, note string) error {
 	}
 	row("http", orDash(c.HTTP, "off"))
 	row("store", storeLine(c, st, note))
+	if server != nil {
+		row(server.name, server.configuration+": "+counted(findings))
+	}
 	return w.Flush()
 }
 

@@ -68,7 +68,8 @@ type app struct {
 // grammar is the command line. Kong makes the parser and the help from it.
 type grammar struct {
 	Serve   serveCmd   `cmd:"" help:"Run the milter."`
-	Check   checkCmd   `cmd:"" help:"Find everything that is wrong with configuration, keys and store, and show what is in effect."`
+	Check   checkCmd   `cmd:"" help:"Find everything that is wrong with configuration, keys, store and the mail server, and show what is in effect."`
+	Setup   setupCmd   `cmd:"" help:"Show the change that sets up the mail server of this host, make it, or undo it."`
 	Key     keyCmd     `cmd:"" help:"Make, list and rotate keys."`
 	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
 	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`

@@ -6,15 +6,29 @@
 package mta
 
 import (
+	"net/netip"
+	"slices"
+
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 )
 
 // Site is what the configuration of a mail server has to fit: bouncefilter's own.
 type Site struct {
-	Domains   []string   // that are signed for, in lower case
-	Listeners []Listener // of the milter
-	Forms     []string   // of the tags that are made: "standard", "sub-address", or both
-	Socketmap string     // address of the lookup service as Postfix writes it, such as "inet:127.0.0.1:8768"; "" for none
+	Domains   []string       // that are signed for, in lower case
+	Listeners []Listener     // of the milter
+	Forms     []string       // of the tags that are made: "standard", "sub-address", or both
+	Networks  []netip.Prefix // whose mail is signed without a login; nil if that is not known
+	Socketmap string         // address of the lookup service as Postfix writes it, such as "inet:127.0.0.1:8768"; "" for none
+}
+
+// Signs says whether mail that goes out is signed on this host.
+func (s Site) Signs() bool {
+	return slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.Sign })
+}
+
+// Verifies says whether bounces that come in are judged on this host.
+func (s Site) Verifies() bool {
+	return slices.ContainsFunc(s.Listeners, func(l Listener) bool { return l.Verify })
 }
 
 // Listener is one address on which the mail server finds the milter.
@@ -33,6 +47,11 @@ const (
 	LevelWarning Level = "warning" // works, until something happens
 	LevelNote    Level = "note"    // good to know
 )
+
+// Errors says whether one of the findings is an error.
+func Errors(findings []Finding) bool {
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Level == LevelError })
+}
 
 // Finding is one thing that an administrator should know about a live configuration.
 type Finding struct {

@@ -1,0 +1,122 @@
+package mta
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Apply makes the change. dir is the folder of the backup; it is made if need be, but for what is above its parent.
+//
+// Copies and manifest are on the disk before the first file is replaced, each file is replaced in one step and keeps mode
+// and owner, and the result is given to verify (which may be nil). If anything fails, verify included, all files are put
+// back as they were. After a crash in between, [Undo] or another Apply puts things right.
+//
+// A backup that is there already is kept, so that Undo leads back to before the first change. If a file was edited since
+// then, Undo could not tell one's work from the other's: Apply refuses.
+func (c *Change) Apply(dir string, verify func() error) error {
+	if len(c.Files) == 0 {
+		return nil
+	}
+	if err := makeFolder(dir); err != nil {
+		return err
+	}
+	b, err := openBackup(dir)
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	steps, err := c.steps(b)
+	defer func() {
+		for _, s := range steps {
+			s.replacement.cancel()
+		}
+	}()
+	if err != nil {
+		return err
+	}
+	earlier := slices.Clone(b.Files)
+	for i := range earlier {
+		earlier[i].Written = slices.Clone(earlier[i].Written)
+	}
+	for _, s := range steps {
+		if err := b.save(s.path, s.before, s.after); err != nil {
+			return errors.Join(err, b.forget(earlier))
+		}
+	}
+	if err := b.commit(); err != nil {
+		return errors.Join(err, b.forget(earlier))
+	}
+	done := 0
+	for _, s := range steps {
+		if err = s.replacement.do(); err != nil {
+			break
+		}
+		done++
+	}
+	if err == nil && verify != nil {
+		err = verify()
+	}
+	if err == nil {
+		return nil
+	}
+	for _, s := range steps[:done] {
+		if back := put(s.path, s.before); back != nil {
+			// The manifest stays: it is what leads back.
+			return errors.Join(err, fmt.Errorf("not everything could be taken back, the files are in %s: %w", dir, back))
+		}
+	}
+	return errors.Join(err, b.forget(earlier))
+}
+
+// step is one file of a change, ready to be replaced.
+type step struct {
+	path        string // behind links
+	before      *content
+	after       []byte
+	replacement replacement
+}
+
+// steps prepares all files and replaces none.
+func (c *Change) steps(b *backup) ([]step, error) {
+	var steps []step
+	for _, f := range c.Files {
+		path, err := resolve(f.Path)
+		if err != nil {
+			return steps, err
+		}
+		before, err := readContent(path)
+		if err != nil {
+			return steps, err
+		}
+		if (before == nil) != (f.Old == nil) || before != nil && !bytes.Equal(before.data, f.Old) {
+			return steps, fmt.Errorf("%s was changed in this moment by somebody else; try again", f.Path)
+		}
+		if s := b.of(path); s != nil && !s.unchanged(before) {
+			return steps, &EditedError{Path: path, Backup: b.dir, Copy: s.copyIn(b.dir)}
+		}
+		after := &content{data: f.New, mode: f.Mode}
+		if before != nil {
+			after.mode, after.uid, after.gid = before.mode, before.uid, before.gid
+		} else {
+			after.uid, after.gid = ownIDs()
+		}
+		r, err := prepare(path, after)
+		if err != nil {
+			return steps, err
+		}
+		steps = append(steps, step{path: path, before: before, after: f.New, replacement: r})
+	}
+	return steps, nil
+}
+
+// forget brings a backup back to what it was before a change that was taken back.
+func (b *backup) forget(earlier []saved) error {
+	added := b.Files[len(earlier):]
+	b.Files = earlier
+	if err := b.commit(); err != nil {
+		return err
+	}
+	return b.drop(added)
+}

@@ -1,0 +1,252 @@
+package postfix
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// The parameter in which setup and manual put the milter, and the options that it has there.
+const (
+	ourParameter = "bouncefilter"
+	ourOptions   = "connect_timeout=5s, default_action=tempfail"
+)
+
+// cleanup is the service that asks non_smtpd_milters and takes tags off recipients.
+const cleanup = "cleanup/unix"
+
+// asks is a place from which Postfix asks milters, and what bouncefilter has to do there.
+type asks struct {
+	service   *Service // nil if master.cf lacks it
+	parameter string
+	needs     func(mta.Listener) bool
+	signs     bool // mail that only goes out passes here
+	what      string
+}
+
+func signs(l mta.Listener) bool    { return l.Sign }
+func verifies(l mta.Listener) bool { return l.Verify }
+
+// milterPlaces returns the places where bouncefilter must be asked.
+func (c *Config) milterPlaces(site mta.Site) []asks {
+	var places []asks
+	for _, s := range c.receivers(outside, internal) {
+		switch {
+		case c.role(s) == outside && site.Verifies():
+			places = append(places, asks{s, "smtpd_milters", verifies, false, "bounces that come in there are not judged"})
+		case site.Signs():
+			places = append(places, asks{s, "smtpd_milters", signs, true, "mail that is sent there leaves unsigned, and its bounces are refused"})
+		}
+	}
+	if site.Signs() {
+		places = append(places, asks{c.service(cleanup), "non_smtpd_milters", signs, true,
+			"mail from the sendmail command (cron jobs, web applications) leaves unsigned, and its bounces are refused"})
+	}
+	return places
+}
+
+// own returns the elements at a place that lead to a listener which does what is needed.
+func (c *Config) own(site mta.Site, a asks) []milter {
+	var list []milter
+	for _, m := range c.milters(a.service, a.parameter) {
+		if slices.ContainsFunc(site.Listeners, func(l mta.Listener) bool { return a.needs(l) && c.fits(a.service, m.address, l) }) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// outOfReach returns the path of a socket of ours that is named in full, which a process with chroot takes for another.
+func (c *Config) outOfReach(site mta.Site, a asks) string {
+	if a.service == nil || !c.chrooted(a.service) {
+		return ""
+	}
+	for _, m := range c.milters(a.service, a.parameter) {
+		if slices.ContainsFunc(site.Listeners, func(l mta.Listener) bool { return c.fits(nil, m.address, l) }) {
+			return m.address
+		}
+	}
+	return ""
+}
+
+// skipsMilters says whether receive_override_options turns milters off.
+func (c *Config) skipsMilters(a asks) bool {
+	return a.parameter == "smtpd_milters" && slices.Contains(c.list(a.service, "receive_override_options"), "no_milters")
+}
+
+// milters looks whether bouncefilter is asked wherever it has to be, and what happens when it does not answer.
+func (k *checker) milters() {
+	missing := map[string][]string{} // by parameter of main.cf: what happens
+	for _, a := range k.c.milterPlaces(k.site) {
+		overridden := a.service != nil && hasOption(a.service, a.parameter)
+		own := k.c.own(k.site, a)
+		switch {
+		case k.c.skipsMilters(a):
+			where := k.inMain("receive_override_options")
+			if hasOption(a.service, "receive_override_options") {
+				where = k.inMaster(a.service) + ": receive_override_options"
+			}
+			k.add(mta.LevelError, "milter-missing", where, fmt.Sprintf("no_milters keeps %s from asking any milter: %s.", a.service.ID(), a.what),
+				"take no_milters out of it")
+		case len(own) > 0:
+			k.behaviour(a, own[0])
+		case k.c.outOfReach(k.site, a) != "":
+			k.outsideChroot(a)
+		case overridden && len(k.c.milters(a.service, a.parameter)) == 0:
+			k.add(mta.LevelError, "milter-overridden", k.inMaster(a.service)+": "+a.parameter,
+				fmt.Sprintf("This service is told to ask no milter: %s.", a.what), k.override(a.service, a.parameter, "$"+ourParameter))
+		case overridden:
+			k.add(mta.LevelError, "milter-missing", k.inMaster(a.service)+": "+a.parameter,
+				fmt.Sprintf("This service has milters of its own, and bouncefilter is not among them: %s.", a.what),
+				"put $"+ourParameter+" there")
+		default:
+			if !slices.Contains(missing[a.parameter], a.what) {
+				missing[a.parameter] = append(missing[a.parameter], a.what)
+			}
+		}
+	}
+	for _, parameter := range []string{"smtpd_milters", "non_smtpd_milters"} {
+		if len(missing[parameter]) > 0 {
+			k.milterMissing(parameter, missing[parameter])
+		}
+	}
+	k.twice()
+	k.milterMaps()
+}
+
+func hasOption(s *Service, parameter string) bool {
+	_, ok := s.Options[parameter]
+	return ok
+}
+
+func (k *checker) milterMissing(parameter string, consequences []string) {
+	what := "bouncefilter is not asked: " + strings.Join(consequences, "; ") + "."
+	if list := k.c.milters(nil, parameter); len(list) > 0 {
+		what = fmt.Sprintf("It names %s; bouncefilter listens on %s and is not asked: %s.", addresses(list), k.listeners(), strings.Join(consequences, "; "))
+	}
+	cure := []string{}
+	if !k.c.written(ourParameter) && !k.defined {
+		k.defined = true // a second finding need not say it again
+		cure = append(cure, k.set(ourParameter, "{ "+k.milterAddress()+", "+ourOptions+" }"))
+	}
+	k.add(mta.LevelError, "milter-missing", k.inMain(parameter), what, append(cure, k.set(parameter, withOurs(k.c.raw(nil, parameter))))...)
+}
+
+// withOurs puts bouncefilter before other milters. The order does not matter.
+func withOurs(others string) string {
+	if others == "" {
+		return "$" + ourParameter
+	}
+	return "$" + ourParameter + ", " + others
+}
+
+func addresses(list []milter) string {
+	names := make([]string, len(list))
+	for i, m := range list {
+		names[i] = m.address
+	}
+	return strings.Join(names, " and ")
+}
+
+func (k *checker) listeners() string {
+	var names []string
+	for _, l := range k.site.Listeners {
+		names = append(names, l.Address.String())
+	}
+	return strings.Join(names, " and ")
+}
+
+// milterAddress returns the address to write into main.cf, also one that not every service can use if there is no better.
+func (k *checker) milterAddress() string {
+	if address, err := k.c.bestAddress(k.site); err == nil || len(k.site.Listeners) == 0 {
+		return address
+	}
+	return plainAddress(k.site.Listeners[0])
+}
+
+// behaviour looks at how a place treats bouncefilter.
+func (k *checker) behaviour(a asks, m milter) {
+	where := k.inMain(a.parameter)
+	if a.service != nil && hasOption(a.service, a.parameter) {
+		where = k.inMaster(a.service) + ": " + a.parameter
+	}
+	option := func(name string) string { return optionPlace(where, m, name) }
+	switch action := k.c.setting(a.service, m, "default_action"); {
+	case action == "accept" && a.signs:
+		k.add(mta.LevelError, "milter-accepts", option("default_action"),
+			"While bouncefilter does not answer, mail leaves unsigned from here, and its bounces are refused later.", "set default_action=tempfail for this milter")
+	case action == "accept" && k.site.Signs() && k.internalClients():
+		k.add(mta.LevelWarning, "milter-accepts", option("default_action"),
+			"While bouncefilter does not answer, mail of internal clients that is sent through this port leaves unsigned, and its bounces are refused later.",
+			"set default_action=tempfail, unless internal clients use another port")
+	case action == "accept":
+		k.add(mta.LevelNote, "milter-accepts", option("default_action"),
+			"While bouncefilter does not answer, bounces come in unjudged here. That is a choice; nothing must be sent through this port.")
+	case action == "reject":
+		k.add(mta.LevelWarning, "milter-rejects", option("default_action"),
+			"While bouncefilter does not answer, mail is refused for good.", "set default_action=tempfail for this milter")
+	case action == "quarantine":
+		k.add(mta.LevelWarning, "milter-quarantines", option("default_action"),
+			"While bouncefilter does not answer, mail is put on hold, and leaves unsigned when it is released: no milter is asked then.",
+			"set default_action=tempfail for this milter")
+	}
+	if protocol := k.c.setting(a.service, m, "protocol"); protocol != "6" {
+		k.add(mta.LevelError, "milter-protocol", option("protocol"),
+			fmt.Sprintf("bouncefilter is spoken to in version %s of the protocol, in which a milter cannot change the sender.", protocol), k.set("milter_protocol", "6"))
+	}
+	for _, t := range []struct {
+		name     string
+		min, max int // seconds
+	}{{"connect_timeout", 1, 60}, {"command_timeout", 2, 300}, {"content_timeout", 10, 1800}} {
+		text := k.c.setting(a.service, m, t.name)
+		if n, ok := seconds(text); ok && (n < t.min || n > t.max) {
+			what := "A short wait for the store makes Postfix give bouncefilter up."
+			if n > t.max {
+				what = "Should bouncefilter hang, Postfix' processes wait for it that long, until none is left."
+			}
+			k.add(mta.LevelWarning, "milter-timeout", option(t.name), fmt.Sprintf("%s is %s. %s", t.name, text, what),
+				fmt.Sprintf("use a value from %ds to %ds", t.min, t.max))
+		}
+	}
+}
+
+// optionPlace says whether a setting is the milter's own or the one for all.
+func optionPlace(where string, m milter, name string) string {
+	if _, own := m.options[name]; own {
+		return where + ": " + name
+	}
+	main, _, _ := strings.Cut(where, "/main.cf")
+	main, _, _ = strings.Cut(main, "/master.cf")
+	return main + "/main.cf: milter_" + name
+}
+
+// internalClients says whether hosts other than this one may send through a port that takes mail from outside.
+func (k *checker) internalClients() bool {
+	for _, element := range k.c.list(nil, "mynetworks") {
+		if p, ok := parseNetwork(element); !ok || !p.Addr().IsLoopback() {
+			return true
+		}
+	}
+	return false
+}
+
+// twice looks for services that take mail back from a content filter and ask bouncefilter again.
+func (k *checker) twice() {
+	for _, s := range k.c.receivers(reinjects) {
+		a := asks{service: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
+		if !k.c.skipsMilters(a) && len(k.c.own(k.site, a)) > 0 {
+			k.add(mta.LevelWarning, "milter-twice", k.inMaster(s)+": smtpd_milters",
+				"Mail that comes back from the content filter passes bouncefilter a second time, which finds the tag of a bounce gone.",
+				k.override(s, "smtpd_milters", ""))
+		}
+	}
+}
+
+func (k *checker) milterMaps() {
+	if maps := k.c.list(nil, "smtpd_milter_maps"); len(maps) > 0 {
+		k.add(mta.LevelNote, "milter-maps", k.inMain("smtpd_milter_maps"),
+			"It gives some clients other milters. Those who send mail or deliver bounces must get bouncefilter as well.")
+	}
+}

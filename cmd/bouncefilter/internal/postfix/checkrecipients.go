@@ -1,0 +1,187 @@
+package postfix
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// Names that setup and manual give to what tells smtpd which tagged recipients are known.
+const (
+	knownParameter = "bouncefilter_known"
+	untagFile      = "bouncefilter-untag.pcre"
+	localFile      = "bouncefilter-local.pcre"
+	extensionFile  = "bouncefilter-extension.pcre"
+)
+
+// standard says whether tags in front of the address (prvs=...=user@example.com) are made, and bounces to them come in here.
+func (k *checker) standard() bool {
+	return k.site.Verifies() && slices.Contains(k.site.Forms, "standard") && !k.c.anyRecipient(k.site)
+}
+
+// anyRecipient says whether all domains are relayed on without a list of their users: then nothing is refused here, tagged
+// or not, and the next server has to know.
+func (c *Config) anyRecipient(site mta.Site) bool {
+	return c.option(nil, "relay_recipient_maps") == "" && len(site.Domains) > 0 && !slices.ContainsFunc(site.Domains, func(d string) bool {
+		return !slices.Contains(c.list(nil, "relay_domains"), d)
+	})
+}
+
+// untags says whether a table takes tags off: ours, or another one that knows their form.
+func (c *Config) untags(site mta.Site, element string) bool {
+	if path, ok := pcrePath(element); ok {
+		text, there := c.Tables[path]
+		return strings.Contains(strings.ToLower(text), "prvs=") || !there && strings.HasSuffix(path, "/"+untagFile)
+	}
+	return c.asksDaemon(site, element)
+}
+
+// asksDaemon says whether an element is the lookup service of the daemon.
+func (c *Config) asksDaemon(site mta.Site, element string) bool {
+	return site.Socketmap != "" && strings.HasPrefix(element, "socketmap:"+site.Socketmap+":")
+}
+
+// knows says whether an element answers for tagged recipients only if the recipient without the tag is known.
+func (c *Config) knows(site mta.Site, element string) bool {
+	inner, ok := strings.CutPrefix(element, "pipemap:")
+	if !ok || !strings.HasPrefix(inner, "{") {
+		return false
+	}
+	inner, _ = bracketed(inner)
+	stages := splitList(inner)
+	return len(stages) > 1 && c.untags(site, stages[0])
+}
+
+// recipients looks whether tagged recipients are accepted exactly when the recipient without the tag is known, and whether
+// Postfix' own bounces find their way.
+func (k *checker) recipients() {
+	if !k.site.Verifies() {
+		return
+	}
+	if slices.Contains(k.site.Forms, "sub-address") && !strings.Contains(k.c.option(nil, "recipient_delimiter"), "+") {
+		delimiter := k.c.option(nil, "recipient_delimiter")
+		k.add(mta.LevelError, "delimiter-missing", k.inMain("recipient_delimiter"),
+			"Bounces come to user+prvs=...@: Postfix takes that for another user and refuses them.", k.set("recipient_delimiter", delimiter+"+"))
+	}
+	if !k.standard() {
+		return
+	}
+	aliases := slices.ContainsFunc(k.c.list(nil, "virtual_alias_maps"), func(e string) bool { return k.c.untags(k.site, e) })
+	if aliases {
+		k.add(mta.LevelError, "unknown-users-accepted", k.inMain("virtual_alias_maps"),
+			"It takes tags off, and thereby every tagged recipient is known to Postfix: mail to users who do not exist is accepted and bounced later.",
+			setupCommand, "then take the table out of virtual_alias_maps")
+	}
+	strips := slices.ContainsFunc(k.c.list(k.c.service(cleanup), "recipient_canonical_maps"), func(e string) bool { return k.c.untags(k.site, e) })
+	if !strips && !aliases {
+		k.add(mta.LevelError, "own-bounces-lost", k.inMain("recipient_canonical_maps"),
+			"Nothing takes tags off recipients in cleanup. Bounces that Postfix itself makes of signed mail pass no milter: they go to an unknown address and are lost.",
+			k.set("recipient_canonical_maps", withList("pcre:$config_directory/"+untagFile, k.c.raw(nil, "recipient_canonical_maps"))),
+			k.set("recipient_canonical_classes", "envelope_recipient"))
+	}
+	if strips && slices.Contains(k.c.list(k.c.service(cleanup), "recipient_canonical_classes"), "header_recipient") {
+		k.add(mta.LevelNote, "headers-rewritten", k.inMain("recipient_canonical_classes"),
+			"Tags are taken off in To and Cc as well, which breaks DKIM signatures of mail that has them there.", k.set("recipient_canonical_classes", "envelope_recipient"))
+	}
+	for _, s := range k.c.receivers(outside) {
+		k.knownRecipients(s, aliases)
+	}
+	for i := range k.c.Services {
+		if s := &k.c.Services[i]; s.Command == "postscreen" && hasOption(s, "recipient_canonical_maps") {
+			k.add(mta.LevelWarning, "postscreen-option", k.inMaster(s)+": recipient_canonical_maps",
+				"postscreen does not use it. It belongs to the service that postscreen hands clients to, smtpd/pass.")
+		}
+	}
+}
+
+// setupCommand is what puts together what takes several steps.
+const setupCommand = "bouncefilter setup postfix"
+
+// knownRecipients looks at what one service that takes mail from outside knows of tagged recipients.
+func (k *checker) knownRecipients(s *Service, aliases bool) {
+	elements := k.c.list(s, "recipient_canonical_maps")
+	known := slices.ContainsFunc(elements, func(e string) bool { return k.c.knows(k.site, e) })
+	loose := slices.IndexFunc(elements, func(e string) bool { return k.c.untags(k.site, e) })
+	where := k.inMaster(s)
+	cure := []string{setupCommand}
+	if k.c.written(knownParameter) {
+		cure = []string{k.override(s, "recipient_canonical_maps", "$"+knownParameter)}
+	}
+	switch {
+	case loose >= 0 && k.c.asksDaemon(k.site, elements[loose]):
+		k.add(mta.LevelNote, "tags-by-socketmap", where, "bouncefilter tells Postfix which tags are valid. A user who no longer exists is accepted with a valid tag, and bounced.")
+	case loose >= 0:
+		k.add(mta.LevelError, "unknown-users-accepted", where+": recipient_canonical_maps",
+			"A recipient found there counts as known, and every tagged one is: mail to users who do not exist is accepted and bounced later.", cure...)
+	case known:
+		k.recipe(s)
+	case !aliases:
+		k.add(mta.LevelError, "tagged-refused", where,
+			"Recipients with a tag are refused as unknown users before bouncefilter is asked: every bounce of signed mail is lost.", cure...)
+	}
+}
+
+var parameterName = regexp.MustCompile(`\$[{(]?([A-Za-z0-9_]+)`)
+
+// recipe looks for parameters that the recipe needs and main.cf lacks. Inside smtpd a parameter of ours sees another one
+// only if that stands in main.cf; a default counts as empty.
+func (k *checker) recipe(s *Service) {
+	var missing, defaults []string
+	seen := map[string]bool{}
+	var walk func(text string)
+	walk = func(text string) {
+		for _, m := range parameterName.FindAllStringSubmatch(text, -1) {
+			name := m[1]
+			if seen[name] || strings.HasSuffix(name, "_directory") {
+				continue
+			}
+			seen[name] = true
+			switch {
+			case k.c.written(name):
+			case strings.HasPrefix(name, ourParameter):
+				missing = append(missing, name)
+			case k.c.option(nil, name) != "":
+				defaults = append(defaults, name)
+			}
+			walk(k.c.raw(nil, name))
+		}
+	}
+	walk(k.c.raw(s, "recipient_canonical_maps"))
+	if len(missing) > 0 {
+		k.add(mta.LevelError, "recipe-incomplete", k.inMain(missing[0]),
+			fmt.Sprintf("%s refers to %s, which main.cf does not have: recipients with a tag are refused.", s.ID(), strings.Join(missing, ", ")), setupCommand)
+	}
+	if len(defaults) > 0 && len(k.localDomains()) > 0 {
+		var cure []string
+		for _, name := range defaults {
+			cure = append(cure, k.set(name, k.c.raw(nil, name)))
+		}
+		k.add(mta.LevelError, "defaults-not-written", k.inMain(strings.Join(defaults, ", ")),
+			"They have their default, which counts as empty inside of $"+knownParameter+": bounces to local users are refused.", cure...)
+	}
+}
+
+// localDomains returns those of our domains that are in mydestination.
+func (k *checker) localDomains() []string { return k.c.localDomains(k.site) }
+
+func (c *Config) localDomains(site mta.Site) []string {
+	local := append(c.list(nil, "mydestination"), c.Local...)
+	var ours []string
+	for _, d := range site.Domains {
+		if slices.ContainsFunc(local, func(l string) bool { return strings.EqualFold(l, d) }) {
+			ours = append(ours, d)
+		}
+	}
+	return ours
+}
+
+// withList puts a table before others.
+func withList(table, others string) string {
+	if others == "" {
+		return table
+	}
+	return table + ", " + others
+}

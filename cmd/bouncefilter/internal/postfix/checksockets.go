@@ -1,0 +1,77 @@
+package postfix
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// outsideChroot says that a service cannot see a socket.
+func (k *checker) outsideChroot(a asks) {
+	queue := k.c.option(nil, "queue_directory")
+	where := k.inMain(a.parameter)
+	if hasOption(a.service, a.parameter) {
+		where = k.inMaster(a.service) + ": " + a.parameter
+	}
+	what := fmt.Sprintf("%s is confined to %s (chroot) and looks for the socket %s in there: %s.", a.service.ID(), queue, k.c.outOfReach(k.site, a), a.what)
+	address, err := k.c.bestAddress(k.site)
+	if err == nil {
+		k.add(mta.LevelError, "socket-outside-chroot", where, what, "write the address as "+address)
+		return
+	}
+	k.add(mta.LevelError, "socket-outside-chroot", where, what,
+		fmt.Sprintf("bouncefilter.toml: listen = [\"unix:%s/bouncefilter/milter.sock\"], socket_group = \"postfix\"", queue),
+		"or: listen = [\"tcp:127.0.0.1:8766\"]")
+}
+
+// errUnreachable says that no listener can be reached by every service that needs it.
+var errUnreachable = errors.New("smtpd or cleanup runs with chroot and cannot reach the socket that bouncefilter listens on")
+
+// bestAddress returns an address of bouncefilter as it is written in main.cf so that every service can use it, whether
+// it has a chroot or not.
+func (c *Config) bestAddress(site mta.Site) (string, error) {
+	chroot := slices.ContainsFunc(c.milterPlaces(site), func(a asks) bool { return a.service != nil && c.chrooted(a.service) })
+	for _, l := range site.Listeners {
+		address := plainAddress(l)
+		path, unix := strings.CutPrefix(address, "unix:")
+		if !unix {
+			return address, nil
+		}
+		if inside, err := filepath.Rel(c.option(nil, "queue_directory"), path); err == nil && filepath.IsLocal(inside) {
+			return "unix:" + inside, nil
+		}
+		if !chroot {
+			return address, nil
+		}
+	}
+	return "", errUnreachable
+}
+
+// sockets looks whether somebody answers where bouncefilter should listen.
+func (k *checker) sockets() {
+	for _, l := range k.site.Listeners {
+		address := plainAddress(l)
+		s, looked := k.c.Sockets[address]
+		if !looked {
+			continue
+		}
+		path, unix := strings.CutPrefix(address, "unix:")
+		where := "bouncefilter.toml: listen: " + l.Address.String()
+		switch {
+		case unix && !s.Exists:
+			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. All mail waits.", "systemctl start bouncefilter")
+		case unix && !s.IsSocket:
+			k.add(mta.LevelError, "socket-missing", where, "What is there is no socket.", "remove "+path+" and restart bouncefilter")
+		case unix && s.Closed != "":
+			k.add(mta.LevelError, "socket-permissions", where,
+				fmt.Sprintf("Postfix runs as %s and may not use the socket: %s.", k.c.option(nil, "mail_owner"), s.Closed),
+				"bouncefilter.toml: socket_group = \"postfix\", socket_mode = \"0660\"; and restart bouncefilter")
+		case s.Dead:
+			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. All mail waits.", "systemctl start bouncefilter")
+		}
+	}
+}

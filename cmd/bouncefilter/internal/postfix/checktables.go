@@ -1,0 +1,134 @@
+package postfix
+
+import (
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// A tag as it stands in an address. Tables look at its form only.
+const sampleTag = "prvs=0787788259"
+
+// foreign is a domain that is nobody's (RFC 2606), to see what a table does with those of others.
+const foreign = "foreign.invalid"
+
+// ourTables returns the paths of the tables in use that have the names of ours, by name.
+func (c *Config) ourTables() map[string]string {
+	paths := map[string]string{}
+	look := func(text string) {
+		for _, name := range []string{untagFile, localFile, extensionFile} {
+			for _, kind := range []string{"pcre:", "regexp:"} {
+				if before, _, found := strings.Cut(text, "/"+name); found {
+					if at := strings.LastIndex(before, kind); at >= 0 {
+						paths[name] = before[at+len(kind):] + "/" + name
+					}
+				}
+			}
+		}
+	}
+	look(c.option(c.service(cleanup), "recipient_canonical_maps"))
+	for _, s := range c.receivers(outside, internal, reinjects) {
+		look(c.option(s, "recipient_canonical_maps"))
+	}
+	return paths
+}
+
+// tables looks whether our tables do what they should with the domains that there are.
+func (k *checker) tables() {
+	paths := k.c.ourTables()
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		path := paths[name]
+		if _, there := k.c.Tables[path]; !there {
+			k.add(mta.LevelError, "table-missing", path, "There is no such file. Postfix defers all mail that it needs it for.", setupCommand)
+			continue
+		}
+		table, understood := k.c.pcre(path)
+		if !understood {
+			k.add(mta.LevelNote, "table-unclear", path, "It was edited in a way that check does not understand.")
+			continue
+		}
+		switch name {
+		case untagFile:
+			k.untagTable(path, table)
+		case localFile:
+			k.localTable(path, table)
+		case extensionFile:
+			k.extensionTable(path, table)
+		}
+	}
+}
+
+// untagTable must take tags off in our domains and leave those of others, who check them.
+func (k *checker) untagTable(path string, table pcreTable) {
+	var missing []string
+	for _, d := range k.site.Domains {
+		standard, _ := table.lookup(sampleTag + "=user@" + d)
+		subAddress, _ := table.lookup("user+" + sampleTag + "@" + d)
+		if standard != "user@"+d || subAddress != "user@"+d {
+			missing = append(missing, d)
+		}
+	}
+	if len(missing) > 0 {
+		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("It takes no tags off addresses in %s, which bouncefilter signs for: bounces of their mail are refused or lost.",
+			strings.Join(missing, ", ")), k.editLine(path, k.site.Domains))
+	}
+	if extra := k.extraDomains(k.site.Domains, func(d string) bool { _, ok := table.lookup(sampleTag + "=user@" + d); return ok }); len(extra) > 0 {
+		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf("It takes tags off addresses in %s, which bouncefilter does not sign for.", strings.Join(extra, ", ")),
+			k.editLine(path, k.site.Domains))
+	}
+}
+
+// localTable must have the domains of mydestination and no others.
+func (k *checker) localTable(path string, table pcreTable) {
+	local := k.localDomains()
+	has := func(d string) bool { user, ok := table.lookup("user@" + d); return ok && user == "user" }
+	var missing []string
+	for _, d := range local {
+		if !has(d) {
+			missing = append(missing, d)
+		}
+	}
+	if len(missing) > 0 {
+		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("It lacks %s, which is in mydestination: bounces to local users are refused.",
+			strings.Join(missing, ", ")), k.editLine(path, local))
+	}
+	if extra := k.extraDomains(local, func(d string) bool { return slices.Contains(k.site.Domains, d) && has(d) }); len(extra) > 0 {
+		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf(
+			"It has %s, which is not in mydestination: with a tag, every local user is known there, and the mail bounces later.", strings.Join(extra, ", ")), k.editLine(path, local))
+	}
+}
+
+// extensionTable must take off what recipient_delimiter begins.
+func (k *checker) extensionTable(path string, table pcreTable) {
+	for _, delimiter := range k.c.option(nil, "recipient_delimiter") {
+		if got, _ := table.lookup("user" + string(delimiter) + "list@" + foreign); got != "user@"+foreign {
+			k.add(mta.LevelError, "delimiter-differs", path, fmt.Sprintf(
+				"It does not know %q, which is in recipient_delimiter: bounces to addresses with an extension are refused.", delimiter), setupCommand)
+			return
+		}
+	}
+}
+
+// extraDomains returns domains that a table has and that are not expected: of ours, of the examples, or any.
+func (k *checker) extraDomains(expected []string, has func(string) bool) []string {
+	var extra []string
+	candidates := append(slices.Clone(k.site.Domains), k.c.list(nil, "mydestination")...)
+	for _, d := range append(candidates, "example.com", foreign) {
+		if !slices.Contains(expected, d) && !slices.Contains(extra, d) && has(d) {
+			extra = append(extra, d)
+		}
+	}
+	return extra
+}
+
+func (k *checker) editLine(path string, domains []string) string {
+	pattern := domainPattern(domains)
+	if filepath.Base(path) == localFile {
+		return "below EDIT: /^(.+)@" + pattern + "$/   $1"
+	}
+	return "below EDIT: if /@" + pattern + "$/"
+}

@@ -1,0 +1,118 @@
+package postfix
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// editMain writes the planned parameters into the main.cf of dir: postconf those that stand there, in their places; new
+// ones are appended, in the order of the manual, in which postconf does not keep them.
+func (p *plan) editMain(ctx context.Context, dir string) error {
+	if len(p.main) == 0 {
+		return nil
+	}
+	path := filepath.Join(dir, "main.cf")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	args := []string{"-c", dir, "-e"}
+	added := ""
+	for _, m := range p.main {
+		if regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(m.name) + `[ \t]*=`).Match(text) {
+			args = append(args, m.name+" = "+m.value)
+		} else {
+			added += m.name + " = " + m.value + "\n"
+		}
+	}
+	if len(args) > 3 {
+		if _, err := run(ctx, "postconf", args...); err != nil {
+			return err
+		}
+		if text, err = os.ReadFile(path); err != nil {
+			return err
+		}
+	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		added = "\n" + added
+	}
+	if err := writeSettled(path, append(text, added...)); err != nil {
+		return err
+	}
+	out, err := run(ctx, "postconf", "-c", dir, "-n")
+	if err != nil {
+		return err
+	}
+	now := parseParameters(out)
+	for _, m := range p.main {
+		if now[m.name] != m.value {
+			return fmt.Errorf("postconf reads %s as %q, not as %q", m.name, now[m.name], m.value)
+		}
+	}
+	return nil
+}
+
+// editMaster gives a service in the master.cf of dir an option, written SERVICE/TYPE/PARAMETER=VALUE as for postconf -P.
+//
+// QUIRK: postconf -P writes the service anew behind the comments that follow it, which in Debian's file are forty lines
+// about other services. A new option is therefore inserted below its service, and postconf is asked whether it sees it
+// there. Options that exist are left to postconf.
+func editMaster(ctx context.Context, dir, edit string) error {
+	name, value, _ := strings.Cut(edit, "=")
+	path := filepath.Join(dir, "master.cf")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	before, err := run(ctx, "postconf", "-c", dir, "-P")
+	if err != nil {
+		return err
+	}
+	if _, exists := parseParameters(before)[name]; !exists {
+		id, parameter := cutLast(name, "/")
+		if edited, ok := insertOption(string(text), id, parameter+"="+value); ok {
+			if err := os.WriteFile(path, []byte(edited), 0o600); err != nil {
+				return err
+			}
+			after, err := run(ctx, "postconf", "-c", dir, "-P")
+			if err == nil && parseParameters(after)[name] == value && strings.Count(after, "\n") == strings.Count(before, "\n")+1 {
+				return nil
+			}
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	_, err = run(ctx, "postconf", "-c", dir, "-P", edit)
+	return err
+}
+
+// insertOption inserts an option below the line of a service, indented as its first one is. It does not if there is no such
+// line, or more than one.
+func insertOption(text, id, option string) (string, bool) {
+	lines := strings.SplitAfter(text, "\n")
+	at := -1
+	for i, line := range lines {
+		f := strings.Fields(line)
+		if len(f) < 8 || strings.HasPrefix(f[0], "#") || line[0] == ' ' || line[0] == '\t' || f[0]+"/"+f[1] != id {
+			continue
+		}
+		if at >= 0 {
+			return "", false
+		}
+		at = i
+	}
+	if at < 0 || !strings.HasSuffix(lines[at], "\n") {
+		return "", false
+	}
+	indent := "  "
+	if next := strings.TrimLeft(lines[at+1], " \t"); strings.HasPrefix(next, "-o") && next != lines[at+1] {
+		indent = lines[at+1][:len(lines[at+1])-len(next)]
+	}
+	lines[at] += indent + "-o " + option + "\n"
+	return strings.Join(lines, ""), true
+}

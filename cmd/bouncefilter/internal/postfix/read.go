@@ -1,0 +1,212 @@
+package postfix
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// looked are the parameters that are looked at, and those which usual values of them refer to.
+var looked = []string{
+	"alias_database", "alias_maps", "canonical_classes", "canonical_maps", "compatibility_level", "config_directory", "content_filter",
+	"data_directory", "inet_interfaces", "local_recipient_maps", "mail_owner", "mail_version", "masquerade_classes", "masquerade_domains",
+	"milter_command_timeout", "milter_connect_timeout", "milter_content_timeout", "milter_default_action", "milter_protocol",
+	"mydestination", "mydomain", "myhostname", "mynetworks", "myorigin", "non_smtpd_milters", "queue_directory",
+	"receive_override_options", "recipient_canonical_classes", "recipient_canonical_maps", "recipient_delimiter", "relay_domains",
+	"relay_recipient_maps", "sender_canonical_classes", "sender_canonical_maps", "sender_dependent_default_transport_maps",
+	"sender_dependent_relayhost_maps", "smtp_generic_maps", "smtp_sasl_password_maps", "smtp_sender_dependent_authentication",
+	"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_milter_maps", "smtpd_milters", "smtpd_recipient_restrictions",
+	"smtpd_relay_restrictions", "smtpd_sender_restrictions", "transport_maps", "virtual_alias_domains", "virtual_alias_maps",
+	"virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_maps",
+}
+
+// Locate returns the configuration directory that path names, or that of the Postfix of this host if path is empty. path
+// may also name main.cf. It returns "" if there is none. searchPath is a PATH in which postconf must be.
+func Locate(path, searchPath string) string {
+	if path != "" {
+		if filepath.Base(path) == "main.cf" {
+			path = filepath.Dir(path)
+		}
+		return withMain(path)
+	}
+	for _, dir := range filepath.SplitList(searchPath) {
+		postconf := filepath.Join(dir, "postconf")
+		if _, err := exec.LookPath(postconf); err != nil || !filepath.IsAbs(postconf) {
+			continue
+		}
+		if out, err := exec.Command(postconf, "-h", "config_directory").Output(); err == nil {
+			return withMain(strings.TrimSpace(string(out)))
+		}
+	}
+	return ""
+}
+
+func withMain(dir string) string {
+	if info, err := os.Stat(filepath.Join(dir, "main.cf")); err != nil || !info.Mode().IsRegular() {
+		return ""
+	}
+	return dir
+}
+
+// run runs a command of Postfix and returns what it prints.
+func run(ctx context.Context, name string, args ...string) (string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
+	}
+	return stdout.String(), nil // warnings about parameters of ours stand on the standard error
+}
+
+// patience bounds what one look at a socket or a table waits for.
+const patience = 2 * time.Second
+
+// Read reads the configuration in dir and looks at what it leads to.
+func Read(ctx context.Context, dir string, site mta.Site) (*Config, error) {
+	c, err := readFiles(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	types, err := run(ctx, "postconf", "-m")
+	if err != nil {
+		return nil, err
+	}
+	c.Types = strings.Fields(types)
+	c.Instances = otherInstances(ctx, c)
+	c.Local = c.lookupLocal(ctx, site.Domains)
+	c.Sockets = map[string]Socket{}
+	for _, l := range site.Listeners {
+		c.Sockets[plainAddress(l)] = c.probe(ctx, plainAddress(l))
+	}
+	return c, nil
+}
+
+// readFiles reads main.cf, master.cf and tables.
+func readFiles(ctx context.Context, dir string) (*Config, error) {
+	c := &Config{Dir: dir}
+	outputs := make([]string, 4)
+	for i, args := range [][]string{{"-n"}, looked, {"-M"}, {"-P"}} {
+		var err error
+		if outputs[i], err = run(ctx, "postconf", append([]string{"-c", dir}, args...)...); err != nil {
+			return nil, err
+		}
+	}
+	c.Main, c.Defaults = parseParameters(outputs[0]), parseParameters(outputs[1])
+	for name, value := range c.Defaults {
+		if strings.Contains(value, "${{") { // a comparison of versions: postconf knows how it ends
+			out, err := run(ctx, "postconf", "-c", dir, "-x", "-h", name)
+			if err != nil {
+				return nil, err
+			}
+			c.Defaults[name] = strings.TrimSpace(out)
+		}
+	}
+	c.Services = parseServices(outputs[2], outputs[3])
+	return c, c.readTables()
+}
+
+// tableLists are the parameters whose pcre and regexp tables are looked into.
+var tableLists = []string{"recipient_canonical_maps", "virtual_alias_maps", "smtp_generic_maps", "sender_dependent_relayhost_maps",
+	"sender_dependent_default_transport_maps", "smtp_sasl_password_maps"}
+
+// readTables reads the pcre and regexp tables that are in use.
+func (c *Config) readTables() error {
+	c.Tables = map[string]string{}
+	for _, path := range c.tablePaths() {
+		text, err := os.ReadFile(path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		default:
+			c.Tables[path] = string(text)
+		}
+	}
+	return nil
+}
+
+// tablePaths returns the files of all pcre and regexp tables that the lists name, also within a pipemap.
+func (c *Config) tablePaths() []string {
+	var paths []string
+	var look func(elements []string)
+	look = func(elements []string) {
+		for _, e := range elements {
+			if path, ok := pcrePath(e); ok {
+				paths = append(paths, path)
+			}
+			if _, inner, found := strings.Cut(e, ":{"); found {
+				look(splitList(strings.TrimSuffix(inner, "}")))
+			}
+		}
+	}
+	for _, parameter := range tableLists {
+		look(c.list(nil, parameter))
+		for i := range c.Services {
+			if hasOption(&c.Services[i], parameter) {
+				look(c.list(&c.Services[i], parameter))
+			}
+		}
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// otherInstances returns the other configuration directories that postmulti knows.
+func otherInstances(ctx context.Context, c *Config) []string {
+	out, err := run(ctx, "postmulti", "-l")
+	if err != nil {
+		return nil // there is no postmulti, or no right to ask it
+	}
+	var others []string
+	for line := range strings.Lines(out) {
+		if f := strings.Fields(line); len(f) == 4 && f[3] != c.Dir {
+			others = append(others, f[3])
+		}
+	}
+	// An instance that is no part of the set that postmulti manages is not one among several.
+	if strings.Count(out, "\n") == len(others) {
+		return nil
+	}
+	return others
+}
+
+// lookupLocal asks the tables that mydestination names for our domains.
+func (c *Config) lookupLocal(ctx context.Context, domains []string) []string {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var local []string
+	for _, element := range c.list(nil, "mydestination") {
+		switch {
+		case strings.HasPrefix(element, "/"):
+			text, _ := os.ReadFile(element) // one that cannot be read has nothing
+			local = append(local, strings.Fields(string(text))...)
+		case strings.Contains(element, ":"):
+			for _, d := range domains {
+				if _, err := run(ctx, "postmap", "-c", c.Dir, "-q", d, element); err == nil {
+					local = append(local, d)
+				}
+			}
+		}
+	}
+	return local
+}
+
+// Find reads a configuration and checks it.
+func Find(ctx context.Context, dir string, site mta.Site) ([]mta.Finding, error) {
+	c, err := Read(ctx, dir, site)
+	if err != nil {
+		return nil, err
+	}
+	return Check(c, site), nil
+}

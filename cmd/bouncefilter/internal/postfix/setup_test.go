@@ -1,0 +1,156 @@
+package postfix
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// leftToPeople are findings that remain after setup, as it is no program's business to decide about them. All others must
+// be gone.
+var leftToPeople = map[string][]string{
+	"accepts-unsigned":              {"networks-differ"},
+	"chosen-per-client":             {"milter-maps"},
+	"good-accept-outside":           {"milter-accepts"},
+	"good-other-tables-and-milters": {"headers-rewritten"},
+	"nobody-answers":                {"milter-timeout"},
+	"option-on-postscreen":          {"postscreen-option"},
+	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
+	"socketmap":                     {"tags-by-socketmap"},
+	"table-unclear":                 {"table-unclear"},
+	"tags-in-virtual-aliases":       {"unknown-users-accepted"},
+}
+
+// nothingToDo are cases, besides the good ones, in which setup has nothing to do.
+var nothingToDo = []string{"chosen-per-client", "local-domains-in-a-table", "rewriting", "rewriting-elsewhere", "socket-missing", "socketmap", "table-unclear"}
+
+// refused are cases for which there is no change, and why.
+var refused = map[string]string{
+	"old-and-bare":         "needs 3.0 or later",
+	"socket-outside-queue": "cannot reach the socket",
+}
+
+// copyCase copies a case to where it can be changed.
+func copyCase(t *testing.T, name string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, pattern := range []string{"main.cf", "master.cf", "*.pcre"} {
+		paths, err := filepath.Glob(filepath.Join(cases, name, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			if err := writeSettled(filepath.Join(dir, filepath.Base(path)), []byte(read(t, path))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return dir
+}
+
+// readCase reads a configuration with Postfix' own postconf; what it leads to is as the case says.
+func readCase(t *testing.T, dir, name string) (*Config, mta.Site) {
+	t.Helper()
+	c, err := readFiles(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, site := siteOf(t, name)
+	c.Types, c.Local = o.Types, o.Local
+	if o.Version != "" {
+		c.Defaults["mail_version"] = o.Version
+	}
+	return c, site
+}
+
+func changeFor(t *testing.T, dir, name string) (*mta.Change, error) {
+	t.Helper()
+	c, site := readCase(t, dir, name)
+	p := &plan{c: c, site: site, tables: map[string]string{}}
+	if err := p.make(); err != nil {
+		return nil, err
+	}
+	return p.change(t.Context())
+}
+
+// Whatever a configuration looks like: after the change check has nothing to say that setup could have put right, a
+// second setup has nothing to do, and undoing gives back every byte.
+func TestSetup(t *testing.T) {
+	needPostfix(t)
+	for _, name := range folders(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := copyCase(t, name)
+			before := readAll(t, dir)
+			change, err := changeFor(t, dir, name)
+			if want := refused[name]; want != "" {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, expected %q", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if unchanged := strings.HasPrefix(name, "good-") || slices.Contains(nothingToDo, name); unchanged != (len(change.Files) == 0) {
+				t.Errorf("the change is\n%s", change.Diff())
+			}
+			backup := filepath.Join(t.TempDir(), "setup", "postfix")
+			if err := change.Apply(backup, nil); err != nil {
+				t.Fatal(err)
+			}
+			settle(t, dir)
+			c, site := readCase(t, dir, name)
+			for _, f := range Check(c, site) {
+				if !slices.Contains(leftToPeople[name], f.Name) {
+					t.Errorf("after the change, check says %s at %s: %s\n%s", f.Name, f.Where, f.What, change.Diff())
+				}
+			}
+			again, err := changeFor(t, dir, name)
+			if err != nil || len(again.Files) > 0 {
+				t.Errorf("a second setup: %v\n%s", err, again.Diff())
+			}
+			if len(change.Files) == 0 {
+				return
+			}
+			if len(change.Why) == 0 || !slices.Equal(change.Then, []string{"postfix -c " + dir + " reload"}) {
+				t.Errorf("why %q, then %q", change.Why, change.Then)
+			}
+			if _, err := mta.Undo(backup); err != nil {
+				t.Fatal(err)
+			}
+			if after := readAll(t, dir); after != before {
+				t.Errorf("after undoing\n%s\nbefore it\n%s", after, before)
+			}
+		})
+	}
+}
+
+// settle lets the files that were changed look as old as others: see writeSettled.
+func settle(t *testing.T, dir string) {
+	t.Helper()
+	then := time.Now().Add(-time.Minute)
+	for _, name := range []string{"main.cf", "master.cf"} {
+		if err := os.Chtimes(filepath.Join(dir, name), then, then); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readAll(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := ""
+	for _, e := range entries {
+		all += "==> " + e.Name() + "\n" + read(t, dir, e.Name())
+	}
+	return all
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// setupCmd sets up the mail server.
+type setupCmd struct {
+	siteFlags
+	mtaConfigFlag
+	Server string `arg:"" name:"mta" help:"Mail server: postfix."`
+	Write  bool   `xor:"what" help:"Make the change. What was there before is kept in the state directory."`
+	Undo   bool   `xor:"what" help:"Bring back what was there before."`
+	Reload bool   `help:"Also run the commands that make it take effect."`
+}
+
+// Help is shown by setup --help.
+func (setupCmd) Help() string {
+	return `The change is worked out from the live configuration of the mail server and shown as a diff. Nothing is changed without
+--write. Everything else in the files stays as it is, and a second setup finds nothing to do.`
+}
+
+// Run implements the command.
+func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
+	server, err := cmd.locateNamed(a, "setup", cmd.Server)
+	if err != nil {
+		return err
+	}
+	c, problems := cmd.load(a)
+	if cmd.Undo && (len(problems) == 0 || c.Read) {
+		return cmd.undo(ctx, a, server, c.StateDir)
+	}
+	if len(problems) == 0 {
+		problems = c.NeedDomain()
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	site := mtaSite(c)
+	change, err := server.setup(ctx, server.configuration, site)
+	if err != nil {
+		return fmt.Errorf("set up %s: %w", server.title, err)
+	}
+	if len(change.Files) == 0 {
+		fmt.Fprintf(a.stdout, "Nothing is to be done: %s in %s is set up.\n", server.title, server.configuration)
+		return cmd.remains(ctx, a, server, site)
+	}
+	for _, why := range change.Why {
+		for i, line := range wrap(why, columns-2) {
+			fmt.Fprintf(a.stdout, "%s%s\n", []string{"- ", "  "}[min(i, 1)], line)
+		}
+	}
+	fmt.Fprintf(a.stdout, "\n%s\n", change.Diff())
+	if !cmd.Write {
+		fmt.Fprintf(a.stdout, "Nothing was changed. To do it, give --write as well; then:\n  %s\n", strings.Join(change.Then, "\n  "))
+		return nil
+	}
+	if !exists(c.StateDir) {
+		return hinted{fmt.Errorf("%s does not exist, and what is there now could not be kept in it", c.StateDir),
+			"start bouncefilter first: systemctl start bouncefilter"}
+	}
+	backup := cmd.backup(c.StateDir)
+	if err := change.Apply(backup, func() error { return server.verify(ctx, server.configuration) }); err != nil {
+		return fmt.Errorf("nothing was changed: %w", withRemedy(err))
+	}
+	fmt.Fprintf(a.stdout, "Changed:\n  %s\nWhat was there before is in %s; --undo brings it back.\n", strings.Join(paths(change.Files), "\n  "), backup)
+	if err := cmd.takeEffect(ctx, a, change.Then); err != nil {
+		return err
+	}
+	return cmd.remains(ctx, a, server, site)
+}
+
+// backup is where the files are kept as they were.
+func (cmd *setupCmd) backup(stateDir string) string {
+	return filepath.Join(stateDir, "setup", cmd.Server)
+}
+
+func paths(files []mta.File) []string {
+	var list []string
+	for _, f := range files {
+		list = append(list, f.Path)
+	}
+	return list
+}
+
+// withRemedy adds what an administrator can do about an error.
+func withRemedy(err error) error {
+	var edited *mta.EditedError
+	if errors.As(err, &edited) {
+		return hinted{err, edited.Remedy()}
+	}
+	return err
+}
+
+func (cmd *setupCmd) undo(ctx context.Context, a *app, server *located, stateDir string) error {
+	changed, err := mta.Undo(cmd.backup(stateDir))
+	if errors.Is(err, mta.ErrNothingToUndo) {
+		fmt.Fprintln(a.stdout, "There is nothing to undo.")
+		return nil
+	}
+	if err != nil {
+		return withRemedy(err)
+	}
+	fmt.Fprintf(a.stdout, "Brought back:\n  %s\n", strings.Join(changed, "\n  "))
+	return cmd.takeEffect(ctx, a, server.reload(server.configuration))
+}
+
+// takeEffect prints or runs commands.
+func (cmd *setupCmd) takeEffect(ctx context.Context, a *app, commands []string) error {
+	if !cmd.Reload {
+		fmt.Fprintf(a.stdout, "To let it take effect:\n  %s\n", strings.Join(commands, "\n  "))
+		return nil
+	}
+	for _, command := range commands {
+		sh := exec.CommandContext(ctx, "sh", "-c", command)
+		sh.Stdout, sh.Stderr, sh.Env = a.stderr, a.stderr, os.Environ()
+		if err := sh.Run(); err != nil {
+			return fmt.Errorf("%s: %w", command, err)
+		}
+		fmt.Fprintf(a.stdout, "Ran %s.\n", command)
+	}
+	return nil
+}
+
+// remains prints what setup leaves to its reader.
+func (cmd *setupCmd) remains(ctx context.Context, a *app, server *located, site mta.Site) error {
+	findings, err := server.find(ctx, server.configuration, site)
+	if err != nil {
+		return err
+	}
+	if len(findings) > 0 {
+		fmt.Fprintf(a.stdout, "\nLeft to you: %s.\n", counted(findings))
+		printFindings(a.stdout, findings)
+	}
+	return nil
+}
