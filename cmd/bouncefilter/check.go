@@ -25,6 +25,7 @@ import (
 type checkCmd struct {
 	siteFlags
 	mtaFlags
+	liveFlags
 	JSON bool `name:"json" help:"Print a JSON object."`
 }
 
@@ -33,7 +34,11 @@ func (checkCmd) Help() string {
 	return `Every problem is printed as file:line: option: problem; remedy. What is missing or dangerous in the live configuration of the
 mail server is printed with the lines to add. The exit status is 0 if there is no problem and no error, 1 otherwise. What a
 first serve would make (state directory, key, store) may be missing. Nothing is changed. A damaged embedded store is a
-problem; serve moves it aside and begins a new one.`
+problem; serve moves it aside and begins a new one.
+
+With --live the running daemon is asked, as an MTA would, about bounces of which it has to refuse some; and the mail server, as
+another site would, about recipients. Nothing is delivered to anybody. The daemon logs and counts what it is asked, from the
+client 192.0.2.1.`
 }
 
 // checked is everything that check finds, and what --json prints.
@@ -43,10 +48,12 @@ type checked struct {
 	Status        *status       `json:"status"` // null if there are problems
 	MTA           *mtaJSON      `json:"mta"`    // null if there is none
 	Findings      []mta.Finding `json:"findings"`
+	Live          []liveStep    `json:"live"` // null unless asked for
 
 	problems tomlfile.Problems
 	site     *site
 	note     string
+	ofMTA    []mta.Finding // of the findings, those about the mail server
 }
 
 // problemJSON is a problem of the configuration, of keys or of the store.
@@ -80,7 +87,7 @@ func (cmd *checkCmd) Run(ctx context.Context, a *app) error {
 	} else {
 		err = r.print(a.stdout, server)
 	}
-	if err == nil && (len(r.problems) > 0 || mta.Errors(r.Findings)) {
+	if err == nil && (len(r.problems) > 0 || mta.Errors(r.Findings) || failed(r.Live)) {
 		err = errNo
 	}
 	return err
@@ -98,16 +105,22 @@ func (cmd *checkCmd) check(ctx context.Context, a *app, server *located) (*check
 	usable := len(problems) == 0
 	r.site, r.Status, r.note, problems = inspect(ctx, a, c, problems)
 	r.add(problems)
+	var err error
+	if r.Status != nil {
+		if r.Live, err = cmd.ask(ctx, a, r.site); err != nil {
+			return nil, err
+		}
+		r.Findings = append(r.Findings, r.site.compareNodes(r.Status.Nodes, a.now())...)
+	}
 	if server == nil {
 		return r, nil
 	}
 	r.MTA = &mtaJSON{server.name, server.configuration}
 	if usable {
-		findings, err := server.find(ctx, server.configuration, mtaSite(c))
-		if err != nil {
+		if r.ofMTA, err = server.find(ctx, server.configuration, mtaSite(c)); err != nil {
 			return nil, fmt.Errorf("read the configuration of %s: %w", server.title, err)
 		}
-		r.Findings = append(r.Findings, findings...)
+		r.Findings = append(r.Findings, r.ofMTA...)
 	}
 	return r, nil
 }
@@ -128,12 +141,13 @@ func (r *checked) print(out io.Writer, server *located) error {
 		fmt.Fprintln(out, p)
 	}
 	if len(r.problems) == 0 {
-		if err := r.site.print(out, r.Status, r.note, server, r.Findings); err != nil {
+		if err := r.site.print(out, r.Status, r.note, server, r.ofMTA); err != nil {
 			return err
 		}
 	}
 	printFindings(out, r.Findings)
-	if mta.Errors(r.Findings) {
+	printLive(out, r.Live)
+	if mta.Errors(r.ofMTA) {
 		fmt.Fprintf(out, "\n\"bouncefilter setup %s\" shows a change that puts right what can be put right by a program.\n", server.name)
 	}
 	return nil

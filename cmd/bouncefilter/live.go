@@ -5,11 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
@@ -44,8 +46,8 @@ var stranger = probe.Client{Name: "client.example.net", Address: netip.MustParse
 
 // run asks everybody and returns what was answered.
 func (l *live) run(ctx context.Context) []liveStep {
-	for _, a := range l.site.config.Listen {
-		l.milter(ctx, a)
+	for _, ln := range l.site.config.Listeners {
+		l.milter(ctx, ln)
 	}
 	l.mta(ctx)
 	return l.steps
@@ -84,8 +86,8 @@ func forgedBounce(to string) string {
 }
 
 // milter asks the daemon on one of its addresses.
-func (l *live) milter(ctx context.Context, a listener.Address) {
-	where := "milter " + a.String()
+func (l *live) milter(ctx context.Context, ln config.Listener) {
+	where := "milter " + ln.Address.String()
 	signed, err := l.tagged(l.user)
 	if err != nil {
 		l.steps = append(l.steps, liveStep{Where: where, What: "sign " + l.user.String(), Remark: err.Error()})
@@ -102,7 +104,7 @@ func (l *live) milter(ctx context.Context, a listener.Address) {
 		{"a bounce to a forged tag", forged(valid), probe.Data},
 		{"a forged bounce without a tag", plain, probe.EndOfMessage},
 	} {
-		l.steps = append(l.steps, l.askMilter(ctx, a, where, question.what, probe.Message{To: question.to, Text: forgedBounce(question.to)}, question.until))
+		l.steps = append(l.steps, l.askMilter(ctx, ln, where, question.what, probe.Message{To: question.to, Text: forgedBounce(question.to)}, question.until))
 		if l.steps[len(l.steps)-1].Reply == "" {
 			return // nobody is there
 		}
@@ -110,9 +112,9 @@ func (l *live) milter(ctx context.Context, a listener.Address) {
 }
 
 // askMilter hands a bounce to the daemon, and compares what it says with what the configuration, the keys and the record say.
-func (l *live) askMilter(ctx context.Context, a listener.Address, where, what string, msg probe.Message, until probe.Stage) liveStep {
+func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what string, msg probe.Message, until probe.Stage) liveStep {
 	step := liveStep{Where: where, What: what}
-	network, address := a.Target()
+	network, address := ln.Address.Target()
 	m, err := probe.DialMilter(network, address, stranger)
 	if err != nil {
 		step.Remark = fmt.Sprintf("the daemon does not answer: %v", err)
@@ -126,6 +128,8 @@ func (l *live) askMilter(ctx context.Context, a listener.Address, where, what st
 	want := l.explain(ctx, msg)
 	refused := want.Reply.Code != 0 && (until == probe.EndOfMessage || want.Verdict.Reason != filter.Untagged)
 	switch {
+	case !ln.Role.Verifies() && !outcome.Refused:
+		step.OK, step.Remark = true, "this listener only signs"
 	case refused && !outcome.Refused:
 		step.Remark = fmt.Sprintf("this should be refused (%s): does the daemon run with this configuration? systemctl reload bouncefilter", want.Verdict.Reason)
 	case !refused && outcome.Refused:
@@ -134,7 +138,7 @@ func (l *live) askMilter(ctx context.Context, a listener.Address, where, what st
 		step.Remark = fmt.Sprintf("the reply should be %q: does the daemon run with this configuration?", want.Reply)
 	default:
 		step.OK = true
-		if v := want.Verdict; v.Would != filter.None {
+		if v := want.Verdict; v.Would != filter.None && until > probe.Rcpt {
 			step.Remark = fmt.Sprintf("%s: it would be refused as %s", v.Reason, v.Would)
 			if v.Reason == v.Would {
 				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
@@ -151,4 +155,67 @@ func (l *live) explain(ctx context.Context, msg probe.Message) *filter.Explanati
 	return filter.Explain(ctx, l.site.policy, l.record, l.hasher, filter.Delivery{
 		Report: bounce.Parse([]byte(msg.Text), bounce.DefaultLimits()), Sender: msg.From, Recipient: msg.To, Time: l.now,
 	})
+}
+
+// liveFlags say whom to ask.
+type liveFlags struct {
+	Live bool   `help:"Also ask the running daemon and the mail server, and show what they answer."`
+	User string `placeholder:"ADDRESS" help:"With --live: the address of a user (default: postmaster in the first domain, who is exempt from much)."`
+	SMTP string `name:"smtp" placeholder:"HOST:PORT" default:"127.0.0.1:25" help:"With --live: where the mail server takes mail from outside (default: ${default})."`
+}
+
+// ask asks the daemon and the mail server, if that is wanted.
+func (f *liveFlags) ask(ctx context.Context, a *app, s *site) (steps []liveStep, err error) {
+	if !f.Live {
+		if f.User != "" {
+			return nil, usageError{errors.New("--user belongs to --live")}
+		}
+		return nil, nil
+	}
+	user := prvs.Address{Local: "postmaster", Domain: s.config.Settings.Domains[0].Name}
+	if f.User != "" {
+		if user, err = prvs.ParseAddress(f.User); err != nil || s.policy.Domain(strings.ToLower(user.Domain)) == nil {
+			return nil, usageError{fmt.Errorf("--user: %q is not an address in one of the domains", f.User)}
+		}
+	}
+	secret, problems := readHashSecret(s.config)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	record, closeRecord, err := openRecord(ctx, s.config)
+	if err != nil {
+		return nil, err
+	}
+	l := live{site: s, record: record, hasher: store.NewHasher(secret), now: a.now(), user: user, smtp: f.SMTP}
+	return l.run(ctx), closeRecord()
+}
+
+// failed says whether something was not answered as it should be.
+func failed(steps []liveStep) bool {
+	return slices.ContainsFunc(steps, func(s liveStep) bool { return !s.OK })
+}
+
+// printLive shows what was asked and answered.
+func printLive(out io.Writer, steps []liveStep) {
+	where := ""
+	for _, s := range steps {
+		if s.Where != where {
+			where = s.Where
+			fmt.Fprintf(out, "\n%s\n", where)
+		}
+		mark := "ok"
+		if !s.OK {
+			mark = "WRONG"
+		}
+		fmt.Fprintf(out, "  %-6s %s\n", mark, s.What)
+		if s.Reply != "" {
+			fmt.Fprintf(out, "         %s -> %s\n", s.Command, s.Reply)
+		}
+		if s.Remark == "" {
+			continue
+		}
+		for _, line := range wrap(s.Remark, columns-9) {
+			fmt.Fprintf(out, "         %s\n", line)
+		}
+	}
 }

@@ -102,14 +102,17 @@ func mailServerNames() []string {
 // mtaSite returns what a mail server's configuration has to fit.
 func mtaSite(c *config.Config) mta.Site {
 	site := mta.Site{Networks: c.Settings.Outbound.Networks}
+	if !c.Socketmap.IsZero() {
+		site.Socketmap = c.Socketmap.Postfix()
+	}
 	for _, d := range c.Settings.Domains {
 		site.Domains = append(site.Domains, strings.ToLower(d.Name))
 		if form := d.Form.String(); !slices.Contains(site.Forms, form) {
 			site.Forms = append(site.Forms, form)
 		}
 	}
-	for _, l := range c.Listen {
-		site.Listeners = append(site.Listeners, mta.Listener{Address: l, Sign: true, Verify: true})
+	for _, l := range c.Listeners {
+		site.Listeners = append(site.Listeners, mta.Listener{Address: l.Address, Sign: l.Role.Signs(), Verify: l.Role.Verifies()})
 	}
 	return site
 }

@@ -63,6 +63,15 @@ func nodeKeys(k *keyring.Keyring, h *store.Hasher) []store.NodeKey {
 	return keys
 }
 
+// compareNodes compares the nodes of the store with this host.
+func (s *site) compareNodes(nodes []store.Node, now time.Time) []mta.Finding {
+	secret, problems := readHashSecret(s.config)
+	if len(problems) > 0 {
+		return nil // nothing was recorded yet
+	}
+	return nodeFindings(s.config.Node, nodeKeys(s.keys, store.NewHasher(secret)), nodes, now)
+}
+
 // nodeFindings compares what the nodes of a store say about themselves with this host, whose node is called self and whose
 // files hold the keys own.
 func nodeFindings(self string, own []store.NodeKey, nodes []store.Node, now time.Time) []mta.Finding {
