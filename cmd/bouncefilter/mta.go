@@ -9,6 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/postfix"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/sendmail"
 )
 
 // mailServer is a mail server that check and setup know.
@@ -31,6 +32,7 @@ type mailServer struct {
 
 var mailServers = []mailServer{
 	{"postfix", "Postfix", postfix.Locate, postfix.Find, postfix.Setup, postfix.Verify, postfix.Reload},
+	{"sendmail", "Sendmail", sendmail.Locate, sendmail.Find, sendmail.Setup, sendmail.Verify, sendmail.Reload},
 }
 
 // Values of --mta besides the names of mail servers.
@@ -41,7 +43,7 @@ const (
 
 // mtaFlags say which mail server is meant.
 type mtaFlags struct {
-	MTA string `name:"mta" default:"auto" placeholder:"NAME" help:"Mail server whose configuration is read: auto (the one that is installed), postfix, or none."`
+	MTA string `name:"mta" default:"auto" placeholder:"NAME" help:"Mail server whose configuration is read: auto (the one that is installed), postfix, sendmail, or none."`
 	mtaConfigFlag
 }
 

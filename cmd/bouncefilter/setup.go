@@ -16,7 +16,7 @@ import (
 type setupCmd struct {
 	siteFlags
 	mtaConfigFlag
-	Server string `arg:"" name:"mta" help:"Mail server: postfix."`
+	Server string `arg:"" name:"mta" help:"Mail server: postfix or sendmail."`
 	Write  bool   `xor:"what" help:"Make the change. What was there before is kept in the state directory."`
 	Undo   bool   `xor:"what" help:"Bring back what was there before."`
 	Reload bool   `help:"Also run the commands that make it take effect."`
