@@ -151,3 +151,16 @@ func TestSetupThatCannotBeDone(t *testing.T) {
 		t.Error("a sendmail.cf of one line is fine")
 	}
 }
+
+// The lines that the manual gives to an administrator are those that setup writes.
+func TestManualHasTheSameLines(t *testing.T) {
+	text, err := os.ReadFile("../../../../deploy/sendmail/bouncefilter.m4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := exampleSite(t, "unix:/run/bouncefilter/milter.sock")
+	site.Domains = site.Domains[:1]
+	if want := block(site); !strings.HasSuffix(string(text), "\n"+want) {
+		t.Errorf("deploy/sendmail/bouncefilter.m4 ends with\n%s\nnot with\n%s", text, want)
+	}
+}

@@ -1,0 +1,14 @@
+dnl The lines of sendmail.mc for bouncefilter. They stand above the first MAILER line and above other local rules; "bouncefilter
+dnl setup sendmail" puts them there with your own domains and socket. Tabs separate the two sides of a rule: copy, do not retype.
+dnl bouncefilter begin: lines of "bouncefilter setup sendmail", which changes and removes them
+INPUT_MAIL_FILTER(`bouncefilter', `S=local:/run/bouncefilter/milter.sock, F=T, T=C:10s;S:10s;R:10s;E:5m')dnl
+LOCAL_CONFIG
+C{BouncefilterDomains}example.com
+Kbouncefilter regex -s1 ^prvs=[0-9][0-9][0-9][0-9][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]=(.+)
+LOCAL_RULE_0
+R$+ < @ $={BouncefilterDomains} . > $*	$: < $( bouncefilter $1 $: $) > $1 < @ $2 . > $3
+R$+ < @ $={BouncefilterDomains} > $*	$: < $( bouncefilter $1 $: $) > $1 < @ $2 > $3
+R< $+ > $+ < @ $* > $*	$: $1 < @ $3 > $4
+R< > $+	$: $1
+divert(0)dnl
+dnl bouncefilter end
