@@ -148,3 +148,45 @@ func readFolder(t *testing.T, dir string) map[string]string {
 	}
 	return files
 }
+
+// postfixCommand stands in for the command where it would talk to a Postfix that runs, which there is none of here.
+const postfixCommand = `#!/bin/sh
+case "$*" in
+reload) echo reloaded ;;
+*) exec /usr/sbin/postfix "$@" ;;
+esac
+`
+
+// The commands of the chapters Install and Postfix, as they stand, set up a Postfix as Debian installs it, and check has
+// nothing to say against it. What the manual calls undoing gives the old files back.
+func TestReadmePostfix(t *testing.T) {
+	needServers(t)
+	needNamespaces(t)
+	d := filepath.Join(folder, t.Name())
+	if err := os.MkdirAll(filepath.Join(d, "stub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"systemctl": systemctl, "postfix": postfixCommand} {
+		if err := os.WriteFile(filepath.Join(d, "stub", name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer os.Remove(filepath.Join(root, "bouncefilter")) // what go build makes; git ignores it
+	script := `trap 'test -f /var/lib/pid && kill $(cat /var/lib/pid) && wait' EXIT
+install -d -o postfix -g postfix -m 0700 /var/lib/postfix
+cp -a /etc/postfix /var/lib/before
+` + strings.Join(blocks(t, "Install", "sh"), "\n") + "\n" + blocks(t, "Postfix", "sh")[0] + `
+bouncefilter setup postfix --undo --config /etc/bouncefilter/bouncefilter.toml
+diff -r /etc/postfix /var/lib/before && echo "every byte is back"
+`
+	out, err := inPrivate(t, script).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"\nNothing was changed. ", "\nWhat was there before is in /var/lib/bouncefilter/setup/postfix;", "\nRan postfix reload.\n",
+		"\npostfix        /etc/postfix: fine\n", "\nevery byte is back\n"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
+}

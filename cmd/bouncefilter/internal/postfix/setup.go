@@ -118,6 +118,16 @@ func (p *plan) make() error {
 	return p.milters()
 }
 
+// delimiters returns recipient_delimiter as it will be.
+func (p *plan) delimiters() string {
+	for _, m := range p.main {
+		if m.name == "recipient_delimiter" {
+			return p.c.expand(nil, m.value, 0)
+		}
+	}
+	return p.c.option(nil, "recipient_delimiter")
+}
+
 // delimiter lets user+prvs=...@ reach user.
 func (p *plan) delimiter(alsoStandard bool) {
 	now := p.c.option(nil, "recipient_delimiter")

@@ -18,6 +18,7 @@ var leftToPeople = map[string][]string{
 	"chosen-per-client":             {"milter-maps"},
 	"good-accept-outside":           {"milter-accepts"},
 	"good-other-tables-and-milters": {"headers-rewritten"},
+	"milters-with-blanks":           {"headers-rewritten"},
 	"nobody-answers":                {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
