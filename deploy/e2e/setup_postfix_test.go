@@ -174,6 +174,7 @@ func TestReadmePostfix(t *testing.T) {
 	defer os.Remove(filepath.Join(root, "bouncefilter")) // what go build makes; git ignores it
 	script := `trap 'test -f /var/lib/pid && kill $(cat /var/lib/pid) && wait' EXIT
 install -d -o postfix -g postfix -m 0700 /var/lib/postfix
+postconf -e 'mydestination = example.com, localhost'
 cp -a /etc/postfix /var/lib/before
 ` + strings.Join(blocks(t, "Install", "sh"), "\n") + "\n" + blocks(t, "Postfix", "sh")[0] + `
 bouncefilter setup postfix --undo --config /etc/bouncefilter/bouncefilter.toml
