@@ -53,10 +53,10 @@ func TestLookupOfDomains(t *testing.T) {
 	if err := os.WriteFile(list, []byte("in.list.example\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &Config{Dir: "/etc/postfix", Main: map[string]string{"mydestination": "a.example, inline:{b.example=x} " + list + ", bogus:/table"}}
-	got := c.lookup(t.Context(), "mydestination", []string{"a.example", "b.example"})
+	c := &Config{Dir: "/etc/postfix", Main: map[string]string{"mydestination": "a.example, inline:{b.example=x} inline:{c.example=x} " + list + ", bogus:/table"}}
+	got := c.lookup(t.Context(), "mydestination", []string{"b.example"})
 	// The last table cannot be asked.
-	if strings.Join(got, " ") != "b.example in.list.example a.example b.example" {
+	if strings.Join(got, " ") != "b.example in.list.example b.example" {
 		t.Errorf("got %v", got)
 	}
 }
