@@ -133,7 +133,7 @@ func (r *checked) print(out io.Writer, server *located) error {
 	}
 	printFindings(out, r.Findings)
 	if mta.Errors(r.Findings) {
-		fmt.Fprintf(out, "\n\"bouncefilter setup %s\" shows a change that puts right what can be put right by a program.\n", server.name)
+		fmt.Fprintf(out, "\n\"bouncefilter setup %s\" shows a change that puts right what a program can.\n", server.name)
 	}
 	return nil
 }

@@ -131,12 +131,19 @@ func (k *checker) milterMissing(parameter string, consequences []string) {
 	if parameter == "smtpd_milters" && k.site.Verifies() {
 		needs = verifies
 	}
-	cure := []string{}
-	if !k.c.written(ourParameter) && !k.defined {
-		k.defined = true // a second finding need not say it again
-		cure = append(cure, k.set(ourParameter, "{ "+k.milterAddress(needs)+", "+ourOptions+" }"))
+	address := k.milterAddress(needs)
+	if k.site.Signs() && k.site.Verifies() && k.milterAddress(signs) != k.milterAddress(verifies) {
+		k.add(mta.LevelError, "milter-missing", k.inMain(parameter), what, setupCommand) // each service needs its own
+		return
 	}
-	k.add(mta.LevelError, "milter-missing", k.inMain(parameter), what, append(cure, k.set(parameter, withList("$"+ourParameter, k.c.raw(nil, parameter))))...)
+	var cure []string
+	if parseMilter(k.c.option(nil, ourParameter)).address != address {
+		cure = append(cure, k.set(ourParameter, "{ "+address+", "+ourOptions+" }"))
+	}
+	if raw := k.c.raw(nil, parameter); !slices.Contains(splitList(raw), "$"+ourParameter) {
+		cure = append(cure, k.set(parameter, withList("$"+ourParameter, raw)))
+	}
+	k.add(mta.LevelError, "milter-missing", k.inMain(parameter), what, cure...)
 }
 
 func addresses(list []milter) string {
