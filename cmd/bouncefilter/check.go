@@ -148,7 +148,7 @@ func (r *checked) print(out io.Writer, server *located) error {
 	printFindings(out, r.Findings)
 	printLive(out, r.Live)
 	if mta.Errors(r.ofMTA) {
-		fmt.Fprintf(out, "\n\"bouncefilter setup %s\" shows a change that puts right what can be put right by a program.\n", server.name)
+		fmt.Fprintf(out, "\n\"bouncefilter setup %s\" shows a change that puts right what a program can.\n", server.name)
 	}
 	return nil
 }

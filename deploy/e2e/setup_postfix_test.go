@@ -4,6 +4,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -12,11 +13,37 @@ import (
 // tags. The site works then, check says so, and undoing it gives back every byte.
 func TestSetupPostfix(t *testing.T) {
 	t.Parallel()
-	for _, form := range []string{"standard", "sub-address"} {
-		t.Run(form, func(t *testing.T) {
+	for _, tt := range []struct {
+		name, form string
+		settings   []string
+		more       []scenario
+	}{
+		{name: "standard form", form: "standard"},
+		{name: "sub-address form", form: "sub-address"},
+		{
+			name: "tables and delimiter of its own", form: "standard",
+			settings: []string{"recipient_canonical_maps = inline:{ {old@virt.example=user@virt.example} }", "recipient_delimiter = -"},
+			more: []scenario{
+				{
+					name: "genuine bounce to an address in their recipient_canonical_maps",
+					to:   []rcpt{{valid("old@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+					reason: "valid", action: "accept", header: "batv=pass reason=valid",
+				}, {
+					name: "genuine bounce to an address with an extension",
+					to:   []rcpt{{valid("user-shop@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+					reason: "valid", action: "accept", header: "batv=pass reason=valid",
+				}, {
+					name: "ordinary mail to an address in their recipient_canonical_maps",
+					from: "friend@remote.example", to: []rcpt{{plain("old@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+				},
+				{name: "unknown user with an extension and a valid tag", to: []rcpt{{unrecorded("nobody.here-shop@virt.example"), replyUnknown}}},
+			},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, siteOptions{sections: []string{}, top: `tag_form = "` + form + `"`})
-			s.testSetup(t, form)
+			s := newSite(t, siteOptions{sections: []string{}, settings: tt.settings, top: `tag_form = "` + tt.form + `"`})
+			s.testSetup(t, tt.form, append(slices.Clone(afterSetup), tt.more...))
 		})
 	}
 }
@@ -27,7 +54,7 @@ func (s *site) aboutPostfix(t *testing.T, arguments ...string) (string, int) {
 	return s.daemon.run(t, append(arguments, "--config", s.daemon.config, "--mta-config", s.postfix.conf)...)
 }
 
-func (s *site) testSetup(t *testing.T, form string) {
+func (s *site) testSetup(t *testing.T, form string, scenarios []scenario) {
 	before := readFolder(t, s.postfix.conf)
 	if out, status := s.aboutPostfix(t, "check"); status != 1 || !strings.Contains(out, "/main.cf: smtpd_milters") {
 		t.Errorf("check of a Postfix that is not set up: exit status %d\n%s", status, out)
@@ -41,7 +68,7 @@ func (s *site) testSetup(t *testing.T, form string) {
 	if out, status := s.aboutPostfix(t, "setup", "postfix", "--write", "--reload"); status != 0 {
 		t.Fatalf("setup --write: exit status %d\n%s", status, out)
 	}
-	if out, status := s.aboutPostfix(t, "check"); status != 0 || !strings.Contains(out, s.postfix.conf+": fine\n") {
+	if out, status := s.aboutPostfix(t, "check"); status != 0 || strings.Contains(out, "\nerror ") || strings.Contains(out, "\nwarning ") {
 		t.Errorf("check of a Postfix that was set up: exit status %d\n%s", status, out)
 	}
 	if out, status := s.aboutPostfix(t, "setup", "postfix", "--write"); status != 0 || !strings.Contains(out, "Nothing is to be done") {
@@ -55,7 +82,7 @@ func (s *site) testSetup(t *testing.T, form string) {
 		return isSigned(s.world.await(t, m.mark).sender, "other@virt.example")
 	})
 
-	for _, sc := range afterSetup {
+	for _, sc := range scenarios {
 		t.Run(sc.name, sc.test(s))
 	}
 	t.Run("Postfix' own bounce reaches the mailbox", func(t *testing.T) {
@@ -147,4 +174,47 @@ func readFolder(t *testing.T, dir string) map[string]string {
 		files[e.Name()] = info.Mode().String() + "\n" + string(text)
 	}
 	return files
+}
+
+// postfixCommand stands in for the command where it would talk to a Postfix that runs, which there is none of here.
+const postfixCommand = `#!/bin/sh
+case "$*" in
+reload) echo reloaded ;;
+*) exec /usr/sbin/postfix "$@" ;;
+esac
+`
+
+// The commands of the chapters Install and Postfix, as they stand, set up a Postfix as Debian installs it, and check has
+// nothing to say against it. What the manual calls undoing gives the old files back.
+func TestReadmePostfix(t *testing.T) {
+	needServers(t)
+	needNamespaces(t)
+	d := filepath.Join(folder, t.Name())
+	if err := os.MkdirAll(filepath.Join(d, "stub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"systemctl": systemctl, "postfix": postfixCommand} {
+		if err := os.WriteFile(filepath.Join(d, "stub", name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	defer os.Remove(filepath.Join(root, "bouncefilter")) // what go build makes; git ignores it
+	script := `trap 'test -f /var/lib/pid && kill $(cat /var/lib/pid) && wait' EXIT
+install -d -o postfix -g postfix -m 0700 /var/lib/postfix
+postconf -e 'mydestination = example.com, localhost'
+cp -a /etc/postfix /var/lib/before
+` + strings.Join(blocks(t, "Install", "sh"), "\n") + "\n" + blocks(t, "Postfix", "sh")[0] + `
+bouncefilter setup postfix --undo --config /etc/bouncefilter/bouncefilter.toml
+diff -r /etc/postfix /var/lib/before && echo "every byte is back"
+`
+	out, err := inPrivate(t, script).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{"\nNothing was changed. ", "\nWhat was there before is in /var/lib/bouncefilter/setup/postfix;", "\nRan postfix reload.\n",
+		"\npostfix        /etc/postfix: fine\n", "\nevery byte is back\n"} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the output lacks %q:\n%s", want, out)
+		}
+	}
 }

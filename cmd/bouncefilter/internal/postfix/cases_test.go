@@ -37,6 +37,7 @@ type oneSite struct {
 	Types     []string          `json:"types"`
 	Instances []string          `json:"instances"`
 	Local     []string          `json:"local"`
+	Hosted    []string          `json:"hosted"`
 	Sockets   map[string]Socket `json:"sockets"`
 }
 
@@ -111,7 +112,7 @@ func configOf(t *testing.T, name string) (*Config, mta.Site) {
 		return rest
 	}
 	c := &Config{Dir: "/etc/postfix", Main: parseParameters(output(1, "-n")), Services: parseServices(output(2, "-M"), output(3, "-P")),
-		Defaults: parseParameters(read(t, "testdata", "defaults")), Types: o.Types, Instances: o.Instances, Local: o.Local, Sockets: o.Sockets, Tables: map[string]string{}}
+		Defaults: parseParameters(read(t, "testdata", "defaults")), Types: o.Types, Instances: o.Instances, Local: o.Local, Hosted: o.Hosted, Sockets: o.Sockets, Tables: map[string]string{}}
 	if o.Version != "" {
 		c.Defaults["mail_version"] = o.Version
 	}

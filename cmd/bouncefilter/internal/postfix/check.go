@@ -27,7 +27,6 @@ type checker struct {
 	c        *Config
 	site     mta.Site
 	findings []mta.Finding
-	defined  bool // a cure has told to define the parameter of ours
 }
 
 func (k *checker) add(level mta.Level, name, where, what string, cure ...string) {

@@ -64,7 +64,8 @@ func (c *Config) outOfReach(site mta.Site, a asks) string {
 		return ""
 	}
 	for _, m := range c.milters(a.service, a.parameter) {
-		if slices.ContainsFunc(site.Listeners, func(l mta.Listener) bool { return c.fits(nil, m.address, l) }) {
+		leads := func(l mta.Listener) bool { return a.needs(l) && c.fits(nil, m.address, l) }
+		if strings.HasPrefix(m.address, "unix:") && slices.ContainsFunc(site.Listeners, leads) {
 			return m.address
 		}
 	}
@@ -126,20 +127,23 @@ func (k *checker) milterMissing(parameter string, consequences []string) {
 	if list := k.c.milters(nil, parameter); len(list) > 0 {
 		what = fmt.Sprintf("It names %s; bouncefilter listens on %s and is not asked: %s.", addresses(list), k.listeners(), strings.Join(consequences, "; "))
 	}
-	cure := []string{}
-	if !k.c.written(ourParameter) && !k.defined {
-		k.defined = true // a second finding need not say it again
-		cure = append(cure, k.set(ourParameter, "{ "+k.milterAddress()+", "+ourOptions+" }"))
+	needs := signs
+	if parameter == "smtpd_milters" && k.site.Verifies() {
+		needs = verifies
 	}
-	k.add(mta.LevelError, "milter-missing", k.inMain(parameter), what, append(cure, k.set(parameter, withOurs(k.c.raw(nil, parameter))))...)
-}
-
-// withOurs puts bouncefilter before other milters. The order does not matter.
-func withOurs(others string) string {
-	if others == "" {
-		return "$" + ourParameter
+	address := k.milterAddress(needs)
+	if k.site.Signs() && k.site.Verifies() && k.milterAddress(signs) != k.milterAddress(verifies) {
+		k.add(mta.LevelError, "milter-missing", k.inMain(parameter), what, setupCommand) // each service needs its own
+		return
 	}
-	return "$" + ourParameter + ", " + others
+	var cure []string
+	if parseMilter(k.c.option(nil, ourParameter)).address != address {
+		cure = append(cure, k.set(ourParameter, "{ "+address+", "+ourOptions+" }"))
+	}
+	if raw := k.c.raw(nil, parameter); !slices.Contains(splitList(raw), "$"+ourParameter) {
+		cure = append(cure, k.set(parameter, withList("$"+ourParameter, raw)))
+	}
+	k.add(mta.LevelError, "milter-missing", k.inMain(parameter), what, cure...)
 }
 
 func addresses(list []milter) string {
@@ -159,8 +163,8 @@ func (k *checker) listeners() string {
 }
 
 // milterAddress returns the address to write into main.cf, also one that not every service can use if there is no better.
-func (k *checker) milterAddress() string {
-	if address, err := k.c.bestAddress(k.site); err == nil || len(k.site.Listeners) == 0 {
+func (k *checker) milterAddress(needs func(mta.Listener) bool) string {
+	if address, err := k.c.bestAddress(k.site, needs); err == nil {
 		return address
 	}
 	return plainAddress(k.site.Listeners[0])

@@ -19,14 +19,27 @@ const (
 
 // standard says whether tags in front of the address (prvs=...=user@example.com) are made, and bounces to them come in here.
 func (k *checker) standard() bool {
-	return k.site.Verifies() && slices.Contains(k.site.Forms, "standard") && !k.c.anyRecipient(k.site)
+	return k.site.Verifies() && slices.Contains(k.site.Forms, "standard") && k.c.hosts(k.site) && !k.c.anyRecipient(k.site)
+}
+
+// hosts says whether mail to one of our domains is received here, and not only sent.
+func (c *Config) hosts(site mta.Site) bool {
+	hosted := slices.Clone(c.Hosted)
+	for _, parameter := range hostingLists {
+		hosted = append(hosted, c.list(nil, parameter)...)
+	}
+	return len(c.localDomains(site)) > 0 || slices.ContainsFunc(site.Domains, func(d string) bool { return hasFold(hosted, d) })
+}
+
+func hasFold(list []string, s string) bool {
+	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
 }
 
 // anyRecipient says whether all domains are relayed on without a list of their users: then nothing is refused here, tagged
 // or not, and the next server has to know.
 func (c *Config) anyRecipient(site mta.Site) bool {
 	return c.option(nil, "relay_recipient_maps") == "" && len(site.Domains) > 0 && !slices.ContainsFunc(site.Domains, func(d string) bool {
-		return !slices.Contains(c.list(nil, "relay_domains"), d)
+		return !hasFold(c.list(nil, "relay_domains"), d)
 	})
 }
 
@@ -59,6 +72,11 @@ func (c *Config) knows(site mta.Site, element string) bool {
 // Postfix' own bounces find their way.
 func (k *checker) recipients() {
 	if !k.site.Verifies() {
+		return
+	}
+	if !k.c.hosts(k.site) {
+		k.add(mta.LevelNote, "domains-elsewhere", k.inMain("mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains"),
+			"This Postfix receives mail for none of the domains that bouncefilter signs for. Where it is received, tagged recipients must be known, and bouncefilter be asked.")
 		return
 	}
 	if slices.Contains(k.site.Forms, "sub-address") && !strings.Contains(k.c.option(nil, "recipient_delimiter"), "+") {
@@ -171,7 +189,7 @@ func (c *Config) localDomains(site mta.Site) []string {
 	local := append(c.list(nil, "mydestination"), c.Local...)
 	var ours []string
 	for _, d := range site.Domains {
-		if slices.ContainsFunc(local, func(l string) bool { return strings.EqualFold(l, d) }) {
+		if hasFold(local, d) {
 			ours = append(ours, d)
 		}
 	}

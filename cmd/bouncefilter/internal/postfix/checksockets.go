@@ -18,7 +18,7 @@ func (k *checker) outsideChroot(a asks) {
 		where = k.inMaster(a.service) + ": " + a.parameter
 	}
 	what := fmt.Sprintf("%s is confined to %s (chroot) and looks for the socket %s in there: %s.", a.service.ID(), queue, k.c.outOfReach(k.site, a), a.what)
-	address, err := k.c.bestAddress(k.site)
+	address, err := k.c.bestAddress(k.site, a.needs)
 	if err == nil {
 		k.add(mta.LevelError, "socket-outside-chroot", where, what, "write the address as "+address)
 		return
@@ -32,10 +32,12 @@ func (k *checker) outsideChroot(a asks) {
 var errUnreachable = errors.New("smtpd or cleanup runs with chroot and cannot reach the socket that bouncefilter listens on")
 
 // bestAddress returns an address of bouncefilter as it is written in main.cf so that every service can use it, whether
-// it has a chroot or not.
-func (c *Config) bestAddress(site mta.Site) (string, error) {
+// it has a chroot or not: of a listener that does what is needed, and rather one that does both.
+func (c *Config) bestAddress(site mta.Site, needs func(mta.Listener) bool) (string, error) {
 	chroot := slices.ContainsFunc(c.milterPlaces(site), func(a asks) bool { return a.service != nil && c.chrooted(a.service) })
-	for _, l := range site.Listeners {
+	listeners := slices.DeleteFunc(slices.Clone(site.Listeners), func(l mta.Listener) bool { return !needs(l) })
+	slices.SortStableFunc(listeners, func(a, b mta.Listener) int { return roles(b) - roles(a) })
+	for _, l := range listeners {
 		address := plainAddress(l)
 		path, unix := strings.CutPrefix(address, "unix:")
 		if !unix {
@@ -49,6 +51,17 @@ func (c *Config) bestAddress(site mta.Site) (string, error) {
 		}
 	}
 	return "", errUnreachable
+}
+
+// roles counts what a listener does.
+func roles(l mta.Listener) int {
+	n := 0
+	for _, does := range []bool{l.Sign, l.Verify} {
+		if does {
+			n++
+		}
+	}
+	return n
 }
 
 // sockets looks whether somebody answers where bouncefilter should listen.

@@ -57,7 +57,7 @@ func (k *checker) tables() {
 		case localFile:
 			k.localTable(path, table)
 		case extensionFile:
-			k.extensionTable(path, table)
+			k.extensionTable(path, table, k.c.option(nil, "recipient_delimiter"))
 		}
 	}
 }
@@ -102,9 +102,9 @@ func (k *checker) localTable(path string, table pcreTable) {
 	}
 }
 
-// extensionTable must take off what recipient_delimiter begins.
-func (k *checker) extensionTable(path string, table pcreTable) {
-	for _, delimiter := range k.c.option(nil, "recipient_delimiter") {
+// extensionTable must take off what begins with one of the delimiters.
+func (k *checker) extensionTable(path string, table pcreTable, delimiters string) {
+	for _, delimiter := range delimiters {
 		if got, _ := table.lookup("user" + string(delimiter) + "list@" + foreign); got != "user@"+foreign {
 			k.add(mta.LevelError, "delimiter-differs", path, fmt.Sprintf(
 				"It does not know %q, which is in recipient_delimiter: bounces to addresses with an extension are refused.", delimiter), setupCommand)

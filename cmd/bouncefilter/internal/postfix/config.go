@@ -24,7 +24,8 @@ type Config struct {
 	Types     []string          // of tables that this Postfix can read
 	Instances []string          // other configuration directories on this host
 	Tables    map[string]string // text of the pcre and regexp tables in use, by path; missing files are not in it
-	Local     []string          // domains in tables that mydestination names
+	Local     []string          // domains of ours in tables that mydestination names
+	Hosted    []string          // domains of ours in tables of the other classes: virtual mailboxes, virtual aliases, relayed
 	Sockets   map[string]Socket // by address as in smtpd_milters, with full path
 }
 

@@ -32,7 +32,7 @@ func parsePcre(text string) (pcreTable, bool) {
 		if rest, not := strings.CutPrefix(line, "!"); not {
 			rule.not, line = true, rest
 		}
-		if line == "" {
+		if line == "" || isNameByte(line[0]) { // no delimiter
 			return nil, false
 		}
 		delimiter := line[:1]

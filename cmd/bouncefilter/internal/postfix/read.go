@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -84,7 +85,10 @@ func Read(ctx context.Context, dir string, site mta.Site) (*Config, error) {
 	}
 	c.Types = strings.Fields(types)
 	c.Instances = otherInstances(ctx, c)
-	c.Local = c.lookupLocal(ctx, site.Domains)
+	c.Local = c.lookup(ctx, "mydestination", site.Domains)
+	for _, class := range hostingLists {
+		c.Hosted = append(c.Hosted, c.lookup(ctx, class, site.Domains)...)
+	}
 	c.Sockets = map[string]Socket{}
 	for _, l := range site.Listeners {
 		c.Sockets[plainAddress(l)] = c.probe(ctx, plainAddress(l))
@@ -103,14 +107,18 @@ func readFiles(ctx context.Context, dir string) (*Config, error) {
 		}
 	}
 	c.Main, c.Defaults = parseParameters(outputs[0]), parseParameters(outputs[1])
+	var conditional []string
 	for name, value := range c.Defaults {
 		if strings.Contains(value, "${{") { // a comparison of versions: postconf knows how it ends
-			out, err := run(ctx, "postconf", "-c", dir, "-x", "-h", name)
-			if err != nil {
-				return nil, err
-			}
-			c.Defaults[name] = strings.TrimSpace(out)
+			conditional = append(conditional, name)
 		}
+	}
+	if len(conditional) > 0 {
+		out, err := run(ctx, "postconf", append([]string{"-c", dir, "-x"}, conditional...)...)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(c.Defaults, parseParameters(out))
 	}
 	c.Services = parseServices(outputs[2], outputs[3])
 	return c, c.readTables()
@@ -181,25 +189,32 @@ func otherInstances(ctx context.Context, c *Config) []string {
 	return others
 }
 
-// lookupLocal asks the tables that mydestination names for our domains.
-func (c *Config) lookupLocal(ctx context.Context, domains []string) []string {
+// hostingLists name the domains for which a Postfix takes mail, besides mydestination.
+var hostingLists = []string{"virtual_mailbox_domains", "virtual_alias_domains", "relay_domains"}
+
+// lookup asks the tables and files that a list of domains names for ours. A table that cannot be asked counts as having
+// all: it is better to be told of too much than of too little.
+func (c *Config) lookup(ctx context.Context, parameter string, domains []string) []string {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var local []string
-	for _, element := range c.list(nil, "mydestination") {
+	var found []string
+	for _, element := range c.list(nil, parameter) {
 		switch {
 		case strings.HasPrefix(element, "/"):
 			text, _ := os.ReadFile(element) // one that cannot be read has nothing
-			local = append(local, strings.Fields(string(text))...)
+			found = append(found, strings.Fields(string(text))...)
 		case strings.Contains(element, ":"):
 			for _, d := range domains {
-				if _, err := run(ctx, "postmap", "-c", c.Dir, "-q", d, element); err == nil {
-					local = append(local, d)
+				var none *exec.ExitError
+				out, err := run(ctx, "postmap", "-c", c.Dir, "-q", d, element)
+				silent := errors.As(err, &none) && strings.HasSuffix(err.Error(), ": ") // not there, and nothing else to say
+				if err == nil && out != "" || err != nil && !silent {
+					found = append(found, d)
 				}
 			}
 		}
 	}
-	return local
+	return found
 }
 
 // Find reads a configuration and checks it.

@@ -106,7 +106,9 @@ func (p *plan) make() error {
 		return fmt.Errorf("this is Postfix %s; the set-up needs 3.0 or later", p.c.option(nil, "mail_version"))
 	}
 	k := &checker{c: p.c, site: p.site}
-	if p.site.Verifies() && slices.Contains(p.site.Forms, "sub-address") {
+	if p.site.Verifies() && !p.c.hosts(p.site) {
+		p.because("This Postfix receives mail for none of your domains, so it need not know about tagged recipients.")
+	} else if p.site.Verifies() && slices.Contains(p.site.Forms, "sub-address") {
 		p.delimiter(k.standard())
 	}
 	if k.standard() {
@@ -116,6 +118,16 @@ func (p *plan) make() error {
 		p.recipe(k)
 	}
 	return p.milters()
+}
+
+// delimiters returns recipient_delimiter as it will be.
+func (p *plan) delimiters() string {
+	for _, m := range p.main {
+		if m.name == "recipient_delimiter" {
+			return p.c.expand(nil, m.value, 0)
+		}
+	}
+	return p.c.option(nil, "recipient_delimiter")
 }
 
 // delimiter lets user+prvs=...@ reach user.

@@ -1,44 +1,50 @@
 package postfix
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
+// verifyParameter is where the milter stands that only judges what comes in, if another one signs.
+const verifyParameter = ourParameter + "_verify"
+
 // milters lets Postfix ask bouncefilter wherever it has to.
 func (p *plan) milters() error {
-	address, err := p.c.bestAddress(p.site)
-	if err != nil {
-		return err
-	}
-	var amiss []asks
+	var amiss, fine []asks
 	for _, a := range p.c.milterPlaces(p.site) {
 		if p.c.skipsMilters(a) {
 			p.allowMilters(a.service)
 			amiss = append(amiss, a)
 		} else if own := p.c.own(p.site, a); len(own) == 0 || p.misbehaves(a, own[0]) {
 			amiss = append(amiss, a)
+		} else if a.service != nil && !hasOption(a.service, a.parameter) {
+			fine = append(fine, a)
 		}
 	}
-	if len(amiss) > 0 {
-		p.define(address)
-		p.because("Postfix asks bouncefilter (%s). While it is down, mail waits: nothing leaves unsigned, so no later bounce is mistaken for a forged one.", address)
+	main := map[string]string{} // what was put into a parameter of main.cf
+	for _, a := range fine {
+		main[a.parameter] = p.parameterFor(a)
 	}
-	main := map[string]bool{}
 	for _, a := range amiss {
+		name, err := p.define(a)
+		if err != nil {
+			return err
+		}
 		others := p.otherMilters(a.service, a.parameter)
-		if a.service != nil && hasOption(a.service, a.parameter) {
-			p.override(a.service, a.parameter, append([]string{"$" + ourParameter}, others...))
-		} else if !main[a.parameter] {
-			main[a.parameter] = true
-			p.set(a.parameter, withOurs(strings.Join(others, ", ")))
+		overridden := a.service != nil && hasOption(a.service, a.parameter)
+		if now, done := main[a.parameter]; overridden || done && now != name {
+			p.override(a.service, a.parameter, append([]string{"$" + name}, others...))
+		} else {
+			main[a.parameter] = name
+			p.set(a.parameter, withList("$"+name, strings.Join(others, ", ")))
 		}
 	}
 	for _, s := range p.c.receivers(reinjects) {
 		a := asks{service: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
-		inherits := main["smtpd_milters"] && !hasOption(s, "smtpd_milters")
+		inherits := len(amiss) > 0 && !hasOption(s, "smtpd_milters")
 		if !p.c.skipsMilters(a) && (inherits || len(p.c.own(p.site, a)) > 0) {
 			p.because("%s takes back mail from a content filter that bouncefilter has seen already.", s.ID())
 			p.override(s, "smtpd_milters", p.otherMilters(s, "smtpd_milters"))
@@ -61,29 +67,43 @@ func (p *plan) otherMilters(s *Service, parameter string) []string {
 			address := parseMilter(e).address
 			return slices.ContainsFunc(p.site.Listeners, func(l mta.Listener) bool { return p.c.fits(s, address, l) || p.c.fits(nil, address, l) })
 		}
-		if expanded := splitList(p.c.expand(s, e, 0)); e != "$"+ourParameter && !slices.ContainsFunc(expanded, ours) {
+		if expanded := splitList(p.c.expand(s, e, 0)); e != "$"+ourParameter && e != "$"+verifyParameter && !slices.ContainsFunc(expanded, ours) {
 			others = append(others, e)
 		}
 	}
 	return others
 }
 
-// define writes the parameter that the lists name, unless there is one that does.
-func (p *plan) define(address string) {
+// define returns the parameter that a list has to name so that a place asks the right listener, and writes it unless there
+// is one that does.
+func (p *plan) define(a asks) (string, error) {
+	address, err := p.c.bestAddress(p.site, a.needs)
+	if err != nil {
+		return "", err
+	}
+	name := p.parameterFor(a)
 	protocol := ""
 	if p.c.option(nil, "milter_protocol") != "6" {
 		protocol = ", protocol=6"
 	}
-	value := "{ " + address + ", " + ourOptions + protocol + " }"
-	if p.c.written(ourParameter) {
-		m := parseMilter(p.c.option(nil, ourParameter))
-		leads := slices.ContainsFunc(p.site.Listeners, func(l mta.Listener) bool { return p.c.fits(nil, m.address, l) })
-		relative := m.address == address || !strings.HasPrefix(m.address, "unix:")
-		if leads && relative && !p.misbehaves(asks{signs: true}, m) {
-			return
-		}
+	m := parseMilter(p.c.option(nil, name))
+	if !p.c.written(name) || m.address != address || p.misbehaves(asks{signs: true}, m) {
+		p.set(name, "{ "+address+", "+ourOptions+protocol+" }")
 	}
-	p.set(ourParameter, value)
+	why := fmt.Sprintf("Postfix asks bouncefilter (%s). While it is down, mail waits: nothing leaves unsigned, so no later bounce is mistaken for a forged one.", address)
+	if !slices.Contains(p.why, why) {
+		p.because("%s", why)
+	}
+	return name, nil
+}
+
+// parameterFor returns the name of the parameter in which the listener for a place stands.
+func (p *plan) parameterFor(a asks) string {
+	address, err := p.c.bestAddress(p.site, a.needs)
+	if signing, none := p.c.bestAddress(p.site, signs); err == nil && none == nil && signing != address {
+		return verifyParameter
+	}
+	return ourParameter
 }
 
 // allowMilters takes no_milters out of what a service is told.

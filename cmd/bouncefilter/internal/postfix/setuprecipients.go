@@ -135,7 +135,7 @@ func (p *plan) recipeTables(k *checker) {
 	for name, text := range map[string]string{
 		untagFile:     tableFor(untagFile, p.site.Domains),
 		localFile:     tableFor(localFile, local),
-		extensionFile: extensionTableFor(p.c.option(nil, "recipient_delimiter")),
+		extensionFile: extensionTableFor(p.delimiters()),
 	} {
 		path := used[name]
 		if path == "" {
@@ -153,7 +153,7 @@ func (p *plan) recipeTables(k *checker) {
 			case localFile:
 				probe.localTable(path, table)
 			case extensionFile:
-				probe.extensionTable(path, table)
+				probe.extensionTable(path, table, p.delimiters())
 			}
 			if len(probe.findings) == 0 {
 				continue

@@ -23,16 +23,19 @@ func table(name string) string {
 	return string(text)
 }
 
-// tableFor returns a table with the domains of a site. Without domains it stays as it is.
+// tableFor returns a table with the domains of a site.
 func tableFor(name string, domains []string) string {
-	if len(domains) == 0 {
-		return table(name)
-	}
 	return strings.Replace(table(name), exampleDomain, domainPattern(domains), 1)
 }
 
+// nobody is a domain that does not exist (RFC 2606), for a pattern that must not match.
+const nobody = "nobody.invalid"
+
 // domainPattern returns a pattern for one of the domains.
 func domainPattern(domains []string) string {
+	if len(domains) == 0 {
+		domains = []string{nobody}
+	}
 	quoted := make([]string, len(domains))
 	for i, d := range domains {
 		quoted[i] = regexp.QuoteMeta(d)

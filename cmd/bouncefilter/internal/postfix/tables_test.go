@@ -3,6 +3,7 @@ package postfix
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -15,6 +16,25 @@ func TestTablesAreThoseOfTheManual(t *testing.T) {
 		}
 		if string(manual) != table(name) {
 			t.Errorf("%s differs from deploy/postfix/%s", name, name)
+		}
+	}
+}
+
+// Setup writes the parameters that the manual has: whoever follows the one can go on with the other.
+func TestParametersAreThoseOfTheManual(t *testing.T) {
+	manual, err := os.ReadFile("../../../../deploy/postfix/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wanted := []string{"recipient_canonical_maps = pcre:$config_directory/" + untagFile, "recipient_canonical_classes = envelope_recipient",
+		"smtp/inet/recipient_canonical_maps=$" + knownParameter, "smtpd_milters = $" + ourParameter, "non_smtpd_milters = $" + ourParameter,
+		ourParameter + " = { inet:127.0.0.1:8766, " + ourOptions + " }"}
+	for _, r := range recipeParameters {
+		wanted = append(wanted, r.name+" = "+r.value)
+	}
+	for _, w := range wanted {
+		if !strings.Contains(string(manual), "'"+w+"'") {
+			t.Errorf("deploy/postfix/README.md lacks '%s'", w)
 		}
 	}
 }
