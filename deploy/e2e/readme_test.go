@@ -179,14 +179,30 @@ const systemctl = `#!/bin/bash
 set -eu
 unit=/etc/systemd/system/bouncefilter.service
 get() { sed -n "s/^$1=//p" $unit; }
+start() {
+	install -d -m 0700 -o "$(get User)" /var/lib/"$(get StateDirectory)"
+	install -d -m "$(get RuntimeDirectoryMode)" -o "$(get User)" /run/"$(get RuntimeDirectory)"
+	HOME=/var/lib/bouncefilter STATE_DIRECTORY=/var/lib/"$(get StateDirectory)" setpriv --reuid "$(get User)" --regid "$(get Group)" --clear-groups $(get ExecStart) >> /var/lib/log 2>&1 &
+	echo $! > /var/lib/pid
+	await 8767 || { cat /var/lib/log; exit 1; }
+}
+await() { for i in $(seq 200); do (: < /dev/tcp/127.0.0.1/$1) 2>/dev/null && return; sleep 0.05; done; return 1; }
 case "$*" in
 "daemon-reload") ;;
-"enable --now bouncefilter")
-	install -d -m 0700 -o "$(get User)" /var/lib/"$(get StateDirectory)"
-	HOME=/var/lib/bouncefilter STATE_DIRECTORY=/var/lib/"$(get StateDirectory)" setpriv --reuid "$(get User)" --regid "$(get Group)" --clear-groups $(get ExecStart) > /var/lib/log 2>&1 &
-	echo $! > /var/lib/pid
-	for i in $(seq 200); do kill -0 $(cat /var/lib/pid) && (: < /dev/tcp/127.0.0.1/8767) 2>/dev/null && exit 0; sleep 0.05; done
+"enable --now bouncefilter") start ;;
+"restart bouncefilter")
+	kill $(cat /var/lib/pid)
+	while kill -0 $(cat /var/lib/pid) 2>/dev/null; do sleep 0.05; done
+	start ;;
+"reload bouncefilter")
+	loaded=$(grep -c 'configuration loaded' /var/lib/log || true)
+	kill -HUP $(cat /var/lib/pid)
+	for i in $(seq 200); do test $(grep -c 'configuration loaded' /var/lib/log) -gt $loaded && exit 0; sleep 0.05; done
 	cat /var/lib/log; exit 1 ;;
+"reload sendmail")
+	kill -HUP "$(head -n 1 /run/sendmail/mta/sendmail.pid)"
+	sleep 1 # it goes on listening until it begins anew
+	await 25 ;;
 *) echo "systemctl $*?"; exit 1 ;;
 esac
 `
