@@ -21,6 +21,8 @@ type client struct {
 	t    *testing.T
 	conn net.Conn
 	in   *bufio.Reader
+
+	words func(reply string) string // see mta.reply; nil for replies as they are
 }
 
 // dial connects from a loopback address to a port of the site, reads the greeting and says EHLO.
@@ -64,9 +66,18 @@ func authPlain() string {
 	return "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00"+account+"\x00"+password))
 }
 
-// reply reads one SMTP reply, lines joined with newlines. A closed connection reads as 421, as RFC 5321 section 3.8
-// tells clients to treat it.
+// reply reads one SMTP reply in the words of the tables.
 func (c *client) reply() string {
+	r := c.readReply()
+	if c.words != nil {
+		r = c.words(r)
+	}
+	return r
+}
+
+// readReply reads one SMTP reply, lines joined with newlines. A closed connection reads as 421, as RFC 5321 section 3.8
+// tells clients to treat it.
+func (c *client) readReply() string {
 	var lines []string
 	for {
 		line, err := c.in.ReadString('\n')

@@ -35,7 +35,7 @@ func (s *site) testFailedDelivery(t *testing.T) {
 				c.send(sender, []string{failure.to}, sent[sender].text)
 				c.quit()
 			}
-			s.postfix.drain(t)
+			s.mta.drain(t)
 			for sender, address := range senders {
 				m := sent[sender]
 				if address == "" {
@@ -46,7 +46,7 @@ func (s *site) testFailedDelivery(t *testing.T) {
 					continue
 				}
 				header, text := s.mailbox(address).await(t, m.mark)
-				if header.Get("Return-Path") != "<>" || strings.Contains(header.Get("Delivered-To"), "prvs=") {
+				if header.Get("Return-Path") != s.mta.nullSender() || strings.Contains(header.Get("Delivered-To"), "prvs=") {
 					t.Errorf("bounce to <%s> has Return-Path %q and Delivered-To %q", sender, header.Get("Return-Path"), header.Get("Delivered-To"))
 				}
 				if !strings.Contains(text, failure.status) || !strings.Contains(text, failure.to) {

@@ -46,8 +46,8 @@ var genuineBounces = []scenario{
 		to:   []rcpt{{changed(valid("user@virt.example"), func(signed string) string { return signed + "." }), ok}}, mailboxes: []string{"user@virt.example"},
 		reason: "valid", action: "accept", header: "batv=pass reason=valid",
 	}, {
-		name: "to a local part that needs quotes",
-		to:   []rcpt{{unrecorded(`"first last"@virt.example`), ok}}, mailboxes: []string{`"first last"@virt.example`},
+		name: "to a local part that needs quotes", notSendmail: "a virtusertable has no keys with white space",
+		to: []rcpt{{unrecorded(`"first last"@virt.example`), ok}}, mailboxes: []string{`"first last"@virt.example`},
 		reason: "grace", action: "accept", wouldRefuse: "not-issued", header: "batv=neutral reason=grace would-be=not-issued",
 	}, {
 		name: "with a tag that nobody recorded, while the record is younger than the tag may be",
@@ -95,7 +95,7 @@ var unknownUsers = []scenario{
 	{name: "virtual mailbox, with a valid tag", to: []rcpt{{unrecorded("nobody.here@virt.example"), replyUnknown}}},
 	{name: "local user, with a valid tag", to: []rcpt{{unrecorded("nobody.here@local.example"), replyUnknown}}},
 	{name: "virtual alias, with a valid tag", to: []rcpt{{unrecorded("nobody.here@alias.example"), replyUnknown}}},
-	{name: "relayed domain, with a valid tag", to: []rcpt{{unrecorded("nobody.here@relay.example"), replyUnknown}}},
+	{name: "relayed domain, with a valid tag", notSendmail: "Sendmail does not know the users of relayed domains", to: []rcpt{{unrecorded("nobody.here@relay.example"), replyUnknown}}},
 	{name: "user of /etc/passwd in a virtual domain", to: []rcpt{{unrecorded("games@virt.example"), replyUnknown}}},
 	{name: "ordinary mail, with a valid tag", from: "friend@remote.example", to: []rcpt{{unrecorded("nobody.here@virt.example"), replyUnknown}}},
 	{name: "in the other form", to: []rcpt{{changed(unrecorded("nobody.here@virt.example"), subAddress), replyUnknown}}},

@@ -28,7 +28,7 @@ var waysOut = []struct {
 		c.send(from, []string{to}, m.text)
 	}},
 	{"the sendmail command", func(t *testing.T, s *site, from, to string, m message) {
-		if err := s.postfix.sendmail(from, []string{to}, m.text); err != nil {
+		if err := s.mta.sendmail(from, []string{to}, m.text); err != nil {
 			t.Fatal(err)
 		}
 	}},
@@ -42,6 +42,8 @@ var outbound = []struct {
 	sender   string // what the world sees if it is not signed; the same as from if empty
 	reason   string
 	action   string
+
+	notSendmail string // why it cannot be sent with Sendmail
 }{
 	{name: "virtual mailbox", from: "user@virt.example", to: "friend@remote.example", signed: true, reason: "signed", action: "sign"},
 	{name: "local user", from: "games@local.example", to: "friend@remote.example", signed: true, reason: "signed", action: "sign"},
@@ -53,7 +55,8 @@ var outbound = []struct {
 	{name: "tagged already", from: "prvs=0787788259=user@virt.example", to: "friend@remote.example", reason: "already-tagged", action: "none"},
 	{name: "recipient that must not see a tag", from: "member@virt.example", to: "list@lists.example", reason: "do-not-tag", action: "none"},
 	{name: "sender that is not signed", from: "quiet@virt.example", to: "friend@remote.example", reason: "excluded-sender", action: "none"},
-	{name: "local part without room for a tag", from: strings.Repeat("x", 50) + "@virt.example", to: "friend@remote.example", reason: "too-long", action: "none"},
+	{name: "local part without room for a tag", from: strings.Repeat("x", 50) + "@virt.example", to: "friend@remote.example", reason: "too-long", action: "none",
+		notSendmail: "Sendmail refuses senders in its domains that do not exist"},
 	{name: "recipient with a foreign tag", from: "user@virt.example", to: "prvs=1787000000=friend@remote.example", signed: true, reason: "signed", action: "sign"},
 }
 
@@ -63,6 +66,9 @@ func (s *site) testOutbound(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			for _, row := range outbound {
 				t.Run(row.name, func(t *testing.T) {
+					if s.cannot(t, row.notSendmail) {
+						return
+					}
 					m := newMessage(row.from, row.to)
 					logged := s.daemon.process.out.len()
 					counted := s.daemon.metric(t, "bouncefilter_messages_total", label("reason", row.reason), label("action", row.action))

@@ -82,6 +82,22 @@ func (p *postfix) start(t *testing.T) {
 	})
 }
 
+func (p *postfix) ports() (everybody, submission int) { return p.smtp, p.submission }
+
+func (p *postfix) reply(words string) string { return words }
+
+func (p *postfix) nullSender() string { return "<>" }
+
+func (p *postfix) showsRecipients() bool { return true }
+
+func (p *postfix) mailbox(address string) mailbox {
+	local, domain, _ := strings.Cut(address, "@")
+	if domain == "local.example" {
+		return mailbox(filepath.Join(p.dir, "spool", local))
+	}
+	return mailbox(filepath.Join(p.dir, "mail", domain, strings.NewReplacer(`"`, "", " ", "").Replace(local)))
+}
+
 // set changes a parameter of main.cf.
 func (p *postfix) set(t *testing.T, setting string) {
 	t.Helper()

@@ -25,7 +25,8 @@ import (
 // Everything else is the world.
 type site struct {
 	dir     string
-	postfix *postfix
+	mta     mta
+	postfix *postfix // nil with Sendmail
 	daemon  *daemon
 	redis   *redis // nil with the embedded store
 	world   *sink
@@ -38,6 +39,7 @@ type site struct {
 // siteOptions says how a site differs from the others.
 type siteOptions struct {
 	redis      bool     // instead of the embedded store
+	sendmail   bool     // instead of Postfix, over a unix socket
 	unixSocket bool     // between Postfix and the milter, instead of TCP
 	sections   []string // of the manual; taggedRecipients and theMilter unless said otherwise
 	settings   []string // parameters of main.cf
@@ -71,8 +73,13 @@ func newSite(t *testing.T, o siteOptions) *site {
 		s.redis = newRedis(t, s.dir)
 		store = s.redis.url()
 	}
-	s.daemon = newDaemon(t, filepath.Join(s.dir, "bouncefilter"), store, o.unixSocket, o.top, o.config+perDomain)
+	s.daemon = newDaemon(t, filepath.Join(s.dir, "bouncefilter"), store, o.unixSocket || o.sendmail, o.top, o.config+perDomain)
+	if o.sendmail {
+		s.startSendmail(t)
+		return s
+	}
 	s.postfix = newPostfix(t, filepath.Join(s.dir, "postfix"), s.world, s.inner)
+	s.mta = s.postfix
 	if o.sections == nil {
 		o.sections = []string{taggedRecipients, theMilter}
 	}
@@ -87,15 +94,43 @@ func newSite(t *testing.T, o siteOptions) *site {
 	return s
 }
 
+// startSendmail starts a site with Sendmail. The sendmail command hands over from the address 127.0.0.1.
+func (s *site) startSendmail(t *testing.T) {
+	t.Helper()
+	const networks = `["127.0.0.2/32"]`
+	run := safeFolder(t)
+	s.daemon.write(t, strings.NewReplacer(networks, `["127.0.0.1/32", "127.0.0.2/32"]`,
+		s.daemon.milter, "unix:"+filepath.Join(run, "milter.sock")).Replace(s.daemon.read(t)))
+	sm := newSendmailSite(t, filepath.Join(s.dir, "sendmail"), s.world, s.inner)
+	s.mta = sm
+	s.daemon.start(t)
+	sm.setUp(t, s.daemon)
+	sm.start(t)
+}
+
 // outside and inside connect to the port for everybody; submit connects to the submission port and logs in.
-func (s *site) outside(t *testing.T) *client { return dial(t, outsider, s.postfix.smtp) }
-func (s *site) inside(t *testing.T) *client  { return dial(t, internal, s.postfix.smtp) }
-func (s *site) submit(t *testing.T) *client  { return dial(t, outsider, s.postfix.submission).login() }
+func (s *site) outside(t *testing.T) *client { return s.dial(t, outsider) }
+func (s *site) inside(t *testing.T) *client  { return s.dial(t, internal) }
+func (s *site) submit(t *testing.T) *client {
+	_, port := s.mta.ports()
+	c := dial(t, outsider, port)
+	c.words = s.mta.reply
+	return c.login()
+}
+
+// dial connects to the port for everybody.
+func (s *site) dial(t *testing.T, from string) *client {
+	port, _ := s.mta.ports()
+	c := dial(t, from, port)
+	c.words = s.mta.reply
+	return c
+}
 
 // trySubmit submits a message over a connection of its own, and returns the reply of the first command that was refused
 // or that of the end of the message.
 func (s *site) trySubmit(t *testing.T, from, to string, m message) string {
-	c, err := tryDial(t, outsider, s.postfix.submission)
+	_, port := s.mta.ports()
+	c, err := tryDial(t, outsider, port)
 	if err != nil {
 		return "421 " + err.Error()
 	}
@@ -107,13 +142,7 @@ func (s *site) trySubmit(t *testing.T, from, to string, m message) string {
 }
 
 // mailbox returns the mailbox of an address of the site.
-func (s *site) mailbox(address string) mailbox {
-	local, domain, _ := strings.Cut(address, "@")
-	if domain == "local.example" {
-		return mailbox(filepath.Join(s.postfix.dir, "spool", local))
-	}
-	return mailbox(filepath.Join(s.postfix.dir, "mail", domain, strings.NewReplacer(`"`, "", " ", "").Replace(local)))
-}
+func (s *site) mailbox(address string) mailbox { return s.mta.mailbox(address) }
 
 // tag returns the signed form of an address as the world knows it: somebody has got a message from it.
 func (s *site) tag(t *testing.T, address string) string {

@@ -11,6 +11,7 @@ func TestSite(t *testing.T) {
 		o    siteOptions
 	}{
 		{"embedded store", siteOptions{config: doNotTag}},
+		{"Sendmail", siteOptions{config: doNotTag, sendmail: true}},
 		{"Redis", siteOptions{config: doNotTag, redis: true, unixSocket: true, settings: []string{"internal_mail_filter_classes = bounce"}}},
 	} {
 		t.Run(variant.name, func(t *testing.T) {
@@ -48,6 +49,9 @@ func (s *site) testScenarios(scenarios []scenario) func(*testing.T) {
 	return func(t *testing.T) {
 		for _, sc := range scenarios {
 			t.Run(sc.name, func(t *testing.T) {
+				if s.cannot(t, sc.notSendmail) {
+					return
+				}
 				mark := sc.run(t, s)
 				if sc.mailboxes != nil || sc.inner != "" {
 					return
@@ -58,6 +62,16 @@ func (s *site) testScenarios(scenarios []scenario) func(*testing.T) {
 			})
 		}
 	}
+}
+
+// cannot says whether this is a site with Sendmail, and there is a reason why that cannot play a row.
+func (s *site) cannot(t *testing.T, notSendmail string) bool {
+	t.Helper()
+	if s.postfix != nil || notSendmail == "" {
+		return false
+	}
+	t.Logf("not with Sendmail: %s", notSendmail)
+	return true
 }
 
 // mailboxes are the mailboxes of the site.
@@ -82,7 +96,7 @@ func (s *site) delivered(mark string) bool {
 
 // checkOnce holds that replacing a recipient, which both the milter and Postfix do, makes no second copy.
 func (s *site) checkOnce(t *testing.T) {
-	s.postfix.drain(t)
+	s.mta.drain(t)
 	copies := map[string]int{}
 	for _, m := range s.mailboxes() {
 		for _, text := range m.mails("") {
