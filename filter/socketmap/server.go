@@ -117,10 +117,10 @@ func (s *Server) serveConn(c net.Conn) {
 	s.mu.Lock()
 	if s.closing.Load() || len(s.conns) >= s.limits.Connections {
 		s.mu.Unlock()
-		_ = c.Close()
 		if !s.closing.Load() && s.stats.overLimit.Add(1) == 1 {
 			s.log.Error("socketmap: too many connections, closing further ones", "limit", s.limits.Connections)
 		}
+		_ = c.Close()
 		return
 	}
 	s.conns[c] = struct{}{}
@@ -141,14 +141,11 @@ func (s *Server) serveConn(c net.Conn) {
 func (s *Server) answerAll(c net.Conn) {
 	r := bufio.NewReaderSize(c, 512) // more than an address has; longer requests go past it
 	for {
-		_ = c.SetReadDeadline(time.Now().Add(s.limits.IdleTimeout))
-		if s.closing.Load() { // Shutdown sets a deadline of its own, before or after the one above
-			return
-		}
+		s.waitFor(c, s.limits.IdleTimeout)
 		if _, err := r.Peek(1); err != nil {
 			return // the client is done, or was silent for too long
 		}
-		_ = c.SetReadDeadline(time.Now().Add(s.limits.RequestTimeout))
+		s.waitFor(c, s.limits.RequestTimeout)
 		request, err := readNetstring(r)
 		if err != nil {
 			if errors.Is(err, errMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
@@ -161,6 +158,17 @@ func (s *Server) answerAll(c net.Conn) {
 		if _, err := c.Write(s.answer(request)); err != nil {
 			return
 		}
+	}
+}
+
+// over is a deadline that has passed.
+var over = time.Unix(1, 0)
+
+// waitFor bounds the wait for what the client says next. After Shutdown there is no wait: what has come already is answered.
+func (s *Server) waitFor(c net.Conn, d time.Duration) {
+	_ = c.SetReadDeadline(time.Now().Add(d))
+	if s.closing.Load() { // Shutdown sets its deadline after that, so that one of the two is the last
+		_ = c.SetReadDeadline(over)
 	}
 }
 
@@ -213,7 +221,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = ln.Close()
 	}
 	for c := range s.conns {
-		_ = c.SetReadDeadline(time.Unix(1, 0))
+		_ = c.SetReadDeadline(over)
 	}
 	stop := context.AfterFunc(ctx, func() {
 		s.mu.Lock()
