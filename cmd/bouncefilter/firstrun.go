@@ -98,7 +98,8 @@ func readHashSecret(c *config.Config) ([]byte, tomlfile.Problems) {
 // printMainCf prints what a postmaster adds to Postfix. Without a file, all listeners have the same role.
 func printMainCf(w io.Writer, c *config.Config) {
 	milter := c.Listeners[0].Address.Postfix()
-	fmt.Fprintf(w, `# First let Postfix know tagged recipients: step 1 of deploy/postfix/README.md. Bounces come to them from the first signed
+	fmt.Fprintf(w, `# "bouncefilter setup postfix" shows what the Postfix of this host needs, and does it with --write. By hand:
+# First let Postfix know tagged recipients: step 1 of deploy/postfix/README.md. Bounces come to them from the first signed
 # message on. Then add these lines to /etc/postfix/main.cf (to milters that are there: append) and run "postfix reload":
 smtpd_milters = %s
 non_smtpd_milters = %s

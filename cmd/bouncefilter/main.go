@@ -1,8 +1,9 @@
 // Command bouncefilter ends backscatter: mail that bounces although it was never sent from here.
 //
 // bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and
-// rotates keys, check finds mistakes in the configuration before a restart does, sign and verify show what the milter
-// would do with an address, inspect explains bounces, try is a demonstration.
+// rotates keys, check finds mistakes in the configuration before a restart does and in that of the mail server, setup puts
+// the latter right, sign and verify show what the milter would do with an address, inspect explains bounces, try is a
+// demonstration.
 //
 // Results go to the standard output, everything else to the standard error. The exit status is 0 for yes, 1 for no (an
 // invalid tag, an address that cannot be signed, a problem found by check), 2 for wrong usage, a configuration that

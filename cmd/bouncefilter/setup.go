@@ -110,6 +110,9 @@ func (cmd *setupCmd) undo(ctx context.Context, a *app, server *located, stateDir
 		return withRemedy(err)
 	}
 	fmt.Fprintf(a.stdout, "Brought back:\n  %s\n", strings.Join(changed, "\n  "))
+	for _, line := range wrap("Tagged recipients are unknown from then on: bounces of mail that was signed until now, and answers to its envelope sender, are refused.", columns) {
+		fmt.Fprintln(a.stdout, line)
+	}
 	return cmd.takeEffect(ctx, a, server.reload(server.configuration))
 }
 

@@ -95,7 +95,7 @@ func TestSetupAndCheck(t *testing.T) {
 	if again := run(0, "setup", "postfix", "--write"); again != "Nothing is to be done: Postfix in DIR/postfix is set up.\n" {
 		t.Errorf("a second setup says\n%s", again)
 	}
-	contains(t, "undone", run(0, "setup", "postfix", "--undo"), "Brought back:\n  DIR/postfix/main.cf\n", "reload\n")
+	contains(t, "undone", run(0, "setup", "postfix", "--undo"), "Brought back:\n  DIR/postfix/main.cf\n", "\nTagged recipients are unknown from then on: ", "reload\n")
 	same("undone")
 	if again := run(0, "setup", "postfix", "--undo"); again != "There is nothing to undo.\n" {
 		t.Errorf("undone twice: %s", again)

@@ -15,11 +15,12 @@ func TestSetupPostfix(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, form string
+		unixSocket bool
 		settings   []string
 		more       []scenario
 	}{
 		{name: "standard form", form: "standard"},
-		{name: "sub-address form", form: "sub-address"},
+		{name: "sub-address form over a unix socket", form: "sub-address", unixSocket: true},
 		{
 			name: "tables and delimiter of its own", form: "standard",
 			settings: []string{"recipient_canonical_maps = inline:{ {old@virt.example=user@virt.example} }", "recipient_delimiter = -"},
@@ -40,9 +41,9 @@ func TestSetupPostfix(t *testing.T) {
 			},
 		},
 	} {
+		// One after the other: each is a whole mail system.
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, siteOptions{sections: []string{}, settings: tt.settings, top: `tag_form = "` + tt.form + `"`})
+			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + `"`})
 			s.testSetup(t, tt.form, append(slices.Clone(afterSetup), tt.more...))
 		})
 	}

@@ -95,10 +95,14 @@ func (k *checker) recipients() {
 	}
 	strips := slices.ContainsFunc(k.c.list(k.c.service(cleanup), "recipient_canonical_maps"), func(e string) bool { return k.c.untags(k.site, e) })
 	if !strips && !aliases {
+		cure := []string{setupCommand}
+		if k.hasUntagTable() && k.allKnow() { // otherwise the line alone would do harm
+			cure = []string{k.set("recipient_canonical_maps", withList("pcre:$config_directory/"+untagFile, k.c.raw(nil, "recipient_canonical_maps"))),
+				k.set("recipient_canonical_classes", "envelope_recipient")}
+		}
 		k.add(mta.LevelError, "own-bounces-lost", k.inMain("recipient_canonical_maps"),
 			"Nothing takes tags off recipients in cleanup. Bounces that Postfix itself makes of signed mail pass no milter: they go to an unknown address and are lost.",
-			k.set("recipient_canonical_maps", withList("pcre:$config_directory/"+untagFile, k.c.raw(nil, "recipient_canonical_maps"))),
-			k.set("recipient_canonical_classes", "envelope_recipient"))
+			cure...)
 	}
 	if strips && slices.Contains(k.c.list(k.c.service(cleanup), "recipient_canonical_classes"), "header_recipient") {
 		k.add(mta.LevelNote, "headers-rewritten", k.inMain("recipient_canonical_classes"),
@@ -113,6 +117,19 @@ func (k *checker) recipients() {
 				"postscreen does not use it. It belongs to the service that postscreen hands clients to, smtpd/pass.")
 		}
 	}
+}
+
+// hasUntagTable says whether the table that takes tags off is where the manual puts it.
+func (k *checker) hasUntagTable() bool {
+	_, there := k.c.Tables[k.c.Dir+"/"+untagFile]
+	return there
+}
+
+// allKnow says whether each service that takes mail from outside has the list of known tagged recipients.
+func (k *checker) allKnow() bool {
+	return !slices.ContainsFunc(k.c.receivers(outside), func(s *Service) bool {
+		return !slices.ContainsFunc(k.c.list(s, "recipient_canonical_maps"), func(e string) bool { return k.c.knows(k.site, e) })
+	})
 }
 
 // setupCommand is what puts together what takes several steps.

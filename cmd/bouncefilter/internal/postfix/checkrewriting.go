@@ -80,7 +80,10 @@ func (k *checker) lookupsBySender() {
 		}
 		what := fmt.Sprintf("It is asked for the signed sender (prvs=...=user@example.com), and an entry for the address alone does not fit: %s.", l.what)
 		parameter := l.where[strings.LastIndex(l.where, " ")+1:]
-		cure := k.set(parameter, "pipemap:{pcre:$config_directory/"+untagFile+", unionmap:{"+k.c.raw(nil, parameter)+"}}, "+k.c.raw(nil, parameter))
+		cure := "let a pipemap take the tag off first, with deploy/postfix/" + untagFile
+		if k.hasUntagTable() {
+			cure = k.set(parameter, "pipemap:{pcre:$config_directory/"+untagFile+", unionmap:{"+k.c.raw(nil, parameter)+"}}, "+k.c.raw(nil, parameter))
+		}
 		if l.name == "generic" {
 			cure = "let programs send with the address that the world should see"
 		}

@@ -70,6 +70,9 @@ func run(ctx context.Context, name string, args ...string) (string, error) {
 	return stdout.String(), nil // warnings about parameters of ours stand on the standard error
 }
 
+// saysNothing says whether a command that failed had nothing to say about it: postmap -q did not find the key.
+func saysNothing(err error) bool { return strings.HasSuffix(err.Error(), ": ") }
+
 // patience bounds what one look at a socket or a table waits for.
 const patience = 2 * time.Second
 
@@ -144,9 +147,12 @@ func (c *Config) readTables() error {
 	return nil
 }
 
-// tablePaths returns the files of all pcre and regexp tables that the lists name, also within a pipemap.
+// tablePaths returns the files of ours, and of all pcre and regexp tables that the lists name, also within a pipemap.
 func (c *Config) tablePaths() []string {
 	var paths []string
+	for _, name := range []string{untagFile, localFile, extensionFile} {
+		paths = append(paths, filepath.Join(c.Dir, name))
+	}
 	var look func(elements []string)
 	look = func(elements []string) {
 		for _, e := range elements {
@@ -207,8 +213,8 @@ func (c *Config) lookup(ctx context.Context, parameter string, domains []string)
 			for _, d := range domains {
 				var none *exec.ExitError
 				out, err := run(ctx, "postmap", "-c", c.Dir, "-q", d, element)
-				silent := errors.As(err, &none) && strings.HasSuffix(err.Error(), ": ") // not there, and nothing else to say
-				if err == nil && out != "" || err != nil && !silent {
+				notThere := errors.As(err, &none) && saysNothing(err)
+				if err == nil && out != "" || err != nil && !notThere {
 					found = append(found, d)
 				}
 			}

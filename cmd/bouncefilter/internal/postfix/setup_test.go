@@ -156,3 +156,18 @@ func readAll(t *testing.T, dir string) string {
 	}
 	return all
 }
+
+func TestTablesThatPostfixCannotReadAreFound(t *testing.T) {
+	needPostfix(t)
+	dir := copyCase(t, "good-standard")
+	if err := verifyTables(t.Context(), dir); err != nil {
+		t.Error(err)
+	}
+	broken := strings.Replace(table(untagFile), "(.+)$/", "(.+$/", 1)
+	if err := os.WriteFile(filepath.Join(dir, untagFile), []byte(broken), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := verifyTables(t.Context(), dir); err == nil || !strings.Contains(err.Error(), untagFile) {
+		t.Errorf("got %v", err)
+	}
+}
