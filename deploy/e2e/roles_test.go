@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -83,4 +84,16 @@ func needProgram(t *testing.T, name, pkg string) string {
 		t.Skipf("%s is not installed; deploy/test installs the package %s and runs this test", name, pkg)
 	}
 	return path
+}
+
+// awaitListener waits until a server on 127.0.0.1 accepts connections.
+func awaitListener(t *testing.T, port string) {
+	t.Helper()
+	eventually(t, "a server listens on port "+port, func() bool {
+		c, err := net.Dial("tcp", "127.0.0.1:"+port)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,13 +28,7 @@ func startPostSRSd(t *testing.T) (forward, reverse int) {
 	start(t, "postsrsd", append(append([]string{"env"}, strings.Fields(settings)...),
 		program, "-e", "-4", "-l", "127.0.0.1", "-s", secret, "-f", itoa(forward), "-r", itoa(reverse))...)
 	for _, port := range []int{forward, reverse} {
-		eventually(t, "PostSRSd listens", func() bool {
-			c, err := net.Dial("tcp", "127.0.0.1:"+itoa(port))
-			if err == nil {
-				c.Close()
-			}
-			return err == nil
-		})
+		awaitListener(t, itoa(port))
 	}
 	return forward, reverse
 }
