@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -73,7 +74,8 @@ func startOpenDKIM(t *testing.T, d *dkim) string {
 	execute(t, "chown", "opendkim", d.key)
 	// The folder of the tests is in /tmp, which everybody can write to. The results header is wanted for unsigned mail, too.
 	conf := d.write(t, "opendkim.conf", config+"RequireSafeKeys no\nAlwaysAddARHeader yes\n")
-	start(t, "opendkim", program, "-f", "-x", conf)
+	p := start(t, "opendkim", program, "-f", "-x", conf)
+	t.Cleanup(func() { p.end(t, syscall.SIGKILL) }) // It would take five seconds to end in order.
 	awaitListener(t, port)
 	return "inet:127.0.0.1:" + port
 }
