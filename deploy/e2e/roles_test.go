@@ -58,8 +58,8 @@ func (p *postfix) play(t *testing.T, section string, names ...string) {
 	}
 }
 
-// reload lets a running Postfix take up what was changed, and waits until it has. It sends the signal that "postfix reload"
-// sends, which takes seconds to find out that it may.
+// reload lets a running Postfix take up what was changed, and waits until those of its processes are gone that knew the old
+// configuration. It sends the signal that "postfix reload" sends, which takes seconds to find out that it may.
 func (p *postfix) reload(t *testing.T) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(p.dir, "queue", "pid", "master.pid"))
@@ -70,12 +70,21 @@ func (p *postfix) reload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// pgrep finds none at an instance that has seen no mail yet, and says so with its exit status.
+	old, _ := exec.Command("pgrep", "-P", itoa(pid), "^(smtpd|cleanup)$").Output()
 	const done = "reload -- version"
 	before := strings.Count(p.log(), done)
 	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "Postfix has reloaded", func() bool { return strings.Count(p.log(), done) > before })
+	eventually(t, "Postfix has reloaded", func() bool {
+		for _, pid := range strings.Fields(string(old)) {
+			if _, err := os.Stat("/proc/" + pid); err == nil {
+				return false
+			}
+		}
+		return strings.Count(p.log(), done) > before
+	})
 }
 
 // handIn sends a message to a port in a session of its own.
