@@ -82,7 +82,7 @@ func TestBackupMX(t *testing.T) {
 	// The backup's own bouncefilter knows the keys and the record.
 	state := filepath.Join(s.daemon.dir, "state")
 	second := newDaemon(t, filepath.Join(s.dir, "bouncefilter-backup"), s.redis.url(), false, "node = \"backup\"\n"+
-		strings.NewReplacer("/etc/bouncefilter/keys.toml", filepath.Join(state, "keys", "keys.toml"),
+		strings.NewReplacer("/etc/bouncefilter/keys/keys.toml", filepath.Join(state, "keys", "keys.toml"),
 			"/etc/bouncefilter/hash.secret", filepath.Join(state, "hash.secret")).Replace(onBackup), "")
 	second.start(t)
 	backup.configure(t, theMilter, second.milter)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -43,6 +44,35 @@ func roleBlocks(t *testing.T, section, language string) string {
 		t.Fatalf("%s has no %s in %q", rolesManual, language, section)
 	}
 	return blocks.String()
+}
+
+// TestRolesAreRun holds that each section of the manual that has something to copy is one that a test takes it from.
+func TestRolesAreRun(t *testing.T) {
+	text, err := os.ReadFile(rolesManual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := map[string][]string{
+		dkimWithOpenDKIM: {"sh", "ini"}, withRspamd: {"sh", "ini"}, contentFilter: {"sh"}, forwardingWithSRS: {"ini", "sh"},
+		mailingLists: {"sh", "toml"}, nullClient: {"sh", "toml"}, backupMX: {"sh", "toml", "toml"},
+	}
+	for _, section := range strings.Split(string(text), "\n## ")[1:] {
+		name, body, _ := strings.Cut(section, "\n")
+		var languages []string
+		for i, part := range strings.Split("\n"+body, "\n```") {
+			if i%2 == 1 {
+				language, _, _ := strings.Cut(part, "\n")
+				languages = append(languages, language)
+			}
+		}
+		if !slices.Equal(languages, taken[name]) {
+			t.Errorf("section %q has blocks in %q, the tests take %q", name, languages, taken[name])
+		}
+		delete(taken, name)
+	}
+	for name := range taken {
+		t.Errorf("%s has no section %q", rolesManual, name)
+	}
 }
 
 // play gives the commands of a section of deploy/roles.md to a Postfix, with the names and ports of this site.
