@@ -40,7 +40,14 @@ func startRspamd(t *testing.T, d *dkim) string {
 	modules := strings.NewReplacer("example.com", "virt.example", "/var/lib/rspamd/dkim/mail.key", d.key).
 		Replace(roleBlocks(t, withRspamd, "ini"))
 	conf := d.write(t, "rspamd.conf", fmt.Sprintf(rspamdConf, d.dir, port)+modules)
-	start(t, "rspamd", program, "-f", "-i", "-c", conf)
+	p := start(t, "rspamd", program, "-f", "-i", "-c", conf)
+	t.Cleanup(func() {
+		// Its log has the envelope as it saw it.
+		log := p.out.String()
+		if strings.Contains(log, "from: <prvs=") || !strings.Contains(log, "from: <user@virt.example>") || !strings.Contains(log, "rcpts: <prvs=") {
+			t.Error("rspamd did not see senders without a tag and the recipients of bounces with one")
+		}
+	})
 	awaitListener(t, port)
 	return "inet:127.0.0.1:" + port
 }

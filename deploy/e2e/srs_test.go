@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -119,4 +120,31 @@ func TestForwarding(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUntagTableLeavesSRSAlone holds the table of step 1 to addresses that Postfix would make something else of.
+func TestUntagTableLeavesSRSAlone(t *testing.T) {
+	needServers(t)
+	text, err := os.ReadFile(filepath.Join(postfixFolder, "bouncefilter-untag.pcre"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := filepath.Join(newFolder(t, "table"), "untag.pcre")
+	if err := os.WriteFile(table, []byte(strings.ReplaceAll(string(text), `example\.com`, ourDomains)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]string{
+		"SRS0=abcd=TT=virt.example=user+prvs=0787788259@local.example":         "",
+		"srs0+abcd=tt=virt.example=user+prvs=0787788259@local.example":         "",
+		`"SRS0=abcd=TT=virt.example=first last+prvs=0787788259"@local.example`: "",
+		"SRS0=abcd=TT=virt.example=prvs=0787788259=user@local.example":         "",
+		"prvs=0787788259=SRS0=abcd=TT=remote.example=alice@local.example":      "SRS0=abcd=TT=remote.example=alice@local.example",
+		"srs0-team+prvs=0787788259@local.example":                              "srs0-team@local.example",
+		`"first last+prvs=0787788259"@local.example`:                           `"first last"@local.example`,
+	} {
+		out, _ := exec.Command("postmap", "-q", address, "pcre:"+table).Output() // fails if there is nothing
+		if got := strings.TrimSpace(string(out)); got != want {
+			t.Errorf("%s becomes %q, expected %q", address, got, want)
+		}
+	}
 }
