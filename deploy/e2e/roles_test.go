@@ -6,9 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -89,24 +87,19 @@ func (p *postfix) play(t *testing.T, section string, names ...string) {
 }
 
 // reload lets a running Postfix take up what was changed, and waits until those of its processes are gone that knew the old
-// configuration. It sends the signal that "postfix reload" sends, which takes seconds to find out that it may.
+// configuration.
 func (p *postfix) reload(t *testing.T) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(p.dir, "queue", "pid", "master.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	p.age(t)
+	master, err := os.ReadFile(filepath.Join(p.dir, "queue", "pid", "master.pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	// pgrep finds none at an instance that has seen no mail yet, and says so with its exit status.
-	old, _ := exec.Command("pgrep", "-P", itoa(pid), "^(smtpd|cleanup)$").Output()
+	old, _ := exec.Command("pgrep", "-P", strings.TrimSpace(string(master)), "^(smtpd|cleanup)$").Output()
 	const done = "reload -- version"
 	before := strings.Count(p.log(), done)
-	if err := syscall.Kill(pid, syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	execute(t, "postfix", "-c", p.conf, "reload")
 	eventually(t, "Postfix has reloaded", func() bool {
 		for _, pid := range strings.Fields(string(old)) {
 			if _, err := os.Stat("/proc/" + pid); err == nil {
