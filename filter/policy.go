@@ -137,12 +137,14 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	return v
 }
 
-// verify tests the tag of an address. An SRS address has none, whatever stands in it.
+// verify tests the tag of an address. What looks like one in an SRS address, and was not made for all of it, belongs to the
+// sender that the address names.
 func (p *Policy) verify(a prvs.Address, now time.Time) prvs.Result {
-	if isSRS(a.Local) {
+	r := p.set.Keys.Verify(a, prvs.DayOf(now))
+	if isSRS(a.Local) && r.Status != prvs.Valid && r.Status != prvs.Expired {
 		return prvs.Result{Status: prvs.Untagged, Original: a, Sender: a}
 	}
-	return p.set.Keys.Verify(a, prvs.DayOf(now))
+	return r
 }
 
 // judge says what the tag, the content and the record prove, before modes and exemptions.

@@ -9,8 +9,7 @@ import "strings"
 //	SRS1=hash=forwarder=opaque@forwarder, where opaque begins with the separator of the other forwarder's SRS0
 //
 // The first separator may be "=", "+" or "-". An SRS address carries a proof of its own, a hash that the forwarder checks
-// when a bounce comes back to it (PostSRSd, srs-milter, Exim). It is never signed, and a bounce to it has no tag of ours.
-// Whatever looks like a tag in it is one of the sender whom it names: the hash covers it.
+// when a bounce comes back to it (PostSRSd, srs-milter, Exim). It is not signed, and a bounce to it has no tag of ours.
 func isSRS(local string) bool {
 	local = strings.TrimPrefix(local, `"`)
 	if len(local) < len("SRS0=") || !strings.EqualFold(local[:3], "SRS") || !isSRSSeparator(local[4]) {

@@ -65,17 +65,20 @@ func TestForwardedMailIsLeftToSRS(t *testing.T) {
 			t.Errorf("mail of %s: %v %v", a, v.Reason, v.Action)
 		}
 	}
-	// One that was signed before this was known, or by another product, comes back with its tag.
-	tagged, err := p.set.Keys.Sign(prvs.Address{Local: "SRS0=vGc4=TT=example.net=alice", Domain: "example.com"}, prvs.Standard, prvs.DayOf(testDay))
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := prvs.ParseAddress(tagged.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v := p.Recipient(RecipientFacts{Address: a}, testDay); v.Reason != Valid || v.Tag.Original.Local != "SRS0=vGc4=TT=example.net=alice" {
-		t.Errorf("bounce to %s: %v, delivered to %s", a, v.Reason, v.Tag.Original)
+	// One that was signed nevertheless comes back with its tag.
+	srs := prvs.Address{Local: "SRS0=vGc4=TT=example.net=alice", Domain: "example.com"}
+	for _, form := range []prvs.Form{prvs.Standard, prvs.SubAddress} {
+		tagged, err := p.set.Keys.Sign(srs, form, prvs.DayOf(testDay))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := prvs.ParseAddress(tagged.Address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v := p.Recipient(RecipientFacts{Address: a}, testDay); v.Reason != Valid || v.Tag.Original != srs {
+			t.Errorf("bounce to %s: %v, delivered to %s", a, v.Reason, v.Tag.Original)
+		}
 	}
 	// What is in another domain is none of our business.
 	if v := p.Recipient(RecipientFacts{Address: prvs.Address{Local: "SRS0=vGc4=TT=example.net=alice", Domain: "example.org"}}, testDay); v.Reason != NotProtected {
