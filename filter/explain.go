@@ -106,6 +106,10 @@ func (x *Explanation) tag(v *Verdict) {
 	t := &v.Tag
 	switch t.Status {
 	case prvs.Untagged:
+		if isSRS(t.Original.Local) {
+			x.say("The recipient is an SRS address, whose own hash is for the server to check that forwards mail.")
+			return
+		}
 		x.say("The recipient carries no tag.")
 	case prvs.Valid:
 		x.say("The recipient carries a tag for <%s> with a right signature of key %d, valid until the end of %s (UTC).", t.Original, t.Number, t.Expiry)

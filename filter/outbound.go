@@ -87,7 +87,7 @@ func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
 		return UnusableSender, nil
 	case d == nil:
 		return ForeignDomain, nil
-	case errors.Is(err, prvs.ErrTagged):
+	case errors.Is(err, prvs.ErrTagged), isSRS(f.Sender.Local):
 		return AlreadyTagged, d
 	case errors.Is(err, prvs.ErrTooLong):
 		return TooLong, d

@@ -114,7 +114,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Action = NotProtected, ActionNone
 		return v
 	}
-	v.Tag = p.set.Keys.Verify(f.Address, prvs.DayOf(now))
+	v.Tag = p.verify(f.Address, now)
 	reason := p.judge(&v, f)
 	switch {
 	case reasons[reason].outcome == Accept:
@@ -135,6 +135,16 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Action = reason, p.actions[reason]
 	}
 	return v
+}
+
+// verify tests the tag of an address. What looks like one in an SRS address, and was not made for all of it, belongs to the
+// sender that the address names.
+func (p *Policy) verify(a prvs.Address, now time.Time) prvs.Result {
+	r := p.set.Keys.Verify(a, prvs.DayOf(now))
+	if isSRS(a.Local) && r.Status != prvs.Valid && r.Status != prvs.Expired {
+		return prvs.Result{Status: prvs.Untagged, Original: a, Sender: a}
+	}
+	return r
 }
 
 // judge says what the tag, the content and the record prove, before modes and exemptions.
@@ -210,7 +220,7 @@ func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
 	if v.Domain == nil {
 		return v
 	}
-	v.Tag = p.set.Keys.Verify(a, prvs.DayOf(now))
+	v.Tag = p.verify(a, now)
 	switch v.Tag.Status {
 	case prvs.Valid, prvs.Expired:
 		v.Reason, v.Action = Untag, p.actions[Untag]

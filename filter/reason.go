@@ -132,7 +132,7 @@ var reasons = [reasonCount]reasonRow{
 	ForeignDomain: {"foreign-domain", NoOpinion, StageEndOfMessage, "", "",
 		"The sender's domain is not one we sign for."},
 	AlreadyTagged: {"already-tagged", NoOpinion, StageEndOfMessage, "", "",
-		"The sender carries a tag already and is left as it is (BATV section 2.4.1)."},
+		"The sender carries a tag already, of BATV (section 2.4.1) or of SRS, and is left as it is."},
 	ExcludedSender: {"excluded-sender", NoOpinion, StageEndOfMessage, "", "",
 		"The sender is excluded from signing."},
 	DoNotTag: {"do-not-tag", NoOpinion, StageEndOfMessage, "", "",

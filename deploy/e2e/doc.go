@@ -2,7 +2,9 @@
 // with SASL and the sendmail command, a real redis-server or the embedded store, mailboxes and relayed domains, the real
 // binary with a real configuration file, and an SMTP server that plays the rest of the world.
 //
-// Software that other sites run answers our mail in peers_test.go: Exim, Sendmail, Dovecot with Sieve.
+// Software that other sites run answers our mail in peers_test.go: Exim, Sendmail, Dovecot with Sieve. What a site itself
+// may run beside us, as deploy/roles.md has it, begins with roles_test.go: OpenDKIM, rspamd, PostSRSd, other instances of
+// Postfix.
 //
 // The package has tests only. They need root (Postfix does), Postfix with its pcre tables, redis-server and
 // saslpasswd2; without them every test skips and says so. deploy/test installs all of it and sets

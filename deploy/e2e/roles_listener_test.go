@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	rolesManual   = "deploy/roles.md"
-	roleListeners = "Roles: one listener for each direction"
+	twoHostsManual = "deploy/two-hosts.md"
+	roleListeners  = "Roles: one listener for each direction"
 )
 
 var listenLine = regexp.MustCompile(`(?m)^listen = .*\n`)
@@ -119,21 +119,21 @@ func newHost(t *testing.T, dir, store, tables string, world, inner *sink) *site 
 	tables = strings.ReplaceAll(tables, "tcp:127.0.0.1:8766", strings.Replace(s.daemon.milter, "inet:", "tcp:", 1))
 	_, tables, found := strings.Cut(tables, "\n\n") // the store is that of the test
 	if !found {
-		t.Fatalf("%s: the configuration does not begin with the store", rolesManual)
+		t.Fatalf("%s: the configuration does not begin with the store", twoHostsManual)
 	}
 	s.daemon.write(t, listenLine.ReplaceAllString(s.daemon.read(t), "")+tables)
 	s.postfix = newPostfix(t, filepath.Join(dir, "postfix"), world, inner)
 	return s
 }
 
-// TestOneHostSendsAnotherReceives runs what deploy/roles.md says.
+// TestOneHostSendsAnotherReceives runs what deploy/two-hosts.md says.
 func TestOneHostSendsAnotherReceives(t *testing.T) {
 	t.Parallel()
 	needServers(t)
 	dir := newFolder(t, "hosts")
 	world, inner := newSink(t, "world.example"), newSink(t, "inner.example")
 	redis := newRedis(t, dir)
-	configs := codeBlocks(t, rolesManual, "Configuration", "toml")
+	configs := codeBlocks(t, twoHostsManual, "Configuration", "toml")
 	out := newHost(t, filepath.Join(dir, "out"), redis.url(), configs[0], world, inner)
 	in := newHost(t, filepath.Join(dir, "in"), redis.url(), configs[1], world, inner)
 
@@ -148,7 +148,7 @@ func TestOneHostSendsAnotherReceives(t *testing.T) {
 		t.Error("the daemon does not remind of the other host")
 	}
 	between := func(commands string) { betweenHosts(t, out.daemon, in.daemon, commands) }
-	between(codeBlocks(t, rolesManual, "Keys", "sh")[0])
+	between(codeBlocks(t, twoHostsManual, "Keys", "sh")[0])
 	in.daemon.start(t)
 	in.postfix.configure(t, taggedRecipients, in.daemon.milter)
 	in.postfix.configure(t, theMilter, in.daemon.milter)
@@ -188,7 +188,7 @@ func TestOneHostSendsAnotherReceives(t *testing.T) {
 	})
 	t.Run("a new key signs once both hosts know it", func(t *testing.T) {
 		old := out.tag(t, "user@virt.example")
-		for _, commands := range codeBlocks(t, rolesManual, "A new key", "sh") {
+		for _, commands := range codeBlocks(t, twoHostsManual, "A new key", "sh") {
 			between(commands)
 		}
 		clear(out.tags)
