@@ -33,6 +33,17 @@ func needSendmail(t *testing.T) string {
 	return filepath.Join(root, "usr/share/sendmail/cf")
 }
 
+// safeFolder returns a new folder of which Sendmail believes that nobody else can write it.
+func safeFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/run", "bouncefilter-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // mcHead and mcTail are the beginning and the end of a sendmail.mc.
 const (
 	mcHead = "define(`_CF_DIR_', `%[1]s/')dnl\ninclude(`%[1]s/m4/cf.m4')dnl\nOSTYPE(`linux')dnl\n" +
@@ -54,7 +65,7 @@ func TestSetup(t *testing.T) {
 	for _, tt := range mcFiles {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := t.TempDir()
-			socket := filepath.Join(dir, "milter.sock")
+			socket := filepath.Join(safeFolder(t), "milter.sock")
 			ln, err := net.Listen("unix", socket)
 			if err != nil {
 				t.Fatal(err)
