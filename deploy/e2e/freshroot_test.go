@@ -14,14 +14,15 @@ type stockMTA struct {
 	name    string
 	preseed string // answers to the questions of the packages
 	start   string // commands that let it take mail for example.com, and start it in place of the service manager
+	files   string // that setup changes, or their folder
 }
 
 var stockMTAs = []stockMTA{
-	{name: "postfix", start: "postfix start\n", preseed: `postfix postfix/main_mailer_type select Internet Site
+	{name: "postfix", start: "postfix start\n", files: "/etc/postfix", preseed: `postfix postfix/main_mailer_type select Internet Site
 postfix postfix/mailname string example.com
 postfix postfix/destinations string mx.example.com, example.com, localhost
 `},
-	{name: "sendmail", start: "echo example.com >> /etc/mail/local-host-names\n" +
+	{name: "sendmail", files: "/etc/mail/sendmail.*", start: "echo example.com >> /etc/mail/local-host-names\n" +
 		// Without the DNS nothing that Sendmail looks up there is known to exist or not to exist.
 		"cp /etc/mail/service.switch-nodns /etc/mail/service.switch\n/usr/share/sendmail/sendmail start\n"},
 }
@@ -36,7 +37,7 @@ mount -t overlay overlay -o lowerdir=/,upperdir=$R/upper,workdir=$R/work $R/root
 R=$R/root
 mount -t proc proc $R/proc
 mount --rbind /dev $R/dev
-mount -t tmpfs tmpfs $R/run
+mount -t tmpfs -o mode=0755 tmpfs $R/run
 mount -t tmpfs -o mode=1777 tmpfs $R/tmp
 mkdir $R/tmp/debs $R/tmp/stub
 cp $DEBS/$MTA/*.deb $R/tmp/debs
@@ -108,10 +109,11 @@ func TestFreshRoot(t *testing.T) {
 			}
 			const parted = "\necho PARTED\n"
 			out := strings.Split(inFreshRoot(t, mta, strings.Join(blocks(t, "Install", "sh"), "\n")+"\n"+prepare+
-				"! bouncefilter check"+config+parted+
+				"! bouncefilter check"+config+"mkdir /tmp/before\ncp -a "+mta.files+" /tmp/before\n"+parted+
 				chapter+parted+
 				"sed -i '1i mode = \"enforce\"' /etc/bouncefilter/bouncefilter.toml\nsystemctl reload bouncefilter\n"+check+setup+config+parted+
-				setup+" --undo --reload"+config+"! bouncefilter check"+config+parted), "\nPARTED\n")
+				setup+" --undo --reload"+config+"! bouncefilter check"+config+
+				"for f in "+mta.files+"; do diff -r $f /tmp/before/${f##*/}; done\necho every byte is back\n"+parted), "\nPARTED\n")
 			if len(out) != 5 {
 				t.Fatalf("the script ended early:\n%s", strings.Join(out, "\n"))
 			}
@@ -132,6 +134,11 @@ func TestFreshRoot(t *testing.T) {
 			for _, refusal := range []string{"(invalid tag in the recipient address)", "(no tag in the recipient address)"} {
 				if strings.Contains(watching, refusal) || !strings.Contains(enforcing, "-> 550 5.7.1 This bounce answers no message sent from here "+refusal) {
 					t.Errorf("refused too early or not at all: %s", refusal)
+				}
+			}
+			for text, want := range map[string]string{watching: "\nNothing was changed. ", undone: "\nevery byte is back\n"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("the output lacks %q:\n%s", want, text)
 				}
 			}
 			if !strings.Contains(enforcing, "Nothing is to be done: ") {

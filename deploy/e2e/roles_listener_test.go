@@ -123,6 +123,7 @@ func newHost(t *testing.T, dir, store, tables string, world, inner *sink) *site 
 	}
 	s.daemon.write(t, listenLine.ReplaceAllString(s.daemon.read(t), "")+tables)
 	s.postfix = newPostfix(t, filepath.Join(dir, "postfix"), world, inner)
+	s.mta = s.postfix
 	return s
 }
 
