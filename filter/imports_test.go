@@ -40,6 +40,8 @@ func TestImportsPointOneWay(t *testing.T) {
 				}
 				own, ours := strings.CutPrefix(name, module)
 				switch {
+				case strings.HasPrefix(name, "github.com/emersion/go-message") && filepath.Dir(path) != filepath.Join("..", "filter", "bounce"):
+					t.Errorf("%s imports %s: only filter/bounce reads messages", path, name)
 				case folder == "prvs" && !ours && strings.Contains(name, "."):
 					t.Errorf("%s imports %s: prvs needs the standard library alone", path, name)
 				case ours && !within(own, allowed):
