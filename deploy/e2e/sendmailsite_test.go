@@ -197,7 +197,7 @@ func (s *sendmailSite) write(t *testing.T, name, text string, mode os.FileMode) 
 // alone.
 func (s *sendmailSite) within(command ...string) *exec.Cmd {
 	script := `set -e; hostname mx.local.example; mount -t tmpfs tmpfs /mnt; cp -a /etc /mnt/etc; mkdir -p /mnt/etc/sasl2
-cp "$0"/sasl2/* /mnt/etc/sasl2 2>/dev/null || true; mount --bind /mnt/etc /etc; exec "$@"`
+cp "$0"/sasl2/* /mnt/etc/sasl2 2>/dev/null || true; echo 127.0.0.1 mx.local.example localhost > /mnt/etc/hosts; mount --bind /mnt/etc /etc; exec "$@"`
 	return exec.Command("unshare", append([]string{"--uts", "--mount", "sh", "-c", script, s.dir}, command...)...)
 }
 

@@ -19,9 +19,13 @@ import (
 // standardPath is where Sendmail has its configuration.
 const standardPath = "/etc/mail/sendmail.cf"
 
-// patience bounds what one look at a socket or one question to Sendmail waits for. Sendmail itself sleeps for a minute when its
-// host has no qualified name.
-const patience = 5 * time.Second
+const (
+	// patience bounds what one look at a socket waits for.
+	patience = 5 * time.Second
+	// addressPatience bounds one question to Sendmail, which first asks the DNS for the name of its host, and sleeps for a minute
+	// when that is not qualified.
+	addressPatience = 20 * time.Second
+)
 
 // Locate returns the sendmail.cf that path names: itself, the sendmail.mc beside it, or their folder; that of this host if path is
 // empty. It returns "" if there is none.
@@ -127,18 +131,22 @@ func addressTest(ctx context.Context, path string, addresses []string) ([]string
 		if _, e := exec.LookPath(program); e != nil {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(ctx, patience)
+		ctx, cancel := context.WithTimeout(ctx, addressPatience)
 		cmd := exec.CommandContext(ctx, program, "-C", path, "-bt")
 		cmd.Stdin = strings.NewReader(input.String())
 		var out, complaints bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &complaints
 		e := cmd.Run()
+		late := ctx.Err()
 		cancel()
+		if late != nil {
+			return nil, fmt.Errorf("%s did not answer within %v; does its host have a qualified name?", program, addressPatience)
+		}
 		if !strings.Contains(out.String(), "ADDRESS TEST MODE") {
 			if complaints.Len() > 0 {
 				err = fmt.Errorf("%s: %s", program, strings.TrimSpace(complaints.String()))
 			} else {
-				err = fmt.Errorf("%s: %w", program, errors.Join(e, ctx.Err()))
+				err = fmt.Errorf("%s: %w", program, errors.Join(e, errors.New("it says nothing")))
 			}
 			continue // it is that of another mail server, or it does not understand its configuration
 		}

@@ -23,9 +23,13 @@ func needSendmail(t *testing.T) string {
 	default:
 		t.Skip("BOUNCEFILTER_SENDMAIL does not name the folder that Sendmail is unpacked in")
 	}
-	// QUIRK: Sendmail sleeps for a minute when its host has no qualified name, so it gets a host of its own.
+	// QUIRK: Sendmail sleeps for a minute when its host has no qualified name, so it gets a host of its own, which no name server
+	// has to be asked for.
 	bin := t.TempDir()
-	script := fmt.Sprintf("#!/bin/sh\nexec unshare --uts sh -c 'hostname mx.example.com; exec \"$@\"' sh %s/usr/libexec/sendmail/sendmail \"$@\"\n", root)
+	if err := os.WriteFile(filepath.Join(bin, "hosts"), []byte("127.0.0.1 mx.example.com localhost\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\nexec unshare --uts --mount sh -c 'hostname mx.example.com; mount --bind %s/hosts /etc/hosts; exec \"$@\"' sh %s/usr/libexec/sendmail/sendmail \"$@\"\n", bin, root)
 	if err := os.WriteFile(filepath.Join(bin, "sendmail"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
