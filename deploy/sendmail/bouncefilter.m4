@@ -4,11 +4,9 @@ dnl bouncefilter begin: lines of "bouncefilter setup sendmail", which changes an
 INPUT_MAIL_FILTER(`bouncefilter', `S=local:/run/bouncefilter/milter.sock, F=T, T=C:10s;S:10s;R:10s;E:5m')dnl
 LOCAL_CONFIG
 C{BouncefilterDomains}example.com
-Kbouncefilter regex -s1 ^prvs=[0-9][0-9][0-9][0-9][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]=(.+)
+Kbouncefilter regex -q -s1 ^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$
 LOCAL_RULE_0
-R$+ < @ $={BouncefilterDomains} . > $*	$: < $( bouncefilter $1 $: $) > $1 < @ $2 . > $3
-R$+ < @ $={BouncefilterDomains} > $*	$: < $( bouncefilter $1 $: $) > $1 < @ $2 > $3
-R< $+ > $+ < @ $* > $*	$: $1 < @ $3 > $4
-R< > $+	$: $1
+R$+ < @ $={BouncefilterDomains} . >	$: $( bouncefilter $1 $) < @ $2 . >
+R$+ < @ $={BouncefilterDomains} >	$: $( bouncefilter $1 $) < @ $2 >
 divert(0)dnl
 dnl bouncefilter end

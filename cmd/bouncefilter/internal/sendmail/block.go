@@ -18,13 +18,12 @@ const (
 
 // untagRules are for rule set 0, where an address is resolved: for the delivery, for the check of unknown users, for aliases
 // and the virtusertable, and for bounces that Sendmail makes itself. The milter still sees the tag. "=" separates no tokens in
-// Sendmail, hence the regex. Tabs separate the two sides of a rule.
-const untagRules = `Kbouncefilter regex -s1 ^prvs=[0-9][0-9][0-9][0-9][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]=(.+)
+// Sendmail, hence the regex, which compares without regard to case: relays fold that of tags. Tabs separate the two sides of a
+// rule.
+const untagRules = `Kbouncefilter regex -q -s1 ^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$
 LOCAL_RULE_0
-R$+ < @ $={` + domainClass + `} . > $*	$: < $( bouncefilter $1 $: $) > $1 < @ $2 . > $3
-R$+ < @ $={` + domainClass + `} > $*	$: < $( bouncefilter $1 $: $) > $1 < @ $2 > $3
-R< $+ > $+ < @ $* > $*	$: $1 < @ $3 > $4
-R< > $+	$: $1
+R$+ < @ $={` + domainClass + `} . >	$: $( bouncefilter $1 $) < @ $2 . >
+R$+ < @ $={` + domainClass + `} >	$: $( bouncefilter $1 $) < @ $2 >
 `
 
 // filterLine names the milter. F=T: while it is down clients are told to try again, so that nothing leaves unsigned.
