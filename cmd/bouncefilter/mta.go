@@ -48,7 +48,7 @@ type mtaFlags struct {
 }
 
 type mtaConfigFlag struct {
-	MTAConfig string `name:"mta-config" type:"path" placeholder:"PATH" help:"Its configuration, such as /etc/postfix, if it is another one than that of this host."`
+	MTAConfig string `name:"mta-config" type:"path" placeholder:"PATH" help:"Its configuration, such as /etc/postfix or /etc/mail/sendmail.cf, if it is another one than that of this host."`
 }
 
 // located is a configuration of a mail server.

@@ -47,7 +47,7 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 	site := mtaSite(c)
 	change, err := server.setup(ctx, server.configuration, site)
 	if err != nil {
-		return fmt.Errorf("set up %s: %w", server.title, err)
+		return withRemedy(fmt.Errorf("set up %s: %w", server.title, err))
 	}
 	if len(change.Files) == 0 {
 		fmt.Fprintf(a.stdout, "Nothing is to be done: %s in %s is set up.\n", server.title, server.configuration)
@@ -93,9 +93,12 @@ func paths(files []mta.File) []string {
 
 // withRemedy adds what an administrator can do about an error.
 func withRemedy(err error) error {
-	var edited *mta.EditedError
-	if errors.As(err, &edited) {
-		return hinted{err, edited.Remedy()}
+	var remediable interface {
+		error
+		Remedy() string
+	}
+	if errors.As(err, &remediable) {
+		return hinted{err, remediable.Remedy()}
 	}
 	return err
 }

@@ -95,6 +95,15 @@ func (s *site) testOutbound(t *testing.T) {
 			}
 		})
 	}
+	t.Run("the sendmail command gives a sender without a domain that of the site", func(t *testing.T) {
+		m := newMessage("games", "friend@remote.example")
+		if err := s.mta.sendmail("games", []string{"friend@remote.example"}, m.text); err != nil {
+			t.Fatal(err)
+		}
+		if d := s.world.await(t, m.mark); !isSigned(d.sender, "games@local.example") {
+			t.Errorf("the world sees the sender <%s>", d.sender)
+		}
+	})
 	t.Run("null sender stays null", func(t *testing.T) {
 		m := newMessage("MAILER-DAEMON@local.example", "friend@remote.example")
 		c := s.inside(t)

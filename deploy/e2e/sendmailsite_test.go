@@ -135,7 +135,9 @@ func newSendmailSite(t *testing.T, dir string, world, inner *sink) *sendmailSite
 		virtual += "@" + d + ".example\terror:5.1.1:550 User unknown\n"
 	}
 	s.write(t, "sendmail.mc", quotes.Replace(fmt.Sprintf(siteMc, dir, cf, s.smtp, s.submission, world.port(), inner.port())), 0o644)
-	s.write(t, "submit.mc", quotes.Replace(fmt.Sprintf(submitMc, dir, cf, s.smtp)), 0o644)
+	masquerade := codeBlocks(t, "deploy/sendmail/README.md", "What is signed", "m4")[0] // as the manual has it, for senders without a domain
+	submit := quotes.Replace(fmt.Sprintf(submitMc, dir, cf, s.smtp))
+	s.write(t, "submit.mc", strings.Replace(submit, "FEATURE(`msp'", strings.ReplaceAll(masquerade, "example.com", "local.example")+"FEATURE(`msp'", 1), 0o644)
 	s.write(t, "deliver", fmt.Sprintf(deliverScript, dir), 0o755)
 	s.write(t, "aliases", "postmaster: games\nMAILER-DAEMON: postmaster\noffice: games\n", 0o644)
 	s.write(t, "local-host-names", "local.example\nmx.local.example\n", 0o644)
@@ -215,14 +217,55 @@ func safeFolder(t *testing.T) string {
 	return dir
 }
 
-// setUp lets bouncefilter set Sendmail up, as the manual has it.
-func (s *sendmailSite) setUp(t *testing.T, d *daemon) {
+// setUp does what the manual says, with the names of this site, and lets bouncefilter look at the result: nothing is left to do.
+func (s *sendmailSite) setUp(t *testing.T, d *daemon, socket string) {
 	t.Helper()
-	setup := s.within(d.program, "setup", "sendmail", "--write", "--mta-config", s.path("sendmail.cf"), "--config", d.config)
-	setup.Env = append(os.Environ(), "PATH="+filepath.Dir(s.program)+":"+os.Getenv("PATH"))
-	out, err := setup.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "Changed:") {
-		t.Fatalf("bouncefilter setup sendmail: %v\n%s", err, out)
+	const manual = "deploy/sendmail/README.md"
+	names := strings.NewReplacer("/etc/mail/", s.dir+"/", "sendmail -bv", s.program+" -C "+s.path("sendmail.cf")+" -bv",
+		"/run/bouncefilter/milter.sock", socket, "example.com", "local.example")
+	for _, chapter := range []string{"1. Tagged recipients", "2. The milter"} {
+		_, body, found := strings.Cut(readManual(t, manual), "\n## "+chapter+"\n")
+		if !found {
+			t.Fatalf("%s has no chapter %q", manual, chapter)
+		}
+		body, _, _ = strings.Cut(body, "\n## ")
+		for _, block := range regexp.MustCompile("(?s)```(sh|m4)\n(.*?)```").FindAllStringSubmatch(body, -1) {
+			text := names.Replace(block[2])
+			if block[1] == "m4" {
+				s.append(t, "sendmail.mc", text)
+				continue
+			}
+			sh := s.within("sh", "-e", "-c", "cd "+filepath.Join(root, "deploy/sendmail")+"\n"+text)
+			out, err := sh.CombinedOutput()
+			if err != nil || strings.Contains(text, "-bv") && !strings.Contains(string(out), "... deliverable") {
+				t.Fatalf("%v\n%s\n%s", err, text, out)
+			}
+			s.edit(t, "bouncefilter-untag.m4", "C{BouncefilterDomain} example.com", "C{BouncefilterDomain} local.example virt.example "+
+				"monitor.example auto.example early.example alias.example relay.example")
+			s.edit(t, "bouncefilter-milter.m4", "/run/bouncefilter/milter.sock", socket)
+		}
+	}
+	again := s.within(d.program, "setup", "sendmail", "--mta-config", s.path("sendmail.cf"), "--config", d.config)
+	again.Env = append(os.Environ(), "PATH="+filepath.Dir(s.program)+":"+os.Getenv("PATH"))
+	if out, err := again.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "Nothing is to be done") {
+		t.Errorf("bouncefilter setup sendmail, after the manual: %v\n%s", err, out)
+	}
+}
+
+func (s *sendmailSite) append(t *testing.T, name, text string) {
+	t.Helper()
+	before, err := os.ReadFile(s.path(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.write(t, name, string(before)+text, 0o644)
+}
+
+// edit replaces what a postmaster is told to edit, once it is there.
+func (s *sendmailSite) edit(t *testing.T, name, old, edited string) {
+	t.Helper()
+	if text, err := os.ReadFile(s.path(name)); err == nil {
+		s.write(t, name, strings.Replace(string(text), old, edited, 1), 0o644)
 	}
 }
 

@@ -98,13 +98,13 @@ func newSite(t *testing.T, o siteOptions) *site {
 func (s *site) startSendmail(t *testing.T) {
 	t.Helper()
 	const networks = `["127.0.0.2/32"]`
-	run := safeFolder(t)
+	socket := filepath.Join(safeFolder(t), "milter.sock")
 	s.daemon.write(t, strings.NewReplacer(networks, `["127.0.0.1/32", "127.0.0.2/32"]`,
-		s.daemon.milter, "unix:"+filepath.Join(run, "milter.sock")).Replace(s.daemon.read(t)))
+		s.daemon.milter, "unix:"+socket).Replace(s.daemon.read(t)))
 	sm := newSendmailSite(t, filepath.Join(s.dir, "sendmail"), s.world, s.inner)
 	s.mta = sm
 	s.daemon.start(t)
-	sm.setUp(t, s.daemon)
+	sm.setUp(t, s.daemon, socket)
 	sm.start(t)
 }
 

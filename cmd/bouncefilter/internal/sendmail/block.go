@@ -1,96 +1,72 @@
 package sendmail
 
 import (
-	"fmt"
+	"slices"
 	"strings"
-
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// domainClass is the class of our domains, whose tags are taken off.
-const domainClass = "BouncefilterDomains"
+// block is what bouncefilter needs in a configuration: the lines of deploy/sendmail.
+type block struct {
+	milters []Milter
+	domains []string // whose tags are taken off
+}
 
-// The lines of sendmail.mc that are bouncefilter's stand between these two.
+func (b block) empty() bool { return len(b.milters) == 0 && len(b.domains) == 0 }
+
+// The class and the map that take tags off. A class of its own keeps the tags of domains that are only relayed, or whose
+// tags others make: those check them.
 const (
-	blockBegin = `dnl bouncefilter begin: lines of "bouncefilter setup sendmail", which changes and removes them`
-	blockEnd   = `dnl bouncefilter end`
+	ourClass = "BouncefilterDomain"
+	ourMap   = "Kbouncefilter_untag regex -q -s1 ^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$"
 )
 
-// untagRules are for rule set 0, where an address is resolved: for the delivery, for the check of unknown users, for aliases
-// and the virtusertable, and for bounces that Sendmail makes itself. The milter still sees the tag. "=" separates no tokens in
-// Sendmail, hence the regex, which compares without regard to case: relays fold that of tags. Tabs separate the two sides of a
-// rule.
-const untagRules = `Kbouncefilter regex -q -s1 ^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$
-LOCAL_RULE_0
-R$+ < @ $={` + domainClass + `} . >	$: $( bouncefilter $1 $) < @ $2 . >
-R$+ < @ $={` + domainClass + `} >	$: $( bouncefilter $1 $) < @ $2 >
-`
-
-// filterLine names the milter. F=T: while it is down clients are told to try again, so that nothing leaves unsigned.
-func filterLine(site mta.Site) string {
-	return fmt.Sprintf("INPUT_MAIL_FILTER(`bouncefilter', `S=%s, F=T, T=C:10s;S:10s;R:10s;E:5m')dnl", Address(preferred(site)))
+// ourRules are for names with and without a dot behind them: those that DNS or a class knows have one. An address that the
+// map does not know stays as it is.
+var ourRules = []string{
+	"R$+ < @ $={" + ourClass + "} . >\t$: $( bouncefilter_untag $1 $) < @ $2 . >",
+	"R$+ < @ $={" + ourClass + "} >\t$: $( bouncefilter_untag $1 $) < @ $2 >",
 }
 
-// preferred returns the listener that Sendmail is to use: one for both directions, as it knows no other, and a unix socket if
-// there is one.
-func preferred(site mta.Site) mta.Listener {
-	best, bestRank := site.Listeners[0], -1
-	for _, l := range site.Listeners {
-		rank := 0
-		if l.Sign && l.Verify {
-			rank += 2
-		}
-		if strings.HasPrefix(Address(l), "local:") {
-			rank++
-		}
-		if rank > bestRank {
-			best, bestRank = l, rank
-		}
+// mc returns the lines for sendmail.mc, after which m4 is again where it was before.
+func (b block) mc() []string {
+	var lines []string
+	for _, m := range b.milters {
+		lines = append(lines, "INPUT_MAIL_FILTER(`"+m.Name+"', `S="+m.Socket+", "+ourEquates+"')dnl")
 	}
-	return best
+	if len(b.domains) == 0 {
+		return lines
+	}
+	lines = append(lines, "LOCAL_CONFIG")
+	for _, d := range b.domains {
+		// Quoted, for a domain may begin with a word that m4 knows.
+		lines = append(lines, "C{"+ourClass+"}`"+d+"'")
+	}
+	lines = append(lines, ourMap, "LOCAL_RULE_0")
+	lines = append(lines, ourRules...)
+	return append(lines, "divert(0)dnl")
 }
 
-// block returns all lines for sendmail.mc. Where the tags are in the sub-address form, or nothing is judged, the rules are not
-// needed, and do no harm: tags of both forms are understood.
-func block(site mta.Site) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\nLOCAL_CONFIG\n", blockBegin, filterLine(site))
-	for _, d := range site.Domains {
-		fmt.Fprintf(&b, "C{%s}%s\n", domainClass, d)
-	}
-	b.WriteString(untagRules)
-	fmt.Fprintf(&b, "divert(0)dnl\n%s\n", blockEnd)
-	return b.String()
-}
-
-// withBlock puts the block into a sendmail.mc, in place of an older one: above the first MAILER line and above local rules,
-// which would see tagged addresses otherwise.
-func withBlock(mc, block string) string {
-	before, rest, found := strings.Cut(mc, blockBegin)
-	if found {
-		if _, after, closed := strings.Cut(rest, blockEnd+"\n"); closed {
-			return before + block + after
+// cf returns the lines for a sendmail.cf without a source, which asks some milters already.
+func (b block) cf(asked []string) []string {
+	var lines []string
+	names := asked
+	for _, m := range b.milters {
+		lines = append(lines, "X"+m.Name+", S="+m.Socket+", "+ourEquates)
+		if !slices.Contains(names, m.Name) {
+			names = append(slices.Clip(names), m.Name)
 		}
 	}
-	at := len(mc)
-	for _, word := range []string{"MAILER_DEFINITIONS", "MAILER(", "LOCAL_CONFIG", "LOCAL_RULE_", "LOCAL_RULESETS", "LOCAL_NET_CONFIG"} {
-		if i := lineBegin(mc, word); i >= 0 {
-			at = min(at, i)
+	if len(b.milters) > 0 {
+		if len(asked) > 0 {
+			lines = append(lines, "in place of the InputMailFilters that are there:")
 		}
+		lines = append(lines, "O InputMailFilters="+strings.Join(names, ", "))
 	}
-	if at > 0 && mc[at-1] != '\n' {
-		return mc[:at] + "\n" + block + mc[at:]
+	if len(b.domains) == 0 {
+		return lines
 	}
-	return mc[:at] + block + mc[at:]
-}
-
-// lineBegin returns where the first line begins that begins with a word, -1 if there is none.
-func lineBegin(text, word string) int {
-	if strings.HasPrefix(text, word) {
-		return 0
+	for _, d := range b.domains {
+		lines = append(lines, "C{"+ourClass+"}"+d)
 	}
-	if i := strings.Index(text, "\n"+word); i >= 0 {
-		return i + 1
-	}
-	return -1
+	return append(append(lines, ourMap, "and at the beginning of the rule set ParseLocal, below SParseLocal=98:"), ourRules...)
 }

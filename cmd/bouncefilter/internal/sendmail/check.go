@@ -3,141 +3,133 @@ package sendmail
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// leastTimeout is how long Sendmail should wait for bouncefilter at the least: it answers in milliseconds, but for a store that
-// does not answer.
-const leastTimeout = time.Second
-
-// Check says what is missing or dangerous in a configuration.
+// Check says what is missing or dangerous in a configuration. It looks at nothing but its arguments.
 func Check(c *Config, site mta.Site) []mta.Finding {
 	k := &checker{c: c, site: site}
-	if older(c.Version, 8, 14) {
-		k.find(mta.LevelError, "version-old", "", fmt.Sprintf("This is Sendmail %s. Before 8.14 a milter cannot change the sender, so nothing could be signed.", c.Version))
-	}
-	k.milter()
-	k.tags()
+	k.installation()
+	k.milters()
+	k.sockets()
+	k.recipients()
 	k.rewriting()
 	k.submission()
+	k.networks()
 	return k.findings
 }
 
+// checker collects findings.
 type checker struct {
 	c        *Config
 	site     mta.Site
 	findings []mta.Finding
 }
 
-func (k *checker) find(level mta.Level, name, where, what string, cure ...string) {
-	if where != "" {
-		where = ": " + where
-	}
-	k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: k.c.Path + where, What: what, Cure: cure})
+func (k *checker) add(level mta.Level, name, where, what string, cure ...string) {
+	k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: append([]string{}, cure...)})
 }
 
-// milter looks at whether Sendmail asks bouncefilter, and what it does when nobody answers.
-func (k *checker) milter() {
-	m := k.c.milter(k.site)
-	if m == nil {
-		what := "Sendmail does not ask bouncefilter: nothing is signed, and no bounce is judged."
-		if len(k.c.Milters) > 0 {
-			what += " The milters that it knows are at other addresses."
-		}
-		k.find(mta.LevelError, "milter-missing", "INPUT_MAIL_FILTER", what, "in sendmail.mc, above the MAILER lines:", filterLine(k.site))
-		return
+// at names a place in sendmail.cf. Line 0 stands for what is not written there.
+func (k *checker) at(line int, what string) string {
+	if line == 0 {
+		return k.c.Path + ": " + what
 	}
-	where := fmt.Sprintf("line %d (X%s)", m.Line, m.Name)
-	if !slices.Contains(k.c.Filters, m.Name) {
-		k.find(mta.LevelError, "milter-unused", "O InputMailFilters", m.Name+" is defined (MAIL_FILTER), but not asked.",
-			"in sendmail.mc, INPUT_MAIL_FILTER instead of MAIL_FILTER")
+	return fmt.Sprintf("%s:%d: %s", k.c.Path, line, what)
+}
+
+// setupCommand is the cure for what setup puts right.
+const setupCommand = "bouncefilter setup sendmail --write"
+
+// bySetup returns the lines of a block, and what else is to be done with them.
+func (k *checker) bySetup(b block) []string {
+	if k.c.Source == "" {
+		return append([]string{"add to " + k.c.Path + " (white space before \"$:\" is a TAB):"}, b.cf(splitFilters(k.c.option("InputMailFilters").Value))...)
 	}
+	return append(append([]string{"add to " + k.c.Source + ", before the first MAILER line (white space before \"$:\" is a TAB):"}, b.mc()...),
+		"then: "+makeCommand(k.c.Source))
+}
+
+// makeCommand says how administrators make sendmail.cf of its source.
+func makeCommand(source string) string { return "make -C " + filepath.Dir(source) }
+
+// installation looks at what Sendmail is and can.
+func (k *checker) installation() {
+	release, version := k.c.release()
+	macros := k.c.option("Milter.macros.envfrom")
 	switch {
-	case strings.Contains(m.Flags, "R"):
-		k.find(mta.LevelError, "milter-rejects", where, "F=R: while bouncefilter is down, all mail is refused for good.", "F=T in its INPUT_MAIL_FILTER: clients try again")
-	case !strings.ContainsAny(m.Flags, "T4") && k.site.Signs():
-		k.find(mta.LevelError, "milter-accepts", where, "Without F=T mail leaves unsigned while bouncefilter is down, and its bounces will be refused.", "F=T in its INPUT_MAIL_FILTER: clients try again")
+	case release > 0 && release < 14:
+		k.add(mta.LevelError, "sendmail-old", k.at(0, "version"),
+			fmt.Sprintf("This is Sendmail %s. Only 8.14 and later let a milter change the sender and ask for the macros that it needs.", version), "upgrade Sendmail")
+	case release == 0 && macros.Line > 0 && k.site.Signs() && !strings.Contains(macros.Value, "{auth_authen}"):
+		k.add(mta.LevelWarning, "macros", k.at(macros.Line, macros.Name),
+			"If this Sendmail is older than 8.14, bouncefilter does not learn who has logged in, and does not sign for them.",
+			"add {auth_authen} to confMILTER_MACROS_ENVFROM")
 	}
-	for _, letter := range []string{"S", "R", "E"} {
-		if d, err := time.ParseDuration(m.Timeouts[letter]); err == nil && d < leastTimeout {
-			k.find(mta.LevelWarning, "milter-timeout", where, fmt.Sprintf("The timeout T=%s:%s is short: a busy machine takes longer now and then.", letter, m.Timeouts[letter]), "T=C:10s;S:10s;R:10s;E:5m")
-		}
-	}
-	if strings.HasPrefix(m.Socket, "inet") {
-		k.find(mta.LevelNote, "milter-tcp", where, "Over TCP each command of a client costs about 40 ms (Nagle's algorithm and delayed acknowledgements). A unix socket does not.",
-			`listen = ["unix:/run/bouncefilter/milter.sock"]  in bouncefilter's configuration; then bouncefilter setup sendmail`)
-	}
-	if s, looked := k.c.Sockets[m.Socket]; looked && s.Unsafe != "" {
-		k.find(mta.LevelError, "socket-unsafe", m.Socket, "Sendmail does not use this socket: "+s.Unsafe+".", "a folder that only bouncefilter's user may write: chmod 755")
-	} else if looked && s.Dead {
-		k.find(mta.LevelError, "socket-dead", m.Socket, "Nobody answers there.", "systemctl start bouncefilter")
-	}
-	for _, d := range k.c.Daemons {
-		if own, set := d.Options["inputmailfilters"]; set && !slices.Contains(words(own), m.Name) {
-			k.find(mta.LevelError, "daemon-without-milter", fmt.Sprintf("line %d (DaemonPortOptions, Name=%s)", d.Line, d.Options["name"]),
-				"This port has a list of milters of its own, without bouncefilter.", "take InputMailFilters out of its DAEMON_OPTIONS")
-		}
+	if k.c.Stale {
+		k.add(mta.LevelWarning, "not-generated", k.c.Source, fmt.Sprintf("It is newer than %s: what was changed in it has no effect yet.", k.c.Path),
+			makeCommand(k.c.Source), reload(k.c))
 	}
 }
 
-// tags looks at whether tagged recipients are known.
-func (k *checker) tags() {
-	if !k.site.Verifies() || !slices.Contains(k.site.Forms, "standard") {
-		return // user+prvs=TAG@ is known where user is
-	}
-	if len(k.c.Untag) == 0 && len(k.c.Untagged) == 0 {
-		k.find(mta.LevelError, "tags-refused", "rule set 0", "Tagged recipients are refused as unknown users: the bounces of all signed mail are lost, those that Sendmail makes itself included.",
-			"in sendmail.mc the rules of deploy/sendmail, or: bouncefilter setup sendmail")
-		return
-	}
-	for _, d := range k.site.Domains {
-		known, asked := k.c.Untagged[d]
-		if !asked {
-			known = slices.ContainsFunc(k.c.Untag, func(class string) bool { return k.c.has(class, d) })
-		}
-		if !known {
-			k.find(mta.LevelError, "tags-refused", "rule set 0", fmt.Sprintf("Tags of %s are not taken off: bounces of its mail are refused as for unknown users.", d),
-				"C{"+domainClass+"}"+d+"  below LOCAL_CONFIG")
-		}
-	}
-}
-
-// rewriting looks at what changes a sender after it was signed.
-func (k *checker) rewriting() {
-	if !k.c.Envelope || !k.site.Signs() {
-		return
-	}
-	if k.c.Masquerade != "" {
-		for _, d := range k.site.Domains {
-			if d != k.c.Masquerade && (k.c.has("w", d) || k.c.has("M", d)) {
-				k.find(mta.LevelError, "masquerade-envelope", "MASQUERADE_AS", fmt.Sprintf("Envelope senders in %s become addresses in %s after they were signed, so that the signature fits no more and bounces are refused.", d, k.c.Masquerade),
-					"take FEATURE(`masquerade_envelope') out of sendmail.mc, or "+d+" out of bouncefilter's domains")
-			}
-		}
-	}
-	if k.c.Generics {
-		k.find(mta.LevelWarning, "generics-envelope", "FEATURE(`genericstable')", "With masquerade_envelope the genericstable is asked for envelope senders as well. A signed sender is not found there, and stays as it is.",
-			"let the addresses in the envelope be those that are signed: take FEATURE(`masquerade_envelope') out of sendmail.mc")
-	}
-}
-
-// submission looks at the way of mail that is handed in with the sendmail command.
+// submission looks at what becomes of mail from the sendmail command.
 func (k *checker) submission() {
 	if !k.site.Signs() {
 		return
 	}
-	if !k.c.Submit {
-		k.find(mta.LevelWarning, "submit-direct", "submit.cf", "There is no submit.cf: the sendmail command puts mail into the queue itself, past all milters, and it leaves unsigned.",
-			"FEATURE(`msp', `[127.0.0.1]')  in submit.mc")
+	path := filepath.Join(filepath.Dir(k.c.Path), "submit.cf")
+	if k.c.Submit == nil {
+		k.add(mta.LevelError, "submission-missing", path,
+			"Without it the sendmail command puts mail into the queue itself, past all milters: mail of cron jobs and web applications leaves unsigned, and its bounces are refused.",
+			"make it of submit.mc, with FEATURE(`msp'), so that the command hands mail over by SMTP")
 		return
 	}
-	loopback := netip.MustParseAddr("127.0.0.1")
-	if !slices.ContainsFunc(k.site.Networks, func(p netip.Prefix) bool { return p.Contains(loopback) }) {
-		k.find(mta.LevelWarning, "submit-unsigned", "submit.cf", "Mail of the sendmail command comes by SMTP from 127.0.0.1, which is not in outbound.networks: it leaves unsigned.",
-			`networks = ["127.0.0.0/8", "::1/128"]  in the table [outbound] of bouncefilter's configuration`)
+	host := k.c.Submit.Macros["MTAHost"]
+	if ip, err := netip.ParseAddr(strings.Trim(host, "[]")); host == "" || host == "[localhost]" || err == nil && ip.IsLoopback() {
+		return
 	}
+	k.add(mta.LevelNote, "submission-elsewhere", path+": MTAHost",
+		fmt.Sprintf("The sendmail command hands mail over to %s. It is signed only if bouncefilter is asked there and knows this host.", host))
+}
+
+// networks compares who may relay without a login with whose mail is signed.
+func (k *checker) networks() {
+	if k.site.Networks == nil || !k.site.Signs() {
+		return
+	}
+	var unsigned []string
+	for _, part := range k.c.Classes[relayed] {
+		words := part.Words
+		if part.File != "" {
+			words = k.c.Files[part.File]
+		}
+		for _, word := range words {
+			p, ok := parseNetwork(word)
+			if ok && !slices.ContainsFunc(k.site.Networks, func(n netip.Prefix) bool { return n.Bits() <= p.Bits() && n.Contains(p.Addr()) }) {
+				unsigned = append(unsigned, p.String())
+			}
+		}
+	}
+	if len(unsigned) > 0 {
+		k.add(mta.LevelWarning, "networks-differ", k.at(0, "class R"), fmt.Sprintf(
+			"Clients in %s may send without a login, and bouncefilter does not sign their mail: it leaves unsigned, and its bounces are refused.",
+			strings.Join(unsigned, ", ")), "bouncefilter.toml, in [outbound]: add to networks: \""+strings.Join(unsigned, `", "`)+`"`)
+	}
+}
+
+// parseNetwork reads a network as it stands in class R: its first octets, "192.0.2", or a whole address.
+func parseNetwork(word string) (netip.Prefix, bool) {
+	if ip, err := netip.ParseAddr(strings.TrimPrefix(word, "IPv6:")); err == nil {
+		return netip.PrefixFrom(ip, ip.BitLen()), true
+	}
+	octets := strings.Count(word, ".") + 1
+	if octets > 3 {
+		return netip.Prefix{}, false
+	}
+	ip, err := netip.ParseAddr(word + strings.Repeat(".0", 4-octets))
+	return netip.PrefixFrom(ip, 8*octets), err == nil
 }

@@ -1,14 +1,11 @@
 package sendmail
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -16,32 +13,122 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// standardPath is where Sendmail has its configuration.
-const standardPath = "/etc/mail/sendmail.cf"
-
-const (
-	// patience bounds what one look at a socket waits for.
-	patience = 5 * time.Second
-	// addressPatience bounds one question to Sendmail, which first asks the DNS for the name of its host, and sleeps for a minute
-	// when that is not qualified.
-	addressPatience = 20 * time.Second
-)
-
-// Locate returns the sendmail.cf that path names: itself, the sendmail.mc beside it, or their folder; that of this host if path is
-// empty. It returns "" if there is none.
-func Locate(path, _ string) string {
-	switch {
-	case path == "":
-		path = standardPath
-	case filepath.Ext(path) == ".mc":
-		path = strings.TrimSuffix(path, ".mc") + ".cf"
-	case filepath.Ext(path) != ".cf":
-		path = filepath.Join(path, "sendmail.cf")
+// Locate returns the sendmail.cf that path names, or that of the Sendmail of this host if path is empty. path may also
+// name the folder, or sendmail.mc. It returns "" if there is none. searchPath is a PATH in which the sendmail command may be.
+func Locate(path, searchPath string) string {
+	if path != "" {
+		switch {
+		case strings.HasSuffix(path, ".mc"):
+			path = strings.TrimSuffix(path, ".mc") + ".cf"
+		case !strings.HasSuffix(path, ".cf"):
+			path = filepath.Join(path, "sendmail.cf")
+		}
+		return regular(path)
 	}
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+	if program(searchPath) == "" {
+		return ""
+	}
+	for _, usual := range []string{"/etc/mail/sendmail.cf", "/etc/sendmail.cf"} {
+		if found := regular(usual); found != "" {
+			return found
+		}
+	}
+	return ""
+}
+
+// regular returns the path if it is that of a file of Sendmail: main.cf of Postfix ends alike.
+func regular(path string) string {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || filepath.Base(path) == "main.cf" || filepath.Base(path) == "master.cf" {
 		return ""
 	}
 	return path
+}
+
+// patience bounds what one look at a socket waits for.
+const patience = 2 * time.Second
+
+// lookPatience bounds what check waits for the sendmail command, which sleeps for a minute on a host without a full name.
+const lookPatience = 10 * time.Second
+
+// Read reads the configuration at path and looks at what it leads to.
+func Read(ctx context.Context, path string, site mta.Site) (*Config, error) {
+	c, err := readFiles(path)
+	if err != nil {
+		return nil, err
+	}
+	if c.Host, err = os.Hostname(); err != nil {
+		return nil, err
+	}
+	c.Sockets = map[string]Socket{}
+	for _, l := range site.Listeners {
+		c.Sockets[l.Address.String()] = c.probe(ctx, l)
+	}
+	if sendmail := program(os.Getenv("PATH")); sendmail != "" {
+		ctx, cancel := context.WithTimeout(ctx, lookPatience)
+		defer cancel()
+		// A command that cannot be run, or not in time, leaves it to what the files say.
+		if t, err := runTest(ctx, sendmail, path, site.Domains); err == nil {
+			c.Program, c.Untags, c.Takes = t.version, t.untags(), t.takes()
+		}
+	}
+	return c, nil
+}
+
+// readFiles reads sendmail.cf, submit.cf and class files.
+func readFiles(path string) (*Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c := parse(path, string(text))
+	c.readClasses()
+	if err := c.readSource(); err != nil {
+		return nil, err
+	}
+	submit := filepath.Join(filepath.Dir(path), "submit.cf")
+	switch text, err := os.ReadFile(submit); {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, err
+	default:
+		c.Submit = parse(submit, string(text))
+	}
+	return c, nil
+}
+
+// readClasses reads the class files. What they hold cannot be told if they are no files or cannot be read.
+func (c *Config) readClasses() {
+	c.Files = map[string][]string{}
+	for _, parts := range c.Classes {
+		for _, part := range parts {
+			if !strings.HasPrefix(part.File, "/") {
+				continue
+			}
+			text, err := os.ReadFile(part.File)
+			if err == nil || errors.Is(err, fs.ErrNotExist) {
+				c.Files[part.File] = classWords(string(text))
+			}
+		}
+	}
+}
+
+// readSource looks for sendmail.mc.
+func (c *Config) readSource() error {
+	source := strings.TrimSuffix(c.Path, ".cf") + ".mc"
+	mc, err := os.Stat(source)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	cf, err := os.Stat(c.Path)
+	if err != nil {
+		return err
+	}
+	c.Source, c.Stale = source, mc.ModTime().After(cf.ModTime())
+	return nil
 }
 
 // Find reads a configuration and checks it.
@@ -53,143 +140,21 @@ func Find(ctx context.Context, path string, site mta.Site) ([]mta.Finding, error
 	return Check(c, site), nil
 }
 
-// Read reads a sendmail.cf and looks at what it leads to.
-func Read(ctx context.Context, path string, site mta.Site) (*Config, error) {
-	text, err := os.ReadFile(path)
+// Reload returns the commands that make a change take effect.
+func Reload(path string) []string {
+	c, err := readFiles(path)
 	if err != nil {
-		return nil, err
+		c = parse(path, "")
 	}
-	c := parse(path, string(text), readClass)
-	_, err = os.Stat(filepath.Join(filepath.Dir(path), "submit.cf"))
-	c.Submit = err == nil
-	c.Untagged = untagged(ctx, path, site.Domains)
-	c.Sockets = map[string]Socket{}
-	for _, l := range site.Listeners {
-		c.Sockets[Address(l)] = probe(ctx, l)
-	}
-	return c, nil
+	return []string{reload(c)}
 }
 
-// readClass reads the words of a class file. One that cannot be read has none.
-func readClass(path string) []string {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil
+// reload sends the daemon of this very configuration the signal at which it reads it again. That works under every system
+// that starts daemons, and systemd's unit for Sendmail has no reload everywhere.
+func reload(c *Config) string {
+	pidFile := c.option("PidFile").Value
+	if pidFile == "" {
+		pidFile = "/var/run/sendmail.pid"
 	}
-	var words []string
-	for l := range strings.Lines(string(text)) {
-		l, _, _ = strings.Cut(l, "#")
-		words = append(words, strings.Fields(l)...)
-	}
-	return words
-}
-
-// probe looks at a socket as Sendmail will use it. Nothing is sent.
-func probe(ctx context.Context, l mta.Listener) Socket {
-	network, address := l.Address.Target()
-	if network == "unix" {
-		// Sendmail checks the whole path (safefile in its sources): others must not be able to put another socket there.
-		for dir := filepath.Dir(address); ; dir = filepath.Dir(dir) {
-			info, err := os.Stat(dir)
-			if errors.Is(err, fs.ErrNotExist) {
-				return Socket{Dead: true}
-			}
-			// QUIRK: also in a folder with the sticky bit, such as /tmp (deploy/e2e had its socket there).
-			if err == nil && info.Mode().Perm()&0o022 != 0 {
-				return Socket{Unsafe: fmt.Sprintf("%s has mode %04o, so that others may replace what is in it", dir, info.Mode().Perm())}
-			}
-			if dir == "/" {
-				break
-			}
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, network, address)
-	if err != nil {
-		return Socket{Dead: !errors.Is(err, fs.ErrPermission)} // whoever may not connect himself does not know
-	}
-	_ = conn.Close() // nothing was sent
-	return Socket{}
-}
-
-// programs are the places where the program may be that a path or a link of another mail server hides.
-var programs = []string{"sendmail", "/usr/libexec/sendmail/sendmail", "/usr/lib/sm.bin/sendmail", "/usr/sbin/sendmail.sendmail", "/usr/sbin/sendmail"}
-
-// addressTest gives addresses to the address test mode of Sendmail, through rule set 0, and returns what comes out, "" for
-// what could not be made out. It fails if there is no Sendmail. They are in the form that rule set 3 makes, which itself would ask
-// the DNS about domains.
-func addressTest(ctx context.Context, path string, addresses []string) ([]string, error) {
-	var input strings.Builder
-	for _, a := range addresses {
-		local, domain, _ := strings.Cut(a, "@")
-		fmt.Fprintf(&input, "0 %s<@%s.>\n", local, domain)
-	}
-	err := errors.New("no Sendmail is installed")
-	for _, program := range programs {
-		if _, e := exec.LookPath(program); e != nil {
-			continue
-		}
-		ctx, cancel := context.WithTimeout(ctx, addressPatience)
-		cmd := exec.CommandContext(ctx, program, "-C", path, "-bt")
-		cmd.Stdin = strings.NewReader(input.String())
-		var out, complaints bytes.Buffer
-		cmd.Stdout, cmd.Stderr = &out, &complaints
-		e := cmd.Run()
-		late := ctx.Err()
-		cancel()
-		if late != nil {
-			return nil, fmt.Errorf("%s did not answer within %v; does its host have a qualified name?", program, addressPatience)
-		}
-		if !strings.Contains(out.String(), "ADDRESS TEST MODE") {
-			if complaints.Len() > 0 {
-				err = fmt.Errorf("%s: %s", program, strings.TrimSpace(complaints.String()))
-			} else {
-				err = fmt.Errorf("%s: %w", program, errors.Join(e, errors.New("it says nothing")))
-			}
-			continue // it is that of another mail server, or it does not understand its configuration
-		}
-		return results(out.String(), len(addresses)), nil
-	}
-	return nil, err
-}
-
-// results reads the output of the address test mode: for each address the last line of rule set 0.
-func results(out string, n int) []string {
-	list := make([]string, 0, n)
-	for _, part := range strings.Split(out, "\n> ")[1:] {
-		last := ""
-		for l := range strings.Lines(part) {
-			if name, rest, found := strings.Cut(l, " returns: "); found && strings.EqualFold(strings.TrimSpace(name), "parse") {
-				last = strings.TrimSpace(rest)
-			}
-		}
-		if len(list) < n {
-			list = append(list, last)
-		}
-	}
-	return append(list, make([]string, n-len(list))...)
-}
-
-// sampleTag is a tag that nobody made.
-const sampleTag = "prvs=0000000000="
-
-// untagged asks Sendmail whether it takes tags off, nil if it cannot be asked.
-func untagged(ctx context.Context, path string, domains []string) map[string]bool {
-	var addresses []string
-	for _, d := range domains {
-		addresses = append(addresses, sampleTag+"postmaster@"+d)
-	}
-	answers, err := addressTest(ctx, path, addresses)
-	if err != nil {
-		return nil
-	}
-	m := map[string]bool{}
-	for i, d := range domains {
-		if answers[i] != "" {
-			m[d] = !strings.Contains(answers[i], "prvs=")
-		}
-	}
-	return m
+	return fmt.Sprintf("kill -HUP $(head -n 1 %s)", pidFile)
 }

@@ -1,129 +1,254 @@
 package sendmail
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
+// testPatience bounds what setup waits for the sendmail command, which sleeps for a minute on a host without a full name.
+const testPatience = 2 * time.Minute
+
+// NoSourceError says that there is a sendmail.cf, and nothing that it could be made of. Nobody should let a program edit
+// it: the next make would take that back.
+type NoSourceError struct {
+	Path  string
+	Lines []string // that sendmail.cf lacks
+}
+
+// Error implements error.
+func (e *NoSourceError) Error() string {
+	return fmt.Sprintf("there is no %s that %s could be made of again, so nothing is changed here", strings.TrimSuffix(e.Path, ".cf")+".mc", e.Path)
+}
+
+// Remedy says what to do instead.
+func (e *NoSourceError) Remedy() string {
+	return "add these lines by hand (white space before \"$:\" is a TAB), and then run bouncefilter check:\n  " + strings.Join(e.Lines, "\n  ")
+}
+
+// EditedError says that sendmail.cf is not what m4 makes of its source, so that making it again would change more than was
+// asked for.
+type EditedError struct{ Path, Source, Has, Makes string }
+
+// Error implements error.
+func (e *EditedError) Error() string {
+	return fmt.Sprintf("%s is not what m4 makes of %s: it has %q where m4 makes %q", e.Path, e.Source, e.Has, e.Makes)
+}
+
+// Remedy says what to do about it.
+func (e *EditedError) Remedy() string {
+	return fmt.Sprintf("write into %s what was edited in %s, or make it again if it is only old (%s); then try again", e.Source, e.Path, makeCommand(e.Source))
+}
+
 // Setup works out the change that sets up the Sendmail whose sendmail.cf is at path. One that is set up already needs none.
+// The result is tested with the sendmail command before it is returned.
 func Setup(ctx context.Context, path string, site mta.Site) (*mta.Change, error) {
-	c, err := Read(ctx, path, site)
+	c, err := readFiles(path)
 	if err != nil {
 		return nil, err
 	}
-	if older(c.Version, 8, 14) {
-		return nil, fmt.Errorf("this is Sendmail %s; the set-up needs 8.14 or later", c.Version)
+	if c.Host, err = os.Hostname(); err != nil {
+		return nil, err
 	}
-	mcPath := strings.TrimSuffix(path, ".cf") + ".mc"
-	mc, err := os.ReadFile(mcPath)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("there is no %s to change; put these lines into the file that %s is made from, above its MAILER lines:\n%s", mcPath, path, block(site))
+	if release, version := c.release(); release > 0 && release < 14 {
+		return nil, fmt.Errorf("this is Sendmail %s; the set-up needs 8.14 or later", version)
 	}
+	if c.Source == "" {
+		if b := (&checker{c: c, site: site}).lacks(); !b.empty() {
+			return nil, &NoSourceError{Path: path, Lines: b.cf(splitFilters(c.option("InputMailFilters").Value))}
+		}
+		return &mta.Change{}, nil
+	}
+	p := &plan{path: path, source: c.Source, site: site}
+	if err := p.ask(ctx); err != nil {
+		return nil, err
+	}
+	change, err := p.make(ctx)
+	if err != nil || len(change.Files) == 0 {
+		return change, err
+	}
+	why, err := p.test(ctx)
 	if err != nil {
 		return nil, err
 	}
-	next := withBlock(string(mc), block(site))
-	change := &mta.Change{Then: Reload(path)}
-	if next == string(mc) && !needed(Check(c, site)) {
-		return change, nil
-	}
-	cf, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	made, err := makeCf(ctx, filepath.Dir(mcPath), next)
-	if err != nil {
-		return nil, err
-	}
-	if heading := "### " + mcPath + " ###\n"; bytes.Contains(cf, []byte(heading)) {
-		made = append(made, commented(heading, next)...)
-	}
-	change.Why = []string{
-		"Sendmail asks bouncefilter (" + Address(preferred(site)) + "). While it is down, clients are told to try again (F=T): nothing leaves unsigned, so no later bounce is mistaken for a forged one.",
-		"Rule set 0 takes tags off recipients in the class " + domainClass + ", which has the domains that bouncefilter signs for. A tagged recipient is then known exactly when the one without the tag is: unknown users are still refused with 550, and the bounces that Sendmail makes itself arrive.",
-		"The lines stand together in sendmail.mc, above the MAILER lines and other local rules; sendmail.cf is made from it by m4.",
-	}
-	if next != string(mc) {
-		change.Files = append(change.Files, mta.File{Path: mcPath, Old: mc, New: []byte(next)})
-	}
-	change.Files = append(change.Files, mta.File{Path: path, Old: cf, New: made})
+	change.Why = append(change.Why, why)
 	return change, nil
 }
 
-// needed says whether something was found that the change puts right.
-func needed(findings []mta.Finding) bool {
-	for _, f := range findings {
-		switch f.Name {
-		case "milter-missing", "milter-unused", "milter-accepts", "milter-rejects", "tags-refused":
-			return true
-		}
-	}
-	return false
+// plan is a change in the making.
+type plan struct {
+	path, source string
+	site         mta.Site
+	takes        map[string]bool // domains that Sendmail takes mail for; nil if it could not be asked
+	cf           string          // as it will be
+	untagged     []string
 }
 
-// commented returns what Debian's Makefile puts below the end of a sendmail.cf: the text that it was made from.
-func commented(heading, mc string) string {
-	var b strings.Builder
-	b.WriteString(heading)
-	for l := range strings.Lines(mc) {
-		b.WriteString("# " + l)
+// ask asks the sendmail command what it takes mail for now.
+func (p *plan) ask(ctx context.Context) error {
+	sendmail := program(os.Getenv("PATH"))
+	if sendmail == "" {
+		return nil
 	}
-	return b.String()
-}
-
-// makeCf makes a sendmail.cf from the text of a sendmail.mc, as m4 does in its folder.
-func makeCf(ctx context.Context, dir, mc string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, testPatience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "m4", "-")
-	cmd.Dir, cmd.Stdin = dir, strings.NewReader(mc)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	cf, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("m4: %w %s", err, strings.TrimSpace(stderr.String()))
-	}
-	if !bytes.Contains(cf, []byte("\nSparse=0\n")) {
-		return nil, errors.New("m4 makes no sendmail.cf of sendmail.mc: it should include m4/cf.m4 of Sendmail's configuration files; is the package sendmail-cf installed?")
-	}
-	return cf, nil
-}
-
-// Verify says whether Sendmail itself understands a configuration, and takes tags off. Where it is not installed, nobody can.
-func Verify(ctx context.Context, path string) error {
-	text, err := os.ReadFile(path)
+	t, err := runTest(ctx, sendmail, p.path, p.site.Domains)
 	if err != nil {
 		return err
 	}
-	c := parse(path, string(text), readClass)
-	addresses := []string{"postmaster@localhost"}
-	for _, d := range c.Classes[domainClass] {
-		addresses = append(addresses, sampleTag+"postmaster@"+d)
-	}
-	answers, err := addressTest(ctx, path, addresses)
-	if err != nil {
-		return err
-	}
-	for i, a := range answers {
-		if strings.Contains(a, "prvs=") || !strings.HasPrefix(a, "$#") {
-			return fmt.Errorf("rule set 0 resolves %s to %q: that is no mailer, or the tag is not taken off", addresses[i], a)
-		}
-	}
+	p.takes = t.takes()
 	return nil
 }
 
-// Reload returns the commands that make a change take effect.
-func Reload(path string) []string {
-	if path == standardPath {
-		return []string{"systemctl reload sendmail"}
+// lacks returns what a configuration needs and does not have.
+func (k *checker) lacks() block {
+	b := block{}
+	for _, d := range k.c.daemons() {
+		for _, n := range k.needs(d) {
+			if m := k.c.asked(d, k.site, n.does); !d.own && (m == nil || !k.waits(*m)) {
+				b.milters = k.ourMilters()
+			}
+		}
 	}
-	return []string{"kill -HUP the Sendmail that reads " + path}
+	if k.makes("standard") {
+		b.domains = k.tagsStay()
+	}
+	return b
+}
+
+// waits says whether mail waits while a milter does not answer. One that signs nothing may let mail pass.
+func (k *checker) waits(m Milter) bool {
+	return strings.ContainsAny(m.Flags, "TR4") || !slices.ContainsFunc(k.site.Listeners, func(l mta.Listener) bool { return l.Sign && m.fits(l) })
+}
+
+// as reads a configuration that stands nowhere yet.
+func (p *plan) as(cf string) *Config {
+	c := parse(p.path, cf)
+	c.readClasses()
+	c.Host, _ = os.Hostname() // Setup has asked already
+	c.Source, c.Takes = p.source, p.takes
+	return c
+}
+
+func (p *plan) make(ctx context.Context) (*mta.Change, error) {
+	oldMC, err := os.ReadFile(p.source)
+	if err != nil {
+		return nil, err
+	}
+	oldCF, err := os.ReadFile(p.path)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Dir(p.source)
+	now, err := generate(ctx, dir, string(oldMC))
+	if err != nil {
+		return nil, err
+	}
+	if has, makes, differ := difference(string(oldCF), now); differ {
+		return nil, &EditedError{p.path, p.source, has, makes}
+	}
+	bare := withoutBlock(string(oldMC))
+	bareCF, err := generate(ctx, dir, bare)
+	if err != nil {
+		return nil, err
+	}
+	k := &checker{c: p.as(bareCF), site: p.site}
+	b := k.lacks()
+	newMC := bare
+	if !b.empty() {
+		newMC = withBlock(bare, b.mc(), k.replaced(b))
+	}
+	if newMC == string(oldMC) {
+		return &mta.Change{}, nil
+	}
+	if p.cf, err = generate(ctx, dir, newMC); err != nil {
+		return nil, err
+	}
+	after := &checker{c: p.as(p.cf), site: p.site}
+	if left := after.lacks(); !left.empty() {
+		return nil, errors.New("the lines have no effect where setup puts them: something after them in sendmail.mc takes them back, such as a define of confINPUT_MAIL_FILTERS")
+	}
+	p.cf, p.untagged = made(string(oldCF), p.cf), b.domains
+	c := &mta.Change{Why: p.why(after.c, b, k.replaced(b))}
+	c.Add(mta.File{Path: p.source, Old: oldMC, New: []byte(newMC)})
+	c.Add(mta.File{Path: p.path, Old: oldCF, New: []byte(p.cf)})
+	c.Then = []string{reload(after.c)}
+	return c, nil
+}
+
+// replaced returns the names of milters that the lines of a block stand for.
+func (k *checker) replaced(b block) []string {
+	var names []string
+	if len(b.milters) == 0 {
+		return nil
+	}
+	for _, m := range k.c.Milters {
+		ours := slices.ContainsFunc(b.milters, func(o Milter) bool { return o.Name == m.Name })
+		if ours || slices.ContainsFunc(k.site.Listeners, m.fits) {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// why says what is changed, and why in this way.
+func (p *plan) why(after *Config, b block, replaced []string) []string {
+	why := []string{fmt.Sprintf("The block goes into %s, and m4 makes %s of it, as \"%s\" would: the next make keeps it.", p.source, p.path, makeCommand(p.source))}
+	if len(b.milters) > 0 {
+		why = append(why, "Sendmail asks bouncefilter about all mail. F=T: while it does not answer, mail waits, for nothing must leave unsigned.")
+		if names := splitFilters(after.option("InputMailFilters").Value); len(names) > len(b.milters) {
+			why = append(why, fmt.Sprintf("Milters are asked in the order %s. Where a DKIM milter stands among them makes no difference.", strings.Join(names, ", ")))
+		}
+	}
+	if len(replaced) > 0 {
+		why = append(why, fmt.Sprintf("Lines that defined %s before become comments.", strings.Join(replaced, ", ")))
+	}
+	switch {
+	case len(b.domains) > 0:
+		why = append(why, "Rules take tags off recipients when Sendmail looks for the mailer, before all other local rules. The milter still sees the tag, "+
+			"unknown users are refused as before, and Sendmail's own bounces find their way. They are for your domains alone: those who made other tags check them.")
+	case slices.Contains(p.site.Forms, "sub-address") && !slices.Contains(p.site.Forms, "standard"):
+		why = append(why, "Tags are made in the sub-address form (user+prvs=...@), which Sendmail delivers to user and refuses if there is no such user: it needs no rule.")
+	}
+	return why
+}
+
+// test lets the sendmail command resolve addresses with the new configuration.
+func (p *plan) test(ctx context.Context) (string, error) {
+	sendmail := program(os.Getenv("PATH"))
+	if sendmail == "" {
+		return "The result was not tested: " + errNoProgram.Error() + ".", nil
+	}
+	dir, err := os.MkdirTemp("", "bouncefilter-setup-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	config := filepath.Join(dir, "sendmail.cf")
+	if err := os.WriteFile(config, []byte(p.cf), 0o600); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, testPatience)
+	defer cancel()
+	t, err := runTest(ctx, sendmail, config, p.untagged)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range t.domains {
+		if err := d.difference(); err != nil {
+			return "", fmt.Errorf("the rules do not do what they should: %w", err)
+		}
+	}
+	if len(t.domains) == 0 {
+		return fmt.Sprintf("Tested: Sendmail %s reads it without complaint.", t.version), nil
+	}
+	return fmt.Sprintf("Tested with Sendmail %s: in %s, a user and somebody unknown resolve to the same with and without a tag.",
+		t.version, strings.Join(p.untagged, ", ")), nil
 }

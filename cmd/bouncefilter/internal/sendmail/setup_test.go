@@ -1,181 +1,245 @@
 package sendmail
 
 import (
-	"fmt"
-	"net"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// needSendmail returns the folder of Sendmail's configuration files, and lets the program be found. Sendmail is not installed,
-// for it conflicts with Postfix, but unpacked.
-func needSendmail(t *testing.T) string {
-	t.Helper()
-	root := os.Getenv("BOUNCEFILTER_SENDMAIL")
-	switch {
-	case root != "":
-	case os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "":
-		t.Fatal("BOUNCEFILTER_SENDMAIL does not name the folder that Sendmail is unpacked in; run deploy/test")
-	default:
-		t.Skip("BOUNCEFILTER_SENDMAIL does not name the folder that Sendmail is unpacked in")
-	}
-	// QUIRK: Sendmail sleeps for a minute when its host has no qualified name, so it gets a host of its own, which no name server
-	// has to be asked for.
-	bin := t.TempDir()
-	if err := os.WriteFile(filepath.Join(bin, "hosts"), []byte("127.0.0.1 mx.example.com localhost\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	script := fmt.Sprintf("#!/bin/sh\nexec unshare --uts --mount sh -c 'hostname mx.example.com; mount --bind %s/hosts /etc/hosts; exec \"$@\"' sh %s/usr/libexec/sendmail/sendmail \"$@\"\n", bin, root)
-	if err := os.WriteFile(filepath.Join(bin, "sendmail"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", bin+":"+os.Getenv("PATH")+":/usr/sbin:/sbin")
-	return filepath.Join(root, "usr/share/sendmail/cf")
+// leftToPeople are findings that remain after setup, as it is no program's business to decide about them. All others must
+// be gone.
+var leftToPeople = map[string][]string{
+	"accepts-inbound-only":      {"milter-accepts"},
+	"daemon-with-other-milters": {"milter-overridden"},
+	"domain-not-covered":        {"domains-elsewhere"},
+	"masquerade":                {"masquerade", "generics"},
+	"masquerade-host":           {"masquerade"},
+	"other-milters-and-rules":   {"domains-elsewhere"},
+	"relay-by-access":           {"domains-elsewhere"},
+	"relay-for-others":          {"networks-differ"},
+	"strips-senders":            {"strips-senders"},
+	"tcp-and-hasty":             {"milter-timeout", "milter-tcp"},
+	"like-debian":               {"milter-tcp"},
 }
 
-// safeFolder returns a new folder of which Sendmail believes that nobody else can write it.
-func safeFolder(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/run", "bouncefilter-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
+// nothingToDo are cases, besides the good ones, in which setup has nothing to do.
+var nothingToDo = []string{"accepts-inbound-only", "daemon-with-other-milters", "domain-not-covered", "masquerade", "masquerade-host",
+	"relay-for-others", "strips-senders", "tcp-and-hasty"}
 
-// mcHead and mcTail are the beginning and the end of a sendmail.mc.
-const (
-	mcHead = "define(`_CF_DIR_', `%[1]s/')dnl\ninclude(`%[1]s/m4/cf.m4')dnl\nOSTYPE(`linux')dnl\n" +
-		"define(`confCW_FILE', `%[2]s/local-host-names')dnl\nFEATURE(`use_cw_file')dnl\nFEATURE(`access_db', `hash -o %[2]s/access')dnl\n"
-	mcTail = "MAILER(`local')dnl\nMAILER(`smtp')dnl\n"
-)
-
-var mcFiles = []struct{ name, mc string }{
-	{"plain", mcHead + mcTail},
-	{"with MAILER_DEFINITIONS", mcHead + "MAILER_DEFINITIONS\n" + mcTail},
-	{"beside another milter", mcHead + "INPUT_MAIL_FILTER(`opendkim', `S=inet:8891@127.0.0.1')dnl\n" + mcTail},
-	{"with local rules", mcHead + mcTail + "LOCAL_CONFIG\nC{Other}other.example\nLOCAL_RULE_0\nR$+ < @ virt.example . > $*	$#local $: $1\n"},
-	{"with an older block", mcHead + blockBegin + "\nINPUT_MAIL_FILTER(`bouncefilter', `S=local:/elsewhere')dnl\n" + blockEnd + "\n" + mcTail},
-	{"without an end of line", mcHead + "MAILER(`local')dnl\nMAILER(`smtp')dnl"},
-}
-
+// Whatever a configuration looks like: after the change check has nothing to say that setup could have put right, a
+// second setup has nothing to do, and undoing gives back every byte.
 func TestSetup(t *testing.T) {
-	cf := needSendmail(t)
-	for _, tt := range mcFiles {
-		t.Run(tt.name, func(t *testing.T) {
-			dir := t.TempDir()
-			socket := filepath.Join(safeFolder(t), "milter.sock")
-			ln, err := net.Listen("unix", socket)
+	needSendmail(t)
+	for _, name := range folders(t) {
+		if !exists(filepath.Join(cases, name, "sendmail.mc")) || name == "filters-defined-later" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := copyCase(t, name)
+			before := readAll(t, dir)
+			o, site := siteOf(t, name)
+			config := filepath.Join(dir, "sendmail.cf")
+			change, err := Setup(t.Context(), config, site)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer func() { _ = ln.Close() }()
-			site := exampleSite(t, "tcp:127.0.0.1:1", "unix:"+socket)
-			write := func(name, text string) string {
-				t.Helper()
-				path := filepath.Join(dir, name)
-				if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				return path
-			}
-			mc := fmt.Sprintf(tt.mc, cf, dir)
-			write("sendmail.mc", mc)
-			write("local-host-names", "example.com\n")
-			write("submit.cf", "")
-			before, err := makeCf(t.Context(), dir, mc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			path := write("sendmail.cf", string(before))
-			if err := Verify(t.Context(), path); err != nil {
-				t.Fatalf("Sendmail does not understand what it is before: %v", err)
-			}
-			found, err := Find(t.Context(), path, site)
-			if err != nil || !mta.Errors(found) {
-				t.Errorf("before: %+v, %v", found, err)
-			}
-
-			change, err := Setup(t.Context(), path, site)
-			if err != nil || len(change.Files) != 2 || len(change.Why) == 0 {
-				t.Fatalf("%+v, %v", change, err)
+			if unchanged := strings.HasPrefix(name, "good-") || slices.Contains(nothingToDo, name); unchanged != (len(change.Files) == 0) {
+				t.Errorf("the change is\n%s", change.Diff())
 			}
 			backup := filepath.Join(t.TempDir(), "setup", "sendmail")
-			if err := change.Apply(backup, func() error { return Verify(t.Context(), path) }); err != nil {
+			if err := change.Apply(backup, func() error { return Verify(t.Context(), config) }); err != nil {
 				t.Fatal(err)
 			}
-			if found, err = Find(t.Context(), path, site); err != nil || len(found) != 0 {
-				t.Errorf("after: %+v, %v", found, err)
+			c, site := configIn(t, dir, name)
+			c.Takes = o.Takes
+			if c.Stale {
+				t.Error("sendmail.cf is older than sendmail.mc")
 			}
-			answers, err := addressTest(t.Context(), path, []string{
-				"prvs=0787788259=user@example.com", "PRVS=0787788259=User@Example.COM", "prvs=07877882AB=user@virt.example", "user@example.com",
-				"prvs=0787788259=user@remote.example", "prvs=nonsense=user@example.com",
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			for i, tagged := range []bool{false, false, false, false, true, true} {
-				if strings.Contains(strings.ToLower(answers[i]), "prvs=") != tagged || answers[i] == "" {
-					t.Errorf("address %d is resolved to %q", i, answers[i])
+			for _, f := range Check(c, site) {
+				if !slices.Contains(leftToPeople[name], f.Name) {
+					t.Errorf("after the change, check says %s at %s: %s\n%s", f.Name, f.Where, f.What, change.Diff())
 				}
 			}
-			again, err := Setup(t.Context(), path, site)
-			if err != nil || len(again.Files) != 0 {
-				t.Errorf("again: %+v, %v", again, err)
+			again, err := Setup(t.Context(), config, site)
+			if err != nil || len(again.Files) > 0 {
+				t.Fatalf("a second setup: %v\n%s", err, again.Diff())
+			}
+			if len(change.Files) == 0 {
+				return
+			}
+			if !slices.Equal(change.Then, []string{"kill -HUP $(head -n 1 " + dir + "/sendmail.pid)"}) || !slices.Equal(change.Then, Reload(config)) ||
+				!strings.HasPrefix(change.Why[len(change.Why)-1], "Tested") {
+				t.Errorf("why %q, then %q", change.Why, change.Then)
 			}
 			if _, err := mta.Undo(backup); err != nil {
 				t.Fatal(err)
 			}
-			if now, err := os.ReadFile(path); err != nil || string(now) != string(before) {
-				t.Errorf("sendmail.cf is not what it was before, %v", err)
+			if after := readAll(t, dir); after != before {
+				t.Errorf("after undoing\n%s\nbefore it\n%s", after, before)
 			}
 		})
 	}
 }
 
-func TestSetupThatCannotBeDone(t *testing.T) {
-	needSendmail(t)
-	site := exampleSite(t, "unix:/run/bouncefilter/milter.sock")
-	dir := t.TempDir()
-	cf := filepath.Join(dir, "sendmail.cf")
-	if err := os.WriteFile(cf, []byte("DZ8.17.1\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	_, err := Setup(t.Context(), cf, site)
-	if err == nil || !strings.Contains(err.Error(), "put these lines into the file") || !strings.Contains(err.Error(), filterLine(site)) {
-		t.Errorf("without sendmail.mc: %v", err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "sendmail.mc"), []byte("MAILER(`local')\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err = Setup(t.Context(), cf, site); err == nil || !strings.Contains(err.Error(), "m4 makes no sendmail.cf") {
-		t.Errorf("sendmail.mc that includes nothing: %v", err)
-	}
-	if err := os.WriteFile(cf, []byte("DZ8.13.8\n"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err = Setup(t.Context(), cf, site); err == nil || !strings.Contains(err.Error(), "8.14 or later") {
-		t.Errorf("old: %v", err)
-	}
-	if err := Verify(t.Context(), cf); err == nil {
-		t.Error("a sendmail.cf of one line is fine")
-	}
-}
-
-// The lines that the manual gives to an administrator are those that setup writes.
-func TestManualHasTheSameLines(t *testing.T) {
-	text, err := os.ReadFile("../../../../deploy/sendmail/bouncefilter.m4")
+func readAll(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	site := exampleSite(t, "unix:/run/bouncefilter/milter.sock")
-	site.Domains = site.Domains[:1]
-	if want := block(site); !strings.HasSuffix(string(text), "\n"+want) {
-		t.Errorf("deploy/sendmail/bouncefilter.m4 ends with\n%s\nnot with\n%s", text, want)
+	all := ""
+	for _, e := range entries {
+		all += "==> " + e.Name() + "\n" + read(t, dir, e.Name())
+	}
+	return all
+}
+
+// changeOf sets a case up, after an edit of its source by an administrator, and returns the new sendmail.mc and why.
+func changeOf(t *testing.T, dir string, site mta.Site) (mc string, why string) {
+	t.Helper()
+	change, err := Setup(t.Context(), filepath.Join(dir, "sendmail.cf"), site)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(change.Files) != 2 {
+		t.Fatalf("%d files change", len(change.Files))
+	}
+	if err := change.Apply(filepath.Join(t.TempDir(), "setup", "sendmail"), nil); err != nil {
+		t.Fatal(err)
+	}
+	return read(t, dir, "sendmail.mc"), strings.Join(change.Why, "\n")
+}
+
+func contains(t *testing.T, text string, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(text, w) {
+			t.Errorf("lacks %q:\n%s", w, text)
+		}
+	}
+}
+
+// Rules of ours come before those that give an address to a mailer at once, and other milters stay.
+func TestBlockComesBeforeLocalRules(t *testing.T) {
+	needSendmail(t)
+	dir := copyCase(t, "other-milters-and-rules")
+	_, site := siteOf(t, "other-milters-and-rules")
+	mc, why := changeOf(t, dir, site)
+	contains(t, mc, "`S=inet:8891@127.0.0.1, F=T')dnl\n"+beginLine+"\nINPUT_MAIL_FILTER(`bouncefilter',", "divert(0)dnl\n"+endLine+"\nLOCAL_CONFIG\nC{Inner}")
+	contains(t, why, "Milters are asked in the order opendkim, bouncefilter.")
+	cf := read(t, dir, "sendmail.cf")
+	if ours, theirs := strings.Index(cf, "$( bouncefilter_untag $1"), strings.Index(cf, "$={Inner} ."); ours < 0 || ours > theirs {
+		t.Errorf("our rules at %d, those that were there at %d", ours, theirs)
+	}
+}
+
+// A domain that is new in bouncefilter.toml gets into the block, one that is gone out of it.
+func TestBlockFollowsTheDomains(t *testing.T) {
+	needSendmail(t)
+	dir := copyCase(t, "untouched")
+	write(t, filepath.Join(dir, "local-host-names"), "example.com\ndefine.example\n", 0o644)
+	_, site := siteOf(t, "untouched")
+	first, _ := changeOf(t, dir, site)
+	site.Domains = []string{"define.example"}
+	second, why := changeOf(t, dir, site)
+	if want := strings.Replace(first, "}`example.com'", "}`define.example'", 1); second != want {
+		t.Errorf("got\n%s\nwant\n%s", second, want)
+	}
+	contains(t, why, "in define.example, a user and somebody unknown resolve to the same with and without a tag.")
+}
+
+// A line that lets mail leave unsigned becomes a comment; should bouncefilter's work be taken out, it is a line again.
+func TestLineThatIsReplaced(t *testing.T) {
+	needSendmail(t)
+	dir := copyCase(t, "accepts-unsigned")
+	before := read(t, dir, "sendmail.mc")
+	_, site := siteOf(t, "accepts-unsigned")
+	mc, why := changeOf(t, dir, site)
+	contains(t, mc, "\n"+replacedMark+"INPUT_MAIL_FILTER(`bouncefilter', `S=local:/run/bouncefilter/milter.sock')dnl\n")
+	contains(t, why, "Lines that defined bouncefilter before become comments.")
+	if strings.Count(read(t, dir, "sendmail.cf"), "\nXbouncefilter,") != 1 {
+		t.Error("not one X line")
+	}
+	if back := withoutBlock(mc); back != before {
+		t.Errorf("without the block it is\n%s\nbefore it was\n%s", back, before)
+	}
+}
+
+func TestSetupRefuses(t *testing.T) {
+	needSendmail(t)
+	for _, tt := range []struct {
+		name, folder string
+		edit         func(dir string)
+		want, remedy string
+	}{
+		{"milters that are defined anew after the block", "filters-defined-later", nil, "the lines have no effect where setup puts them", ""},
+		{"a sendmail.cf that was edited by hand", "untouched", func(dir string) {
+			path := filepath.Join(dir, "sendmail.cf")
+			write(t, path, strings.Replace(read(t, path), "\nCP.\n", "\nCP. UUCP\n", 1), 0o644)
+		}, `is not what m4 makes of DIR/sendmail.mc: it has "CP. UUCP" where m4 makes "CP."`, "write into DIR/sendmail.mc what was edited"},
+		{"a source that was edited and not made", "untouched", func(dir string) {
+			path := filepath.Join(dir, "sendmail.mc")
+			write(t, path, strings.Replace(read(t, path), "FEATURE(`use_cw_file')", "FEATURE(`use_cw_file')\nFEATURE(`redirect')", 1), 0o644)
+		}, "is not what m4 makes of", "make -C DIR"},
+		{"a source that m4 cannot read", "untouched", func(dir string) {
+			path := filepath.Join(dir, "sendmail.mc")
+			write(t, path, "include(`/nowhere/m4/cf.m4')\n"+read(t, path), 0o644)
+		}, "m4: exit status 1", ""},
+		{"a configuration that Sendmail cannot read", "untouched", func(dir string) {
+			for _, name := range []string{"sendmail.mc", "sendmail.cf"} {
+				path := filepath.Join(dir, name)
+				write(t, path, read(t, path)+"LOCAL_CONFIG\nZnonsense\n", 0o644)
+			}
+			cf, err := generate(t.Context(), dir, read(t, dir, "sendmail.mc"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(dir, "sendmail.cf"), cf, 0o644)
+		}, `unknown configuration line "Znonsense"`, ""},
+		{"an old Sendmail", "cf-old", nil, "this is Sendmail 8.13.8; the set-up needs 8.14 or later", ""},
+		{"no source", "cf-untouched", nil, "there is no DIR/sendmail.mc", "\n  Xbouncefilter, S=local:/run/bouncefilter/milter.sock, F=T, T=C:10s;S:10s;R:10s;E:30s\n  O InputMailFilters=bouncefilter"},
+	} {
+		dir := copyCase(t, tt.folder)
+		if tt.edit != nil {
+			tt.edit(dir)
+		}
+		_, site := siteOf(t, tt.folder)
+		tidy := strings.NewReplacer(dir, "DIR")
+		change, err := Setup(t.Context(), filepath.Join(dir, "sendmail.cf"), site)
+		if err == nil || !strings.Contains(tidy.Replace(err.Error()), tt.want) {
+			t.Errorf("%s: got %v, %v; expected %q", tt.name, change, err, tt.want)
+		}
+		var remediable interface{ Remedy() string }
+		if found := errors.As(err, &remediable); found != (tt.remedy != "") || found && !strings.Contains(tidy.Replace(remediable.Remedy()), tt.remedy) {
+			t.Errorf("%s: the remedy is %v; expected %q", tt.name, remediable, tt.remedy)
+		}
+	}
+}
+
+func TestNoSourceAndNothingToDo(t *testing.T) {
+	_, site := siteOf(t, "cf-good")
+	change, err := Setup(t.Context(), filepath.Join(copyCase(t, "cf-good"), "sendmail.cf"), site)
+	if err != nil || len(change.Files) > 0 {
+		t.Errorf("got %v, %v", change, err)
+	}
+}
+
+// The test that setup makes finds rules that do not work.
+func TestRulesThatDoNothingAreFound(t *testing.T) {
+	needSendmail(t)
+	dir := copyCase(t, "good-standard")
+	p := &plan{cf: strings.Replace(read(t, dir, "sendmail.cf"), "^prvs=", "^prsv=", 1), untagged: []string{"example.com"}}
+	if _, err := p.test(t.Context()); err == nil || !strings.Contains(err.Error(), "and with a tag to") {
+		t.Errorf("got %v", err)
+	}
+	p.cf = read(t, dir, "sendmail.cf")
+	if why, err := p.test(t.Context()); err != nil {
+		t.Errorf("got %q, %v", why, err)
 	}
 }

@@ -1,0 +1,194 @@
+package sendmail
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// The folders of testdata/check are one configuration each: sendmail.mc, of which m4 makes sendmail.cf, or a sendmail.cf that
+// is cut down to a few lines; class files; what differs from the usual site ("site.json"); and what check finds ("expected").
+// DIR stands for the folder, CFDIR for where the files of sendmail-cf are.
+const cases = "testdata/check"
+
+// oneSite is what differs from a milter on a unix socket in both roles, for example.com.
+type oneSite struct {
+	Domains []string          `json:"domains"`
+	Local   []string          `json:"local"` // local-host-names
+	Forms   []string          `json:"forms"`
+	Listen  []string          `json:"listen"`
+	Roles   []mta.Listener    `json:"roles"`
+	Submit  string            `json:"submit"` // "none", or where submit.cf leads to
+	Sockets map[string]Socket `json:"sockets"`
+	Stale   bool              `json:"stale"`
+	Untags  map[string]bool   `json:"untags"`
+	Takes   map[string]bool   `json:"takes"`
+}
+
+// folders returns the names of all cases.
+func folders(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(cases)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(entries) < 40 {
+		t.Fatalf("only %d configurations", len(entries))
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func write(t *testing.T, path, text string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// siteOf returns the site of a case.
+func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
+	t.Helper()
+	o := oneSite{Domains: []string{"example.com"}, Local: []string{"example.com"}, Forms: []string{"standard"},
+		Listen: []string{"unix:/run/bouncefilter/milter.sock"}, Submit: "[127.0.0.1]"}
+	data, err := os.ReadFile(filepath.Join(cases, name, "site.json"))
+	if err == nil {
+		d := json.NewDecoder(strings.NewReader(string(data)))
+		d.DisallowUnknownFields()
+		err = d.Decode(&o)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%s: %v", name, err)
+	}
+	if o.Roles == nil {
+		o.Roles = []mta.Listener{{Sign: true, Verify: true}}
+	}
+	site := mta.Site{Domains: o.Domains, Forms: o.Forms,
+		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}}
+	for i, text := range o.Listen {
+		l := o.Roles[min(i, len(o.Roles)-1)]
+		if l.Address, err = listener.Parse(text); err != nil {
+			t.Fatal(err)
+		}
+		site.Listeners = append(site.Listeners, l)
+	}
+	return o, site
+}
+
+// copyCase copies a case to a folder of its own and makes what is missing.
+func copyCase(t *testing.T, name string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	o, _ := siteOf(t, name)
+	write(t, filepath.Join(dir, "local-host-names"), "# names of ours\n"+strings.Join(o.Local, "\n")+"\n", 0o644)
+	write(t, filepath.Join(dir, "service.switch"), "hosts files\naliases files\npasswd files\n", 0o644)
+	write(t, filepath.Join(dir, "aliases"), "postmaster: root\n", 0o644)
+	if o.Submit != "none" {
+		write(t, filepath.Join(dir, "submit.cf"), "V10/Berkeley\nD{MTAHost}"+o.Submit+"\n", 0o644)
+	}
+	entries, err := os.ReadDir(filepath.Join(cases, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() == "expected" || e.Name() == "site.json" {
+			continue
+		}
+		text := strings.NewReplacer("CFDIR", macros(t), "DIR", dir).Replace(read(t, cases, name, e.Name()))
+		write(t, filepath.Join(dir, e.Name()), text, 0o644)
+	}
+	if source := filepath.Join(dir, "sendmail.mc"); exists(source) {
+		needSendmail(t)
+		cf, err := generate(t.Context(), dir, read(t, source))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "sendmail.cf"), cf, 0o644)
+	}
+	return dir
+}
+
+// configIn reads a copy of a case. What only a host can tell is as the case says.
+func configIn(t *testing.T, dir, name string) (*Config, mta.Site) {
+	t.Helper()
+	c, err := readFiles(filepath.Join(dir, "sendmail.cf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, site := siteOf(t, name)
+	c.Host, c.Sockets, c.Stale, c.Untags, c.Takes = "mx.example.com", o.Sockets, o.Stale, o.Untags, o.Takes
+	if c.Stale {
+		c.Source = filepath.Join(dir, "sendmail.mc")
+	}
+	return c, site
+}
+
+// unpacked returns the folder that Sendmail is unpacked in.
+func unpacked() string { return os.Getenv("BOUNCEFILTER_SENDMAIL") }
+
+func macros(*testing.T) string { return filepath.Join(unpacked(), "usr/share/sendmail/cf") }
+
+var wrapped sync.Once
+
+// needSendmail skips the test, or fails it, without Sendmail, and puts the sendmail command into PATH.
+//
+// QUIRK: Sendmail sleeps for 60 s when its host has no qualified name, so it gets a host of its own. It asks DNS about that
+// name, so the host has no network either.
+func needSendmail(t *testing.T) {
+	t.Helper()
+	if unpacked() == "" || os.Geteuid() != 0 {
+		if os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "" {
+			t.Fatal("this test needs root, and BOUNCEFILTER_SENDMAIL, the folder that Sendmail is unpacked in; see deploy/test")
+		}
+		t.Skip("needs Sendmail and root; deploy/test unpacks it and runs this test")
+	}
+	wrapped.Do(func() {
+		dir, err := os.MkdirTemp("", "sendmail-test-")
+		if err != nil {
+			t.Fatal(err)
+		}
+		folder = dir
+		write(t, filepath.Join(dir, "sendmail"), `#!/bin/sh
+# Runs a Sendmail, which knows the option InputMailFilters.
+exec unshare --uts --net sh -c 'hostname mx.example.com; exec "$@"' sh `+unpacked()+`/usr/libexec/sendmail/sendmail "$@"
+`, 0o755)
+		os.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	})
+}
+
+// folder is where the sendmail command is; "" if no test needed it.
+var folder string
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if folder != "" {
+		_ = os.RemoveAll(folder)
+	}
+	os.Exit(status)
+}

@@ -1,0 +1,30 @@
+package sendmail
+
+import (
+	"fmt"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+)
+
+// sockets looks whether somebody answers where bouncefilter should listen.
+func (k *checker) sockets() {
+	for _, l := range k.site.Listeners {
+		address := l.Address.String()
+		s, looked := k.c.Sockets[address]
+		if !looked {
+			continue
+		}
+		where := "bouncefilter.toml: listen: " + address
+		switch {
+		case !s.Exists:
+			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. All mail waits.", "systemctl start bouncefilter")
+		case !s.IsSocket:
+			k.add(mta.LevelError, "socket-missing", where, "What is there is no socket.", "remove it and restart bouncefilter")
+		case s.Unsafe != "":
+			k.add(mta.LevelError, "socket-unsafe", where, fmt.Sprintf("Sendmail does not start with such a socket: %s.", s.Unsafe),
+				"put it into a folder that only its owner can write to: listen = [\"unix:/run/bouncefilter/milter.sock\"]")
+		case s.Dead:
+			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. All mail waits.", "systemctl start bouncefilter")
+		}
+	}
+}
