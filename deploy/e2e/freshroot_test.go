@@ -30,7 +30,7 @@ postfix postfix/destinations string mx.example.com, example.com, localhost
 // rootPrelude makes a root of its own on top of the machine's: what is written there is gone when the script ends. It has its own
 // processes, network and host name, and no mail server.
 const rootPrelude = `set -eu
-R=$1 MTA=$2 DEBS=$3
+R=$1 MTA=$2 DEBS=$3 PROJECT=$5
 mount -t tmpfs -o mode=0755 tmpfs $R
 mkdir $R/upper $R/work $R/root
 mount -t overlay overlay -o lowerdir=/,upperdir=$R/upper,workdir=$R/work $R/root
@@ -39,8 +39,9 @@ mount -t proc proc $R/proc
 mount --rbind /dev $R/dev
 mount -t tmpfs -o mode=0755 tmpfs $R/run
 mount -t tmpfs -o mode=1777 tmpfs $R/tmp
-mkdir $R/tmp/debs $R/tmp/stub
+mkdir $R/tmp/debs $R/tmp/stub $R/tmp/project
 cp $DEBS/$MTA/*.deb $R/tmp/debs
+tar -C "$PROJECT" --exclude=./.git -cf - . | tar -C $R/tmp/project -xf -
 ip link set lo up
 hostname mx.example.com
 echo '127.0.0.1 mx.example.com mx localhost' > $R/etc/hosts
@@ -61,7 +62,7 @@ dpkg -i /tmp/debs/*.deb >> /tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; exit 1; }
 `
 
 // inFreshRoot runs a shell script as on a machine on which that mail server has just been installed and bouncefilter has not,
-// in the folder of the project. The user named user has an account.
+// in a copy of the project. The user named user has an account.
 func inFreshRoot(t *testing.T, mta stockMTA, script string) string {
 	t.Helper()
 	needServers(t)
@@ -77,9 +78,9 @@ func inFreshRoot(t *testing.T, mta stockMTA, script string) string {
 	whole := "set -eu\n" + write("/tmp/preseed", mta.preseed) + write("/tmp/stub/systemctl", systemctl) + installMTA +
 		"chmod 755 /tmp/stub/systemctl\nexport PATH=/tmp/stub:$PATH\nuseradd --create-home user\n" +
 		"trap 'test -f /var/lib/pid && kill $(cat /var/lib/pid)' EXIT\n" + // bouncefilter, which systemctl started
-		"cd " + project + "\nset -x\n" + mta.start + script
+		"cd /tmp/project\nset -x\n" + mta.start + script
 	cmd := exec.Command("unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child",
-		"bash", "-c", rootPrelude, "bash", t.TempDir(), mta.name, debs, whole)
+		"bash", "-c", rootPrelude, "bash", t.TempDir(), mta.name, debs, whole, project)
 	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod -buildvcs=false", "GOPROXY=off")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

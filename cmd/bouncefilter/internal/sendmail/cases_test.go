@@ -32,6 +32,7 @@ type oneSite struct {
 	Stale   bool              `json:"stale"`
 	Untags  map[string]bool   `json:"untags"`
 	Takes   map[string]bool   `json:"takes"`
+	Fault   string            `json:"fault"`
 }
 
 // folders returns the names of all cases.
@@ -142,7 +143,7 @@ func configIn(t *testing.T, dir, name string) (*Config, mta.Site) {
 		t.Fatal(err)
 	}
 	o, site := siteOf(t, name)
-	c.Host, c.Sockets, c.Stale, c.Untags, c.Takes = "mx.example.com", o.Sockets, o.Stale, o.Untags, o.Takes
+	c.Host, c.Sockets, c.Stale, c.Untags, c.Takes, c.Fault = "mx.example.com", o.Sockets, o.Stale, o.Untags, o.Takes, o.Fault
 	if c.Stale {
 		c.Source = filepath.Join(dir, "sendmail.mc")
 	}

@@ -70,6 +70,10 @@ func (k *checker) installation() {
 			"If this Sendmail is older than 8.14, bouncefilter does not learn who has logged in, and does not sign for them.",
 			"add {auth_authen} to confMILTER_MACROS_ENVFROM")
 	}
+	if k.c.Fault != "" {
+		k.add(mta.LevelWarning, "sendmail-complains", k.at(0, "sendmail -bt"), "Sendmail itself finds fault with the configuration: "+k.c.Fault+".",
+			"see what it says; as another user than root it may only lack the right to read a file")
+	}
 	if k.c.Stale {
 		k.add(mta.LevelWarning, "not-generated", k.c.Source, fmt.Sprintf("It is newer than %s: what was changed in it has no effect yet.", k.c.Path),
 			makeCommand(k.c.Source), reload(k.c))

@@ -18,6 +18,7 @@ var lineNumber = regexp.MustCompile(`:\d+:`)
 func TestCheck(t *testing.T) {
 	for _, name := range folders(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			dir := copyCase(t, name)
 			c, site := configIn(t, dir, name)
 			var got []string

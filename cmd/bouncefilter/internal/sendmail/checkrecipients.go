@@ -41,7 +41,7 @@ func (k *checker) unknownDomains() {
 	}
 	switch {
 	case len(elsewhere) == 0:
-	case k.c.Takes != nil:
+	case len(k.c.Takes) > 0:
 		k.add(mta.LevelNote, "domains-elsewhere", k.at(0, "rule set Rcpt_ok"), fmt.Sprintf(
 			"This Sendmail takes no mail for %s, so bounces to it must come in elsewhere, where they are judged with the same keys.", strings.Join(elsewhere, ", ")))
 	default:

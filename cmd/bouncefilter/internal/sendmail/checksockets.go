@@ -23,6 +23,9 @@ func (k *checker) sockets() {
 		case s.Unsafe != "":
 			k.add(mta.LevelError, "socket-unsafe", where, fmt.Sprintf("Sendmail does not start with such a socket: %s.", s.Unsafe),
 				"put it into a folder that only its owner can write to: listen = [\"unix:/run/bouncefilter/milter.sock\"]")
+		case s.Closed != "":
+			k.add(mta.LevelError, "socket-permissions", where, fmt.Sprintf("Sendmail may not use the socket: %s. All mail waits.", s.Closed),
+				"bouncefilter.toml: socket_group = a group of that user, socket_mode = \"0660\"; and restart bouncefilter")
 		case s.Dead:
 			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. All mail waits.", "systemctl start bouncefilter")
 		}

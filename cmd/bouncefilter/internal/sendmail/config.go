@@ -32,6 +32,7 @@ type Config struct {
 	Stale   bool                // the source is newer
 	Submit  *Config             // submit.cf, nil if there is none
 	Program string              // version of the sendmail command; "" if it could not be asked
+	Fault   string              // what the command finds wrong with the configuration
 	Host    string              // the name of this host
 	Files   map[string][]string // words of class files, by path; one that cannot be read is not in it
 	Sockets map[string]Socket   // by address, as bouncefilter writes it
@@ -63,6 +64,7 @@ type Socket struct {
 	Exists   bool   `json:"exists"`
 	IsSocket bool   `json:"is_socket"`
 	Unsafe   string `json:"unsafe,omitempty"` // why Sendmail refuses the path
+	Closed   string `json:"closed,omitempty"` // why the user that Sendmail runs as may not connect
 	Dead     bool   `json:"dead,omitempty"`   // nobody listens
 }
 

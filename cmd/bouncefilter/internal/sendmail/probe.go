@@ -7,8 +7,12 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
@@ -33,7 +37,35 @@ func (c *Config) probe(ctx context.Context, l mta.Listener) Socket {
 	if s.IsSocket = err != nil || info.Mode()&fs.ModeSocket != 0; s.IsSocket {
 		s.Dead = !answers(ctx, network, address)
 	}
+	if s.IsSocket && err == nil {
+		s.Closed = c.closed(info)
+	}
 	return s
+}
+
+// closed says why the user that Sendmail runs as may not connect to a socket. It runs as root unless it is told otherwise.
+func (c *Config) closed(socket fs.FileInfo) string {
+	name, _, _ := strings.Cut(c.option("RunAsUser").Value, ":")
+	u, err := user.Lookup(name)
+	if err != nil || u.Uid == "0" {
+		return ""
+	}
+	groups, err := u.GroupIds()
+	if err != nil {
+		return ""
+	}
+	owner := socket.Sys().(*syscall.Stat_t)
+	write := fs.FileMode(0o002)
+	switch {
+	case strconv.Itoa(int(owner.Uid)) == u.Uid:
+		write = 0o200
+	case slices.Contains(groups, strconv.Itoa(int(owner.Gid))):
+		write = 0o020
+	}
+	if socket.Mode()&write != 0 {
+		return ""
+	}
+	return fmt.Sprintf("it runs as %s (RunAsUser), and the socket has mode %04o, owner %d and group %d", name, socket.Mode().Perm(), owner.Uid, owner.Gid)
 }
 
 // answers also says yes if this user may not connect himself.
@@ -47,7 +79,8 @@ func answers(ctx context.Context, network, address string) bool {
 	return true
 }
 
-// unsafe says why Sendmail refuses a path: a link, or a folder above it that others can write to.
+// unsafe says why Sendmail refuses a path: a link, or a folder above it that others can write to, unless it is told not to
+// mind those for a group, or those with a sticky bit.
 func (c *Config) unsafe(path string) string {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return path + " is a symbolic link"
@@ -57,8 +90,9 @@ func (c *Config) unsafe(path string) string {
 	if strings.Contains(blamed, "groupwritabledirpathsafe") {
 		forbidden = 0o002
 	}
+	sticky := strings.Contains(blamed, "truststickybit")
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&forbidden != 0 {
+		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&forbidden != 0 && !(sticky && info.Mode()&fs.ModeSticky != 0) {
 			return fmt.Sprintf("others than its owner can write to the folder %s (mode %04o)", dir, info.Mode().Perm())
 		}
 		if dir == filepath.Dir(dir) {

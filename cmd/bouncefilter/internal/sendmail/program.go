@@ -38,7 +38,7 @@ type tested struct {
 
 type testedDomain struct {
 	domain string
-	taken  bool // mail for it, from anybody
+	rcptOK string // what the rule set that looks for relaying returns
 	pairs  []pair
 }
 
@@ -82,7 +82,7 @@ func runTest(ctx context.Context, sendmail, config string, domains []string) (*t
 		return nil, fmt.Errorf("%s -C %s -bt gives answers that are not understood: %s", sendmail, config, complaints(output.String()))
 	}
 	for _, d := range domains {
-		tried := testedDomain{domain: d, taken: outcome(parts[1]) == "RELAY"}
+		tried := testedDomain{domain: d, rcptOK: outcome(parts[1])}
 		parts = parts[1:]
 		for _, u := range triedUsers {
 			tried.pairs = append(tried.pairs, pair{u, outcome(parts[1]), outcome(parts[2])})
@@ -127,11 +127,14 @@ func (t *tested) untags() map[string]bool {
 	return m
 }
 
-// takes says for each domain whether Sendmail takes mail for it, because of a class or of its access table.
+// takes says for each domain whether Sendmail takes mail for it, because of a class or of its access table. A
+// configuration without the usual rule set does not say.
 func (t *tested) takes() map[string]bool {
 	m := map[string]bool{}
 	for _, d := range t.domains {
-		m[d.domain] = d.taken
+		if d.rcptOK != "" {
+			m[d.domain] = d.rcptOK == "RELAY" || d.rcptOK == "OK"
+		}
 	}
 	return m
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -67,9 +68,14 @@ func Read(ctx context.Context, path string, site mta.Site) (*Config, error) {
 	if sendmail := program(os.Getenv("PATH")); sendmail != "" {
 		ctx, cancel := context.WithTimeout(ctx, lookPatience)
 		defer cancel()
-		// A command that cannot be run, or not in time, leaves it to what the files say.
-		if t, err := runTest(ctx, sendmail, path, site.Domains); err == nil {
+		t, err := runTest(ctx, sendmail, path, site.Domains)
+		var failed *exec.ExitError
+		switch {
+		case err == nil:
 			c.Program, c.Untags, c.Takes = t.version, t.untags(), t.takes()
+		case errors.As(err, &failed) && ctx.Err() == nil:
+			c.Fault = err.Error()
+		default: // a command that does not answer in time leaves it to what the files say
 		}
 	}
 	return c, nil

@@ -2,9 +2,12 @@ package sendmail
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
+	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -46,8 +49,9 @@ func TestProgram(t *testing.T) {
 
 func TestProbe(t *testing.T) {
 	base := t.TempDir()
-	c := parse("", "O DontBlameSendmail=GroupWritableDirPathSafe\n")
-	strict := parse("", "")
+	// Tests have their folders in one for everybody with a sticky bit.
+	c := parse("", "O DontBlameSendmail=GroupWritableDirPathSafe, TrustStickyBit\n")
+	strict := parse("", "O DontBlameSendmail=TrustStickyBit\n")
 	place := func(name string, mode os.FileMode) string {
 		dir := filepath.Join(base, name)
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -67,7 +71,8 @@ func TestProbe(t *testing.T) {
 		return l
 	}
 	alive, group, world, dead := place("alive", 0o755), place("group", 0o775), place("world", 0o777), place("dead", 0o755)
-	for _, path := range []string{alive, group, world} {
+	sticky := place("sticky", 0o777|os.ModeSticky)
+	for _, path := range []string{alive, group, world, sticky} {
 		listen(path)
 	}
 	l := listen(dead)
@@ -92,6 +97,9 @@ func TestProbe(t *testing.T) {
 		{"a folder for a group, which is allowed", c, group, Socket{Exists: true, IsSocket: true}},
 		{"a folder for a group", strict, group, Socket{Exists: true, IsSocket: true,
 			Unsafe: "others than its owner can write to the folder " + filepath.Dir(group) + " (mode 0775)"}},
+		{"a folder for all, with a sticky bit that does not count", parse("", ""), sticky, Socket{Exists: true, IsSocket: true,
+			Unsafe: "others than its owner can write to the folder " + filepath.Dir(sticky) + " (mode 0777)"}},
+		{"a folder for all, with a sticky bit that counts", strict, sticky, Socket{Exists: true, IsSocket: true}},
 		{"a folder for all", c, world, Socket{Exists: true, IsSocket: true,
 			Unsafe: "others than its owner can write to the folder " + filepath.Dir(world) + " (mode 0777)"}},
 	} {
@@ -100,12 +108,48 @@ func TestProbe(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := tt.config.probe(t.Context(), mta.Listener{Address: a})
-		if tt.want.Unsafe == "" && strings.Contains(got.Unsafe, "the folder /tmp ") { // where tests have their folders
-			got.Unsafe, got.Dead = "", tt.want.Dead
-			got.IsSocket = tt.want.IsSocket
-		}
 		if got != tt.want {
 			t.Errorf("%s: got %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A Sendmail that does not run as root needs the right to connect.
+func TestClosedSocket(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, who may give files away")
+	}
+	path := filepath.Join(t.TempDir(), "sock")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	nobody, err := user.Lookup("nobody")
+	if err != nil {
+		t.Fatal(err)
+	}
+	uid, _ := strconv.Atoi(nobody.Uid)
+	gid, _ := strconv.Atoi(nobody.Gid)
+	for _, tt := range []struct {
+		runAs    string
+		uid, gid int
+		mode     os.FileMode
+		closed   bool
+	}{
+		{"", 0, 0, 0o600, false}, {"root", 0, 0, 0o600, false}, {"nobody", 0, 0, 0o660, true}, {"nobody:mail", 0, gid, 0o660, false},
+		{"nobody", 0, gid, 0o640, true}, {"nobody", uid, 0, 0o600, false}, {"nobody", 0, 0, 0o666, false}, {"no such user", 0, 0, 0o600, false},
+	} {
+		if err := errors.Join(os.Chown(path, tt.uid, tt.gid), os.Chmod(path, tt.mode)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := parse("", "O RunAsUser="+tt.runAs+"\n").closed(info)
+		if (got != "") != tt.closed || tt.closed && !strings.Contains(got, "it runs as nobody (RunAsUser), and the socket has mode 06") {
+			t.Errorf("%+v: got %q", tt, got)
 		}
 	}
 }
@@ -131,6 +175,10 @@ func TestFind(t *testing.T) {
 	if findings, err := Find(t.Context(), c.Path, site); err != nil || findings[0].Name != "not-generated" {
 		t.Errorf("a source that is newer: %v, %v", findings, err)
 	}
+	write(t, c.Path, read(t, c.Path)+"ZZ\n", 0o644)
+	if findings, err := Find(t.Context(), c.Path, site); err != nil || findings[0].Name != "sendmail-complains" || !strings.Contains(findings[0].What, `"ZZ"`) {
+		t.Errorf("a line that Sendmail does not know: %v, %v", findings, err)
+	}
 	if _, err := Find(t.Context(), dir+"/none.cf", site); err == nil {
 		t.Error("no error without a file")
 	}
@@ -149,5 +197,19 @@ func TestCommandThatSleeps(t *testing.T) {
 	write(t, path, "#!/bin/sh\necho nonsense\n", 0o755)
 	if _, err := runTest(t.Context(), path, "x.cf", nil); err == nil || !strings.Contains(err.Error(), "not understood: nonsense") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// A configuration without the usual rule sets does not say what mail it takes.
+func TestConfigurationWithoutTheUsualRuleSets(t *testing.T) {
+	needSendmail(t)
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "sendmail.cf"), "V10/Berkeley\nMlocal, P=/bin/true, F=lsDFM, A=true\nMprog, P=/bin/true, F=lsDFM, A=true\nS0\nR$*\t$#local $: $1\n", 0o644)
+	tt, err := runTest(t.Context(), program(os.Getenv("PATH")), filepath.Join(dir, "sendmail.cf"), []string{"example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if said := tt.takes(); len(said) != 0 || tt.untags()["example.com"] {
+		t.Errorf("takes %v, untags %v", said, tt.untags())
 	}
 }

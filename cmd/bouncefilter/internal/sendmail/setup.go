@@ -155,9 +155,11 @@ func (p *plan) make(ctx context.Context) (*mta.Change, error) {
 		return nil, &EditedError{p.path, p.source, has, makes}
 	}
 	bare := withoutBlock(string(oldMC))
-	bareCF, err := generate(ctx, dir, bare)
-	if err != nil {
-		return nil, err
+	bareCF := now
+	if bare != string(oldMC) {
+		if bareCF, err = generate(ctx, dir, bare); err != nil {
+			return nil, err
+		}
 	}
 	k := &checker{c: p.as(bareCF), site: p.site}
 	b := k.lacks()

@@ -52,6 +52,9 @@ func TestSetup(t *testing.T) {
 			if unchanged := strings.HasPrefix(name, "good-") || slices.Contains(nothingToDo, name); unchanged != (len(change.Files) == 0) {
 				t.Errorf("the change is\n%s", change.Diff())
 			}
+			if diff := change.Diff(); strings.Contains(diff, "\n+##### built by") {
+				t.Errorf("the change also says when it was made:\n%s", diff)
+			}
 			backup := filepath.Join(t.TempDir(), "setup", "sendmail")
 			if err := change.Apply(backup, func() error { return Verify(t.Context(), config) }); err != nil {
 				t.Fatal(err)
