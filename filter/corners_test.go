@@ -27,8 +27,11 @@ func TestAddressesInOtherWords(t *testing.T) {
 			[]string{"- <prvs=178773a1ad=user(comment)@example.com>", "- <prvs=178773a1ad=user@example.com>", "+ <user@example.com>", valid}},
 		{"unqualified", "<prvs=178773a1ad=user>", "prvs=178773a1ad=user@example.com",
 			[]string{"- <prvs=178773a1ad=user>", "- <prvs=178773a1ad=user@example.com>", "+ <user@example.com>", valid}},
-		{"the MTA's name for a local mailbox is not touched", signedUser, "user",
+		{"the MTA's name for a local mailbox is not touched", signedUser, "prvs=178773a1ad=user",
 			[]string{"- " + signedUser, "+ <user@example.com>", valid}},
+		{"a recipient whose tag the MTA has removed stays as it is", signedUser, "user", []string{valid}},
+		{"a recipient whose tag the MTA has removed, with another name behind it", signedUser, "colleague+sorted", []string{valid}},
+		{"a recipient that the MTA says nothing about", signedUser, "", []string{"- " + signedUser, "+ <user@example.com>", valid}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, nil)

@@ -56,6 +56,16 @@ var genuineBounces = []scenario{
 	},
 }
 
+// details are bounces to the detail of a local user, which Sendmail delivers without being told to; see variants_test.go for
+// Postfix.
+var details = []scenario{
+	{
+		name: "to a user with a detail",
+		to:   []rcpt{{valid("games+shop@local.example"), ok}}, mailboxes: []string{"games@local.example"},
+		reason: "valid", action: "accept", header: "batv=pass reason=valid",
+	},
+}
+
 // backscatter answers mail that was never sent from here.
 var backscatter = []scenario{
 	{

@@ -1,6 +1,10 @@
 package e2e
 
-import "testing"
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
 
 // testStages checks what depends on the stage of the SMTP session.
 func (s *site) testStages(t *testing.T) {
@@ -64,6 +68,37 @@ func (s *site) testStages(t *testing.T) {
 			if r := c.attempt("friend@remote.example", []string{"user@virt.example"}, newMessage("friend@remote.example", "user@virt.example").text); r[0] != '2' {
 				t.Errorf("ordinary mail: %s", r)
 			}
+		}
+	})
+	// Recipients are refused one by one although the client does not wait for the answers (RFC 2920).
+	t.Run("pipelined commands are answered in order", func(t *testing.T) {
+		tag := s.tag(t, "user@virt.example")
+		b := newBounce(tag, "")
+		c := s.outside(t)
+		defer c.quit()
+		fmt.Fprintf(c.conn, "MAIL FROM:<>\r\nRCPT TO:<%s>\r\nRCPT TO:<%s>\r\nRCPT TO:<nobody.here@virt.example>\r\nDATA\r\n", forge(tag), tag)
+		for i, want := range []string{"250", replyInvalid, "250", "550 5.1.1", "354"} {
+			if r := c.reply(); !strings.HasPrefix(r, want) {
+				t.Fatalf("reply %d is %q, expected %q", i+1, r, want)
+			}
+		}
+		if r := c.text(b.text); r[0] != '2' {
+			t.Errorf("the genuine bounce was answered %q", r)
+		}
+		s.mailbox("user@virt.example").await(t, b.mark)
+	})
+	// A client that sends its message with BDAT never says DATA; the milter is asked all the same (RFC 3030).
+	t.Run("BDAT", func(t *testing.T) {
+		if s.cannot(t, "8.17 knows no CHUNKING") {
+			return
+		}
+		for _, row := range []struct{ to, reply string }{{"user@virt.example", replyNone}, {"user@early.example", replyNone}, {s.tag(t, "user@virt.example"), "250"}} {
+			text := strings.ReplaceAll(newBounce(row.to, "").text, "\n", "\r\n")
+			c := s.outside(t)
+			c.mustCommand("250", "MAIL FROM:<>")
+			c.mustCommand("250", "RCPT TO:<"+row.to+">")
+			c.mustCommand(row.reply, fmt.Sprintf("BDAT %d LAST\r\n%s", len(text), strings.TrimSuffix(text, "\r\n")))
+			c.quit()
 		}
 	})
 	t.Run("copies of our header on incoming mail are removed", func(t *testing.T) {

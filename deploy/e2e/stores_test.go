@@ -22,6 +22,9 @@ func TestSite(t *testing.T) {
 			}
 			t.Run("outbound", s.testOutbound)
 			t.Run("genuine bounce", s.testScenarios(genuineBounces))
+			if variant.o.sendmail {
+				t.Run("detail", s.testScenarios(details))
+			}
 			t.Run("backscatter", s.testScenarios(backscatter))
 			t.Run("unknown user", s.testScenarios(unknownUsers))
 			t.Run("modes and exemptions", s.testScenarios(modesAndExemptions))
