@@ -60,22 +60,26 @@ func (e *envelope) judge(ctx context.Context, a *app) (*judge, error) {
 	if j.now.IsZero() {
 		j.now = a.now()
 	}
+	var err error
+	j.hasher, j.record, j.close, err = openRecord(ctx, c)
+	return j, err
+}
+
+// openRecord finds the record of sent mail and what is needed to read it, and makes none.
+func openRecord(ctx context.Context, c *config.Config) (h *store.Hasher, r filter.Record, closeRecord func() error, err error) {
 	secret, problems := readHashSecret(c)
 	switch {
 	case len(problems) == 0:
 	case !exists(c.HashSecret) && !c.HashSecretChosen:
 		secret = keyring.NewSecret() // nothing was recorded under another one yet
 	default:
-		return nil, problems
+		return nil, nil, nil, problems
 	}
-	j.hasher = store.NewHasher(secret)
-	var err error
-	j.record, j.close, err = openRecord(ctx, c)
-	return j, err
+	r, closeRecord, err = openStore(ctx, c)
+	return store.NewHasher(secret), r, closeRecord, err
 }
 
-// openRecord finds the record of sent mail, and makes none.
-func openRecord(ctx context.Context, c *config.Config) (r filter.Record, closeRecord func() error, err error) {
+func openStore(ctx context.Context, c *config.Config) (r filter.Record, closeRecord func() error, err error) {
 	nothing := func() error { return nil }
 	if path, embedded := strings.CutPrefix(c.Store, "bolt:"); embedded && !exists(path) {
 		return memory.New(), nothing, nil // which has recorded nothing either

@@ -143,6 +143,9 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 			if v.Reason == v.Would {
 				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
 			}
+			if v.Reason == filter.Exempt {
+				step.Remark += "; name somebody with --user who is not"
+			}
 		}
 	}
 	return step
@@ -178,15 +181,11 @@ func (f *liveFlags) ask(ctx context.Context, a *app, s *site) (steps []liveStep,
 			return nil, usageError{fmt.Errorf("--user: %q is not an address in one of the domains", f.User)}
 		}
 	}
-	secret, problems := readHashSecret(s.config)
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	record, closeRecord, err := openRecord(ctx, s.config)
+	hasher, record, closeRecord, err := openRecord(ctx, s.config)
 	if err != nil {
 		return nil, err
 	}
-	l := live{site: s, record: record, hasher: store.NewHasher(secret), now: a.now(), user: user, smtp: f.SMTP}
+	l := live{site: s, record: record, hasher: hasher, now: a.now(), user: user, smtp: f.SMTP}
 	return l.run(ctx), closeRecord()
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/prvs"
-	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // fakeMTA answers RCPT as told, and everything else with 250. It returns its address.
@@ -49,11 +48,10 @@ func (w *world) askLive(path, smtp string) []liveStep {
 	w.t.Helper()
 	c, problems := config.Load(path, config.Flags{}, w.app(nil, nil).host())
 	s, problems := loadSite(c, problems)
-	secret, found := readHashSecret(c)
-	if problems = append(problems, found...); len(problems) > 0 {
+	if len(problems) > 0 {
 		w.t.Fatal(problems)
 	}
-	record, closeRecord, err := openRecord(w.t.Context(), c)
+	hasher, record, closeRecord, err := openRecord(w.t.Context(), c)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -62,7 +60,7 @@ func (w *world) askLive(path, smtp string) []liveStep {
 			w.t.Error(err)
 		}
 	}()
-	l := live{site: s, record: record, hasher: store.NewHasher(secret), now: w.clock(), smtp: smtp,
+	l := live{site: s, record: record, hasher: hasher, now: w.clock(), smtp: smtp,
 		user: prvs.Address{Local: "user", Domain: "example.com"}}
 	return l.run(w.t.Context())
 }
@@ -144,5 +142,42 @@ func TestLiveWithoutServers(t *testing.T) {
 	steps := w.askLive(w.file("live.toml", strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "tcp:127.0.0.1:0", "tcp:"+address, 1), 0o600), "127.0.0.1:1")
 	if len(steps) != 2 || steps[0].OK || steps[1].OK || !strings.Contains(steps[0].Remark, "the daemon does not answer") || !strings.Contains(steps[1].Remark, "connection refused") {
 		t.Errorf("got %+v", steps)
+	}
+}
+
+// The command itself, as somebody uses it before anything runs, and with a daemon.
+func TestCheckLive(t *testing.T) {
+	w := newWorld(t)
+	mta := fakeMTA(t, goodMTA("250 2.1.5 Ok"))
+	args := func(c string, more ...string) []string {
+		return append([]string{"check", "-c", c, "--mta", "none", "--live", "--smtp", mta}, more...)
+	}
+	before := w.run(args(w.config(""))...)
+	if before.status != 1 || before.stderr != "" {
+		t.Errorf("got %+v", before)
+	}
+	contains(t, "nothing runs", before.stdout, "  WRONG  another site asks whether the user exists\n", "the daemon does not answer: ")
+
+	d := w.start("-c", w.path("bouncefilter.toml"))
+	c := w.file("live.toml", strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "tcp:127.0.0.1:0", "tcp:"+d.address(), 1), 0o600)
+	c = w.file("live.toml", strings.Replace(mustRead(t, c), "127.0.0.1:0", strings.TrimPrefix(d.find(`(http://[^ "]+)`), "http://"), 1), 0o600)
+	running := w.run(args(c, "--user", "user@example.com")...)
+	contains(t, "running", running.stdout, "\nmilter tcp:"+d.address()+"\n  ok     another site asks", "\nMTA "+mta+"\n", "the MTA asks the milter\n")
+	if running.status != 1 || strings.Count(running.stdout, "WRONG") != 1 {
+		t.Errorf("all but the last is fine: %+v", running)
+	}
+	asJSON := w.run(args(c, "--json")...)
+	contains(t, "JSON", asJSON.stdout, `"live":[{"where":"milter tcp:`, `"ok":true`, `; name somebody with --user who is not"`)
+
+	for _, tt := range []struct{ args, stderr string }{
+		{"--user user@elsewhere.example", "is not an address in one of the domains"},
+		{"--user nobody", "is not an address in one of the domains"},
+	} {
+		if r := w.run(args(c, strings.Fields(tt.args)...)...); r.status != 2 || !strings.Contains(r.stderr, tt.stderr) {
+			t.Errorf("%s: got %+v", tt.args, r)
+		}
+	}
+	if r := w.run("check", "-c", c, "--mta", "none", "--user", "user@example.com"); r.status != 2 || !strings.Contains(r.stderr, "--user belongs to --live") {
+		t.Errorf("got %+v", r)
 	}
 }
