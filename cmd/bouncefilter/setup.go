@@ -30,6 +30,9 @@ func (setupCmd) Help() string {
 
 // Run implements the command.
 func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
+	if cmd.Reload && !cmd.Write && !cmd.Undo {
+		return usageError{errors.New("--reload belongs to --write or --undo")}
+	}
 	server, err := cmd.locateNamed(a, "setup", cmd.Server)
 	if err != nil {
 		return err

@@ -148,12 +148,14 @@ func newSendmailSite(t *testing.T, dir string, world, inner *sink) *sendmailSite
 	s.write(t, "access", "Connect:"+internal+"\tRELAY\n", 0o644)
 	s.write(t, "statistics", "", 0o644)
 	s.write(t, "sm-client.st", "", 0o644)
-	for _, name := range []string{"sendmail", "submit"} {
-		out, err := exec.Command("m4", filepath.Join(dir, name+".mc")).Output()
-		if err != nil {
-			t.Fatalf("m4 %s.mc: %v", name, err)
-		}
-		s.write(t, name+".cf", string(out), 0o644)
+	out, err := exec.Command("m4", s.path("sendmail.mc")).Output()
+	if err != nil {
+		t.Fatalf("m4 sendmail.mc: %v", err)
+	}
+	s.write(t, "sendmail.cf", string(out), 0o644)
+	makeSubmit := strings.ReplaceAll(codeBlocks(t, "deploy/sendmail/README.md", "What is signed", "sh")[0], "/etc/mail/", dir+"/")
+	if out, err := exec.Command("sh", "-e", "-c", makeSubmit).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v\n%s", makeSubmit, err, out)
 	}
 	for _, table := range []string{"virtusertable", "mailertable", "access"} {
 		in, err := os.Open(filepath.Join(dir, table))
@@ -265,7 +267,7 @@ func (s *sendmailSite) append(t *testing.T, name, text string) {
 func (s *sendmailSite) edit(t *testing.T, name, old, edited string) {
 	t.Helper()
 	if text, err := os.ReadFile(s.path(name)); err == nil {
-		s.write(t, name, strings.Replace(string(text), old, edited, 1), 0o644)
+		s.write(t, name, strings.ReplaceAll(string(text), old, edited), 0o644)
 	}
 }
 
