@@ -37,8 +37,8 @@ first serve would make (state directory, key, store) may be missing. Nothing is 
 problem; serve moves it aside and begins a new one.
 
 With --live the running daemon is asked, as an MTA would, about bounces of which it has to refuse some; and the mail server, as
-another site would, about recipients. Nothing is delivered to anybody. The daemon logs and counts what it is asked, from the
-client 192.0.2.1.`
+another site would, about recipients. Nothing is delivered to anybody. The daemon logs, counts and records what it is asked, from
+the client 192.0.2.1.`
 }
 
 // checked is everything that check finds, and what --json prints.

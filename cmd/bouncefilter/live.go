@@ -109,6 +109,9 @@ func (l *live) milter(ctx context.Context, ln config.Listener) {
 			return // nobody is there
 		}
 	}
+	if ln.Role.Signs() {
+		l.steps = append(l.steps, l.signing(ctx, ln, where))
+	}
 }
 
 // askMilter hands a bounce to the daemon, and compares what it says with what the configuration, the keys and the record say.
@@ -160,6 +163,9 @@ func (l *live) explain(ctx context.Context, msg probe.Message) *filter.Explanati
 	})
 }
 
+// defaultSMTP is where a mail server takes mail from outside.
+const defaultSMTP = "127.0.0.1:25"
+
 // liveFlags say whom to ask.
 type liveFlags struct {
 	Live bool   `help:"Also ask the running daemon and the mail server, and show what they answer."`
@@ -170,8 +176,8 @@ type liveFlags struct {
 // ask asks the daemon and the mail server, if that is wanted.
 func (f *liveFlags) ask(ctx context.Context, a *app, s *site) (steps []liveStep, err error) {
 	if !f.Live {
-		if f.User != "" {
-			return nil, usageError{errors.New("--user belongs to --live")}
+		if f.User != "" || f.SMTP != defaultSMTP {
+			return nil, usageError{errors.New("--user and --smtp belong to --live")}
 		}
 		return nil, nil
 	}

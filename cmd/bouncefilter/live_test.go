@@ -93,28 +93,28 @@ func TestLive(t *testing.T) {
 		want   []string // for each step: ok or not, and a part of reply and remark
 	}{
 		{"all is well", "mode = \"enforce\"\n[outbound]\nnetworks = []\n", goodMTA(invalid), []string{
-			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true 550 5.7.1 This bounce answers no message sent from here (no tag",
-			"true 250", "true 250", "true 250", "true 550", "true 550", "true " + invalid, "false 4 connections to the milter before, 4 after"}},
+			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true 550 5.7.1 This bounce answers no message sent from here (no tag", "true the sender becomes <prvs=",
+			"true 250", "true 250", "true 250", "true 550", "true 550", "true " + invalid, "false 5 connections to the milter before, 5 after"}},
 		{"not enforced yet", "", goodMTA("250 2.1.5 Ok"), []string{
 			"true 250 2.1.5", "true 250 2.1.5", "true 354 End data with <CR><LF>.<CR><LF> grace: it would be refused as bad-signature",
-			"true 250 2.0.0 Ok: queued grace: it would be refused as untagged",
+			"true 250 2.0.0 Ok: queued grace: it would be refused as untagged", "true  not tried, since nothing was signed yet",
 			"true 250", "true 250", "true 250", "true 550", "true 550", "true 250 2.1.5 Ok grace: ", "false"}},
 		{"tagged recipients are refused", "mode = \"enforce\"\n", func(address string) string {
 			if tagInAddress.MatchString(address) || strings.HasPrefix(address, "nobody") {
 				return "550 5.1.1 User unknown"
 			}
 			return "250 2.1.5 Ok"
-		}, []string{"true", "true", "true", "true", "true", "true", "false 550 5.1.1 User unknown bounces of signed mail are refused",
+		}, []string{"true", "true", "true", "true", "true the sender", "true", "true", "false 550 5.1.1 User unknown bounces of signed mail are refused",
 			"true", "true", "false 550 5.1.1 User unknown refused, but not by bouncefilter", "false"}},
 		{"the unknown-user check is lost", "mode = \"enforce\"\n", func(address string) string {
 			if strings.HasPrefix(address, "nobody") {
 				return "550 5.1.1 User unknown"
 			}
 			return "250 2.1.5 Ok"
-		}, []string{"true", "true", "true", "true", "true", "true", "true", "true", "false 250 2.1.5 Ok mail to users that do not exist",
+		}, []string{"true", "true", "true", "true", "true the sender", "true", "true", "true", "true", "false 250 2.1.5 Ok mail to users that do not exist",
 			"true 250 2.1.5 Ok accepted, since 127.0.0.1 is in outbound.networks", "false"}},
 		{"the milter is not asked", "mode = \"enforce\"\n[outbound]\nnetworks = []\n", goodMTA("250 2.1.5 Ok"), []string{
-			"true", "true", "true", "true", "true", "true", "true", "true", "true", "false 250 2.1.5 Ok this should be refused", "false"}},
+			"true", "true", "true", "true", "true the sender", "true", "true", "true", "true", "true", "false 250 2.1.5 Ok this should be refused", "false"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -177,7 +177,7 @@ func TestCheckLive(t *testing.T) {
 			t.Errorf("%s: got %+v", tt.args, r)
 		}
 	}
-	if r := w.run("check", "-c", c, "--mta", "none", "--user", "user@example.com"); r.status != 2 || !strings.Contains(r.stderr, "--user belongs to --live") {
+	if r := w.run("check", "-c", c, "--mta", "none", "--user", "user@example.com"); r.status != 2 || !strings.Contains(r.stderr, "--user and --smtp belong to --live") {
 		t.Errorf("got %+v", r)
 	}
 }

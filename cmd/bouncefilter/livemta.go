@@ -27,10 +27,12 @@ func (l *live) mta(ctx context.Context) {
 		fail("a client asks about recipients", err)
 		return
 	}
+	step := liveStep{Where: where, What: "the MTA asks the milter", Command: "MAIL FROM:<>", OK: true}
 	if !counted {
+		step.Remark = "not seen: the daemon could not be asked for its connections, since its http option is off or differs"
+		l.steps = append(l.steps, step)
 		return
 	}
-	step := liveStep{Where: where, What: "the MTA asks the milter", Command: "MAIL FROM:<>", OK: true}
 	after, _ := l.connections(ctx)
 	if step.Reply = fmt.Sprintf("%d connections to the milter before, %d after", before, after); after <= before {
 		step.OK = false

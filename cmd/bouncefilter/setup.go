@@ -54,6 +54,11 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 	}
 	if len(change.Files) == 0 {
 		fmt.Fprintf(a.stdout, "Nothing is to be done: %s in %s is set up.\n", server.title, server.configuration)
+		if cmd.Reload { // the last try may have come to the files, and no further
+			if err := cmd.takeEffect(ctx, a, server.reload(server.configuration)); err != nil {
+				return err
+			}
+		}
 		return cmd.remains(ctx, a, server, site)
 	}
 	for _, why := range change.Why {
@@ -70,7 +75,7 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 		return hinted{fmt.Errorf("%s does not exist, and what is there now could not be kept in it", c.StateDir),
 			"start bouncefilter first: systemctl start bouncefilter"}
 	}
-	backup := cmd.backup(c.StateDir)
+	backup := cmd.backup(c.StateDir, server.configuration)
 	if err := change.Apply(backup, func() error { return server.verify(ctx, server.configuration) }); err != nil {
 		return fmt.Errorf("nothing was changed: %w", withRemedy(err))
 	}
@@ -81,9 +86,9 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 	return cmd.remains(ctx, a, server, site)
 }
 
-// backup is where the files are kept as they were.
-func (cmd *setupCmd) backup(stateDir string) string {
-	return filepath.Join(stateDir, "setup", cmd.Server)
+// backup is where the files of a configuration are kept as they were: each instance of a mail server has a place of its own.
+func (cmd *setupCmd) backup(stateDir, configuration string) string {
+	return filepath.Join(stateDir, "setup", cmd.Server+strings.ReplaceAll(configuration, "/", "-"))
 }
 
 func paths(files []mta.File) []string {
@@ -107,7 +112,7 @@ func withRemedy(err error) error {
 }
 
 func (cmd *setupCmd) undo(ctx context.Context, a *app, server *located, stateDir string) error {
-	changed, err := mta.Undo(cmd.backup(stateDir))
+	changed, err := mta.Undo(cmd.backup(stateDir, server.configuration))
 	if errors.Is(err, mta.ErrNothingToUndo) {
 		fmt.Fprintln(a.stdout, "There is nothing to undo.")
 		return nil

@@ -88,7 +88,7 @@ func TestSetupAndCheck(t *testing.T) {
 	same("dry run")
 
 	contains(t, "written", run(0, "setup", "postfix", "--write"), "\nChanged:\n  DIR/postfix/main.cf\n  DIR/postfix/master.cf\n  DIR/postfix/bouncefilter-untag.pcre\n",
-		"What was there before is in DIR/state/setup/postfix;", "\nTo let it take effect:\n  postfix -c DIR/postfix reload\n")
+		"What was there before is in DIR/state/setup/postfix-", "\nTo let it take effect:\n  postfix -c DIR/postfix reload\n")
 	if after := run(0, "check"); !strings.HasSuffix(after, "\npostfix        DIR/postfix: fine\n") {
 		t.Errorf("check after it says\n%s", after)
 	}
@@ -164,7 +164,7 @@ func TestSetupThatFails(t *testing.T) {
 	if r.status != 1 || mustRead(t, w.path("postfix/main.cf")) != edited {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "edited", r.stderr, "main.cf was edited after bouncefilter changed it\nhint: see diff -u "+w.path("state/setup/postfix/1-main.cf"))
+	contains(t, "edited", r.stderr, "main.cf was edited after bouncefilter changed it\nhint: see diff -u "+w.path("state/setup/postfix")+strings.ReplaceAll(w.path("postfix"), "/", "-")+"/1-main.cf")
 
 	// There is no place for what was there before.
 	c = w.file("bouncefilter.toml", strings.Replace(mustRead(t, c), "/state\"", "/none\"", 1)+"mode = \"enforce\"\n[[domain]]\nname = \"more.example\"\n", 0o600)

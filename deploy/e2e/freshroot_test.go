@@ -125,7 +125,7 @@ func TestFreshRoot(t *testing.T) {
 				}
 			}
 			for where, text := range map[string]string{"watching": watching, "enforcing": enforcing} {
-				if strings.Contains(text, "WRONG") || strings.Count(text, "\n  ok ") != 11 {
+				if strings.Contains(text, "WRONG") || strings.Count(text, "\n  ok ") != 12 {
 					t.Errorf("%s: not all is well:\n%s", where, text)
 				}
 				if !regexp.MustCompile(`RCPT TO:<prvs=\d{4}[0-9a-f]{6}=nobody\.\w+@example\.com> -> 550 `).MatchString(text) {
@@ -141,6 +141,9 @@ func TestFreshRoot(t *testing.T) {
 				if !strings.Contains(text, want) {
 					t.Errorf("the output lacks %q:\n%s", want, text)
 				}
+			}
+			if !strings.Contains(enforcing, " -> the sender becomes <prvs=") {
+				t.Errorf("nothing is signed:\n%s", enforcing)
 			}
 			if !strings.Contains(enforcing, "Nothing is to be done: ") {
 				t.Errorf("a second setup finds something to do:\n%s", enforcing)

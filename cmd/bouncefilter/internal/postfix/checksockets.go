@@ -76,7 +76,7 @@ func (k *checker) sockets() {
 		where := "bouncefilter.toml: listen: " + l.Address.String()
 		switch {
 		case unix && !s.Exists:
-			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. All mail waits.", "systemctl start bouncefilter")
+			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. Mail for which it is asked waits.", "systemctl start bouncefilter")
 		case unix && !s.IsSocket:
 			k.add(mta.LevelError, "socket-missing", where, "What is there is no socket.", "remove "+path+" and restart bouncefilter")
 		case unix && s.Closed != "":
@@ -84,7 +84,7 @@ func (k *checker) sockets() {
 				fmt.Sprintf("Postfix runs as %s and may not use the socket: %s.", k.c.option(nil, "mail_owner"), s.Closed),
 				"bouncefilter.toml: socket_group = \"postfix\", socket_mode = \"0660\"; and restart bouncefilter")
 		case s.Dead:
-			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. All mail waits.", "systemctl start bouncefilter")
+			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. Mail for which it is asked waits.", "systemctl start bouncefilter")
 		}
 	}
 }

@@ -17,7 +17,7 @@ func (k *checker) sockets() {
 		where := "bouncefilter.toml: listen: " + address
 		switch {
 		case !s.Exists:
-			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. All mail waits.", "systemctl start bouncefilter")
+			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. Mail for which it is asked waits.", "systemctl start bouncefilter")
 		case !s.IsSocket:
 			k.add(mta.LevelError, "socket-missing", where, "What is there is no socket.", "remove it and restart bouncefilter")
 		case s.Unsafe != "":
@@ -27,7 +27,7 @@ func (k *checker) sockets() {
 			k.add(mta.LevelError, "socket-permissions", where, fmt.Sprintf("Sendmail may not use the socket: %s. All mail waits.", s.Closed),
 				"bouncefilter.toml: socket_group = a group of that user, socket_mode = \"0660\"; and restart bouncefilter")
 		case s.Dead:
-			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. All mail waits.", "systemctl start bouncefilter")
+			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. Mail for which it is asked waits.", "systemctl start bouncefilter")
 		}
 	}
 }
