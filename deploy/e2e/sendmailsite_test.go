@@ -148,11 +148,7 @@ func newSendmailSite(t *testing.T, dir string, world, inner *sink) *sendmailSite
 	s.write(t, "access", "Connect:"+internal+"\tRELAY\n", 0o644)
 	s.write(t, "statistics", "", 0o644)
 	s.write(t, "sm-client.st", "", 0o644)
-	out, err := exec.Command("m4", s.path("sendmail.mc")).Output()
-	if err != nil {
-		t.Fatalf("m4 sendmail.mc: %v", err)
-	}
-	s.write(t, "sendmail.cf", string(out), 0o644)
+	s.generate(t)
 	makeSubmit := strings.ReplaceAll(codeBlocks(t, "deploy/sendmail/README.md", "What is signed", "sh")[0], "/etc/mail/", dir+"/")
 	if out, err := exec.Command("sh", "-e", "-c", makeSubmit).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", makeSubmit, err, out)
@@ -181,6 +177,16 @@ func newSendmailSite(t *testing.T, dir string, world, inner *sink) *sendmailSite
 		t.Fatalf("saslpasswd2: %v\n%s", err, out)
 	}
 	return s
+}
+
+// generate makes sendmail.cf of sendmail.mc.
+func (s *sendmailSite) generate(t *testing.T) {
+	t.Helper()
+	out, err := exec.Command("m4", s.path("sendmail.mc")).Output()
+	if err != nil {
+		t.Fatalf("m4 sendmail.mc: %v", err)
+	}
+	s.write(t, "sendmail.cf", string(out), 0o644)
 }
 
 func (s *sendmailSite) path(name string) string { return filepath.Join(s.dir, name) }

@@ -40,6 +40,8 @@ type site struct {
 type siteOptions struct {
 	redis      bool     // instead of the embedded store
 	sendmail   bool     // instead of Postfix, over a unix socket
+	before     string   // lines of sendmail.mc before ours
+	behind     string   // and behind them
 	unixSocket bool     // between Postfix and the milter, instead of TCP
 	sections   []string // of the manual; taggedRecipients and theMilter unless said otherwise
 	settings   []string // parameters of main.cf
@@ -75,7 +77,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 	}
 	s.daemon = newDaemon(t, filepath.Join(s.dir, "bouncefilter"), store, o.unixSocket || o.sendmail, o.top, o.config+perDomain)
 	if o.sendmail {
-		s.startSendmail(t)
+		s.startSendmail(t, o)
 		return s
 	}
 	s.postfix = newPostfix(t, filepath.Join(s.dir, "postfix"), s.world, s.inner)
@@ -95,7 +97,7 @@ func newSite(t *testing.T, o siteOptions) *site {
 }
 
 // startSendmail starts a site with Sendmail. The sendmail command hands over from the address 127.0.0.1.
-func (s *site) startSendmail(t *testing.T) {
+func (s *site) startSendmail(t *testing.T, o siteOptions) {
 	t.Helper()
 	const networks = `["127.0.0.2/32"]`
 	socket := filepath.Join(safeFolder(t), "milter.sock")
@@ -104,7 +106,12 @@ func (s *site) startSendmail(t *testing.T) {
 	sm := newSendmailSite(t, filepath.Join(s.dir, "sendmail"), s.world, s.inner)
 	s.mta = sm
 	s.daemon.start(t)
+	sm.append(t, "sendmail.mc", o.before)
 	sm.setUp(t, s.daemon, socket)
+	if o.behind != "" {
+		sm.append(t, "sendmail.mc", o.behind)
+		sm.generate(t)
+	}
 	sm.start(t)
 }
 
