@@ -24,6 +24,7 @@ const (
 	kindCorrespondent = 'c'
 	kindTrusted       = 'r'
 	kindMark          = 'k'
+	kindSeal          = 's'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256

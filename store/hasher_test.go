@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -128,5 +129,29 @@ func TestHasherAllocatesNothing(t *testing.T) {
 	h := store.NewHasher([]byte("secret"))
 	if n := testing.AllocsPerRun(1000, func() { h.Tag("user@example.com", 20788, 1) }); n > 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestSealedValuesOpenUnderTheSameSecretAndUseAlone(t *testing.T) {
+	h, other := store.NewHasher([]byte("secret")), store.NewHasher([]byte("another"))
+	box := h.Seal("keys/3", []byte("value"))
+	if value, err := store.NewHasher([]byte("secret")).Open("keys/3", box); err != nil || string(value) != "value" {
+		t.Errorf("opened %q, %v", value, err)
+	}
+	if bytes.Contains(box, []byte("value")) || bytes.Equal(box, h.Seal("keys/3", []byte("value"))) {
+		t.Error("the box shows what is in it")
+	}
+	flipped := bytes.Clone(box)
+	flipped[len(flipped)-1] ^= 1
+	for name, open := range map[string]func() ([]byte, error){
+		"another secret": func() ([]byte, error) { return other.Open("keys/3", box) },
+		"another use":    func() ([]byte, error) { return h.Open("keys/4", box) },
+		"a changed box":  func() ([]byte, error) { return h.Open("keys/3", flipped) },
+		"a short box":    func() ([]byte, error) { return h.Open("keys/3", box[:5]) },
+		"nothing":        func() ([]byte, error) { return h.Open("keys/3", nil) },
+	} {
+		if value, err := open(); !errors.Is(err, store.ErrSealed) {
+			t.Errorf("%s: opened %q, %v", name, value, err)
+		}
 	}
 }

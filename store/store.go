@@ -128,6 +128,19 @@ type Store interface {
 	// Nodes returns what nodes have said within [NodeRetention], in no order. Not for the mail path.
 	Nodes(ctx context.Context) ([]Node, error)
 
+	// Dismiss removes what a node has said: it has stopped, or will not come back. It is not for the mail path.
+	Dismiss(ctx context.Context, node string) error
+
+	// Publish stores a notice, in place of the one with its topic and name, if there is one. With onlyNew it leaves that one
+	// alone instead and returns false: of several nodes that publish at the same time one succeeds. It is not for the mail path.
+	Publish(ctx context.Context, n Notice, onlyNew bool) (published bool, err error)
+
+	// Notices returns the notices of a topic that have not expired on the day today, in no order. Not for the mail path.
+	Notices(ctx context.Context, topic string, today Day) ([]Notice, error)
+
+	// Withdraw removes a notice. It is not for the mail path.
+	Withdraw(ctx context.Context, topic, name string) error
+
 	// Ping finds out whether the store answers.
 	Ping(ctx context.Context) error
 

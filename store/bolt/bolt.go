@@ -48,6 +48,7 @@ var (
 	bucketDomains  = []byte("domains")
 	bucketCounters = []byte("counters")
 	bucketNodes    = []byte("nodes")
+	bucketNotices  = []byte("notices")
 	keyFormat      = []byte("format")
 	keySince       = []byte("since")
 )

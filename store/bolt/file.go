@@ -87,7 +87,7 @@ func (s *Store) openOnce() error {
 func (s *Store) load() error {
 	err := s.contain(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketNodes} {
+			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketNodes, bucketNotices} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 					return err
 				}

@@ -57,3 +57,8 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	}
 	return nodes, nil
 }
+
+// Dismiss implements [store.Store].
+func (s *Store) Dismiss(ctx context.Context, node string) error {
+	return s.update(ctx, "dismiss", func(tx *bbolt.Tx) error { return tx.Bucket(bucketNodes).Delete([]byte(node)) })
+}

@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +25,7 @@ type Store struct {
 	domains  map[string]clock
 	counters map[counter]int64
 	nodes    map[string]store.Node
+	notices  map[[2]string]store.Notice // by topic and name
 }
 
 // clock is what is known of a domain.
@@ -51,6 +51,7 @@ func NewWithClock(now func() time.Time) *Store {
 		domains:  make(map[string]clock),
 		counters: make(map[counter]int64),
 		nodes:    make(map[string]store.Node),
+		notices:  make(map[[2]string]store.Notice),
 	}
 }
 
@@ -191,30 +192,6 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 		}
 	}
 	return cs, nil
-}
-
-// Announce implements [store.Store].
-func (s *Store) Announce(ctx context.Context, n store.Node) error {
-	if err := check(ctx); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	n.Seen = s.now()
-	n.Keys = slices.Clone(n.Keys)
-	s.nodes[n.Name] = n
-	maps.DeleteFunc(s.nodes, func(_ string, o store.Node) bool { return n.Seen.Sub(o.Seen) > store.NodeRetention })
-	return nil
-}
-
-// Nodes implements [store.Store].
-func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
-	if err := check(ctx); err != nil {
-		return nil, err
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return slices.Collect(maps.Values(s.nodes)), nil
 }
 
 // Ping implements [store.Store].

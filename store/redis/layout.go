@@ -18,6 +18,7 @@ import (
 //	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
 //	nodes                  hash: name of a node → what it said, in JSON (see store.Node). It expires as a whole.
+//	notices:TOPIC          hash: name of a notice → last day, space, value. Fields that are over are removed by readers.
 //
 // The fields of memory are such that nodes may set them at the same time in any order without losing anything, for
 // scripts and transactions are not to be had everywhere:
@@ -33,6 +34,7 @@ type layout struct{ prefix string }
 func (l layout) memory() string                { return l.prefix + "memory" }
 func (l layout) domains() string               { return l.prefix + "domains" }
 func (l layout) nodes() string                 { return l.prefix + "nodes" }
+func (l layout) notices(topic string) string   { return l.prefix + "notices:" + topic }
 func (l layout) counters(day store.Day) string { return l.prefix + "counters:" + day.String() }
 
 const (

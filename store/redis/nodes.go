@@ -69,3 +69,14 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	}
 	return nodes, nil
 }
+
+// Dismiss implements [store.Store].
+func (s *Store) Dismiss(ctx context.Context, node string) error {
+	if err := ctx.Err(); err != nil {
+		return failed("dismiss", err)
+	}
+	if err := s.client.HDel(ctx, s.layout.nodes(), node).Err(); err != nil {
+		return failed("dismiss", err)
+	}
+	return nil
+}

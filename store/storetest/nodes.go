@@ -50,4 +50,12 @@ func testNodes(t *testing.T, newStore func(t *testing.T) store.Store) {
 			t.Errorf("%s: seen %v ago", ns[i].Name, since)
 		}
 	}
+	for _, name := range []string{"mx2.example.com", "mx2.example.com", "nobody.example.com"} {
+		if err := s.Dismiss(t.Context(), name); err != nil {
+			t.Errorf("Dismiss: %v", err)
+		}
+	}
+	if ns := nodes(); len(ns) != 1 || ns[0].Name != "mx1.example.com" {
+		t.Errorf("after one was dismissed: %+v", ns)
+	}
 }

@@ -27,6 +27,7 @@ func Run(t *testing.T, newStore func(t *testing.T) store.Store) {
 	t.Run("first-signed days", func(t *testing.T) { testFirstSigned(t, newStore) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, newStore) })
 	t.Run("nodes", func(t *testing.T) { testNodes(t, newStore) })
+	t.Run("notices", func(t *testing.T) { testNotices(t, newStore) })
 	t.Run("ended context", func(t *testing.T) { testEndedContext(t, newStore) })
 	t.Run("many callers", func(t *testing.T) { testManyCallers(t, newStore) })
 	t.Run("ping", func(t *testing.T) {
@@ -415,7 +416,16 @@ func testEndedContext(t *testing.T, newStore func(t *testing.T) store.Store) {
 		"FirstSigned": func(ctx context.Context) error { _, err := s.FirstSigned(ctx); return err },
 		"Count":       func(ctx context.Context) error { return s.Count(ctx, []store.Counter{{Day: day, Count: 1}}) },
 		"Counters":    func(ctx context.Context) error { _, err := s.Counters(ctx, day, day); return err },
-		"Ping":        func(ctx context.Context) error { return s.Ping(ctx) },
+		"Nodes":       func(ctx context.Context) error { _, err := s.Nodes(ctx); return err },
+		"Announce":    func(ctx context.Context) error { return s.Announce(ctx, store.Node{Name: "n"}) },
+		"Dismiss":     func(ctx context.Context) error { return s.Dismiss(ctx, "n") },
+		"Publish": func(ctx context.Context) error {
+			_, err := s.Publish(ctx, store.Notice{Topic: "t", Name: "n", Expires: day}, true)
+			return err
+		},
+		"Notices":  func(ctx context.Context) error { _, err := s.Notices(ctx, "t", day); return err },
+		"Withdraw": func(ctx context.Context) error { return s.Withdraw(ctx, "t", "n") },
+		"Ping":     func(ctx context.Context) error { return s.Ping(ctx) },
 	} {
 		if err := call(ended); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s with a cancelled context: %v", name, err)

@@ -1,0 +1,91 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// Announce implements [store.Store].
+func (s *Store) Announce(ctx context.Context, n store.Node) error {
+	if err := check(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n.Seen = s.now()
+	n.Keys = slices.Clone(n.Keys)
+	s.nodes[n.Name] = n
+	maps.DeleteFunc(s.nodes, func(_ string, o store.Node) bool { return n.Seen.Sub(o.Seen) > store.NodeRetention })
+	return nil
+}
+
+// Nodes implements [store.Store].
+func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
+	if err := check(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Collect(maps.Values(s.nodes)), nil
+}
+
+// Dismiss implements [store.Store].
+func (s *Store) Dismiss(ctx context.Context, node string) error {
+	if err := check(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.nodes, node)
+	return nil
+}
+
+// Publish implements [store.Store].
+func (s *Store) Publish(ctx context.Context, n store.Notice, onlyNew bool) (bool, error) {
+	if err := check(ctx); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	today := store.DayOf(s.now())
+	id := [2]string{n.Topic, n.Name}
+	if o, ok := s.notices[id]; ok && onlyNew && o.Expires >= today {
+		return false, nil
+	}
+	n.Value = bytes.Clone(n.Value)
+	s.notices[id] = n
+	maps.DeleteFunc(s.notices, func(_ [2]string, o store.Notice) bool { return o.Expires < today })
+	return true, nil
+}
+
+// Notices implements [store.Store].
+func (s *Store) Notices(ctx context.Context, topic string, today store.Day) ([]store.Notice, error) {
+	if err := check(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var ns []store.Notice
+	for _, n := range s.notices {
+		if n.Topic == topic && n.Expires >= today {
+			n.Value = bytes.Clone(n.Value)
+			ns = append(ns, n)
+		}
+	}
+	return ns, nil
+}
+
+// Withdraw implements [store.Store].
+func (s *Store) Withdraw(ctx context.Context, topic, name string) error {
+	if err := check(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.notices, [2]string{topic, name})
+	return nil
+}
