@@ -146,3 +146,18 @@ func storetestAll(t *testing.T, s *redis.Store) {
 		}
 	}
 }
+
+func BenchmarkClusterSpace(b *testing.B) {
+	c := redistest.StartCluster(b)
+	storetest.BenchmarkSpace(b, func(b *testing.B) store.Store {
+		for _, m := range c.Masters(b) {
+			m.Client(b).FlushAll(b.Context())
+		}
+		return open(b, c.URL(""))
+	}, func() (used int64) {
+		for _, m := range c.Masters(b) {
+			used += usedMemory(b, m.Client(b))
+		}
+		return used
+	})
+}
