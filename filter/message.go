@@ -62,7 +62,7 @@ type message struct {
 
 	first      string // the first recipient, for the log
 	count      int    // recipients seen and not refused at RCPT
-	doNotTag   bool   // a recipient is on the do-not-tag list
+	doNotTag   bool   // a recipient is on the do-not-tag list, or pairs with the sender
 	copies     int    // of our header, that the message came with
 	recipients []recipient
 	overflow   bool // there were more than maxBounceRecipients, and no reply to tell
