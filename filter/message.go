@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // Limits of one message.
@@ -59,6 +60,7 @@ type message struct {
 	content *content       // of a bounce, as far as it is needed; nil if not
 	report  *bounce.Report // what the content says; nil until it was read
 	unread  bool           // reading it failed
+	memory  store.Memory   // of the store, when it was asked last
 
 	first      string // the first recipient, for the log
 	count      int    // recipients seen and not refused at RCPT
