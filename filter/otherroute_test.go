@@ -91,13 +91,19 @@ func TestSightings(t *testing.T) {
 		{"written by somebody else", nil, facts, with(func(m *returnedMail) { m.author = "other@example.com" }), ""},
 		{"no Message-ID", nil, facts, strings.Replace(genuine.String(), "Message-ID: <x@shop.example>\n", "", 1), ""},
 		{"an automatic reply", nil, facts, with(func(m *returnedMail) { m.text = fmt.Sprintf(awayText, "x@shop.example") }), ""},
-		{"a read receipt", nil, facts, with(func(m *returnedMail) { m.text = fmt.Sprintf(mdnText, "x@shop.example") }), ""},
+		{"a read receipt that returns it", nil, facts, strings.NewReplacer("report-type=delivery-status", "report-type=disposition-notification",
+			"message/delivery-status\n\nReporting-MTA: dns; mx.victim.example\n", "message/disposition-notification\n",
+			"Action: failed\nStatus: 5.1.1", "Disposition: manual-action/MDN-sent-manually; displayed").Replace(genuine.String()), ""},
+		{"a complaint that returns it", nil, facts, strings.NewReplacer("report-type=delivery-status", "report-type=feedback-report",
+			"message/delivery-status\n\nReporting-MTA: dns; mx.victim.example\n", "message/feedback-report\n\nFeedback-Type: abuse\nVersion: 1\n").Replace(genuine.String()), ""},
 		{"on record", nil, but(func(f *RecipientFacts) { f.Proof = ProofMessage }), genuine.String(), ""},
 		{"used up", nil, but(func(f *RecipientFacts) { f.Proof = ProofSpent }), genuine.String(), ""},
 		{"store silent", nil, but(func(f *RecipientFacts) { f.Proof, f.Issued, f.Memory = ProofUnknown, IssuedUnknown, store.Memory{} }), genuine.String(), ""},
 		{"store wiped", nil, but(func(f *RecipientFacts) { f.Memory = store.Memory{} }), genuine.String(), ""},
 		{"gap in the record", nil, but(func(f *RecipientFacts) { f.Memory.Since = now.AddDate(0, 0, -3) }), genuine.String(), ""},
 		{"sent before there was a record", nil, facts, with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
+		{"sent before the domain signed", nil, but(func(f *RecipientFacts) { f.Memory.Since = testDay.AddDate(0, 0, -30) }), with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
+		{"sent before a gap of long ago", nil, but(func(f *RecipientFacts) { f.Memory.Since, f.SigningSince = now.AddDate(0, 0, -31), today-60 }), with(func(m *returnedMail) { m.arrival = now.AddDate(0, 0, -32) }), ""},
 		{"perhaps sent before there was a record", nil, but(func(f *RecipientFacts) { f.Memory.Since, f.SigningSince = now.AddDate(0, 0, -5), today-5 }), with(func(m *returnedMail) { m.arrival = time.Time{} }), ""},
 		{"a domain that has never signed", nil, but(func(f *RecipientFacts) { f.Signing = false }), genuine.String(), ""},
 		{"left unsigned on purpose", nil, but(func(f *RecipientFacts) { f.Issued = IssuedYes }), genuine.String(), ""},
@@ -110,7 +116,15 @@ func TestSightings(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := testPolicy(t, tt.change)
 			v := p.Recipient(tt.facts, now)
-			s, ok := p.sighting(&v, tt.facts, bounce.Parse([]byte(tt.text), bounce.DefaultLimits()), now)
+			r := bounce.Parse([]byte(tt.text), bounce.DefaultLimits())
+			s, ok := p.sighting(&v, tt.facts, r, now)
+			if mild := v.Reason != Untagged; !ok && mild {
+				// What is not on record although the record is complete matters by itself, whatever the verdict made of it.
+				v = Verdict{Reason: Untagged, Action: ActionReject, Domain: v.Domain}
+				if _, again := p.sighting(&v, tt.facts, r, now); again && (tt.facts.Proof != ProofAbsent || tt.facts.Memory.Since != facts.Memory.Since) {
+					t.Error("a verdict of its own makes it a sighting")
+				}
+			}
 			if s.route.source != tt.source || ok != (tt.source != "") {
 				t.Fatalf("got %v %+v for %v", ok, s, v)
 			}
@@ -177,6 +191,10 @@ func TestRoutesAreBounded(t *testing.T) {
 	}
 	if r, reached := seen("user@example.com", testDay.Add(6*time.Hour)); !reached || r.Bounces != 6 {
 		t.Errorf("as many as fit: %+v", r)
+	}
+	seen("another@example.com", testDay)
+	if r, _ := seen("user@example.com", testDay.Add(6*time.Hour)); r.Bounces != 7 {
+		t.Errorf("the one that was seen last was pushed out: %+v", r)
 	}
 	for i := range 2 * maxRoutes {
 		seen(fmt.Sprintf("x%d@example.com", i), testDay)
@@ -299,6 +317,14 @@ func TestProvenBouncesAreNotCounted(t *testing.T) {
 	}
 	if _, r := f.outsideMTA().deliver("<>", "<user@example.com>", dsnText(sentID)); r.code != 'a' {
 		t.Errorf("on record: %c %s", r.code, r.text)
+	}
+	m := f.outsideMTA()
+	m.mail("<>")
+	m.rcpt("<user@example.com>")
+	m.rcpt("<other@example.com>")
+	m.data()
+	if r := m.content(text); r.text != untagged {
+		t.Errorf("several recipients: %c %s", r.code, r.text)
 	}
 	if n := f.server.routes.order.Len(); n != 0 {
 		t.Errorf("%d routes are known", n)
