@@ -11,9 +11,9 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Mail of ours that leaves another way than through this filter (a newsletter service, a web application with a server of its own)
-// has genuine bounces, which come untagged and cannot be proven. This file decides which untagged bounces look like that, and when
-// there are enough of them to tell somebody. It refuses and accepts nothing.
+// Mail of ours that leaves another way than through this filter (a newsletter service, a web application with a server of its
+// own) has genuine bounces, which come untagged and cannot be proven. This file decides which untagged bounces look like that,
+// and when there are enough of them to tell somebody. It refuses and accepts nothing.
 
 // route is a way on which mail seems to leave.
 type route struct {
@@ -30,9 +30,9 @@ type sighting struct {
 	original string    // the Message-ID of the mail
 }
 
-// sighting says whether a bounce with this verdict and content looks like one of mail that left another way: it would be refused
-// for want of a tag, returns a message that its recipient has written, and the record, which is complete for the time when that was
-// sent, does not know it.
+// sighting says whether a bounce with this verdict and content looks like one of mail that left another way: it would be
+// refused for want of a tag, returns a message that its recipient has written, and the record, which is complete for the time
+// when that was sent, does not know it.
 func (p *Policy) sighting(v *Verdict, f RecipientFacts, r *bounce.Report, now time.Time) (sighting, bool) {
 	missed := v.Reason == Untagged || v.Would == Untagged && v.Action == ActionMonitor
 	if !missed || !isBounce(r) || f.Proof != ProofAbsent || p.mayBeMissing(f, store.DayOf(now)) {
@@ -55,7 +55,8 @@ func (p *Policy) sighting(v *Verdict, f RecipientFacts, r *bounce.Report, now ti
 	if source == "" {
 		return sighting{}, false
 	}
-	s := sighting{route: route{strings.Clone(sender.String()), source}, sent: sent, original: cut(strings.Clone(o.MessageID))}
+	// Copies: what is cut out of the report would keep all of it in memory.
+	s := sighting{route: route{strings.Clone(sender.String()), source}, sent: sent, original: strings.Clone(cut(o.MessageID))}
 	for i := range r.Recipients {
 		if a := r.Recipients[i].Address; a != "" && len(s.failed) < routeRecipients {
 			s.failed = append(s.failed, strings.Clone(lower(a)))
@@ -86,11 +87,11 @@ func withoutAnyExtension(a prvs.Address) prvs.Address {
 	return as[len(as)-1]
 }
 
-// sourceOf returns what tells a route from forgeries: the host that handed the mail over to the site that reports, or that site's
-// server if the mail was written there. Spam in a user's name comes from thousands of hosts, from each once, and the receiving
-// server writes down its address; a newsletter service or an application has few. The domain of the Message-ID would not do: those
-// who forge the sender forge it as well, most of them with the sender's own domain, so that all of a botnet would be one source.
-// Neighbours count as one, since services send from several addresses: a /24 of IPv4, a /64 of IPv6.
+// sourceOf returns what tells a route from forgeries: the host that handed the mail over to the site that reports, or that
+// site's server if the mail was written there. Spam in a user's name comes from thousands of hosts, from each once, and the
+// receiving server writes down its address; a newsletter service or an application has few. The domain of the Message-ID would
+// not do: those who forge the sender forge it as well, many with the sender's own domain, so that all of a botnet would be one
+// source. Neighbours count as one, since services send from several addresses: a /24 of IPv4, a /64 of IPv6.
 func sourceOf(r *bounce.Report) string {
 	host := r.HandOver()
 	a, err := netip.ParseAddr(host)
@@ -105,8 +106,8 @@ func sourceOf(r *bounce.Report) string {
 	return n.String()
 }
 
-// When a route is told of. One spammer who sends from one host in a user's name, to one victim or in one run, must not look like a
-// route; a route is known by being used again.
+// When a route is told of. One spammer who sends from one host in a user's name, to one victim or in one run, must not look
+// like a route; a route is known by being used again.
 const (
 	routeBounces    = 5         // one or two mistyped addresses make no route
 	routeRecipients = 3         // different ones: a program that writes to one dead address again and again has another fault
@@ -147,5 +148,6 @@ func addSome(list []string, s string, most int) []string {
 
 // reached says whether there is enough to tell somebody.
 func (t tally) reached() bool {
-	return t.count >= routeBounces && len(t.failed) >= routeRecipients && len(t.domains) >= routeDomains && t.last.Sub(t.first) >= routeSpan
+	return t.count >= routeBounces && len(t.failed) >= routeRecipients && len(t.domains) >= routeDomains &&
+		t.last.Sub(t.first) >= routeSpan
 }

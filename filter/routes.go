@@ -95,8 +95,8 @@ func (t *routes) list(now time.Time) []OtherRoute {
 	return all
 }
 
-// OtherRoutes returns the ways, other than through this filter, on which mail seems to leave whose bounces are refused, or would be:
-// the latest first. Those of senders that have been exempted since are left out.
+// OtherRoutes returns the ways, other than through this filter, on which mail seems to leave whose bounces are refused, or
+// would be: the latest first. Those of senders that have been exempted since are left out.
 func (s *Server) OtherRoutes() []OtherRoute {
 	p := s.state.Load().policy
 	found := []OtherRoute{}
@@ -109,18 +109,20 @@ func (s *Server) OtherRoutes() []OtherRoute {
 	return found
 }
 
-// noteRoute counts a bounce, judged by its content and the record, if it looks like one of mail that left another way. A genuine
-// bounce has one recipient (RFC 5321 section 4.5.5).
+// noteRoute counts a bounce that was judged by its content and the record, if it looks like one of mail that left another way.
+// A genuine bounce has one recipient (RFC 5321 section 4.5.5).
 func (s *session) noteRoute() {
 	msg := &s.msg
 	if msg.report == nil || len(msg.recipients) != 1 {
 		return
 	}
 	rcpt := &msg.recipients[0]
-	if v := &rcpt.verdict; v.Reason != Untagged && v.Would != Untagged {
-		return
+	v := &rcpt.verdict
+	if v.Reason != Untagged && v.Would != Untagged {
+		return // nearly all bounces, which must not pay for this
 	}
-	seen, ok := msg.state.policy.sighting(&rcpt.verdict, s.facts(rcpt.address, rcpt.finding, msg.memory), msg.report, msg.now)
+	facts := s.facts(rcpt.address, rcpt.finding, msg.memory)
+	seen, ok := msg.state.policy.sighting(v, facts, msg.report, msg.now)
 	if !ok {
 		return
 	}
@@ -129,12 +131,14 @@ func (s *session) noteRoute() {
 		s.server.stats.otherRoute.Add(1)
 	}
 	if tell {
-		s.server.log.Warn("this sender seems to send through another route", "sender", "<"+cut(r.Sender)+">", "source", r.Source, "count", r.Bounces,
-			"since", r.Since.UTC().Format(time.RFC3339), "original", "<"+r.Original+">", "remedy", remedyFor(r.Sender))
+		s.server.log.Warn("this sender seems to send through another route",
+			"sender", "<"+cut(r.Sender)+">", "source", r.Source, "count", r.Bounces, "since", r.Since.UTC().Format(time.RFC3339),
+			"original", "<"+r.Original+">", "remedy", remedyFor(r.Sender))
 	}
 }
 
 // remedyFor says what can be done for a sender whose mail leaves another way.
 func remedyFor(sender string) string {
-	return fmt.Sprintf("list %q in exempt.recipients to suspend enforcement for that sender, or send its mail through bouncefilter", sender)
+	return fmt.Sprintf("list %q in exempt.recipients to suspend enforcement for that sender, "+
+		"or send its mail through bouncefilter", sender)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter"
 )
 
-// otherRoutes asks the daemon of this host on which ways mail seems to leave, but for through bouncefilter: it alone has seen the
-// bounces. If it cannot be asked nothing is known.
+// otherRoutes asks the daemon of this host on which ways, other than through bouncefilter, mail seems to leave: it alone has
+// seen the bounces. If it cannot be asked nothing is known.
 func (s *site) otherRoutes(ctx context.Context) []filter.OtherRoute {
 	if s.config.HTTP == "" {
 		return []filter.OtherRoute{}
@@ -37,12 +37,14 @@ func routeFindings(routes []filter.OtherRoute, exempt []string) []mta.Finding {
 		var ways []string
 		for _, o := range routes {
 			if o.Sender == r.Sender {
-				ways = append(ways, fmt.Sprintf("%s (%d bounces of mail sent since %s)", o.Source, o.Bounces, o.Since.UTC().Format(time.RFC3339)))
+				since := o.Since.UTC().Format(time.RFC3339)
+				ways = append(ways, fmt.Sprintf("%s (%d bounces of mail sent since %s)", o.Source, o.Bounces, since))
 			}
 		}
 		fs = append(fs, mta.Finding{Level: mta.LevelWarning, Name: "other-route", Where: "sender " + r.Sender,
 			What: "It seems to send through another route, where nothing is signed or recorded: " + strings.Join(ways, ", ") +
-				". Untagged bounces to it, which are refused or would be, may be genuine. Send its mail through bouncefilter, or suspend enforcement for it:",
+				". Untagged bounces to it, which are refused or would be, may be genuine. " +
+				"Send its mail through bouncefilter, or suspend enforcement for it:",
 			Cure: []string{"[exempt]", "recipients = " + tomlList(append(exempt[:len(exempt):len(exempt)], r.Sender))}})
 	}
 	return fs

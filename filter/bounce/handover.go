@@ -13,8 +13,8 @@ func (o *Original) Returned() bool {
 	return o.Source == ReturnedMessage || o.Source == ReturnedHeaders || o.Source == ReturnedText
 }
 
-// Authors returns the addresses under which a returned message was written: those of From, of Sender (RFC 5322 section 3.6.2) and
-// of the envelope, as far as they are told.
+// Authors returns the addresses under which a returned message was written: those of From, of Sender (RFC 5322 section 3.6.2)
+// and of the envelope, as far as they are told.
 func (o *Original) Authors() []string {
 	var list []string
 	for _, a := range [...]string{o.From, fieldAddress(o.header.get("sender")), o.Sender} {
@@ -29,10 +29,10 @@ func (o *Original) Authors() []string {
 // or else its name in lower case. It is the reporting MTA itself if the original was written there: then that MTA could not
 // deliver it elsewhere.
 //
-// The Received fields of the returned message say so (RFC 5321 section 4.4), read from the top: each MTA writes who handed it the
-// message, which that one cannot forge, and what stands below the first host from outside may be made up. Where no such field was
-// returned, Received-From-MTA (RFC 3464 section 2.2.4) says the same with a name, which may be no more than the one given with
-// HELO.
+// The Received fields of the returned message say so (RFC 5321 section 4.4), read from the top: each MTA writes who handed it
+// the message, which that one cannot forge, and what stands below the first host from outside may be made up. Where no such
+// field was returned, Received-From-MTA (RFC 3464 section 2.2.4) says the same with a name, which may be no more than the one given
+// with HELO.
 func (r *Report) HandOver() string {
 	hops, doubtful := 0, false
 	for i := range r.Originals {
@@ -159,7 +159,10 @@ func hostName(s string) string {
 		return a.String()
 	}
 	s = strings.ToLower(strings.Trim(s, "."))
-	if len(s) > maxNameBytes || strings.IndexByte(s, '.') < 0 || strings.HasSuffix(s, ".localdomain") || strings.HasSuffix(s, ".local") {
+	if len(s) > maxNameBytes || strings.IndexByte(s, '.') < 0 {
+		return ""
+	}
+	if strings.HasSuffix(s, ".localdomain") || strings.HasSuffix(s, ".local") {
 		return ""
 	}
 	for i := range len(s) {
