@@ -31,8 +31,8 @@ func (o *Original) Authors() []string {
 //
 // The Received fields of the returned message say so (RFC 5321 section 4.4), read from the top: each MTA writes who handed it
 // the message, which that one cannot forge, and what stands below the first host from outside may be made up. Where no such
-// field was returned, Received-From-MTA (RFC 3464 section 2.2.4) says the same with a name, which may be no more than the one given
-// with HELO.
+// field was returned, Received-From-MTA (RFC 3464 section 2.2.4) says the same with a name, which may be no more than the one
+// given with HELO.
 func (r *Report) HandOver() string {
 	hops, doubtful := 0, false
 	for i := range r.Originals {
