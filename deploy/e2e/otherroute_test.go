@@ -53,8 +53,14 @@ func (s *site) testSkipPair(t *testing.T) {
 func (s *site) age(t *testing.T, domain string, days int) func() {
 	return func() {
 		then := time.Now().AddDate(0, 0, -days)
-		s.redis.cli(t, "hset", "bouncefilter:memory", "start", fmt.Sprint(then.UnixMilli()))
-		s.redis.cli(t, "hset", "bouncefilter:domains", "first:"+domain, fmt.Sprint(then.Unix()/86400))
+		for _, field := range []struct{ key, name, value string }{
+			{"bouncefilter:memory2", "start", fmt.Sprint(then.UnixMilli())},
+			{"bouncefilter:domains", "first:" + domain, fmt.Sprint(then.Unix() / 86400)},
+		} {
+			if added := strings.TrimSpace(s.redis.cli(t, "hset", field.key, field.name, field.value)); added != "0" {
+				t.Fatalf("%s had no %s: the store has another layout", field.key, field.name)
+			}
+		}
 	}
 }
 
