@@ -60,6 +60,7 @@ type Server struct {
 	signing   atomic.Pointer[map[string]store.Day]
 	witnessed atomic.Bool
 	stats     *stats
+	routes    *routes
 	replies   *replies
 	macros    []milter.Option
 
@@ -80,7 +81,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
-		stats: newStats(), replies: newReplies(), macros: macroRequests(), readReport: readReport,
+		stats: newStats(), routes: newRoutes(), replies: newReplies(), macros: macroRequests(), readReport: readReport,
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)
