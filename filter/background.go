@@ -24,6 +24,7 @@ const (
 func (s *Server) Prepare(ctx context.Context) {
 	s.checkWitness(ctx)
 	s.refreshSigning(ctx)
+	s.watchNodes(ctx)
 }
 
 // Run does the work beside the mail path until ctx is done: it writes summaries and counters, and learns since when
@@ -32,6 +33,8 @@ func (s *Server) Run(ctx context.Context) {
 	s.Prepare(ctx)
 	refresh := time.NewTicker(refreshInterval)
 	defer refresh.Stop()
+	nodes := time.NewTicker(nodesInterval)
+	defer nodes.Stop()
 	summary := time.NewTicker(s.every)
 	defer summary.Stop()
 	for {
@@ -42,6 +45,8 @@ func (s *Server) Run(ctx context.Context) {
 			s.checkWitness(ctx)
 			s.refreshSigning(ctx)
 			s.flushCounters(ctx)
+		case <-nodes.C:
+			s.watchNodes(ctx)
 		case <-summary.C:
 			s.logSummary()
 		}

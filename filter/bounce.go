@@ -49,6 +49,7 @@ func (s *session) facts(a prvs.Address, f finding, m store.Memory) RecipientFact
 		Issued:       f.issued,
 		Proof:        f.proof,
 		Memory:       m,
+		Doubt:        s.server.doubtful(),
 		SigningSince: since,
 		Signing:      signing,
 	}

@@ -91,6 +91,8 @@ type RecipientFacts struct {
 	Proof Proof
 	// Memory says since when the record is complete.
 	Memory store.Memory
+	// Doubt says that mail may have been signed lately which is not on the record yet.
+	Doubt bool
 	// SigningSince is the day of the domain's first signature, if there was one.
 	SigningSince store.Day
 	Signing      bool
@@ -135,8 +137,17 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Would, v.Action = reason, reason, ActionTag
 	default:
 		v.Reason, v.Action = reason, p.actions[reason]
+		if f.Doubt && v.Action == ActionReject && p.reliesOnAbsence(reason, f) {
+			v.Action = ActionDefer
+		}
 	}
 	return v
+}
+
+// reliesOnAbsence says whether the reason would be another one, were something on record that is not.
+func (p *Policy) reliesOnAbsence(reason Reason, f RecipientFacts) bool {
+	return reason == NotIssued || reason == OverBudget || reason.provable() && f.Proof == ProofAbsent ||
+		reason == Untagged && f.Issued == IssuedNo && p.leavesUnsigned(f.Address)
 }
 
 // verify tests the tag of an address. What looks like one in an SRS address, and was not made for all of it, belongs to the
@@ -200,8 +211,11 @@ func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
 
 // mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it.
 func (p *Policy) mayHaveLeftUnsigned(f RecipientFacts, today store.Day) bool {
-	return (!p.doNotTag.empty() || p.skips(f.Address)) && (f.Issued == IssuedUnknown || p.mayBeMissing(f, today))
+	return p.leavesUnsigned(f.Address) && (f.Issued == IssuedUnknown || p.mayBeMissing(f, today))
 }
+
+// leavesUnsigned says whether there is mail of the sender that is left unsigned on purpose.
+func (p *Policy) leavesUnsigned(a prvs.Address) bool { return !p.doNotTag.empty() || p.skips(a) }
 
 // mayBeProven says whether the record may have known, or may know, what the bounce names.
 func (p *Policy) mayBeProven(f RecipientFacts, today store.Day) bool {

@@ -37,6 +37,7 @@ func TestRecipient(t *testing.T) {
 		daemon  bool // did not come with the null sender
 		refuse  bool // and may be refused nevertheless
 		lists   bool // with a do-not-tag list
+		doubt   bool // a node is silent
 
 		reason Reason
 		would  Reason
@@ -93,6 +94,16 @@ func TestRecipient(t *testing.T) {
 		{name: "perhaps left unsigned: store wiped", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, reason: Grace, would: Untagged, action: ActionAccept},
 		{name: "perhaps left unsigned: gap in the record", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, memory: short, signing: 60, reason: Grace, would: Untagged, action: ActionAccept},
 
+		// A node is silent, and mail that it signed may be on no record yet.
+		{name: "doubt: missing, answers a message that is not on record", mode: ModeEnforce, to: plain, proof: ProofAbsent, memory: complete, doubt: true, reason: Untagged, action: ActionDefer},
+		{name: "doubt: expired, answers a message that is not on record", mode: ModeEnforce, to: valid, later: 20, proof: ProofAbsent, memory: complete, doubt: true, reason: Expired, action: ActionDefer},
+		{name: "doubt: valid, never recorded", mode: ModeEnforce, to: valid, issued: IssuedNo, memory: complete, doubt: true, reason: NotIssued, action: ActionDefer},
+		{name: "doubt: perhaps left unsigned", mode: ModeEnforce, to: plain, lists: true, issued: IssuedNo, memory: complete, signing: 60, doubt: true, reason: Untagged, action: ActionDefer},
+		{name: "doubt: missing, names nothing", mode: ModeEnforce, to: plain, memory: complete, doubt: true, reason: Untagged, action: ActionReject},
+		{name: "doubt: wrong signature", mode: ModeEnforce, to: badSig, memory: complete, doubt: true, reason: BadSignature, action: ActionReject},
+		{name: "doubt: valid and recorded", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, doubt: true, reason: Valid, action: ActionAccept},
+		{name: "doubt: monitor", mode: ModeMonitor, to: plain, proof: ProofAbsent, memory: complete, doubt: true, reason: Untagged, would: Untagged, action: ActionMonitor},
+
 		// Own mail.
 		{name: "own MTA, missing tag", mode: ModeEnforce, to: plain, own: true, reason: Exempt, would: Untagged, action: ActionAccept},
 		{name: "own MTA, valid tag", mode: ModeEnforce, to: valid, own: true, issued: IssuedYes, reason: Valid, action: ActionAccept},
@@ -121,7 +132,7 @@ func TestRecipient(t *testing.T) {
 				t.Fatal(err)
 			}
 			v := p.Recipient(RecipientFacts{
-				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Memory: tt.memory,
+				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Memory: tt.memory, Doubt: tt.doubt,
 				Signing: tt.signing > 0, SigningSince: today - store.Day(tt.signing),
 			}, testDay.AddDate(0, 0, tt.later))
 			if v.Reason != tt.reason || v.Would != tt.would || v.Action != tt.action {

@@ -59,6 +59,7 @@ type Server struct {
 	state     atomic.Pointer[state]
 	signing   atomic.Pointer[map[string]store.Day]
 	witnessed atomic.Bool
+	nodes     nodes
 	stats     *stats
 	routes    *routes
 	replies   *replies

@@ -126,6 +126,7 @@ type fakeStore struct {
 	store.Store
 	answer store.Answer
 	first  map[string]store.Day
+	nodes  []store.Node
 	err    error
 	panics bool
 }
@@ -142,6 +143,7 @@ func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 	return maps.Clone(s.first), s.err
 }
 func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
+func (s *fakeStore) Nodes(context.Context) ([]store.Node, error)    { return s.nodes, s.err }
 func (s *fakeStore) Ping(context.Context) error                   { return s.err }
 func (s *fakeStore) Close() error                                 { return nil }
 

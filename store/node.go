@@ -25,3 +25,10 @@ func (n Node) Skew() time.Duration { return n.At.Sub(n.Seen) }
 
 // NodeRetention is for how long a store keeps what a node has said.
 const NodeRetention = 7 * 24 * time.Hour
+
+const (
+	// AnnounceInterval is how often a node that runs says so.
+	AnnounceInterval = 5 * time.Second
+	// NodeSilence is how long a node that runs says nothing at the most: some announcements may fail.
+	NodeSilence = 3 * AnnounceInterval
+)

@@ -1,0 +1,70 @@
+package filter
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// A node that is cut off from the store goes on signing, and keeps what it has to record until the store is back. Until then its mail
+// is on no record that other nodes could find, and nothing in the store says so but the node's silence. So while a node is silent that
+// has not said goodbye, nothing is refused for good because it is missing on the record: the client is told to try again later.
+
+// nodesInterval is how often the store is asked which nodes are silent.
+const nodesInterval = store.AnnounceInterval
+
+// nodes is what is known of the nodes that share the store.
+type nodes struct {
+	mu      sync.Mutex
+	checked time.Time // when the store answered last
+	silent  []string  // names of the nodes that were silent then
+}
+
+// silentNodes returns the names of nodes that said nothing for too long, on the store's clock. The latest announcement tells what
+// time it is there: one's own, as a rule.
+func silentNodes(ns []store.Node) []string {
+	var latest time.Time
+	for _, n := range ns {
+		if n.Seen.After(latest) {
+			latest = n.Seen
+		}
+	}
+	var silent []string
+	for _, n := range ns {
+		if latest.Sub(n.Seen) > store.NodeSilence {
+			silent = append(silent, n.Name)
+		}
+	}
+	return silent
+}
+
+// watchNodes asks the store which nodes are silent. A change is logged.
+func (s *Server) watchNodes(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
+	defer cancel()
+	ns, err := s.store.Store().Nodes(ctx)
+	if err != nil {
+		return // Guard has logged that the store is unavailable
+	}
+	silent := silentNodes(ns)
+	s.nodes.mu.Lock()
+	before := len(s.nodes.silent)
+	s.nodes.silent, s.nodes.checked = silent, s.now()
+	s.nodes.mu.Unlock()
+	switch {
+	case len(silent) > before:
+		s.log.Warn("a node is silent: until it is back, bounces are deferred and not refused where mail of it may be missing on the record; if it will not come back, remove it: bouncefilter node remove NAME",
+			"nodes", silent)
+	case len(silent) == 0 && before > 0:
+		s.log.Info("all nodes are back")
+	}
+}
+
+// doubtful says whether mail may have been signed lately that is not on the record yet: a node is silent, or nobody knows.
+func (s *Server) doubtful() bool {
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	return len(s.nodes.silent) > 0 || s.now().Sub(s.nodes.checked) > store.NodeSilence
+}

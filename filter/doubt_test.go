@@ -1,0 +1,61 @@
+package filter
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+func TestSilentNodes(t *testing.T) {
+	seen := func(name string, ago time.Duration) store.Node { return store.Node{Name: name, Seen: testDay.Add(-ago)} }
+	for _, tt := range []struct {
+		name  string
+		nodes []store.Node
+		want  string
+	}{
+		{"no node", nil, ""},
+		{"one alone, even if it was silent", []store.Node{seen("a", time.Hour)}, ""},
+		{"all are there", []store.Node{seen("a", time.Second), seen("b", store.NodeSilence)}, ""},
+		{"one is silent", []store.Node{seen("a", 0), seen("b", store.NodeSilence+time.Millisecond)}, "b"},
+		{"two are silent", []store.Node{seen("a", 24*time.Hour), seen("b", 0), seen("c", time.Minute)}, "a c"},
+		{"the clock of a node does not matter", []store.Node{{Name: "a", Seen: testDay, At: testDay.AddDate(0, 0, 1)}, {Name: "b", Seen: testDay, At: testDay.AddDate(0, 0, -1)}}, ""},
+	} {
+		if got := strings.Join(silentNodes(tt.nodes), " "); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
+// A bounce that names a message which is not on record is refused, and only deferred while a node is silent or nobody knows.
+func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
+	ago := func(d time.Duration) time.Time { return testDay.Add(-d) }
+	self := store.Node{Name: "test", Seen: testDay}
+	st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}}}
+	f := startWith(t, st, nil, nil)
+	f.server.witnessed.Store(true)
+	for _, step := range []struct {
+		name   string
+		nodes  []store.Node
+		later  time.Duration // of this host's clock, since the nodes were looked at
+		action string
+		log    string
+	}{
+		{"all are there", []store.Node{self, {Name: "b", Seen: ago(time.Second)}}, 0, "reject", ""},
+		{"one is silent", []store.Node{self, {Name: "b", Seen: ago(time.Minute)}}, 0, "defer", "a node is silent"},
+		{"it is back", []store.Node{self, {Name: "b", Seen: testDay}}, 0, "reject", "all nodes are back"},
+		{"the nodes were looked at a while ago", []store.Node{self}, store.NodeSilence + time.Second, "defer", ""},
+	} {
+		f.setClock(testDay)
+		st.nodes = step.nodes
+		from := len(f.log.String())
+		f.server.watchNodes(t.Context())
+		f.setClock(testDay.Add(step.later))
+		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
+		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) || !strings.Contains(log, step.log) {
+			t.Errorf("%s: want %q and %s, got:\n%s", step.name, step.log, step.action, log)
+		}
+	}
+}
