@@ -10,7 +10,9 @@ import (
 )
 
 func TestSilentNodes(t *testing.T) {
-	seen := func(name string, ago time.Duration) store.Node { return store.Node{Name: name, Seen: testDay.Add(-ago)} }
+	seen := func(name string, ago time.Duration) store.Node {
+		return store.Node{Name: name, Seen: testDay.Add(-ago)}
+	}
 	for _, tt := range []struct {
 		name  string
 		nodes []store.Node

@@ -143,7 +143,7 @@ func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 	return maps.Clone(s.first), s.err
 }
 func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
-func (s *fakeStore) Nodes(context.Context) ([]store.Node, error)    { return s.nodes, s.err }
+func (s *fakeStore) Nodes(context.Context) ([]store.Node, error)  { return s.nodes, s.err }
 func (s *fakeStore) Ping(context.Context) error                   { return s.err }
 func (s *fakeStore) Close() error                                 { return nil }
 
