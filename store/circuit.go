@@ -109,6 +109,8 @@ func (g *Guard) close(now time.Time, told bool) error {
 	if err := g.gapFile.remove(); err != nil {
 		// Harmless: the next start will take it for a gap and be careful for nothing.
 		g.log.Warn("cannot remove the mark of lost records", "error", err)
+	} else if g.journal != nil {
+		g.gapFile.path = "" // It was there at the start, and will not be made again.
 	}
 	if g.outage {
 		g.log.Info("store available again", "after", now.Sub(g.tripped).Round(time.Millisecond),

@@ -359,6 +359,10 @@ func (j *journal) reserve(end int64) error {
 	}
 	size := min((end+journalChunk-1)/journalChunk*journalChunk, max(j.limit, end))
 	err := allocate(j.file, j.reserved, size)
+	if err != nil { // There may be less space than a chunk.
+		size = end
+		err = allocate(j.file, j.reserved, size)
+	}
 	if err == nil {
 		j.reserved = size
 	}

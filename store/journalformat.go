@@ -11,7 +11,7 @@ import (
 // The journal's file. Its first block says what it is and whether records were lost (see journal.mark); nothing else in
 // it is ever overwritten in place. Frames follow, one for each entry, then zeros:
 //
-//	length of the entry   4 octets, little endian
+//	length of the entry   2 octets, little endian, and once more with all bits inverted
 //	CRC-32C               4 octets: of the length and the entry
 //	entry                 day, domain and records, see appendEntry
 //	padding               1 to 8 octets 0xff, up to a multiple of 8
@@ -29,8 +29,8 @@ const (
 	frameAlign  = 8
 	framePad    = 0xff
 	sectorSize  = 512
-	maxEntry    = 64 << 10 // octets; what is longer is split, see entryRecord
-	maxDomain   = 1024     // octets; a domain name has 253
+	maxEntry    = math.MaxUint16 // octets; what is longer is split, see entryRecord
+	maxDomain   = 1024           // octets; a domain name has 253
 	readAhead   = 256 << 10
 	minEntry    = 3
 	maxRecord   = KeySize + 2*binary.MaxVarintLen32
@@ -111,7 +111,8 @@ func appendFrame(buf []byte, e entry) []byte {
 	start := len(buf)
 	buf = appendEntry(append(buf, make([]byte, frameHead)...), e)
 	length := len(buf) - start - frameHead
-	binary.LittleEndian.PutUint32(buf[start:], uint32(length))
+	binary.LittleEndian.PutUint16(buf[start:], uint16(length))
+	binary.LittleEndian.PutUint16(buf[start+2:], ^uint16(length))
 	binary.LittleEndian.PutUint32(buf[start+4:], frameSum(buf[start:start+frameHead+length]))
 	for n := frameSize(length) - frameHead - length; n > 0; n-- {
 		buf = append(buf, framePad)
@@ -122,6 +123,12 @@ func appendFrame(buf []byte, e entry) []byte {
 // frameSum returns the checksum of a frame without its padding.
 func frameSum(frame []byte) uint32 {
 	return crc32.Update(crc32.Checksum(frame[:4], castagnoli), castagnoli, frame[frameHead:])
+}
+
+// frameLength returns the length of the entry of a frame, if it is not damaged.
+func frameLength(head []byte) (length int, ok bool) {
+	n := binary.LittleEndian.Uint16(head)
+	return int(n), n == ^binary.LittleEndian.Uint16(head[2:])
 }
 
 // frameSize returns the size of the frame of an entry: there is always some padding.
@@ -184,17 +191,17 @@ func (f *frames) frame(at int64) []byte {
 	if len(head) < frameHead {
 		return nil
 	}
-	length := binary.LittleEndian.Uint32(head)
-	if length < minEntry || length > maxEntry {
+	length, ok := frameLength(head)
+	if !ok || length < minEntry {
 		return nil
 	}
 	sum := binary.LittleEndian.Uint32(head[4:])
-	size := frameSize(int(length))
+	size := frameSize(length)
 	frame := f.view(at, size)
 	if len(frame) < size || frame[size-1] != framePad {
 		return nil
 	}
-	if frame = frame[:frameHead+int(length)]; frameSum(frame) != sum {
+	if frame = frame[:frameHead+length]; frameSum(frame) != sum {
 		return nil
 	}
 	return frame
@@ -226,20 +233,23 @@ func (f *frames) tail() rest {
 		return unreadable
 	case empty:
 		return nothing
-	case len(head) < frameHead:
+	case len(head) < frameHead || isZero(f.view(at, inSector(at))):
 		return torn
 	}
-	length := int64(binary.LittleEndian.Uint32(head))
-	if length > maxEntry {
+	length, ok := frameLength(head)
+	if !ok {
+		if isZero(f.view(at+frameHead, frameAlign)) { // Every frame has octets there.
+			return torn
+		}
 		return unreadable
 	}
-	size := frameSize(int(length))
+	size := frameSize(length)
 	frame := f.view(at, size)
 	if len(frame) < size || frame[size-1] == 0 {
 		return torn
 	}
 	for len(frame) > 0 {
-		n := min(len(frame), sectorSize-int(at%sectorSize))
+		n := min(len(frame), inSector(at))
 		if isZero(frame[:n]) {
 			return torn
 		}
@@ -247,6 +257,9 @@ func (f *frames) tail() rest {
 	}
 	return unreadable
 }
+
+// inSector returns how many octets there are from the offset at to the end of its sector.
+func inSector(at int64) int { return sectorSize - int(at%sectorSize) }
 
 func isZero(b []byte) bool {
 	for _, c := range b {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"time"
 )
@@ -47,6 +48,9 @@ func (g *Guard) openJournal(path string, size int64) bool {
 	} else {
 		g.journal = j
 		gap = gap || gone
+		if !g.gapFile.exists() {
+			g.gapFile.path = "" // It is not ours: a process that has to do without a journal may make one.
+		}
 	}
 	waiting, octets := 0, int64(0)
 	if j != nil {
@@ -78,7 +82,7 @@ const (
 // of a gap is, or after the timeout: the message will be signed, so not even a crash may hide that its record is missing.
 func (g *Guard) keep(e entry, err error) fate {
 	g.mu.Lock()
-	if err == errOpen && g.state.Load() != opened {
+	if errors.Is(err, errOpen) && g.state.Load() != opened {
 		// What is added to the journal after the circuit closed would wait for the next outage.
 		g.mu.Unlock()
 		return takenAgain
