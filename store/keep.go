@@ -188,15 +188,18 @@ func (g *Guard) readBatch() bool {
 		g.mu.Unlock()
 		g.log.Error("records in the journal are lost", "error", err)
 	}
+	if len(entries) == 0 && err == nil {
+		return false
+	}
 	g.batch = batch{merge(entries), len(entries), end}
-	return len(entries) > 0 || err != nil
+	return true
 }
 
 // writeBatch writes the batch. Once a batch was the last, the store proves that it takes records, and gets new ones itself:
 // otherwise a busy site's journal would never be empty.
 func (g *Guard) writeBatch(ctx context.Context) error {
 	b := &g.batch
-	if b.end == 0 {
+	if b.end == 0 { // There is none.
 		return nil
 	}
 	for len(b.calls) > 0 {
