@@ -393,12 +393,13 @@ func (j *journal) writeMark(gap bool) error {
 // that some between there cannot be read.
 func (j *journal) read(records int) (entries []entry, end int64, err error) {
 	j.mu.Lock()
-	f := frames{file: j.file, at: j.head, end: j.tail}
+	end = j.tail // which is the end of a frame
+	f := frames{file: j.file, at: j.head, end: end}
 	j.mu.Unlock()
-	for records > 0 && f.at < f.end {
+	for records > 0 && f.at < end {
 		e, ok := f.next()
-		if !ok { // The tail is the end of a frame.
-			f.at, f.damaged = f.end, true
+		if !ok {
+			f.at, f.damaged = end, true
 			break
 		}
 		entries = append(entries, e)

@@ -138,7 +138,7 @@ func frameSize(length int) int { return (frameHead+length)/frameAlign*frameAlign
 type frames struct {
 	file    io.ReaderAt
 	at      int64  // behind the last frame that was read
-	end     int64  // where the file does
+	end     int64  // where the file ends, or cannot be read
 	damaged bool   // something between frames could not be read
 	err     error  // why the file could not be read
 	buf     []byte // the file from base on
@@ -148,7 +148,7 @@ type frames struct {
 // view returns n octets of the file, or fewer at its end.
 func (f *frames) view(at int64, n int) []byte {
 	n = int(min(int64(n), f.end-at))
-	if n <= 0 || f.err != nil {
+	if n <= 0 {
 		return nil
 	}
 	if at < f.base || at+int64(n) > f.base+int64(len(f.buf)) {
@@ -158,9 +158,9 @@ func (f *frames) view(at int64, n int) []byte {
 		}
 		f.buf, f.base = f.buf[:size], at
 		if got, err := f.file.ReadAt(f.buf, at); got < size {
-			f.buf = f.buf[:0]
 			f.err = err
-			return nil
+			f.buf, f.end = f.buf[:got], at+int64(got)
+			n = min(n, got)
 		}
 	}
 	return f.buf[at-f.base:][:n]
@@ -168,7 +168,7 @@ func (f *frames) view(at int64, n int) []byte {
 
 // next returns the next entry, and false if there is none any more. What cannot be read before an entry sets damaged.
 func (f *frames) next() (entry, bool) {
-	for at := f.at; at+frameHead <= f.end && f.err == nil; {
+	for at := f.at; at+frameHead <= f.end; {
 		frame := f.frame(at)
 		if frame == nil {
 			at += frameAlign
@@ -224,7 +224,7 @@ const (
 func (f *frames) tail() rest {
 	at := f.at
 	empty := true
-	for p := at; p < f.end && empty && f.err == nil; p += readAhead {
+	for p := at; p < f.end && empty; p += readAhead {
 		empty = isZero(f.view(p, readAhead))
 	}
 	head := f.view(at, frameHead)
