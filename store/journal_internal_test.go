@@ -209,12 +209,17 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
+		use := func(f *os.File) {
+			j.mu.Lock()
+			defer j.mu.Unlock()
+			j.file = f
+		}
 		good := j.file
 		bad, err := os.Open(good.Name()) // Writing to it fails.
 		if err != nil {
 			t.Fatal(err)
 		}
-		j.file = bad
+		use(bad)
 		for range 10 {
 			if err := record(2); !errors.Is(err, ErrUnavailable) {
 				t.Errorf("Record: %v", err)
@@ -225,7 +230,7 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 			t.Errorf("gap %t, %+v, log:\n%s", g.Gap(), g.Journal(), log.String())
 		}
 		synctest.Wait()
-		j.file = good
+		use(good)
 		s.answer()
 		time.Sleep(2 * DefaultProbe)
 		synctest.Wait()
