@@ -89,11 +89,12 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 	if marked != nil {
 		<-marked // The mark must not be made after it was removed.
 	}
-	return g.close(now, gap)
+	return g.closeCircuit(now, gap)
 }
 
-// close closes the circuit. The store answered at the time now, and if told is true it knows of the gap.
-func (g *Guard) close(now time.Time, told bool) error {
+// closeCircuit closes the circuit, unless something came up meanwhile. The store answered at the time now, and if told is
+// true it knows of the gap.
+func (g *Guard) closeCircuit(now time.Time, told bool) error {
 	g.mu.Lock()
 	if g.gap && !told {
 		g.mu.Unlock()

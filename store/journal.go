@@ -112,7 +112,7 @@ func (j *journal) open(path string) (lost bool, err error) {
 		return false, errors.New("not a journal that this version can read")
 	}
 	j.gap = head[journalGapAt] != noGap
-	return j.recover()
+	return j.recover(path)
 }
 
 // create makes an empty journal.
@@ -132,7 +132,7 @@ func (j *journal) create(path string) error {
 }
 
 // recover finds out what waits in the file, and cuts off what was being written when its process or the host crashed.
-func (j *journal) recover() (lost bool, err error) {
+func (j *journal) recover(path string) (lost bool, err error) {
 	f := frames{file: j.file, at: journalBlock, end: j.reserved}
 	for {
 		at := f.at
@@ -148,6 +148,9 @@ func (j *journal) recover() (lost bool, err error) {
 		return false, f.err
 	}
 	j.tail = f.at
+	if f.damaged || rest == unreadable {
+		j.log.Error("entries of the journal cannot be read: they are lost", "journal", path)
+	}
 	if lost = j.gap || f.damaged || rest == unreadable; lost && !j.gap {
 		// The mark comes first: the cut removes what else would tell of it.
 		j.gap = true

@@ -186,7 +186,7 @@ func (g *Guard) readBatch() bool {
 		g.gap = true
 		g.mark()
 		g.mu.Unlock()
-		g.log.Error("records in the journal are lost", "error", err)
+		g.log.Error("entries of the journal cannot be read: they are lost", "error", err)
 	}
 	if len(entries) == 0 && err == nil {
 		return false
