@@ -7,7 +7,9 @@ type collector struct {
 	s *Server
 
 	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
-	storeUp, storeFailures, storeRefused, storeGap                                                                          *prometheus.Desc
+
+	storeUp, storeFailures, storeRefused, storeGap            *prometheus.Desc
+	journalEntries, journalOctets, journalled, replayed, lost *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -35,15 +37,21 @@ func (s *Server) Collector() prometheus.Collector {
 		storeUp:      d("store_available", "1 while the store answers."),
 		storeFailures: d("store_failures_total",
 			"Calls of the store that failed or timed out."),
-		storeRefused: d("store_skipped_total", "Calls of the store that were not made because it did not answer shortly before."),
-		storeGap:     d("store_gap", "1 while records are missing since the store failed."),
+		storeRefused:   d("store_skipped_total", "Calls of the store that were not made because it did not answer shortly before."),
+		storeGap:       d("store_gap", "1 while records are missing since the store failed."),
+		journalEntries: d("store_journal_entries", "Messages whose records wait on local disk until the store answers."),
+		journalOctets:  d("store_journal_bytes", "Size of what waits on local disk until the store answers."),
+		journalled:     d("store_journalled_records_total", "Records kept on local disk because the store did not take them."),
+		replayed:       d("store_replayed_records_total", "Records written to the store from local disk."),
+		lost:           d("store_lost_records_total", "Records that neither the store nor the local disk took."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
-		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap} {
+		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.journalEntries,
+		c.journalOctets, c.journalled, c.replayed, c.lost} {
 		ch <- d
 	}
 }
@@ -98,4 +106,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.storeGap, flag(c.s.store.Gap()))
 	counter(c.storeFailures, c.s.store.Failures())
 	counter(c.storeRefused, c.s.store.Refused())
+	j := c.s.store.Journal()
+	gauge(c.journalEntries, float64(j.Entries))
+	gauge(c.journalOctets, float64(j.Octets))
+	counter(c.journalled, j.Journalled)
+	counter(c.replayed, j.Replayed)
+	counter(c.lost, j.Lost)
 }

@@ -98,8 +98,8 @@ func (s *session) sentRecords() []store.Record {
 	return msg.sent.records(s.server.hasher, addresses, uint32(msg.count), s.remembered())
 }
 
-// record writes what a message leaves behind. The mail goes out whether or not the store answers: Guard notes the gap, and
-// a gap means that bounces are verified by signature alone.
+// record writes what a message leaves behind. The mail goes out whether or not the store answers: Guard keeps it on
+// disk, or notes a gap, and a gap means that bounces are verified by signature alone.
 func (s *session) record(v *Verdict, rs ...store.Record) {
 	if len(rs) == 0 {
 		return

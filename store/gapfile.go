@@ -9,8 +9,12 @@ import (
 	"sync"
 )
 
-// gapFile is the file that says that records were lost of which the store has not been told. Its owner serialises the
-// calls. The zero value, without a path, marks nothing.
+// gapFileName is the name of the gap file, beside the journal.
+const gapFileName = "store.gap"
+
+// gapFile is the file that says that records were lost of which the store has not been told. The journal does that as well:
+// the file is for where there is none, and for what an older version left. Its owner serialises the calls. The zero value,
+// without a path, marks nothing.
 type gapFile struct {
 	path   string
 	marked chan struct{} // closed once the file stands, or cannot; nil while there is no gap

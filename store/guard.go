@@ -29,9 +29,13 @@ type GuardOptions struct {
 	// Zero means DefaultProbe.
 	Probe time.Duration
 
-	// GapFile is the path of the file whose existence says that records were lost and the store does not know it yet.
-	// It carries that fact over a crash or a restart. Empty means none: then a crash during an outage forgets the gap.
-	GapFile string
+	// JournalFile is the path of the file that keeps records while the store does not answer, and the fact that some were
+	// lost, over a crash or a restart. Two processes cannot share it. Empty means none: then every record of an outage is
+	// lost, and a crash during it forgets that.
+	JournalFile string
+
+	// JournalSize is how many octets JournalFile may take. Zero means DefaultJournalSize.
+	JournalSize int64
 
 	// Logger gets the changes of state. Nil means slog.Default.
 	Logger *slog.Logger
@@ -46,9 +50,14 @@ type GuardOptions struct {
 //   - Each call is bounded by a timeout. A call that fails opens the circuit: from then on calls fail at once, with an
 //     error that wraps [ErrUnavailable]. One goroutine of the Guard tries the store again, so that no message pays for
 //     that; when it answers the circuit closes.
-//   - A Record that was not acknowledged leaves a gap in the record. Before the circuit closes, Forget moves
-//     [Memory].Since past the gap. A file marks a gap that is still open, so that it outlives this process.
+//   - A Record that was not acknowledged goes to the journal, on local disk. Before the circuit closes, the journal is
+//     written to the store.
+//   - What cannot be kept there leaves a gap in the record. Before the circuit closes, Forget moves [Memory].Since past
+//     the gap. The journal's file marks a gap that is still open, so that it outlives this process.
 //   - A record that counts nothing and that this Guard has written before is not written again on the same day.
+//
+// What is written twice counts twice: when the outcome of a Record was not known, or when the process crashed before all of
+// the journal was written. A tag may then be answered more often than it was sent to, which refuses nothing.
 //
 // The rest of [Store] (counters, first-signed days) is not for the mail path: use Store for it.
 type Guard struct {
@@ -59,35 +68,44 @@ type Guard struct {
 	now     func() time.Time
 
 	recorded recorded
-	gapFile  gapFile
-	open     atomic.Bool   // the circuit is open: calls fail at once
+	journal  *journal      // nil without
+	gapFile  gapFile       // marks a gap where there is no journal
+	state    atomic.Int32  // closed, draining or opened
 	failures atomic.Uint64 // calls that the store failed
 	refused  atomic.Uint64 // calls that failed at once
+
+	journalled, replayed, lost atomic.Uint64 // records
 
 	life context.Context // ends with Close
 	end  context.CancelFunc
 	wait sync.WaitGroup // for the goroutines of the Guard
 
+	batch batch // belongs to the goroutine that tries the store
+
 	mu      sync.Mutex
-	gap     bool      // records were lost of which the store has not been told
-	retry   *lost     // the last of them: writing it proves that the store takes records again
-	prober  bool      // the goroutine that tries the store is running
-	tripped time.Time // when the circuit opened
+	gap     bool            // records were lost of which the store has not been told
+	marked  <-chan struct{} // closed once the journal says so on disk, or cannot; nil while there is no gap
+	retry   *entry          // the last of them: writing it proves that the store takes records again
+	prober  bool            // the goroutine that tries the store is running
+	outage  bool            // the log says that the store is unavailable
+	unkept  bool            // the log says that the journal does not keep records
+	tripped time.Time       // when the circuit opened
+	waited  int             // records that were replayed since
 }
 
-// lost is what was not acknowledged of one message, with the day it was recorded on.
-type lost struct {
-	today   Day
-	domain  string
-	records []Record
-}
+// What a Guard lets through to the store.
+const (
+	closed   = iota // everything
+	draining        // all but Lookups: the last of the journal is being written
+	opened          // nothing
+)
 
 // NewGuard returns a Guard of s and takes s over: Close closes it.
 //
-// If o.GapFile exists, an earlier process lost records. NewGuard then tries once to tell the store so, within the
-// timeout, and goes on trying in the background if that fails.
+// If an earlier process has left records in o.JournalFile, or has lost some, NewGuard tries once to tell the store, within
+// the timeout, and goes on trying in the background if that fails.
 func NewGuard(s Store, o GuardOptions) *Guard {
-	g := &Guard{store: s, timeout: o.Timeout, probe: o.Probe, log: o.Logger, now: o.Now, gapFile: gapFile{path: o.GapFile}}
+	g := &Guard{store: s, timeout: o.Timeout, probe: o.Probe, log: o.Logger, now: o.Now}
 	if g.timeout <= 0 {
 		g.timeout = DefaultTimeout
 	}
@@ -101,16 +119,15 @@ func NewGuard(s Store, o GuardOptions) *Guard {
 		g.now = time.Now
 	}
 	g.life, g.end = context.WithCancel(context.Background())
-
-	if g.gapFile.exists() {
-		g.log.Warn("records were lost before this start", "gap_file", o.GapFile)
+	if o.JournalFile == "" || !g.openJournal(o.JournalFile, o.JournalSize) {
+		return g
+	}
+	ctx, cancel := context.WithTimeout(g.life, g.timeout)
+	defer cancel()
+	if err := g.heal(ctx); err != nil {
 		g.mu.Lock()
-		g.gap = true
-		g.gapFile.mark(&g.wait, g.log)
+		g.trip("recover", err)
 		g.mu.Unlock()
-		if err := g.heal(); err != nil {
-			g.fail("recover", err, nil)
-		}
 	}
 	return g
 }
@@ -119,7 +136,7 @@ func NewGuard(s Store, o GuardOptions) *Guard {
 func (g *Guard) Store() Store { return g.store }
 
 // Available says whether calls reach the store: whether the circuit is closed.
-func (g *Guard) Available() bool { return !g.open.Load() }
+func (g *Guard) Available() bool { return g.state.Load() == closed }
 
 // Failures returns how many calls the store failed or did not answer in time. Tries to get it back are not counted.
 func (g *Guard) Failures() uint64 { return g.failures.Load() }
@@ -134,16 +151,21 @@ func (g *Guard) Gap() bool {
 	return g.gap
 }
 
-// Close ends what the Guard runs and closes the store. A gap that is still open stays marked in the gap file. No other
-// method may be called during or after it.
+// Close ends what the Guard runs and closes the store. What waits in the journal stays there, and so does the mark of a gap.
+// No other method may be called during or after it.
 func (g *Guard) Close() error {
 	g.end()
 	g.wait.Wait()
-	return g.store.Close()
+	var err error
+	if g.journal != nil {
+		err = g.journal.close()
+	}
+	return errors.Join(err, g.store.Close())
 }
 
 // Record stores what one message leaves behind, but for records that this Guard has written today and that count nothing.
-// An error means that some of it may be missing and that this is noted: the message may be signed all the same.
+// nil means that the store has it, or will: it is in the journal, on disk. An error means that some of it may be missing
+// and that this is noted. The message may be signed in either case.
 //
 // The end of ctx does not interrupt the call, its timeout does: a client that goes away must not leave a gap.
 func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Record) error {
@@ -151,24 +173,33 @@ func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Reco
 	if len(rs) == 0 {
 		return nil
 	}
-	if err := g.write(ctx, today, domain, rs); err != nil {
-		g.fail("record", err, &lost{today, domain, rs})
-		return unavailable("record", err)
+	for {
+		err := g.write(ctx, today, domain, rs)
+		if err == nil {
+			return nil
+		}
+		switch g.keep(entry{today, domain, rs}, err) {
+		case kept:
+			g.recorded.add(today, rs)
+			return nil
+		case lost:
+			return unavailable("record", err)
+		case takenAgain:
+		}
 	}
-	return nil
 }
 
 // Note stores records whose absence makes nothing suspicious. An error means that they may be missing, and nothing else.
 func (g *Guard) Note(ctx context.Context, today Day, rs ...Record) error {
 	if err := g.write(ctx, today, "", rs); err != nil {
-		g.fail("record", err, nil)
+		g.fail("record", err)
 		return unavailable("record", err)
 	}
 	return nil
 }
 
 func (g *Guard) write(ctx context.Context, today Day, domain string, rs []Record) error {
-	if g.open.Load() {
+	if g.state.Load() == opened {
 		g.refused.Add(1)
 		return errOpen
 	}
@@ -185,7 +216,7 @@ func (g *Guard) write(ctx context.Context, today Day, domain string, rs []Record
 // Lookup asks the store. After an error, which wraps [ErrUnavailable], the caller knows nothing and must not refuse for
 // a reason that needs the store.
 func (g *Guard) Lookup(ctx context.Context, today Day, qs []Query) (Answer, error) {
-	if g.open.Load() {
+	if g.state.Load() != closed {
 		g.refused.Add(1)
 		return Answer{}, errOpen
 	}
@@ -197,7 +228,7 @@ func (g *Guard) Lookup(ctx context.Context, today Day, qs []Query) (Answer, erro
 	}
 	if ctx.Err() == nil { // Otherwise the caller gave up, which says nothing about the store.
 		g.failures.Add(1)
-		g.fail("lookup", err, nil)
+		g.fail("lookup", err)
 	}
 	return Answer{}, unavailable("lookup", err)
 }
@@ -211,112 +242,4 @@ func unavailable(op string, err error) error {
 		return fmt.Errorf("%s: %w", op, err)
 	}
 	return fmt.Errorf("%s: %w: %w", op, ErrUnavailable, err)
-}
-
-// fail opens the circuit because of err and sees to it that somebody tries to close it. With a lost record it returns
-// once the gap is marked on disk, or after the timeout: the message will be signed, so not even a crash may hide that
-// its record is missing.
-func (g *Guard) fail(op string, err error, l *lost) {
-	g.mu.Lock()
-	var marked <-chan struct{}
-	if l != nil {
-		g.gap = true
-		g.retry = l
-		marked = g.gapFile.mark(&g.wait, g.log)
-	}
-	if !g.open.Swap(true) {
-		g.tripped = g.now()
-		g.log.Error("store unavailable", "operation", op, "error", err)
-	}
-	if !g.prober {
-		g.prober = true
-		g.wait.Go(g.tryUntilHealed)
-	}
-	g.mu.Unlock()
-
-	if marked == nil {
-		return
-	}
-	select {
-	case <-marked:
-		return
-	default:
-	}
-	late := time.NewTimer(g.timeout)
-	defer late.Stop()
-	select {
-	case <-marked:
-	case <-late.C:
-	}
-}
-
-// tryUntilHealed tries to close the circuit, with a pause before each try, until it is closed or the Guard is.
-func (g *Guard) tryUntilHealed() {
-	pause := time.NewTimer(g.probe)
-	defer pause.Stop()
-	for {
-		select {
-		case <-g.life.Done():
-			return
-		case <-pause.C:
-		}
-		if g.heal() == nil {
-			return
-		}
-		pause.Reset(g.probe)
-	}
-}
-
-// heal closes the circuit if the store answers, and if it could be told of the gap where there is one.
-func (g *Guard) heal() error {
-	g.mu.Lock()
-	gap, retry, marked := g.gap, g.retry, g.gapFile.marked
-	g.mu.Unlock()
-
-	now := g.now()
-	if retry != nil {
-		if err := g.bounded(func(ctx context.Context) error {
-			return g.store.Record(ctx, retry.today, retry.domain, retry.records...)
-		}); err != nil {
-			return err
-		}
-	}
-	if err := g.bounded(func(ctx context.Context) error {
-		if gap {
-			// What is lost from now until the circuit closes lies before this time as well.
-			return g.store.Forget(ctx, now.Add(forgetMargin+2*g.timeout))
-		}
-		_, err := g.store.Lookup(ctx, DayOf(now), nil)
-		return err
-	}); err != nil {
-		return err
-	}
-	if marked != nil {
-		<-marked // The mark must not be made after it was removed.
-	}
-
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.gap && !gap {
-		return errNewGap
-	}
-	g.gap, g.retry, g.prober = false, nil, false
-	if err := g.gapFile.remove(); err != nil {
-		// Harmless: the next start will take it for a gap and be careful for nothing.
-		g.log.Warn("cannot remove the mark of lost records", "error", err)
-	}
-	if g.open.Swap(false) {
-		g.log.Info("store available again", "after", now.Sub(g.tripped).Round(time.Millisecond), "records_lost", gap)
-	}
-	return nil
-}
-
-// errNewGap means that a record was lost while the store was tried for another reason.
-var errNewGap = errors.New("a record was lost meanwhile")
-
-// bounded runs one call of the Guard's own within the timeout.
-func (g *Guard) bounded(call func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(g.life, g.timeout)
-	defer cancel()
-	return call(ctx)
 }

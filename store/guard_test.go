@@ -119,10 +119,17 @@ func (l *logs) count(text string) int {
 	return strings.Count(l.buf.String(), text)
 }
 
-func newGuard(t *testing.T, s store.Store, gapFile string) (*store.Guard, *logs) {
+// newGuard returns a Guard with a journal that has no room for entries, unless journal is empty: what the store does not
+// take is lost.
+func newGuard(t *testing.T, s store.Store, journal string) (*store.Guard, *logs) {
+	t.Helper()
+	return newJournalGuard(t, s, journal, 1)
+}
+
+func newJournalGuard(t *testing.T, s store.Store, journal string, size int64) (*store.Guard, *logs) {
 	t.Helper()
 	l := &logs{}
-	g := store.NewGuard(s, store.GuardOptions{GapFile: gapFile, Logger: slog.New(slog.NewTextHandler(l, nil))})
+	g := store.NewGuard(s, store.GuardOptions{JournalFile: journal, JournalSize: size, Logger: slog.New(slog.NewTextHandler(l, nil))})
 	return g, l
 }
 
@@ -133,6 +140,12 @@ func rec(n byte) store.Record {
 }
 
 func exists(path string) bool { _, err := os.Lstat(path); return err == nil }
+
+// gapMarked says whether a journal's file says that records were lost.
+func gapMarked(path string) bool {
+	b, err := os.ReadFile(path)
+	return err == nil && b[64] != '-'
+}
 
 func TestGuardWritesWhatIsNewOnly(t *testing.T) {
 	s := newFlaky()
@@ -196,7 +209,7 @@ func TestGuardWritesWhatIsNew(t *testing.T) {
 // A note that is lost is no gap in the record, but the store is left alone for a while all the same.
 func TestGuardLosesANoteWithoutAGap(t *testing.T) {
 	s := newFlaky()
-	gap := filepath.Join(t.TempDir(), "gap")
+	gap := filepath.Join(t.TempDir(), "store.journal")
 	g, _ := newGuard(t, s, gap)
 	defer g.Close()
 	if err := g.Note(t.Context(), today(), rec(1)); err != nil {
@@ -206,8 +219,8 @@ func TestGuardLosesANoteWithoutAGap(t *testing.T) {
 	if err := g.Note(t.Context(), today(), rec(2)); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Note: %v", err)
 	}
-	if g.Gap() || exists(gap) || g.Available() {
-		t.Errorf("gap %v, mark %v, available %v", g.Gap(), exists(gap), g.Available())
+	if g.Gap() || gapMarked(gap) || g.Available() {
+		t.Errorf("gap %v, mark %v, available %v", g.Gap(), gapMarked(gap), g.Available())
 	}
 	if err := g.Note(t.Context(), today(), rec(3)); !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Note with an open circuit: %v", err)
@@ -317,21 +330,21 @@ func TestGuardBoundsACall(t *testing.T) {
 // Whatever was lost during an outage, the memory begins after it once the store is back, on all nodes.
 func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gap := filepath.Join(t.TempDir(), "gap")
+		gap := filepath.Join(t.TempDir(), "store.journal")
 		s := newFlaky()
 		g, _ := newGuard(t, s, gap)
 		defer g.Close()
 		if err := g.Record(t.Context(), today(), "example.com", rec(1)); err != nil {
 			t.Fatal(err)
 		}
-		if exists(gap) {
-			t.Error("there is a gap file without a gap")
+		if gapMarked(gap) {
+			t.Error("there is a mark without a gap")
 		}
 		s.fail(errDown, "")
 		if g.Record(t.Context(), today(), "example.com", rec(2)) == nil {
 			t.Fatal("Record: no error")
 		}
-		if !exists(gap) {
+		if !gapMarked(gap) {
 			t.Error("Record returned before the gap was marked")
 		}
 		time.Sleep(5 * time.Second)
@@ -350,12 +363,12 @@ func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 		if !a.Memory.Since.After(lost) || a.Memory.Since.Sub(lost) > 2*time.Minute {
 			t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)
 		}
-		if exists(gap) || g.Gap() {
+		if gapMarked(gap) || g.Gap() {
 			t.Error("the gap is still open")
 		}
 		// The next outage is marked again.
 		s.fail(errDown, "")
-		if g.Record(t.Context(), today(), "example.com", rec(4)) == nil || !exists(gap) {
+		if g.Record(t.Context(), today(), "example.com", rec(4)) == nil || !gapMarked(gap) {
 			t.Error("the second outage is not marked")
 		}
 	})
@@ -363,7 +376,7 @@ func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 
 func TestGuardLookupFailureIsNoGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gap := filepath.Join(t.TempDir(), "gap")
+		gap := filepath.Join(t.TempDir(), "store.journal")
 		s := newFlaky()
 		g, _ := newGuard(t, s, gap)
 		defer g.Close()
@@ -374,8 +387,8 @@ func TestGuardLookupFailureIsNoGap(t *testing.T) {
 		s.fail(nil, "")
 		time.Sleep(store.DefaultProbe)
 		synctest.Wait()
-		if !g.Available() || exists(gap) || len(s.forgotten()) > 0 {
-			t.Errorf("available %t, gap file %t, forgotten %v", g.Available(), exists(gap), s.forgotten())
+		if !g.Available() || gapMarked(gap) || len(s.forgotten()) > 0 {
+			t.Errorf("available %t, mark %t, forgotten %v", g.Available(), gapMarked(gap), s.forgotten())
 		}
 	})
 }
@@ -383,7 +396,7 @@ func TestGuardLookupFailureIsNoGap(t *testing.T) {
 // A Record that is refused while the circuit is open is lost like any other.
 func TestGuardRefusedRecordIsAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gap := filepath.Join(t.TempDir(), "gap")
+		gap := filepath.Join(t.TempDir(), "store.journal")
 		s := newFlaky()
 		g, _ := newGuard(t, s, gap)
 		defer g.Close()
@@ -391,14 +404,14 @@ func TestGuardRefusedRecordIsAGap(t *testing.T) {
 		if _, err := g.Lookup(t.Context(), today(), nil); err == nil {
 			t.Fatal("no error")
 		}
-		if err := g.Record(t.Context(), today(), "example.com", rec(1)); !errors.Is(err, store.ErrUnavailable) || !exists(gap) {
-			t.Errorf("Record: %v; gap file %t", err, exists(gap))
+		if err := g.Record(t.Context(), today(), "example.com", rec(1)); !errors.Is(err, store.ErrUnavailable) || !gapMarked(gap) {
+			t.Errorf("Record: %v; mark %t", err, gapMarked(gap))
 		}
 		s.fail(nil, "")
 		time.Sleep(2 * store.DefaultProbe)
 		synctest.Wait()
-		if len(s.forgotten()) != 1 || exists(gap) || !g.Available() {
-			t.Errorf("forgotten %v, gap file %t, available %t", s.forgotten(), exists(gap), g.Available())
+		if len(s.forgotten()) != 1 || gapMarked(gap) || !g.Available() {
+			t.Errorf("forgotten %v, mark %t, available %t", s.forgotten(), gapMarked(gap), g.Available())
 		}
 	})
 }
@@ -408,7 +421,7 @@ func TestGuardStaysOpenUntilTheStoreTakesRecordsAndForgets(t *testing.T) {
 	for _, method := range []string{"Record", "Forget"} {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				gap := filepath.Join(t.TempDir(), "gap")
+				gap := filepath.Join(t.TempDir(), "store.journal")
 				s := newFlaky()
 				g, l := newGuard(t, s, gap)
 				defer g.Close()
@@ -416,13 +429,13 @@ func TestGuardStaysOpenUntilTheStoreTakesRecordsAndForgets(t *testing.T) {
 				_ = g.Record(t.Context(), today(), "example.com", rec(1))
 				s.fail(errDown, method)
 				time.Sleep(time.Minute)
-				if g.Available() || !exists(gap) || l.count("available again") > 0 {
-					t.Errorf("available %t, gap file %t", g.Available(), exists(gap))
+				if g.Available() || !gapMarked(gap) || l.count("available again") > 0 {
+					t.Errorf("available %t, mark %t", g.Available(), gapMarked(gap))
 				}
 				s.fail(nil, "")
 				time.Sleep(2 * store.DefaultProbe)
-				if !g.Available() || exists(gap) {
-					t.Errorf("after its return: available %t, gap file %t", g.Available(), exists(gap))
+				if !g.Available() || gapMarked(gap) {
+					t.Errorf("after its return: available %t, mark %t", g.Available(), gapMarked(gap))
 				}
 			})
 		})
@@ -431,7 +444,7 @@ func TestGuardStaysOpenUntilTheStoreTakesRecordsAndForgets(t *testing.T) {
 
 func TestGuardRemembersAGapOverARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gap := filepath.Join(t.TempDir(), "gap")
+		gap := filepath.Join(t.TempDir(), "store.journal")
 		s := newFlaky()
 		if err := s.Store.Record(t.Context(), today(), "example.com", rec(1)); err != nil {
 			t.Fatal(err)
@@ -442,7 +455,7 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 		if err := g.Close(); err != nil || !s.closed.Load() {
 			t.Fatalf("Close: %v, store closed: %t", err, s.closed.Load())
 		}
-		if !exists(gap) {
+		if !gapMarked(gap) {
 			t.Fatal("Close removed the mark")
 		}
 
@@ -454,8 +467,8 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 		if err := g.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if !exists(gap) || l.count("records were lost before this start") != 1 {
-			t.Errorf("gap file %t, log:\n%s", exists(gap), &l.buf)
+		if !gapMarked(gap) || l.count("records were lost before this start") != 1 {
+			t.Errorf("mark %t, log:\n%s", gapMarked(gap), &l.buf)
 		}
 
 		// It is up at the one after: the first message already finds the memory moved.
@@ -467,8 +480,8 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 		if err != nil || !a.Found[0] || !a.Memory.Since.After(restarted) {
 			t.Errorf("Lookup: %+v, %v; want Since after %v", a, err, restarted)
 		}
-		if exists(gap) || g.Gap() || !g.Available() {
-			t.Errorf("gap file %t, gap %t, available %t", exists(gap), g.Gap(), g.Available())
+		if gapMarked(gap) || g.Gap() || !g.Available() {
+			t.Errorf("mark %t, gap %t, available %t", gapMarked(gap), g.Gap(), g.Available())
 		}
 	})
 }
@@ -476,7 +489,7 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 func TestGuardSaysWhenItCannotMarkAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFlaky()
-		g, l := newGuard(t, s, filepath.Join(t.TempDir(), "no", "such", "folder", "gap"))
+		g, l := newGuard(t, s, filepath.Join(t.TempDir(), "no", "such", "folder", "store.journal"))
 		defer g.Close()
 		s.fail(errDown, "")
 		for n := range byte(10) {
@@ -514,9 +527,9 @@ func TestGuardAndCallersThatGiveUp(t *testing.T) {
 
 func TestGuardUnderLoadThroughOutages(t *testing.T) {
 	s := newFlaky()
-	gap := filepath.Join(t.TempDir(), "gap")
+	gap := filepath.Join(t.TempDir(), "store.journal")
 	g := store.NewGuard(s, store.GuardOptions{
-		Probe: time.Millisecond, GapFile: gap, Logger: slog.New(slog.DiscardHandler),
+		Probe: time.Millisecond, JournalFile: gap, JournalSize: 1, Logger: slog.New(slog.DiscardHandler),
 	})
 	defer g.Close()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -545,9 +558,12 @@ func TestGuardUnderLoadThroughOutages(t *testing.T) {
 	for end := time.Now().Add(10 * time.Second); !g.Available() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
+	for end := time.Now().Add(10 * time.Second); gapMarked(gap) && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
 	a, err := g.Lookup(t.Context(), today(), nil)
-	if err != nil || g.Gap() || exists(gap) {
-		t.Fatalf("after the outages: %v, gap %t, gap file %t", err, g.Gap(), exists(gap))
+	if err != nil || g.Gap() || gapMarked(gap) {
+		t.Fatalf("after the outages: %v, gap %t, mark %t", err, g.Gap(), gapMarked(gap))
 	}
 	if lost := time.Unix(0, lastLost.Load()); lastLost.Load() == 0 || !a.Memory.Since.After(lost) {
 		t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)

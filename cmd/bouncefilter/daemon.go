@@ -61,7 +61,7 @@ func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	if err != nil {
 		return storeProblem(c, err)
 	}
-	d.guard = store.NewGuard(st, store.GuardOptions{Timeout: c.StoreTimeout, GapFile: c.GapFile(), Logger: d.log, Now: d.app.now})
+	d.guard = store.NewGuard(st, store.GuardOptions{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.app.now})
 	filter.RedirectLibraryLog(d.log)
 	d.hasher = store.NewHasher(hashSecret)
 	d.server, err = filter.NewServer(filter.Options{

@@ -79,14 +79,20 @@ func (d *daemon) read(t *testing.T) string {
 // start starts the daemon and waits until it is ready. It ends with the test.
 func (d *daemon) start(t *testing.T) {
 	t.Helper()
+	d.startUntil(t, "/readyz")
+}
+
+// startUntil starts the daemon and waits until it says yes to a question.
+func (d *daemon) startUntil(t *testing.T, question string) {
+	t.Helper()
 	d.process = start(t, "bouncefilter", d.program, "serve", "--config", d.config)
-	eventually(t, "bouncefilter is ready", func() bool {
+	eventually(t, "bouncefilter says yes to "+question, func() bool {
 		select {
 		case <-d.process.done:
 			t.Fatalf("bouncefilter ended:\n%s", d.process.out)
 		default:
 		}
-		status, _ := d.get("/readyz")
+		status, _ := d.get(question)
 		return status == http.StatusOK
 	})
 }

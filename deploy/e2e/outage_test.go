@@ -51,9 +51,24 @@ func TestOutage(t *testing.T) {
 			t.Errorf("/healthz: status %d", status)
 		}
 	})
+	s.daemon.kill(t)
+	s.daemon.startUntil(t, "/healthz")
+	t.Run("without Redis the daemon keeps what is to be recorded, even if it is killed", func(t *testing.T) {
+		if waiting := s.daemon.metric(t, "bouncefilter_store_journal_entries"); waiting < 20 {
+			t.Errorf("%v messages wait after the start", waiting)
+		}
+	})
+	await("mail goes out while Redis is still down", 20)
 	s.redis.start(t)
 	eventually(t, "the daemon finds Redis again", func() bool { status, _ := s.daemon.get("/readyz"); return status == 200 })
 	await("mail goes out after Redis is back", 20)
+	t.Run("nothing that was to be recorded is lost", func(t *testing.T) {
+		for name, want := range map[string]bool{"journal_entries": false, "lost_records_total": false, "gap": false, "replayed_records_total": true} {
+			if n := s.daemon.metric(t, "bouncefilter_store_"+name); n > 0 != want {
+				t.Errorf("bouncefilter_store_%s %v", name, n)
+			}
+		}
+	})
 	t.Run("after the outage a genuine bounce is accepted", (&scenario{
 		to: []rcpt{{plain(tag), ok}}, mailboxes: []string{"user@virt.example"}, header: "batv=pass reason=valid",
 	}).test(s))

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -12,22 +13,33 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// guard returns a Guard of the server, with a gap file.
-func guard(t *testing.T, srv *server) (g *store.Guard, gapFile string) {
+// guard returns a Guard of the server, with a journal of so many octets.
+func guard(t *testing.T, srv *server, size int64) (g *store.Guard, journal string) {
 	t.Helper()
 	s := open(t, srv.url(""))
-	gapFile = filepath.Join(t.TempDir(), "gap")
+	journal = filepath.Join(t.TempDir(), "store.journal")
 	g = store.NewGuard(s, store.GuardOptions{
-		Probe:   20 * time.Millisecond,
-		GapFile: gapFile,
-		Logger:  slog.New(slog.DiscardHandler),
+		Probe:       20 * time.Millisecond,
+		JournalFile: journal,
+		JournalSize: size,
+		Logger:      slog.New(slog.DiscardHandler),
 	})
 	t.Cleanup(func() {
 		if err := g.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	})
-	return g, gapFile
+	return g, journal
+}
+
+// gapMarked says whether a journal's file says that records were lost.
+func gapMarked(t *testing.T, journal string) bool {
+	t.Helper()
+	b, err := os.ReadFile(journal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b[64] != '-'
 }
 
 func tagOf(n int) store.Record {
@@ -44,12 +56,15 @@ func back(t *testing.T, g *store.Guard) {
 	}
 }
 
-func TestGuardThroughAnOutage(t *testing.T) {
-	for _, outage := range []struct {
-		name       string
-		begin, end func(t *testing.T, srv *server)
-		keeps      bool // what was recorded before
-	}{
+// outage is a way in which a server does not take records for a while.
+type outage struct {
+	name       string
+	begin, end func(t *testing.T, srv *server)
+	keeps      bool // what was recorded before
+}
+
+func outages() []outage {
+	return []outage{
 		{
 			"killed and started again",
 			func(t *testing.T, srv *server) { srv.kill(t) },
@@ -68,10 +83,62 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			func(t *testing.T, srv *server) { set(t, srv, "maxmemory", "0") },
 			true,
 		},
-	} {
+	}
+}
+
+// What is recorded during an outage is found after it.
+func TestGuardKeepsTheRecordsOfAnOutage(t *testing.T) {
+	for _, outage := range outages() {
 		t.Run(outage.name, func(t *testing.T) {
 			srv := startServer(t)
-			g, gapFile := guard(t, srv)
+			g, journal := guard(t, srv, 0)
+			if err := g.Record(t.Context(), today(), "example.com", tagOf(1)); err != nil {
+				t.Fatal(err)
+			}
+			before, err := g.Lookup(t.Context(), today(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			outage.begin(t, srv)
+			const n = 600
+			qs := make([]store.Query, n)
+			var wait sync.WaitGroup
+			for i := range n {
+				qs[i].Key = key(10 + i)
+				wait.Go(func() {
+					if err := g.Record(t.Context(), today(), "example.com", tagOf(10+i)); err != nil {
+						t.Errorf("Record during the outage: %v", err)
+					}
+				})
+			}
+			wait.Wait()
+			if j := g.Journal(); g.Gap() || gapMarked(t, journal) || j.Entries != n {
+				t.Errorf("gap %t, mark %t, %+v", g.Gap(), gapMarked(t, journal), j)
+			}
+			outage.end(t, srv)
+			back(t, g)
+			a, err := g.Lookup(t.Context(), today(), qs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, found := range a.Found {
+				if !found {
+					t.Errorf("record %d is not found", i)
+				}
+			}
+			if outage.keeps != a.Memory.Since.Equal(before.Memory.Since) || a.Memory.Since.IsZero() {
+				t.Errorf("Since %v, before the outage %v", a.Memory.Since, before.Memory.Since)
+			}
+		})
+	}
+}
+
+// What could not be kept during an outage either is a gap after it.
+func TestGuardThroughAnOutage(t *testing.T) {
+	for _, outage := range outages() {
+		t.Run(outage.name, func(t *testing.T) {
+			srv := startServer(t)
+			g, journal := guard(t, srv, 1)
 			if err := g.Record(t.Context(), today(), "example.com", tagOf(1)); err != nil {
 				t.Fatal(err)
 			}
@@ -84,8 +151,8 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			if d := time.Since(start); d > 2*store.DefaultTimeout+time.Second {
 				t.Errorf("the first message took %v", d)
 			}
-			if _, err := os.Stat(gapFile); err != nil {
-				t.Errorf("gap file: %v", err)
+			if !gapMarked(t, journal) {
+				t.Error("the gap is not marked")
 			}
 			start = time.Now()
 			for n := range 1000 {
@@ -108,8 +175,10 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			if !a.Memory.Since.After(lost) {
 				t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)
 			}
-			if _, err := os.Stat(gapFile); !errors.Is(err, os.ErrNotExist) {
-				t.Errorf("gap file after the outage: %v", err)
+			for end := time.Now().Add(10 * time.Second); gapMarked(t, journal); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("the gap stays marked")
+				}
 			}
 			if err := g.Record(t.Context(), today(), "example.com", tagOf(3)); err != nil {
 				t.Errorf("Record after the outage: %v", err)

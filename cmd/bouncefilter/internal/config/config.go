@@ -197,8 +197,8 @@ func (c *Config) Domain(name string) (filter.Domain, bool) {
 	return filter.Domain{}, false
 }
 
-// GapFile is the file that marks records lost to the store (see [store.GuardOptions]).
-func (c *Config) GapFile() string { return filepath.Join(c.StateDir, "store.gap") }
+// JournalFile is the file that keeps records while the store does not answer (see [store.GuardOptions]).
+func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }
 
 // KeyLife is the longest time that a tag lives.
 func (c *Config) KeyLife() time.Duration {

@@ -130,7 +130,7 @@ write_timeout = "2s"
 		"socketmap":     c.Socketmap.String() == "tcp:127.0.0.1:5",
 		"socket":        c.SocketMode == 0o600 && c.SocketGroup == 7,
 		"http":          c.HTTP == "" && c.HTTPChosen,
-		"store":         c.Store == "bolt:/s/x.db" && c.StoreTimeout == time.Second && c.GapFile() == "/s/store.gap",
+		"store":         c.Store == "bolt:/s/x.db" && c.StoreTimeout == time.Second && c.JournalFile() == "/s/store.journal",
 		"keys":          c.Keys == "/s/k/index.toml" && c.KeysChosen && c.HashSecret == "/etc/h" && c.HashSecretChosen,
 		"node":          c.Node == "n",
 		"outbound": !s.Outbound.Authenticated && !s.Outbound.Local && s.Outbound.Daemons[0] == "ORIGINATING" &&

@@ -1,0 +1,431 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// DefaultJournalSize is the default of [GuardOptions.JournalSize], in octets: some 500,000 messages.
+const DefaultJournalSize = 64 << 20
+
+// journalChunk is how much space the journal's file reserves at a time. The first chunk is reserved from the start, so
+// that a disk which is full does not matter to a short outage.
+const journalChunk = 1 << 20
+
+// What may be wrong with the journal.
+var (
+	errJournalFull    = errors.New("the journal is full")
+	errJournalLate    = errors.New("the journal does not get onto disk in time")
+	errJournalBroken  = errors.New("the journal could not be written a moment ago")
+	errJournalLocked  = errors.New("another process uses it")
+	errJournalDamaged = errors.New("entries of the journal cannot be read")
+)
+
+// journal keeps on local disk what the store did not take. All methods may be called from many goroutines; none waits
+// for the disk, but for open and read.
+//
+// One goroutine at a time writes. What is added while it does so is written together, with one wait for the disk.
+type journal struct {
+	file  *os.File
+	limit int64
+	wait  *sync.WaitGroup // for the goroutine that writes
+	log   *slog.Logger
+
+	mu      sync.Mutex
+	next    *commit // what is written next; nil for nothing
+	flight  *commit // what is being written; nil for nothing
+	dropped bool    // that is given up, see finish
+	writing bool    // the goroutine runs
+	late    bool    // somebody gave up waiting for what is being written
+	broken  bool    // writing failed: what is behind tail is not known
+	gap     bool    // what the file is to say
+	head    int64   // what lies before has been replayed
+	tail    int64   // what lies before is on disk
+	entries int     // that wait to be replayed, with those that are not on disk yet
+	octets  int64   // of these
+
+	// These belong to the goroutine that writes.
+	reserved int64 // the size of the file
+	dirty    bool  // there is something behind the first block
+}
+
+// commit is what gets onto disk together.
+type commit struct {
+	frames  []byte
+	entries int
+	empty   bool          // the journal is emptied first
+	mark    bool          // the mark of a gap is made or taken away
+	done    chan struct{} // closed when it is on disk, or err is set
+	err     error         // of the frames
+}
+
+func (c *commit) hasFrames() bool { return c != nil && len(c.frames) > 0 }
+
+// openJournal opens the journal at path, or makes one. missing says, with an error, that there was none.
+//
+// lost says that the file tells of lost records, or that some of it cannot be read.
+func openJournal(path string, limit int64, wait *sync.WaitGroup, log *slog.Logger) (j *journal, lost, missing bool, err error) {
+	if _, err := os.Lstat(path); os.IsNotExist(err) {
+		missing = true
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, false, missing, fmt.Errorf("journal: %w", err)
+	}
+	j = &journal{file: file, limit: limit, wait: wait, log: log}
+	if lost, err = j.open(path); err != nil {
+		_ = file.Close()
+		return nil, false, missing, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return j, lost, missing, nil
+}
+
+func (j *journal) open(path string) (lost bool, err error) {
+	if err := syscall.Flock(int(j.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, errJournalLocked
+	} else if err != nil {
+		return false, os.NewSyscallError("flock", err)
+	}
+	info, err := j.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !info.Mode().IsRegular() {
+		return false, errors.New("not a file")
+	}
+	j.reserved = info.Size()
+	head := make([]byte, min(j.reserved, journalBlock))
+	if _, err := j.file.ReadAt(head, 0); err != nil && len(head) > 0 {
+		return false, err
+	}
+	j.head, j.tail = journalBlock, journalBlock
+	body := frames{file: j.file, at: journalBlock, end: j.reserved}
+	switch {
+	case isZero(head) && body.tail() == nothing: // new, or the host crashed before it was made
+		return false, j.create(path)
+	case len(head) < journalBlock || string(head[:len(journalMagic)]) != journalMagic:
+		return false, errors.New("not a journal that this version can read")
+	}
+	j.gap = head[journalGapAt] != noGap
+	return j.recover(path)
+}
+
+// create makes an empty journal.
+func (j *journal) create(path string) error {
+	head := make([]byte, journalBlock)
+	copy(head, journalMagic)
+	head[journalGapAt] = noGap
+	if _, err := j.file.WriteAt(head, 0); err != nil {
+		return err
+	}
+	j.reserved = journalBlock
+	_ = j.reserve(journalBlock + 1) // tried again when there is something to write
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// recover finds out what waits in the file, and cuts off what was being written when its process or the host crashed.
+func (j *journal) recover(path string) (lost bool, err error) {
+	f := frames{file: j.file, at: journalBlock, end: j.reserved}
+	for {
+		at := f.at
+		if _, ok := f.next(); !ok {
+			break
+		}
+		j.entries++
+		j.octets += f.at - at
+		j.dirty = true
+	}
+	rest := f.tail()
+	if f.err != nil {
+		return false, f.err
+	}
+	j.tail = f.at
+	if f.damaged || rest == unreadable {
+		j.log.Error("entries of the journal cannot be read: they are lost", "journal", path)
+	}
+	if lost = j.gap || f.damaged || rest == unreadable; lost && !j.gap {
+		// The mark comes first: the cut removes what else would tell of it.
+		j.gap = true
+		if err := errors.Join(j.writeMark(true), syncData(j.file)); err != nil {
+			return false, err
+		}
+	}
+	if rest == nothing {
+		return lost, nil
+	}
+	j.log.Warn("the end of the journal is cut off", "torn", rest == torn, "octets", j.reserved-j.tail)
+	if err := j.file.Truncate(j.tail); err != nil {
+		return false, err
+	}
+	j.reserved = j.tail
+	_ = j.reserve(j.tail + 1)
+	return lost, syncData(j.file)
+}
+
+// close closes the file. What waits in it stays there.
+func (j *journal) close() error { return j.file.Close() }
+
+// waiting returns how much waits to be replayed.
+func (j *journal) waiting() (entries int, octets int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.entries, j.octets
+}
+
+// add begins to write e. It is kept once the commit is done without an error.
+func (j *journal) add(e entry) (*commit, error) {
+	if len(e.domain) > maxDomain {
+		return nil, errEntry
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.late:
+		return nil, errJournalLate
+	case j.broken && (j.next == nil || !j.next.empty):
+		return nil, errJournalBroken
+	}
+	c := j.commit()
+	used, before := j.tail, len(c.frames)
+	if j.flight != nil {
+		used += int64(len(j.flight.frames))
+	}
+	if c.empty {
+		used = journalBlock
+	}
+	frames, n := appendFrames(c.frames, e)
+	if used+int64(len(frames)) > j.limit {
+		return nil, errJournalFull // c.frames is as long as before
+	}
+	c.frames = frames
+	c.entries += n
+	j.entries += n
+	j.octets += int64(len(frames) - before)
+	return c, nil
+}
+
+// mark begins to write that there is a gap, or that there is none any more. The channel is closed when that is done.
+// A mark that cannot be made is logged.
+func (j *journal) mark(gap bool) <-chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	c := j.commit()
+	j.gap, c.mark = gap, true
+	return c.done
+}
+
+// finish begins to empty the journal and to take the mark of a gap away, unless something waits to be replayed: then it
+// returns nil.
+//
+// What does not get onto disk does not count. Whoever waits for it has given up, or learns here that it is lost.
+func (j *journal) finish() <-chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	queued := j.next.hasFrames()
+	if j.head < j.tail || !j.late && (queued || j.flight.hasFrames()) {
+		return nil
+	}
+	c := j.commit()
+	if queued {
+		c.err = errJournalLate
+		close(c.done)
+		c = &commit{mark: c.mark, done: make(chan struct{})}
+		j.next = c
+	}
+	c.empty, c.mark = true, c.mark || j.gap
+	j.gap = false
+	j.dropped = j.flight.hasFrames()
+	j.entries, j.octets = 0, 0
+	return c.done
+}
+
+// giveUp notes that somebody does not wait for c any longer. Until the disk answers, nobody else waits for it.
+func (j *journal) giveUp(c *commit) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	select {
+	case <-c.done:
+	default:
+		j.late = true
+	}
+}
+
+// isLate says whether the disk does not answer.
+func (j *journal) isLate() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.late
+}
+
+// flushing returns a channel that is closed when some of what has been added is on disk or has failed. It is nil if all of
+// it has, or if the disk does not answer.
+func (j *journal) flushing() <-chan struct{} {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	switch {
+	case j.late:
+		return nil
+	case j.flight.hasFrames():
+		return j.flight.done
+	case j.next.hasFrames():
+		return j.next.done
+	}
+	return nil
+}
+
+// commit returns what is written next, and sees to it that it is written. The caller holds mu.
+func (j *journal) commit() *commit {
+	if j.next == nil {
+		j.next = &commit{done: make(chan struct{})}
+	}
+	if !j.writing {
+		j.writing = true
+		j.wait.Go(j.write)
+	}
+	return j.next
+}
+
+// write writes until there is nothing more to write.
+func (j *journal) write() {
+	for {
+		j.mu.Lock()
+		c := j.next
+		if c == nil {
+			j.writing = false
+			j.mu.Unlock()
+			return
+		}
+		j.next = nil
+		j.flight = c
+		at, gap := j.tail, j.gap
+		j.mu.Unlock()
+
+		emptied := c.empty && j.dirty && j.truncate() == nil
+		if emptied {
+			at = journalBlock
+		}
+		var written bool // something that is not known to be on disk
+		if len(c.frames) > 0 {
+			if c.err = j.reserve(at + int64(len(c.frames))); c.err == nil {
+				_, c.err = j.file.WriteAt(c.frames, at)
+				written, j.dirty = true, true
+			}
+		}
+		var markErr error
+		if c.mark {
+			markErr = j.writeMark(gap)
+		}
+		if written || c.mark || emptied {
+			if err := syncData(j.file); err != nil {
+				c.err = errors.Join(c.err, err)
+				markErr = errors.Join(markErr, err)
+			}
+		}
+		if markErr != nil && gap {
+			j.log.Error("cannot mark that records were lost: a crash before the store answers again would hide it",
+				"error", markErr)
+		}
+
+		j.mu.Lock()
+		if emptied {
+			j.head, j.tail, j.broken = journalBlock, journalBlock, false
+		}
+		switch {
+		case j.dropped:
+			c.err = errors.Join(c.err, errJournalLate)
+		case c.err == nil:
+			j.tail = at + int64(len(c.frames))
+		case len(c.frames) > 0:
+			// After a failed write or sync nobody knows what the file holds behind tail.
+			j.broken = j.broken || written
+			j.entries -= c.entries
+			j.octets -= int64(len(c.frames))
+		}
+		j.flight, j.late, j.dropped = nil, false, false
+		j.mu.Unlock()
+		close(c.done)
+	}
+}
+
+// reserve reserves space for what ends at the offset end, and more. Only the goroutine that writes calls it, and open.
+func (j *journal) reserve(end int64) error {
+	if end <= j.reserved {
+		return nil
+	}
+	size := min((end+journalChunk-1)/journalChunk*journalChunk, max(j.limit, end))
+	err := allocate(j.file, j.reserved, size)
+	if err != nil { // There may be less space than a chunk.
+		size = end
+		err = allocate(j.file, j.reserved, size)
+	}
+	if err == nil {
+		j.reserved = size
+	}
+	return err
+}
+
+// truncate cuts all frames off.
+func (j *journal) truncate() error {
+	if err := j.file.Truncate(journalBlock); err != nil {
+		j.log.Warn("cannot empty the journal: it is replayed once more", "error", err)
+		return err
+	}
+	j.reserved, j.dirty = journalBlock, false
+	_ = j.reserve(journalBlock + 1) // tried again when there is something to write
+	return nil
+}
+
+func (j *journal) writeMark(gap bool) error {
+	mark := byte(noGap)
+	if gap {
+		mark = isGap
+	}
+	_, err := j.file.WriteAt([]byte{mark}, journalGapAt)
+	return err
+}
+
+// read returns entries that wait to be replayed, in order, with about so many records, and where they end. An error says
+// that some between there cannot be read.
+func (j *journal) read(records int) (entries []entry, end int64, err error) {
+	j.mu.Lock()
+	end = j.tail // which is the end of a frame
+	f := frames{file: j.file, at: j.head, end: end}
+	j.mu.Unlock()
+	for records > 0 && f.at < end {
+		e, ok := f.next()
+		if !ok {
+			f.at, f.damaged = end, true
+			break
+		}
+		entries = append(entries, e)
+		records -= len(e.records)
+	}
+	if f.damaged && f.err == nil {
+		f.err = errJournalDamaged
+	}
+	return entries, f.at, f.err
+}
+
+// took notes that the store has the next so many entries, which end there. It says whether only little is left.
+func (j *journal) took(entries int, end int64) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.entries = max(0, j.entries-entries)
+	j.octets -= end - j.head
+	j.head = end
+	return j.tail-j.head < readAhead
+}
+
+// fill is allocate for file systems that cannot.
+func fill(f *os.File, from, size int64) error {
+	_, err := f.WriteAt(make([]byte, size-from), from)
+	return err
+}

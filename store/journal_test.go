@@ -1,0 +1,717 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// counted is a record that counts, as a tag does: each of them is written.
+func counted(n int) store.Record {
+	return store.Record{Key: store.Key{byte(n), byte(n >> 8), 0xee}, Expires: today() + 7, Count: 1}
+}
+
+// mustRecord records, and fails unless the record is kept.
+func mustRecord(t *testing.T, g *store.Guard, domain string, rs ...store.Record) {
+	t.Helper()
+	if err := g.Record(t.Context(), today(), domain, rs...); err != nil {
+		t.Fatalf("Record: %v", err)
+	}
+}
+
+// counts returns what the store has counted under records.
+func counts(t *testing.T, s store.Store, rs ...store.Record) []uint32 {
+	t.Helper()
+	qs := make([]store.Query, len(rs))
+	for i, r := range rs {
+		qs[i] = store.Query{Key: r.Key, Expires: r.Expires}
+	}
+	a, err := s.Lookup(t.Context(), today(), qs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Counts
+}
+
+// heal waits, in a bubble, until the Guard has tried the store again.
+func heal() {
+	time.Sleep(2 * store.DefaultProbe)
+	synctest.Wait()
+}
+
+func journalPath(t *testing.T) string { return filepath.Join(t.TempDir(), "store.journal") }
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestJournalKeepsAnOutage(t *testing.T) {
+	for _, outage := range []string{"refused", "hanging"} {
+		t.Run(outage, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newFlaky()
+				s.hang = outage == "hanging"
+				path := journalPath(t)
+				g, l := newJournalGuard(t, s, path, 0)
+				defer g.Close()
+				mustRecord(t, g, "example.com", counted(0))
+				since, _ := s.Store.Lookup(t.Context(), today(), nil)
+				start := time.Now()
+				s.fail(errDown, "")
+				const n = 100
+				for i := 1; i <= n; i++ {
+					mustRecord(t, g, "example.com", counted(i))
+				}
+				if d := time.Since(start); s.hang && d != store.DefaultTimeout || !s.hang && d != 0 {
+					t.Errorf("the messages waited %v", d)
+				}
+				if j := g.Journal(); j.Entries != n || j.Octets == 0 || j.Journalled != n || j.Replayed != 0 || j.Lost != 0 {
+					t.Errorf("during the outage: %+v", j)
+				}
+				if g.Gap() || gapMarked(path) || g.Available() {
+					t.Errorf("gap %t, mark %t, available %t", g.Gap(), gapMarked(path), g.Available())
+				}
+				time.Sleep(10 * time.Second)
+				s.fail(nil, "")
+				heal()
+				if !g.Available() || g.Gap() || len(s.forgotten()) > 0 {
+					t.Errorf("available %t, gap %t, forgotten %v", g.Available(), g.Gap(), s.forgotten())
+				}
+				for i := range n + 1 {
+					if c := counts(t, g.Store(), counted(i)); c[0] != 1 {
+						t.Errorf("record %d: counted %d", i, c[0])
+					}
+				}
+				if a, err := g.Lookup(t.Context(), today(), nil); err != nil || !a.Memory.Since.Equal(since.Memory.Since) {
+					t.Errorf("Since moved from %v to %v, %v", since.Memory.Since, a.Memory.Since, err)
+				}
+				if j := g.Journal(); j.Entries != 0 || j.Octets != 0 || j.Replayed != n {
+					t.Errorf("after it: %+v", j)
+				}
+				if l.count("store unavailable") != 1 || l.count("records_waited=100 records_lost=false") != 1 {
+					t.Errorf("log:\n%s", &l.buf)
+				}
+			})
+		})
+	}
+}
+
+func TestJournalFileIsForItsOwnerOnly(t *testing.T) {
+	path := journalPath(t)
+	g, _ := newJournalGuard(t, newFlaky(), path, 0)
+	defer g.Close()
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
+// A process that is killed at any time leaves all that it had acknowledged to the next one.
+func TestJournalSurvivesACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFlaky()
+		s.fail(errDown, "")
+		path := journalPath(t)
+		g, _ := newJournalGuard(t, s, path, 0)
+		defer g.Close()
+		var sent []store.Record
+		for i := range 30 {
+			message := []store.Record{counted(i), {Key: store.Key{byte(i), 1}, Expires: today() + 30}}
+			mustRecord(t, g, []string{"example.com", "example.net", ""}[i%3], message...)
+			sent = append(sent, message[0])
+
+			crashed := journalPath(t)
+			copyFile(t, path, crashed)
+			next := newFlaky()
+			g, l := newJournalGuard(t, next, crashed, 0)
+			if !g.Available() || g.Gap() || len(next.forgotten()) > 0 || g.Journal().Entries != 0 {
+				t.Errorf("after %d: available %t, gap %t, forgotten %v, %+v\n%s", i, g.Available(), g.Gap(), next.forgotten(), g.Journal(), &l.buf)
+			}
+			for j, c := range counts(t, g.Store(), sent...) {
+				if c != 1 {
+					t.Errorf("after %d: record %d counted %d", i, j, c)
+				}
+			}
+			if err := g.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// outageJournal returns a journal with n messages, and where each of them ends in it.
+func outageJournal(t *testing.T, n int) (path string, ends []int64) {
+	t.Helper()
+	s := newFlaky()
+	s.fail(errDown, "")
+	path = journalPath(t)
+	g, _ := newJournalGuard(t, s, path, 0)
+	ends = append(ends, 4096)
+	for i := range n {
+		mustRecord(t, g, "example.com", counted(i), counted(i+100))
+		ends = append(ends, 4096+g.Journal().Octets)
+	}
+	if err := g.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path, ends
+}
+
+// reopened opens a journal with these contents, with a store that answers, and returns what this counts of n messages.
+func reopened(t *testing.T, dir string, contents []byte, n int) (found []uint32, gap bool) {
+	t.Helper()
+	path := filepath.Join(dir, "store.journal")
+	if err := os.WriteFile(path, contents, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newFlaky()
+	g := store.NewGuard(s, store.GuardOptions{JournalFile: path, Logger: slog.New(slog.DiscardHandler)})
+	defer g.Close()
+	if !g.Available() || g.Gap() || gapMarked(path) {
+		t.Errorf("available %t, gap %t, mark %t", g.Available(), g.Gap(), gapMarked(path))
+	}
+	rs := make([]store.Record, n)
+	for i := range rs {
+		rs[i] = counted(i)
+	}
+	return counts(t, s.Store, rs...), len(s.forgotten()) > 0
+}
+
+func TestJournalWithATornTail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, ends := outageJournal(t, 4)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		for cut := ends[3]; cut <= ends[4]; cut++ {
+			last := uint32(0)
+			if cut == ends[4] {
+				last = 1
+			}
+			want := []uint32{1, 1, 1, last}
+			zeroed := append(slices.Clone(whole[:cut]), make([]byte, int64(len(whole))-cut)...)
+			for name, contents := range map[string][]byte{"cut": whole[:cut], "zero": zeroed} {
+				if found, gap := reopened(t, dir, contents, 4); !slices.Equal(found, want) || gap {
+					t.Errorf("%s after %d octets: found %v, gap %t", name, cut-ends[3], found, gap)
+				}
+			}
+		}
+	})
+}
+
+// Of a long entry, sectors may get onto disk in any order.
+func TestJournalWithATornSector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFlaky()
+		s.fail(errDown, "")
+		path := journalPath(t)
+		g, _ := newJournalGuard(t, s, path, 0)
+		mustRecord(t, g, "example.com", counted(0))
+		start := 4096 + g.Journal().Octets
+		long := make([]store.Record, 100)
+		for i := range long {
+			long[i] = counted(1 + i)
+		}
+		mustRecord(t, g, "example.com", long...)
+		end := 4096 + g.Journal().Octets
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for sector := start / 512 * 512; sector < end; sector += 512 {
+			contents := slices.Clone(whole)
+			clear(contents[max(start, sector):min(end, sector+512)])
+			if found, gap := reopened(t, t.TempDir(), contents, 2); !slices.Equal(found, []uint32{1, 0}) || gap {
+				t.Errorf("without the sector at %d: found %v, gap %t", sector, found, gap)
+			}
+		}
+	})
+}
+
+// What was on disk and cannot be read any more is a gap, wherever it is. All else is found.
+func TestJournalWithADamagedEntry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, ends := outageJournal(t, 4)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := t.TempDir()
+		for _, damaged := range []int{1, 3} { // in the middle and at the end
+			for at := ends[damaged]; at < ends[damaged+1]; at++ {
+				contents := slices.Clone(whole)
+				contents[at] ^= 0x10
+				found, gap := reopened(t, dir, contents, 4)
+				want := []uint32{1, 1, 1, 1}
+				want[damaged] = found[damaged] // Padding may be damaged and the entry be readable.
+				if !slices.Equal(found, want) || found[damaged] == 0 && !gap {
+					t.Errorf("octet %d of entry %d: found %v, gap %t", at-ends[damaged], damaged, found, gap)
+				}
+			}
+		}
+	})
+}
+
+// The mark of a gap survives, and nothing in the first block can be damaged so that a gap or an entry goes unnoticed.
+func TestJournalWithADamagedFirstBlock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, _ := outageJournal(t, 2)
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, at := range []int64{0, 5, 20, 64} {
+			path := journalPath(t)
+			contents := slices.Clone(whole)
+			contents[at] ^= 0x10
+			if err := os.WriteFile(path, contents, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := newFlaky()
+			g, l := newJournalGuard(t, s, path, 0)
+			if len(s.forgotten()) != 1 || !g.Available() {
+				t.Errorf("octet %d: forgotten %v, available %t", at, s.forgotten(), g.Available())
+			}
+			if l.count("cannot be used") != map[bool]int{true: 1}[at < 64] {
+				t.Errorf("octet %d: log:\n%s", at, &l.buf)
+			}
+			if now, _ := os.ReadFile(path); at < 64 && !slices.Equal(now, contents) {
+				t.Errorf("octet %d: a file that cannot be read was changed", at)
+			}
+			if err := g.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestJournalOfAProcessThatWasKilledAtItsFirstStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, size := range []int{0, 100, 4096, 1 << 20} {
+			if found, gap := reopened(t, t.TempDir(), make([]byte, size), 1); found[0] != 0 || gap {
+				t.Errorf("%d octets: found %v, gap %t", size, found, gap)
+			}
+		}
+	})
+}
+
+// Without a journal that can be used records are lost as they were before there was one, and that is marked.
+func TestJournalThatCannotBeUsed(t *testing.T) {
+	for _, why := range []string{"locked", "foreign"} {
+		t.Run(why, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				path := journalPath(t)
+				first := newFlaky()
+				if why == "locked" {
+					first.fail(errDown, "")
+					g, _ := newJournalGuard(t, first, path, 0)
+					defer g.Close()
+					mustRecord(t, g, "example.com", counted(0))
+				} else if err := os.WriteFile(path, []byte("something else\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				s := newFlaky()
+				g, l := newJournalGuard(t, s, path, 0)
+				if l.count("the journal cannot be used") != 1 || len(s.forgotten()) != 1 {
+					t.Errorf("forgotten %v, log:\n%s", s.forgotten(), &l.buf)
+				}
+				s.fail(errDown, "")
+				if err := g.Record(t.Context(), today(), "example.com", counted(1)); !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("Record: %v", err)
+				}
+				if mark := filepath.Join(filepath.Dir(path), "store.gap"); !exists(mark) || !g.Gap() || g.Journal().Lost != 1 {
+					t.Errorf("mark %t, gap %t, %+v", exists(mark), g.Gap(), g.Journal())
+				}
+				if why == "locked" { // The process with the journal does not take the mark of this one away.
+					first.fail(nil, "")
+					heal()
+					if mark := filepath.Join(filepath.Dir(path), "store.gap"); !exists(mark) || counts(t, first.Store, counted(0))[0] != 1 {
+						t.Errorf("mark %t, counted %v", exists(mark), counts(t, first.Store, counted(0)))
+					}
+				}
+				s.fail(nil, "")
+				heal()
+				if mark := filepath.Join(filepath.Dir(path), "store.gap"); exists(mark) || len(s.forgotten()) != 2 {
+					t.Errorf("mark %t, forgotten %v", exists(mark), s.forgotten())
+				}
+				if err := g.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+// What an older version marked is honoured once.
+func TestJournalHonoursTheGapFileOfAnOlderVersion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := journalPath(t)
+		old := filepath.Join(filepath.Dir(path), "store.gap")
+		if err := os.WriteFile(old, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := newFlaky()
+		s.fail(errDown, "")
+		g, _ := newJournalGuard(t, s, path, 0)
+		if !g.Gap() || !exists(old) || g.Available() {
+			t.Errorf("gap %t, file %t, available %t", g.Gap(), exists(old), g.Available())
+		}
+		s.fail(nil, "")
+		heal()
+		if g.Gap() || exists(old) || len(s.forgotten()) != 1 {
+			t.Errorf("gap %t, file %t, forgotten %v", g.Gap(), exists(old), s.forgotten())
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		g, _ = newJournalGuard(t, s, path, 0)
+		defer g.Close()
+		if len(s.forgotten()) != 1 {
+			t.Errorf("the second start: forgotten %v", s.forgotten())
+		}
+	})
+}
+
+func TestJournalIsReplayedAfterARestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path, _ := outageJournal(t, 3)
+		s := newFlaky()
+		s.fail(errDown, "")
+		g, l := newJournalGuard(t, s, path, 0)
+		if g.Available() || g.Gap() || g.Journal().Entries != 3 || l.count("records wait for the store") != 1 {
+			t.Errorf("available %t, gap %t, %+v, log:\n%s", g.Available(), g.Gap(), g.Journal(), &l.buf)
+		}
+		mustRecord(t, g, "example.com", counted(3))
+		s.fail(nil, "")
+		heal()
+		if c := counts(t, s.Store, counted(0), counted(1), counted(2), counted(3)); !slices.Equal(c, []uint32{1, 1, 1, 1}) || !g.Available() {
+			t.Errorf("counted %v, available %t", c, g.Available())
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+		g, _ = newJournalGuard(t, s, path, 0)
+		defer g.Close()
+		if c := counts(t, s.Store, counted(0), counted(3)); !slices.Equal(c, []uint32{1, 1}) {
+			t.Errorf("the start after: counted %v", c)
+		}
+	})
+}
+
+// A journal without room keeps what it has, and says once that the rest is lost.
+func TestJournalThatIsFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFlaky()
+		path := journalPath(t)
+		g, l := newJournalGuard(t, s, path, 8192)
+		defer g.Close()
+		s.fail(errDown, "")
+		n := 0
+		for g.Record(t.Context(), today(), "example.com", counted(n)) == nil {
+			n++
+		}
+		if !gapMarked(path) || !g.Gap() {
+			t.Errorf("mark %t, gap %t", gapMarked(path), g.Gap())
+		}
+		for range 10 {
+			if err := g.Record(t.Context(), today(), "example.com", counted(5000)); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("Record: %v", err)
+			}
+		}
+		if info, err := os.Stat(path); err != nil || info.Size() > 8192 {
+			t.Errorf("the file takes %d octets, %v", info.Size(), err)
+		}
+		if n < 50 || l.count("the journal is full") != 1 || g.Journal().Lost != 11 || g.Journal().Journalled != uint64(n) {
+			t.Errorf("%d kept, %+v, log:\n%s", n, g.Journal(), &l.buf)
+		}
+		lost := time.Now()
+		s.fail(nil, "")
+		heal()
+		if !g.Available() || g.Gap() || gapMarked(path) || len(s.forgotten()) != 1 || !s.forgotten()[0].After(lost) {
+			t.Errorf("available %t, gap %t, mark %t, forgotten %v", g.Available(), g.Gap(), gapMarked(path), s.forgotten())
+		}
+		for i := range n {
+			if c := counts(t, s.Store, counted(i)); c[0] != 1 {
+				t.Errorf("record %d counted %d", i, c[0])
+			}
+		}
+		// There is room again for the next outage.
+		s.fail(errDown, "")
+		mustRecord(t, g, "example.com", counted(6000))
+		s.fail(nil, "")
+		heal()
+		if len(s.forgotten()) != 1 || counts(t, s.Store, counted(6000))[0] != 1 {
+			t.Errorf("the next outage: forgotten %v, counted %v", s.forgotten(), counts(t, s.Store, counted(6000)))
+		}
+	})
+}
+
+// gated is a store whose Records wait at a gate.
+type gated struct {
+	*flaky
+	gate    chan struct{} // a call takes one
+	waiting chan struct{} // a call gives one
+}
+
+func (s *gated) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
+	s.flaky.mu.Lock()
+	gate := s.gate
+	s.flaky.mu.Unlock()
+	if gate != nil {
+		s.waiting <- struct{}{}
+		<-gate
+	}
+	return s.flaky.Record(ctx, today, domain, rs...)
+}
+
+// While the journal is replayed messages do not wait, and Lookups do not reach a store that lacks records.
+func TestJournalReplayWhileMessagesGoOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &gated{flaky: newFlaky()}
+		g, _ := newJournalGuard(t, s, journalPath(t), 0)
+		defer g.Close()
+		s.fail(errDown, "")
+		mustRecord(t, g, "example.com", counted(0))
+		s.flaky.mu.Lock()
+		s.err, s.gate, s.waiting = nil, make(chan struct{}), make(chan struct{})
+		s.flaky.mu.Unlock()
+		<-s.waiting // The replay has begun.
+
+		start := time.Now()
+		for i := 1; i <= 10; i++ {
+			mustRecord(t, g, "example.com", counted(i))
+		}
+		if _, err := g.Lookup(t.Context(), today(), nil); !errors.Is(err, store.ErrUnavailable) || time.Since(start) != 0 {
+			t.Errorf("Lookup during the replay: %v after %v", err, time.Since(start))
+		}
+		if j := g.Journal(); j.Journalled != 11 || j.Entries != 11 {
+			t.Errorf("%+v", j)
+		}
+		s.gate <- struct{}{}
+		<-s.waiting // What came meanwhile is replayed before the circuit closes.
+		if g.Available() {
+			t.Error("the circuit closed before the journal was empty")
+		}
+		s.flaky.mu.Lock()
+		gate := s.gate
+		s.gate = nil
+		s.flaky.mu.Unlock()
+		gate <- struct{}{}
+		synctest.Wait()
+		if !g.Available() || g.Gap() || len(s.forgotten()) > 0 {
+			t.Errorf("available %t, gap %t, forgotten %v", g.Available(), g.Gap(), s.forgotten())
+		}
+		for i := range 11 {
+			if c := counts(t, s.Store, counted(i)); c[0] != 1 {
+				t.Errorf("record %d counted %d", i, c[0])
+			}
+		}
+	})
+}
+
+// scripted is a store that fails from its nth Record on.
+type scripted struct {
+	*flaky
+	left atomic.Int64
+	log  []string
+	size []int
+}
+
+func (s *scripted) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
+	if s.left.Add(-1) < 0 {
+		return errDown
+	}
+	s.flaky.mu.Lock()
+	s.log = append(s.log, fmt.Sprintf("%d %s", today, domain))
+	s.size = append(s.size, len(rs))
+	s.flaky.mu.Unlock()
+	return s.flaky.Record(ctx, today, domain, rs...)
+}
+
+// The journal is written in few calls, in order. What the store does not take is left for the next time, and what it took
+// is not written again.
+func TestJournalReplayInBatches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{flaky: newFlaky()}
+		g, _ := newJournalGuard(t, s, journalPath(t), 0)
+		defer g.Close()
+		day := today()
+		for i := range 1000 {
+			domain := []string{"a.example", "b.example"}[i%2]
+			if err := g.Record(t.Context(), day+store.Day(i/900), domain, counted(i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, b := fmt.Sprintf("%d a.example", day), fmt.Sprintf("%d b.example", day)
+		nextA, nextB := fmt.Sprintf("%d a.example", day+1), fmt.Sprintf("%d b.example", day+1)
+		want := []string{a, b, a, b, nextA, nextB}
+		for range want {
+			s.left.Store(1)
+			time.Sleep(store.DefaultProbe)
+			synctest.Wait()
+		}
+		if !slices.Equal(s.log, want) || !slices.Equal(s.size, []int{256, 256, 194, 194, 50, 50}) {
+			t.Errorf("calls %v with %v records", s.log, s.size)
+		}
+		s.left.Store(1000)
+		time.Sleep(store.DefaultProbe)
+		synctest.Wait()
+		if !g.Available() || len(s.log) != len(want) {
+			t.Errorf("available %t, calls %v", g.Available(), s.log)
+		}
+		for i := range 1000 {
+			if c := counts(t, s.Store, counted(i)); c[0] != 1 {
+				t.Errorf("record %d counted %d", i, c[0])
+			}
+		}
+		if first, err := s.FirstSigned(t.Context()); err != nil || first["a.example"] != day || first["b.example"] != day {
+			t.Errorf("first signed %v, %v", first, err)
+		}
+	})
+}
+
+// A message with very many recipients is kept in several entries.
+func TestJournalKeepsALongMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFlaky()
+		g, _ := newJournalGuard(t, s, journalPath(t), 0)
+		defer g.Close()
+		s.fail(errDown, "")
+		rs := make([]store.Record, 20_000)
+		for i := range rs {
+			rs[i] = counted(i)
+		}
+		mustRecord(t, g, "example.com", rs...)
+		s.fail(nil, "")
+		heal()
+		for i, c := range counts(t, s.Store, rs...) {
+			if c != 1 {
+				t.Fatalf("record %d counted %d", i, c)
+			}
+		}
+	})
+}
+
+func TestJournalLeavesNotesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFlaky()
+		g, _ := newJournalGuard(t, s, journalPath(t), 0)
+		defer g.Close()
+		s.fail(errDown, "")
+		for range 2 {
+			if err := g.Note(t.Context(), today(), counted(1)); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("Note: %v", err)
+			}
+		}
+		if j := g.Journal(); j != (store.JournalStats{}) || g.Gap() {
+			t.Errorf("%+v, gap %t", j, g.Gap())
+		}
+	})
+}
+
+func TestJournalUnderLoadThroughOutages(t *testing.T) {
+	s := newFlaky()
+	path := journalPath(t)
+	g := store.NewGuard(s, store.GuardOptions{
+		Timeout: time.Minute, Probe: time.Millisecond, JournalFile: path, Logger: slog.New(slog.DiscardHandler),
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var wait sync.WaitGroup
+	const clients = 16
+	var kept [clients]int
+	message := func(client, n int) store.Record {
+		return store.Record{Key: store.Key{byte(client), byte(n), byte(n >> 8), byte(n >> 16), 1}, Expires: today() + 7, Count: 1}
+	}
+	for c := range clients {
+		wait.Go(func() {
+			for ctx.Err() == nil {
+				if err := g.Record(t.Context(), today(), "example.com", message(c, kept[c])); err != nil {
+					t.Errorf("Record: %v", err)
+					return
+				}
+				kept[c]++
+				_, _ = g.Lookup(t.Context(), today(), nil)
+			}
+		})
+	}
+	for range 20 {
+		s.fail(errDown, "")
+		time.Sleep(10 * time.Millisecond)
+		s.fail(nil, "")
+		time.Sleep(5 * time.Millisecond)
+	}
+	cancel()
+	wait.Wait()
+	for end := time.Now().Add(30 * time.Second); !g.Available() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	j := g.Journal()
+	if !g.Available() || g.Gap() || gapMarked(path) || len(s.forgotten()) > 0 || j.Journalled == 0 || j.Journalled != j.Replayed || j.Entries != 0 {
+		t.Errorf("available %t, gap %t, mark %t, forgotten %v, %+v", g.Available(), g.Gap(), gapMarked(path), s.forgotten(), j)
+	}
+	for c := range clients {
+		for n := range kept[c] {
+			if got := counts(t, s.Store, message(c, n)); got[0] != 1 {
+				t.Fatalf("message %d of client %d counted %d", n, c, got[0])
+			}
+		}
+	}
+	if err := g.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// BenchmarkRecordWithoutStore is what a message costs while the store does not answer: the wait for the disk.
+func BenchmarkRecordWithoutStore(b *testing.B) {
+	for _, clients := range []int{1, 16} {
+		b.Run(fmt.Sprintf("%d clients", clients), func(b *testing.B) {
+			s := newFlaky()
+			s.fail(errDown, "")
+			g := store.NewGuard(s, store.GuardOptions{
+				JournalFile: filepath.Join(b.TempDir(), "store.journal"), JournalSize: 1 << 30, Timeout: time.Minute,
+				Probe: time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			})
+			var next atomic.Int64
+			var wait sync.WaitGroup
+			b.ResetTimer()
+			for range clients {
+				wait.Go(func() {
+					for n := next.Add(1); n <= int64(b.N); n = next.Add(1) {
+						if err := g.Record(b.Context(), today(), "example.com", counted(int(n)), counted(int(n)+1), counted(int(n)+2)); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			wait.Wait()
+			b.StopTimer()
+			if err := g.Close(); err != nil {
+				b.Error(err)
+			}
+		})
+	}
+}
