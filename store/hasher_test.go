@@ -18,6 +18,7 @@ import (
 //
 //	printf 't\0\0\0\020user@example.com\0\0\121\064\001' | openssl dgst -sha256 -hmac secret
 //	printf 'u\0\0\0\020user@example.com' | openssl dgst -sha256 -hmac secret
+//	printf 'e\0\0\0\020user@example.com\0\0\121\064\001\0\0\0\022friend@example.org' | openssl dgst -sha256 -hmac secret
 //	printf 'm\0\0\0\020user@example.com\0\0\0\0151@example.com' | openssl dgst -sha256 -hmac secret
 func TestHasherVectors(t *testing.T) {
 	h := store.NewHasher([]byte("secret"))
@@ -32,10 +33,16 @@ func TestHasherVectors(t *testing.T) {
 		{"proven", h.Proven("user@example.com", "1@example.com"), "06db85c05f94bc38a20b73fec97ca59c"},
 		{"correspondent", h.Correspondent("user@example.com", "example.org"), "e5f26fecbed893d73e76b83fc4010e6f"},
 		{"trusted", h.Trusted("user@example.com"), "d451e10abbb32421c34b3a77aadbc9ad"},
+		{"answered", h.Answered("user@example.com", 20788, 1), "44c4a66362945554e434424995dd1471"},
+		{"failed", h.Failed("user@example.com", 20788, 1), "7721039a440a23d93d4144c4c32f8ef6"},
+		{"failed recipient", h.FailedRecipient("user@example.com", 20788, 1, "friend@example.org"), "785d97da8bd6aa18e5acef450a5626bf"},
 	} {
 		if got := hex.EncodeToString(test.got[:]); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
+	}
+	if got := h.Revocation("sender", "user@example.com"); got != "777ba5ac910b" {
+		t.Errorf("revocation: %s", got)
 	}
 }
 
@@ -63,6 +70,11 @@ func TestHasherTellsEverythingApart(t *testing.T) {
 		"fields shifted":     h.Message("user@example.com1", "@example.com"),
 		"correspondent":      h.Correspondent("user@example.com", "1@example.com"),
 		"trusted":            h.Trusted("user@example.com"),
+		"answered":           h.Answered("user@example.com", 20788, 1),
+		"failed":             h.Failed("user@example.com", 20788, 1),
+		"failed recipient":   h.FailedRecipient("user@example.com", 20788, 1, "friend@example.org"),
+		"another recipient":  h.FailedRecipient("user@example.com", 20788, 1, "friend@example.net"),
+		"no recipient":       h.FailedRecipient("user@example.com", 20788, 1, ""),
 		// What a hash without lengths would take for the tag.
 		"fields run together": h.Unsigned("user@example.com\x00\x00\x51\x34\x01"),
 	} {
