@@ -7,7 +7,7 @@ type collector struct {
 	s *Server
 
 	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA *prometheus.Desc
-	storeUp, storeFailures, storeRefused, storeGap                                                 *prometheus.Desc
+	storeUp, storeFailures, storeRefused, storeGap, revocations                                    *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -35,13 +35,14 @@ func (s *Server) Collector() prometheus.Collector {
 			"Calls of the store that failed or timed out."),
 		storeRefused: d("store_skipped_total", "Calls of the store that were not made because it did not answer shortly before."),
 		storeGap:     d("store_gap", "1 while records are missing since the store failed."),
+		revocations:  d("revocations", "Revocations of tags, senders and keys that are in effect."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
-		c.panics, c.poorMTA, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap} {
+		c.panics, c.poorMTA, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.revocations} {
 		ch <- d
 	}
 }
@@ -92,6 +93,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.poorMTA, st.poorMTA.Load())
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
+	gauge(c.revocations, float64(c.s.revoked.Load().Len()))
 	counter(c.storeFailures, c.s.store.Failures())
 	counter(c.storeRefused, c.s.store.Refused())
 }

@@ -59,6 +59,8 @@ type Server struct {
 	state     atomic.Pointer[state]
 	signing   atomic.Pointer[map[string]store.Day]
 	witnessed atomic.Bool
+	revoked   atomic.Pointer[Revocations]
+	notes     *notes
 	stats     *stats
 	replies   *replies
 	macros    []milter.Option
@@ -84,6 +86,7 @@ func NewServer(o Options) (*Server, error) {
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)
+	s.notes = newNotes(s.store, s.log, func() { s.stats.panics.Add(1) })
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections
 	}
@@ -228,6 +231,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if !stop() {
 		err = ctx.Err()
 	}
+	s.notes.close()
 	s.flushCounters(context.WithoutCancel(ctx))
 	s.logSummary()
 	return err

@@ -128,6 +128,8 @@ type fakeStore struct {
 	first  map[string]store.Day
 	err    error
 	panics bool
+
+	notices []store.Notice
 }
 
 func (s *fakeStore) Record(context.Context, store.Day, string, ...store.Record) error { return s.err }
@@ -142,8 +144,11 @@ func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 	return maps.Clone(s.first), s.err
 }
 func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
-func (s *fakeStore) Ping(context.Context) error                   { return s.err }
-func (s *fakeStore) Close() error                                 { return nil }
+func (s *fakeStore) Notices(context.Context, string, store.Day) ([]store.Notice, error) {
+	return s.notices, s.err
+}
+func (s *fakeStore) Ping(context.Context) error { return s.err }
+func (s *fakeStore) Close() error               { return nil }
 
 // countingStore keeps what it is told to record.
 type countingStore struct {
