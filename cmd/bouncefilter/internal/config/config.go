@@ -200,6 +200,9 @@ func (c *Config) Domain(name string) (filter.Domain, bool) {
 // GapFile is the file that marks records lost to the store (see [store.GuardOptions]).
 func (c *Config) GapFile() string { return filepath.Join(c.StateDir, "store.gap") }
 
+// ControlSocket is the socket over which other commands reach the daemon's embedded store.
+func (c *Config) ControlSocket() string { return filepath.Join(c.StateDir, "control.sock") }
+
 // KeyLife is the longest time that a tag lives.
 func (c *Config) KeyLife() time.Duration {
 	return time.Duration(c.Ring.Lifetime+c.Ring.Rotation) * 24 * time.Hour
