@@ -25,6 +25,7 @@ const (
 	kindTrusted       = 'r'
 	kindMark          = 'k'
 	kindSeal          = 's'
+	kindShard         = 'h'
 	kindAnswered      = 'a'
 	kindFailed        = 'f'
 	kindFailedTo      = 'e'
@@ -37,9 +38,13 @@ const (
 //
 // All nodes that share a store need the same secret. With another secret every record is absent.
 //
+// The first octet of a key depends on the sender alone, whatever extension its address has: a store that is spread over several
+// servers keeps all that belongs to one sender on one of them.
+//
 // A Hasher is safe for concurrent use and never shows its secret, whatever the formatting verb.
 type Hasher struct {
 	states sync.Pool // of *hashState
+	seed   uint32    // of the first octets
 }
 
 // hashState is what one computation needs. It is pooled because a fresh HMAC costs more than the hash itself.
@@ -67,6 +72,8 @@ func NewHasher(secret []byte) *Hasher {
 			sum: make([]byte, 0, sha256.Size),
 		}
 	}
+	seed := h.finish(h.begin(kindShard), "")
+	h.seed = binary.BigEndian.Uint32(seed[1:])
 	return h
 }
 
@@ -76,17 +83,17 @@ func NewHasher(secret []byte) *Hasher {
 // The sender is hashed as given. A caller that wants a tag to be found when its address comes back in another case
 // must fold the address the same way when it records and when it looks up.
 func (h *Hasher) Tag(sender string, expires Day, keyNumber uint8) Key {
-	return h.finish(h.tag(kindTag, sender, expires, keyNumber))
+	return h.finish(h.tag(kindTag, sender, expires, keyNumber), sender)
 }
 
 // Answered returns the key under which the bounces are counted that were accepted for an issued tag. See [Hasher.Tag].
 func (h *Hasher) Answered(sender string, expires Day, keyNumber uint8) Key {
-	return h.finish(h.tag(kindAnswered, sender, expires, keyNumber))
+	return h.finish(h.tag(kindAnswered, sender, expires, keyNumber), sender)
 }
 
 // Failed returns the key under which the recipients are counted that these bounces named as failed, each of them once.
 func (h *Hasher) Failed(sender string, expires Day, keyNumber uint8) Key {
-	return h.finish(h.tag(kindFailed, sender, expires, keyNumber))
+	return h.finish(h.tag(kindFailed, sender, expires, keyNumber), sender)
 }
 
 // FailedRecipient returns the key that says that one of these bounces named recipient as failed. The recipient is hashed as
@@ -94,7 +101,7 @@ func (h *Hasher) Failed(sender string, expires Day, keyNumber uint8) Key {
 func (h *Hasher) FailedRecipient(sender string, expires Day, keyNumber uint8, recipient string) Key {
 	s := h.tag(kindFailedTo, sender, expires, keyNumber)
 	s.in = appendField(s.in, recipient)
-	return h.finish(s)
+	return h.finish(s, sender)
 }
 
 func (h *Hasher) tag(kind byte, sender string, expires Day, keyNumber uint8) *hashState {
@@ -110,7 +117,7 @@ func (h *Hasher) tag(kind byte, sender string, expires Day, keyNumber uint8) *ha
 func (h *Hasher) Unsigned(sender string) Key {
 	s := h.begin(kindUnsigned)
 	s.in = appendField(s.in, sender)
-	return h.finish(s)
+	return h.finish(s, sender)
 }
 
 // Message returns the key of a message that sender sent. Only who knows both the sender and the Message-ID (RFC 5322
@@ -131,7 +138,7 @@ func (h *Hasher) Correspondent(sender, domain string) Key {
 func (h *Hasher) Trusted(recipient string) Key {
 	s := h.begin(kindTrusted)
 	s.in = appendField(s.in, recipient)
-	return h.finish(s)
+	return h.finish(s, recipient)
 }
 
 // Mark returns what nodes tell each other a secret apart by, in hexadecimal. It is made from a fingerprint of the secret, and
@@ -139,7 +146,7 @@ func (h *Hasher) Trusted(recipient string) Key {
 func (h *Hasher) Mark(fingerprint string) string {
 	s := h.begin(kindMark)
 	s.in = appendField(s.in, fingerprint)
-	k := h.finish(s)
+	k := h.finish(s, "")
 	return hex.EncodeToString(k[:8])
 }
 
@@ -147,19 +154,19 @@ func (h *Hasher) Mark(fingerprint string) string {
 // kind of thing it is.
 func (h *Hasher) Revocation(kind, revoked string) string {
 	k := h.pair(kindRevoked, kind, revoked)
-	return hex.EncodeToString(k[:6])
+	return hex.EncodeToString(k[1:7])
 }
 
 func (h *Hasher) pair(kind byte, a, b string) Key {
 	s := h.begin(kind)
 	s.in = appendField(s.in, a)
 	s.in = appendField(s.in, b)
-	return h.finish(s)
+	return h.finish(s, a)
 }
 
 // Witness returns the key of a record about nothing. Whoever finds it knows that the store was written under the same
 // secret.
-func (h *Hasher) Witness() Key { return h.finish(h.begin(kindWitness)) }
+func (h *Hasher) Witness() Key { return h.finish(h.begin(kindWitness), "") }
 
 // appendField appends a field behind its length, so that two different lists of fields never give the same input.
 func appendField(in []byte, field string) []byte {
@@ -173,15 +180,41 @@ func (h *Hasher) begin(kind byte) *hashState {
 	return s
 }
 
-func (h *Hasher) finish(s *hashState) Key {
+// finish returns the key of what was collected, which belongs to a sender; "" for nobody.
+func (h *Hasher) finish(s *hashState, sender string) Key {
 	s.mac.Reset()
 	s.mac.Write(s.in) // never fails, see hash.Hash
 	s.sum = s.mac.Sum(s.sum[:0])
 	k := Key(s.sum[:KeySize])
+	if sender != "" {
+		k[0] = h.shard(sender)
+	}
 	if cap(s.in) <= maxPooledInput {
 		h.states.Put(s)
 	}
 	return k
+}
+
+// shard returns the first octet of a sender's keys: FNV-1a of the address without its extension, from "+" to "@". It begins
+// with a seed that comes from the secret.
+func (h *Hasher) shard(sender string) byte {
+	const prime = 16777619
+	sum := 2166136261 ^ h.seed
+	extension := false
+	for i := range len(sender) {
+		switch c := sender[i]; {
+		case c == '+' && i > 0:
+			extension = true
+		case c == '@':
+			extension = false
+			fallthrough
+		default:
+			if !extension {
+				sum = (sum ^ uint32(c)) * prime
+			}
+		}
+	}
+	return byte(sum >> 24)
 }
 
 // hidden is what a Hasher shows of itself.

@@ -33,8 +33,8 @@ func (d Day) Time() time.Time { return time.Unix(int64(d)*86400, 0).UTC() }
 // String returns the day as YYYY-MM-DD.
 func (d Day) String() string { return d.Time().Format(time.DateOnly) }
 
-// KeySize is the length of a [Key] in octets. 128 bits make an accidental collision among 10^12 records less likely
-// than 10^-14.
+// KeySize is the length of a [Key] in octets. 120 bits, for the first octet says no more than the sender does, make an accidental
+// collision among 10^12 records less likely than 10^-12.
 const KeySize = 16
 
 // Key is a keyed hash of what a record is about: a tag, a sender, a Message-ID. See [Hasher].

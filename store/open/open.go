@@ -5,6 +5,8 @@
 //	redis://user:password@host:6379/0          a Redis server, which several nodes may share
 //	rediss://user:password@host:6380/0         the same over TLS; ?ca=/path trusts only the authorities in that file
 //	unix:/run/redis/redis.sock?db=0            the same over a socket; unix://user:password@/path with a password
+//	redis+sentinel://user:password@host1,host2/mymaster/0   the master that Sentinels watch over
+//	redis+cluster://user:password@host1,host2  a Redis Cluster; both also with rediss for TLS
 //
 // Packages bolt and redis describe what these promise. [Redacted] makes a URL fit for logs.
 package open
@@ -82,14 +84,15 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 			return nil, err
 		}
 		return s, nil
-	case "redis", "rediss", "unix":
+	}
+	if redis.IsScheme(scheme) {
 		s, err := redis.Open(ctx, rawURL)
 		if err != nil {
 			return nil, err
 		}
 		return s, nil
 	}
-	return nil, errors.New("unknown kind of store; use memory:, bolt:/path, redis://host, rediss://host or unix:/path")
+	return nil, errors.New("unknown kind of store; use memory:, bolt:/path, redis://host, rediss://host, unix:/path, redis+sentinel://hosts/master or redis+cluster://hosts")
 }
 
 // boltPath returns the path in what follows bolt:. The form with three slashes is understood because people write it.
@@ -121,10 +124,11 @@ func Redacted(rawURL string) string {
 		return hidden
 	case scheme == "memory", scheme == "bolt":
 		return rawURL
-	case scheme != "redis" && scheme != "rediss" && scheme != "unix":
+	case !redis.IsScheme(scheme):
 		return hidden
 	}
-	u, err := url.Parse(rawURL)
+	single, hosts := redis.SplitHosts(rawURL)
+	u, err := url.Parse(single)
 	if err != nil || strings.ContainsRune(u.Opaque+u.Path+u.RawQuery+u.Fragment, '@') {
 		// A password with a slash, a question mark or the like ends up in all sorts of places.
 		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
@@ -149,8 +153,15 @@ func Redacted(rawURL string) string {
 		}
 		u.RawQuery = known.Encode()
 	}
+	if len(hosts) > 1 {
+		u.Host = standIn
+		return strings.Replace(u.String(), standIn, strings.Join(hosts, ","), 1)
+	}
 	return u.String()
 }
+
+// standIn stands for several hosts, of which a URL cannot be put together.
+const standIn = "hosts.invalid"
 
 // host returns what names the server in the part of a URL behind the last @.
 func host(s string) string {

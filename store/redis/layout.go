@@ -13,26 +13,53 @@ import (
 
 // What is stored, each name behind the prefix:
 //
-//	records:PERIOD:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
-//	memory                 hash: what store.Memory says and where records lie, see below.
+//	records:PERIOD:BITS:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
+//	memory2                hash: what store.Memory says and where records lie, see below.
 //	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
 //	nodes                  hash: name of a node → what it said, in JSON (see store.Node). It expires as a whole.
 //	notices:TOPIC          hash: name of a notice → last day, space, value. Fields that are over are removed by readers.
 //
+// In a cluster the first three stand once for each of 256 shards, with "{SHARD}:" before their names: that is what a cluster
+// places keys by (hash tags). The first octet of a key, which depends on its sender alone, chooses the shard, so what one message leaves
+// behind, and what is asked about a bounce, lies with one server and takes one round trip. Each shard has a memory of its own,
+// because servers lose records one by one.
+//
 // The fields of memory are such that nodes may set them at the same time in any order without losing anything, for
 // scripts and transactions are not to be had everywhere:
 //
-//	start        → when the first record was made, in milliseconds since 1970; set once
-//	forget:TIME  → nothing: records from before TIME may be lost. The latest counts.
-//	run          → run_id of the server process that was seen last
-//	p:PERIOD     → nothing: there may be records in PERIOD
+//	start         → when the first record was made, in milliseconds since 1970; set once
+//	forget:TIME   → nothing: records from before TIME may be lost. The latest counts.
+//	run           → run_id of the server process that was seen last
+//	p:PERIOD:BITS → nothing: there may be records in PERIOD in 2^BITS buckets, see [layer]
 //
 // The memory starts at the latest of start and all forget; without any of them there is none.
-type layout struct{ prefix string }
+type layout struct {
+	prefix string
+	shards bool
+}
 
-func (l layout) memory() string                { return l.prefix + "memory" }
-func (l layout) domains() string               { return l.prefix + "domains" }
+// clusterShards is the number of shards in a cluster: enough for tens of servers to have about as many each.
+const clusterShards = 256
+
+// shardOf returns the shard that a key belongs to.
+func (l layout) shardOf(k store.Key) int {
+	if l.shards {
+		return int(k[0])
+	}
+	return 0
+}
+
+// within is what names of a shard begin with.
+func (l layout) within(shard int) string {
+	if !l.shards {
+		return l.prefix
+	}
+	return l.prefix + "{" + hex.EncodeToString([]byte{byte(shard)}) + "}:"
+}
+
+func (l layout) memory(shard int) string       { return l.within(shard) + "memory2" } // the first layout had another one
+func (l layout) domains(shard int) string      { return l.within(shard) + "domains" }
 func (l layout) nodes() string                 { return l.prefix + "nodes" }
 func (l layout) notices(topic string) string   { return l.prefix + "notices:" + topic }
 func (l layout) counters(day store.Day) string { return l.prefix + "counters:" + day.String() }
@@ -45,45 +72,6 @@ const (
 	fieldFirst  = "first:"
 	fieldLast   = "last:"
 )
-
-// periodDays is the length of a period, the time whose records expire together. A lookup does not know when its keys
-// expire and asks all periods that are not over: days would be many commands, and longer periods keep records for
-// longer than needed.
-const periodDays = 8
-
-// period is a period's number: those periods that begin with day 0, 8, 16 and so on.
-type period int32
-
-func periodOf(d store.Day) period {
-	p := d / periodDays
-	if d%periodDays < 0 {
-		p--
-	}
-	return period(p)
-}
-
-// end is when the records of the period are removed. The day added lets clocks differ.
-func (p period) end() time.Time { return (store.Day(p+1)*periodDays + 1).Time() }
-
-func (p period) field() string { return fieldPeriod + strconv.Itoa(int(p)) }
-
-// bucketBits sets the number of buckets of a period. Redis stores a hash of up to 128 fields in 24 octets a field, a
-// larger one in 83 (hash-max-listpack-entries, which is not ours to set). With 2^14 buckets that limit is reached at
-// about 200,000 records a day; below some thousand a day each record has a bucket to itself, at about 150 octets, of
-// which there are few then.
-const bucketBits = 14
-
-// bucket names the hash that holds k if it expires in p.
-func (l layout) bucket(p period, k store.Key) string {
-	number := (uint16(k[0])<<8 | uint16(k[1])) >> (16 - bucketBits)
-	name := make([]byte, 0, 64)
-	name = append(name, l.prefix...)
-	name = append(name, "records:"...)
-	name = strconv.AppendInt(name, int64(p), 10)
-	name = append(name, ':')
-	name = hex.AppendEncode(name, []byte{byte(number >> 8), byte(number)})
-	return string(name)
-}
 
 // formatTime rounds up: later is always safe.
 func formatTime(t time.Time) string {
@@ -104,8 +92,7 @@ func forgetField(at time.Time) string { return fieldForget + formatTime(at) }
 type memory struct {
 	since    time.Time // zero: none
 	run      string
-	last     period   // the last that may hold records
-	periods  []period // all that may
+	layers   []layer  // that may hold records, in no order
 	outdated []string // fields that a later one has made pointless
 }
 
@@ -127,10 +114,9 @@ func parseMemory(fields map[string]string) (memory, error) {
 				}
 			}
 		} else if rest, ok := strings.CutPrefix(name, fieldPeriod); ok {
-			var p int64
-			if p, err = strconv.ParseInt(rest, 10, 32); err == nil {
-				m.periods = append(m.periods, period(p))
-				m.last = max(m.last, period(p))
+			var l layer
+			if l, err = parseLayer(rest); err == nil {
+				m.layers = append(m.layers, l)
 			}
 		} else if name == fieldStart {
 			m.since, err = parseTime(value)

@@ -1,23 +1,26 @@
-// Package redis is the [store.Store] that several nodes share: a Redis server, version 6.0 or later.
+// Package redis is the [store.Store] that several nodes share: a Redis server, version 6.0 or later, a master that Sentinels
+// watch over, or a Cluster.
 //
 // [Open] takes a URL and does not wait for the server: a mail server has to start without it. One Record and one Lookup
-// are one round trip each. Commands name one key each, use no scripts and depend on no server setting.
+// are one round trip each, in a cluster to one server. Commands name one key each, use no scripts and depend on no server setting.
 //
-// What a Redis server has acknowledged it may lose: it was restarted, another one took over, somebody flushed it, or it
+// What a Redis server has acknowledged it may lose: it was restarted, a replica took its place, somebody flushed it, or it
 // evicts what is old. The package notices each of these and moves the start of the memory (see [store.Memory]) past the
 // loss, so that no mail is refused for a record that is gone:
 //
 //   - The start of the memory lives beside the records, so whatever wipes them wipes it too.
-//   - Each new connection compares the server process' identity (run_id of INFO) with the one noted there.
+//   - The identity of the server process (run_id of INFO, asked for on each new connection) that answers a lookup is compared with
+//     the one noted there, and with the one that answered this process before. See examine.go.
 //   - A server that may evict (maxmemory with a policy other than noeviction), or does not let the user run INFO, is
 //     not relied upon: records are used, their absence is not.
 //
-// INFO is asked for on each new connection, never for a message. A change of policy is noticed within [connLifetime];
-// so is a process that swaps its data for those of another server and keeps its identity.
+// INFO is asked for on each new connection, never for a message. A change of policy is noticed within [connLifetime].
 //
-// A user of its own needs these rights: ~bouncefilter:* +@hash +expireat +ping +info +time.
+// A user of its own needs these rights: ~bouncefilter:* +@hash +expireat +ping +info +time, and in a cluster +cluster|slots and
+// +command as well. Sentinels need not be logged in to, or with a user that has +sentinel|get-master-addr-by-name
+// +sentinel|sentinels +subscribe &*.
 //
-// See layout.go for what is stored.
+// See layout.go and layer.go for what is stored.
 package redis
 
 import (
@@ -31,45 +34,40 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/internal/counterkey"
 )
 
-const (
-	// startMargin is added to the time when the memory starts, so that nodes whose clocks differ by less agree that
-	// nothing was lost after it.
-	startMargin = time.Minute
+// startMargin is added to the time when the memory starts, so that nodes whose clocks differ by less agree that nothing was
+// lost after it.
+const startMargin = time.Minute
 
-	// connLifetime is how long a connection is used before the server is looked at anew.
-	connLifetime = 10 * time.Minute
-
-	// connectTimeout and ioTimeout bound what has no deadline of its own. On the mail path a store.Guard sets one.
-	connectTimeout = 2 * time.Second
-	ioTimeout      = 3 * time.Second
-
-	// bufferSize is that of a connection for each direction, in octets. What is sent for a message is shorter.
-	bufferSize = 8 << 10
-)
-
-// Store is a Redis server. Use [Open]; a Store may be used by many goroutines.
+// Store is a Redis server or several. Use [Open]; a Store may be used by many goroutines.
 type Store struct {
-	client  *redis.Client
-	layout  layout
-	now     func() time.Time
-	horizon atomic.Int64 // the last period that is known to hold records
-	vouched atomic.Bool  // the server keeps what it acknowledges, as far as can be seen
+	client    redis.UniversalClient
+	layout    layout
+	smallest  int           // bits of a period's first layer
+	shards    []shard       // one, or [clusterShards]
+	examining chan struct{} // holds who examines, see examine.go
+	examined  atomic.Uint64 // how often
+	now       func() time.Time
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open returns a Store for the server that rawURL names. It does not connect: use Ping to find out whether the server
-// answers. Errors never hold a password.
+// Open returns a Store for the servers that rawURL names. It does not connect: use Ping to find out whether they
+// answer. Errors never hold a password.
 //
 //	redis://user:password@host:6379/0       a password alone: redis://:password@host
 //	rediss://host:6380/0?ca=/etc/ssl/ca.pem TLS; ca names the authorities to trust instead of the system's
 //	unix:/run/redis/redis.sock?db=0         or unix://user:password@/run/redis/redis.sock
+//
+//	redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0
+//	redis+cluster://user:password@host1:6379,host2:6379,host3:6379
+//
+// Sentinels and cluster with TLS are rediss+sentinel: and rediss+cluster:. User and password are those of the Redis servers; Sentinels
+// that have their own take ?sentinel_user= and ?sentinel_password=. Of a cluster, one server that answers is enough.
 //
 // All take ?prefix=, with which the names of all keys begin: "bouncefilter:" unless given.
 func Open(_ context.Context, rawURL string) (*Store, error) {
@@ -80,36 +78,22 @@ func Open(_ context.Context, rawURL string) (*Store, error) {
 	// The library would print a line for each try to connect. All of them are errors of the call as well, which whoever
 	// made it reports once. Its logger belongs to the whole process.
 	logging.Disable()
-	s := &Store{layout: layout{prefix: c.prefix}, now: time.Now}
-	s.client = redis.NewClient(&redis.Options{
-		Network:   c.network,
-		Addr:      c.addr,
-		Username:  c.user,
-		Password:  c.password,
-		DB:        c.db,
-		TLSConfig: c.tls,
-		OnConnect: s.connected,
-
-		ContextTimeoutEnabled: true,
-		DialTimeout:           connectTimeout,
-		ReadTimeout:           ioTimeout,
-		WriteTimeout:          ioTimeout,
-		ConnMaxLifetime:       connLifetime,
-
-		// A try that failed is the caller's to repeat: counting twice is not the same as counting once, and on the
-		// mail path nobody waits.
-		MaxRetries:    -1,
-		DialerRetries: 1,
-
-		Protocol:         2, // 3 brings nothing here but a look for pushed messages before each reply.
-		ReadBufferSize:   bufferSize,
-		WriteBufferSize:  bufferSize,
-		PipelinePoolSize: -1, // Everything here is a pipeline: no second pool.
-
-		DisableIdentity:          true, // Spares two commands for each connection.
-		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+	s := &Store{layout: layout{prefix: c.prefix, shards: c.cluster}, smallest: minBits, shards: make([]shard, 1),
+		examining: make(chan struct{}, 1), now: time.Now}
+	if c.cluster {
+		s.smallest, s.shards = minShardBits, make([]shard, clusterShards)
+	}
+	s.client = s.newClient(c)
 	return s, nil
+}
+
+// written is what Record does in one shard.
+type written struct {
+	shard  int
+	layers []layer
+	start  *redis.BoolCmd
+	size   *redis.IntCmd // of the bucket that was written last
+	last   layer         // that it belongs to
 }
 
 // Record implements [store.Store].
@@ -120,110 +104,198 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	if err := ctx.Err(); err != nil {
 		return failed("record", err)
 	}
-	periods := make([]period, 0, 4)
+	var ws []*written
+	ctx, by := witnessed(ctx)
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
-		c.HSetNX(ctx, s.layout.memory(), fieldStart, formatTime(s.now().Add(startMargin)))
-		for _, r := range rs {
-			p := periodOf(r.Expires)
-			if !slices.Contains(periods, p) {
-				periods = append(periods, p)
-				c.HSet(ctx, s.layout.memory(), p.field(), "")
-			}
-			bucket := s.layout.bucket(p, r.Key)
-			c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
-			c.ExpireAt(ctx, bucket, p.end())
-		}
-		if domain != "" {
-			c.HSetNX(ctx, s.layout.domains(), fieldFirst+domain, int32(today))
-			c.HSet(ctx, s.layout.domains(), fieldLast+domain, int32(today))
-		}
+		ws = s.write(ctx, c, today, domain, rs)
 		return nil
 	})
 	if err != nil {
 		return failed("record", err)
 	}
-	for _, p := range periods {
-		s.reach(p)
+	begun, changed := false, false
+	for _, w := range ws {
+		sh := &s.shards[w.shard]
+		sh.learn(w.layers)
+		if w.size != nil && w.size.Val() >= full && w.last.bits+growBits <= maxBits {
+			sh.learn([]layer{{w.last.period, w.last.bits + growBits}})
+		}
+		begun = begun || w.start.Val()
+		p := by.process(w.start)
+		changed = changed || sh.took(p)
+	}
+	switch {
+	case begun:
+		err = s.begin(ctx)
+	case changed:
+		err = s.examine(ctx)
+	}
+	if err != nil {
+		return failed("record", err)
 	}
 	return nil
 }
 
-// reach notes that there may be records in p.
-func (s *Store) reach(p period) {
-	for {
-		h := s.horizon.Load()
-		if int64(p) <= h || s.horizon.CompareAndSwap(h, int64(p)) {
-			return
+// write adds the commands that record rs.
+func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, domain string, rs []store.Record) []*written {
+	ws := make([]*written, 0, 2)
+	in := func(shard int) *written {
+		for _, w := range ws {
+			if w.shard == shard {
+				return w
+			}
+		}
+		w := &written{shard: shard, layers: make([]layer, 0, 4)}
+		w.start = c.HSetNX(ctx, s.layout.memory(shard), fieldStart, formatTime(s.now().Add(startMargin)))
+		ws = append(ws, w)
+		return w
+	}
+	for _, r := range rs {
+		w := in(s.layout.shardOf(r.Key))
+		w.last = s.shards[w.shard].writeTo(periodOf(r.Expires), s.smallest)
+		if !slices.Contains(w.layers, w.last) {
+			w.layers = append(w.layers, w.last)
+			c.HSet(ctx, s.layout.memory(w.shard), w.last.field(), "")
+		}
+		bucket := s.layout.bucket(w.last, r.Key)
+		c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
+		c.ExpireAt(ctx, bucket, w.last.period.end())
+		if r == rs[len(rs)-1] {
+			w.size = c.HLen(ctx, bucket)
 		}
 	}
+	if domain != "" || len(rs) == 0 {
+		shard := 0
+		if len(ws) > 0 {
+			shard = ws[0].shard
+		}
+		in(shard)
+		if domain != "" {
+			c.HSetNX(ctx, s.layout.domains(shard), fieldFirst+domain, int32(today))
+			c.HSet(ctx, s.layout.domains(shard), fieldLast+domain, int32(today))
+		}
+	}
+	return ws
 }
 
 // Lookup implements [store.Store]. It is one round trip, but for the first one after another node has begun to record
-// into a new period: then a second one follows.
+// into a new layer: then a second one follows.
 func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	if err := ctx.Err(); err != nil {
 		return store.Answer{}, failed("lookup", err)
 	}
-	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}
-	from := periodOf(today)
-	to := max(from, period(s.horizon.Load()))
-	for {
-		m, err := s.find(ctx, from, to, qs, &a)
-		if err != nil {
-			return store.Answer{}, failed("lookup", err)
+	a, changed, err := s.lookup(ctx, today, qs)
+	if err == nil && changed {
+		if err = s.examine(ctx); err == nil {
+			a, _, err = s.lookup(ctx, today, qs)
 		}
-		a.Memory.Since = m.since
-		s.reach(m.last)
-		if m.last <= to || !slices.ContainsFunc(qs, func(q store.Query) bool { return q.Expires == 0 }) {
-			break
-		}
-		from, to = to+1, m.last
 	}
-	// Asked last: a connection made for this lookup may just have found out.
-	if !s.vouched.Load() {
-		a.Memory = store.Memory{}
+	if err != nil {
+		return store.Answer{}, failed("lookup", err)
 	}
 	return a, nil
 }
 
-// find looks for the keys of qs, each in the period of its last day, or, if that is not known, in those from from to to,
-// both included, and adds to the answer what it finds. It also reads the memory.
-func (s *Store) find(ctx context.Context, from, to period, qs []store.Query, a *store.Answer) (memory, error) {
-	var mem *redis.MapStringStringCmd
-	type asked struct {
-		query int
-		reply *redis.StringCmd
+// asked is a shard of a lookup.
+type asked struct {
+	shard  int
+	layers []layer // in which it was looked for
+	memory *redis.MapStringStringCmd
+}
+
+// lookup also says whether another server process than before has answered.
+func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (a store.Answer, changed bool, err error) {
+	a = store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}
+	var shards []*asked
+	for _, q := range qs {
+		n := s.layout.shardOf(q.Key)
+		if !slices.ContainsFunc(shards, func(sh *asked) bool { return sh.shard == n }) {
+			shards = append(shards, &asked{shard: n, layers: s.shards[n].known()})
+		}
 	}
-	all := make([]asked, 0, len(qs))
+	if len(qs) == 0 { // The answer speaks for the whole store.
+		for n := range s.shards {
+			shards = append(shards, &asked{shard: n})
+		}
+	}
+	ctx, by := witnessed(ctx)
+	if err := s.find(ctx, today, shards, qs, &a); err != nil {
+		return a, false, err
+	}
+	relied := true
+	var since time.Time
+	var late []*asked
+	for _, sh := range shards {
+		m, err := parseMemory(sh.memory.Val())
+		if err != nil {
+			return a, false, err
+		}
+		state := &s.shards[sh.shard]
+		state.learn(m.layers)
+		unseen := slices.DeleteFunc(m.layers, func(l layer) bool { return slices.Contains(sh.layers, l) })
+		if slices.SortFunc(unseen, compareLayers); len(unseen) > 0 && len(qs) > 0 {
+			late = append(late, &asked{shard: sh.shard, layers: unseen})
+		}
+		p := by.process(sh.memory)
+		changed = changed || state.changed(p, m)
+		relied = relied && s.relied(p, m) && !m.since.IsZero()
+		if m.since.After(since) {
+			since = m.since
+		}
+	}
+	if len(late) > 0 {
+		if err := s.find(ctx, today, late, qs, &a); err != nil {
+			return a, false, err
+		}
+	}
+	if relied {
+		a.Memory.Since = since
+	}
+	return a, changed, nil
+}
+
+// find looks for the keys of qs in the shards, each in the layers named there, and adds to the answer what it finds. It also
+// reads the shards' memory.
+func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs []store.Query, a *store.Answer) error {
+	type reply struct {
+		query int
+		count *redis.StringCmd
+	}
+	replies := make([]reply, 0, len(qs))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
-		mem = c.HGetAll(ctx, s.layout.memory())
-		for i, q := range qs {
-			first, last := from, to
-			if q.Expires != 0 {
-				first = periodOf(q.Expires)
-				last = first
-			}
-			for p := first; p <= last; p++ {
-				all = append(all, asked{i, c.HGet(ctx, s.layout.bucket(p, q.Key), string(q.Key[:]))})
+		for _, sh := range shards {
+			sh.memory = c.HGetAll(ctx, s.layout.memory(sh.shard))
+			for i, q := range qs {
+				if s.layout.shardOf(q.Key) != sh.shard {
+					continue
+				}
+				for _, l := range readFrom(sh.layers, q.Expires, today) {
+					replies = append(replies, reply{i, c.HGet(ctx, s.layout.bucket(l, q.Key), string(q.Key[:]))})
+				}
 			}
 		}
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) { // a field that is not there
-		return memory{}, err
+		return err
 	}
-	for _, q := range all {
-		count, err := q.reply.Uint64()
+	for _, sh := range shards {
+		if err := sh.memory.Err(); err != nil {
+			return err
+		}
+	}
+	for _, r := range replies {
+		count, err := r.count.Uint64()
 		switch {
 		case errors.Is(err, redis.Nil):
 			continue
 		case err != nil:
-			return memory{}, err
+			return err
 		}
-		a.Found[q.query] = true
-		a.Counts[q.query] = store.AddCounts(a.Counts[q.query], uint32(min(count, math.MaxUint32)))
+		a.Found[r.query] = true
+		a.Counts[r.query] = store.AddCounts(a.Counts[r.query], uint32(min(count, math.MaxUint32)))
 	}
-	return parseMemory(mem.Val())
+	return nil
 }
 
 // Forget implements [store.Store].
@@ -231,45 +303,70 @@ func (s *Store) Forget(ctx context.Context, at time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return failed("forget", err)
 	}
-	var mem *redis.MapStringStringCmd
+	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
-		c.HSet(ctx, s.layout.memory(), forgetField(at), "")
-		mem = c.HGetAll(ctx, s.layout.memory())
+		for i := range s.shards {
+			c.HSet(ctx, s.layout.memory(i), forgetField(at), "")
+			replies[i] = c.HGetAll(ctx, s.layout.memory(i))
+		}
 		return nil
 	})
 	if err != nil {
 		return failed("forget", err)
 	}
-	m, err := parseMemory(mem.Val())
-	if err != nil {
-		return failed("forget", err)
+	pipe := s.client.Pipeline()
+	for i, reply := range replies {
+		m, err := parseMemory(reply.Val())
+		if err != nil {
+			return failed("forget", err)
+		}
+		if len(m.outdated) > 0 {
+			pipe.HDel(ctx, s.layout.memory(i), m.outdated...)
+		}
 	}
-	if len(m.outdated) > 0 {
+	if pipe.Len() > 0 {
 		// Tidiness only: what is outdated does not count, and the next one to forget tries again.
-		_ = s.client.HDel(ctx, s.layout.memory(), m.outdated...).Err()
+		_, _ = pipe.Exec(ctx)
 	}
 	return nil
 }
 
-// FirstSigned implements [store.Store]. It also removes the domains whose time is over.
+// FirstSigned implements [store.Store]. It also removes the domains whose time is over, and examines the server: one that is
+// asked nothing else is looked at then.
 func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("first-signed days", err)
 	}
-	fields, err := s.client.HGetAll(ctx, s.layout.domains()).Result()
-	if err != nil {
+	if err := s.examine(ctx); err != nil {
 		return nil, failed("first-signed days", err)
 	}
-	first, gone, err := parseDomains(fields, store.DayOf(s.now())-store.CounterRetention)
-	if err != nil {
+	replies := make([]*redis.MapStringStringCmd, len(s.shards))
+	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
+		for i := range s.shards {
+			replies[i] = c.HGetAll(ctx, s.layout.domains(i))
+		}
+		return nil
+	}); err != nil {
 		return nil, failed("first-signed days", err)
 	}
-	if len(gone) > 0 {
-		if err := s.client.HDel(ctx, s.layout.domains(), gone...).Err(); err != nil {
+	all := make(map[string]store.Day)
+	for i, reply := range replies {
+		first, gone, err := parseDomains(reply.Val(), store.DayOf(s.now())-store.CounterRetention)
+		if err != nil {
 			return nil, failed("first-signed days", err)
 		}
+		if len(gone) > 0 {
+			if err := s.client.HDel(ctx, s.layout.domains(i), gone...).Err(); err != nil {
+				return nil, failed("first-signed days", err)
+			}
+		}
+		for domain, day := range first {
+			if d, known := all[domain]; !known || day < d {
+				all[domain] = day
+			}
+		}
 	}
-	return first, nil
+	return all, nil
 }
 
 // Count implements [store.Store].
@@ -327,12 +424,18 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 	return cs, nil
 }
 
-// Ping implements [store.Store].
+// Ping implements [store.Store]. Of a cluster, all servers that hold records must answer.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return failed("ping", err)
 	}
-	if err := s.client.Ping(ctx).Err(); err != nil {
+	var err error
+	if cluster, ok := s.client.(*redis.ClusterClient); ok {
+		err = cluster.ForEachMaster(ctx, func(ctx context.Context, c *redis.Client) error { return c.Ping(ctx).Err() })
+	} else {
+		err = s.client.Ping(ctx).Err()
+	}
+	if err != nil {
 		return failed("ping", err)
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -16,26 +17,39 @@ import (
 const DefaultPrefix = "bouncefilter:"
 
 const (
-	defaultPort = "6379"
-	defaultHost = "localhost"
+	defaultPort         = "6379"
+	defaultSentinelPort = "26379"
+	defaultHost         = "localhost"
 )
 
 // config is what a URL says.
 type config struct {
-	network, addr  string
+	network        string
+	addrs          []string // one, or those of Sentinels or of servers of a cluster
 	user, password string
-	db             int
-	prefix         string
-	tls            *tls.Config
+	master         string // that Sentinels watch over; "" without Sentinels
+	cluster        bool
+
+	sentinelUser, sentinelPassword string
+	db                             int
+	prefix                         string
+	tls                            *tls.Config
 }
 
 // errNotURL is all that is said about text that is no URL: net/url quotes parts of it, and among them the password.
 var errNotURL = errors.New("this is not a URL: " +
 	"write redis://user:password@host:6379/0, and special characters of the password as %XX")
 
+// Schemes are what the URLs of this package begin with.
+var schemes = []string{"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
+
+// IsScheme says whether URLs with the scheme are for this package.
+func IsScheme(scheme string) bool { return slices.Contains(schemes, scheme) }
+
 // parseURL reads a URL. Its errors hold no part of the URL but host names, paths and the names of options.
 func parseURL(raw string) (config, error) {
-	u, err := url.Parse(raw)
+	single, hosts := SplitHosts(raw)
+	u, err := url.Parse(single)
 	if err != nil {
 		return config{}, errNotURL
 	}
@@ -51,13 +65,16 @@ func parseURL(raw string) (config, error) {
 	if err != nil {
 		return config{}, errNotURL
 	}
-	switch u.Scheme {
-	case "redis", "rediss":
-		err = c.server(u, q)
-	case "unix":
+	base, kind, _ := strings.Cut(u.Scheme, "+")
+	switch {
+	case !IsScheme(u.Scheme):
+		return config{}, errors.New("the URL begins with none of redis://, rediss://, unix:/, redis+sentinel:// and redis+cluster://")
+	case kind == "" && len(hosts) > 1:
+		return config{}, errors.New("the URL names several hosts: write redis+sentinel:// or redis+cluster://")
+	case base == "unix":
 		err = c.socket(u)
 	default:
-		return config{}, errors.New("the URL begins with none of redis://, rediss:// and unix:/")
+		err = c.servers(u, kind, hosts, q)
 	}
 	if err != nil {
 		return config{}, err
@@ -65,31 +82,76 @@ func parseURL(raw string) (config, error) {
 	return c, c.options(q)
 }
 
-// server reads what comes before the options of redis: and rediss:.
-func (c *config) server(u *url.URL, q url.Values) error {
+// SplitHosts returns a URL with the first of its hosts, and all of them. [url.Parse] knows no URLs with several hosts.
+func SplitHosts(raw string) (single string, hosts []string) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return raw, nil
+	}
+	authority, tail := rest, ""
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		authority, tail = rest[:end], rest[end:]
+	}
+	at := strings.LastIndexByte(authority, '@') + 1
+	hosts = strings.Split(authority[at:], ",")
+	return scheme + "://" + authority[:at] + hosts[0] + tail, hosts
+}
+
+// servers reads what comes before the options of all schemes but unix:.
+func (c *config) servers(u *url.URL, kind string, hosts []string, q url.Values) error {
 	if u.Opaque != "" || strings.ContainsRune(u.Path, '@') || strings.ContainsRune(u.RawQuery, '@') {
 		return errNotURL // It may hold part of a password.
 	}
-	host, port := u.Hostname(), u.Port()
-	if host == "" {
-		host = defaultHost
+	c.network, c.cluster = "tcp", kind == "cluster"
+	port := defaultPort
+	if kind == "sentinel" {
+		port = defaultSentinelPort
 	}
-	if port == "" {
-		port = defaultPort
-	}
-	c.network, c.addr = "tcp", net.JoinHostPort(host, port)
-	if db := strings.Trim(u.Path, "/"); db != "" {
-		if q.Has("db") {
-			return errors.New("the URL names the database twice")
-		}
-		if err := c.setDB(db); err != nil {
+	for _, host := range hosts {
+		addr, err := address(host, port)
+		if err != nil {
 			return err
 		}
+		c.addrs = append(c.addrs, addr)
 	}
-	if u.Scheme == "rediss" {
-		c.tls = &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host}
+	if strings.HasPrefix(u.Scheme, "rediss") {
+		// Without a name go-redis takes that of each server it connects to.
+		c.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	return nil
+	db := strings.Trim(u.Path, "/")
+	switch kind {
+	case "sentinel":
+		if c.master, db, _ = strings.Cut(db, "/"); c.master == "" {
+			return errors.New("the URL names no master: write redis+sentinel://host:26379/mymaster")
+		}
+	case "cluster":
+		if db != "" || q.Has("db") {
+			return errors.New("the URL names a database, and a cluster has none")
+		}
+	}
+	if db == "" {
+		return nil
+	}
+	if q.Has("db") {
+		return errors.New("the URL names the database twice")
+	}
+	return c.setDB(db)
+}
+
+// address returns a host of a URL with a port.
+func address(host, port string) (string, error) {
+	u, err := url.Parse("redis://" + host)
+	if err != nil || u.Host != host {
+		return "", errNotURL
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	name := u.Hostname()
+	if name == "" {
+		name = defaultHost
+	}
+	return net.JoinHostPort(name, port), nil
 }
 
 // socket reads what comes before the options of unix:.
@@ -110,7 +172,7 @@ func (c *config) socket(u *url.URL) error {
 	if strings.ContainsRune(path, '@') && !strings.HasPrefix(u.Path, "/") {
 		return errNotURL
 	}
-	c.network, c.addr = "unix", path
+	c.network, c.addrs = "unix", []string{path}
 	return nil
 }
 
@@ -128,13 +190,24 @@ func (c *config) options(q url.Values) error {
 			c.prefix = value
 		case "ca":
 			err = c.trust(value)
+		case "sentinel_user", "sentinel_password":
+			if c.master == "" {
+				err = fmt.Errorf("the option %s is for redis+sentinel: only", name)
+			} else if name == "sentinel_user" {
+				c.sentinelUser = value
+			} else {
+				c.sentinelPassword = value
+			}
 		default:
 			// Not even its name is shown: it may be the end of a password with a question mark.
-			err = errors.New("the URL has an option other than db, prefix and ca")
+			err = errors.New("the URL has an option other than db, prefix, ca, sentinel_user and sentinel_password")
 		}
 		if err != nil {
 			return err
 		}
+	}
+	if c.cluster && strings.ContainsAny(c.prefix, "{}") {
+		return errors.New("the option prefix has a brace, by which a cluster would place keys: leave it out")
 	}
 	return nil
 }

@@ -1,0 +1,228 @@
+package redis
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+const (
+	// connLifetime is how long a connection is used before the server is looked at anew.
+	connLifetime = 10 * time.Minute
+
+	// connectTimeout and ioTimeout bound what has no deadline of its own. On the mail path a store.Guard sets one.
+	connectTimeout = 2 * time.Second
+	ioTimeout      = 3 * time.Second
+
+	// bufferSize is that of a connection for each direction, in octets. What is sent for a message is shorter.
+	bufferSize = 8 << 10
+
+	// maxRedirects is how often a command follows what the servers of a cluster say about where its key is.
+	maxRedirects = 3
+)
+
+// newClient returns a client for the servers that c names.
+func (s *Store) newClient(c config) redis.UniversalClient {
+	switch {
+	case c.cluster:
+		return redis.NewClusterClient(&redis.ClusterOptions{
+			Addrs:     c.addrs,
+			Username:  c.user,
+			Password:  c.password,
+			TLSConfig: c.tls,
+			NewClient: s.node,
+
+			ContextTimeoutEnabled: true,
+			DialTimeout:           connectTimeout,
+			ReadTimeout:           ioTimeout,
+			WriteTimeout:          ioTimeout,
+			ConnMaxLifetime:       connLifetime,
+
+			MaxRedirects:  maxRedirects,
+			MaxRetries:    -1,
+			DialerRetries: 1,
+
+			Protocol:         2,
+			ReadBufferSize:   bufferSize,
+			WriteBufferSize:  bufferSize,
+			PipelinePoolSize: -1,
+
+			DisableIdentity:          true,
+			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		})
+	case c.master != "":
+		n := &node{store: s}
+		client := redis.NewFailoverClient(&redis.FailoverOptions{
+			MasterName:       c.master,
+			SentinelAddrs:    c.addrs,
+			SentinelUsername: c.sentinelUser,
+			SentinelPassword: c.sentinelPassword,
+			Username:         c.user,
+			Password:         c.password,
+			DB:               c.db,
+			TLSConfig:        c.tls,
+			OnConnect:        n.connected,
+
+			ContextTimeoutEnabled: true,
+			DialTimeout:           connectTimeout,
+			ReadTimeout:           ioTimeout,
+			WriteTimeout:          ioTimeout,
+			ConnMaxLifetime:       connLifetime,
+
+			MaxRetries:    -1,
+			DialerRetries: 1,
+
+			Protocol:         2,
+			ReadBufferSize:   bufferSize,
+			WriteBufferSize:  bufferSize,
+			PipelinePoolSize: -1,
+
+			DisableIdentity: true,
+		})
+		client.AddHook(n)
+		return client
+	}
+	return s.node(&redis.Options{
+		Network:   c.network,
+		Addr:      c.addrs[0],
+		Username:  c.user,
+		Password:  c.password,
+		DB:        c.db,
+		TLSConfig: c.tls,
+
+		ContextTimeoutEnabled: true,
+		DialTimeout:           connectTimeout,
+		ReadTimeout:           ioTimeout,
+		WriteTimeout:          ioTimeout,
+		ConnMaxLifetime:       connLifetime,
+
+		// A try that failed is the caller's to repeat: counting twice is not the same as counting once, and on the
+		// mail path nobody waits.
+		MaxRetries:    -1,
+		DialerRetries: 1,
+
+		Protocol:         2, // 3 brings nothing here but a look for pushed messages before each reply.
+		ReadBufferSize:   bufferSize,
+		WriteBufferSize:  bufferSize,
+		PipelinePoolSize: -1, // Everything here is a pipeline: no second pool.
+
+		DisableIdentity:          true, // Spares two commands for each connection.
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+	})
+}
+
+// node returns a client for one server.
+func (s *Store) node(o *redis.Options) *redis.Client {
+	n := &node{store: s}
+	o.OnConnect = n.connected
+	client := redis.NewClient(o)
+	client.AddHook(n)
+	return client
+}
+
+// node is what is known of the server behind one client: a server process, until another one takes its place.
+type node struct {
+	store   *Store
+	process atomic.Pointer[process]
+
+	mu     sync.Mutex
+	former []string // run_id of processes before
+}
+
+// maxFormer bounds how many former processes of a node are remembered.
+const maxFormer = 16
+
+// process is a server process. It never changes.
+type process struct {
+	run     string    // its run_id; "" if the user may not ask for it
+	vouched bool      // it keeps what it acknowledges, as far as can be seen
+	settled time.Time // not relied upon before
+}
+
+// connected is called on each new connection before it is used, and asks the server who it is and whether it may evict.
+//
+// A server that was restarted, or that another one replaced, has closed its connections; no command can reach what came after
+// it without passing here first. If a former process comes back, two of them stand behind one address, such as that of a proxy or of
+// a master that some believe to be deposed: then nobody can tell which of them answered, and nobody relies on them for as long
+// as a connection lives.
+func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
+	var server, mem *redis.StringCmd
+	_, err := conn.Pipelined(ctx, func(c redis.Pipeliner) error {
+		server = c.Info(ctx, "server")
+		mem = c.Info(ctx, "memory")
+		return nil
+	})
+	if err != nil && !isReply(err) {
+		return err
+	}
+	found := process{run: infoField(server.Val(), "run_id")}
+	found.vouched = found.run != "" && keepsEverything(mem.Val())
+
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if before := n.process.Load(); before != nil {
+		found.settled = before.settled
+		if before.run != found.run {
+			if slices.Contains(n.former, found.run) {
+				found.settled = n.store.now().Add(connLifetime)
+			}
+			n.former = append(n.former, before.run)
+			n.former = n.former[max(0, len(n.former)-maxFormer):]
+		}
+	}
+	n.process.Store(&found)
+	return nil
+}
+
+// witnesses collects which process answered which command.
+type witnesses struct {
+	mu sync.Mutex
+	of map[redis.Cmder]*process
+}
+
+type witnessesKey struct{}
+
+// witnessed returns a context whose commands leave a note of who answered them.
+func witnessed(ctx context.Context) (context.Context, *witnesses) {
+	w := &witnesses{of: make(map[redis.Cmder]*process, 1)}
+	return context.WithValue(ctx, witnessesKey{}, w), w
+}
+
+// process returns the process that answered cmd. One of which nothing is known is vouched for by nobody.
+func (w *witnesses) process(cmd redis.Cmder) process {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p := w.of[cmd]; p != nil {
+		return *p
+	}
+	return process{}
+}
+
+// ProcessPipelineHook implements [redis.Hook]: it notes who answered the commands that read or begin a memory.
+func (n *node) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		err := next(ctx, cmds)
+		if w, ok := ctx.Value(witnessesKey{}).(*witnesses); ok {
+			p := n.process.Load()
+			w.mu.Lock()
+			for _, cmd := range cmds {
+				if name := cmd.Name(); name == "hgetall" || name == "hsetnx" {
+					w.of[cmd] = p
+				}
+			}
+			w.mu.Unlock()
+		}
+		return err
+	}
+}
+
+// ProcessHook implements [redis.Hook].
+func (n *node) ProcessHook(next redis.ProcessHook) redis.ProcessHook { return next }
+
+// DialHook implements [redis.Hook].
+func (n *node) DialHook(next redis.DialHook) redis.DialHook { return next }

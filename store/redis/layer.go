@@ -1,0 +1,163 @@
+package redis
+
+import (
+	"cmp"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// periodDays is the length of a period, the time whose records expire together. A lookup does not know when its keys
+// expire and asks all periods that are not over: days would be many commands, and longer periods keep records for
+// longer than needed.
+const periodDays = 8
+
+// period is a period's number: those periods that begin with day 0, 8, 16 and so on.
+type period int32
+
+func periodOf(d store.Day) period {
+	p := d / periodDays
+	if d%periodDays < 0 {
+		p--
+	}
+	return period(p)
+}
+
+// end is when the records of the period are removed. The day added lets clocks differ.
+func (p period) end() time.Time { return (store.Day(p+1)*periodDays + 1).Time() }
+
+// Redis stores a hash of up to 128 fields in 24 octets a field, a larger one in 83 (hash-max-listpack-entries, which is not ours to
+// set), and a hash of its own for a record takes about 150. So records lie in buckets, and the number of buckets follows the number
+// of records: a period begins with few, or with as many as the one before it had in the end, and when a bucket has become
+// full, new records go to a layer with four times as many. What was recorded before stays where it is. A lookup asks all layers, of
+// which there is one but for the first period and for those in which mail becomes more.
+const (
+	// minBits is the number of buckets of a period at first, as a power of two: room for some 60,000 records. In a cluster
+	// each shard begins with minShardBits.
+	minBits      = 9
+	minShardBits = 2
+	// maxBits is room for 10^10 records in a period, in a cluster for each shard.
+	maxBits = 26
+	// growBits is by how many bits a layer is larger than the one before.
+	growBits = 2
+	// full is how many records make a bucket full. Those that other nodes still add to it must not make it larger than 128.
+	full = 112
+)
+
+// layer is a period's records in a number of buckets.
+type layer struct {
+	period period
+	bits   int
+}
+
+// compareLayers orders layers by period and size.
+func compareLayers(a, b layer) int {
+	return cmp.Or(cmp.Compare(a.period, b.period), cmp.Compare(a.bits, b.bits))
+}
+
+func (l layer) field() string {
+	return fieldPeriod + strconv.Itoa(int(l.period)) + ":" + strconv.Itoa(l.bits)
+}
+
+// parseLayer reads what follows p: in the name of a field.
+func parseLayer(s string) (layer, error) {
+	p, b, _ := strings.Cut(s, ":")
+	number, err := strconv.ParseInt(p, 10, 32)
+	if err != nil {
+		return layer{}, err
+	}
+	bits, err := strconv.Atoi(b)
+	if err == nil && (bits < 0 || bits > maxBits) {
+		err = fmt.Errorf("%d bits", bits)
+	}
+	return layer{period(number), bits}, err
+}
+
+// bucket names the hash that holds k in a layer. The octets of a key behind the first one are as good as random.
+func (l layout) bucket(in layer, k store.Key) string {
+	name := make([]byte, 0, 64)
+	name = append(name, l.within(l.shardOf(k))...)
+	name = append(name, "records:"...)
+	name = strconv.AppendInt(name, int64(in.period), 10)
+	name = append(name, ':')
+	name = strconv.AppendInt(name, int64(in.bits), 10)
+	name = append(name, ':')
+	number := binary.BigEndian.AppendUint32(nil, binary.BigEndian.Uint32(k[1:])>>(32-in.bits))
+	name = hex.AppendEncode(name, number[(32-in.bits)/8:])
+	return string(name)
+}
+
+// shard is what is known of a shard.
+type shard struct {
+	layers atomic.Pointer[[]layer] // that may hold records, in order
+	run    atomic.Pointer[string]  // run_id of the process that answered last; nil if none did
+}
+
+// known returns the layers that may hold records.
+func (sh *shard) known() []layer {
+	if l := sh.layers.Load(); l != nil {
+		return *l
+	}
+	return nil
+}
+
+// learn adds layers to those known.
+func (sh *shard) learn(ls []layer) {
+	for {
+		before := sh.layers.Load()
+		known := sh.known()
+		next := known
+		for _, l := range ls {
+			if at, found := slices.BinarySearchFunc(next, l, compareLayers); !found {
+				next = slices.Insert(slices.Clone(next), at, l)
+			}
+		}
+		if len(next) == len(known) || sh.layers.CompareAndSwap(before, &next) {
+			return
+		}
+	}
+}
+
+// drop removes layers of periods that are over.
+func (sh *shard) drop(before period) {
+	known := sh.layers.Load()
+	if known == nil || len(*known) == 0 || (*known)[0].period >= before {
+		return
+	}
+	next := slices.DeleteFunc(slices.Clone(*known), func(l layer) bool { return l.period < before })
+	sh.layers.CompareAndSwap(known, &next) // or the next caller does it
+}
+
+// writeTo returns the layer that records of a period go to: the largest of it, or one as large as the largest of the latest
+// period before it.
+func (sh *shard) writeTo(p period, smallest int) layer {
+	bits := smallest
+	for _, l := range sh.known() {
+		if l.period <= p {
+			bits = max(l.bits, smallest) // the last one is the largest of its period
+		}
+	}
+	return layer{p, bits}
+}
+
+// readFrom returns the layers in which to look for a record that expires on a day, or, if that is 0, after today.
+func readFrom(ls []layer, expires, today store.Day) []layer {
+	first, last := periodOf(today), period(1<<31-1)
+	if expires != 0 {
+		first = periodOf(expires)
+		last = first
+	}
+	from, _ := slices.BinarySearchFunc(ls, layer{first, 0}, compareLayers)
+	to := from
+	for to < len(ls) && ls[to].period <= last {
+		to++
+	}
+	return ls[from:to]
+}
