@@ -25,7 +25,7 @@ const (
 func (s *Server) Prepare(ctx context.Context) {
 	s.checkWitness(ctx)
 	s.refreshSigning(ctx)
-	s.refreshRevocations(ctx)
+	s.RefreshRevocations(ctx)
 }
 
 // Run does the work beside the mail path until ctx is done: it writes summaries and counters, and learns since when

@@ -317,7 +317,7 @@ func TestRevocationsAreLearnt(t *testing.T) {
 	r := &Revocation{Kind: RevokedSender, Sender: "user@example.com", Until: prvs.DayOf(testDay) + 7, At: testDay}
 	st.notices = []store.Notice{notice(t, f.server.hasher, r), {Name: "garbled"}}
 	expect("before the store was asked", "")
-	f.server.refreshRevocations(t.Context())
+	f.server.RefreshRevocations(t.Context())
 	expect("once it was asked", revoked)
 	if _, r := f.outsideMTA().deliver("<friend@example.org>", signedUser, sentText); r.code != 'a' || len(r.mods) != 2 {
 		t.Errorf("ordinary mail: %c %s %v", r.code, r.text, r.mods)
@@ -327,15 +327,15 @@ func TestRevocationsAreLearnt(t *testing.T) {
 		t.Errorf("explained as %q", steps)
 	}
 	st.err = store.ErrUnavailable
-	f.server.refreshRevocations(t.Context())
+	f.server.RefreshRevocations(t.Context())
 	expect("while the store does not answer", revoked)
 	st.err = nil
-	f.server.refreshRevocations(t.Context())
+	f.server.RefreshRevocations(t.Context())
 	if n := strings.Count(f.log.String(), "cannot be understood"); n != 1 {
 		t.Errorf("%d warnings", n)
 	}
 	st.notices = nil
-	f.server.refreshRevocations(t.Context())
+	f.server.RefreshRevocations(t.Context())
 	if f.server.revoked.Load().Len() != 0 {
 		t.Error("what was taken back is still revoked")
 	}

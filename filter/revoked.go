@@ -21,13 +21,15 @@ func (s *Server) watchRevocations(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.refreshRevocations(ctx)
+			s.RefreshRevocations(ctx)
 		}
 	}
 }
 
-// refreshRevocations asks the store what is revoked. If it does not answer, what is known stays.
-func (s *Server) refreshRevocations(ctx context.Context) {
+// RefreshRevocations asks the store what is revoked. If it does not answer, what is known stays. [Server.Run] does so regularly.
+func (s *Server) RefreshRevocations(ctx context.Context) {
+	s.learning.Lock() // else the older of two answers might be the last to be stored
+	defer s.learning.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
 	defer cancel()
 	ns, err := s.store.Store().Notices(ctx, RevocationTopic, store.DayOf(s.now()))

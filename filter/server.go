@@ -60,6 +60,7 @@ type Server struct {
 	signing   atomic.Pointer[map[string]store.Day]
 	witnessed atomic.Bool
 	revoked   atomic.Pointer[Revocations]
+	learning  sync.Mutex // what is revoked
 	notes     *notes
 	stats     *stats
 	replies   *replies

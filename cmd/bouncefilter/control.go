@@ -104,6 +104,7 @@ func (d *milterDaemon) servePublish(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()
 	published, err := d.guard.Store().Publish(ctx, n, r.URL.Query().Has("new"))
+	d.server.RefreshRevocations(ctx)
 	answer(w, published, err)
 }
 
@@ -111,6 +112,7 @@ func (d *milterDaemon) serveWithdraw(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()
 	err := d.guard.Store().Withdraw(ctx, r.FormValue("topic"), r.FormValue("name"))
+	d.server.RefreshRevocations(ctx)
 	answer(w, err == nil, err)
 }
 
@@ -192,18 +194,26 @@ func (d daemonNotices) explain(err error) error {
 }
 
 // openBoard finds the notices of the site, and makes no store.
-func openBoard(ctx context.Context, c *config.Config) (b noticeBoard, closeBoard func() error, err error) {
+func openBoard(ctx context.Context, a *app, c *config.Config) (b noticeBoard, closeBoard func() error, err error) {
 	nothing := func() error { return nil }
 	if path, isFile := strings.CutPrefix(c.Store, "bolt:"); isFile && !exists(path) {
 		return nil, nothing, hinted{fmt.Errorf("%s does not exist", path), "bouncefilter serve makes it; before it has run nothing was signed"}
 	}
+	daemon := daemonNotices{c.ControlSocket()}
 	if c.Store == "memory:" {
-		return daemonNotices{c.ControlSocket()}, nothing, nil // nobody else knows them
+		return daemon, nothing, nil // nobody else knows them
 	}
-	st, err := open.Open(ctx, c.Store, open.Look())
+	if embedded(c) {
+		// A file that another process has open is waited for, which a daemon that can be asked makes needless.
+		if conn, err := net.DialTimeout("unix", daemon.socket, statusTimeout); err == nil {
+			_ = conn.Close() // nothing was sent
+			return daemon, nothing, nil
+		}
+	}
+	st, err := open.Open(ctx, c.Store, open.Look(), open.Clock(a.now))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
-		return daemonNotices{c.ControlSocket()}, nothing, nil
+		return daemon, nothing, nil // which says why it cannot be asked
 	case errors.Is(err, fs.ErrPermission):
 		return nil, nothing, hinted{storeProblem(c, err), "run this as root, or as the user that the daemon runs as"}
 	case err != nil:

@@ -67,7 +67,7 @@ func (f *siteFlags) revoker(ctx context.Context, a *app) (*revoker, error) {
 	if r.keys, problems = keyring.Load(c.Keys); len(problems) > 0 {
 		return nil, problems
 	}
-	r.board, r.close, err = openBoard(ctx, c)
+	r.board, r.close, err = openBoard(ctx, a, c)
 	return r, err
 }
 
@@ -83,7 +83,7 @@ func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter
 	if _, err := r.board.Publish(ctx, n, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	a.report(hint, "revoked %v until %v: %s", x, n.Expires, n.Name)
+	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
 	return nil
 }
 
