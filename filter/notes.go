@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -14,21 +15,25 @@ const (
 	// once only if the store is slow, and what is dropped then lets some more bounces be delivered.
 	maxNotes = 10_000
 	// maxNotesAtOnce is how many records go into one call of the store.
-	maxNotesAtOnce = 200
+	maxNotesAtOnce = 500
+	// noteDelay is how long the first of them waits for others: a call of the embedded store costs a write to the disk, however
+	// many records it has. So much longer can somebody who harvested a tag use it.
+	noteDelay = 50 * time.Millisecond
 )
 
-// notes writes what delivered bounces leave behind, beside the mail path: no MTA waits for it. What has piled up while one call
-// of the store lasted goes into the next one.
+// notes writes what delivered bounces leave behind, beside the mail path: no MTA waits for it.
 type notes struct {
 	store *store.Guard
 	log   *slog.Logger
 	fault func() // is called if the store failed in a way it must not
 
-	mu      sync.Mutex
-	waiting []note
-	writing bool // there is a goroutine that writes until nothing is waiting
-	closed  bool
-	idle    *sync.Cond // signalled when there is none
+	mu       sync.Mutex
+	waiting  []note
+	writing  bool // there is a goroutine that writes until nothing is waiting
+	closed   bool
+	idle     *sync.Cond    // signalled when there is none
+	hurry    chan struct{} // tells the goroutine not to wait for more
+	flushing int           // callers of flush
 }
 
 type note struct {
@@ -37,7 +42,7 @@ type note struct {
 }
 
 func newNotes(g *store.Guard, log *slog.Logger, fault func()) *notes {
-	n := &notes{store: g, log: log, fault: fault}
+	n := &notes{store: g, log: log, fault: fault, hurry: make(chan struct{}, 1)}
 	n.idle = sync.NewCond(&n.mu)
 	return n
 }
@@ -64,6 +69,7 @@ func (n *notes) add(today store.Day, rs []store.Record) {
 // write writes until nothing is waiting. flush waits for it.
 func (n *notes) write() {
 	for {
+		n.waitForMore()
 		n.mu.Lock()
 		batch := n.take()
 		if len(batch) == 0 {
@@ -74,6 +80,22 @@ func (n *notes) write() {
 		}
 		n.mu.Unlock()
 		n.writeOne(batch)
+	}
+}
+
+// waitForMore waits a while, unless somebody waits for the end.
+func (n *notes) waitForMore() {
+	n.mu.Lock()
+	flushing := n.flushing > 0
+	n.mu.Unlock()
+	if flushing {
+		return
+	}
+	more := time.NewTimer(noteDelay)
+	defer more.Stop()
+	select {
+	case <-more.C:
+	case <-n.hurry:
 	}
 }
 
@@ -108,7 +130,13 @@ func (n *notes) writeOne(batch []note) {
 func (n *notes) flush() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.flushing++
+	defer func() { n.flushing-- }()
 	for n.writing {
+		select {
+		case n.hurry <- struct{}{}:
+		default: // it was told already
+		}
 		n.idle.Wait()
 	}
 }
