@@ -188,7 +188,8 @@ func (x *Explanation) record(ctx context.Context, p *Policy, r Record, q *inquir
 func (x *Explanation) use(p *Policy, u TagUse) {
 	failed := ""
 	if u.Failed+u.NewFailed > 0 {
-		failed = fmt.Sprintf(" They named %d failed recipients of at most %d, and this one names %d more.", u.Failed, failedAtMost(u.Recipients), u.NewFailed)
+		failed = fmt.Sprintf(" They named %d failed recipients of at most %d, and this one names %d more.",
+			u.Failed, failedAtMost(u.Recipients), u.NewFailed)
 	}
 	x.say("The tag is on record. The tag was sent to %d recipients, and has been answered by %d bounces of at most %d.%s",
 		u.Recipients, u.Bounces, p.provenAtMost(u.Recipients), failed)

@@ -61,7 +61,8 @@ func (r *Revocation) Notice(h *store.Hasher) (store.Notice, error) {
 		return store.Notice{}, err
 	}
 	name := r.Name(h)
-	return store.Notice{Topic: RevocationTopic, Name: name, Value: h.Seal(RevocationTopic+"/"+name, value), Expires: r.Expires}, nil
+	value = h.Seal(RevocationTopic+"/"+name, value)
+	return store.Notice{Topic: RevocationTopic, Name: name, Value: value, Expires: r.Expires}, nil
 }
 
 // OpenRevocation reads a notice. The error says why it cannot be understood; a later version may know other kinds.
@@ -129,7 +130,8 @@ type keyName struct {
 // NewRevocations makes a set of what notices say. What cannot be understood is left out, and skipped is told of it.
 func NewRevocations(h *store.Hasher, ns []store.Notice, skipped func(name string, err error)) *Revocations {
 	s := &Revocations{
-		tags: map[tagName]*Revocation{}, senders: map[string]*Revocation{}, keys: map[keyName]*Revocation{}, values: map[string]string{},
+		tags: map[tagName]*Revocation{}, senders: map[string]*Revocation{}, keys: map[keyName]*Revocation{},
+		values: map[string]string{},
 	}
 	for _, n := range ns {
 		s.values[n.Name] = string(n.Value)

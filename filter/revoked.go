@@ -26,7 +26,7 @@ func (s *Server) watchRevocations(ctx context.Context) {
 	}
 }
 
-// RefreshRevocations asks the store what is revoked. If it does not answer, what is known stays. [Server.Run] does so regularly.
+// RefreshRevocations asks the store what is revoked, as [Server.Run] does regularly. If it does not answer, what is known stays.
 func (s *Server) RefreshRevocations(ctx context.Context) {
 	s.learning.Lock() // else the older of two answers might be the last to be stored
 	defer s.learning.Unlock()
@@ -47,7 +47,8 @@ func (s *Server) RefreshRevocations(ctx context.Context) {
 		s.log.Warn("a revocation cannot be understood and is skipped", "id", name, "error", err)
 	})
 	s.revoked.Store(next)
-	s.log.Info("revocations changed", "active", next.Len(), "added", missing(next.values, before), "removed", missing(before, next.values))
+	s.log.Info("revocations changed", "active", next.Len(),
+		"added", missing(next.values, before), "removed", missing(before, next.values))
 }
 
 func unchanged(ns []store.Notice, before map[string]string) bool {

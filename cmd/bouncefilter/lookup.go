@@ -61,8 +61,7 @@ func (d *milterDaemon) serveLookup(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(lookupAnswer{a.Found, a.Counts, a.Memory.Since}) // who asked may be gone
 }
 
-// daemonRecord is the record of the daemon that serves metrics and health on an address, and has a control
-// socket.
+// daemonRecord is the record of the daemon that serves metrics and health on an address, and notices on its control socket.
 type daemonRecord struct {
 	address string
 	daemonNotices

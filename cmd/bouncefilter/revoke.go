@@ -119,11 +119,13 @@ func (cmd *revokeTagCmd) Run(ctx context.Context, a *app) (err error) {
 	switch tag.Status {
 	case prvs.Valid:
 	case prvs.Untagged:
-		return negative{hinted{fmt.Errorf("%q carries no tag", cut(cmd.Address)), "bouncefilter revoke sender revokes all tags of a sender"}}
+		err := fmt.Errorf("%q carries no tag", cut(cmd.Address))
+		return negative{hinted{err, "bouncefilter revoke sender revokes all tags of a sender"}}
 	case prvs.Expired:
-		return negative{fmt.Errorf("the tag of %q has expired after %v: bounces to it are refused anyway", cut(cmd.Address), tag.Expiry)}
+		return negative{fmt.Errorf("the tag of %q expired after %v: bounces to it are refused anyway", cut(cmd.Address), tag.Expiry)}
 	default:
-		return negative{fmt.Errorf("%q carries no tag that was made with a key of this site (%v): bounces to it are refused anyway", cut(cmd.Address), tag.Status)}
+		return negative{fmt.Errorf("%q carries no tag that was made with a key of this site (%v): bounces to it are refused anyway",
+			cut(cmd.Address), tag.Status)}
 	}
 	return cmd.publish(ctx, a, r, &filter.Revocation{
 		Kind: filter.RevokedTag, Sender: tag.Sender.Fold().String(), Number: tag.Number, Until: tag.Expiry, Expires: store.Day(tag.Expiry),
@@ -191,7 +193,8 @@ func (cmd *revokeKeyCmd) Run(ctx context.Context, a *app) (err error) {
 	}
 	key, listed := r.keys.Find(uint8(cmd.Number), cmd.Domain)
 	if !listed {
-		return negative{hinted{fmt.Errorf("no key has the number %d", cmd.Number), "bouncefilter key list shows the keys; --domain names the domain of one that is for one domain only"}}
+		return negative{hinted{fmt.Errorf("no key has the number %d", cmd.Number),
+			"bouncefilter key list shows the keys; --domain names the domain of one that is for one domain only"}}
 	}
 	hint := revokeDelay
 	if key.State == prvs.StateSign {
@@ -303,7 +306,8 @@ func (cmd *revokeRemoveCmd) Run(ctx context.Context, a *app) (err error) {
 		return err
 	}
 	if !slices.ContainsFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID }) {
-		return negative{hinted{errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID))), "bouncefilter revoke list shows what is revoked"}}
+		err := errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID)))
+		return negative{hinted{err, "bouncefilter revoke list shows what is revoked"}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()

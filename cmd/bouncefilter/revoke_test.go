@@ -57,7 +57,7 @@ func (d *daemon) replay(to string) string {
 	return d.deliver(stranger, "", to, "From: mailer-daemon@example.net\nSubject: failure\n\nIt failed.\n").Reply
 }
 
-// list returns what is revoked.
+// revoked returns what is revoked.
 func (w *world) revoked(config string) []listedRevocation {
 	w.t.Helper()
 	r := w.run("revoke", "list", "--json", "-c", config)
