@@ -30,11 +30,16 @@ func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
 	return milter.RespContinue
 }
 
-// judge collects the facts about a recipient and asks the policy.
+// judge asks the policy about a recipient.
 func (s *session) judge(a prvs.Address, f finding, m store.Memory) Verdict {
+	return s.msg.state.policy.Recipient(s.facts(a, f, m), s.msg.now)
+}
+
+// facts collects what is known about a recipient.
+func (s *session) facts(a prvs.Address, f finding, m store.Memory) RecipientFacts {
 	msg := &s.msg
 	since, signing := s.server.signingSince(lower(a.Domain))
-	return msg.state.policy.Recipient(RecipientFacts{
+	return RecipientFacts{
 		Address:      a,
 		Client:       s.client,
 		Helo:         s.helo,
@@ -48,7 +53,7 @@ func (s *session) judge(a prvs.Address, f finding, m store.Memory) Verdict {
 		Memory:       m,
 		SigningSince: since,
 		Signing:      signing,
-	}, msg.now)
+	}
 }
 
 // bounceData refuses what may be refused before the content is seen, and lets pass what needs no decision.
@@ -128,6 +133,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	if !msg.asked || msg.report != nil || msg.unread {
 		s.askStore(msg.report)
 	}
+	s.noteRoute()
 	verdicts := make([]*Verdict, len(msg.recipients))
 	refused, discarded := 0, 0
 	for i := range msg.recipients {
@@ -188,6 +194,7 @@ func (s *session) askStoreOnce(e *evidence) (proofOpen bool) {
 		}
 	}
 	findings, memory, _ := q.answer(context.Background(), reliable{s.server}, p)
+	msg.memory = memory
 	for i := range msg.recipients {
 		rcpt := &msg.recipients[i]
 		if rcpt.verdict.Domain == nil {

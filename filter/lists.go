@@ -124,6 +124,41 @@ func (p *Policy) exempts(f RecipientFacts, tag prvs.Result) bool {
 	return r.recipients.has(a, p.Domain(lower(a.Domain)) != nil)
 }
 
+// skipRule is a [SkipPair] in a form that is quick to ask.
+type skipRule struct{ senders, recipients addressList }
+
+func newSkipRules(pairs []SkipPair) []skipRule {
+	rules := make([]skipRule, 0, len(pairs))
+	for _, pair := range pairs {
+		rules = append(rules, skipRule{newAddressList(pair.Senders), newAddressList(pair.Recipients)})
+	}
+	return rules
+}
+
+// pairs says whether a recipient is one to whom mail of the sender is not signed.
+func (p *Policy) pairs(sender, recipient prvs.Address) bool {
+	for i := range p.skip {
+		r := &p.skip[i]
+		if r.senders.has(sender, p.ours(sender)) && r.recipients.has(recipient, p.ours(recipient)) {
+			return true
+		}
+	}
+	return false
+}
+
+// skips says whether mail of the sender is not signed to some recipients.
+func (p *Policy) skips(sender prvs.Address) bool {
+	for i := range p.skip {
+		if p.skip[i].senders.has(sender, p.ours(sender)) {
+			return true
+		}
+	}
+	return false
+}
+
+// ours says whether the address is in one of our domains.
+func (p *Policy) ours(a prvs.Address) bool { return p.Domain(lower(a.Domain)) != nil }
+
 // underAny says whether the name is one of the domains, written with a leading dot, or below it.
 func underAny(domains []string, name string) bool {
 	for _, d := range domains {

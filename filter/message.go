@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // Limits of one message.
@@ -60,10 +61,11 @@ type message struct {
 	report  *bounce.Report // what the content says; nil until it was read
 	unread  bool           // reading it failed
 	asked   bool           // the store was asked about all recipients
+	memory  store.Memory   // of the store, when it was asked last
 
 	first      string // the first recipient, for the log
 	count      int    // recipients seen and not refused at RCPT
-	doNotTag   bool   // a recipient is on the do-not-tag list
+	doNotTag   bool   // a recipient is on the do-not-tag list, or pairs with the sender
 	copies     int    // of our header, that the message came with
 	recipients []recipient
 	overflow   bool // there were more than maxBounceRecipients, and no reply to tell

@@ -6,8 +6,8 @@ import "github.com/prometheus/client_golang/prometheus"
 type collector struct {
 	s *Server
 
-	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA *prometheus.Desc
-	storeUp, storeFailures, storeRefused, storeGap, revocations                                    *prometheus.Desc
+	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
+	storeUp, storeFailures, storeRefused, storeGap, revocations                                                             *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -30,6 +30,8 @@ func (s *Server) Collector() prometheus.Collector {
 		faults:       d("frame_faults_total", "Malformed frames of the milter protocol.", "fault"),
 		panics:       d("panics_total", "Faults of this program: the MTA was told to try again, or a bounce was judged without its content."),
 		poorMTA:      d("connections_without_chgfrom_total", "Connections of MTAs that do not let a milter change the envelope sender."),
+		otherRoute:   d("other_route_bounces_total", "Untagged bounces of mail that seems to have left through another route, again and again."),
+		otherRoutes:  d("other_routes", "Senders and sources of mail that seems to leave through another route, as in /status."),
 		storeUp:      d("store_available", "1 while the store answers."),
 		storeFailures: d("store_failures_total",
 			"Calls of the store that failed or timed out."),
@@ -42,7 +44,7 @@ func (s *Server) Collector() prometheus.Collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
-		c.panics, c.poorMTA, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.revocations} {
+		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.revocations} {
 		ch <- d
 	}
 }
@@ -91,6 +93,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.acceptErrors, st.acceptErrors.Load())
 	counter(c.panics, st.panics.Load())
 	counter(c.poorMTA, st.poorMTA.Load())
+	counter(c.otherRoute, st.otherRoute.Load())
+	gauge(c.otherRoutes, float64(len(c.s.OtherRoutes())))
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
 	gauge(c.revocations, float64(c.s.revoked.Load().Len()))

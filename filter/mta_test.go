@@ -332,6 +332,12 @@ func (m *mta) deliver(from, to, text string) (stage string, r reply) {
 	if r = m.data(); r.code != 'c' {
 		return "data", r
 	}
+	return "end", m.content(text)
+}
+
+// content plays the content of a message and its end.
+func (m *mta) content(text string) reply {
+	m.t.Helper()
 	head, body, _ := strings.Cut(text, "\n\n")
 	for _, field := range strings.Split(strings.ReplaceAll(head, "\n ", "\x01"), "\n") {
 		name, value, _ := strings.Cut(field, ":")
@@ -345,7 +351,7 @@ func (m *mta) deliver(from, to, text string) (stage string, r reply) {
 		}
 		body = body[n:]
 	}
-	return "end", m.event('E', "", 0, 0, "i", "4ZQUEUEID")
+	return m.event('E', "", 0, 0, "i", "4ZQUEUEID")
 }
 
 func (m *mta) abort() { m.t.Helper(); m.send('A', "") }

@@ -64,7 +64,7 @@ func (p *Policy) Address(raw, mta string) (a prvs.Address, ok bool) {
 type SenderFacts struct {
 	Sender   prvs.Address
 	Unusable bool // the sender could not be parsed
-	DoNotTag bool // a recipient is on the do-not-tag list, see [Policy.DoNotTag]
+	DoNotTag bool // a recipient must not be shown a tag of this sender, see [Policy.DoNotTag]
 }
 
 // Sender decides whether the envelope sender of an outbound message is signed.
@@ -106,9 +106,9 @@ func (p *Policy) MayBeBounce(sender prvs.Address) bool {
 	return p.daemons.has(sender, true)
 }
 
-// DoNotTag says whether a recipient is on the do-not-tag list.
-func (p *Policy) DoNotTag(a prvs.Address) bool {
-	return p.doNotTag.has(a, p.Domain(lower(a.Domain)) != nil)
+// DoNotTag says whether a recipient is on the do-not-tag list, or one to whom mail of this sender is not signed.
+func (p *Policy) DoNotTag(sender, recipient prvs.Address) bool {
+	return p.doNotTag.has(recipient, p.ours(recipient)) || p.pairs(sender, recipient)
 }
 
 // signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be

@@ -16,6 +16,7 @@ type Policy struct {
 	outbound outboundRules
 	exempt   exemptRules
 	doNotTag addressList
+	skip     []skipRule
 	unsigned addressList // senders that are not signed
 	daemons  addressList // senders, other than the null one, whose mail may be a bounce
 	actions  [reasonCount]Action
@@ -35,6 +36,7 @@ func NewPolicy(s Settings) (*Policy, error) {
 	p.outbound = newOutboundRules(s.Outbound)
 	p.exempt = newExemptRules(s.Exempt)
 	p.doNotTag = newAddressList(s.DoNotTag.Recipients)
+	p.skip = newSkipRules(s.Skip)
 	p.unsigned = newAddressList(s.DoNotTag.Senders)
 	p.daemons = newAddressList(s.MailerDaemons.Senders)
 	for r := range p.actions {
@@ -215,7 +217,7 @@ func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
 
 // mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it.
 func (p *Policy) mayHaveLeftUnsigned(f RecipientFacts, today store.Day) bool {
-	return !p.doNotTag.empty() && (f.Issued == IssuedUnknown || p.mayBeMissing(f, today))
+	return (!p.doNotTag.empty() || p.skips(f.Address)) && (f.Issued == IssuedUnknown || p.mayBeMissing(f, today))
 }
 
 // mayBeProven says whether the record may have known, or may know, what the bounce names.

@@ -135,7 +135,7 @@ var reasons = [reasonCount]reasonRow{
 	ExcludedSender: {"excluded-sender", NoOpinion, StageEndOfMessage, "", "",
 		"The sender is excluded from signing."},
 	DoNotTag: {"do-not-tag", NoOpinion, StageEndOfMessage, "", "",
-		"A recipient is on the do-not-tag list."},
+		"A recipient is on the do-not-tag list, or mail of this sender to it is not signed ([[skip]])."},
 	TooLong: {"too-long", NoOpinion, StageEndOfMessage, "", "",
 		"The tagged local part would exceed 64 octets (RFC 5321 section 4.5.3.1.1)."},
 	UnusableSender: {"unusable-sender", NoOpinion, StageEndOfMessage, "", "",

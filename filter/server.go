@@ -63,6 +63,7 @@ type Server struct {
 	learning  sync.Mutex // what is revoked
 	notes     *notes
 	stats     *stats
+	routes    *routes
 	replies   *replies
 	macros    []milter.Option
 
@@ -83,7 +84,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
-		stats: newStats(), replies: newReplies(), macros: macroRequests(), readReport: readReport,
+		stats: newStats(), routes: newRoutes(), replies: newReplies(), macros: macroRequests(), readReport: readReport,
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)

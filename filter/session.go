@@ -136,7 +136,7 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 	msg.count++
 	if msg.kind == kindOutbound || msg.kind == kindUnsigned {
 		msg.sent.recipient(a)
-		msg.doNotTag = msg.doNotTag || p.DoNotTag(a)
+		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
 	if d := p.Domain(lower(a.Domain)); s.role.Verifies() && d != nil && len(msg.recipients) < maxTagged {
 		rcpt.verdict = p.Ordinary(a, msg.now)

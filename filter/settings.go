@@ -101,6 +101,13 @@ type DoNotTagLists struct {
 	Senders    []string // their bounces come untagged and are exempt
 }
 
+// SkipPair names mail that is not signed: of one of these senders to one of these recipients. Addresses are written as in
+// [DoNotTagLists].
+type SkipPair struct {
+	Senders    []string
+	Recipients []string
+}
+
 // Proofs says how far the record of sent mail proves bounces that carry no valid tag.
 type Proofs struct {
 	// Retention is for how many days a sent message and its correspondents are remembered. It must exceed the life of a
@@ -139,6 +146,7 @@ type Settings struct {
 	Outbound Outbound
 	Exempt   Exemptions
 	DoNotTag DoNotTagLists
+	Skip     []SkipPair
 	Proofs   Proofs
 
 	MailerDaemons MailerDaemons
@@ -189,6 +197,11 @@ func (s *Settings) validate() error {
 	}
 	if s.Proofs.BouncesPerRecipient < 1 || s.Proofs.RepliesPerDay < 0 {
 		errs = append(errs, errors.New("bounces per recipient must be 1 or more, replies a day 0 or more"))
+	}
+	for i, pair := range s.Skip {
+		if len(pair.Senders) == 0 || len(pair.Recipients) == 0 {
+			errs = append(errs, fmt.Errorf("skip pair %d: name senders and recipients", i))
+		}
 	}
 	seen := map[string]bool{}
 	for i, d := range s.Domains {

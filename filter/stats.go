@@ -19,6 +19,7 @@ type stats struct {
 	acceptErrors atomic.Uint64
 	poorMTA      atomic.Uint64 // connections of MTAs that do not allow CHGFROM
 	panics       atomic.Uint64
+	otherRoute   atomic.Uint64 // bounces of mail that seems to have left another way, see routes
 
 	mu      sync.Mutex
 	domains map[string]*domainStats

@@ -111,6 +111,7 @@ func (cmd *checkCmd) check(ctx context.Context, a *app, server *located) (*check
 			return nil, err
 		}
 		r.Findings = append(r.Findings, r.site.compareNodes(r.Status.Nodes, a.now())...)
+		r.Findings = append(r.Findings, routeFindings(r.Status.OtherRoutes, r.site.config.Settings.Exempt.Recipients)...)
 	}
 	if server == nil {
 		return r, nil
@@ -210,7 +211,9 @@ func (s *site) checkStore(ctx context.Context, a *app) (st *status, note string,
 		problems = append(problems, storeProblem(c, err)...)
 	} else {
 		var found tomlfile.Problems
-		st, note, found = s.statusOf(ctx, opened, a.now(), "")
+		if st, note, found = s.statusOf(ctx, opened, a.now(), ""); st != nil {
+			st.OtherRoutes = s.otherRoutes(ctx)
+		}
 		problems = append(problems, found...)
 	}
 	if err := opened.Close(); err != nil {

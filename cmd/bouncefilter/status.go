@@ -26,6 +26,9 @@ type status struct {
 	Revocations int `json:"revocations"`
 	// Connections is how many connections of MTAs the daemon has served; 0 if it was not asked.
 	Connections uint64 `json:"connections"`
+	// OtherRoutes are the ways, other than through bouncefilter, on which mail seems to leave whose bounces this host's daemon
+	// refuses or would refuse; empty if it was not asked.
+	OtherRoutes []filter.OtherRoute `json:"other_routes"`
 }
 
 // domainStatus says whether bounces to a domain are refused, and if not yet, from when on.
@@ -39,7 +42,7 @@ type domainStatus struct {
 
 // newStatus asks the store. Without a store, nil, it says what the configuration alone says.
 func newStatus(ctx context.Context, p *filter.Policy, st store.Store, now time.Time) (*status, error) {
-	s := &status{}
+	s := &status{OtherRoutes: []filter.OtherRoute{}}
 	var signing map[string]store.Day
 	today := store.DayOf(now)
 	if st != nil {
@@ -105,6 +108,7 @@ func (d *milterDaemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.Connections = d.server.Connections()
+	s.OtherRoutes = d.server.OtherRoutes()
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(s) // who asked may be gone
 }

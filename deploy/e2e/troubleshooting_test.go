@@ -107,7 +107,7 @@ func TestTroubleshootingNamesWhatIsSaid(t *testing.T) {
 		}
 	}
 	// The words of findings and reasons that it names.
-	for _, word := range []string{"key-missing", "key-differs", "milter-missing", "verify-only", "untagged", "over-budget", "not-issued"} {
+	for _, word := range []string{"key-missing", "key-differs", "milter-missing", "verify-only", "other-route", "untagged", "over-budget", "not-issued"} {
 		if !strings.Contains(page, "`"+word+"`") || !strings.Contains(sources.String(), `"`+word+`"`) {
 			t.Errorf("%q is not on the page, or not a word of ours", word)
 		}

@@ -86,6 +86,8 @@ func checkBounds(t *testing.T, r *Report) {
 		t.Errorf("kind %q", r.Kind)
 	}
 	loggable(t, r.ReportingMTA, maxNameBytes)
+	loggable(t, r.ReceivedFrom, maxNameBytes)
+	loggable(t, r.HandOver(), maxNameBytes)
 	for _, p := range r.Problems {
 		loggable(t, p, maxNameBytes)
 	}
@@ -109,6 +111,9 @@ func checkBounds(t *testing.T, r *Report) {
 		loggable(t, o.Sender, maxAddressBytes)
 		loggable(t, o.From, maxAddressBytes)
 		loggable(t, o.EnvelopeID, maxNameBytes)
+		for _, a := range o.Authors() {
+			loggable(t, a, maxAddressBytes)
+		}
 		for _, a := range o.Recipients {
 			loggable(t, a, maxAddressBytes)
 		}

@@ -47,6 +47,7 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 		MessageID: messageID(h.get("message-id")),
 		Sender:    fieldAddress(first(h.get("return-path"), h.get("x-envelope-from"), h.get("x-apparently-from"))),
 		From:      fieldAddress(decodeWords(h.get("from"))),
+		header:    h,
 	}
 	if strings.IndexByte(o.Sender, '@') < 0 {
 		o.Sender = ""

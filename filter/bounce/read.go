@@ -130,6 +130,7 @@ func (r *Report) bound() {
 	}
 	r.Sender = printable(r.Sender, maxAddressBytes)
 	r.From = printable(r.From, maxAddressBytes)
+	r.ReceivedFrom = printable(r.ReceivedFrom, maxNameBytes)
 	r.ReportingMTA = printable(r.ReportingMTA, maxNameBytes)
 	if len(r.Problems) > maxProblems {
 		r.Problems = append(r.Problems[:maxProblems], "and more")

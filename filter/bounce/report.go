@@ -40,6 +40,8 @@ type Report struct {
 
 	// ReportingMTA is the name of the MTA that reports, without its type: "mx.example.com".
 	ReportingMTA string
+	// ReceivedFrom is the host from which the reporting MTA got the original, as Received-From-MTA has it.
+	ReceivedFrom string
 	// ArrivalDate is when the reporting MTA took the original in; zero if the report does not say.
 	ArrivalDate time.Time
 
@@ -70,6 +72,8 @@ type Original struct {
 	From       string   // address of the From field
 	Recipients []string // addresses of To and Cc, or those that the report names
 	EnvelopeID string   // Original-Envelope-Id, the ENVID of RFC 3461
+
+	header header // of a returned message; what is seldom asked for is read from it when it is
 }
 
 // Recipient is what became of one recipient of the original.
@@ -108,7 +112,7 @@ func (r *Report) Original() Original {
 		}
 		// In-Reply-To next to a returned message without Message-ID would be a guess about another message.
 		weak := o.Source == InReplyTo || o.Source == References
-		if merged.MessageID == "" && !(weak && merged.returned()) {
+		if merged.MessageID == "" && !(weak && merged.Returned()) {
 			merged.MessageID = o.MessageID
 		}
 		merged.Sender = first(merged.Sender, o.Sender)
@@ -119,10 +123,6 @@ func (r *Report) Original() Original {
 		}
 	}
 	return merged
-}
-
-func (o *Original) returned() bool {
-	return o.Source == ReturnedMessage || o.Source == ReturnedHeaders || o.Source == ReturnedText
 }
 
 // rank orders sources by how directly they tell what is answered.

@@ -37,6 +37,8 @@ func (a *statusReader) block(h header) {
 		switch f.name {
 		case "reporting-mta", "x-reporting-mta":
 			a.report.ReportingMTA = first(a.report.ReportingMTA, untyped(f.value))
+		case "received-from-mta":
+			a.report.ReceivedFrom = first(a.report.ReceivedFrom, untyped(f.value))
 		case "arrival-date":
 			if a.report.ArrivalDate.IsZero() {
 				a.report.ArrivalDate = date(f.value)

@@ -22,6 +22,10 @@ const (
 	// bufferSize is that of a connection for each direction, in octets. What is sent for a message is shorter.
 	bufferSize = 8 << 10
 
+	// reloadInterval is how often a client in use asks a cluster which server has which keys. Nothing else tells it that a server
+	// which does not answer any more was replaced.
+	reloadInterval = time.Second
+
 	// maxRedirects is how often a command follows what the servers of a cluster say about where its key is.
 	maxRedirects = 3
 )
@@ -43,9 +47,10 @@ func (s *Store) newClient(c config) redis.UniversalClient {
 			WriteTimeout:          ioTimeout,
 			ConnMaxLifetime:       connLifetime,
 
-			MaxRedirects:  maxRedirects,
-			MaxRetries:    -1,
-			DialerRetries: 1,
+			MaxRedirects:               maxRedirects,
+			ClusterStateReloadInterval: reloadInterval,
+			MaxRetries:                 -1,
+			DialerRetries:              1,
 
 			Protocol:         2,
 			ReadBufferSize:   bufferSize,
@@ -159,6 +164,10 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 	})
 	if err != nil && !isReply(err) {
 		return err
+	}
+	// QUIRK: go-redis calls this for its connections to Sentinels as well.
+	if infoField(server.Val(), "redis_mode") == "sentinel" {
+		return nil
 	}
 	found := process{run: infoField(server.Val(), "run_id")}
 	found.vouched = found.run != "" && keepsEverything(mem.Val())

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	goredis "github.com/redis/go-redis/v9"
+
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/redis"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
@@ -349,16 +351,20 @@ func BenchmarkSpace(b *testing.B) {
 	storetest.BenchmarkSpace(b, func(b *testing.B) store.Store {
 		admin.FlushAll(b.Context())
 		return open(b, srv.url(""))
-	}, func() int64 {
-		var used int64
-		for line := range strings.Lines(admin.Info(b.Context(), "memory").Val()) {
-			if value, ok := strings.CutPrefix(line, "used_memory:"); ok {
-				used, _ = strconv.ParseInt(strings.TrimSpace(value), 10, 64)
-			}
+	}, func() int64 { return usedMemory(b, admin) })
+}
+
+// usedMemory returns how many octets the server uses.
+func usedMemory(b *testing.B, admin *goredis.Client) int64 {
+	b.Helper()
+	var used int64
+	for line := range strings.Lines(admin.Info(b.Context(), "memory").Val()) {
+		if value, ok := strings.CutPrefix(line, "used_memory:"); ok {
+			used, _ = strconv.ParseInt(strings.TrimSpace(value), 10, 64)
 		}
-		if used == 0 {
-			b.Fatal("the server does not tell how much memory it uses")
-		}
-		return used
-	})
+	}
+	if used == 0 {
+		b.Fatal("the server does not tell how much memory it uses")
+	}
+	return used
 }

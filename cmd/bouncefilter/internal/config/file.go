@@ -38,6 +38,7 @@ type file struct {
 	Outbound      outboundTable      `toml:"outbound"`
 	Exempt        exemptTable        `toml:"exempt"`
 	DoNotTag      doNotTagTable      `toml:"do_not_tag"`
+	Skip          []skipTable        `toml:"skip"`
 	Proof         proofTable         `toml:"proof"`
 	MailerDaemons mailerDaemonsTable `toml:"mailer_daemons"`
 	Socketmap     socketmapTable     `toml:"socketmap"`
@@ -71,6 +72,12 @@ type exemptTable struct {
 type doNotTagTable struct {
 	Recipients []string `toml:"recipients"`
 	Senders    []string `toml:"senders"`
+}
+
+// skipTable pairs senders with recipients to whom their mail is not signed.
+type skipTable struct {
+	Senders    []string `toml:"senders"`
+	Recipients []string `toml:"recipients"`
 }
 
 type proofTable struct {

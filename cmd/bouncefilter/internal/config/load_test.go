@@ -93,6 +93,12 @@ helo = [".x.example"]
 [do_not_tag]
 recipients = ["@.lists.example"]
 senders = ["noreply@a.example"]
+[[skip]]
+senders = ["app@a.example"]
+recipients = ["@.partner.example", "x@y.example"]
+[[skip]]
+senders = ["shop"]
+recipients = ["@z.example"]
 [proof]
 retention = 60
 bounces_per_recipient = 4
@@ -132,6 +138,7 @@ write_timeout = "2s"
 		"exempt": s.Exempt.Recipients[0] == "root" && s.Exempt.Senders[0] == "@x.example" && s.Exempt.Helo[0] == ".x.example" &&
 			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
 		"do_not_tag":     s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
+		"skip":           fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
 		"proof":          s.Proofs == filter.Proofs{Retention: 60, BouncesPerRecipient: 4, RepliesPerDay: 0} && !s.AddMessageID && !s.ReadAll,
 		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
 		"actions":        len(s.Actions) == 1 && s.Actions[filter.Untagged] == filter.ActionQuarantine,

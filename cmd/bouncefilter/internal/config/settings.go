@@ -36,6 +36,7 @@ func (r *resolver) settings() {
 		Recipients: r.addresses("do_not_tag.recipients", f.DoNotTag.Recipients),
 		Senders:    r.addresses("do_not_tag.senders", f.DoNotTag.Senders),
 	}
+	s.Skip = r.skipPairs()
 	r.proofs()
 	s.MailerDaemons = filter.MailerDaemons{Senders: f.MailerDaemons.Senders, Refuse: f.MailerDaemons.Refuse}
 	if !slices.Equal(f.MailerDaemons.Senders, []string{"*"}) {
@@ -214,6 +215,26 @@ func actionReasons() []string {
 		}
 	}
 	return words
+}
+
+// skipPairs resolves which senders' mail is not signed to which recipients. A side that is empty would pair with nobody, or,
+// as somebody may believe, with everybody.
+func (r *resolver) skipPairs() []filter.SkipPair {
+	var pairs []filter.SkipPair
+	for i, t := range r.c.raw.Skip {
+		place := fmt.Sprintf("skip[%d].", i)
+		if len(t.Senders) == 0 {
+			r.problem(place+"senders", "", "is empty", "name the senders whose mail is not signed to these recipients, or list the recipients in do_not_tag.recipients")
+		}
+		if len(t.Recipients) == 0 {
+			r.problem(place+"recipients", "", "is empty", "name the recipients to whom mail of these senders is not signed, or list the senders in do_not_tag.senders")
+		}
+		pairs = append(pairs, filter.SkipPair{
+			Senders:    r.addresses(place+"senders", t.Senders),
+			Recipients: r.addresses(place+"recipients", t.Recipients),
+		})
+	}
+	return pairs
 }
 
 // networks resolves a list of networks. A single address is a network of one.

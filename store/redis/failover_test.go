@@ -1,0 +1,207 @@
+package redis_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/redistest"
+)
+
+// load records tags with several workers until stop, and remembers which of them the store has acknowledged, and when.
+type load struct {
+	end     chan struct{}
+	workers sync.WaitGroup
+	next    atomic.Int64
+	failed  atomic.Int64
+
+	mu    sync.Mutex
+	acked map[int]time.Time
+}
+
+func startLoad(s store.Store) *load {
+	l := &load{end: make(chan struct{}), acked: map[int]time.Time{}}
+	for range 8 {
+		l.workers.Go(func() {
+			for {
+				select {
+				case <-l.end:
+					return
+				default:
+				}
+				n := int(l.next.Add(1))
+				ctx, cancel := context.WithTimeout(context.Background(), store.DefaultTimeout)
+				err := s.Record(ctx, today(), "example.com", store.Record{Key: key(n), Expires: today() + 7, Count: 1})
+				cancel()
+				if err != nil {
+					l.failed.Add(1)
+					time.Sleep(10 * time.Millisecond) // a breaker's place
+					continue
+				}
+				l.mu.Lock()
+				l.acked[n] = time.Now()
+				l.mu.Unlock()
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.acked)
+}
+
+// await waits until so many more records were acknowledged.
+func (l *load) await(t *testing.T, more int) {
+	t.Helper()
+	target := l.count() + more
+	for end := time.Now().Add(30 * time.Second); l.count() < target; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("only %d records of %d after 30 s", l.count(), target)
+		}
+	}
+}
+
+func (l *load) stop() {
+	close(l.end)
+	l.workers.Wait()
+}
+
+// check holds that each node finds what was acknowledged, or knows that it does not know.
+func (l *load) check(t *testing.T, nodes map[string]store.Store) {
+	t.Helper()
+	for name, s := range nodes {
+		missing, wrong := 0, 0
+		for n, at := range l.acked {
+			found, since := lookAgain(t, s, key(n))
+			if found {
+				continue
+			}
+			missing++
+			if !since.IsZero() && !since.After(at) {
+				wrong++
+			}
+		}
+		t.Logf("%s: %d records were acknowledged, %d tries failed, %d records are missing, of %d of them the store claims that they never were",
+			name, len(l.acked), l.failed.Load(), missing, wrong)
+		if wrong > 0 {
+			t.Errorf("%s: %d genuine bounces would be refused", name, wrong)
+		}
+	}
+}
+
+// lookAgain is look, repeated while the store does not answer: connections to the former master may break at any time.
+func lookAgain(t *testing.T, s store.Store, k store.Key) (found bool, since time.Time) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		a, err := s.Lookup(t.Context(), today(), store.AnyDay(k))
+		if err == nil {
+			return a.Found[0], a.Memory.Since
+		}
+		if time.Now().After(end) {
+			t.Fatalf("Lookup: %v", err)
+		}
+	}
+}
+
+// writable waits until the store takes records again.
+func writable(t *testing.T, s store.Store) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		err := s.Record(t.Context(), today(), "", store.Record{Key: key(-1), Expires: today() + 7})
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after 30 s: %v", err)
+		}
+	}
+}
+
+func TestSentinelFailoverUnderLoad(t *testing.T) {
+	set := redistest.StartSentinels(t)
+	here, there := open(t, set.URL("")), open(t, set.URL(""))
+	record(t, here, key(0))
+	aged(t, set.Data[0].Client(t), "bouncefilter:")
+	l := startLoad(here)
+	l.await(t, 500)
+	look(t, there, key(0))
+	master := set.Current(t)
+	master.Kill(t)
+	set.AwaitFailover(t, master)
+	writable(t, here)
+	l.await(t, 500)
+	l.stop()
+	l.check(t, map[string]store.Store{"this node": here, "another node": there, "a new node": open(t, set.URL(""))})
+}
+
+// The replicas have stopped following when the master dies: what it acknowledged last is lost, and both say nothing of it.
+func TestReplicaWithLostWritesTakesOver(t *testing.T) {
+	set := redistest.StartSentinels(t)
+	here, there := open(t, set.URL("")), open(t, set.URL(""))
+	record(t, here, key(0))
+	aged(t, set.Data[0].Client(t), "bouncefilter:")
+	l := startLoad(here)
+	l.await(t, 200)
+	look(t, there, key(0))
+	master := set.Current(t)
+	for _, s := range set.Data {
+		if s != master {
+			if err := s.Client(t).SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	l.await(t, 500)
+	master.Kill(t)
+	set.AwaitFailover(t, master)
+	writable(t, here)
+	l.await(t, 100)
+	l.stop()
+	missing := 0
+	for n := range l.acked {
+		if found, _ := lookAgain(t, there, key(n)); !found {
+			missing++
+		}
+	}
+	if missing < 300 {
+		t.Errorf("only %d records were lost: this test shows little", missing)
+	}
+	l.check(t, map[string]store.Store{"this node": here, "another node": there, "a new node": open(t, set.URL(""))})
+}
+
+func TestClusterFailoverUnderLoad(t *testing.T) {
+	c := redistest.StartCluster(t)
+	here, there := open(t, c.URL("")), open(t, c.URL(""))
+	record(t, here, key(0))
+	admin := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{c.Servers[0].Addr}})
+	defer admin.Close()
+	aged(t, admin, "bouncefilter:")
+	l := startLoad(here)
+	l.await(t, 1000)
+	look(t, there, key(0))
+	c.Masters(t)[1].Kill(t)
+	c.AwaitComplete(t)
+	writable(t, here)
+	l.await(t, 1000)
+	l.stop()
+	l.check(t, map[string]store.Store{"this node": here, "another node": there, "a new node": open(t, c.URL(""))})
+	t.Run("shards of the other masters still remember", func(t *testing.T) {
+		old := 0
+		for n := range l.acked {
+			if _, since := look(t, there, key(n)); !since.IsZero() && since.Before(time.Now().Add(-30*time.Minute)) {
+				old++
+			}
+		}
+		if share := float64(old) / float64(len(l.acked)); share < 0.4 || share > 0.9 {
+			t.Errorf("%.0f %% of the senders have a complete record, want two thirds", 100*share)
+		}
+	})
+}
