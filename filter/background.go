@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
@@ -25,12 +26,16 @@ func (s *Server) Prepare(ctx context.Context) {
 	s.checkWitness(ctx)
 	s.refreshSigning(ctx)
 	s.watchNodes(ctx)
+	s.RefreshRevocations(ctx)
 }
 
 // Run does the work beside the mail path until ctx is done: it writes summaries and counters, and learns since when
-// domains have been signing. Call it once, and wait for it before Shutdown.
+// domains have been signing and what is revoked. Call it once, and wait for it before Shutdown.
 func (s *Server) Run(ctx context.Context) {
 	s.Prepare(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watch.Go(func() { s.watchRevocations(ctx) })
 	refresh := time.NewTicker(refreshInterval)
 	defer refresh.Stop()
 	nodes := time.NewTicker(nodesInterval)

@@ -26,7 +26,7 @@ func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
 	}
 	rcpt.verdict = v
 	msg.count++
-	msg.recipients = append(msg.recipients, rcpt)
+	msg.recipients, msg.asked = append(msg.recipients, rcpt), false
 	return milter.RespContinue
 }
 
@@ -47,6 +47,8 @@ func (s *session) facts(a prvs.Address, f finding, m store.Memory) RecipientFact
 		Own:          msg.own,
 		Daemon:       msg.kind == kindDaemon,
 		Issued:       f.issued,
+		Use:          f.tag,
+		Revoked:      s.server.revoked.Load(),
 		Proof:        f.proof,
 		Memory:       m,
 		Doubt:        s.server.doubtful(),
@@ -60,7 +62,9 @@ func (s *session) bounceData() *milter.Response {
 	msg := &s.msg
 	open, refused := 0, 0
 	for i := range msg.recipients {
-		if d := msg.recipients[i].verdict.Domain; d != nil && d.RefuseUntaggedAtData {
+		// A tag that the record has something against is for the content to prove, which is read for nothing else then.
+		v := &msg.recipients[i].verdict
+		if d := v.Domain; d != nil && (d.RefuseUntaggedAtData || v.Reason == Valid && !msg.state.policy.set.ReadAll) {
 			s.askStore(nil)
 			break
 		}
@@ -127,7 +131,9 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	if len(msg.recipients) == 0 {
 		return milter.RespAccept, nil
 	}
-	s.askStore(msg.report)
+	if !msg.asked || msg.report != nil || msg.unread {
+		s.askStore(msg.report)
+	}
 	s.noteRoute()
 	verdicts := make([]*Verdict, len(msg.recipients))
 	refused, discarded := 0, 0
@@ -153,7 +159,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	if err := s.deliver(m); err != nil {
 		return nil, err
 	}
-	s.useProofs()
+	s.countAnswers()
 	s.countReport()
 	s.report()
 	return milter.RespAccept, nil
@@ -170,13 +176,14 @@ func (s *session) askStore(r *bounce.Report) {
 	if proofOpen := s.askStoreOnce(e); proofOpen {
 		s.askStoreOnce(e)
 	}
+	s.msg.asked = true
 }
 
 // askStoreOnce says whether there is a recipient for whom a proof is needed and was not asked for.
 func (s *session) askStoreOnce(e *evidence) (proofOpen bool) {
 	msg := &s.msg
 	p := msg.state.policy
-	q := inquiry{hasher: s.server.hasher, today: store.DayOf(msg.now)}
+	q := inquiry{hasher: s.server.hasher, today: store.DayOf(msg.now), failed: failedRecipients(msg.report)}
 	for i := range msg.recipients {
 		rcpt := &msg.recipients[i]
 		switch {
@@ -205,19 +212,20 @@ func (s *session) askStoreOnce(e *evidence) (proofOpen bool) {
 	return proofOpen
 }
 
-// useProofs counts the bounces that are delivered because of what they answer. Should the store not answer, they prove one
-// more.
-func (s *session) useProofs() {
-	var used []store.Record
+// countAnswers counts the bounces that are delivered, for the tags that they came to and for the messages that prove them. What is
+// not counted, because the store does not answer, lets one more be delivered.
+func (s *session) countAnswers() {
+	var rs []store.Record
 	for i := range s.msg.recipients {
 		rcpt := &s.msg.recipients[i]
 		if rcpt.verdict.Reason == ValidMessage || rcpt.verdict.Reason == ValidCorrespondent {
-			used = append(used, rcpt.finding.use)
+			rs = append(rs, rcpt.finding.use)
+		}
+		if rcpt.verdict.Domain != nil && rcpt.verdict.Action != ActionDiscard {
+			rs = append(rs, rcpt.finding.answered...)
 		}
 	}
-	if len(used) > 0 {
-		_ = s.server.store.Note(context.Background(), store.DayOf(s.msg.now), used...)
-	}
+	s.server.notes.add(store.DayOf(s.msg.now), rs)
 }
 
 // countReport counts what a delivered bounce reports.

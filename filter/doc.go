@@ -8,7 +8,7 @@
 // stands in one table, in reason.go.
 //
 // What a bounce says is read by package bounce; what it proves follows from the record of sent mail, in proof.go (what counts
-// as a proof) and inquiry.go (what the store is asked). [Explain] tells each step to a verdict in words.
+// as a proof, and how often) and inquiry.go (what the store is asked). What is revoked comes in notices, see [Revocation]. [Explain] tells each step to a verdict in words.
 //
 // The package does not read configuration files and does not open stores or sockets.
 package filter

@@ -15,6 +15,7 @@ import (
 type Record interface {
 	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
 	FirstSigned(ctx context.Context) (map[string]store.Day, error)
+	Notices(ctx context.Context, topic string, today store.Day) ([]store.Notice, error)
 }
 
 // Delivery is a saved message with the envelope that it came or would come in. It is taken to come from outside, from a client
@@ -61,6 +62,10 @@ func Explain(ctx context.Context, p *Policy, r Record, h *store.Hasher, d Delive
 	}
 	facts := RecipientFacts{Address: a, Sender: d.Sender, Daemon: daemon}
 	v := p.Recipient(facts, d.Time)
+	if v.Reason == Valid {
+		facts.Revoked = x.revocations(ctx, r, h, store.DayOf(d.Time))
+		v = p.Recipient(facts, d.Time)
+	}
 	if v.Domain == nil {
 		x.Verdict = v
 		x.say("The recipient's domain %q is none of ours: the MTA decides.", a.Domain)
@@ -68,6 +73,9 @@ func Explain(ctx context.Context, p *Policy, r Record, h *store.Hasher, d Delive
 	}
 	x.say("The recipient's domain %s is ours, in mode %s.", v.Domain.Name, v.Domain.Mode)
 	x.tag(&v)
+	if by := facts.Revoked.Of(&v.Tag); by != nil {
+		x.say("It is revoked, since %s: %s.", by.At.UTC().Format(time.RFC3339), by)
+	}
 	if first, err := r.FirstSigned(ctx); err == nil {
 		facts.SigningSince, facts.Signing = first[v.Domain.Name]
 		v = p.Recipient(facts, d.Time)
@@ -84,7 +92,9 @@ func Explain(ctx context.Context, p *Policy, r Record, h *store.Hasher, d Delive
 	} else {
 		x.say("The domain refuses untagged bounces at DATA, so that the content is not seen.")
 	}
-	facts.Issued, facts.Proof, facts.Memory = x.record(ctx, p, r, h, &v, a, e, store.DayOf(d.Time))
+	q := inquiry{hasher: h, today: store.DayOf(d.Time), failed: failedRecipients(d.Report)}
+	f, memory := x.record(ctx, p, r, &q, &v, a, e)
+	facts.Issued, facts.Use, facts.Proof, facts.Memory = f.issued, f.tag, f.proof, memory
 	v = p.Recipient(facts, d.Time)
 	stage := p.RefusesAt(&v)
 	if daemon {
@@ -138,10 +148,9 @@ func (x *Explanation) evidence(p *Policy, v *Verdict, r *bounce.Report, e *evide
 }
 
 // record asks the record and tells what it knows.
-func (x *Explanation) record(ctx context.Context, p *Policy, r Record, h *store.Hasher, v *Verdict, a prvs.Address, e *evidence, today store.Day) (Issued, Proof, store.Memory) {
-	q := inquiry{hasher: h, today: today}
+func (x *Explanation) record(ctx context.Context, p *Policy, r Record, q *inquiry, v *Verdict, a prvs.Address, e *evidence) (finding, store.Memory) {
 	q.ask(a, v.Tag, e)
-	found, memory, err := q.answer(ctx, vouched{r, h}, p)
+	found, memory, err := q.answer(ctx, vouched{r, q.hasher}, p)
 	f := found[0]
 	switch {
 	case err != nil:
@@ -153,7 +162,7 @@ func (x *Explanation) record(ctx context.Context, p *Policy, r Record, h *store.
 	}
 	switch {
 	case v.Tag.Status == prvs.Valid && f.issued == IssuedYes:
-		x.say("The tag is on record.")
+		x.use(p, f.tag)
 	case v.Tag.Status == prvs.Valid && f.issued == IssuedNo:
 		x.say("The tag is not on record.")
 	case f.issued == IssuedYes:
@@ -172,7 +181,28 @@ func (x *Explanation) record(ctx context.Context, p *Policy, r Record, h *store.
 	case f.proof == ProofAbsent:
 		x.say("<%s> has not written there in the last %d days.", sender, p.set.Proofs.Retention)
 	}
-	return f.issued, f.proof, memory
+	return f, memory
+}
+
+// use tells how much a tag was used.
+func (x *Explanation) use(p *Policy, u TagUse) {
+	failed := ""
+	if u.Failed+u.NewFailed > 0 {
+		failed = fmt.Sprintf(" They named %d failed recipients of at most %d, and this one names %d more.",
+			u.Failed, failedAtMost(u.Recipients), u.NewFailed)
+	}
+	x.say("The tag is on record. The tag was sent to %d recipients, and has been answered by %d bounces of at most %d.%s",
+		u.Recipients, u.Bounces, p.provenAtMost(u.Recipients), failed)
+}
+
+// revocations asks what is revoked.
+func (x *Explanation) revocations(ctx context.Context, r Record, h *store.Hasher, today store.Day) *Revocations {
+	ns, err := r.Notices(ctx, RevocationTopic, today)
+	if err != nil {
+		x.say("Whether the tag is revoked could not be found out: %v.", err)
+		return nil
+	}
+	return NewRevocations(h, ns, func(string, error) {})
 }
 
 // verdict tells the end of it.

@@ -16,6 +16,7 @@ const maxQueries = 2000
 type inquiry struct {
 	hasher  *store.Hasher
 	today   store.Day
+	failed  []string // recipients that the bounce names as failed, see failedRecipients
 	queries []store.Query
 	about   []question // one for each recipient
 }
@@ -23,6 +24,7 @@ type inquiry struct {
 // question is what is asked about one recipient, as ranges and positions in the queries.
 type question struct {
 	issued   span // its tag, or mail of it that was left unsigned on purpose
+	use      use
 	messages []candidate
 	domains  span     // for each of names and each of senders
 	names    []string // of the domains
@@ -31,6 +33,14 @@ type question struct {
 }
 
 type span struct{ from, to int }
+
+// use is what is asked about the use of a tag. Where nothing is, the positions are 0.
+type use struct {
+	expires  store.Day
+	answered int  // bounces that were accepted
+	failed   int  // recipients that these named as failed
+	named    span // those that this bounce names
+}
 
 // candidate is a message that may prove the bounce. Its count of recipients and that of the bounces it has proven are asked
 // for one after the other.
@@ -47,6 +57,9 @@ type finding struct {
 	domain  string       // the domain that speaks for it
 	counted [2]uint32    // recipients of the message and bounces it has proven; automatic replies that were believed today
 	use     store.Record // to be recorded if the proof is used
+
+	tag      TagUse
+	answered []store.Record // to be recorded if the bounce is delivered
 }
 
 // ask adds the questions about one recipient. The content of the bounce names e.
@@ -66,10 +79,30 @@ func (q *inquiry) ask(a prvs.Address, tag prvs.Result, e *evidence) {
 		}
 	}
 	about.issued.to = len(q.queries)
+	if tag.Status == prvs.Valid {
+		q.askUse(&about, tag)
+	}
 	if e != nil {
 		q.askProof(&about, e)
 	}
 	q.about = append(q.about, about)
+}
+
+// askUse adds the questions how much a tag was used. All about it expires with it.
+func (q *inquiry) askUse(about *question, tag prvs.Result) {
+	sender, expires := tag.Sender.Fold().String(), store.Day(tag.Expiry)
+	about.use = use{expires: expires, answered: len(q.queries)}
+	q.add(q.hasher.Answered(sender, expires, tag.Number), expires)
+	if len(q.failed) == 0 || len(q.queries)+1+len(q.failed) > maxQueries {
+		return
+	}
+	about.use.failed = len(q.queries)
+	q.add(q.hasher.Failed(sender, expires, tag.Number), expires)
+	about.use.named.from = len(q.queries)
+	for _, to := range q.failed {
+		q.add(q.hasher.FailedRecipient(sender, expires, tag.Number, to), expires)
+	}
+	about.use.named.to = len(q.queries)
 }
 
 func (q *inquiry) askProof(about *question, e *evidence) {
@@ -136,6 +169,9 @@ func (q *inquiry) found(about *question, a store.Answer, p *Policy) finding {
 			f.issued = IssuedYes
 		}
 	}
+	if about.use.answered > 0 && f.issued == IssuedYes {
+		q.foundUse(&f, about, a, p)
+	}
 	if !about.proofAsked() {
 		return f
 	}
@@ -164,4 +200,27 @@ func (q *inquiry) found(about *question, a store.Answer, p *Policy) finding {
 		}
 	}
 	return f
+}
+
+// foundUse finds out how much a tag was used that is on record, and what the bounce adds to it. What it names is remembered only
+// within the budget: whoever harvested a tag must not be able to fill the store.
+func (q *inquiry) foundUse(f *finding, about *question, a store.Answer, p *Policy) {
+	u := about.use
+	f.tag = TagUse{Recipients: a.Counts[about.issued.from], Bounces: a.Counts[u.answered]}
+	f.answered = []store.Record{{Key: q.queries[u.answered].Key, Expires: u.expires, Count: 1}}
+	if u.failed == 0 {
+		return
+	}
+	f.tag.Failed = a.Counts[u.failed]
+	var named []store.Record
+	for at := u.named.from; at < u.named.to; at++ {
+		if !a.Found[at] {
+			named = append(named, store.Record{Key: q.queries[at].Key, Expires: u.expires})
+		}
+	}
+	f.tag.NewFailed = uint32(len(named))
+	if len(named) > 0 && p.answersMore(f.tag) {
+		f.answered = append(f.answered, store.Record{Key: q.queries[u.failed].Key, Expires: u.expires, Count: f.tag.NewFailed})
+		f.answered = append(f.answered, named...)
+	}
 }

@@ -60,6 +60,7 @@ type message struct {
 	content *content       // of a bounce, as far as it is needed; nil if not
 	report  *bounce.Report // what the content says; nil until it was read
 	unread  bool           // reading it failed
+	asked   bool           // the store was asked about all recipients
 	memory  store.Memory   // of the store, when it was asked last
 
 	first      string // the first recipient, for the log

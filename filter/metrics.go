@@ -8,8 +8,8 @@ type collector struct {
 
 	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
 
-	storeUp, storeFailures, storeRefused, storeGap            *prometheus.Desc
-	journalEntries, journalOctets, journalled, replayed, lost *prometheus.Desc
+	storeUp, storeFailures, storeRefused, storeGap, revocations *prometheus.Desc
+	journalEntries, journalOctets, journalled, replayed, lost   *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -44,6 +44,7 @@ func (s *Server) Collector() prometheus.Collector {
 		journalled:     d("store_journalled_records_total", "Records kept on local disk because the store did not take them."),
 		replayed:       d("store_replayed_records_total", "Records written to the store from local disk."),
 		lost:           d("store_lost_records_total", "Records that neither the store nor the local disk took."),
+		revocations:    d("revocations", "Revocations of tags, senders and keys that are in effect."),
 	}
 }
 
@@ -51,7 +52,7 @@ func (s *Server) Collector() prometheus.Collector {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
 		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.journalEntries,
-		c.journalOctets, c.journalled, c.replayed, c.lost} {
+		c.journalOctets, c.journalled, c.replayed, c.lost, c.revocations} {
 		ch <- d
 	}
 }
@@ -104,6 +105,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.otherRoutes, float64(len(c.s.OtherRoutes())))
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
+	gauge(c.revocations, float64(c.s.revoked.Load().Len()))
 	counter(c.storeFailures, c.s.store.Failures())
 	counter(c.storeRefused, c.s.store.Refused())
 	j := c.s.store.Journal()

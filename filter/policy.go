@@ -87,6 +87,10 @@ type RecipientFacts struct {
 	// Issued says whether the tag is in the record, or, for a recipient without a tag, whether mail of it was left
 	// unsigned on purpose.
 	Issued Issued
+	// Use is how much a tag was used that is on record.
+	Use TagUse
+	// Revoked is what is revoked; nil for nothing.
+	Revoked *Revocations
 	// Proof is what the content of the bounce and the record prove.
 	Proof Proof
 	// Memory says since when the record is complete.
@@ -125,7 +129,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Action = reason, p.actions[reason]
 	case f.Own || p.exempts(f, v.Tag):
 		v.Reason, v.Would, v.Action = Exempt, reason, ActionAccept
-	case reason == NotIssued && !p.remembers(f.Memory, v.Tag.Expiry):
+	case doubtsTag(reason, &v.Tag) && !p.remembers(f.Memory, v.Tag.Expiry):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
 	case reason == Untagged && p.mayHaveLeftUnsigned(f, store.DayOf(now)), reason.provable() && p.mayBeProven(f, store.DayOf(now)):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
@@ -172,7 +176,9 @@ func (p *Policy) judge(v *Verdict, f RecipientFacts) Reason {
 	case ProofCorrespondent:
 		return ValidCorrespondent
 	case ProofSpent:
-		return OverBudget
+		if reason != Revoked {
+			return OverBudget
+		}
 	}
 	return reason
 }
@@ -182,8 +188,13 @@ func (p *Policy) judgeTag(v *Verdict, f RecipientFacts) Reason {
 	switch v.Tag.Status {
 	case prvs.Valid:
 		v.BySignature = f.Issued == IssuedUnknown
-		if f.Issued == IssuedNo {
+		switch {
+		case f.Revoked.Of(&v.Tag) != nil:
+			return Revoked
+		case f.Issued == IssuedNo:
 			return NotIssued
+		case f.Issued == IssuedYes && !p.answersMore(f.Use):
+			return OverBudget
 		}
 		return Valid
 	case prvs.Untagged:
@@ -201,6 +212,12 @@ func (p *Policy) judgeTag(v *Verdict, f RecipientFacts) Reason {
 	default:
 		return Malformed
 	}
+}
+
+// doubtsTag says whether the reason is one that the record alone has against a tag with a right signature. It counts for nothing
+// where the record may lack something.
+func doubtsTag(reason Reason, tag *prvs.Result) bool {
+	return tag.Status == prvs.Valid && (reason == NotIssued || reason == OverBudget)
 }
 
 // remembers says whether the record is complete for all days on which a tag with this day of expiry can have been

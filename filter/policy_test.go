@@ -24,6 +24,12 @@ func TestRecipient(t *testing.T) {
 	today := store.DayOf(testDay)
 	complete := store.Memory{Since: testDay.AddDate(0, 0, -60)}
 	short := store.Memory{Since: testDay.AddDate(0, 0, -10)}
+	within := TagUse{Recipients: 3, Bounces: 69, Failed: 45, NewFailed: 1}
+	spent := TagUse{Recipients: 3, Bounces: 70}
+	namesMany := TagUse{Recipients: 3, Bounces: 1, Failed: 45, NewFailed: 2}
+	tagRevoked := &Revocation{Kind: RevokedTag, Sender: plain, Number: 1, Until: prvs.DayOf(testDay) + 7}
+	senderRevoked := &Revocation{Kind: RevokedSender, Sender: plain, Until: prvs.DayOf(testDay) + 7}
+	keyRevoked := &Revocation{Kind: RevokedKey, Number: 1}
 	for _, tt := range []struct {
 		name    string
 		mode    Mode
@@ -38,6 +44,8 @@ func TestRecipient(t *testing.T) {
 		refuse  bool // and may be refused nevertheless
 		lists   bool // with a do-not-tag list
 		doubt   bool // a node is silent
+		use     TagUse
+		revoked *Revocation
 
 		reason Reason
 		would  Reason
@@ -76,6 +84,37 @@ func TestRecipient(t *testing.T) {
 		{name: "never recorded, answers a message sent by the recipient", mode: ModeEnforce, to: valid, issued: IssuedNo, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
 		{name: "wrong signature stays wrong", mode: ModeEnforce, to: badSig, proof: ProofMessage, memory: complete, reason: BadSignature, action: ActionReject},
 		{name: "valid needs no proof", mode: ModeEnforce, to: valid, issued: IssuedYes, proof: ProofSpent, memory: complete, reason: Valid, action: ActionAccept},
+
+		// How often the tag may be answered.
+		{name: "valid, within its budget", mode: ModeEnforce, to: valid, issued: IssuedYes, use: within, memory: complete, reason: Valid, action: ActionAccept},
+		{name: "valid, answered too often", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, memory: complete, reason: OverBudget, action: ActionDefer},
+		{name: "valid, answered about too many recipients", mode: ModeEnforce, to: valid, issued: IssuedYes, use: namesMany, memory: complete, reason: OverBudget, action: ActionDefer},
+		{name: "valid, too many recipients named, none of them for the first time", mode: ModeEnforce, to: valid, issued: IssuedYes, use: TagUse{Recipients: 3, Bounces: 60, Failed: 99}, memory: complete, reason: Valid, action: ActionAccept},
+		{name: "answered too often, record too short to tell", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, memory: short, reason: Grace, would: OverBudget, action: ActionAccept},
+		{name: "answered too often, store wiped", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, reason: Grace, would: OverBudget, action: ActionAccept},
+		{name: "answered too often, but the message proves it", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "answered too often, and so is the message", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, proof: ProofSpent, memory: complete, reason: OverBudget, action: ActionDefer},
+		{name: "answered too often, message not on record", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, proof: ProofAbsent, memory: complete, reason: OverBudget, action: ActionDefer},
+		{name: "answered too often, monitored", mode: ModeMonitor, to: valid, issued: IssuedYes, use: spent, memory: complete, reason: OverBudget, would: OverBudget, action: ActionMonitor},
+		{name: "answered too often, own mail", mode: ModeEnforce, to: valid, own: true, issued: IssuedYes, use: spent, memory: complete, reason: Exempt, would: OverBudget, action: ActionAccept},
+
+		// What is revoked.
+		{name: "tag revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, revoked: tagRevoked, reason: Revoked, action: ActionReject},
+		{name: "sender revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, revoked: senderRevoked, reason: Revoked, action: ActionReject},
+		{name: "key revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, revoked: keyRevoked, reason: Revoked, action: ActionReject},
+		{name: "revoked, store silent", mode: ModeEnforce, to: valid, revoked: senderRevoked, reason: Revoked, action: ActionReject},
+		{name: "revoked, never recorded, store wiped", mode: ModeEnforce, to: valid, issued: IssuedNo, revoked: senderRevoked, reason: Revoked, action: ActionReject},
+		{name: "revoked, but the message proves it", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, revoked: tagRevoked, proof: ProofMessage, reason: ValidMessage, action: ActionAccept},
+		{name: "revoked, message not on record", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, revoked: tagRevoked, proof: ProofAbsent, reason: Revoked, action: ActionReject},
+		{name: "revoked, message used up", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, revoked: tagRevoked, proof: ProofSpent, reason: Revoked, action: ActionReject},
+		{name: "revoked, message used up, store wiped", mode: ModeEnforce, to: valid, issued: IssuedYes, revoked: tagRevoked, proof: ProofSpent, reason: Revoked, action: ActionReject},
+		{name: "revoked, names a message, store silent", mode: ModeEnforce, to: valid, revoked: tagRevoked, proof: ProofUnknown, reason: Grace, would: Revoked, action: ActionAccept},
+		{name: "revoked and expired", mode: ModeEnforce, to: valid, later: 8, memory: complete, revoked: keyRevoked, reason: Expired, action: ActionReject},
+		{name: "revoked, forged", mode: ModeEnforce, to: badSig, memory: complete, revoked: keyRevoked, reason: BadSignature, action: ActionReject},
+		{name: "revoked, monitored", mode: ModeMonitor, to: valid, issued: IssuedYes, memory: complete, revoked: tagRevoked, reason: Revoked, would: Revoked, action: ActionMonitor},
+		{name: "revoked, domain not signing for long enough", mode: ModeAuto, to: valid, signing: 3, issued: IssuedYes, memory: complete, revoked: tagRevoked, reason: Grace, would: Revoked, action: ActionMonitor},
+		{name: "revoked, own mail", mode: ModeEnforce, to: valid, own: true, issued: IssuedYes, memory: complete, revoked: tagRevoked, reason: Exempt, would: Revoked, action: ActionAccept},
+		{name: "another sender revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, memory: complete, revoked: &Revocation{Kind: RevokedSender, Sender: "other@example.com", Until: senderRevoked.Until}, reason: Valid, action: ActionAccept},
 		{name: "monitor, proven", mode: ModeMonitor, to: plain, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
 
 		// Bounces that do not come with the null sender.
@@ -131,8 +170,13 @@ func TestRecipient(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			var revoked *Revocations
+			if tt.revoked != nil {
+				revoked = setOf(t, tt.revoked)
+			}
 			v := p.Recipient(RecipientFacts{
 				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Memory: tt.memory, Doubt: tt.doubt,
+				Use: tt.use, Revoked: revoked,
 				Signing: tt.signing > 0, SigningSince: today - store.Day(tt.signing),
 			}, testDay.AddDate(0, 0, tt.later))
 			if v.Reason != tt.reason || v.Would != tt.would || v.Action != tt.action {

@@ -29,9 +29,56 @@ func (p *Policy) provesMore(recipients, proven uint32) bool {
 	return uint64(proven) < p.provenAtMost(recipients)
 }
 
-// provenAtMost is how many bounces a message with so many recipients proves.
+// provenAtMost is how many bounces a message with so many recipients proves, or a tag.
 func (p *Policy) provenAtMost(recipients uint32) uint64 {
 	return provenAtLeast + uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
+}
+
+// failedAtLeast and failedPerRecipient are how many recipients the bounces of a tag may name as failed, in all and for each
+// recipient that mail with the tag was sent to, who may be forwarded to others.
+const (
+	failedAtLeast      = 40
+	failedPerRecipient = 2
+)
+
+// TagUse is what is on record about a tag: how much mail went out with it, and what came back.
+type TagUse struct {
+	Recipients uint32 // that mail was sent to with it
+	Bounces    uint32 // that were accepted for it
+	Failed     uint32 // different recipients that these named as failed
+	NewFailed  uint32 // recipients that the bounce at hand names as failed, and none of these did
+}
+
+// answersMore says whether a tag that was used so much gets one more bounce. Somebody who harvested it can use it to get as many
+// delivered to its sender, about as many recipients, and no more.
+func (p *Policy) answersMore(u TagUse) bool {
+	return uint64(u.Bounces) < p.provenAtMost(u.Recipients) &&
+		(u.NewFailed == 0 || uint64(u.Failed)+uint64(u.NewFailed) <= failedAtMost(u.Recipients))
+}
+
+// failedAtMost is how many recipients the bounces of a tag may name as failed that was sent to so many recipients.
+func failedAtMost(recipients uint32) uint64 {
+	return failedAtLeast + uint64(recipients)*failedPerRecipient
+}
+
+// maxFailed is how many recipients that a bounce names as failed are looked up and remembered. Most name one.
+const maxFailed = 20
+
+// failedRecipients returns the first recipients that a report names as failed, each of them once.
+func failedRecipients(r *bounce.Report) []string {
+	if r == nil {
+		return nil
+	}
+	var failed []string
+	for i := range r.Recipients {
+		to := &r.Recipients[i]
+		if address := lower(to.Address); to.Action == "failed" && address != "" && !slices.Contains(failed, address) {
+			if failed = append(failed, address); len(failed) == maxFailed {
+				break
+			}
+		}
+	}
+	return failed
 }
 
 // trustsMore says whether a recipient who got so many automatic replies today, for no other reason than where they came

@@ -272,6 +272,7 @@ func TestProofIsUsedUp(t *testing.T) {
 				}
 				return n
 			}
+			f.server.notes.flush()
 			n++
 		}
 		return n

@@ -25,8 +25,8 @@ func TestReadmeTellsTheReasons(t *testing.T) {
 	p := testPolicy(t, nil)
 	for _, r := range Reasons() {
 		switch r {
-		case None, NotProtected, Revoked:
-			continue // nothing for an operator to see, or not decided by this version
+		case None, NotProtected:
+			continue // nothing for an operator to see
 		}
 		if r >= Signed {
 			continue

@@ -5,8 +5,7 @@ import "fmt"
 // Reason says why a message or a recipient was treated as it was. The list is closed; see the table below.
 type Reason uint8
 
-// Reasons for bounces. The one that later versions decide (revoked) has its row already, so that configuration, metrics and
-// dashboards need not change.
+// Reasons for bounces.
 const (
 	None Reason = iota // nothing was judged
 
@@ -122,7 +121,7 @@ var reasons = [reasonCount]reasonRow{
 	Revoked: {"revoked", Refuse, StageEndOfMessage, "This bounce is not accepted (revoked tag in the recipient address)", "fail",
 		"The tag, its sender or its key was revoked."},
 	OverBudget: {"over-budget", Defer, StageEndOfMessage, "Too many bounces to this address, try again later", "fail",
-		"What proves this bounce has proven too many: far more than the message had recipients, or more automatic replies in a day than are believed."},
+		"The tag, or what else proves this bounce, has proven too many: far more than mail was sent to, or more automatic replies in a day than are believed."},
 	SeveralRecipients: {"several-recipients", Refuse, StageEndOfMessage, "A bounce has one recipient, this one has several, not all of which can be proven", "fail",
 		"A bounce to several recipients, of which this one could not be proven."},
 
@@ -167,10 +166,12 @@ func (r Reason) Sentence() string { return reasons[r].sentence }
 // Outcome returns what the reason leads to by default.
 func (r Reason) Outcome() Outcome { return reasons[r].outcome }
 
-// provable says whether the content of a bounce may prove what its tag does not.
+// provable says whether the content of a bounce may prove what its tag does not. A tag may be over its budget, or revoked, because
+// somebody harvested it; the bounces of mail that was sent with it are genuine all the same. Proofs that are over theirs have
+// been looked at already.
 func (r Reason) provable() bool {
 	switch r {
-	case Untagged, Malformed, Expired, NotIssued:
+	case Untagged, Malformed, Expired, NotIssued, Revoked, OverBudget:
 		return true
 	}
 	return false

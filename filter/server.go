@@ -60,6 +60,9 @@ type Server struct {
 	signing   atomic.Pointer[map[string]store.Day]
 	witnessed atomic.Bool
 	nodes     nodes
+	revoked   atomic.Pointer[Revocations]
+	learning  sync.Mutex // what is revoked
+	notes     *notes
 	stats     *stats
 	routes    *routes
 	replies   *replies
@@ -86,6 +89,7 @@ func NewServer(o Options) (*Server, error) {
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)
+	s.notes = newNotes(s.store, s.log, func() { s.stats.panics.Add(1) })
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections
 	}
@@ -230,6 +234,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if !stop() {
 		err = ctx.Err()
 	}
+	s.notes.close()
 	s.flushCounters(context.WithoutCancel(ctx))
 	s.logSummary()
 	return err

@@ -129,6 +129,8 @@ type fakeStore struct {
 	nodes  []store.Node
 	err    error
 	panics bool
+
+	notices []store.Notice
 }
 
 func (s *fakeStore) Record(context.Context, store.Day, string, ...store.Record) error { return s.err }
@@ -146,6 +148,9 @@ func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err
 func (s *fakeStore) Nodes(context.Context) ([]store.Node, error)  { return s.nodes, s.err }
 func (s *fakeStore) Ping(context.Context) error                   { return s.err }
 func (s *fakeStore) Close() error                                 { return nil }
+func (s *fakeStore) Notices(context.Context, string, store.Day) ([]store.Notice, error) {
+	return s.notices, s.err
+}
 
 // countingStore keeps what it is told to record.
 type countingStore struct {

@@ -145,6 +145,35 @@ func TestADomainsKeyDoesNotHideTheGlobalKeyOfTheSameNumber(t *testing.T) {
 	}
 }
 
+// Whoever takes a key out of use must be able to tell its tags from those of the other key with its number.
+func TestAResultTellsWhoseKeyItWas(t *testing.T) {
+	global := Key{Number: 3, State: StateSign, Secret: []byte("global")}
+	own := Key{Number: 3, State: StateSign, Domain: "example.com", Secret: []byte("own")}
+	both := mustRing(t, Options{}, global, own)
+	for _, c := range []struct {
+		signer *Ring
+		domain string
+		want   bool
+	}{
+		{mustRing(t, Options{}, global), "example.com", false},
+		{both, "Example.com", true},
+		{both, "example.org", false},
+	} {
+		signed, err := c.signer.Sign(Address{"user", c.domain}, Standard, 20780)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for day, status := range map[Day]Status{20780: Valid, 20788: Expired} {
+			if got := both.Verify(mustParse(t, signed.Address), day); got.Status != status || got.OwnKey != c.want {
+				t.Errorf("%s on day %d: %+v", signed.Address, day, got)
+			}
+		}
+	}
+	if got := both.Verify(mustParse(t, "prvs=3787000000=user@example.com"), 20780); got.Status != BadSignature || got.OwnKey {
+		t.Errorf("forged: %+v", got)
+	}
+}
+
 func TestRingKeepsItsOwnCopyOfSecrets(t *testing.T) {
 	secret := []byte("secret")
 	ring := mustRing(t, Options{}, Key{State: StateSign, Secret: secret})

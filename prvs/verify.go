@@ -55,6 +55,8 @@ type Result struct {
 	Number uint8
 	Expiry Day
 	Form   Form
+	// OwnKey says of a Valid or Expired tag that it was made with a key of the domain's own, not with one for all domains.
+	OwnKey bool
 }
 
 // Verify takes the tag off an address, which must come from [ParseAddress], and tests it. A tag is tested in this
@@ -103,7 +105,10 @@ func (r *Ring) Verify(a Address, today Day) Result {
 		result.Status = UnknownKey
 		return result
 	}
-	sender, ok := s.tag.signer(keys, result.Sender)
+	sender, ok := s.tag.signer(keys[0], result.Sender)
+	if result.OwnKey = ok; !ok {
+		sender, ok = s.tag.signer(keys[1], result.Sender)
+	}
 	switch {
 	case !ok:
 		result.Status = BadSignature
@@ -124,10 +129,14 @@ func appendExtension(local, extension string) string {
 
 // signer returns the address the tag was made for: sender, or sender without an extension. The candidates are those
 // that the documentation of Verify lists, in its order; the folded one comes first because it is almost always right.
-func (t tag) signer(keys [2]*macKey, sender Address) (Address, bool) {
+// A key that is nil has made nothing.
+func (t tag) signer(key *macKey, sender Address) (Address, bool) {
+	if key == nil {
+		return sender, false
+	}
 	folded, asArrived, domainFolded := spelling{true, true}, spelling{false, false}, spelling{false, true}
 
-	if t.matches(keys, sender, folded) || t.matches(keys, sender, asArrived) || t.matches(keys, sender, domainFolded) {
+	if t.matches(key, sender, folded) || t.matches(key, sender, asArrived) || t.matches(key, sender, domainFolded) {
 		return sender, true
 	}
 	if strings.IndexByte(sender.Local, '"') >= 0 {
@@ -139,7 +148,7 @@ func (t tag) signer(keys [2]*macKey, sender Address) (Address, bool) {
 			continue
 		}
 		short := Address{Local: sender.Local[:plus], Domain: sender.Domain}
-		if t.matches(keys, short, folded) || t.matches(keys, short, asArrived) {
+		if t.matches(key, short, folded) || t.matches(key, short, asArrived) {
 			return short, true
 		}
 	}
@@ -149,17 +158,9 @@ func (t tag) signer(keys [2]*macKey, sender Address) (Address, bool) {
 // spelling says which octets of an address are hashed.
 type spelling struct{ foldedLocal, foldedDomain bool }
 
-// matches reports whether the tag is that of the address, so spelled, under one of the keys.
-func (t tag) matches(keys [2]*macKey, a Address, how spelling) bool {
+// matches reports whether the tag is that of the address, so spelled, under the key.
+func (t tag) matches(key *macKey, a Address, how spelling) bool {
 	var buf [messageLen]byte
-	for _, k := range keys {
-		if k == nil {
-			continue
-		}
-		message := k.message(buf[:0], prefix(t.number, t.ddd))
-		if equal(k.sum(appendAddress(message, a, how.foldedLocal, how.foldedDomain)), t.mac) {
-			return true
-		}
-	}
-	return false
+	message := key.message(buf[:0], prefix(t.number, t.ddd))
+	return equal(key.sum(appendAddress(message, a, how.foldedLocal, how.foldedDomain)), t.mac)
 }

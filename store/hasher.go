@@ -26,6 +26,10 @@ const (
 	kindMark          = 'k'
 	kindSeal          = 's'
 	kindShard         = 'h'
+	kindAnswered      = 'a'
+	kindFailed        = 'f'
+	kindFailedTo      = 'e'
+	kindRevoked       = 'v'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256
@@ -79,11 +83,33 @@ func NewHasher(secret []byte) *Hasher {
 // The sender is hashed as given. A caller that wants a tag to be found when its address comes back in another case
 // must fold the address the same way when it records and when it looks up.
 func (h *Hasher) Tag(sender string, expires Day, keyNumber uint8) Key {
-	s := h.begin(kindTag)
+	return h.finish(h.tag(kindTag, sender, expires, keyNumber), sender)
+}
+
+// Answered returns the key under which the bounces are counted that were accepted for an issued tag. See [Hasher.Tag].
+func (h *Hasher) Answered(sender string, expires Day, keyNumber uint8) Key {
+	return h.finish(h.tag(kindAnswered, sender, expires, keyNumber), sender)
+}
+
+// Failed returns the key under which the recipients are counted that these bounces named as failed, each of them once.
+func (h *Hasher) Failed(sender string, expires Day, keyNumber uint8) Key {
+	return h.finish(h.tag(kindFailed, sender, expires, keyNumber), sender)
+}
+
+// FailedRecipient returns the key that says that one of these bounces named recipient as failed. The recipient is hashed as
+// given, like the sender.
+func (h *Hasher) FailedRecipient(sender string, expires Day, keyNumber uint8, recipient string) Key {
+	s := h.tag(kindFailedTo, sender, expires, keyNumber)
+	s.in = appendField(s.in, recipient)
+	return h.finish(s, sender)
+}
+
+func (h *Hasher) tag(kind byte, sender string, expires Day, keyNumber uint8) *hashState {
+	s := h.begin(kind)
 	s.in = appendField(s.in, sender)
 	s.in = binary.BigEndian.AppendUint32(s.in, uint32(expires))
 	s.in = append(s.in, keyNumber)
-	return h.finish(s, sender)
+	return s
 }
 
 // Unsigned returns the key that says that mail of sender was left unsigned on purpose, so that an untagged bounce to
@@ -122,6 +148,13 @@ func (h *Hasher) Mark(fingerprint string) string {
 	s.in = appendField(s.in, fingerprint)
 	k := h.finish(s, "")
 	return hex.EncodeToString(k[:8])
+}
+
+// Revocation returns the name under which nodes tell each other that something is revoked, in hexadecimal. kind says what
+// kind of thing it is.
+func (h *Hasher) Revocation(kind, revoked string) string {
+	k := h.pair(kindRevoked, kind, revoked)
+	return hex.EncodeToString(k[1:7])
 }
 
 func (h *Hasher) pair(kind byte, a, b string) Key {

@@ -18,6 +18,7 @@ import (
 //
 //	printf 't\0\0\0\020user@example.com\0\0\121\064\001' | openssl dgst -sha256 -hmac secret
 //	printf 'u\0\0\0\020user@example.com' | openssl dgst -sha256 -hmac secret
+//	printf 'e\0\0\0\020user@example.com\0\0\121\064\001\0\0\0\022friend@example.org' | openssl dgst -sha256 -hmac secret
 //	printf 'm\0\0\0\020user@example.com\0\0\0\0151@example.com' | openssl dgst -sha256 -hmac secret
 //
 // and the first octet is the highest of FNV-1a of the address, whose offset basis is combined (exclusive or) with octets 2 to 5 of
@@ -36,10 +37,16 @@ func TestHasherVectors(t *testing.T) {
 		{"proven", h.Proven("user@example.com", "1@example.com"), "bcdb85c05f94bc38a20b73fec97ca59c"},
 		{"correspondent", h.Correspondent("user@example.com", "example.org"), "bcf26fecbed893d73e76b83fc4010e6f"},
 		{"trusted", h.Trusted("user@example.com"), "bc51e10abbb32421c34b3a77aadbc9ad"},
+		{"answered", h.Answered("user@example.com", 20788, 1), "bcc4a66362945554e434424995dd1471"},
+		{"failed", h.Failed("user@example.com", 20788, 1), "bc21039a440a23d93d4144c4c32f8ef6"},
+		{"failed recipient", h.FailedRecipient("user@example.com", 20788, 1, "friend@example.org"), "bc5d97da8bd6aa18e5acef450a5626bf"},
 	} {
 		if got := hex.EncodeToString(test.got[:]); got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
 		}
+	}
+	if got := h.Revocation("sender", "user@example.com"); got != "7ba5ac910ba2" {
+		t.Errorf("revocation: %s", got)
 	}
 }
 
@@ -67,6 +74,11 @@ func TestHasherTellsEverythingApart(t *testing.T) {
 		"fields shifted":     h.Message("user@example.com1", "@example.com"),
 		"correspondent":      h.Correspondent("user@example.com", "1@example.com"),
 		"trusted":            h.Trusted("user@example.com"),
+		"answered":           h.Answered("user@example.com", 20788, 1),
+		"failed":             h.Failed("user@example.com", 20788, 1),
+		"failed recipient":   h.FailedRecipient("user@example.com", 20788, 1, "friend@example.org"),
+		"another recipient":  h.FailedRecipient("user@example.com", 20788, 1, "friend@example.net"),
+		"no recipient":       h.FailedRecipient("user@example.com", 20788, 1, ""),
 		// What a hash without lengths would take for the tag.
 		"fields run together": h.Unsigned("user@example.com\x00\x00\x51\x34\x01"),
 	} {
@@ -169,6 +181,8 @@ func TestKeysOfOneSenderBeginAlike(t *testing.T) {
 		"a correspondent":          h.Correspondent("user@example.com", "example.net"),
 		"with an extension":        h.Unsigned("user+shop@example.com"),
 		"with an extension of two": h.Trusted("user+shop+new@example.com"),
+		"what a tag was answered":  h.Answered("user@example.com", 1, 1),
+		"about whom":               h.FailedRecipient("user@example.com", 1, 1, "friend@example.org"),
 		"what its messages proved": h.Proven("user+@example.com", "1@example.com"),
 	} {
 		if k[0] != first {

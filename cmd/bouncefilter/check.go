@@ -276,6 +276,9 @@ func (s *site) print(out io.Writer, st *status, note string, server *located, fi
 	}
 	row("http", orDash(c.HTTP, "off"))
 	row("store", storeLine(c, st, note))
+	if n := st.Revocations; n > 0 {
+		row("revocations", fmt.Sprintf("%d in effect, see bouncefilter revoke list", n))
+	}
 	if server != nil {
 		row(server.name, server.configuration+": "+counted(findings))
 	}

@@ -43,6 +43,9 @@ type milterDaemon struct {
 	http      *http.Server
 	httpLn    net.Listener
 
+	control   *http.Server // nil unless the store is embedded
+	controlLn net.Listener
+
 	socketmap   *socketmap.Server // nil unless configured
 	socketmapLn net.Listener
 }
@@ -77,6 +80,7 @@ func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	if err := d.listenSocketmap(); err != nil {
 		return err
 	}
+	d.listenControl()
 	return d.listenHTTP()
 }
 
@@ -122,6 +126,9 @@ func (d *milterDaemon) run(ctx context.Context) error {
 	}
 	if d.httpLn != nil {
 		tasks.Go(func() { d.serveHTTP() })
+	}
+	if d.controlLn != nil {
+		tasks.Go(func() { d.serveControl() })
 	}
 	backgroundTask.Go(func() { d.server.Run(background) })
 	backgroundTask.Go(func() { d.announceRegularly(background) })
@@ -171,6 +178,7 @@ func (d *milterDaemon) close() error {
 		}
 	}
 	d.closeSocketmap()
+	errs = append(errs, d.closeControl())
 	if d.httpLn != nil {
 		errs = append(errs, d.http.Close())
 		_ = d.httpLn.Close() // closed already if it was served

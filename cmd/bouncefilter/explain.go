@@ -85,12 +85,12 @@ func openStore(ctx context.Context, c *config.Config) (r filter.Record, closeRec
 		return memory.New(), nothing, nil // which has recorded nothing either
 	}
 	if c.Store == "memory:" && c.HTTP != "" {
-		return daemonRecord{c.HTTP}, nothing, nil // nobody else knows it
+		return daemonRecord{c.HTTP, daemonNotices{c.ControlSocket()}}, nothing, nil // nobody else knows it
 	}
 	st, err := open.Open(ctx, c.Store, open.Look())
 	switch {
 	case errors.Is(err, bolt.ErrInUse) && c.HTTP != "":
-		return daemonRecord{c.HTTP}, nothing, nil
+		return daemonRecord{c.HTTP, daemonNotices{c.ControlSocket()}}, nothing, nil
 	case errors.Is(err, bolt.ErrInUse):
 		return nil, nothing, hinted{storeProblem(c, err), "the daemon could tell what is on record if its http option were set"}
 	case err != nil:

@@ -61,8 +61,11 @@ func (d *milterDaemon) serveLookup(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(lookupAnswer{a.Found, a.Counts, a.Memory.Since}) // who asked may be gone
 }
 
-// daemonRecord is the record of the daemon that serves metrics and health on an address.
-type daemonRecord struct{ address string }
+// daemonRecord is the record of the daemon that serves metrics and health on an address, and notices on its control socket.
+type daemonRecord struct {
+	address string
+	daemonNotices
+}
 
 // Lookup asks the daemon.
 func (r daemonRecord) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {

@@ -1,7 +1,7 @@
 // Command bouncefilter ends backscatter: mail that bounces although it was never sent from here.
 //
 // bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and
-// rotates keys, check finds mistakes in the configuration before a restart does and in that of the mail server, setup puts
+// rotates keys, revoke takes tags out of use, check finds mistakes in the configuration before a restart does and in that of the mail server, setup puts
 // the latter right, sign and verify show what the milter would do with an address, inspect explains bounces, try is a
 // demonstration.
 //
@@ -74,6 +74,7 @@ type grammar struct {
 	Key     keyCmd     `cmd:"" help:"Make, list and rotate keys."`
 	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
 	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`
+	Revoke  revokeCmd  `cmd:"" help:"Revoke tags, senders and keys that somebody else has, list and remove revocations."`
 	Inspect inspectCmd `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer, what they say, and what the milter would do with them."`
 	Try     tryCmd     `cmd:"" help:"Show what the milter does, in memory and without a mail server."`
 	Version versionCmd `cmd:"" help:"Print the version."`

@@ -22,6 +22,8 @@ type status struct {
 	Since time.Time `json:"since"`
 	// Nodes are the daemons that use the store, or have used it lately.
 	Nodes []store.Node `json:"nodes"`
+	// Revocations is how many tags, senders and keys are revoked.
+	Revocations int `json:"revocations"`
 	// Connections is how many connections of MTAs the daemon has served; 0 if it was not asked.
 	Connections uint64 `json:"connections"`
 	// OtherRoutes are the ways, other than through bouncefilter, on which mail seems to leave whose bounces this host's daemon
@@ -56,6 +58,11 @@ func newStatus(ctx context.Context, p *filter.Policy, st store.Store, now time.T
 		if s.Nodes, err = st.Nodes(ctx); err != nil {
 			return nil, err
 		}
+		revoked, err := st.Notices(ctx, filter.RevocationTopic, today)
+		if err != nil {
+			return nil, err
+		}
+		s.Revocations = len(revoked)
 		slices.SortFunc(s.Nodes, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) })
 	}
 	for _, d := range p.Settings().Domains {

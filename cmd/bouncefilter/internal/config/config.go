@@ -200,6 +200,9 @@ func (c *Config) Domain(name string) (filter.Domain, bool) {
 // JournalFile is the file that keeps records while the store does not answer (see [store.GuardOptions]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }
 
+// ControlSocket is the socket over which other commands reach the daemon's embedded store.
+func (c *Config) ControlSocket() string { return filepath.Join(c.StateDir, "control.sock") }
+
 // KeyLife is the longest time that a tag lives.
 func (c *Config) KeyLife() time.Duration {
 	return time.Duration(c.Ring.Lifetime+c.Ring.Rotation) * 24 * time.Hour

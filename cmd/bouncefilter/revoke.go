@@ -1,0 +1,319 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// revokeCmd holds what can be done about tags that somebody has harvested, or made.
+type revokeCmd struct {
+	Tag    revokeTagCmd    `cmd:"" help:"Revoke one tag."`
+	Sender revokeSenderCmd `cmd:"" help:"Revoke all tags of a sender that were issued until now."`
+	Key    revokeKeyCmd    `cmd:"" help:"Revoke all tags made with a key."`
+	List   revokeListCmd   `cmd:"" help:"List what is revoked."`
+	Remove revokeRemoveCmd `cmd:"" help:"Take a revocation back."`
+}
+
+// Help is shown by revoke --help.
+func (revokeCmd) Help() string {
+	return `Bounces to a revoked tag are refused, unless their content proves that they answer mail that the recipient sent: the Message-ID of
+mail that was sent with the tag is on record. Ordinary mail to the address is delivered. All daemons that share the store
+learn of it within seconds. A revocation ends by itself when all that it revokes has expired.`
+}
+
+// revokeDelay is what is told of how soon a revocation is in effect.
+const revokeDelay = "running daemons learn of it within seconds"
+
+// revokeFlags are those of all commands that revoke something.
+type revokeFlags struct {
+	siteFlags
+	Note string `placeholder:"TEXT" help:"Why, for those who list it later."`
+}
+
+// revoker is what is needed to revoke something.
+type revoker struct {
+	config *config.Config
+	keys   *keyring.Keyring
+	ring   *prvs.Ring
+	hasher *store.Hasher
+	board  noticeBoard
+	close  func() error
+}
+
+// revoker opens it.
+func (f *siteFlags) revoker(ctx context.Context, a *app) (*revoker, error) {
+	c, ring, err := f.loadRing(a)
+	if err != nil {
+		return nil, err
+	}
+	secret, problems := readHashSecret(c)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	r := &revoker{config: c, ring: ring, hasher: store.NewHasher(secret)}
+	if r.keys, problems = keyring.Load(c.Keys); len(problems) > 0 {
+		return nil, problems
+	}
+	r.board, r.close, err = openBoard(ctx, a, c)
+	return r, err
+}
+
+// publish revokes something and says so.
+func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter.Revocation, hint string) error {
+	x.At, x.Note = a.now().UTC().Truncate(time.Second), f.Note
+	n, err := x.Notice(r.hasher)
+	if err != nil {
+		return usageError{err}
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	if _, err := r.board.Publish(ctx, n, false); err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
+	return nil
+}
+
+// ours parses an address of one of the domains: nobody else's is signed, so that another one is a mistake.
+func (r *revoker) ours(address string) (prvs.Address, error) {
+	parsed, err := prvs.ParseAddress(strings.Trim(address, "<>"))
+	if err != nil {
+		return prvs.Address{}, negative{err}
+	}
+	if _, ours := r.config.Domain(parsed.Domain); !ours {
+		return prvs.Address{}, negative{fmt.Errorf("%q is not one of the domains configured", cut(parsed.Domain))}
+	}
+	return parsed, nil
+}
+
+type revokeTagCmd struct {
+	revokeFlags
+	Address string `arg:"" help:"The tagged address, as the bounces have it in RCPT TO."`
+}
+
+// Run implements the command.
+func (cmd *revokeTagCmd) Run(ctx context.Context, a *app) (err error) {
+	r, err := cmd.revoker(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	address, err := r.ours(cmd.Address)
+	if err != nil {
+		return err
+	}
+	tag := r.ring.Verify(address, prvs.DayOf(a.now()))
+	switch tag.Status {
+	case prvs.Valid:
+	case prvs.Untagged:
+		err := fmt.Errorf("%q carries no tag", cut(cmd.Address))
+		return negative{hinted{err, "bouncefilter revoke sender revokes all tags of a sender"}}
+	case prvs.Expired:
+		return negative{fmt.Errorf("the tag of %q expired after %v: bounces to it are refused anyway", cut(cmd.Address), tag.Expiry)}
+	default:
+		return negative{fmt.Errorf("%q carries no tag that was made with a key of this site (%v): bounces to it are refused anyway",
+			cut(cmd.Address), tag.Status)}
+	}
+	return cmd.publish(ctx, a, r, &filter.Revocation{
+		Kind: filter.RevokedTag, Sender: tag.Sender.Fold().String(), Number: tag.Number, Until: tag.Expiry, Expires: store.Day(tag.Expiry),
+	}, revokeDelay)
+}
+
+type revokeSenderCmd struct {
+	revokeFlags
+	Address string `arg:"" help:"The sender, without a tag."`
+}
+
+// Help is shown by revoke sender --help.
+func (revokeSenderCmd) Help() string {
+	return `All tags of the sender that expire no later than the one that is issued today are revoked. Mail that the sender sends later today
+(or until the tag changes, with tag_rotation) carries the same tag: a genuine bounce of it is accepted by its Message-ID.`
+}
+
+// Run implements the command.
+func (cmd *revokeSenderCmd) Run(ctx context.Context, a *app) (err error) {
+	r, err := cmd.revoker(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	address, err := r.ours(cmd.Address)
+	if err != nil {
+		return err
+	}
+	signed, err := r.ring.Sign(address, prvs.Standard, prvs.DayOf(a.now()))
+	if errors.Is(err, prvs.ErrTagged) {
+		return negative{hinted{fmt.Errorf("%q carries a tag", cut(cmd.Address)), "bouncefilter revoke tag revokes it"}}
+	}
+	if err != nil {
+		return negative{fmt.Errorf("%q: %w", cut(cmd.Address), err)}
+	}
+	return cmd.publish(ctx, a, r, &filter.Revocation{
+		Kind: filter.RevokedSender, Sender: address.Fold().String(), Until: signed.Expiry, Expires: store.Day(signed.Expiry),
+	}, revokeDelay)
+}
+
+type revokeKeyCmd struct {
+	revokeFlags
+	Domain string `placeholder:"D" help:"Domain of the key, if it is for one domain only."`
+	Number int    `arg:"" name:"number" help:"Key number."`
+}
+
+// Help is shown by revoke key --help.
+func (revokeKeyCmd) Help() string {
+	return `For a key that somebody else has. Make and activate another one first, with another number (key add, key activate): mail that is
+still signed with a revoked key has its bounces accepted only if they name its Message-ID.`
+}
+
+// keyDays is for how many days a key stays revoked at least. It is more than most tags live.
+const keyDays = 60
+
+// Run implements the command.
+func (cmd *revokeKeyCmd) Run(ctx context.Context, a *app) (err error) {
+	r, err := cmd.revoker(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if cmd.Number < 0 || cmd.Number > 9 {
+		return usageError{fmt.Errorf("%d is not a digit from 0 to 9", cmd.Number)}
+	}
+	key, listed := r.keys.Find(uint8(cmd.Number), cmd.Domain)
+	if !listed {
+		return negative{hinted{fmt.Errorf("no key has the number %d", cmd.Number),
+			"bouncefilter key list shows the keys; --domain names the domain of one that is for one domain only"}}
+	}
+	hint := revokeDelay
+	if key.State == prvs.StateSign {
+		hint += "; the key still signs: bouncefilter key add and key activate let another one do it"
+	}
+	days := max(keyDays, r.ring.Options().Window()) + r.config.Settings.Proofs.Retention
+	return cmd.publish(ctx, a, r, &filter.Revocation{
+		Kind: filter.RevokedKey, Number: key.Number, Domain: strings.ToLower(key.Domain), Expires: store.DayOf(a.now()) + store.Day(days),
+	}, hint)
+}
+
+type revokeListCmd struct {
+	siteFlags
+	JSON bool `name:"json" help:"Print a JSON array."`
+}
+
+// listedRevocation is a revocation as it is listed.
+type listedRevocation struct {
+	ID      string `json:"id"`
+	Kind    string `json:"kind"`
+	Address string `json:"address"` // of a tag or a sender
+	Key     *int   `json:"key"`     // number; of a tag or a key
+	Domain  string `json:"domain"`  // of a key
+	Until   string `json:"until"`   // YYYY-MM-DD: last day of the tags that are revoked; "" for a key
+	Revoked string `json:"revoked"` // when
+	Expires string `json:"expires"` // YYYY-MM-DD: last day on which it is in effect
+	Note    string `json:"note"`
+}
+
+// Run implements the command.
+func (cmd *revokeListCmd) Run(ctx context.Context, a *app) (err error) {
+	r, err := cmd.revoker(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	ns, err := r.notices(ctx, a)
+	if err != nil {
+		return err
+	}
+	list := make([]listedRevocation, 0, len(ns))
+	words := map[string]string{}
+	for _, n := range ns {
+		x, err := filter.OpenRevocation(r.hasher, n)
+		if err != nil {
+			fmt.Fprintf(a.stderr, "hint: the revocation %s cannot be understood: %v\n", oneLine(n.Name), err)
+			continue
+		}
+		list, words[n.Name] = append(list, listRevocation(n, x)), x.String()
+	}
+	if cmd.JSON {
+		out := json.NewEncoder(a.stdout)
+		out.SetEscapeHTML(false) // an address may hold "&"
+		return out.Encode(list)
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tREVOKED\tLAST DAY\tWHAT\tNOTE")
+	for _, l := range list {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Revoked, l.Expires, oneLine(words[l.ID]), oneLine(orDash(l.Note, "-")))
+	}
+	return w.Flush()
+}
+
+// notices returns the notices of revocations, the oldest first as far as can be seen.
+func (r *revoker) notices(ctx context.Context, a *app) ([]store.Notice, error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	ns, err := r.board.Notices(ctx, filter.RevocationTopic, store.DayOf(a.now()))
+	if err != nil {
+		return nil, fmt.Errorf("revoke: %w", err)
+	}
+	at := func(n store.Notice) string {
+		if x, err := filter.OpenRevocation(r.hasher, n); err == nil {
+			return x.At.UTC().Format(time.RFC3339) + n.Name
+		}
+		return n.Name
+	}
+	slices.SortFunc(ns, func(a, b store.Notice) int { return strings.Compare(at(a), at(b)) })
+	return ns, nil
+}
+
+func listRevocation(n store.Notice, x *filter.Revocation) listedRevocation {
+	l := listedRevocation{ID: n.Name, Kind: string(x.Kind), Address: x.Sender, Domain: x.Domain,
+		Revoked: x.At.UTC().Format(time.RFC3339), Expires: n.Expires.String(), Note: x.Note}
+	if x.Kind != filter.RevokedSender {
+		number := int(x.Number)
+		l.Key = &number
+	}
+	if x.Kind != filter.RevokedKey {
+		l.Until = x.Until.String()
+	}
+	return l
+}
+
+type revokeRemoveCmd struct {
+	siteFlags
+	ID string `arg:"" name:"id" help:"The ID, as revoke list shows it."`
+}
+
+// Run implements the command. It also removes what cannot be understood.
+func (cmd *revokeRemoveCmd) Run(ctx context.Context, a *app) (err error) {
+	r, err := cmd.revoker(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	ns, err := r.notices(ctx, a)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID }) {
+		err := errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID)))
+		return negative{hinted{err, "bouncefilter revoke list shows what is revoked"}}
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	if err := r.board.Withdraw(ctx, filter.RevocationTopic, cmd.ID); err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	a.report(revokeDelay, "removed %s", cmd.ID)
+	return nil
+}

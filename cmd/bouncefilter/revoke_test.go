@@ -1,0 +1,359 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
+	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/open"
+)
+
+const (
+	refusedAsRevoked = "550 5.7.1 This bounce is not accepted (revoked tag in the recipient address)"
+	taken            = "250 2.0.0 Ok: queued"
+)
+
+// deliver hands a message to a daemon and returns what the client would be told.
+func (d *daemon) deliver(c probe.Client, from, to, text string) probe.Outcome {
+	d.w.t.Helper()
+	o, err := playMilter("tcp", d.address(), c, probe.Message{From: from, To: to, Text: text})
+	if err != nil {
+		d.w.t.Fatal(err)
+	}
+	return o
+}
+
+// sign lets a user send the message that dsn answers, and returns the tagged sender.
+func (d *daemon) sign(user string) string {
+	d.w.t.Helper()
+	client := probe.Client{Name: "client.example.net", Address: netip.MustParseAddr("192.0.2.5"), Login: "user"}
+	o := d.deliver(client, user, "friend@example.net", "Message-ID: <sent@example.com>\nFrom: "+user+"\n\nHello\n")
+	for _, c := range o.Changes {
+		if c.From != "" {
+			return strings.Trim(c.From, "<>")
+		}
+	}
+	d.w.t.Fatalf("not signed: %+v", o)
+	return ""
+}
+
+// replay is a bounce that names no message.
+func (d *daemon) replay(to string) string {
+	return d.deliver(stranger, "", to, "From: mailer-daemon@example.net\nSubject: failure\n\nIt failed.\n").Reply
+}
+
+// revoked returns what is revoked.
+func (w *world) revoked(config string) []listedRevocation {
+	w.t.Helper()
+	r := w.run("revoke", "list", "--json", "-c", config)
+	var list []listedRevocation
+	if err := json.Unmarshal([]byte(r.stdout), &list); r.status != 0 || err != nil {
+		w.t.Fatalf("%+v: %v", r, err)
+	}
+	return list
+}
+
+// storesToRevokeIn are the ways in which a revocation reaches a daemon.
+func storesToRevokeIn(t *testing.T) map[string]string {
+	redis, _ := startRedis(t)
+	return map[string]string{"embedded": "", "memory": "memory:", "Redis": redis}
+}
+
+// startRedis starts a server of the test's own and returns its URL, or "" if there is none on this machine. It ends with the test,
+// or when it is killed.
+func startRedis(t *testing.T) (url string, kill func()) {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "" {
+			t.Fatal("redis-server is missing; deploy/test installs it")
+		}
+		return "", nil
+	}
+	dir, err := os.MkdirTemp("", "bf-revoke") // not t.TempDir, whose path may be too long for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	cmd := exec.Command("redis-server", "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", dir, "--logfile", filepath.Join(dir, "log"))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	kill = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // it was killed, which Wait reports
+	})
+	t.Cleanup(kill)
+	for deadline := time.Now().Add(10 * time.Second); !exists(socket); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("redis-server does not listen")
+		}
+	}
+	return "unix://" + socket + "?db=0", kill
+}
+
+func TestRevoke(t *testing.T) {
+	for name, url := range storesToRevokeIn(t) {
+		t.Run(name, func(t *testing.T) {
+			if name == "Redis" && url == "" {
+				t.Skip("redis-server is missing; deploy/test installs it")
+			}
+			t.Parallel()
+			w := newWorld(t)
+			w.now = time.Now() // the store's clock
+			lines := "mode = \"enforce\"\n"
+			if url != "" {
+				lines += "store = \"" + url + "\"\n"
+			}
+			config := w.config(lines)
+			d := w.start("-c", config)
+			tagged := d.sign("user@example.com")
+			if got := d.replay(tagged); got != taken {
+				t.Fatalf("before: %s", got)
+			}
+			if got := w.revoked(config); len(got) != 0 {
+				t.Fatalf("before: %+v", got)
+			}
+			for _, args := range [][]string{
+				{"tag", strings.ToUpper(tagged)}, {"sender", "User@example.com", "--note", "harvested by a list"}, {"key", "0"},
+			} {
+				r := w.run(append([]string{"revoke", args[0], "-c", config}, args[1:]...)...)
+				if r.status != 0 {
+					t.Fatalf("%v: %+v", args, r)
+				}
+				contains(t, "hint", r.stderr, "hint: running daemons learn of it within seconds")
+				id := regexp.MustCompile("; ID ([0-9a-f]{12}), in effect until 20").FindStringSubmatch(r.stdout)
+				if id == nil {
+					t.Fatalf("%v: %+v", args, r)
+				}
+				d.eventually("the replay is refused", func() bool { return d.replay(tagged) == refusedAsRevoked })
+				if got := d.deliver(stranger, "", tagged, dsn("")).Reply; got != taken {
+					t.Errorf("%v: the bounce of mail on record: %s", args, got)
+				}
+				if o := d.deliver(stranger, "friend@example.net", tagged, "Subject: answer\n\nYes\n"); o.Reply != taken || len(o.Changes) != 2 {
+					t.Errorf("%v: ordinary mail: %+v", args, o)
+				}
+				list := w.revoked(config)
+				if len(list) != 1 || list[0].ID != id[1] || list[0].Kind != args[0] || args[0] == "sender" && (list[0].Note != "harvested by a list" || list[0].Address != "user@example.com") {
+					t.Errorf("%v: %+v", args, list)
+				}
+				contains(t, "words", w.run("revoke", "list", "-c", config).stdout, "ID            REVOKED", id[1], "of ")
+				report := w.file("report.eml", "From: mailer-daemon@example.net\n\nIt failed.\n", 0o600)
+				if args[0] == "tag" && url != "memory:" { // which nobody else can look into without the port for metrics
+					w.file("asked.toml", strings.Replace(mustRead(t, config), "127.0.0.1:0\"", strings.TrimPrefix(d.find(`(http://[^ "]+)`), "http://")+"\"", 1), 0o600)
+					contains(t, "inspect", w.run("inspect", "-c", w.path("asked.toml"), "--sender", "<>", "--recipient", tagged, report).stdout, "It is revoked, since 20", "Verdict: revoked, reject.")
+					contains(t, "check", w.run("check", "--mta", "none", "-c", w.path("asked.toml")).stdout, "revocations    1 in effect, see bouncefilter revoke list")
+				}
+				_, metrics := d.get("/metrics")
+				contains(t, "metrics", metrics, "\nbouncefilter_revocations 1\n")
+				if r := w.run("revoke", "remove", "-c", config, id[1]); r.status != 0 || r.stdout != "removed "+id[1]+"\n" {
+					t.Errorf("%v: %+v", args, r)
+				}
+				d.eventually("the replay is accepted again", func() bool { return d.replay(tagged) == taken })
+			}
+		})
+	}
+}
+
+// A second daemon learns of it, and what is known is not forgotten while the store does not answer.
+func TestRevocationsReachAllHosts(t *testing.T) {
+	url, kill := startRedis(t)
+	if url == "" {
+		t.Skip("redis-server is missing; deploy/test installs it")
+	}
+	w, other := newWorld(t), newWorld(t)
+	w.now, other.now = time.Now(), time.Now()
+	lines := "mode = \"enforce\"\nstore = \"" + url + "\"\n"
+	config := w.config(lines)
+	first := w.start("-c", config)
+	for _, name := range []string{"state/hash.secret", "state/keys/keys.toml", "state/keys/key-0.secret"} {
+		other.file(name, mustRead(t, w.path(name)), 0o600)
+	}
+	if err := os.Chmod(other.path("state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	second := other.start("-c", other.config(lines+"node = \"mx2\"\n"))
+	tagged := first.sign("user@example.com")
+	if got := second.replay(tagged); got != taken {
+		t.Fatalf("before: %s", got)
+	}
+	if r := w.run("revoke", "sender", "-c", config, "user@example.com"); r.status != 0 {
+		t.Fatalf("%+v", r)
+	}
+	for _, d := range []*daemon{first, second} {
+		d.eventually("the replay is refused", func() bool { return d.replay(tagged) == refusedAsRevoked })
+	}
+
+	// Something that cannot be understood, by a later version or by a vandal.
+	st, err := open.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := st.Publish(t.Context(), store.Notice{Topic: filter.RevocationTopic, Name: "garbled", Value: []byte("x"), Expires: store.DayOf(w.now) + 9}, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := st.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second.eventually("a warning", func() bool {
+		return strings.Contains(second.stderr.String(), "a revocation cannot be understood and is skipped")
+	})
+	if got := second.replay(tagged); got != refusedAsRevoked {
+		t.Errorf("beside a garbled one: %s", got)
+	}
+	r := w.run("revoke", "list", "-c", config)
+	contains(t, "list", r.stdout, "all tags of <user@example.com> that expire by ")
+	contains(t, "list", r.stderr, "hint: the revocation garbled cannot be understood")
+	if r := w.run("revoke", "remove", "-c", config, "garbled"); r.status != 0 {
+		t.Errorf("%+v", r)
+	}
+
+	kill()
+	for _, d := range []*daemon{first, second} {
+		for range 3 {
+			if got := d.replay(tagged); got != refusedAsRevoked {
+				t.Errorf("while the store does not answer: %s", got)
+			}
+		}
+		if got := d.deliver(stranger, "", tagged, dsn("")).Reply; got != taken {
+			t.Errorf("the bounce of mail that may be on record, while the store does not answer: %s", got)
+		}
+	}
+}
+
+func TestRevokeRefuses(t *testing.T) {
+	w := newWorld(t)
+	config := w.config("")
+	revoke := func(args ...string) result {
+		return w.run(append([]string{"revoke", args[0], "-c", config}, args[1:]...)...)
+	}
+	if r := revoke("list"); r.status != 2 || !strings.Contains(r.stderr, "make a key: bouncefilter key add") {
+		t.Errorf("before the first start: %+v", r)
+	}
+	w.start("-c", config).stop()
+	old := strings.TrimSpace(w.run("sign", "-c", config, "--at", w.now.AddDate(0, 0, -20).Format(time.RFC3339), "user@example.com").stdout)
+	good := strings.TrimSpace(w.run("sign", "-c", config, "user@example.com").stdout)
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"no tag", []string{"tag", "user@example.com"}, 1, "hint: bouncefilter revoke sender revokes all tags of a sender"},
+		{"a forged tag", []string{"tag", "prvs=0787000000=user@example.com"}, 1, "made with a key of this site (bad-signature)"},
+		{"a tag of another key", []string{"tag", "prvs=7787000000=user@example.com"}, 1, "(unknown-key)"},
+		{"an expired tag", []string{"tag", old}, 1, "refused anyway"},
+		{"another domain", []string{"sender", "user@example.org"}, 1, `"example.org" is not one of the domains configured`},
+		{"a tag for a sender", []string{"sender", good}, 1, "hint: bouncefilter revoke tag revokes it"},
+		{"no address", []string{"sender", "@"}, 1, "error: "},
+		{"no such key", []string{"key", "5"}, 1, "no key has the number 5"},
+		{"no such key of the domain", []string{"key", "0", "--domain", "example.com"}, 1, "no key has the number 0"},
+		{"no key number", []string{"key", "10"}, 2, "not a digit"},
+		{"no such revocation", []string{"remove", "0123456789ab"}, 1, "hint: bouncefilter revoke list"},
+		{"a note that is a file", []string{"key", "0", "--note", strings.Repeat("x", 501)}, 2, "a note of more than 500 octets"},
+	} {
+		if r := revoke(tt.args...); r.status != tt.status || !strings.Contains(r.stderr, tt.want) || r.stdout != "" {
+			t.Errorf("%s: %+v", tt.name, r)
+		}
+	}
+	// While no daemon runs, the file itself is written.
+	if r := revoke("key", "0"); r.status != 0 || !strings.Contains(r.stderr, "the key still signs") {
+		t.Errorf("%+v", r)
+	}
+	if got := w.revoked(config); len(got) != 1 || got[0].Kind != "key" || *got[0].Key != 0 || got[0].Until != "" || got[0].Expires != "2027-02-21" {
+		t.Errorf("%+v", got)
+	}
+	w.pass(91)
+	if got := w.revoked(config); len(got) != 0 {
+		t.Errorf("after 91 days: %+v", got)
+	}
+}
+
+func TestControlSocketIsForItsOwner(t *testing.T) {
+	w := newWorld(t)
+	config, socket := w.config(""), w.path("state/control.sock")
+	if err := os.Mkdir(w.path("state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket}) // what a killed process leaves behind
+	if err != nil {
+		t.Fatal(err)
+	}
+	left.SetUnlinkOnClose(false)
+	if err := left.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d := w.start("-c", config)
+	if info, err := os.Stat(socket); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	if got := w.revoked(config); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	address := strings.TrimPrefix(d.find(`(http://[^ "]+)`), "http://")
+	resp, err := http.Get("http://" + address + "/notices?topic=revocations&today=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("every user of this host can ask for notices: %s", resp.Status)
+	}
+	client := daemonNotices{socket}
+	for name, err := range map[string]error{
+		"no day":    client.ask(t.Context(), http.MethodGet, url.Values{"topic": {"x"}}, nil, nil),
+		"no notice": client.ask(t.Context(), http.MethodPost, nil, []byte("{"), nil),
+		"no name":   client.ask(t.Context(), http.MethodPost, nil, []byte("{}"), nil),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "the daemon says: ") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	d.stop()
+	if exists(socket) {
+		t.Error("the socket outlives the daemon")
+	}
+}
+
+func TestDaemonWithoutControlSocketServesMail(t *testing.T) {
+	w := newWorld(t)
+	w.now = time.Now()
+	config := w.config("mode = \"enforce\"\n")
+	w.start("-c", config).stop()
+	w.file("state/control.sock", "not a socket", 0o600)
+	before := w.told("READY=1")
+	d := w.start("-c", config)
+	d.eventually("ready", func() bool { return w.told("READY=1") > before })
+	if got := d.replay(d.sign("user@example.com")); got != taken {
+		t.Error(got)
+	}
+	contains(t, "log", d.stderr.String(), "no control socket: bouncefilter revoke cannot reach this daemon")
+	r := w.run("revoke", "list", "-c", config)
+	if r.status != 1 {
+		t.Errorf("%+v", r)
+	}
+	contains(t, "error", r.stderr, "the daemon cannot be asked on "+w.path("state/control.sock"), "hint: its log says why it has no control socket")
+}
+
+func TestWhoMayNotConnectIsTold(t *testing.T) {
+	err := daemonNotices{"/s"}.explain(&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EACCES)})
+	var with hinted
+	if !errors.As(err, &with) || with.hint != "run this as root, or as the user that the daemon runs as" || !strings.Contains(err.Error(), "the daemon cannot be asked on /s: ") {
+		t.Errorf("%v", err)
+	}
+}
