@@ -46,7 +46,8 @@ type Key struct {
 	Secret []byte `json:"-"` // of any length but zero; 20 random octets, the length of a SHA-1 hash, are ample
 
 	// Absent says that there is such a key and that its secret is not at hand: Secret is empty. Nothing is signed with it, also
-	// not with another key in its place, and tags with its number are [Unverifiable] unless another key made them.
+	// not with another key in its place, and tags with its number are [Unverifiable] unless another key made them, which may even
+	// be one with the same number and domain.
 	Absent bool `json:",omitzero"`
 }
 

@@ -83,7 +83,9 @@ func NewRing(keys []Key, o Options) (*Ring, error) {
 		if _, problem := scanDomain(domain, 0, len(domain)); domain != "" && problem != "" {
 			fail(i, "%q is no domain: %s", k.Domain, problem)
 		}
-		if first, used := numbers[slot{domain, k.Number}]; used {
+		if first, used := numbers[slot{domain, k.Number}]; k.Absent {
+			// It may be another key than the one here.
+		} else if used {
 			fail(i, "number is used by keys[%d] already", first)
 		} else {
 			numbers[slot{domain, k.Number}] = i
@@ -156,10 +158,12 @@ func (r *Ring) add(domain string, k Key) {
 		return
 	}
 	var mac *macKey
-	if !k.Absent {
+	if k.Absent {
+		set.absent[k.Number] = true
+	} else {
 		mac = newMACKey(k.Secret)
+		set.keys[k.Number] = mac
 	}
-	set.keys[k.Number], set.absent[k.Number] = mac, k.Absent
 	if k.State == StateSign {
 		set.signs, set.signing, set.number = true, mac, k.Number
 	}

@@ -80,6 +80,7 @@ func TestAnAbsentKeySignsNothingAndRefusesNothing(t *testing.T) {
 		Key{Number: 1, State: StateSign, Secret: []byte("secret")},
 		Key{Number: 2, State: StateSign, Domain: "example.com", Absent: true},
 		Key{Number: 1, Domain: "twice.example", Absent: true},
+		Key{Number: 4, Secret: []byte("ours")}, Key{Number: 4, Absent: true},
 		Key{Number: 3, State: StateRetired, Absent: true})
 	if n, ok := ring.SigningKey("example.com"); !ok || n != 2 {
 		t.Errorf("SigningKey: %d, %v", n, ok)
@@ -92,7 +93,13 @@ func TestAnAbsentKeySignsNothingAndRefusesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	other, err := mustRing(t, Options{}, Key{Number: 4, State: StateSign, Secret: []byte("ours")}).Sign(Address{Local: "user", Domain: "example.com"}, Standard, today)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for address, want := range map[string]Status{
+		other.Address:                        Valid,
+		"prvs=4787000000=user@example.com":   Unverifiable,
 		signed.Address:                       Valid,
 		"prvs=1787000000=user@twice.example": Unverifiable,
 		"prvs=1787000000=user@example.net":   BadSignature,

@@ -32,9 +32,12 @@ type milterDaemon struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	current atomic.Pointer[site] // in effect
-	former  []formerSite         // in effect before, while their tags live; belongs to reload
+	former  []formerSite         // in effect before, while their tags live; belongs to who reloads
 	load    func() (*config.Config, tomlfile.Problems)
 	metrics *metrics
+
+	reloading sync.Mutex  // held by whoever replaces current
+	announced atomic.Bool // the store knows this node
 
 	guard     *store.Guard
 	hasher    *store.Hasher
@@ -57,7 +60,7 @@ type milterListener struct {
 func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	c := d.current.Load().config
 	warn := func(message string) { d.log.Warn("store: " + message) }
-	st, err := open.Open(ctx, c.Store, open.Warn(warn), open.Clock(d.app.now))
+	st, err := d.app.openStore(ctx, c.Store, open.Warn(warn), open.Clock(d.app.now))
 	if err != nil {
 		return storeProblem(c, err)
 	}
@@ -104,6 +107,10 @@ func (d *milterDaemon) run(ctx context.Context) error {
 	defer endBackground()
 
 	d.prepare(ctx)
+	keys := newKeeper(d)
+	keys.round(ctx) // before the first message: whatever came while this node was away
+	ticks, endTicks := d.app.ticks(announceInterval)
+	defer endTicks()
 	var tasks, backgroundTask sync.WaitGroup
 	failed := make(chan error, len(d.listeners)+1) // 1 for lookups
 	for _, ln := range d.listeners {
@@ -124,7 +131,7 @@ func (d *milterDaemon) run(ctx context.Context) error {
 		tasks.Go(func() { d.serveHTTP() })
 	}
 	backgroundTask.Go(func() { d.server.Run(background) })
-	backgroundTask.Go(func() { d.announceRegularly(background) })
+	backgroundTask.Go(func() { keys.run(background, ticks) })
 
 	d.app.notify(sd.SdNotifyReady)
 	var err error
@@ -175,6 +182,7 @@ func (d *milterDaemon) close() error {
 		errs = append(errs, d.http.Close())
 		_ = d.httpLn.Close() // closed already if it was served
 	}
+	d.dismiss()
 	if d.guard != nil {
 		errs = append(errs, d.guard.Close())
 	}

@@ -11,6 +11,7 @@ package keyring
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,9 +196,9 @@ func (k *Keyring) conflicts() tomlfile.Problems {
 	return problems
 }
 
-// Ring returns the ring of all keys that are in use.
-func (k *Keyring) Ring(o prvs.Options) (*prvs.Ring, error) {
-	var keys []prvs.Key
+// Ring returns the ring of all keys that are in use, and of others.
+func (k *Keyring) Ring(o prvs.Options, others ...prvs.Key) (*prvs.Ring, error) {
+	keys := slices.Clone(others)
 	for _, key := range k.Keys {
 		if key.State != prvs.StateRetired {
 			keys = append(keys, key.Key)
