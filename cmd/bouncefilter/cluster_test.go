@@ -173,26 +173,19 @@ func (c *cluster) untouched() {
 // rcpt hands a bounce for an address to the milter of a daemon, and returns the reply if it is refused.
 func rcpt(t *testing.T, d *daemon, address string) string {
 	t.Helper()
-	return hand(t, d, probe.Client{Name: "mx.example.net", Address: netip.MustParseAddr("192.0.2.1")}, "", address)
+	return refusal(t, d, probe.Client{Name: "mx.example.net", Address: netip.MustParseAddr("192.0.2.1")}, "", address)
 }
 
 // send hands a message of a user to the milter of a daemon, and returns the reply if it is refused.
 func send(t *testing.T, d *daemon, sender string) string {
 	t.Helper()
-	return hand(t, d, probe.Client{Name: "pc", Address: netip.MustParseAddr("192.0.2.2"), Login: "user"}, sender, "friend@example.net")
+	return refusal(t, d, probe.Client{Name: "pc", Address: netip.MustParseAddr("192.0.2.2"), Login: "user"}, sender, "friend@example.net")
 }
 
-func hand(t *testing.T, d *daemon, client probe.Client, from, to string) string {
+// refusal hands over a message that says nothing.
+func refusal(t *testing.T, d *daemon, client probe.Client, from, to string) string {
 	t.Helper()
-	m, err := probe.DialMilter("tcp", d.address(), client)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = m.Close() }()
-	o, err := m.Message(probe.Message{From: from, To: to, Text: "Subject: test\nMessage-ID: <x@example.com>\n\ntest\n"}, probe.EndOfMessage, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	o := hand(t, d, client, from, to, "Subject: test\nMessage-ID: <x@example.com>\n\ntest\n")
 	if !o.Refused {
 		return ""
 	}
