@@ -268,7 +268,7 @@ func (s *session) deliver(m milter.Modifier) error {
 				return err
 			}
 			continue
-		case v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired,
+		case v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired || v.Tag.Status == prvs.Unverifiable,
 			v.Reason == ValidMessage && v.Tag.Status == prvs.Malformed && !v.Tag.Original.IsNull():
 			if err := replaceRecipient(m, r); err != nil {
 				return err

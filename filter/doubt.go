@@ -17,27 +17,26 @@ const nodesInterval = store.AnnounceInterval
 
 // nodes is what is known of the nodes that share the store.
 type nodes struct {
-	mu      sync.Mutex
-	checked time.Time // when the store answered last
-	silent  []string  // names of the nodes that were silent then
+	mu       sync.Mutex
+	latest   time.Time // announcement, on the store's clock
+	advanced time.Time // when that was a later one than before, on this host's clock
+	silent   []string  // names of the nodes that were silent when the store answered last
 }
 
 // silentNodes returns the names of nodes that said nothing for too long, on the store's clock. The latest announcement tells what
 // time it is there: one's own, as a rule.
-func silentNodes(ns []store.Node) []string {
-	var latest time.Time
+func silentNodes(ns []store.Node) (silent []string, latest time.Time) {
 	for _, n := range ns {
 		if n.Seen.After(latest) {
 			latest = n.Seen
 		}
 	}
-	var silent []string
 	for _, n := range ns {
 		if latest.Sub(n.Seen) > store.NodeSilence {
 			silent = append(silent, n.Name)
 		}
 	}
-	return silent
+	return silent, latest
 }
 
 // watchNodes asks the store which nodes are silent. A change is logged.
@@ -48,10 +47,13 @@ func (s *Server) watchNodes(ctx context.Context) {
 	if err != nil {
 		return // Guard has logged that the store is unavailable
 	}
-	silent := silentNodes(ns)
+	silent, latest := silentNodes(ns)
 	s.nodes.mu.Lock()
 	before := len(s.nodes.silent)
-	s.nodes.silent, s.nodes.checked = silent, s.now()
+	s.nodes.silent = silent
+	if latest.After(s.nodes.latest) {
+		s.nodes.latest, s.nodes.advanced = latest, s.now()
+	}
 	s.nodes.mu.Unlock()
 	switch {
 	case len(silent) > before:
@@ -62,9 +64,10 @@ func (s *Server) watchNodes(ctx context.Context) {
 	}
 }
 
-// doubtful says whether mail may have been signed lately that is not on the record yet: a node is silent, or nobody knows.
+// doubtful says whether mail may have been signed lately that is not on the record yet: a node is silent, or nobody knows, because
+// nothing was heard of any.
 func (s *Server) doubtful() bool {
 	s.nodes.mu.Lock()
 	defer s.nodes.mu.Unlock()
-	return len(s.nodes.silent) > 0 || s.now().Sub(s.nodes.checked) > store.NodeSilence
+	return len(s.nodes.silent) > 0 || s.now().Sub(s.nodes.advanced) > store.NodeSilence
 }

@@ -129,6 +129,8 @@ func (x *Explanation) tag(v *Verdict) {
 		x.say("The recipient carries a tag whose signature is not that of key %d.", t.Number)
 	case prvs.UnknownKey:
 		x.say("The recipient carries a tag of key %d, which is not in use.", t.Number)
+	case prvs.Unverifiable:
+		x.say("The recipient carries a tag of key %d, whose secret is missing here, so that nobody can tell whether it is right.", t.Number)
 	default:
 		x.say("The recipient carries something like a tag that we never issue.")
 	}

@@ -61,7 +61,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt
 		if v.BySignature {
 			attrs = append(attrs, slog.String("method", "signature"))
 		}
-	} else if v.Tag.Status == prvs.UnknownKey {
+	} else if v.Tag.Status == prvs.UnknownKey || v.Tag.Status == prvs.Unverifiable {
 		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)))
 	}
 	if msg.report != nil {

@@ -38,6 +38,24 @@ func testKeys(t testing.TB) *prvs.Ring {
 	return ring
 }
 
+// withAbsentKeys is the same with a key 8 whose secret is missing, and a key 9 of another domain; with another key 1 as well if
+// it is wanted twice.
+func withAbsentKeys(t testing.TB, twice bool) *prvs.Ring {
+	t.Helper()
+	keys := []prvs.Key{
+		{Number: 1, State: prvs.StateSign, Secret: []byte("secret")}, {Number: 2, Secret: []byte("older")}, {Number: 8, Absent: true},
+		{Number: 9, Domain: "example.org", Absent: true},
+	}
+	if twice {
+		keys = append(keys, prvs.Key{Number: 1, Domain: "example.com", Absent: true})
+	}
+	ring, err := prvs.NewRing(keys, testKeys(t).Options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
 // testSettings enforces example.com.
 func testSettings(t testing.TB) Settings {
 	return Settings{
@@ -137,7 +155,7 @@ func startAs(t testing.TB, role Role, st store.Store, change func(*Settings), op
 		t.Fatal(err)
 	}
 	f.server = srv
-	srv.nodes.checked = testDay.AddDate(100, 0, 0) // all other nodes are there, for the whole test
+	srv.nodes.advanced = testDay.AddDate(100, 0, 0) // all other nodes are there, for the whole test
 	f.addr = filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", f.addr)
 	if err != nil {

@@ -127,6 +127,8 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	switch {
 	case reasons[reason].outcome == Accept:
 		v.Reason, v.Action = reason, p.actions[reason]
+	case v.Tag.Status == prvs.Unverifiable:
+		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept // it may be the tag of a key that is only missing here
 	case f.Own || p.exempts(f, v.Tag):
 		v.Reason, v.Would, v.Action = Exempt, reason, ActionAccept
 	case doubtsTag(reason, &v.Tag) && !p.remembers(f.Memory, v.Tag.Expiry):
@@ -205,7 +207,7 @@ func (p *Policy) judgeTag(v *Verdict, f RecipientFacts) Reason {
 		return Untagged
 	case prvs.BadSignature:
 		return BadSignature
-	case prvs.UnknownKey:
+	case prvs.UnknownKey, prvs.Unverifiable:
 		return UnknownKey
 	case prvs.Expired:
 		return Expired
@@ -247,7 +249,7 @@ func (p *Policy) mayBeMissing(f RecipientFacts, today store.Day) bool {
 }
 
 // Ordinary decides about a recipient of mail that is no bounce. Whoever answers the Return-Path has the address from us,
-// so an expired tag is removed as well; a tag that never verified is left to the MTA.
+// so an expired tag is removed as well, and one whose key is missing here; a tag that never verified is left to the MTA.
 func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
 	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(a.Domain)]}
 	if v.Domain == nil {
@@ -255,7 +257,7 @@ func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
 	}
 	v.Tag = p.verify(a, now)
 	switch v.Tag.Status {
-	case prvs.Valid, prvs.Expired:
+	case prvs.Valid, prvs.Expired, prvs.Unverifiable:
 		v.Reason, v.Action = Untag, p.actions[Untag]
 	default:
 		v.Reason, v.Action = None, ActionNone

@@ -12,14 +12,17 @@ import (
 // The decision table: what is known about a recipient of a message with the null sender, and what follows.
 func TestRecipient(t *testing.T) {
 	const (
-		valid    = "prvs=178773a1ad=user@example.com" // expires on 2026-11-30
-		plain    = "user@example.com"
-		badSig   = "prvs=1787000000=user@example.com"
-		noKey    = "prvs=578773a1ad=user@example.com"
-		mangled  = "prvs=367a5aa7f=user@example.com"
-		notOurs  = "prvs=178773a1ad=user@example.org"
-		tooLong  = "a-local-part-that-leaves-no-room-for-the-16-octets-tag@example.com"
-		newsSend = "news@example.com"
+		valid  = "prvs=178773a1ad=user@example.com" // expires on 2026-11-30
+		plain  = "user@example.com"
+		badSig = "prvs=1787000000=user@example.com"
+		noKey  = "prvs=578773a1ad=user@example.com"
+		absent = "prvs=878773a1ad=user@example.com"
+		// The key is listed for another domain.
+		absentFor = "prvs=978773a1ad=user@example.com"
+		mangled   = "prvs=367a5aa7f=user@example.com"
+		notOurs   = "prvs=178773a1ad=user@example.org"
+		tooLong   = "a-local-part-that-leaves-no-room-for-the-16-octets-tag@example.com"
+		newsSend  = "news@example.com"
 	)
 	today := store.DayOf(testDay)
 	complete := store.Memory{Since: testDay.AddDate(0, 0, -60)}
@@ -46,6 +49,7 @@ func TestRecipient(t *testing.T) {
 		doubt   bool // a node is silent
 		use     TagUse
 		revoked *Revocation
+		twice   bool // another key with the number 1 is missing
 
 		reason Reason
 		would  Reason
@@ -64,6 +68,12 @@ func TestRecipient(t *testing.T) {
 		{name: "valid, store wiped", mode: ModeEnforce, to: valid, issued: IssuedNo, reason: Grace, would: NotIssued, action: ActionAccept},
 		{name: "wrong signature", mode: ModeEnforce, to: badSig, reason: BadSignature, action: ActionReject},
 		{name: "unknown key", mode: ModeEnforce, to: noKey, reason: UnknownKey, action: ActionReject},
+		{name: "key that is missing here", mode: ModeEnforce, to: absent, reason: Grace, would: UnknownKey, action: ActionAccept},
+		{name: "key that is missing here, from mailer-daemon", mode: ModeEnforce, to: absent, daemon: true, refuse: true, reason: Grace, would: UnknownKey, action: ActionAccept},
+		{name: "key that is missing here, monitored", mode: ModeMonitor, to: absent, reason: Grace, would: UnknownKey, action: ActionAccept},
+		{name: "key of another domain that is missing here", mode: ModeEnforce, to: absentFor, reason: UnknownKey, action: ActionReject},
+		{name: "wrong signature, or that of a key that is missing here", mode: ModeEnforce, to: badSig, twice: true, reason: Grace, would: UnknownKey, action: ActionAccept},
+		{name: "valid, and another key with its number is missing here", mode: ModeEnforce, to: valid, twice: true, issued: IssuedYes, memory: complete, reason: Valid, action: ActionAccept},
 		{name: "malformed", mode: ModeEnforce, to: mangled, reason: Malformed, action: ActionReject},
 		{name: "missing", mode: ModeEnforce, to: plain, reason: Untagged, action: ActionReject},
 
@@ -162,6 +172,7 @@ func TestRecipient(t *testing.T) {
 			p := testPolicy(t, func(s *Settings) {
 				s.Domains[0].Mode = tt.mode
 				s.MailerDaemons.Refuse = tt.refuse
+				s.Keys = withAbsentKeys(t, tt.twice)
 				if tt.lists {
 					s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{newsSend}}
 				}

@@ -100,7 +100,7 @@ var reasons = [reasonCount]reasonRow{
 	ValidCorrespondent: {"valid-correspondent", Accept, StageEndOfMessage, "", "pass",
 		"An automatic reply from a domain this recipient wrote to lately."},
 	Grace: {"grace", Accept, StageEndOfMessage, "", "neutral",
-		"It would be refused, but the domain has not been signing for long enough or the record does not reach back far enough."},
+		"It would be refused, but the domain has not been signing for long enough, the record does not reach back far enough, or the key of its tag is missing here."},
 	Exempt: {"exempt", Accept, StageEndOfMessage, "", "none",
 		"The recipient, the client, its HELO name or the sender is exempt, or the mail is this site's own."},
 	NotProtected: {"not-protected", NoOpinion, StageEndOfMessage, "", "none",

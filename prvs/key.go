@@ -44,6 +44,11 @@ type Key struct {
 	State  State  // what it is used for; the zero value only verifies
 	Domain string // the one domain it is for, in any case; "" for every domain
 	Secret []byte `json:"-"` // of any length but zero; 20 random octets, the length of a SHA-1 hash, are ample
+
+	// Absent says that there is such a key and that its secret is not at hand: Secret is empty. Nothing is signed with it, also
+	// not with another key in its place, and tags with its number are [Unverifiable] unless another key made them, which may even
+	// be one with the same number and domain.
+	Absent bool `json:",omitzero"`
 }
 
 // String names the key by number, domain and state.

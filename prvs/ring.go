@@ -51,13 +51,15 @@ type Ring struct {
 // keyset is the keys of one domain.
 type keyset struct {
 	keys    [keyNumbers]*macKey // those in use, by number
-	signing *macKey
-	number  uint8 // number of signing
+	absent  [keyNumbers]bool    // of those in use, the ones without a secret
+	signs   bool                // there is a signing key
+	signing *macKey             // nil if it is absent
+	number  uint8               // number of the signing key
 }
 
 // NewRing checks keys and options and returns all that is wrong with them as one error, joined by [errors.Join]:
-// numbers above 9, the same number twice for one domain, empty secrets, two signing keys for one domain, domains that
-// are none, unknown states, a lifetime or rotation out of range. Keys are copied. No error shows a secret.
+// numbers above 9, the same number twice for one domain, empty secrets (but of absent keys), two signing keys for one domain,
+// domains that are none, unknown states, a lifetime or rotation out of range. Keys are copied. No error shows a secret.
 //
 // A ring without a signing key verifies; its Sign returns [ErrNoKey].
 func NewRing(keys []Key, o Options) (*Ring, error) {
@@ -81,12 +83,17 @@ func NewRing(keys []Key, o Options) (*Ring, error) {
 		if _, problem := scanDomain(domain, 0, len(domain)); domain != "" && problem != "" {
 			fail(i, "%q is no domain: %s", k.Domain, problem)
 		}
-		if first, used := numbers[slot{domain, k.Number}]; used {
+		if first, used := numbers[slot{domain, k.Number}]; k.Absent {
+			// It may be another key than the one here.
+		} else if used {
 			fail(i, "number is used by keys[%d] already", first)
 		} else {
 			numbers[slot{domain, k.Number}] = i
 		}
-		if len(k.Secret) == 0 {
+		switch {
+		case k.Absent && len(k.Secret) > 0:
+			fail(i, "it has a secret and is absent")
+		case !k.Absent && len(k.Secret) == 0:
 			fail(i, "secret is empty")
 		}
 		switch k.State {
@@ -150,20 +157,26 @@ func (r *Ring) add(domain string, k Key) {
 	if k.State == StateRetired {
 		return
 	}
-	mac := newMACKey(k.Secret)
-	set.keys[k.Number] = mac
+	var mac *macKey
+	if k.Absent {
+		set.absent[k.Number] = true
+	} else {
+		mac = newMACKey(k.Secret)
+		set.keys[k.Number] = mac
+	}
 	if k.State == StateSign {
-		set.signing, set.number = mac, k.Number
+		set.signs, set.signing, set.number = true, mac, k.Number
 	}
 }
 
 // Options returns the options of the ring, defaults filled in.
 func (r *Ring) Options() Options { return r.options }
 
-// SigningKey returns the number of the key that Sign uses for a domain, in any case. ok is false if there is none.
+// SigningKey returns the number of the key that Sign uses for a domain, in any case. ok is false if there is none. Sign fails
+// nevertheless if it is absent.
 func (r *Ring) SigningKey(domain string) (number uint8, ok bool) {
 	set := r.signer(domain)
-	return set.number, set.signing != nil
+	return set.number, set.signs
 }
 
 // Format prints the number of domains with keys of their own, and nothing of the keys, whatever the verb.
@@ -173,7 +186,7 @@ func (r *Ring) Format(f fmt.State, _ rune) {
 
 // signer returns the keys of which one signs for the domain, or the global ones if none does.
 func (r *Ring) signer(domain string) *keyset {
-	if set := r.domain(domain); set != nil && set.signing != nil {
+	if set := r.domain(domain); set != nil && set.signs {
 		return set
 	}
 	return &r.global
@@ -186,6 +199,12 @@ func (r *Ring) verifiers(domain string, number uint8) (keys [2]*macKey) {
 	}
 	keys[1] = r.global.keys[number]
 	return keys
+}
+
+// absent says whether a key that has the number, the domain's own or a global one, lacks its secret.
+func (r *Ring) absent(domain string, number uint8) bool {
+	set := r.domain(domain)
+	return r.global.absent[number] || set != nil && set.absent[number]
 }
 
 // domain returns the keys of a domain, in any case, or nil. It does not allocate.

@@ -75,6 +75,57 @@ func TestNewRingLimitsTheLifeOfTags(t *testing.T) {
 	}
 }
 
+func TestAnAbsentKeySignsNothingAndRefusesNothing(t *testing.T) {
+	ring := mustRing(t, Options{},
+		Key{Number: 1, State: StateSign, Secret: []byte("secret")},
+		Key{Number: 2, State: StateSign, Domain: "example.com", Absent: true},
+		Key{Number: 1, Domain: "twice.example", Absent: true},
+		Key{Number: 4, Secret: []byte("ours")}, Key{Number: 4, Absent: true},
+		Key{Number: 3, State: StateRetired, Absent: true})
+	if n, ok := ring.SigningKey("example.com"); !ok || n != 2 {
+		t.Errorf("SigningKey: %d, %v", n, ok)
+	}
+	today := Day(20780)
+	if _, err := ring.Sign(Address{Local: "user", Domain: "example.com"}, Standard, today); err != ErrNoKey {
+		t.Errorf("signed with another key in its place: %v", err)
+	}
+	signed, err := ring.Sign(Address{Local: "user", Domain: "twice.example"}, Standard, today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := mustRing(t, Options{}, Key{Number: 4, State: StateSign, Secret: []byte("ours")}).Sign(Address{Local: "user", Domain: "example.com"}, Standard, today)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]Status{
+		other.Address:                        Valid,
+		"prvs=4787000000=user@example.com":   Unverifiable,
+		signed.Address:                       Valid,
+		"prvs=1787000000=user@twice.example": Unverifiable,
+		"prvs=1787000000=user@example.net":   BadSignature,
+		"prvs=2787000000=user@Example.com":   Unverifiable,
+		"user+prvs=2787000000@example.com":   Unverifiable,
+		"prvs=2787000000=user@example.net":   UnknownKey,
+		"prvs=3787000000=user@example.com":   UnknownKey,
+		"prvs=278700000=user@example.com":    Malformed,
+		"user@example.com":                   Untagged,
+	} {
+		a, err := ParseAddress(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := ring.Verify(a, today)
+		if r.Status != want || want == Unverifiable && r.Original.Local != "user" {
+			t.Errorf("%s: %v of %v, want %v", address, r.Status, r.Original, want)
+		}
+	}
+	for _, k := range []Key{{Number: 1, Absent: true, Secret: []byte("secret")}, {Number: 1}} {
+		if _, err := NewRing([]Key{k}, Options{}); err == nil {
+			t.Errorf("%v with a secret of %d octets, absent %v: no error", k, len(k.Secret), k.Absent)
+		}
+	}
+}
+
 func TestADomainsOwnSigningKeyComesBeforeTheGlobalOne(t *testing.T) {
 	ring := mustRing(t, Options{},
 		Key{Number: 1, State: StateSign, Secret: []byte("global")},

@@ -15,9 +15,10 @@ const (
 	BadSignature               // made with none of the keys, or for another address
 	UnknownKey                 // no key in use has its number
 	Malformed                  // prvs, but not of the shape KDDDSSSSSS
+	Unverifiable               // an absent key has its number, and no other one made it
 )
 
-// String returns "untagged", "valid", "expired", "bad-signature", "unknown-key" or "malformed".
+// String returns "untagged", "valid", "expired", "bad-signature", "unknown-key", "malformed" or "unverifiable".
 func (s Status) String() string {
 	switch s {
 	case Untagged:
@@ -32,6 +33,8 @@ func (s Status) String() string {
 		return "unknown-key"
 	case Malformed:
 		return "malformed"
+	case Unverifiable:
+		return "unverifiable"
 	}
 	return fmt.Sprintf("status %d", uint8(s))
 }
@@ -60,7 +63,8 @@ type Result struct {
 }
 
 // Verify takes the tag off an address, which must come from [ParseAddress], and tests it. A tag is tested in this
-// order: shape (Malformed), key number (UnknownKey), hash (BadSignature), day (Expired).
+// order: shape (Malformed), key number (UnknownKey), hash (BadSignature), day (Expired). In place of UnknownKey and BadSignature
+// it is Unverifiable if an absent key may have made it (see [Key]).
 //
 // The hash of the draft covers the octets of the address, which change on their way, and which products write
 // differently. A tag is good if it is the hash of one of these:
@@ -103,6 +107,9 @@ func (r *Ring) Verify(a Address, today Day) Result {
 	keys := r.verifiers(a.Domain, s.tag.number)
 	if keys[0] == nil && keys[1] == nil {
 		result.Status = UnknownKey
+		if r.absent(a.Domain, s.tag.number) {
+			result.Status = Unverifiable
+		}
 		return result
 	}
 	sender, ok := s.tag.signer(keys[0], result.Sender)
@@ -110,6 +117,9 @@ func (r *Ring) Verify(a Address, today Day) Result {
 		sender, ok = s.tag.signer(keys[1], result.Sender)
 	}
 	switch {
+	case !ok && r.absent(a.Domain, s.tag.number):
+		result.Status = Unverifiable
+		return result
 	case !ok:
 		result.Status = BadSignature
 		return result

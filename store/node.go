@@ -16,6 +16,7 @@ type NodeKey struct {
 	Number uint8  `json:"number"`
 	Domain string `json:"domain,omitempty"` // "" for a key of all domains
 	Signs  bool   `json:"signs,omitempty"`  // tags are made with it; otherwise it only verifies
+	Next   bool   `json:"next,omitempty"`   // it is to sign as soon as every node has it
 	Mark   string `json:"mark"`             // of its secret, see [Hasher.Mark]
 }
 

@@ -175,6 +175,9 @@ func inspect(ctx context.Context, a *app, c *config.Config, problems tomlfile.Pr
 // checkKeys loads the keys. Where serve would make the first one, there is one in memory.
 func checkKeys(c *config.Config) (*site, tomlfile.Problems) {
 	s := &site{config: c}
+	if problems := lostIndex(c); !exists(c.Keys) && len(problems) > 0 {
+		return s, problems
+	}
 	if !exists(c.Keys) && !c.KeysChosen {
 		s.keys = &keyring.Keyring{Path: c.Keys, Keys: []keyring.Key{
 			{Key: prvs.Key{State: prvs.StateSign, Secret: keyring.NewSecret()}},
@@ -198,7 +201,7 @@ func (s *site) checkStore(ctx context.Context, a *app) (st *status, note string,
 		// Opening it would make it, for the wrong user perhaps.
 		return s.statusOf(ctx, nil, a.now(), "not there yet; serve makes it")
 	}
-	opened, err := open.Open(ctx, c.Store, open.Look(), open.Clock(a.now))
+	opened, err := a.openStore(ctx, c.Store, open.Look(), open.Clock(a.now))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return s.statusOfDaemon(ctx, a.now())
@@ -259,7 +262,11 @@ func (s *site) print(out io.Writer, st *status, note string, server *located, fi
 			continue
 		}
 		l := listed(k)
-		row("key", fmt.Sprintf("%v, created %s, fingerprint %s", k.Key, orDash(l.Created, "(unknown)"), orDash(l.Fingerprint, "-")))
+		next := ""
+		if k.Next {
+			next = ", signs as soon as every node has it"
+		}
+		row("key", fmt.Sprintf("%v%s, created %s, fingerprint %s", k.Key, next, orDash(l.Created, "(unknown)"), orDash(l.Fingerprint, "-")))
 	}
 	for _, l := range c.Listeners {
 		remark := ""

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The secret, tags and dates are published vectors of the draft as Exim computes them.
@@ -161,9 +162,9 @@ func TestKeyCommands(t *testing.T) {
 	want(keys("add", "--number", "10"), 2, "", "--number: 10 is not a digit")
 	want(keys("add", "--domain", "user@example.com"), 2, "", "is not a domain name")
 	want(keys("add", "--file", w.file("open", "hunter2", 0o644)), 2, "", "chmod 600")
-	want(keys("activate", "1"), 0, "activated key 1 (sign)\nkey 0 (verify) may be retired after 2026-12-01\n", "SIGHUP")
+	want(keys("activate", "1"), 0, "activated key 1 (sign)\nkey 0 (verify) may be retired after 2027-01-23\n", "SIGHUP")
 	want(keys("retire", "1"), 1, "", "key 1 signs for all domains; activate another key first")
-	want(keys("retire", "0"), 1, "", "may be alive until 2026-12-01")
+	want(keys("retire", "0"), 1, "", "may be alive until 2027-01-23")
 	want(keys("retire", "7"), 1, "", "no key in use has the number 7")
 	want(keys("activate", "one"), 2, "", "number")
 
@@ -171,7 +172,10 @@ func TestKeyCommands(t *testing.T) {
 	r := w.run("sign", "--state-dir", w.path("state"), "user@example.com")
 	want(r, 0, "prvs=178773a1ad=user@example.com\n", "")
 
-	w.now = w.now.AddDate(0, 0, 8)
+	// Tags of 60 days are still good, as whoever lowers the lifetime is told.
+	w.now = time.Date(2027, 1, 23, 11, 59, 59, 0, time.UTC)
+	want(keys("retire", "0"), 1, "", "may be alive until 2027-01-23")
+	w.now = w.now.Add(time.Second)
 	want(keys("retire", "0"), 0, "retired key 0 (retired); its secret in "+w.path("state/keys/key-0.secret")+" may be removed", "SIGHUP")
 	if err := os.Remove(w.path("state/keys/key-0.secret")); err != nil {
 		t.Fatal(err)

@@ -63,10 +63,7 @@ func (s *site) broken(next *site, last, today prvs.Day) tomlfile.Problems {
 
 // lost is a key that signed for a domain and whose tags the new ring s does not know.
 func (s *site) lost(key keyring.Key, domain string, signed prvs.Signed) tomlfile.Problem {
-	name := fmt.Sprintf("key %d", key.Number)
-	if key.Domain != "" {
-		name += " of " + key.Domain
-	}
+	name := keyName(key.Number, key.Domain)
 	until := fmt.Sprintf(" has made (for %s)", tomlfile.Quote(domain))
 	expired := "they have expired, after " + signed.Expiry.String()
 	now, listed := s.keys.Find(key.Number, key.Domain)

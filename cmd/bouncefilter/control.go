@@ -30,11 +30,6 @@ type noticeBoard interface {
 	Withdraw(ctx context.Context, topic, name string) error
 }
 
-// embedded says whether nobody but the daemon can reach its store while it runs.
-func embedded(c *config.Config) bool {
-	return strings.HasPrefix(c.Store, "bolt:") || c.Store == "memory:"
-}
-
 // listenControl opens the control socket, over which other commands reach an embedded store. Its owner and root alone can
 // connect: the port for metrics is open to every user of this host. Mail must not depend on it.
 func (d *milterDaemon) listenControl() {

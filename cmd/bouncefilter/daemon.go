@@ -32,9 +32,12 @@ type milterDaemon struct {
 	log     *slog.Logger
 	level   *slog.LevelVar
 	current atomic.Pointer[site] // in effect
-	former  []formerSite         // in effect before, while their tags live; belongs to reload
+	former  []formerSite         // in effect before, while their tags live; belongs to who reloads
 	load    func() (*config.Config, tomlfile.Problems)
 	metrics *metrics
+
+	reloading sync.Mutex  // held by whoever replaces current
+	announced atomic.Bool // the store knows this node
 
 	guard     *store.Guard
 	hasher    *store.Hasher
@@ -60,7 +63,7 @@ type milterListener struct {
 func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	c := d.current.Load().config
 	warn := func(message string) { d.log.Warn("store: " + message) }
-	st, err := open.Open(ctx, c.Store, open.Warn(warn), open.Clock(d.app.now))
+	st, err := d.app.openStore(ctx, c.Store, open.Warn(warn), open.Clock(d.app.now))
 	if err != nil {
 		return storeProblem(c, err)
 	}
@@ -107,7 +110,11 @@ func (d *milterDaemon) run(ctx context.Context) error {
 	background, endBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer endBackground()
 
+	keys := newKeeper(d)
+	keys.round(ctx) // before the first message: whatever came while this node was away
 	d.prepare(ctx)
+	ticks, endTicks := d.app.ticks(store.AnnounceInterval)
+	defer endTicks()
 	var tasks, backgroundTask sync.WaitGroup
 	failed := make(chan error, len(d.listeners)+1) // 1 for lookups
 	for _, ln := range d.listeners {
@@ -131,7 +138,7 @@ func (d *milterDaemon) run(ctx context.Context) error {
 		tasks.Go(func() { d.serveControl() })
 	}
 	backgroundTask.Go(func() { d.server.Run(background) })
-	backgroundTask.Go(func() { d.announceRegularly(background) })
+	backgroundTask.Go(func() { keys.run(background, ticks) })
 
 	d.app.notify(sd.SdNotifyReady)
 	var err error
@@ -183,6 +190,7 @@ func (d *milterDaemon) close() error {
 		errs = append(errs, d.http.Close())
 		_ = d.httpLn.Close() // closed already if it was served
 	}
+	d.dismiss()
 	if d.guard != nil {
 		errs = append(errs, d.guard.Close())
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -51,6 +52,9 @@ func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
 		if len(k.Keys) > 0 {
 			return nil // another process was first
 		}
+		if problems := lostIndex(c); len(problems) > 0 {
+			return problems
+		}
 		made, err := k.Add(keyring.AnyNumber, "", keyring.NewSecret(), a.now())
 		key = &made
 		return err
@@ -64,6 +68,25 @@ func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
 	return nil
 }
 
+// lostIndex reports that there is no index where there must have been one. A new key in place of keys that have signed would refuse
+// the bounces of all mail that is under way, so that the daemon does not start: until somebody has looked, mail waits.
+func lostIndex(c *config.Config) tomlfile.Problems {
+	trace := c.HashSecret
+	names, _ := os.ReadDir(filepath.Dir(c.Keys)) // none if there is no folder
+	for _, n := range names {
+		if strings.HasSuffix(n.Name(), ".secret") {
+			trace = filepath.Join(filepath.Dir(c.Keys), n.Name())
+			break
+		}
+	}
+	if trace == c.HashSecret && (c.KeysChosen || c.HashSecretChosen || !exists(c.HashSecret)) {
+		return nil // what was named may be made in any order
+	}
+	return tomlfile.Problems{{File: c.Keys, What: "is missing, although there have been keys: " + trace + " is there",
+		Remedy: "restore the folder of keys from a backup or from another host, or import each secret again: bouncefilter key add --number K --file FILE; " +
+			"if nothing was ever signed with them, remove " + trace}}
+}
+
 // keysProblem is a folder for keys that cannot be made.
 func keysProblem(c *config.Config, err error) tomlfile.Problems {
 	return tomlfile.Problems{c.Problem("keys", tomlfile.Quote(c.Keys), "cannot be written: "+err.Error(), "name another file")}
@@ -72,11 +95,17 @@ func keysProblem(c *config.Config, err error) tomlfile.Problems {
 // warnShared reminds of the other hosts when secrets were made for a store that several hosts may share: with other
 // secrets, each would refuse the bounces of the others' mail.
 func warnShared(c *config.Config, log *slog.Logger) {
-	if scheme, _, _ := strings.Cut(c.Store, ":"); scheme == "bolt" || scheme == "memory" {
+	if embedded(c) {
 		return
 	}
 	log.Warn("copy keys and hash secret to every other host that uses this store, before it starts",
 		"keys", filepath.Dir(c.Keys), "hash_secret", c.HashSecret, "store", open.Redacted(c.Store))
+}
+
+// embedded says whether the store is a part of one daemon: there are no other nodes, and nobody else can reach it while that runs.
+func embedded(c *config.Config) bool {
+	scheme, _, _ := strings.Cut(c.Store, ":")
+	return scheme == "bolt" || scheme == "memory"
 }
 
 // readHashSecret reads the secret that keys the hashes in the store.

@@ -21,8 +21,9 @@ const httpTimeout = 10 * time.Second
 
 // metrics are those of the command; the filter brings its own.
 type metrics struct {
-	lastReload   prometheus.Gauge
-	lastReloadAt prometheus.Gauge
+	lastReload     prometheus.Gauge
+	lastReloadAt   prometheus.Gauge
+	keysUnreadable prometheus.Gauge
 }
 
 func newMetrics(now time.Time) *metrics {
@@ -31,6 +32,8 @@ func newMetrics(now time.Time) *metrics {
 			Help: "1 if the last attempt to load the configuration succeeded."}),
 		lastReloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_config_last_reload_success_timestamp_seconds",
 			Help: "When the configuration in effect was loaded."}),
+		keysUnreadable: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_keys_unreadable",
+			Help: "Keys in use whose secrets cannot be read."}),
 	}
 	m.reloaded(true, now)
 	return m
@@ -83,7 +86,7 @@ func (d *milterDaemon) handler() http.Handler {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": readBuild().version}})
 	build.Set(1)
-	registry.MustRegister(d.server.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, build,
+	registry.MustRegister(d.server.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, d.metrics.keysUnreadable, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if d.socketmap != nil {
 		registry.MustRegister(d.socketmap.Collector())

@@ -16,12 +16,13 @@ import (
 type keyCmd struct {
 	Add      keyAddCmd      `cmd:"" help:"Make a key, or import one. The first one signs; later ones verify until they are activated."`
 	List     keyListCmd     `cmd:"" help:"List the keys, without their secrets."`
-	Activate keyActivateCmd `cmd:"" help:"Let a key sign; the one that signed until now goes on verifying."`
-	Retire   keyRetireCmd   `cmd:"" help:"Take a key out of use once its tags have expired."`
+	Rotate   keyRotateCmd   `cmd:"" help:"Replace the key that signs by a new one, which signs as soon as every node of the store has it."`
+	Activate keyActivateCmd `cmd:"" help:"Let a key sign at once; the one that signed until now goes on verifying."`
+	Retire   keyRetireCmd   `cmd:"" help:"Take a key out of use once no bounce to its tags can be proven any more. Daemons do so by themselves."`
 }
 
 const (
-	reloadHint   = `a running daemon learns of it at its next reload: systemctl reload bouncefilter, or SIGHUP`
+	reloadHint   = `a running daemon loads it within seconds, or at once: systemctl reload bouncefilter, or SIGHUP`
 	activateHint = reloadHint + `; activate the key once every host has it`
 )
 
@@ -44,6 +45,9 @@ func (cmd *keyAddCmd) Run(a *app) error {
 	c, err := cmd.index(a)
 	if err != nil {
 		return err
+	}
+	if problems := lostIndex(c); !exists(c.Keys) && cmd.File == "" && len(problems) > 0 {
+		return problems
 	}
 	secret := keyring.NewSecret()
 	if cmd.File != "" {
@@ -107,7 +111,7 @@ func (cmd *keyActivateCmd) Run(a *app) error {
 	}
 	a.report(reloadHint, "activated %v", active.Key)
 	if former != nil {
-		fmt.Fprintf(a.stdout, "%v may be retired after %s\n", former.Key, a.now().Add(c.KeyLife()).UTC().Format(time.DateOnly))
+		fmt.Fprintf(a.stdout, "%v may be retired after %s\n", former.Key, a.now().Add(c.KeyRest()).UTC().Format(time.DateOnly))
 	}
 	return nil
 }
@@ -115,7 +119,7 @@ func (cmd *keyActivateCmd) Run(a *app) error {
 type keyRetireCmd struct {
 	siteFlags
 	keyArgument
-	Force bool `help:"Also if tags made with the key may be alive."`
+	Force bool `help:"Also if bounces to tags made with the key may come."`
 }
 
 // Run implements the command.
@@ -126,7 +130,7 @@ func (cmd *keyRetireCmd) Run(a *app) error {
 	}
 	var key keyring.Key
 	err = updateIndex(c, func(k *keyring.Keyring) (err error) {
-		key, err = k.Retire(cmd.Number, cmd.keyArgument.Domain, c.KeyLife(), cmd.Force, a.now())
+		key, err = k.Retire(cmd.Number, cmd.keyArgument.Domain, c.KeyRest(), cmd.Force, a.now())
 		return err
 	})
 	if err != nil {
@@ -160,6 +164,8 @@ type listedKey struct {
 	Number      uint8  `json:"number"`
 	Domain      string `json:"domain"`
 	State       string `json:"state"`
+	Next        bool   `json:"next"`
+	Unreadable  bool   `json:"unreadable"`
 	Created     string `json:"created"`
 	SignedUntil string `json:"signed_until"`
 	File        string `json:"file"`
@@ -172,9 +178,12 @@ func (cmd *keyListCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	ring, problems := keyring.Load(c.Keys)
+	ring, problems := keyring.LoadUsable(c.Keys)
 	if problems = withKeyHint(c, problems); len(problems) > 0 {
 		return problems
+	}
+	for _, p := range ring.Unreadable {
+		fmt.Fprintf(a.stderr, "bouncefilter: warning: %s\n", p)
 	}
 	list := make([]listedKey, 0, len(ring.Keys))
 	for _, k := range ring.Keys {
@@ -186,14 +195,21 @@ func (cmd *keyListCmd) Run(a *app) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NUMBER\tDOMAIN\tSTATE\tCREATED\tSIGNED UNTIL\tFINGERPRINT\tFILE")
 	for _, k := range list {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Number, orDash(k.Domain, "(all)"), k.State, orDash(k.Created, "-"),
+		state := k.State
+		if k.Next {
+			state += ", signs next"
+		}
+		if k.Unreadable {
+			state += ", unreadable"
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", k.Number, orDash(k.Domain, "(all)"), state, orDash(k.Created, "-"),
 			orDash(k.SignedUntil, "-"), orDash(k.Fingerprint, "-"), k.File)
 	}
 	return w.Flush()
 }
 
 func listed(k keyring.Key) listedKey {
-	l := listedKey{Number: k.Number, Domain: k.Domain, State: k.State.String(), File: k.File}
+	l := listedKey{Number: k.Number, Domain: k.Domain, State: k.State.String(), Next: k.Next, Unreadable: k.Absent, File: k.File}
 	if len(k.Secret) > 0 {
 		l.Fingerprint = keyring.Fingerprint(k.Secret)
 	}

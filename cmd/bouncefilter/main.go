@@ -25,6 +25,8 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // Exit statuses.
@@ -52,6 +54,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			signal.Notify(c, syscall.SIGHUP)
 			return c, func() { signal.Stop(c) }
 		},
+		ticks: func(interval time.Duration) (<-chan time.Time, func()) {
+			t := time.NewTicker(interval)
+			return t.C, t.Stop
+		},
+		openStore: open.Open,
 	}
 	return a.run(ctx, args)
 }
@@ -64,6 +71,8 @@ type app struct {
 	getenv         func(string) string
 	notify         func(state string)                       // tells the service manager, see sd_notify(3)
 	hangups        func() (c <-chan os.Signal, stop func()) // each value asks for a reload
+	ticks          func(interval time.Duration) (c <-chan time.Time, stop func())
+	openStore      func(ctx context.Context, url string, opts ...open.Option) (store.Store, error)
 }
 
 // grammar is the command line. Kong makes the parser and the help from it.
@@ -72,6 +81,7 @@ type grammar struct {
 	Check   checkCmd   `cmd:"" help:"Find everything that is wrong with configuration, keys, store and the mail server, and show what is in effect."`
 	Setup   setupCmd   `cmd:"" help:"Show the change that sets up the mail server of this host, make it, or undo it."`
 	Key     keyCmd     `cmd:"" help:"Make, list and rotate keys."`
+	Node    nodeCmd    `cmd:"" help:"List the daemons that share the store, and remove one that will not come back."`
 	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
 	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`
 	Revoke  revokeCmd  `cmd:"" help:"Revoke tags, senders and keys that somebody else has, list and remove revocations."`

@@ -12,6 +12,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // world is where a command runs in a test: a folder of its own and a clock that stands still.
@@ -21,6 +24,8 @@ type world struct {
 	stdin  io.Reader
 	now    time.Time
 	hup    chan os.Signal
+	ticks  chan time.Time // each value is a round of a daemon that looks after its keys
+	store  store.Store    // in place of the one that the configuration names; nil for that
 	env    map[string]string
 	mu     sync.Mutex
 	states []string // told to the service manager
@@ -30,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	dir := t.TempDir()
 	return &world{
 		t: t, dir: dir, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
-		hup: make(chan os.Signal, 1), env: map[string]string{"HOME": dir},
+		hup: make(chan os.Signal, 1), ticks: make(chan time.Time), env: map[string]string{"HOME": dir},
 	}
 }
 
@@ -99,8 +104,20 @@ func (w *world) app(stdout, stderr io.Writer) *app {
 			w.states = append(w.states, strings.SplitN(state, "\n", 2)[0])
 		},
 		hangups: func() (<-chan os.Signal, func()) { return w.hup, func() {} },
+		ticks:   func(time.Duration) (<-chan time.Time, func()) { return w.ticks, func() {} },
+		openStore: func(ctx context.Context, url string, opts ...open.Option) (store.Store, error) {
+			if w.store != nil {
+				return shared{w.store}, nil
+			}
+			return open.Open(ctx, url, opts...)
+		},
 	}
 }
+
+// shared is a store that others go on using when one has closed it.
+type shared struct{ store.Store }
+
+func (shared) Close() error { return nil }
 
 // result is how a command ended.
 type result struct {
@@ -178,6 +195,18 @@ func (d *daemon) reload() {
 	before := d.w.told("READY=1")
 	d.w.hup <- os.Interrupt // any value
 	d.eventually("reload", func() bool { return d.w.told("READY=1") > before })
+}
+
+// rounds lets the daemon look after its keys n times, and begin once more.
+func (d *daemon) rounds(n int) {
+	d.w.t.Helper()
+	for range n + 1 { // it takes the last value when it is through with the round before
+		select {
+		case d.w.ticks <- time.Time{}:
+		case <-time.After(20 * time.Second):
+			d.w.t.Fatalf("the daemon does not look after its keys\n%s", d.stderr.String())
+		}
+	}
 }
 
 // address returns where the daemon listens.

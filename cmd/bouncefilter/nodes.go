@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
@@ -12,40 +13,40 @@ import (
 )
 
 const (
-	// announceInterval is how often a daemon says in the store that it runs, and with which keys.
-	announceInterval = time.Minute
-	// nodeSilence is how long a node that runs says nothing at the most: some announcements may fail.
-	nodeSilence = 5 * announceInterval
-
 	// clockTolerance is how far clocks may differ without anybody noticing: the store's memory allows for it.
 	clockTolerance = time.Minute
 	// clockFault is from when on days are counted wrongly often enough to matter.
 	clockFault = time.Hour
 )
 
-// announceRegularly tells the store about this daemon until ctx is done. It is not for the mail path: a failure shows
-// elsewhere, and the next try follows.
-func (d *milterDaemon) announceRegularly(ctx context.Context) {
-	tick := time.NewTicker(announceInterval)
-	defer tick.Stop()
-	for {
-		d.announce(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
-}
-
-// announce tells the store about this daemon now.
+// announce tells the store about this daemon now. It is not for the mail path: a failure shows elsewhere, and the next try
+// follows. A daemon that has records which the store lacks stays silent, so that others know that mail of it may be missing there.
 func (d *milterDaemon) announce(ctx context.Context) {
+	if !d.guard.Available() {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	s := d.current.Load()
 	n := store.Node{Name: s.config.Node, At: d.app.now(), Keys: nodeKeys(s.keys, d.hasher)}
 	if err := d.guard.Store().Announce(ctx, n); err != nil {
 		d.log.Debug("the store does not know that this node runs", "error", err)
+		return
+	}
+	d.announced.Store(true)
+}
+
+// dismiss tells the store that this daemon has stopped: nobody waits for it.
+func (d *milterDaemon) dismiss() {
+	if !d.announced.Load() {
+		return // another daemon may have the name
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
+	defer cancel()
+	node := d.current.Load().config.Node
+	if err := d.guard.Store().Dismiss(ctx, node); err != nil {
+		d.log.Warn("the store does not know that this node has stopped; a key rotation waits for it", "node", node,
+			"remedy", "start it again; or, if it is gone for good: bouncefilter node remove "+node, "error", err)
 	}
 }
 
@@ -53,14 +54,17 @@ func (d *milterDaemon) announce(ctx context.Context) {
 func nodeKeys(k *keyring.Keyring, h *store.Hasher) []store.NodeKey {
 	var keys []store.NodeKey
 	for _, key := range k.Keys {
-		if key.State == prvs.StateRetired {
-			continue
+		if key.State != prvs.StateRetired && !key.Absent {
+			keys = append(keys, nodeKey(key, h))
 		}
-		keys = append(keys, store.NodeKey{
-			Number: key.Number, Domain: key.Domain, Signs: key.State == prvs.StateSign, Mark: h.Mark(keyring.Fingerprint(key.Secret)),
-		})
 	}
 	return keys
+}
+
+func nodeKey(key keyring.Key, h *store.Hasher) store.NodeKey {
+	return store.NodeKey{
+		Number: key.Number, Domain: key.Domain, Signs: key.State == prvs.StateSign, Next: key.Next, Mark: h.Mark(keyring.Fingerprint(key.Secret)),
+	}
 }
 
 // compareNodes compares the nodes of the store with this host.
@@ -69,7 +73,25 @@ func (s *site) compareNodes(nodes []store.Node, now time.Time) []mta.Finding {
 	if len(problems) > 0 {
 		return nil // nothing was recorded yet
 	}
-	return nodeFindings(s.config.Node, nodeKeys(s.keys, store.NewHasher(secret)), nodes, now)
+	own := nodeKeys(s.keys, store.NewHasher(secret))
+	return append(s.ageFindings(nodes, now), nodeFindings(s.config.Node, own, nodes, now)...)
+}
+
+// ageFindings reports keys that are to be replaced because of their age, and that no daemon replaces.
+func (s *site) ageFindings(nodes []store.Node, now time.Time) []mta.Finding {
+	c := s.config
+	if c.KeyRotation == 0 || c.KeysInStore || len(nodes) < 2 {
+		return nil
+	}
+	var fs []mta.Finding
+	for _, key := range s.keys.Keys {
+		if _, under := s.keys.Next(key.Domain); key.State == prvs.StateSign && !under && now.Sub(key.Created) >= c.KeyRotation {
+			fs = append(fs, mta.Finding{Level: mta.LevelWarning, Name: "key-old", Where: keyName(key.Number, key.Domain),
+				What: "It has signed for longer than key_rotation. With several nodes and key_distribution = \"files\" no daemon replaces it by itself.",
+				Cure: []string{"bouncefilter key rotate, and copy the keys; or key_distribution = \"store\""}})
+		}
+	}
+	return fs
 }
 
 // nodeFindings compares what the nodes of a store say about themselves with this host, whose node is called self and whose
@@ -87,9 +109,16 @@ func nodeFindings(self string, own []store.NodeKey, nodes []store.Node, now time
 			}
 			fs = append(fs, f)
 		}
-		if silent := now.Sub(n.Seen); silent > nodeSilence {
+		if silent := now.Sub(n.Seen); silent > store.NodeSilence {
 			fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "node-silent", Where: where,
 				What: "It was last seen at " + n.Seen.UTC().Format(time.RFC3339) + "."})
+			for _, k := range own {
+				if k.Next && len(lackingNodes(k, []store.Node{n})) > 0 {
+					fs = append(fs, mta.Finding{Level: mta.LevelWarning, Name: "rotation-waits", Where: where,
+						What: "It does not have " + nodeKeyName(k) + ", which signs as soon as every node has it: it may be cut off and still judge bounces.",
+						Cure: []string{"start it, and give it the key", "or, if it is gone for good: bouncefilter node remove " + n.Name}})
+				}
+			}
 			continue
 		}
 		fs = append(fs, keyFindings(where, n.Name == self, own, n.Keys)...)
@@ -118,9 +147,12 @@ func keyFindings(where string, self bool, own, theirs []store.NodeKey) []mta.Fin
 		o, known := findKey(theirs, k)
 		switch {
 		case known && o.Mark != k.Mark:
-			find(mta.LevelError, "key-differs", nodeKeyName(k)+" has another secret there: each refuses the bounces of the other's mail.", "give one of the keys another number, and both hosts both keys")
+			find(mta.LevelError, "key-differs", nodeKeyName(k)+" has another secret there: neither can tell which bounces of the other's mail are genuine.", "give one of the keys another number, and both hosts both keys")
 		case !known && k.Signs:
-			find(mta.LevelError, "key-missing", "It lacks "+nodeKeyName(k)+", with which this host signs: it refuses bounces of this host's mail.", toIt)
+			find(mta.LevelError, "key-missing", "It lacks "+nodeKeyName(k)+", with which this host signs: it cannot tell which bounces of this host's mail are genuine.", toIt)
+		case !known && k.Next:
+			find(mta.LevelWarning, "rotation-waits", "It does not have "+nodeKeyName(k)+" yet, which signs as soon as every node has it.",
+				"copy the keys of this host to it; with key_distribution = \"store\" it takes them within seconds, or says in its log why not")
 		case !known:
 			find(mta.LevelWarning, "key-missing", "It lacks "+nodeKeyName(k)+", which this host only verifies with: it refuses bounces that this host accepts.", toIt)
 		}
@@ -130,26 +162,37 @@ func keyFindings(where string, self bool, own, theirs []store.NodeKey) []mta.Fin
 			continue
 		}
 		level, what := mta.LevelWarning, "This host lacks "+nodeKeyName(k)+", which that one verifies with."
-		if k.Signs {
-			level, what = mta.LevelError, "This host lacks "+nodeKeyName(k)+", with which that one signs: bounces of its mail are refused here."
+		name := "key-missing"
+		switch {
+		case k.Signs:
+			level, what = mta.LevelError, "This host lacks "+nodeKeyName(k)+", with which that one signs: nobody here can tell which bounces of its mail are genuine."
+		case k.Next:
+			name, what = "rotation-waits", "This host lacks "+nodeKeyName(k)+", which signs as soon as every node has it."
 		}
-		find(level, "key-missing", what, fromIt)
+		find(level, name, what, fromIt)
 	}
 	return fs
 }
 
 func findKey(keys []store.NodeKey, k store.NodeKey) (store.NodeKey, bool) {
 	for _, o := range keys {
-		if o.Number == k.Number && o.Domain == k.Domain {
+		if o.Number == k.Number && strings.EqualFold(o.Domain, k.Domain) {
 			return o, true
 		}
 	}
 	return store.NodeKey{}, false
 }
 
-func nodeKeyName(k store.NodeKey) string {
-	if k.Domain == "" {
-		return fmt.Sprintf("key %d", k.Number)
+func nodeKeyName(k store.NodeKey) string { return keyName(k.Number, k.Domain) }
+
+// keyName is what a key is called in logs and findings.
+func keyName(number uint8, domain string) string {
+	return fmt.Sprintf("key %d%s", number, ofDomain(domain))
+}
+
+func ofDomain(domain string) string {
+	if domain == "" {
+		return ""
 	}
-	return fmt.Sprintf("key %d of %s", k.Number, k.Domain)
+	return " of " + domain
 }

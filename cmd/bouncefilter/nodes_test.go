@@ -60,6 +60,42 @@ func TestNodeFindings(t *testing.T) {
 	}
 }
 
+// A node that says nothing is waited for as well: it may be cut off and still judge bounces.
+func TestNodesThatARotationWaitsFor(t *testing.T) {
+	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+	signs := store.NodeKey{Number: 0, Signs: true, Mark: "aa"}
+	next := store.NodeKey{Number: 1, Next: true, Mark: "bb"}
+	other := store.NodeKey{Number: 1, Next: true, Mark: "cc"}
+	for _, tt := range []struct {
+		name   string
+		own    []store.NodeKey
+		theirs []store.NodeKey
+		silent time.Duration
+		want   []string
+	}{
+		{"both have it", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, 0, nil},
+		{"the other does not", []store.NodeKey{signs, next}, []store.NodeKey{signs}, 0, []string{"warning rotation-waits It does not have key 1 yet"}},
+		{"this one does not", []store.NodeKey{signs}, []store.NodeKey{signs, next}, 0, []string{"warning rotation-waits This host lacks key 1"}},
+		{"the other was silent for less than it may be", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, store.NodeSilence, nil},
+		{"the other is silent and has it", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, store.NodeSilence + 1, []string{"note node-silent"}},
+		{"the other is silent and does not", []store.NodeKey{signs, next}, []store.NodeKey{signs}, store.NodeSilence + 1,
+			[]string{"note node-silent", "warning rotation-waits It does not have key 1, which signs as soon as every node has it: it may be cut off"}},
+		{"the other is silent and has another one", []store.NodeKey{signs, next}, []store.NodeKey{signs, other}, store.NodeSilence + 1,
+			[]string{"note node-silent", "warning rotation-waits It does not have key 1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			seen := now.Add(-tt.silent)
+			var got []string
+			for _, f := range nodeFindings("mx1", tt.own, []store.Node{{Name: "mx2", At: seen, Seen: seen, Keys: tt.theirs}}, now) {
+				got = append(got, string(f.Level)+" "+f.Name+" "+f.What)
+			}
+			if !slices.EqualFunc(got, tt.want, strings.HasPrefix) {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
 func TestADaemonSaysWhichKeysItHas(t *testing.T) {
 	w := newWorld(t)
 	c := w.config("node = \"mx1.example.com\"\n")

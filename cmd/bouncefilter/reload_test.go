@@ -47,7 +47,7 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 			change: func(w *world) {
 				w.mustRun("key", "add", "-c", w.path("bouncefilter.toml"))
 				w.mustRun("key", "activate", "-c", w.path("bouncefilter.toml"), "1")
-				w.later(8).mustRun("key", "retire", "-c", w.path("bouncefilter.toml"), "0")
+				w.later(61).mustRun("key", "retire", "-c", w.path("bouncefilter.toml"), "0")
 			},
 			want: []string{`/keys.toml:7: keys[0].state: \"retired\" would refuse tags that key 0 has made (for \"example.com\"); ` +
 				`set it to \"verify\" until they have expired, after 2026-11-30`},
@@ -131,12 +131,12 @@ func TestReloadRemembersWhenAKeySignedLast(t *testing.T) {
 	d := w.start("-c", c)
 	w.mustRun("key", "add", "-c", c)
 	w.mustRun("key", "activate", "-c", c, "1")
-	w.pass(7)
+	w.pass(60)
 	d.reload() // key 0 has signed until now
 	w.pass(1)
 	w.mustRun("key", "retire", "-c", c, "0")
 	d.reload()
-	contains(t, "retired too early", d.stderr.String(), `\"retired\" would refuse tags that key 0`, "after 2026-12-07", "configuration not loaded")
+	contains(t, "retired too early", d.stderr.String(), `\"retired\" would refuse tags that key 0`, "after 2027-01-29", "configuration not loaded")
 	w.pass(7)
 	d.reload()
 	if n := strings.Count(d.stderr.String(), `msg="configuration loaded"`); n != 2 {
@@ -159,7 +159,7 @@ func TestReloadInTheOrderOfAKeysLife(t *testing.T) {
 	}{
 		{"a second key", func() { w.mustRun("key", "add", "-c", c, "--number", "1") }},
 		{"the second key signs", func() { w.mustRun("key", "activate", "-c", c, "1") }},
-		{"the first key retires", func() { w.pass(31); w.mustRun("key", "retire", "-c", c, "0") }},
+		{"the first key retires", func() { w.pass(61); w.mustRun("key", "retire", "-c", c, "0") }},
 		{"tags of the first key expired long ago, its file goes", func() {
 			if err := os.Remove(w.path("state/keys/key-0.secret")); err != nil {
 				t.Fatal(err)

@@ -59,12 +59,16 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if err := prepare(a, c, log); err != nil {
 		return err
 	}
-	s, problems := loadSite(c, nil)
+	s, problems := loadUsableSite(c, nil, nil)
 	secret, found := readHashSecret(c)
 	if problems = append(problems, found...); len(problems) > 0 {
 		return problems
 	}
+	for _, p := range s.keys.Unreadable {
+		log.Error("a key cannot be read: what it would sign waits, bounces with its number are not refused", "problem", p.String())
+	}
 	d := &milterDaemon{app: a, log: log, level: level, metrics: newMetrics(a.now())}
+	d.metrics.keysUnreadable.Set(float64(len(s.keys.Unreadable)))
 	d.current.Store(s)
 	d.load = func() (*config.Config, tomlfile.Problems) { return cmd.load(a) }
 	if err := d.open(ctx, secret); err != nil {

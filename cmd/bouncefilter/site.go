@@ -22,9 +22,11 @@ type siteFlags struct {
 
 // site is a configuration with its keys: everything that a reload replaces.
 type site struct {
-	config *config.Config
-	keys   *keyring.Keyring
-	policy *filter.Policy
+	config  *config.Config
+	keys    *keyring.Keyring
+	index   version    // of the index that keys were loaded from
+	foreign []prvs.Key // absent ones, with which other nodes sign
+	policy  *filter.Policy
 }
 
 // host returns what the defaults depend on.
@@ -84,9 +86,36 @@ func unread(c *config.Config, problems tomlfile.Problems) bool {
 // loadSite loads the keys that the configuration names and makes the policy. problems are those of the configuration;
 // those of the keys are added, so that all are told at once.
 func loadSite(c *config.Config, problems tomlfile.Problems) (*site, tomlfile.Problems) {
-	s := &site{config: c}
+	return newSite(c, problems, keyring.Load, nil)
+}
+
+// loadUsableSite is loadSite for a daemon, which does without secrets that it cannot read: at its start, when former is nil, and
+// later without those that it has not had before.
+func loadUsableSite(c *config.Config, problems tomlfile.Problems, former *site) (*site, tomlfile.Problems) {
+	return newSite(c, problems, func(path string) (*keyring.Keyring, tomlfile.Problems) {
+		keys, found := keyring.LoadUsable(path)
+		for _, key := range keys.Keys {
+			if key.Absent && former != nil && !former.lacks(key) {
+				return keys, append(found, keys.Unreadable...)
+			}
+		}
+		return keys, found
+	}, former)
+}
+
+// lacks says whether a key is in the index of s and its secret could not be read.
+func (s *site) lacks(key keyring.Key) bool {
+	own, listed := s.keys.Find(key.Number, key.Domain)
+	return listed && own.Absent
+}
+
+func newSite(c *config.Config, problems tomlfile.Problems, load func(string) (*keyring.Keyring, tomlfile.Problems), former *site) (*site, tomlfile.Problems) {
+	s := &site{config: c, index: versionOf(c.Keys)} // before it is read: what is written meanwhile is read again
+	if former != nil {
+		s.foreign = former.foreign
+	}
 	var found tomlfile.Problems
-	s.keys, found = keyring.Load(c.Keys)
+	s.keys, found = load(c.Keys)
 	problems = append(problems, withKeyHint(c, found)...)
 	if len(found) == 0 {
 		problems = append(problems, s.unsignedDomains()...)
@@ -104,7 +133,7 @@ func loadSite(c *config.Config, problems tomlfile.Problems) (*site, tomlfile.Pro
 func (s *site) makePolicy() error {
 	settings := s.config.Settings
 	var err error
-	if settings.Keys, err = s.keys.Ring(s.config.Ring); err != nil {
+	if settings.Keys, err = s.keys.Ring(s.config.Ring, s.foreign...); err != nil {
 		return err
 	}
 	s.policy, err = filter.NewPolicy(settings)
@@ -115,6 +144,9 @@ func (s *site) makePolicy() error {
 func withKeyHint(c *config.Config, problems tomlfile.Problems) tomlfile.Problems {
 	if exists(c.Keys) {
 		return problems
+	}
+	if lost := lostIndex(c); len(lost) > 0 {
+		return lost
 	}
 	p := tomlfile.Problem{File: c.Keys, What: "no such file", Remedy: "make a key: bouncefilter key add"}
 	if c.KeysChosen {

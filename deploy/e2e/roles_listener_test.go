@@ -187,22 +187,37 @@ func TestOneHostSendsAnotherReceives(t *testing.T) {
 		in.mailbox("user@virt.example").await(t, m.mark)
 		in.daemon.awaitRecord(t, logged, record{"msg": "bounce", "reason": "valid", "client": "127.0.0.1"})
 	})
-	t.Run("a new key signs once both hosts know it", func(t *testing.T) {
-		old := out.tag(t, "user@virt.example")
-		for _, commands := range codeBlocks(t, twoHostsManual, "A new key", "sh") {
-			between(commands)
-		}
-		clear(out.tags)
-		if tag := out.tag(t, "user@virt.example"); !strings.HasPrefix(tag, "prvs=1") {
-			t.Fatalf("signed with another key than 1: %s", tag)
-		}
-		for _, sc := range rows[:2] {
-			t.Run(sc.name, sc.test(in))
-		}
-		sc := rows[0]
-		sc.to = []rcpt{{plain(old), ok}}
-		t.Run("tag of the old key", sc.test(in))
-	})
+	// Either way, the new key signs once both hosts know it, and no tag is refused at any time.
+	ways := codeBlocks(t, twoHostsManual, "A new key", "sh")
+	var old []string
+	for number, way := range []string{"files", "store"} {
+		t.Run("a new key, by way of "+way, func(t *testing.T) {
+			name := itoa(number + 1)
+			for _, s := range []*site{out, in} {
+				s.daemon.write(t, "key_distribution = \""+way+"\"\n"+strings.TrimPrefix(s.daemon.read(t), "key_distribution = \"files\"\n"))
+				s.daemon.reload(t, record{"msg": "configuration loaded"}, 1)
+			}
+			clear(out.tags)
+			old = append(old, out.tag(t, "user@virt.example"))
+			logged := map[*site]int{out: out.daemon.process.out.len(), in: in.daemon.process.out.len()}
+			between(ways[number])
+			for s, from := range logged {
+				s.daemon.awaitRecord(t, from, record{"msg": "every node has the new key; it signs from now on", "key": "key " + name, "former": "key " + itoa(number)})
+			}
+			clear(out.tags)
+			if tag := out.tag(t, "user@virt.example"); !strings.HasPrefix(tag, "prvs="+name) {
+				t.Fatalf("signed with another key than %s: %s", name, tag)
+			}
+			for _, sc := range rows[:2] {
+				t.Run(sc.name, sc.test(in))
+			}
+			for _, tag := range old {
+				sc := rows[0]
+				sc.to = []rcpt{{plain(tag), ok}}
+				t.Run("tag of an old key", sc.test(in))
+			}
+		})
+	}
 }
 
 // betweenHosts runs commands of the manual on the host that sends. ssh and systemctl are stand-ins: the one runs its command

@@ -74,6 +74,9 @@ type Config struct {
 	HashSecretChosen bool   // HashSecret is not merely the default
 	Node             string
 
+	KeysInStore bool          // nodes give each other new keys in the store; otherwise somebody copies files
+	KeyRotation time.Duration // age at which a signing key is replaced; 0 for never
+
 	LogLevel        slog.Level
 	LogFormat       string
 	SummaryInterval time.Duration
@@ -106,6 +109,7 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	r.log()
 	r.limits()
 	r.settings()
+	r.keys()
 	return c, r.problems
 }
 
@@ -202,11 +206,6 @@ func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.
 
 // ControlSocket is the socket over which other commands reach the daemon's embedded store.
 func (c *Config) ControlSocket() string { return filepath.Join(c.StateDir, "control.sock") }
-
-// KeyLife is the longest time that a tag lives.
-func (c *Config) KeyLife() time.Duration {
-	return time.Duration(c.Ring.Lifetime+c.Ring.Rotation) * 24 * time.Hour
-}
 
 // Fixed returns the options that differ between two configurations and can only be changed by a restart.
 func Fixed(running, next *Config) []string {

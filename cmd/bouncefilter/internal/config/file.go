@@ -35,6 +35,9 @@ type file struct {
 	HashSecret   string        `toml:"hash_secret"`
 	Node         string        `toml:"node"`
 
+	KeyDistribution string `toml:"key_distribution"`
+	KeyRotation     int    `toml:"key_rotation"`
+
 	Outbound      outboundTable      `toml:"outbound"`
 	Exempt        exemptTable        `toml:"exempt"`
 	DoNotTag      doNotTagTable      `toml:"do_not_tag"`
@@ -132,6 +135,8 @@ func defaults(h Host) file {
 		StateDir:     h.StateDir,
 		StoreTimeout: store.DefaultTimeout,
 		Node:         h.Name,
+
+		KeyDistribution: distributeFiles,
 
 		Outbound: outboundTable{Authenticated: out.Authenticated, Local: out.Local},
 		Exempt:   exemptTable{Recipients: filter.DefaultExemptRecipients()},

@@ -65,6 +65,8 @@ store_timeout = "1s"
 keys = "k/index.toml"
 hash_secret = "/etc/h"
 node = "n"
+key_distribution = "store"
+key_rotation = 112
 [[domain]]
 name = "b.example"
 mode = "monitor"
@@ -133,6 +135,8 @@ write_timeout = "2s"
 		"store":         c.Store == "bolt:/s/x.db" && c.StoreTimeout == time.Second && c.JournalFile() == "/s/store.journal",
 		"keys":          c.Keys == "/s/k/index.toml" && c.KeysChosen && c.HashSecret == "/etc/h" && c.HashSecretChosen,
 		"node":          c.Node == "n",
+		"rotation":      c.KeysInStore && c.KeyRotation == 112*24*time.Hour,
+		"rest":          c.KeyRest() == 61*24*time.Hour, // tags of up to 60 days verify; mail is remembered for 60
 		"outbound": !s.Outbound.Authenticated && !s.Outbound.Local && s.Outbound.Daemons[0] == "ORIGINATING" &&
 			s.Outbound.Networks[0] == netip.MustParsePrefix("192.0.2.0/24") && s.Outbound.Networks[1] == netip.MustParsePrefix("2001:db8::1/128"),
 		"exempt": s.Exempt.Recipients[0] == "root" && s.Exempt.Senders[0] == "@x.example" && s.Exempt.Helo[0] == ".x.example" &&
@@ -144,7 +148,6 @@ write_timeout = "2s"
 		"actions":        len(s.Actions) == 1 && s.Actions[filter.Untagged] == filter.ActionQuarantine,
 		"log":            c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
 		"limits":         c.Limits == filter.Limits{Connections: 5, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second},
-		"life":           c.KeyLife() == 13*24*time.Hour,
 	} {
 		if !ok {
 			t.Errorf("%s did not take effect: %+v", what, c.raw)

@@ -11,6 +11,7 @@ package keyring
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,9 +22,10 @@ import (
 // IndexName is the usual name of the index file.
 const IndexName = "keys.toml"
 
-// Key is one entry of the index, with its secret unless the key is retired.
+// Key is one entry of the index, with its secret unless the key is retired or absent.
 type Key struct {
 	prvs.Key
+	Next        bool      // it is to sign as soon as every node has it
 	File        string    // of the secret, relative to the index
 	Created     time.Time // zero if unknown
 	SignedUntil time.Time // day on which it stopped signing; zero if it signs or never did
@@ -37,6 +39,11 @@ type Keyring struct {
 	Path string // of the index
 	Keys []Key
 
+	// Rotations are the domains, "" for all, for which the daemon is asked to make a new key.
+	Rotations []string
+	// Unreadable is what is wrong with the secrets of absent keys.
+	Unreadable tomlfile.Problems
+
 	doc *tomlfile.Document
 }
 
@@ -44,36 +51,47 @@ type entry struct {
 	Number      int    `toml:"number"`
 	Domain      string `toml:"domain"`
 	State       string `toml:"state"`
+	Next        bool   `toml:"next,omitempty"`
 	File        string `toml:"file"`
 	Created     string `toml:"created"`
 	SignedUntil string `toml:"signed_until"`
 }
 
 type index struct {
-	Keys []entry `toml:"keys"`
+	Rotate []string `toml:"rotate,omitempty"`
+	Keys   []entry  `toml:"keys"`
 }
 
 // Load reads the index at path and the secrets of all keys that are not retired. The keyring holds what could be read,
 // also if there are problems.
 func Load(path string) (*Keyring, tomlfile.Problems) {
+	k, problems := LoadUsable(path)
+	return k, append(problems, k.Unreadable...)
+}
+
+// LoadUsable is Load for whoever can do without some of the secrets: those that cannot be read are no problem, their keys are
+// absent.
+func LoadUsable(path string) (*Keyring, tomlfile.Problems) {
 	var in index
 	doc, problems := tomlfile.Read(path, &in)
-	k := &Keyring{Path: path, doc: doc}
+	k := &Keyring{Path: path, Rotations: in.Rotate, doc: doc}
 	for i, e := range in.Keys {
 		l := loader{doc: doc, dir: filepath.Dir(path), place: fmt.Sprintf("keys[%d]", i)}
 		key := l.key(e)
 		k.Keys = append(k.Keys, key)
 		problems = append(problems, l.problems...)
+		k.Unreadable = append(k.Unreadable, l.unreadable...)
 	}
 	return k, append(problems, k.conflicts()...)
 }
 
 // loader turns one entry into a key.
 type loader struct {
-	doc      *tomlfile.Document
-	dir      string
-	place    string
-	problems tomlfile.Problems
+	doc        *tomlfile.Document
+	dir        string
+	place      string
+	problems   tomlfile.Problems
+	unreadable tomlfile.Problems
 }
 
 func (l *loader) problem(field, value, what, remedy string) {
@@ -94,7 +112,10 @@ func (l *loader) key(e entry) Key {
 	if err != nil {
 		l.problem("state", tomlfile.Quote(e.State), "is not a state", `use "verify", "sign" or "retired"`)
 	}
-	key.State = state
+	key.State, key.Next = state, e.Next
+	if e.Next && state != prvs.StateVerify {
+		l.problem("next", "true", "is for keys that verify", "remove it")
+	}
 	key.Created = l.time("created", e.Created, time.RFC3339, "2026-11-23T12:00:00Z")
 	key.SignedUntil = l.time("signed_until", e.SignedUntil, time.DateOnly, "2026-11-23")
 	if strings.ContainsAny(e.Domain, "@ <>") {
@@ -119,8 +140,9 @@ func (l *loader) secret(e entry, key *Key) {
 	}
 	secret, err := ReadSecret(path)
 	if err != nil {
+		key.Absent = true
 		for _, p := range tomlfile.AsProblems(path, err) {
-			l.problem("file", p.File+":", p.What, p.Remedy)
+			l.unreadable = append(l.unreadable, l.doc.Problem(l.place+".file", p.File+":", p.What, p.Remedy))
 		}
 		return
 	}
@@ -174,9 +196,9 @@ func (k *Keyring) conflicts() tomlfile.Problems {
 	return problems
 }
 
-// Ring returns the ring of all keys that are in use.
-func (k *Keyring) Ring(o prvs.Options) (*prvs.Ring, error) {
-	var keys []prvs.Key
+// Ring returns the ring of all keys that are in use, and of others.
+func (k *Keyring) Ring(o prvs.Options, others ...prvs.Key) (*prvs.Ring, error) {
+	keys := slices.Clone(others)
 	for _, key := range k.Keys {
 		if key.State != prvs.StateRetired {
 			keys = append(keys, key.Key)

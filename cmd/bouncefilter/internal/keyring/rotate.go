@@ -18,13 +18,15 @@ const cycle = 1000 * 24 * time.Hour
 // AnyNumber lets [Keyring.Add] choose the number.
 const AnyNumber = -1
 
+var errNoNumber = errors.New("all ten key numbers are in use or were used less than 1000 days ago; retired keys count, see bouncefilter key list")
+
 // Add makes a key with the secret and writes its file. The first key for a domain that has none signs; later ones verify
 // until they are activated, because all hosts must know a key before one of them signs with it.
 func (k *Keyring) Add(number int, domain string, secret []byte, now time.Time) (Key, error) {
 	if number == AnyNumber {
 		n, ok := k.freeNumber(domain, now)
 		if !ok {
-			return Key{}, errors.New("all ten key numbers are in use or were used less than 1000 days ago; retired keys count, see bouncefilter key list")
+			return Key{}, errNoNumber
 		}
 		number = n
 	}
@@ -56,20 +58,28 @@ func (k *Keyring) Activate(number int, domain *string, now time.Time) (active Ke
 	if err != nil {
 		return Key{}, nil, err
 	}
+	if key.Absent {
+		return Key{}, nil, fmt.Errorf("the secret of key %d cannot be read: %w", number, k.Unreadable)
+	}
 	for i := range k.Keys {
 		other := &k.Keys[i]
-		if other != key && other.State == prvs.StateSign && strings.EqualFold(other.Domain, key.Domain) {
+		if other == key || !strings.EqualFold(other.Domain, key.Domain) {
+			continue
+		}
+		other.Next = false // it would take the place of the one that was chosen now
+		if other.State == prvs.StateSign {
 			other.State, other.SignedUntil = prvs.StateVerify, now
 			former = other
 		}
 	}
-	key.State, key.SignedUntil = prvs.StateSign, time.Time{}
+	key.State, key.Next, key.SignedUntil = prvs.StateSign, false, time.Time{}
 	return *key, former, nil
 }
 
-// Retire takes a key out of use: its tags are refused from then on. It is an error if tags made with it may still be
-// alive, unless force is set; life is the longest a tag lives. The signing key cannot be retired.
-func (k *Keyring) Retire(number int, domain *string, life time.Duration, force bool, now time.Time) (Key, error) {
+// Retire takes a key out of use: its tags are refused from then on. It is an error if tags made with it may still be alive, or
+// proven although they have expired, unless force is set; rest is how long that may be after its last use. The signing key cannot
+// be retired.
+func (k *Keyring) Retire(number int, domain *string, rest time.Duration, force bool, now time.Time) (Key, error) {
 	key, err := k.find(number, domain)
 	if err != nil {
 		return Key{}, err
@@ -77,14 +87,14 @@ func (k *Keyring) Retire(number int, domain *string, life time.Duration, force b
 	if key.State == prvs.StateSign {
 		return Key{}, fmt.Errorf("key %d signs%s; activate another key first", number, of(key.Domain))
 	}
-	if end := key.lastUse().Add(life); now.Before(end) && !force {
+	if end := key.lastUse().Add(rest); now.Before(end) && !force {
 		return Key{}, fmt.Errorf("tags made with key %d may be alive until %s, and bounces of that mail would be refused; wait, or use --force",
 			number, day(end))
 	}
 	if key.SignedUntil.IsZero() {
 		key.SignedUntil = key.lastUse()
 	}
-	key.State = prvs.StateRetired
+	key.State, key.Next = prvs.StateRetired, false
 	return *key, nil
 }
 

@@ -29,7 +29,7 @@ func Update(path string, change func(*Keyring) error) error {
 	defer unlock()
 	k := &Keyring{Path: path}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		loaded, problems := Load(path)
+		loaded, problems := LoadUsable(path) // the secrets are not written
 		if len(problems) > 0 {
 			return problems
 		}
@@ -45,10 +45,10 @@ func Update(path string, change func(*Keyring) error) error {
 }
 
 func (k *Keyring) write() error {
-	var out index
+	out := index{Rotate: k.Rotations}
 	for _, key := range k.Keys {
 		out.Keys = append(out.Keys, entry{
-			Number: int(key.Number), Domain: key.Domain, State: key.State.String(), File: key.File,
+			Number: int(key.Number), Domain: key.Domain, State: key.State.String(), Next: key.Next, File: key.File,
 			Created: format(key.Created, time.RFC3339), SignedUntil: format(key.SignedUntil, time.DateOnly),
 		})
 	}

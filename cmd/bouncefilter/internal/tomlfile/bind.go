@@ -156,7 +156,8 @@ func typeName(raw any) string {
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	fields := map[string]reflect.Value{}
 	for i := range v.NumField() {
-		if tag := v.Type().Field(i).Tag.Get("toml"); tag != "" {
+		tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",") // what follows is for those who write
+		if tag != "" {
 			fields[tag] = v.Field(i)
 		}
 	}

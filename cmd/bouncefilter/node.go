@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/open"
+)
+
+// nodeCmd is about the daemons that share a store.
+type nodeCmd struct {
+	List   nodeListCmd   `cmd:"" help:"List the daemons that use the store, or have used it in the last 7 days and not stopped properly."`
+	Remove nodeRemoveCmd `cmd:"" help:"Remove a daemon that is gone for good, so that no key rotation waits for it."`
+}
+
+type nodeListCmd struct {
+	siteFlags
+	JSON bool `name:"json" help:"Print a JSON array."`
+}
+
+// Run implements the command.
+func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
+	c, problems := cmd.load(a)
+	if len(problems) > 0 {
+		return problems
+	}
+	nodes, err := cmd.nodes(ctx, a, c)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(nodes, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) })
+	if cmd.JSON {
+		if nodes == nil {
+			nodes = []store.Node{}
+		}
+		return json.NewEncoder(a.stdout).Encode(nodes)
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tSEEN\tSTATE\tKEYS")
+	for _, n := range nodes {
+		state := "runs"
+		if a.now().Sub(n.Seen) > store.NodeSilence {
+			state = "silent"
+		}
+		var keys []string
+		for _, k := range n.Keys {
+			name := strings.TrimPrefix(nodeKeyName(k), "key ")
+			switch {
+			case k.Signs:
+				name += " signs"
+			case k.Next:
+				name += " next"
+			}
+			keys = append(keys, name)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", n.Name, n.Seen.UTC().Format(time.RFC3339), state, orDash(strings.Join(keys, ", "), "-"))
+	}
+	return w.Flush()
+}
+
+// nodes asks the store, or the daemon that has it open.
+func (cmd *nodeListCmd) nodes(ctx context.Context, a *app, c *config.Config) ([]store.Node, error) {
+	if embedded(c) {
+		if c.HTTP == "" {
+			return nil, errEmbedded
+		}
+		s, err := askStatus(ctx, c.HTTP)
+		if err != nil {
+			return nil, fmt.Errorf("ask the daemon that has the store open: %w", err)
+		}
+		return s.Nodes, nil
+	}
+	var nodes []store.Node
+	err := withStore(ctx, a, c, func(ctx context.Context, s store.Store) (err error) {
+		nodes, err = s.Nodes(ctx)
+		return err
+	})
+	return nodes, err
+}
+
+// errEmbedded is returned for a store that no other process can use.
+var errEmbedded = errors.New("the store is embedded: it belongs to the one daemon of this host, and there are no other nodes")
+
+type nodeRemoveCmd struct {
+	siteFlags
+	Name string `arg:"" help:"The node option of its configuration: see node list."`
+}
+
+// Run implements the command.
+func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
+	c, problems := cmd.load(a)
+	if len(problems) > 0 {
+		return problems
+	}
+	if embedded(c) {
+		return errEmbedded
+	}
+	return withStore(ctx, a, c, func(ctx context.Context, s store.Store) error {
+		nodes, err := s.Nodes(ctx)
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(nodes, func(n store.Node) bool { return n.Name == cmd.Name })
+		if i < 0 {
+			return hinted{fmt.Errorf("the store knows no node %q", cut(cmd.Name)), "bouncefilter node list shows those that it knows"}
+		}
+		if silent := a.now().Sub(nodes[i].Seen); silent <= store.NodeSilence {
+			return hinted{fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself"}
+		}
+		if err := s.Dismiss(ctx, cmd.Name); err != nil {
+			return err
+		}
+		a.report("if it runs and is only cut off from the store, it refuses bounces of mail that a newer key has signed", "removed %s, which was last seen at %s", cmd.Name, nodes[i].Seen.UTC().Format(time.RFC3339))
+		return nil
+	})
+}
+
+// withStore does something with a store that several processes can use.
+func withStore(ctx context.Context, a *app, c *config.Config, do func(context.Context, store.Store) error) error {
+	s, err := a.openStore(ctx, c.Store, open.Look(), open.Clock(a.now))
+	if err != nil {
+		return storeProblem(c, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	return errors.Join(do(ctx, s), s.Close())
+}
