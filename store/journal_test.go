@@ -310,16 +310,27 @@ func TestJournalReplayWhileMessagesGoOn(t *testing.T) {
 		if g.Available() {
 			t.Error("the circuit closed before the journal was empty")
 		}
+		// The store takes records and little is left: new ones go there, or the journal might never be empty.
+		direct := make(chan error)
+		go func() { direct <- g.Record(t.Context(), today(), "example.com", counted(11)) }()
+		<-s.waiting
+		if j := g.Journal(); j.Journalled != 11 {
+			t.Errorf("%+v", j)
+		}
 		s.flaky.mu.Lock()
 		gate := s.gate
 		s.gate = nil
 		s.flaky.mu.Unlock()
 		gate <- struct{}{}
+		gate <- struct{}{}
+		if err := <-direct; err != nil {
+			t.Errorf("Record: %v", err)
+		}
 		synctest.Wait()
 		if !g.Available() || g.Gap() || len(s.forgotten()) > 0 {
 			t.Errorf("available %t, gap %t, forgotten %v", g.Available(), g.Gap(), s.forgotten())
 		}
-		for i := range 11 {
+		for i := range 12 {
 			if c := counts(t, s.Store, counted(i)); c[0] != 1 {
 				t.Errorf("record %d counted %d", i, c[0])
 			}
