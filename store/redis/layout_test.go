@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,5 +93,59 @@ func BenchmarkLayout(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkServerTime reports how long a server works on what the mail path asks of it, in microseconds of its processor for a
+// message that is recorded and for a bounce that is looked up and counted.
+func BenchmarkServerTime(b *testing.B) {
+	srv := startServer(b)
+	admin := srv.admin(b)
+	s := open(b, srv.url(""))
+	h := store.NewHasher([]byte("test"))
+	const messages = 100_000
+	cpu := func() (seconds float64) {
+		for line := range strings.Lines(admin.Info(b.Context(), "cpu").Val()) {
+			name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+			if name == "used_cpu_user" || name == "used_cpu_sys" {
+				n, err := strconv.ParseFloat(value, 64)
+				if err != nil {
+					b.Fatal(err)
+				}
+				seconds += n
+			}
+		}
+		return seconds
+	}
+	each := func(f func(sender, id string) error) float64 {
+		var next atomic.Int64
+		var wait sync.WaitGroup
+		before := cpu()
+		for range 16 {
+			wait.Go(func() {
+				for n := next.Add(1); n <= messages; n = next.Add(1) {
+					if err := f(fmt.Sprintf("user%d@example.com", n%1000), fmt.Sprintf("%d@example.com", n)); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		}
+		wait.Wait()
+		return (cpu() - before) / messages * 1e6
+	}
+	ctx := b.Context()
+	for b.Loop() {
+		b.ReportMetric(each(func(sender, id string) error {
+			return s.Record(ctx, today(), "example.com", store.Record{Key: h.Message(sender, id), Expires: today() + 30, Count: 1},
+				store.Record{Key: h.Tag(sender, today()+7, 1), Expires: today() + 7, Count: 1})
+		}), "server-µs/message")
+		b.ReportMetric(each(func(sender, id string) error {
+			_, err := s.Lookup(ctx, today(), []store.Query{{Key: h.Tag(sender, today()+7, 1), Expires: today() + 7}, {Key: h.Message(sender, id)}, {Key: h.Proven(sender, id)}})
+			if err == nil {
+				err = s.Record(ctx, today(), "", store.Record{Key: h.Proven(sender, id), Expires: today() + 30, Count: 1})
+			}
+			return err
+		}), "server-µs/bounce")
 	}
 }
