@@ -25,6 +25,7 @@ const (
 func (s *Server) Prepare(ctx context.Context) {
 	s.checkWitness(ctx)
 	s.refreshSigning(ctx)
+	s.watchMemory(ctx)
 	s.watchNodes(ctx)
 	s.RefreshRevocations(ctx)
 }
@@ -49,6 +50,7 @@ func (s *Server) Run(ctx context.Context) {
 		case <-refresh.C:
 			s.checkWitness(ctx)
 			s.refreshSigning(ctx)
+			s.watchMemory(ctx)
 			s.flushCounters(ctx)
 		case <-nodes.C:
 			s.watchNodes(ctx)
@@ -88,6 +90,7 @@ func (s *Server) refreshSigning(ctx context.Context) {
 		}
 	}
 	s.signing.Store(&days)
+	s.keepSigning(days)
 	p := s.state.Load().policy
 	today := store.DayOf(s.now())
 	for name, d := range p.domains {
@@ -117,7 +120,8 @@ type summaryState struct {
 	toldWould uint64             // likewise
 	flushed   map[statKey]uint64 // counts written to the store
 	enforcing map[string]bool
-	witness   store.Day // the day of the last check
+	witness   store.Day            // the day of the last check
+	kept      map[string]store.Day // what stands in the file of first days
 }
 
 // statKey names one number of [stats].

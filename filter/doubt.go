@@ -71,3 +71,10 @@ func (s *Server) doubtful() bool {
 	defer s.nodes.mu.Unlock()
 	return len(s.nodes.silent) > 0 || s.now().Sub(s.nodes.advanced) > store.NodeSilence
 }
+
+// silent returns how many nodes are silent.
+func (s *Server) silent() int {
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	return len(s.nodes.silent)
+}

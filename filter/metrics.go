@@ -8,8 +8,8 @@ type collector struct {
 
 	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
 
-	storeUp, storeFailures, storeRefused, storeGap, revocations *prometheus.Desc
-	journalEntries, journalOctets, journalled, replayed, lost   *prometheus.Desc
+	storeUp, storeFailures, storeRefused, storeGap, storeSince, silentNodes, revocations *prometheus.Desc
+	journalEntries, journalOctets, journalled, replayed, lost                            *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -39,6 +39,8 @@ func (s *Server) Collector() prometheus.Collector {
 			"Calls of the store that failed or timed out."),
 		storeRefused:   d("store_skipped_total", "Calls of the store that were not made because it did not answer shortly before."),
 		storeGap:       d("store_gap", "1 while records are missing since the store failed."),
+		storeSince:     d("store_complete_since_seconds", "Since when the record of signed mail is complete, in seconds since 1970; 0 while the store vouches for nothing."),
+		silentNodes:    d("silent_nodes", "Nodes of the store that are silent and have not said goodbye: nothing is refused for good for what may be missing of them."),
 		journalEntries: d("store_journal_entries", "Messages whose records wait on local disk until the store answers."),
 		journalOctets:  d("store_journal_bytes", "Size of what waits on local disk until the store answers."),
 		journalled:     d("store_journalled_records_total", "Records kept on local disk because the store did not take them."),
@@ -51,7 +53,7 @@ func (s *Server) Collector() prometheus.Collector {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
-		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.journalEntries,
+		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.silentNodes, c.journalEntries,
 		c.journalOctets, c.journalled, c.replayed, c.lost, c.revocations} {
 		ch <- d
 	}
@@ -105,6 +107,8 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.otherRoutes, float64(len(c.s.OtherRoutes())))
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
+	gauge(c.storeSince, c.s.completeSince())
+	gauge(c.silentNodes, float64(c.s.silent()))
 	gauge(c.revocations, float64(c.s.revoked.Load().Len()))
 	counter(c.storeFailures, c.s.store.Failures())
 	counter(c.storeRefused, c.s.store.Refused())

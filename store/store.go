@@ -60,6 +60,8 @@ type Memory struct {
 	// Since is when the record began: every Record acknowledged after it is found until it expires. The zero time
 	// means that the store cannot vouch for anything, for instance because it was wiped or may evict records.
 	Since time.Time
+	// Reason says, for people, why Since is zero although there are records.
+	Reason string
 }
 
 // Query asks whether a key is recorded.

@@ -110,6 +110,7 @@ func (cmd *checkCmd) check(ctx context.Context, a *app, server *located) (*check
 		if r.Live, err = cmd.ask(ctx, a, r.site); err != nil {
 			return nil, err
 		}
+		r.Findings = append(r.Findings, r.Status.memoryFindings()...)
 		r.Findings = append(r.Findings, r.site.compareNodes(r.Status.Nodes, a.now())...)
 		r.Findings = append(r.Findings, routeFindings(r.Status.OtherRoutes, r.site.config.Settings.Exempt.Recipients)...)
 	}
@@ -229,7 +230,7 @@ func (s *site) statusOf(ctx context.Context, st store.Store, now time.Time, note
 	if s.policy == nil {
 		return nil, note, nil
 	}
-	answer, err := newStatus(ctx, s.policy, st, now)
+	answer, err := newStatus(ctx, s.policy, st, s.signingSince(), now)
 	if err != nil {
 		return nil, note, storeProblem(s.config, err)
 	}

@@ -20,6 +20,8 @@ type status struct {
 	Domains []domainStatus `json:"domains"`
 	// Since is when the store's record began; the zero time if it has none.
 	Since time.Time `json:"since"`
+	// SinceReason says why Since is the zero time although there are records.
+	SinceReason string `json:"since_reason,omitempty"`
 	// Nodes are the daemons that use the store, or have used it lately.
 	Nodes []store.Node `json:"nodes"`
 	// Revocations is how many tags, senders and keys are revoked.
@@ -38,11 +40,16 @@ type domainStatus struct {
 	SigningSince string `json:"signing_since"` // YYYY-MM-DD, or "" if nothing was signed yet
 	EnforcedFrom string `json:"enforced_from"` // YYYY-MM-DD, or "" unless the mode is auto and something was signed
 	Enforced     bool   `json:"enforced"`
+	// Incomplete says that mail of the domain may be missing on the record, so that bounces are accepted which it might have proven;
+	// IncompleteUntil is the last day of that, YYYY-MM-DD, or "" if nobody can tell.
+	Incomplete      bool   `json:"incomplete"`
+	IncompleteUntil string `json:"incomplete_until"`
 }
 
-// newStatus asks the store. Without a store, nil, it says what the configuration alone says.
-func newStatus(ctx context.Context, p *filter.Policy, st store.Store, now time.Time) (*status, error) {
-	s := &status{OtherRoutes: []filter.OtherRoute{}}
+// newStatus asks the store. Without a store, nil, it says what the configuration alone says. known are first days of signatures that
+// the store may have forgotten.
+func newStatus(ctx context.Context, p *filter.Policy, st store.Store, known map[string]store.Day, now time.Time) (*status, error) {
+	s := &status{Nodes: []store.Node{}, OtherRoutes: []filter.OtherRoute{}}
 	var signing map[string]store.Day
 	today := store.DayOf(now)
 	if st != nil {
@@ -54,7 +61,7 @@ func newStatus(ctx context.Context, p *filter.Policy, st store.Store, now time.T
 		if err != nil {
 			return nil, err
 		}
-		s.Since = answer.Memory.Since
+		s.Since, s.SinceReason = answer.Memory.Since, answer.Memory.Reason
 		if s.Nodes, err = st.Nodes(ctx); err != nil {
 			return nil, err
 		}
@@ -67,9 +74,18 @@ func newStatus(ctx context.Context, p *filter.Policy, st store.Store, now time.T
 	}
 	for _, d := range p.Settings().Domains {
 		since, signs := signing[strings.ToLower(d.Name)]
+		if day, ok := known[strings.ToLower(d.Name)]; ok && (!signs || day < since) {
+			since, signs = day, true
+		}
 		ds := domainStatus{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, since, signs, today)}
 		if signs {
 			ds.SigningSince = since.String()
+			if until, incomplete := p.IncompleteUntil(store.Memory{Since: s.Since}, since, today); incomplete {
+				ds.Incomplete = true
+				if until != 0 {
+					ds.IncompleteUntil = until.String()
+				}
+			}
 			if d.Mode == filter.ModeAuto {
 				ds.EnforcedFrom = p.EnforcesFrom(since).String()
 			}
@@ -102,7 +118,7 @@ const maxStatus = 1 << 20
 func (d *milterDaemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()
-	s, err := newStatus(ctx, d.current.Load().policy, d.guard.Store(), d.app.now())
+	s, err := newStatus(ctx, d.current.Load().policy, d.guard.Store(), d.server.SigningSince(), d.app.now())
 	if err != nil {
 		say(w, http.StatusServiceUnavailable, "the store does not answer: "+err.Error())
 		return

@@ -145,7 +145,7 @@ const maxFormer = 16
 // process is a server process. It never changes.
 type process struct {
 	run     string    // its run_id; "" if the user may not ask for it
-	vouched bool      // it keeps what it acknowledges, as far as can be seen
+	fault   string    // why it may not keep what it acknowledges, for people; "" if it does, as far as can be seen
 	settled time.Time // not relied upon before
 }
 
@@ -170,7 +170,11 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 		return nil
 	}
 	found := process{run: infoField(server.Val(), "run_id")}
-	found.vouched = found.run != "" && keepsEverything(mem.Val())
+	if found.run == "" {
+		found.fault = "the user may not run INFO, so nobody can tell whether the server was restarted: allow +info"
+	} else {
+		found.fault = mayEvict(mem.Val())
+	}
 
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -202,7 +206,7 @@ func witnessed(ctx context.Context) (context.Context, *witnesses) {
 	return context.WithValue(ctx, witnessesKey{}, w), w
 }
 
-// process returns the process that answered cmd. One of which nothing is known is vouched for by nobody.
+// process returns the process that answered cmd. One of which nothing is known has no run_id, and is not relied upon.
 func (w *witnesses) process(cmd redis.Cmder) process {
 	w.mu.Lock()
 	defer w.mu.Unlock()

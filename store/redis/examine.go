@@ -14,7 +14,7 @@ import (
 // relied says whether what p answered about a shard, whose memory is m, can be relied upon: the process keeps everything, and
 // the shard was examined since it took over.
 func (s *Store) relied(p process, m memory) bool {
-	return p.vouched && p.run == m.run && !s.now().Before(p.settled)
+	return p.fault == "" && p.run != "" && p.run == m.run && !s.now().Before(p.settled)
 }
 
 // changed says whether the shard was answered for by another process than the last time, or by one that its memory does not
@@ -130,14 +130,16 @@ func (s *Store) begin(ctx context.Context) error {
 	return s.examine(ctx)
 }
 
-// keepsEverything says whether a server with this INFO memory keeps its keys until they expire. One that cannot be
-// found out about does not.
-func keepsEverything(info string) bool {
+// mayEvict says why a server with this INFO memory may not keep its keys until they expire, or "".
+func mayEvict(info string) string {
 	limit, err := strconv.ParseInt(infoField(info, "maxmemory"), 10, 64)
 	if err != nil {
-		return false
+		return "the server does not tell its maxmemory"
 	}
-	return limit == 0 || infoField(info, "maxmemory_policy") == "noeviction"
+	if policy := infoField(info, "maxmemory_policy"); limit != 0 && policy != "noeviction" {
+		return "the server may evict records (maxmemory-policy " + policy + "): set it to noeviction"
+	}
+	return ""
 }
 
 // infoField returns the value of a field of an INFO reply, or "".

@@ -238,6 +238,9 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		p := by.process(sh.memory)
 		changed = changed || state.changed(p, m)
 		relied = relied && s.relied(p, m) && !m.since.IsZero()
+		if p.fault != "" {
+			a.Memory.Reason = p.fault
+		}
 		if m.since.After(since) {
 			since = m.since
 		}

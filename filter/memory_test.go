@@ -1,0 +1,101 @@
+package filter
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/memory"
+)
+
+func TestWhatIsSaidOfTheMemory(t *testing.T) {
+	first := store.DayOf(testDay) - 100
+	full := store.Memory{Since: testDay.AddDate(0, 0, -100)}
+	st := &fakeStore{first: map[string]store.Day{"example.com": first}}
+	f := startWith(t, st, nil, nil)
+	for _, step := range []struct {
+		name   string
+		memory store.Memory
+		log    string
+		since  float64
+	}{
+		{"complete from the beginning", full, `level=INFO msg="the record of signed mail is complete" since=2026-08-15`, float64(full.Since.Unix())},
+		{"the same", full, "", float64(full.Since.Unix())},
+		{"records were lost", store.Memory{Since: testDay}, `level=WARN msg="the record of signed mail may lack what was sent before`, float64(testDay.Unix())},
+		{"all is gone", store.Memory{}, `level=WARN msg="the record of signed mail is gone`, 0},
+		{"the server may evict", store.Memory{Reason: "the server may evict records"}, `level=WARN msg="the store cannot vouch for its record`, 0},
+		{"it may not any more", store.Memory{Since: testDay.Add(time.Hour)}, "may lack what was sent before", float64(testDay.Add(time.Hour).Unix())},
+	} {
+		st.answer.Memory = step.memory
+		from := len(f.log.String())
+		f.server.refreshSigning(t.Context())
+		f.server.watchMemory(t.Context())
+		log := f.log.String()[from:]
+		if step.log == "" && strings.Contains(log, "record") || !strings.Contains(log, step.log) {
+			t.Errorf("%s: want %q in the log, got:\n%s", step.name, step.log, log)
+		}
+		if got := f.server.completeSince(); got != step.since {
+			t.Errorf("%s: complete since %v, want %v", step.name, got, step.since)
+		}
+	}
+}
+
+func TestIncompleteUntil(t *testing.T) {
+	p := testPolicy(t, nil) // retention 30 days
+	today := store.DayOf(testDay)
+	at := func(days int) store.Memory { return store.Memory{Since: testDay.AddDate(0, 0, days)} }
+	for _, tt := range []struct {
+		name       string
+		memory     store.Memory
+		signing    store.Day
+		until      store.Day
+		incomplete bool
+	}{
+		{"as old as the first signature", at(-60), today - 60, 0, false},
+		{"began after the first signature", at(-10), today - 60, today + 20, true},
+		{"its last day", at(-30), today - 60, today, true},
+		{"long ago", at(-31), today - 60, 0, false},
+		{"none", store.Memory{}, today - 60, 0, true},
+	} {
+		if until, incomplete := p.IncompleteUntil(tt.memory, tt.signing, today); until != tt.until || incomplete != tt.incomplete {
+			t.Errorf("%s: %v %t, want %v %t", tt.name, until, incomplete, tt.until, tt.incomplete)
+		}
+	}
+}
+
+// The store is wiped while the daemon is down. In mode enforce, a reply to mail that was sent before is not refused.
+func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "signing.json")
+	run := func(st store.Store, day int) (f *fixture) {
+		f = startWith(t, st, nil, func(o *Options) { o.SigningFile = file })
+		f.setClock(testDay.AddDate(0, 0, day))
+		f.server.Prepare(t.Context())
+		f.server.nodes.advanced = testDay.AddDate(100, 0, 0)
+		return f
+	}
+	reply := func(f *fixture, id string) string {
+		from := len(f.log.String())
+		f.outsideMTA().deliver("<>", "<user@example.com>", strings.ReplaceAll(awayText, "%s", id))
+		return f.log.String()[from:]
+	}
+	first := run(memory.NewWithClock(func() time.Time { return testDay }), 0)
+	first.sendMail("<user@example.com>", "<friend@example.org>", sentText)
+	first.server.refreshSigning(t.Context())
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Fatalf("the file of first days: %v, %v", info, err)
+	}
+
+	wiped := run(memory.NewWithClock(func() time.Time { return testDay.AddDate(0, 0, 10) }), 10)
+	wiped.sendMail("<user@example.com>", "<friend@example.org>", strings.ReplaceAll(sentText, sentID, "after-"+sentID))
+	if log := reply(wiped, sentID); !strings.Contains(log, "reason=grace action=accept would_be=untagged") {
+		t.Errorf("reply to mail sent before the store was wiped:\n%s", log)
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	damaged := run(memory.New(), 10)
+	wantLog(t, damaged, "cannot read since when domains have been signing")
+}
