@@ -174,7 +174,7 @@ func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Reco
 		return nil
 	}
 	for {
-		err := g.write(ctx, today, domain, rs)
+		err := g.write(ctx, g.timeout, today, domain, rs)
 		if err == nil {
 			return nil
 		}
@@ -189,21 +189,26 @@ func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Reco
 	}
 }
 
-// Note stores records whose absence makes nothing suspicious. An error means that they may be missing, and nothing else.
+// noteTimeout is how long Note waits at least. A disk that is busy for a moment must not open the circuit for what is beside the mail
+// path.
+const noteTimeout = 2 * time.Second
+
+// Note stores records whose absence makes nothing suspicious, and for which no message waits: it takes longer than other calls may.
+// An error means that they may be missing, and nothing else.
 func (g *Guard) Note(ctx context.Context, today Day, rs ...Record) error {
-	if err := g.write(ctx, today, "", rs); err != nil {
+	if err := g.write(ctx, max(g.timeout, noteTimeout), today, "", rs); err != nil {
 		g.fail("record", err)
 		return unavailable("record", err)
 	}
 	return nil
 }
 
-func (g *Guard) write(ctx context.Context, today Day, domain string, rs []Record) error {
+func (g *Guard) write(ctx context.Context, timeout time.Duration, today Day, domain string, rs []Record) error {
 	if g.state.Load() == opened {
 		g.refused.Add(1)
 		return errOpen
 	}
-	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.timeout)
+	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	if err := g.store.Record(call, today, domain, rs...); err != nil {
 		g.failures.Add(1)

@@ -327,6 +327,30 @@ func TestGuardBoundsACall(t *testing.T) {
 	})
 }
 
+// No message waits for a note, so that it may wait for the store.
+func TestGuardHasPatienceWithNotes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newFlaky()
+		s.hang = true
+		g, _ := newGuard(t, s, "")
+		defer g.Close()
+		s.fail(errDown, "")
+		start := time.Now()
+		done := make(chan error)
+		go func() { done <- g.Note(t.Context(), today(), rec(1)) }()
+		time.Sleep(4 * store.DefaultTimeout)
+		if !g.Available() {
+			t.Error("a note that takes long keeps messages from the store")
+		}
+		if err := <-done; !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("Note: %v", err)
+		}
+		if d := time.Since(start); d != 2*time.Second || g.Available() {
+			t.Errorf("it took %v, available %v", d, g.Available())
+		}
+	})
+}
+
 // Whatever was lost during an outage, the memory begins after it once the store is back, on all nodes.
 func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
