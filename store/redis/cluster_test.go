@@ -108,17 +108,17 @@ func testOneServer(t *testing.T, c *redistest.Cluster) {
 func testClusterRights(t *testing.T, c *redistest.Cluster) {
 	for _, s := range c.Servers {
 		err := s.Client(t).Do(t.Context(), "ACL", "SETUSER", "bf", "on", ">pw", "~bouncefilter:*", "+@hash", "+expireat", "+ping", "+info", "+time",
-			"+cluster|slots", "+command").Err()
+			"+cluster|slots").Err()
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	s := open(t, strings.Replace(c.URL(""), "//", "//bf:pw@", 1))
-	storetestAll(t, s)
+	all(t, s)
 }
 
-// storetestAll calls all methods once.
-func storetestAll(t *testing.T, s *redis.Store) {
+// all calls all methods once.
+func all(t *testing.T, s *redis.Store) {
 	t.Helper()
 	record(t, s, key(1))
 	if found, since := look(t, s, key(1)); !found || since.IsZero() {

@@ -78,6 +78,7 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 		sh := &s.shards[i]
 		sh.learn(m.layers)
+		sh.drop(periodOf(store.DayOf(now)) - 1)
 		p := w.process(reply)
 		if p.run == "" {
 			continue

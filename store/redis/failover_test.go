@@ -154,7 +154,7 @@ func TestReplicaWithLostWritesTakesOver(t *testing.T) {
 	master := set.Current(t)
 	for _, s := range set.Data {
 		if s != master {
-			if err := s.Client(t).SlaveOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
+			if err := s.Client(t).ReplicaOf(t.Context(), "127.0.0.1", "1").Err(); err != nil {
 				t.Fatal(err)
 			}
 		}

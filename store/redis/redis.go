@@ -16,8 +16,7 @@
 //
 // INFO is asked for on each new connection, never for a message. A change of policy is noticed within [connLifetime].
 //
-// A user of its own needs these rights: ~bouncefilter:* +@hash +expireat +ping +info +time, and in a cluster +cluster|slots and
-// +command as well. A user of Sentinels needs +sentinel|get-master-addr-by-name +sentinel|sentinels +subscribe +ping +info &*.
+// deploy/scale.md has the rights that a user of its own needs.
 //
 // See layout.go and layer.go for what is stored.
 package redis

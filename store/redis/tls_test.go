@@ -13,10 +13,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/redistest"
 )
 
 // authority makes a certificate authority and a certificate of it for 127.0.0.1. It returns the files' paths.
@@ -56,7 +58,7 @@ func authority(t *testing.T) (ca, cert, key string) {
 	leaf, leafKey := sign(&x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "redis"}, NotBefore: from, NotAfter: to,
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, // servers of a cluster are clients of each other
 	}, root, rootKey)
 	der, err := x509.MarshalPKCS8PrivateKey(leafKey)
 	if err != nil {
@@ -118,5 +120,21 @@ func TestTCP(t *testing.T) {
 	record(t, s, key(1))
 	if found, _ := look(t, s, key(1)); !found {
 		t.Error("not found")
+	}
+}
+
+// A cluster tells clients that speak TLS the ports where it does.
+func TestClusterOverTLS(t *testing.T) {
+	ca, cert, key := authority(t)
+	c := redistest.StartCluster(t, "--tls-cluster", "yes", "--tls-replication", "yes", "--tls-port", redistest.FreePort, "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no")
+	var hosts []string
+	for _, s := range c.Servers {
+		port := s.Client(t).ConfigGet(t.Context(), "tls-port").Val()["tls-port"]
+		hosts = append(hosts, net.JoinHostPort("127.0.0.1", port))
+	}
+	all(t, open(t, "rediss+cluster://"+strings.Join(hosts, ",")+"?ca="+ca))
+	err := open(t, "rediss+cluster://"+strings.Join(hosts, ",")).Ping(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "unknown authority") {
+		t.Errorf("an authority that is not trusted: %v", err)
 	}
 }

@@ -33,12 +33,20 @@ type Server struct {
 	cmd  *exec.Cmd
 }
 
+// FreePort stands for a port that is free, another one for each server, among options.
+const FreePort = "free port"
+
 // Start starts a server with more options. It listens on 127.0.0.1.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t)
 	_, port, _ := net.SplitHostPort(s.Addr)
 	s.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "log")}, args...)
+	for i, arg := range s.args {
+		if arg == FreePort {
+			_, s.args[i], _ = net.SplitHostPort(freeAddr(t))
+		}
+	}
 	s.Start(t)
 	return s
 }
