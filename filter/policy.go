@@ -131,7 +131,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept // it may be the tag of a key that is only missing here
 	case f.Own || p.exempts(f, v.Tag):
 		v.Reason, v.Would, v.Action = Exempt, reason, ActionAccept
-	case doubtsTag(reason, &v.Tag) && !p.remembers(f.Memory, v.Tag.Expiry):
+	case v.Tag.Status == prvs.Valid && (reason == NotIssued || reason == OverBudget) && !p.remembers(reason, f.Memory, v.Tag.Expiry):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
 	case reason == Untagged && p.mayHaveLeftUnsigned(f, store.DayOf(now)), reason.provable() && p.mayBeProven(f, store.DayOf(now)):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
@@ -216,16 +216,16 @@ func (p *Policy) judgeTag(v *Verdict, f RecipientFacts) Reason {
 	}
 }
 
-// doubtsTag says whether the reason is one that the record alone has against a tag with a right signature. It counts for nothing
-// where the record may lack something.
-func doubtsTag(reason Reason, tag *prvs.Result) bool {
-	return tag.Status == prvs.Valid && (reason == NotIssued || reason == OverBudget)
-}
-
 // remembers says whether the record is complete for all days on which a tag with this day of expiry can have been
-// issued.
-func (p *Policy) remembers(m store.Memory, expiry prvs.Day) bool {
-	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-prvs.Day(p.set.Keys.Options().Window())
+// issued. A tag that was issued while tags lived longer is older than it looks; for its budget, which is generous, that does not
+// matter, but for a clock that is ahead.
+func (p *Policy) remembers(reason Reason, m store.Memory, expiry prvs.Day) bool {
+	o := p.set.Keys.Options()
+	days := o.Window()
+	if reason == OverBudget {
+		days = min(days, o.Lifetime+o.Rotation)
+	}
+	return !m.Since.IsZero() && prvs.DayOf(m.Since) < expiry-prvs.Day(days)
 }
 
 // mayHaveLeftUnsigned says whether mail of the recipient may have been left unsigned on purpose without a record of it.

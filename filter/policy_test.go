@@ -27,6 +27,7 @@ func TestRecipient(t *testing.T) {
 	today := store.DayOf(testDay)
 	complete := store.Memory{Since: testDay.AddDate(0, 0, -60)}
 	short := store.Memory{Since: testDay.AddDate(0, 0, -10)}
+	day := store.Memory{Since: testDay.AddDate(0, 0, -1)}
 	within := TagUse{Recipients: 3, Bounces: 69, Failed: 45, NewFailed: 1}
 	spent := TagUse{Recipients: 3, Bounces: 70}
 	namesMany := TagUse{Recipients: 3, Bounces: 1, Failed: 45, NewFailed: 2}
@@ -100,7 +101,8 @@ func TestRecipient(t *testing.T) {
 		{name: "valid, answered too often", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, memory: complete, reason: OverBudget, action: ActionDefer},
 		{name: "valid, answered about too many recipients", mode: ModeEnforce, to: valid, issued: IssuedYes, use: namesMany, memory: complete, reason: OverBudget, action: ActionDefer},
 		{name: "valid, too many recipients named, none of them for the first time", mode: ModeEnforce, to: valid, issued: IssuedYes, use: TagUse{Recipients: 3, Bounces: 60, Failed: 99}, memory: complete, reason: Valid, action: ActionAccept},
-		{name: "answered too often, record too short to tell", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, memory: short, reason: Grace, would: OverBudget, action: ActionAccept},
+		{name: "answered too often, record too short to tell", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, memory: day, reason: Grace, would: OverBudget, action: ActionAccept},
+		{name: "answered too often, record longer than the tag", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, memory: short, reason: OverBudget, action: ActionDefer},
 		{name: "answered too often, store wiped", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, reason: Grace, would: OverBudget, action: ActionAccept},
 		{name: "answered too often, but the message proves it", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, proof: ProofMessage, memory: complete, reason: ValidMessage, action: ActionAccept},
 		{name: "answered too often, and so is the message", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, proof: ProofSpent, memory: complete, reason: OverBudget, action: ActionDefer},
