@@ -9,6 +9,8 @@ type Node struct {
 	At   time.Time `json:"at"`   // when it said so, by its own clock
 	Seen time.Time `json:"seen"` // when it said so, by the store's clock; stores set it, whatever a caller writes
 	Keys []NodeKey `json:"keys"`
+	// Instance tells daemons apart that have the same name by mistake.
+	Instance string `json:"instance,omitempty"`
 }
 
 // NodeKey is one key of a node.

@@ -39,6 +39,7 @@ type milterDaemon struct {
 	reloading sync.Mutex  // held by whoever replaces current
 	announced atomic.Bool // the store knows this node
 
+	instance  string // of this process, among daemons that have its name by mistake
 	guard     *store.Guard
 	hasher    *store.Hasher
 	server    *filter.Server

@@ -26,6 +26,7 @@ type keeper struct {
 	told    map[string]told      // by subject
 	waiting map[string]time.Time // since when a new key waits for nodes, by the name of the key
 	settled map[string]int       // in how many rounds in a row every node had a new key
+	twins   int                  // in how many rounds another daemon had announced itself under this one's name
 }
 
 // told is what was said about a subject last, so that it is not said every few seconds.
@@ -59,6 +60,7 @@ func (k *keeper) round(ctx context.Context) {
 	if k.current.Load().config.KeysInStore {
 		k.share(ctx)
 	}
+	k.lookForTwin(ctx)
 	k.announce(ctx)
 	nodes, err := k.guard.Store().Nodes(ctx)
 	if err != nil {
@@ -82,6 +84,23 @@ func (k *keeper) round(ctx context.Context) {
 	k.retire(nodes)
 	if k.current.Load() != before {
 		k.announce(ctx)
+	}
+}
+
+// lookForTwin finds out whether another daemon has announced itself under this one's name since this one did. Then each hides the
+// other: nobody waits for its keys, and nobody notices when it is cut off. Once may be a daemon whose place this one takes.
+func (k *keeper) lookForTwin(ctx context.Context) {
+	nodes, err := k.guard.Store().Nodes(ctx)
+	if err != nil || !k.announced.Load() {
+		return
+	}
+	name := k.current.Load().config.Node
+	i := slices.IndexFunc(nodes, func(n store.Node) bool { return n.Name == name })
+	if i < 0 || nodes[i].Instance == k.instance {
+		return
+	}
+	if k.twins++; k.twins > 1 {
+		k.say(slog.LevelError, "twin", "another daemon uses the store under this one's name", "node", name, "remedy", "give each host a name of its own with the option node, and restart")
 	}
 }
 

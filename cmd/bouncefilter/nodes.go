@@ -28,7 +28,7 @@ func (d *milterDaemon) announce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	s := d.current.Load()
-	n := store.Node{Name: s.config.Node, At: d.app.now(), Keys: nodeKeys(s.keys, d.hasher)}
+	n := store.Node{Name: s.config.Node, At: d.app.now(), Keys: nodeKeys(s.keys, d.hasher), Instance: d.instance}
 	if err := d.guard.Store().Announce(ctx, n); err != nil {
 		d.log.Debug("the store does not know that this node runs", "error", err)
 		return

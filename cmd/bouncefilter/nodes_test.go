@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -119,4 +120,29 @@ func TestADaemonSaysWhichKeysItHas(t *testing.T) {
 	}
 	d.reload()
 	d.eventually("the new key is known", func() bool { return len(nodes()[0].Keys) == 2 })
+}
+
+func TestTwoDaemonsWithOneNameTellSo(t *testing.T) {
+	const message = `level=ERROR msg="another daemon uses the store under this one's name" node=mx1`
+	c := newCluster(t, 2, "")
+	c.rounds(4)
+	for i, h := range c.hosts {
+		if strings.Contains(h.stderr.String(), "under this one's name") {
+			t.Errorf("mx%d: a name of its own is called somebody else's:\n%s", i+1, h.stderr.String())
+		}
+	}
+	twin := c.join("")
+	if err := os.WriteFile(twin.config, []byte(strings.Replace(mustRead(t, twin.config), `"mx3"`, `"mx1"`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	twin.stop()
+	twin.states = nil
+	twin.daemon = twin.start("-c", twin.config)
+	c.rounds(4)
+	for _, h := range []*host{c.hosts[0], twin} {
+		contains(t, "log", h.stderr.String(), message)
+	}
+	if strings.Contains(c.hosts[1].stderr.String(), "under this one's name") {
+		t.Errorf("mx2 has no twin:\n%s", c.hosts[1].stderr.String())
+	}
 }

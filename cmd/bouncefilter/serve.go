@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"runtime/debug"
@@ -67,7 +68,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	for _, p := range s.keys.Unreadable {
 		log.Error("a key cannot be read: what it would sign waits, bounces with its number are not refused", "problem", p.String())
 	}
-	d := &milterDaemon{app: a, log: log, level: level, metrics: newMetrics(a.now())}
+	d := &milterDaemon{app: a, log: log, level: level, metrics: newMetrics(a.now()), instance: rand.Text()}
 	d.metrics.keysUnreadable.Set(float64(len(s.keys.Unreadable)))
 	d.current.Store(s)
 	d.load = func() (*config.Config, tomlfile.Problems) { return cmd.load(a) }
