@@ -115,7 +115,7 @@ func TestListenersWithRoles(t *testing.T) {
 func newHost(t *testing.T, dir, store, tables string, world, inner *sink) *site {
 	t.Helper()
 	s := &site{dir: dir, world: world, inner: inner, tags: map[string]string{}}
-	s.daemon = newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, "", "")
+	s.daemon = newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, fmt.Sprintf("node = %q", filepath.Base(dir)), "")
 	tables = strings.ReplaceAll(tables, "tcp:127.0.0.1:8766", strings.Replace(s.daemon.milter, "inet:", "tcp:", 1))
 	_, tables, found := strings.Cut(tables, "\n\n") // the store is that of the test
 	if !found {
@@ -218,6 +218,14 @@ func TestOneHostSendsAnotherReceives(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a host that does not come back", func(t *testing.T) {
+		logged := out.daemon.process.out.len()
+		in.daemon.kill(t)
+		out.daemon.awaitRecord(t, logged, record{"level": "WARN", "nodes": "[in]"})
+		commands := strings.ReplaceAll(codeBlocks(t, "deploy/scale.md", "When servers fail", "sh")[0], "mx2.example.com", "in")
+		between(commands)
+		out.daemon.awaitRecord(t, logged, record{"msg": "all nodes are back"})
+	})
 }
 
 // betweenHosts runs commands of the manual on the host that sends. ssh and systemctl are stand-ins: the one runs its command
