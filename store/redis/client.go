@@ -194,15 +194,21 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 
 // witnesses collects which process answered which command.
 type witnesses struct {
-	mu sync.Mutex
-	of map[redis.Cmder]*process
+	mu  sync.Mutex
+	all []witness
+}
+
+// witness says that a process answered a command.
+type witness struct {
+	cmd redis.Cmder
+	by  *process
 }
 
 type witnessesKey struct{}
 
 // witnessed returns a context whose commands leave a note of who answered them.
 func witnessed(ctx context.Context) (context.Context, *witnesses) {
-	w := &witnesses{of: make(map[redis.Cmder]*process, 1)}
+	w := &witnesses{all: make([]witness, 0, 2)}
 	return context.WithValue(ctx, witnessesKey{}, w), w
 }
 
@@ -210,8 +216,10 @@ func witnessed(ctx context.Context) (context.Context, *witnesses) {
 func (w *witnesses) process(cmd redis.Cmder) process {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if p := w.of[cmd]; p != nil {
-		return *p
+	for i := len(w.all) - 1; i >= 0; i-- { // The last one counts: a cluster may have sent the command on.
+		if w.all[i].cmd == cmd && w.all[i].by != nil {
+			return *w.all[i].by
+		}
 	}
 	return process{}
 }
@@ -225,7 +233,7 @@ func (n *node) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 			w.mu.Lock()
 			for _, cmd := range cmds {
 				if name := cmd.Name(); name == "hgetall" || name == "hsetnx" {
-					w.of[cmd] = p
+					w.all = append(w.all, witness{cmd, p})
 				}
 			}
 			w.mu.Unlock()
