@@ -44,16 +44,13 @@ func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
 	if err := makeFolder(filepath.Dir(c.Keys)); err != nil {
 		return keysProblem(c, err)
 	}
-	if exists(c.Keys) {
+	if exists(c.Keys) || len(lostIndex(c)) > 0 {
 		return nil // or in a state that reading it will tell
 	}
 	var key *keyring.Key
 	err := keyring.Update(c.Keys, func(k *keyring.Keyring) error {
 		if len(k.Keys) > 0 {
 			return nil // another process was first
-		}
-		if problems := lostIndex(c); len(problems) > 0 {
-			return problems
 		}
 		made, err := k.Add(keyring.AnyNumber, "", keyring.NewSecret(), a.now())
 		key = &made
@@ -68,8 +65,21 @@ func prepareKey(a *app, c *config.Config, log *slog.Logger) error {
 	return nil
 }
 
+// indexLost reports that the index is not there any more, or cannot be read.
+func indexLost(c *config.Config) tomlfile.Problems {
+	if !exists(c.Keys) {
+		return lostIndex(c)
+	}
+	f, err := os.Open(c.Keys)
+	if err != nil {
+		return tomlfile.Problems{{File: c.Keys, What: "cannot be read: " + err.Error(), Remedy: "let the user that the daemon runs as read it"}}
+	}
+	_ = f.Close() // nothing was written
+	return nil
+}
+
 // lostIndex reports that there is no index where there must have been one. A new key in place of keys that have signed would refuse
-// the bounces of all mail that is under way, so that the daemon does not start: until somebody has looked, mail waits.
+// the bounces of all mail that is under way.
 func lostIndex(c *config.Config) tomlfile.Problems {
 	trace := c.HashSecret
 	names, _ := os.ReadDir(filepath.Dir(c.Keys)) // none if there is no folder

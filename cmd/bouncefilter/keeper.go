@@ -209,6 +209,10 @@ func (s *site) dropped(next *site) tomlfile.Problems {
 // would be gone for good.
 func (k *keeper) update(subject string, change func(*keyring.Keyring) error) bool {
 	current := k.current.Load()
+	if current.noIndex {
+		k.say(slog.LevelError, subject, "the index of keys was not changed", "wanted", subject, "error", "it is lost, and another one is not begun")
+		return false
+	}
 	err := keyring.Update(current.config.Keys, func(r *keyring.Keyring) error {
 		if problems := current.dropped(&site{keys: r}); len(problems) > 0 {
 			return problems
@@ -251,7 +255,7 @@ func (k *keeper) trust(nodes []store.Node) {
 	if slices.EqualFunc(foreign, current.foreign, func(a, b prvs.Key) bool { return sameSlot(a)(b) }) {
 		return
 	}
-	next := &site{config: current.config, keys: current.keys, index: current.index, foreign: foreign}
+	next := &site{config: current.config, keys: current.keys, index: current.index, foreign: foreign, noIndex: current.noIndex}
 	if err := next.makePolicy(); err != nil {
 		k.say(slog.LevelError, "foreign", "the keys of other nodes cannot be allowed for", "error", err)
 		return

@@ -159,19 +159,30 @@ func TestServeStartsWithoutASecret(t *testing.T) {
 	}
 }
 
-func TestServeDoesNotStartWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
+// A daemon that has lost the index of its keys makes no other one: it signs nothing and refuses no bounce for its tag.
+func TestServeWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 	for _, remove := range []string{keysIndex, "state/keys"} {
 		w := newWorld(t)
-		c := w.config("")
-		w.start("-c", c).stop()
+		c := w.config("mode = \"enforce\"\n")
+		d := w.start("-c", c)
+		genuine := strings.TrimSpace(w.run("sign", "-c", c, "user@example.com").stdout)
+		d.stop()
+		secret := mustRead(t, w.path("state/keys/key-0.secret"))
 		if err := os.RemoveAll(w.path(remove)); err != nil {
 			t.Fatal(err)
 		}
-		r := w.run("serve", "-c", c)
-		if r.status != 2 {
-			t.Errorf("%s: %+v", remove, r)
+		w.states = nil
+		d = w.start("-c", c)
+		contains(t, remove, d.stderr.String(), "level=ERROR", "keys.toml: is missing, although there have been keys: ", "restore the folder of keys from a backup or from another host")
+		if reply := send(t, d, "user@example.com"); !strings.HasPrefix(reply, "450") {
+			t.Errorf("%s: outbound mail: %q", remove, reply)
 		}
-		contains(t, remove, r.stderr, "keys.toml: is missing, although there have been keys: ", "restore the folder of keys from a backup or from another host")
+		for _, tag := range []string{genuine, "prvs=5787000000=user@example.com"} {
+			if reply := rcpt(t, d, tag); reply != "" {
+				t.Errorf("%s: bounce to %s: %q", remove, tag, reply)
+			}
+		}
+		d.rounds(2)
 		for _, command := range [][]string{{"check"}, {"key", "add"}, {"key", "list"}} {
 			r := w.run(append(command, "-c", c)...)
 			if r.status == 0 {
@@ -184,7 +195,19 @@ func TestServeDoesNotStartWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 		}
 		if remove == keysIndex {
 			w.mustRun("key", "add", "-c", c, "--number", "0", "--file", w.path("state/keys/key-0.secret"))
-			w.start("-c", c)
+		} else {
+			w.mustRun("key", "add", "-c", c, "--number", "0", "--file", w.file("saved.secret", secret, 0o600))
 		}
+		d.rounds(1)
+		if reply := send(t, d, "user@example.com"); reply != "" {
+			t.Errorf("%s: outbound mail when the key is back: %q", remove, reply)
+		}
+		if reply := rcpt(t, d, genuine); reply != "" {
+			t.Errorf("%s: genuine bounce when the key is back: %q", remove, reply)
+		}
+		if reply := rcpt(t, d, "prvs=0787000000=user@example.com"); !strings.HasPrefix(reply, "550") {
+			t.Errorf("%s: forged bounce when the key is back: %q", remove, reply)
+		}
+		d.stop()
 	}
 }

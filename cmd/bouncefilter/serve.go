@@ -66,6 +66,10 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		return problems
 	}
 	for _, p := range s.keys.Unreadable {
+		if s.noIndex {
+			log.Error("the index of keys cannot be read: outbound mail waits, and no bounce is refused for its tag", "problem", p.String())
+			continue
+		}
 		log.Error("a key cannot be read: what it would sign waits, bounces with its number are not refused", "problem", p.String())
 	}
 	d := &milterDaemon{app: a, log: log, level: level, metrics: newMetrics(a.now()), instance: rand.Text()}

@@ -26,6 +26,7 @@ type site struct {
 	keys    *keyring.Keyring
 	index   version    // of the index that keys were loaded from
 	foreign []prvs.Key // absent ones, with which other nodes sign
+	noIndex bool       // the index of keys is gone: what it listed is not known
 	policy  *filter.Policy
 }
 
@@ -92,6 +93,9 @@ func loadSite(c *config.Config, problems tomlfile.Problems) (*site, tomlfile.Pro
 // loadUsableSite is loadSite for a daemon, which does without secrets that it cannot read: at its start, when former is nil, and
 // later without those that it has not had before.
 func loadUsableSite(c *config.Config, problems tomlfile.Problems, former *site) (*site, tomlfile.Problems) {
+	if lost := indexLost(c); former == nil && len(problems) == 0 && len(lost) > 0 {
+		return siteWithoutIndex(c, lost)
+	}
 	return newSite(c, problems, func(path string) (*keyring.Keyring, tomlfile.Problems) {
 		keys, found := keyring.LoadUsable(path)
 		for _, key := range keys.Keys {
@@ -101,6 +105,23 @@ func loadUsableSite(c *config.Config, problems tomlfile.Problems, former *site) 
 		}
 		return keys, found
 	}, former)
+}
+
+// siteWithoutIndex is what a daemon starts with that has lost the index of its keys: it has none of them, and any may have been there.
+// Nothing can be signed, so outbound mail waits; a tag of any number may be right, so no bounce is refused for it.
+func siteWithoutIndex(c *config.Config, lost tomlfile.Problems) (*site, tomlfile.Problems) {
+	s := &site{config: c, index: versionOf(c.Keys), keys: &keyring.Keyring{Path: c.Keys, Unreadable: lost}, noIndex: true}
+	for number := range uint8(10) {
+		key := keyring.Key{Key: prvs.Key{Number: number, State: prvs.StateVerify, Absent: true}}
+		if number == 0 {
+			key.State = prvs.StateSign // as far as an absent one does
+		}
+		s.keys.Keys = append(s.keys.Keys, key)
+	}
+	if err := s.makePolicy(); err != nil {
+		return nil, tomlfile.AsProblems(c.Path, err)
+	}
+	return s, nil
 }
 
 // lacks says whether a key is in the index of s and its secret could not be read.
