@@ -144,7 +144,7 @@ const maxFormer = 16
 
 // process is a server process. It never changes.
 type process struct {
-	run     string    // its run_id; "" if the user may not ask for it
+	run     string    // its run_id, and how many keys it has evicted if any; "" if the user may not ask for it
 	fault   string    // why it may not keep what it acknowledges, for people; "" if it does, as far as can be seen
 	settled time.Time // not relied upon before
 }
@@ -156,10 +156,11 @@ type process struct {
 // a master that some believe to be deposed: then nobody can tell which of them answered, and nobody relies on them for as long
 // as a connection lives.
 func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
-	var server, mem *redis.StringCmd
+	var server, mem, stats *redis.StringCmd
 	_, err := conn.Pipelined(ctx, func(c redis.Pipeliner) error {
 		server = c.Info(ctx, "server")
 		mem = c.Info(ctx, "memory")
+		stats = c.Info(ctx, "stats")
 		return nil
 	})
 	if err != nil && !isReply(err) {
@@ -174,6 +175,10 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 		found.fault = "the user may not run INFO, so nobody can tell whether the server was restarted: allow +info"
 	} else {
 		found.fault = mayEvict(mem.Val())
+		// One that has evicted, and may not any more, is not the one it was: its memory says nothing of what is gone.
+		if n := infoField(stats.Val(), "evicted_keys"); n != "0" {
+			found.run += "-" + n
+		}
 	}
 
 	n.mu.Lock()
