@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
@@ -60,6 +61,21 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) || !strings.Contains(log, step.log) {
 			t.Errorf("%s: want %q and %s, got:\n%s", step.name, step.log, step.action, log)
+		}
+	}
+}
+
+// What would be thrown away for want of a record is deferred as well: nobody learns of a genuine bounce that was.
+func TestNothingIsDiscardedInDoubt(t *testing.T) {
+	p := testPolicy(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDiscard} })
+	facts := RecipientFacts{
+		Address: prvs.Address{Local: "user", Domain: "example.com"}, Issued: IssuedNo, Proof: ProofAbsent,
+		Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}, Signing: true, SigningSince: store.DayOf(testDay) - 90,
+	}
+	for doubt, want := range map[bool]Action{false: ActionDiscard, true: ActionDefer} {
+		facts.Doubt = doubt
+		if v := p.Recipient(facts, testDay); v.Action != want {
+			t.Errorf("doubt %t: %v for %v, want %v", doubt, v.Action, v.Reason, want)
 		}
 	}
 }

@@ -79,6 +79,9 @@ func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 			if got := bounce(signedUser); got != 'a' {
 				t.Errorf("bounce at the second host: %c", got)
 			}
+			if got, want := st.forgot, (store.DayOf(f.now()) + 1).Time(); !got.Equal(want) {
+				t.Errorf("the first host takes the record for complete since %v, and lacks what the second one signs until tomorrow", got)
+			}
 		}
 	}
 	if st.forgot.IsZero() {
