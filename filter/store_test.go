@@ -132,6 +132,7 @@ type fakeStore struct {
 	nodes  []store.Node
 	err    error
 	panics bool
+	forgot time.Time
 
 	notices []store.Notice
 }
@@ -143,7 +144,12 @@ func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Ans
 	}
 	return s.answer, s.err
 }
-func (s *fakeStore) Forget(context.Context, time.Time) error { return s.err }
+func (s *fakeStore) Forget(_ context.Context, at time.Time) error {
+	if s.err == nil {
+		s.forgot = at
+	}
+	return s.err
+}
 func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 	return maps.Clone(s.first), s.err
 }
