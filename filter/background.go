@@ -79,6 +79,7 @@ func (s *Server) refreshSigning(ctx context.Context) {
 	if err != nil {
 		return // Guard has logged that the store is unavailable
 	}
+	s.summary.learned = true
 	s.rememberBeginning(ctx, days)
 	// A domain that was signing before the store was wiped has not begun anew.
 	if before := s.signing.Load(); before != nil {
@@ -147,6 +148,7 @@ type summaryState struct {
 	toldWould uint64             // likewise
 	flushed   map[statKey]uint64 // counts written to the store
 	enforcing map[string]bool
+	learned   bool                 // the store has told since when domains have been signing
 	witness   store.Day            // the day of the last check
 	kept      map[string]store.Day // what stands in the file of first days
 }

@@ -46,6 +46,12 @@ func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 	if got := bounce(signedUser); got != 'a' {
 		t.Errorf("before the first check: %c", got)
 	}
+	st.firstErr = store.ErrUnavailable
+	f.server.checkWitness(ctx)
+	if f.server.witnessed.Load() {
+		t.Error("the record is relied upon before it is known since when domains have been signing")
+	}
+	st.firstErr = nil
 	f.server.checkWitness(ctx)
 	if !st.forgot.After(testDay) {
 		t.Error("a record of unknown origin was not begun anew")
@@ -94,6 +100,14 @@ func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 type completeStore struct {
 	store.Store
 	since, forgot time.Time
+	firstErr      error
+}
+
+func (s *completeStore) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
+	if s.firstErr != nil {
+		return nil, s.firstErr
+	}
+	return s.Store.FirstSigned(ctx)
 }
 
 func (s *completeStore) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
