@@ -15,7 +15,8 @@
 //     not relied upon: records are used, their absence is not.
 //
 // INFO is asked for on each new connection, never for a message. A change of policy is noticed within [connLifetime]. What was
-// evicted until the policy was put right is noticed as well (evicted_keys), and counts as a loss.
+// evicted until the policy was put right is noticed as well (evicted_keys), and counts as a loss, and so is a server that followed another
+// one for a while (master_replid2).
 //
 // deploy/scale.md has the rights that a user of its own needs.
 //
