@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"sort"
 	"strings"
 	"sync"
@@ -78,6 +79,8 @@ func (s *Server) refreshSigning(ctx context.Context) {
 	if err != nil {
 		return // Guard has logged that the store is unavailable
 	}
+	s.summary.learned = true
+	s.rememberBeginning(ctx, days)
 	// A domain that was signing before the store was wiped has not begun anew.
 	if before := s.signing.Load(); before != nil {
 		if days == nil {
@@ -113,6 +116,31 @@ func (s *Server) refreshSigning(ctx context.Context) {
 	}
 }
 
+// rememberBeginning tells a store that has begun anew. It takes its first records for the first there ever were, and so would a
+// host that comes to know it now. A memory that begins on a later day than a domain tells that mail was sent before.
+func (s *Server) rememberBeginning(ctx context.Context, days map[string]store.Day) {
+	before := s.signing.Load()
+	if before == nil {
+		return
+	}
+	begun := store.Day(math.MinInt32) // the latest day on which the store takes a domain to have begun that has signed before
+	for name, since := range *before {
+		if d, ok := days[name]; ok && since < d {
+			begun = max(begun, d)
+		}
+	}
+	if begun == math.MinInt32 {
+		return
+	}
+	a, err := s.store.Store().Lookup(ctx, store.DayOf(s.now()), nil)
+	if err != nil || a.Memory.Since.IsZero() || store.DayOf(a.Memory.Since) > begun {
+		return
+	}
+	if err := s.store.Store().Forget(ctx, (begun + 1).Time()); err == nil {
+		s.log.Warn("the store has begun anew: its record lacks what was sent before", "complete_since", formatSince(store.Memory{Since: (begun + 1).Time()}))
+	}
+}
+
 // summaryState is what the background work remembers between two rounds. It belongs to Run, and to Shutdown after it.
 type summaryState struct {
 	since     time.Time
@@ -120,6 +148,7 @@ type summaryState struct {
 	toldWould uint64             // likewise
 	flushed   map[statKey]uint64 // counts written to the store
 	enforcing map[string]bool
+	learned   bool                 // the store has told since when domains have been signing
 	witness   store.Day            // the day of the last check
 	kept      map[string]store.Day // what stands in the file of first days
 }

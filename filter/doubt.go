@@ -2,6 +2,7 @@ package filter
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -48,6 +49,9 @@ func (s *Server) watchNodes(ctx context.Context) {
 		return // Guard has logged that the store is unavailable
 	}
 	silent, latest := silentNodes(ns)
+	if !s.giveUp(ctx, ns) {
+		return
+	}
 	s.nodes.mu.Lock()
 	before := len(s.nodes.silent)
 	s.nodes.silent = silent
@@ -62,6 +66,25 @@ func (s *Server) watchNodes(ctx context.Context) {
 	case len(silent) == 0 && before > 0:
 		s.log.Info("all nodes are back")
 	}
+}
+
+// giveUp tells the store that what silent nodes had to record will not come any more: those that it does not know now, because somebody
+// removed them, they were silent for too long, or it was wiped. It returns false if the store could not be told.
+func (s *Server) giveUp(ctx context.Context, known []store.Node) bool {
+	s.nodes.mu.Lock()
+	gone := slices.DeleteFunc(slices.Clone(s.nodes.silent), func(name string) bool {
+		return slices.ContainsFunc(known, func(n store.Node) bool { return n.Name == name })
+	})
+	s.nodes.mu.Unlock()
+	if len(gone) == 0 {
+		return true
+	}
+	since := (store.DayOf(s.now()) + 1).Time() // the same for all nodes that notice
+	if err := s.store.Store().Forget(ctx, since); err != nil {
+		return false
+	}
+	s.log.Warn("a silent node is not waited for any more: mail of it may be missing on the record", "nodes", gone, "complete_since", formatSince(store.Memory{Since: since}))
+	return true
 }
 
 // doubtful says whether mail may have been signed lately that is not on the record yet: a node is silent, or nobody knows, because

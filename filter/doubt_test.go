@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
@@ -60,6 +61,54 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) || !strings.Contains(log, step.log) {
 			t.Errorf("%s: want %q and %s, got:\n%s", step.name, step.log, step.action, log)
+		}
+	}
+}
+
+// What would be thrown away for want of a record is deferred as well: nobody learns of a genuine bounce that was.
+func TestNothingIsDiscardedInDoubt(t *testing.T) {
+	p := testPolicy(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDiscard} })
+	facts := RecipientFacts{
+		Address: prvs.Address{Local: "user", Domain: "example.com"}, Issued: IssuedNo, Proof: ProofAbsent,
+		Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}, Signing: true, SigningSince: store.DayOf(testDay) - 90,
+	}
+	for doubt, want := range map[bool]Action{false: ActionDiscard, true: ActionDefer} {
+		facts.Doubt = doubt
+		if v := p.Recipient(facts, testDay); v.Action != want {
+			t.Errorf("doubt %t: %v for %v, want %v", doubt, v.Action, v.Reason, want)
+		}
+	}
+}
+
+// A node that was silent and is known no longer, whoever removed it, has taken to the grave what it had to record.
+func TestASilentNodeThatIsGoneIsAGapInTheRecord(t *testing.T) {
+	st := &fakeStore{}
+	f := startWith(t, st, nil, nil)
+	self, back := store.Node{Name: "test", Seen: testDay}, store.Node{Name: "b", Seen: testDay}
+	silent := back
+	silent.Seen = testDay.Add(-time.Minute)
+	down := fmt.Errorf("down: %w", store.ErrUnavailable)
+	tomorrow := (store.DayOf(testDay) + 1).Time()
+	for _, step := range []struct {
+		name   string
+		nodes  []store.Node
+		forgot time.Time
+		silent int
+		err    error
+	}{
+		{"it runs", []store.Node{self, back}, time.Time{}, 0, nil},
+		{"it was stopped", []store.Node{self}, time.Time{}, 0, nil},
+		{"it is silent", []store.Node{self, silent}, time.Time{}, 1, nil},
+		{"it is back", []store.Node{self, back}, time.Time{}, 0, nil},
+		{"it is silent again", []store.Node{self, silent}, time.Time{}, 1, nil},
+		{"the store does not answer", []store.Node{self}, time.Time{}, 1, down},
+		{"it was removed", []store.Node{self}, tomorrow, 0, nil},
+		{"that is told once", []store.Node{self}, time.Time{}, 0, nil},
+	} {
+		st.nodes, st.err, st.forgot = step.nodes, step.err, time.Time{}
+		f.server.watchNodes(t.Context())
+		if !st.forgot.Equal(step.forgot) || f.server.silent() != step.silent {
+			t.Errorf("%s: forgot until %v, %d silent; want %v, %d", step.name, st.forgot, f.server.silent(), step.forgot, step.silent)
 		}
 	}
 }

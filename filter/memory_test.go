@@ -89,7 +89,7 @@ func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 	}
 
 	wiped := run(memory.NewWithClock(func() time.Time { return testDay.AddDate(0, 0, 10) }), 10)
-	wiped.sendMail("<user@example.com>", "<friend@example.org>", strings.ReplaceAll(sentText, sentID, "after-"+sentID))
+	wiped.sendMailNow("<user@example.com>", "<friend@example.org>", strings.ReplaceAll(sentText, sentID, "after-"+sentID))
 	if log := reply(wiped, sentID); !strings.Contains(log, "reason=grace action=accept would_be=untagged") {
 		t.Errorf("reply to mail sent before the store was wiped:\n%s", log)
 	}
@@ -98,4 +98,40 @@ func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 	}
 	damaged := run(memory.New(), 10)
 	wantLog(t, damaged, "cannot read since when domains have been signing")
+}
+
+// The store is wiped. A host that comes to know it later takes the first day in it for the first of all, but for what the hosts that
+// remember have told the store.
+func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
+	dir := t.TempDir()
+	run := func(st store.Store, name string, day int) *fixture {
+		f := startWith(t, st, func(s *Settings) { s.Domains[0].Mode = ModeEnforce }, func(o *Options) { o.SigningFile = filepath.Join(dir, name) })
+		f.setClock(testDay.AddDate(0, 0, day))
+		f.server.Prepare(t.Context())
+		f.server.nodes.advanced = testDay.AddDate(100, 0, 0)
+		return f
+	}
+	run(memory.NewWithClock(func() time.Time { return testDay }), "old", 0).sendMail("<user@example.com>", "<friend@example.org>", sentText)
+	if err := saveSigning(filepath.Join(dir, "old"), map[string]store.Day{"example.com": store.DayOf(testDay)}); err != nil {
+		t.Fatal(err)
+	}
+
+	now := testDay.AddDate(0, 0, 10)
+	wiped := memory.NewWithClock(func() time.Time { return now })
+	old := run(wiped, "old", 10)
+	old.sendMailNow("<user@example.com>", "<friend@example.org>", strings.ReplaceAll(sentText, sentID, "after-"+sentID))
+	for range 2 {
+		old.server.refreshSigning(t.Context())
+	}
+	if n := strings.Count(old.log.String(), "the store has begun anew"); n != 1 {
+		t.Errorf("it was told %d times:\n%s", n, old.log)
+	}
+
+	now = testDay.AddDate(0, 0, 20)
+	f := run(wiped, "new", 20)
+	from := len(f.log.String())
+	f.outsideMTA().deliver("<>", "<user@example.com>", strings.ReplaceAll(awayText, "%s", sentID))
+	if log := f.log.String()[from:]; !strings.Contains(log, "reason=grace action=accept would_be=untagged") {
+		t.Errorf("reply to mail sent before the store was wiped:\n%s", log)
+	}
 }

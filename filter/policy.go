@@ -143,7 +143,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Would, v.Action = reason, reason, ActionTag
 	default:
 		v.Reason, v.Action = reason, p.actions[reason]
-		if f.Doubt && v.Action == ActionReject && p.reliesOnAbsence(reason, f) {
+		if f.Doubt && (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(reason, f) {
 			v.Action = ActionDefer
 		}
 	}

@@ -46,6 +46,12 @@ func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 	if got := bounce(signedUser); got != 'a' {
 		t.Errorf("before the first check: %c", got)
 	}
+	st.firstErr = store.ErrUnavailable
+	f.server.checkWitness(ctx)
+	if f.server.witnessed.Load() {
+		t.Error("the record is relied upon before it is known since when domains have been signing")
+	}
+	st.firstErr = nil
 	f.server.checkWitness(ctx)
 	if !st.forgot.After(testDay) {
 		t.Error("a record of unknown origin was not begun anew")
@@ -79,6 +85,9 @@ func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 			if got := bounce(signedUser); got != 'a' {
 				t.Errorf("bounce at the second host: %c", got)
 			}
+			if got, want := st.forgot, (store.DayOf(f.now()) + 1).Time(); !got.Equal(want) {
+				t.Errorf("the first host takes the record for complete since %v, and lacks what the second one signs until tomorrow", got)
+			}
 		}
 	}
 	if st.forgot.IsZero() {
@@ -91,6 +100,14 @@ func TestAnotherHashSecretTurnsNoGenuineBounceAway(t *testing.T) {
 type completeStore struct {
 	store.Store
 	since, forgot time.Time
+	firstErr      error
+}
+
+func (s *completeStore) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
+	if s.firstErr != nil {
+		return nil, s.firstErr
+	}
+	return s.Store.FirstSigned(ctx)
 }
 
 func (s *completeStore) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
@@ -129,6 +146,7 @@ type fakeStore struct {
 	nodes  []store.Node
 	err    error
 	panics bool
+	forgot time.Time
 
 	notices []store.Notice
 }
@@ -140,7 +158,12 @@ func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Ans
 	}
 	return s.answer, s.err
 }
-func (s *fakeStore) Forget(context.Context, time.Time) error { return s.err }
+func (s *fakeStore) Forget(_ context.Context, at time.Time) error {
+	if s.err == nil {
+		s.forgot = at
+	}
+	return s.err
+}
 func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 	return maps.Clone(s.first), s.err
 }

@@ -18,12 +18,17 @@ func anchor() store.Key { return store.Key([]byte("bouncefilter use")) }
 // checkWitness makes sure, once a day, that the store is written under one hash secret, and that it is ours. Under another
 // one, on a host to which the secret was not copied or after its file was lost, no tag of the other hosts or of the time
 // before is found, and a record that claims to be complete would turn genuine bounces away. Until the check has succeeded
-// the record vouches for nothing.
+// the record vouches for nothing here, and neither does it before it is known since when domains have been signing. The other hosts learn from the start of its memory that some is missing.
 func (s *Server) checkWitness(ctx context.Context) {
 	now := s.now()
 	today := store.DayOf(now)
 	if s.summary.witness == today {
 		return
+	}
+	if !s.summary.learned {
+		if s.refreshSigning(ctx); !s.summary.learned {
+			return
+		}
 	}
 	witness := s.hasher.Witness()
 	a, err := s.store.Lookup(ctx, today, store.AnyDay(anchor(), witness))
@@ -33,6 +38,10 @@ func (s *Server) checkWitness(ctx context.Context) {
 	used, ours := a.Found[0], a.Found[1]
 	if used && !ours {
 		s.witnessed.Store(false)
+		// What is signed here is on record under keys that the other hosts do not find, and until tomorrow's check it will be.
+		if err := s.store.Store().Forget(ctx, (today + 1).Time()); err != nil {
+			return
+		}
 		s.summary.witness = today
 		s.log.Error("the hash secret is not the one that this store was written with: the record of signed mail cannot be used; give all hosts the same secret")
 		return

@@ -36,10 +36,15 @@ func (d *milterDaemon) announce(ctx context.Context) {
 	d.announced.Store(true)
 }
 
-// dismiss tells the store that this daemon has stopped: nobody waits for it.
+// dismiss tells the store that this daemon has stopped: nobody waits for it. One that still has records which the store lacks
+// remains silent instead, until it is started again and writes them.
 func (d *milterDaemon) dismiss() {
 	if !d.announced.Load() {
 		return // another daemon may have the name
+	}
+	if j := d.guard.Journal(); j.Entries > 0 || d.guard.Gap() {
+		d.log.Warn("stopped before the store had all records: other nodes defer bounces that may need them until this one is back", "entries", j.Entries)
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
 	defer cancel()

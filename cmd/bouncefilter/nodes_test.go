@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,5 +146,45 @@ func TestTwoDaemonsWithOneNameTellSo(t *testing.T) {
 	}
 	if strings.Contains(c.hosts[1].stderr.String(), "under this one's name") {
 		t.Errorf("mx2 has no twin:\n%s", c.hosts[1].stderr.String())
+	}
+}
+
+// failing is a store that takes no records while it answers otherwise, like a cluster one of whose masters is away.
+type failing struct {
+	store.Store
+	now atomic.Bool
+}
+
+func (s *failing) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
+	if s.now.Load() {
+		return store.ErrUnavailable
+	}
+	return s.Store.Record(ctx, today, domain, rs...)
+}
+
+// A daemon stops with records that the store has not taken. The others learn from its silence that mail of it may be missing.
+func TestADaemonThatStopsWithRecordsInItsJournalIsNotForgotten(t *testing.T) {
+	c := newCluster(t, 2, "")
+	st := &failing{Store: c.store}
+	h := c.hosts[1]
+	h.stop()
+	h.states, h.store = nil, st
+	h.daemon = h.start("-c", h.config)
+	c.rounds(1)
+	st.now.Store(true)
+	if reply := send(t, h.daemon, "user@example.com"); reply != "" {
+		t.Fatal(reply)
+	}
+	h.stop()
+	contains(t, "log", h.stderr.String(), "stopped before the store had all records")
+	if got := h.keys(c); got == "" {
+		t.Error("it has left without a trace")
+	}
+	st.now.Store(false)
+	h.states = nil
+	h.daemon = h.start("-c", h.config)
+	h.stop()
+	if got := h.keys(c); got != "" {
+		t.Errorf("it has written its records, and is waited for all the same: %q", got)
 	}
 }

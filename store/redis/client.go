@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,7 +145,7 @@ const maxFormer = 16
 
 // process is a server process. It never changes.
 type process struct {
-	run     string    // its run_id; "" if the user may not ask for it
+	run     string    // its run_id, and what else tells that it lost keys, see identity; "" if the user may not ask for it
 	fault   string    // why it may not keep what it acknowledges, for people; "" if it does, as far as can be seen
 	settled time.Time // not relied upon before
 }
@@ -156,10 +157,12 @@ type process struct {
 // a master that some believe to be deposed: then nobody can tell which of them answered, and nobody relies on them for as long
 // as a connection lives.
 func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
-	var server, mem *redis.StringCmd
+	var server, mem, stats, repl *redis.StringCmd
 	_, err := conn.Pipelined(ctx, func(c redis.Pipeliner) error {
 		server = c.Info(ctx, "server")
 		mem = c.Info(ctx, "memory")
+		stats = c.Info(ctx, "stats")
+		repl = c.Info(ctx, "replication")
 		return nil
 	})
 	if err != nil && !isReply(err) {
@@ -169,7 +172,7 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 	if infoField(server.Val(), "redis_mode") == "sentinel" {
 		return nil
 	}
-	found := process{run: infoField(server.Val(), "run_id")}
+	found := process{run: identity(server.Val(), stats.Val(), repl.Val())}
 	if found.run == "" {
 		found.fault = "the user may not run INFO, so nobody can tell whether the server was restarted: allow +info"
 	} else {
@@ -190,6 +193,23 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 	}
 	n.process.Store(&found)
 	return nil
+}
+
+// identity tells a process from others, and from itself before it lost keys of which its memory says nothing: it has evicted some, or
+// has followed another server meanwhile, whose data took the place of its own, and was promoted. A promoted one that has had no replica
+// for an hour (repl-backlog-ttl) forgets whom it followed, and counts as another one once more, for nothing.
+func identity(server, stats, replication string) string {
+	run := infoField(server, "run_id")
+	if run == "" {
+		return ""
+	}
+	if n := infoField(stats, "evicted_keys"); n != "0" {
+		run += "-" + n
+	}
+	if followed := infoField(replication, "master_replid2"); strings.Trim(followed, "0") != "" {
+		run += "-" + followed
+	}
+	return run
 }
 
 // witnesses collects which process answered which command.

@@ -2,6 +2,8 @@ package redis_test
 
 import (
 	"context"
+	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -175,6 +177,53 @@ func TestReplicaWithLostWritesTakesOver(t *testing.T) {
 		t.Errorf("only %d records were lost: this test shows little", missing)
 	}
 	l.check(t, map[string]store.Store{"this node": here, "another node": there, "a new node": open(t, set.URL(""))})
+}
+
+// A server follows another one for a while, as when old data are put back with REPLICAOF. It is the same process before and after.
+func TestServerThatFollowedAnother(t *testing.T) {
+	a, b := redistest.Start(t, "--repl-diskless-sync-delay", "0"), redistest.Start(t, "--repl-diskless-sync-delay", "0")
+	follow := func(s, master *redistest.Server) {
+		t.Helper()
+		host, port, _ := net.SplitHostPort(master.Addr)
+		c := s.Client(t)
+		if err := c.ReplicaOf(t.Context(), host, port).Err(); err != nil {
+			t.Fatal(err)
+		}
+		for end := time.Now().Add(30 * time.Second); !strings.Contains(c.Info(t.Context(), "replication").Val(), "master_link_status:up"); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("it does not follow")
+			}
+		}
+	}
+	promote := func(s *redistest.Server) {
+		t.Helper()
+		if err := s.Client(t).ReplicaOf(t.Context(), "NO", "ONE").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	here := open(t, "redis://"+a.Addr+"/0")
+	record(t, here, key(1))
+	aged(t, a.Client(t), "bouncefilter:")
+	look(t, here, key(1))
+	follow(b, a)
+	promote(b)
+	record(t, here, key(2))
+	acknowledged := time.Now()
+
+	follow(a, b)
+	if err := here.Record(t.Context(), today(), "", store.Record{Key: key(3), Expires: today() + 7}); err == nil {
+		t.Error("a replica takes records")
+	}
+	promote(a)
+	for name, s := range map[string]store.Store{"this node": here, "a new node": open(t, "redis://"+a.Addr+"/0")} {
+		found, since := lookAgain(t, s, key(2))
+		if found {
+			t.Error("the record is there: this test shows nothing")
+		}
+		if !since.After(acknowledged) {
+			t.Errorf("%s: Since %v, a record that was acknowledged at %v is gone", name, since, acknowledged)
+		}
+	}
 }
 
 func TestClusterFailoverUnderLoad(t *testing.T) {

@@ -14,7 +14,9 @@
 //   - A server that may evict (maxmemory with a policy other than noeviction), or does not let the user run INFO, is
 //     not relied upon: records are used, their absence is not.
 //
-// INFO is asked for on each new connection, never for a message. A change of policy is noticed within [connLifetime].
+// INFO is asked for on each new connection, never for a message. A change of policy is noticed within [connLifetime]. What was
+// evicted until the policy was put right is noticed as well (evicted_keys), and counts as a loss, and so is a server that followed another
+// one for a while (master_replid2).
 //
 // deploy/scale.md has the rights that a user of its own needs.
 //
@@ -185,7 +187,10 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	a, changed, err := s.lookup(ctx, today, qs)
 	if err == nil && changed {
 		if err = s.examine(ctx); err == nil {
-			a, _, err = s.lookup(ctx, today, qs)
+			a, changed, err = s.lookup(ctx, today, qs)
+		}
+		if changed { // Once more, or another caller examined the one before: the next lookup finds out.
+			a.Memory.Since = time.Time{}
 		}
 	}
 	if err != nil {
@@ -235,7 +240,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 			late = append(late, &asked{shard: sh.shard, layers: unseen})
 		}
 		p := by.process(sh.memory)
-		changed = changed || state.changed(p, m)
+		changed = changed || p.fault == "" && state.changed(p, m) // One that is not relied upon need not be examined each time.
 		relied = relied && s.relied(p, m) && !m.since.IsZero()
 		if p.fault != "" {
 			a.Memory.Reason = p.fault

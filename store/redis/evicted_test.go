@@ -1,0 +1,51 @@
+package redis_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store/redis"
+)
+
+// newConnections lets all clients of the server connect anew, as they do after a while.
+func newConnections(t *testing.T, srv *server) {
+	t.Helper()
+	if err := srv.admin(t).Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A server evicts records for a while, and is then set to noeviction, as the log asks for. What it evicted is missing nevertheless.
+func TestWhatWasEvictedIsMissingAfterThePolicyWasPutRight(t *testing.T) {
+	srv := startServer(t)
+	admin := srv.admin(t)
+	here := open(t, srv.url(""))
+	record(t, here, key(1))
+	aged(t, admin, "bouncefilter:")
+	if found, since := look(t, here, key(1)); !found || time.Since(since) < 30*time.Minute {
+		t.Fatalf("found %t, Since %v", found, since)
+	}
+	set(t, srv, "maxmemory-policy", "volatile-ttl")
+	set(t, srv, "maxmemory", "1")
+	if n := admin.Exists(t.Context(), "bouncefilter:memory2").Val(); n != 1 {
+		t.Fatal("the memory was evicted as well: this test shows nothing")
+	}
+	for end := time.Now().Add(10 * time.Second); len(admin.Keys(t.Context(), "bouncefilter:records:*").Val()) > 0; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("nothing was evicted")
+		}
+	}
+	set(t, srv, "maxmemory", "0")
+	set(t, srv, "maxmemory-policy", "noeviction")
+	evicted := time.Now()
+	newConnections(t, srv)
+	for name, s := range map[string]*redis.Store{"this node": here, "a new node": open(t, srv.url(""))} {
+		found, since := lookAgain(t, s, key(1))
+		if found {
+			t.Error("the record is there: this test shows nothing")
+		}
+		if since.IsZero() || !since.After(evicted) {
+			t.Errorf("%s: Since %v, records were evicted until %v", name, since, evicted)
+		}
+	}
+}
