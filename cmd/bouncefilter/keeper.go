@@ -70,6 +70,7 @@ func (k *keeper) round(ctx context.Context) {
 	if len(nodes) == 0 {
 		return // not even this one: the store has just lost them
 	}
+	slices.SortFunc(nodes, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) }) // else what is told changes with their order
 	k.trust(nodes)
 	if !k.clockIsRight(nodes) {
 		return

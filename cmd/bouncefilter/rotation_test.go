@@ -303,3 +303,20 @@ func TestBouncesOfAnotherNodesMailAreNotRefusedForLackOfItsKey(t *testing.T) {
 	contains(t, "log", judges.stderr.String(), "reason=grace action=accept would_be=unknown-key", `msg="another node signs with a key that is missing here; bounces with its number are not refused" node=mx1 key="key 1"`)
 	contains(t, "check", judges.run("check", "-c", judges.config).stdout, "error    node mx1", "This host lacks key 1, with which that one signs")
 }
+
+// The nodes of a store come in no order.
+func TestAKeyThatIsMissingHereIsToldOnce(t *testing.T) {
+	c := newCluster(t, 4, "")
+	c.hosts[0].mustRun("key", "add", "-c", c.hosts[0].config)
+	for _, h := range c.hosts[1:3] {
+		c.hosts[0].copyKeys(h)
+	}
+	for _, h := range c.hosts[:3] {
+		h.mustRun("key", "activate", "-c", h.config, "1")
+	}
+	c.rounds(20)
+	log := c.hosts[3].stderr.String()
+	if n := strings.Count(log, `msg="another node signs with a key that is missing here; bounces with its number are not refused"`); n < 1 || n > 2 { // one node signed first
+		t.Errorf("told %d times\n%s", n, log)
+	}
+}
