@@ -20,6 +20,9 @@ func (s *Server) watchMemory(ctx context.Context) {
 	if before != nil && *before == m {
 		return
 	}
+	if before != nil {
+		s.RefreshRevocations(ctx) // while it can be seen that the store has lost what is missing
+	}
 	s.watched.Store(&m)
 	switch {
 	case m.Reason != "":

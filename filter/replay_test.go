@@ -347,6 +347,55 @@ func TestRevocationsAreLearnt(t *testing.T) {
 	}
 }
 
+// A store that was wiped has not taken anything back.
+func TestRevocationsThatTheStoreLosesAreWrittenAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		wiped   bool
+		memory  bool // is looked at first
+		remains int
+	}{
+		{"wiped", true, false, 1},
+		{"wiped, and the memory is looked at first", true, true, 1},
+		{"taken back", false, false, 0},
+		{"taken back, and the memory is looked at first", false, true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := memory.NewWithClock(func() time.Time { return testDay })
+			f := startWith(t, st, nil, nil)
+			n := notice(t, f.server.hasher, &Revocation{Kind: RevokedSender, Sender: "user@example.com", Until: prvs.DayOf(testDay) + 7, At: testDay})
+			n.Expires = store.DayOf(testDay) + 7
+			if _, err := st.Publish(t.Context(), n, false); err != nil {
+				t.Fatal(err)
+			}
+			f.server.Prepare(t.Context())
+			if f.server.revoked.Load().Len() != 1 {
+				t.Fatal("nothing is revoked")
+			}
+			if err := st.Withdraw(t.Context(), n.Topic, n.Name); err != nil {
+				t.Fatal(err)
+			}
+			if tt.wiped {
+				if err := st.Forget(t.Context(), testDay.Add(time.Hour)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if tt.memory {
+				f.server.watchMemory(t.Context())
+			}
+			f.server.RefreshRevocations(t.Context())
+			ns, err := st.Notices(t.Context(), RevocationTopic, store.DayOf(testDay))
+			if known := f.server.revoked.Load().Len(); err != nil || len(ns) != tt.remains || known != tt.remains {
+				t.Errorf("%d in the store, %d here, %v; want %d", len(ns), known, err, tt.remains)
+			}
+			const told = "level=WARN msg=\"the store has lost revocations: they are written to it again\" ids="
+			if got := strings.Contains(f.log.String(), told); got != tt.wiped {
+				t.Errorf("told: %t\n%s", got, f.log.String())
+			}
+		})
+	}
+}
+
 func TestRevocationsAreAskedForRegularly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := store.NewHasher([]byte("hash secret"))

@@ -113,7 +113,7 @@ type Revocations struct {
 	tags    map[tagName]*Revocation
 	senders map[string]*Revocation
 	keys    map[keyName]*Revocation
-	values  map[string]string // of all notices, also of those that cannot be understood, by name
+	notices map[string]store.Notice // all of them, also those that cannot be understood, by name
 }
 
 type tagName struct {
@@ -131,10 +131,10 @@ type keyName struct {
 func NewRevocations(h *store.Hasher, ns []store.Notice, skipped func(name string, err error)) *Revocations {
 	s := &Revocations{
 		tags: map[tagName]*Revocation{}, senders: map[string]*Revocation{}, keys: map[keyName]*Revocation{},
-		values: map[string]string{},
+		notices: map[string]store.Notice{},
 	}
 	for _, n := range ns {
-		s.values[n.Name] = string(n.Value)
+		s.notices[n.Name] = n
 		r, err := OpenRevocation(h, n)
 		if err != nil {
 			skipped(n.Name, err)

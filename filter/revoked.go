@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -36,11 +37,14 @@ func (s *Server) RefreshRevocations(ctx context.Context) {
 	if err != nil {
 		return // Guard has logged that the store is unavailable
 	}
-	before := map[string]string{}
+	before := map[string]store.Notice{}
 	if known := s.revoked.Load(); known != nil {
-		before = known.values
+		before = known.notices
 	}
 	if unchanged(ns, before) {
+		return
+	}
+	if ns, err = s.restoreRevocations(ctx, ns, before); err != nil || unchanged(ns, before) {
 		return
 	}
 	next := NewRevocations(s.hasher, ns, func(name string, err error) {
@@ -48,21 +52,49 @@ func (s *Server) RefreshRevocations(ctx context.Context) {
 	})
 	s.revoked.Store(next)
 	s.log.Info("revocations changed", "active", next.Len(),
-		"added", missing(next.values, before), "removed", missing(before, next.values))
+		"added", missing(next.notices, before), "removed", missing(before, next.notices))
 }
 
-func unchanged(ns []store.Notice, before map[string]string) bool {
+// restoreRevocations writes those again that a store has lost which was wiped, restarted or replaced since it was last looked at:
+// they are gone together with the record, and nobody has taken them back. It returns what is revoked then.
+func (s *Server) restoreRevocations(ctx context.Context, ns []store.Notice, before map[string]store.Notice) ([]store.Notice, error) {
+	today := store.DayOf(s.now())
+	lost := maps.Clone(before)
+	for _, n := range ns {
+		delete(lost, n.Name)
+	}
+	maps.DeleteFunc(lost, func(_ string, n store.Notice) bool { return n.Expires < today })
+	watched := s.watched.Load()
+	if len(lost) == 0 || watched == nil {
+		return ns, nil
+	}
+	st := s.store.Store()
+	a, err := st.Lookup(ctx, today, nil)
+	if err != nil || a.Memory.Since.Equal(watched.Since) {
+		return ns, err
+	}
+	names := slices.Sorted(maps.Keys(lost))
+	for _, name := range names {
+		if _, err := st.Publish(ctx, lost[name], true); err != nil {
+			return nil, err // again at the next round
+		}
+	}
+	s.log.Warn("the store has lost revocations: they are written to it again", "ids", names)
+	return st.Notices(ctx, RevocationTopic, today)
+}
+
+func unchanged(ns []store.Notice, before map[string]store.Notice) bool {
 	return len(ns) == len(before) && !slices.ContainsFunc(ns, func(n store.Notice) bool {
-		value, known := before[n.Name]
-		return !known || value != string(n.Value)
+		known, ok := before[n.Name]
+		return !ok || !bytes.Equal(known.Value, n.Value)
 	})
 }
 
 // missing returns the names in a that are not in b, or have another value there, in their order.
-func missing(a, b map[string]string) []string {
+func missing(a, b map[string]store.Notice) []string {
 	names := []string{}
 	for _, name := range slices.Sorted(maps.Keys(a)) {
-		if value, ok := b[name]; !ok || value != a[name] {
+		if n, ok := b[name]; !ok || !bytes.Equal(n.Value, a[name].Value) {
 			names = append(names, name)
 		}
 	}

@@ -198,7 +198,7 @@ func checkKeys(c *config.Config) (*site, tomlfile.Problems) {
 func (s *site) checkStore(ctx context.Context, a *app) (st *status, note string, problems tomlfile.Problems) {
 	c := s.config
 	path, embedded := strings.CutPrefix(c.Store, "bolt:")
-	if embedded && !exists(path) {
+	if embedded && path != "" && !exists(path) {
 		// Opening it would make it, for the wrong user perhaps.
 		return s.statusOf(ctx, nil, a.now(), "not there yet; serve makes it")
 	}

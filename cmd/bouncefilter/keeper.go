@@ -26,6 +26,7 @@ type keeper struct {
 	told    map[string]told      // by subject
 	waiting map[string]time.Time // since when a new key waits for nodes, by the name of the key
 	settled map[string]int       // in how many rounds in a row every node had a new key
+	met     time.Time            // when the store told last which nodes there are; zero if it never did
 	twins   int                  // in how many rounds another daemon had announced itself under this one's name
 }
 
@@ -65,11 +66,14 @@ func (k *keeper) round(ctx context.Context) {
 	nodes, err := k.guard.Store().Nodes(ctx)
 	if err != nil {
 		k.log.Debug("the nodes of the store are not known", "error", err)
+		k.trustUnseen()
 		return // nothing is done to keys without knowing what the others have
 	}
 	if len(nodes) == 0 {
 		return // not even this one: the store has just lost them
 	}
+	k.met = k.app.now()
+	slices.SortFunc(nodes, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) }) // else what is told changes with their order
 	k.trust(nodes)
 	if !k.clockIsRight(nodes) {
 		return
@@ -251,6 +255,30 @@ func (k *keeper) trust(nodes []store.Node) {
 				"node", n.Name, "key", nodeKeyName(key), "remedy", "see bouncefilter check")
 		}
 	}
+	k.allowFor(foreign)
+}
+
+// trustUnseen allows for all keys that other nodes may sign with by now, where they did not wait for this one: it has been cut off
+// from the store since it was started, or for longer than a node is waited for.
+func (k *keeper) trustUnseen() {
+	if !k.met.IsZero() && k.app.now().Sub(k.met) <= store.NodeRetention {
+		return
+	}
+	k.reloading.Lock()
+	defer k.reloading.Unlock()
+	var foreign []prvs.Key
+	for number := range uint8(10) {
+		if !slices.ContainsFunc(k.current.Load().keys.Keys, func(own keyring.Key) bool { return own.State != prvs.StateRetired && own.Number == number }) {
+			foreign = append(foreign, prvs.Key{Number: number, Absent: true})
+		}
+	}
+	k.say(slog.LevelWarn, "unseen", "the store does not tell with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused")
+	k.allowFor(foreign)
+}
+
+// allowFor makes the policy one that refuses no bounces to tags of foreign keys. Reloads must be locked out.
+func (k *keeper) allowFor(foreign []prvs.Key) {
+	current := k.current.Load()
 	slices.SortFunc(foreign, func(a, b prvs.Key) int { return strings.Compare(a.String(), b.String()) })
 	if slices.EqualFunc(foreign, current.foreign, func(a, b prvs.Key) bool { return sameSlot(a)(b) }) {
 		return

@@ -74,7 +74,7 @@ func (cmd *nodeListCmd) nodes(ctx context.Context, a *app, c *config.Config) ([]
 		}
 		s, err := askStatus(ctx, c.HTTP)
 		if err != nil {
-			return nil, fmt.Errorf("ask the daemon that has the store open: %w", err)
+			return nil, hinted{fmt.Errorf("ask the daemon that has the store open: %w", err), "it does not run, or not with this http option"}
 		}
 		return s.Nodes, nil
 	}

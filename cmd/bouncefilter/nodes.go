@@ -147,6 +147,14 @@ func keyFindings(where string, self bool, own, theirs []store.NodeKey) []mta.Fin
 		}
 		fs = append(fs, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: []string{cure}})
 	}
+	if names := differing(own, theirs); len(names) > 1 {
+		what, cure := "All keys that both have ("+strings.Join(names, ", ")+") differ, or the hash secret does: neither finds the other's mail on the record.",
+			"compare the hash secret of both hosts, then the keys; copy them as in deploy/two-hosts.md, and restart the host whose hash secret has changed"
+		if self {
+			what, cure = "It runs with another hash secret or other keys than the files have.", "systemctl restart bouncefilter"
+		}
+		return append(fs, mta.Finding{Level: mta.LevelError, Name: "key-differs", Where: where, What: what, Cure: []string{cure}})
+	}
 	const toIt, fromIt = "copy the keys of this host to it, and reload it", "copy its keys to this host, and reload this one"
 	for _, k := range own {
 		o, known := findKey(theirs, k)
@@ -177,6 +185,21 @@ func keyFindings(where string, self bool, own, theirs []store.NodeKey) []mta.Fin
 		find(level, name, what, fromIt)
 	}
 	return fs
+}
+
+// differing names the keys that both have, if all of them are others: their marks depend on the hash secret as well.
+func differing(own, theirs []store.NodeKey) []string {
+	var names []string
+	for _, k := range own {
+		o, known := findKey(theirs, k)
+		if known && o.Mark == k.Mark {
+			return nil
+		}
+		if known {
+			names = append(names, nodeKeyName(k))
+		}
+	}
+	return names
 }
 
 func findKey(keys []store.NodeKey, k store.NodeKey) (store.NodeKey, bool) {

@@ -27,6 +27,8 @@ func TestNodeFindings(t *testing.T) {
 	silent.Seen, silent.At = now.Add(-time.Hour), now.Add(-time.Hour)
 	changed := signs
 	changed.Mark = "dd"
+	otherwise := verifies
+	otherwise.Mark = "ee"
 	notSigning := signs
 	notSigning.Signs = false
 
@@ -42,6 +44,10 @@ func TestNodeFindings(t *testing.T) {
 		{"the other lacks a key that verifies", []store.Node{node("mx2", 0, signs)}, []string{"warning key-missing It lacks key 0, which this host only"}},
 		{"this host lacks a signing key", []store.Node{node("mx2", 0, verifies, signs, ofDomain)}, []string{"error key-missing This host lacks key 1 of example.com, with which"}},
 		{"this host lacks a key that verifies", []store.Node{node("mx2", 0, verifies, signs, store.NodeKey{Number: 7, Mark: "ee"})}, []string{"warning key-missing This host lacks key 7"}},
+		{"another hash secret", []store.Node{node("mx2", 0, otherwise, changed)},
+			[]string{"error key-differs All keys that both have (key 0, key 1) differ, or the hash secret does"}},
+		{"its own, another hash secret", []store.Node{node("mx1", 0, otherwise, changed)},
+			[]string{"error key-differs It runs with another hash secret or other keys than the files have."}},
 		{"one number, two secrets", []store.Node{node("mx2", 0, verifies, changed)}, []string{"error key-differs key 1 has another secret there"}},
 		{"the daemon of this host was not reloaded", []store.Node{node("mx1", 0, verifies)}, []string{"error key-missing It runs with other keys than the files have: It lacks key 1"}},
 		{"a clock that is off", []store.Node{node("mx2", -2*time.Minute, own...)}, []string{"warning clock-off Its clock is 2m0s behind the store's."}},

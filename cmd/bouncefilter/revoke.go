@@ -13,6 +13,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -53,20 +54,25 @@ type revoker struct {
 	close  func() error
 }
 
-// revoker opens it.
+// revoker opens it. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
 func (f *siteFlags) revoker(ctx context.Context, a *app) (*revoker, error) {
-	c, ring, err := f.loadRing(a)
+	c, problems := f.load(a)
+	if unread(c, problems) {
+		return nil, problems
+	}
+	keys, found := keyring.LoadUsable(c.Keys)
+	if problems = append(problems, withKeyHint(c, found)...); len(problems) > 0 {
+		return nil, problems
+	}
+	ring, err := keys.Ring(c.Ring)
 	if err != nil {
-		return nil, err
+		return nil, tomlfile.AsProblems(c.Keys, err)
 	}
 	secret, problems := readHashSecret(c)
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	r := &revoker{config: c, ring: ring, hasher: store.NewHasher(secret)}
-	if r.keys, problems = keyring.Load(c.Keys); len(problems) > 0 {
-		return nil, problems
-	}
+	r := &revoker{config: c, keys: keys, ring: ring, hasher: store.NewHasher(secret)}
 	r.board, r.close, err = openBoard(ctx, a, c)
 	return r, err
 }
@@ -92,6 +98,9 @@ func (r *revoker) ours(address string) (prvs.Address, error) {
 	parsed, err := prvs.ParseAddress(strings.Trim(address, "<>"))
 	if err != nil {
 		return prvs.Address{}, negative{err}
+	}
+	if parsed.Domain == "" {
+		return prvs.Address{}, negative{fmt.Errorf("%q has no domain: name all of the address", cut(address))}
 	}
 	if _, ours := r.config.Domain(parsed.Domain); !ours {
 		return prvs.Address{}, negative{fmt.Errorf("%q is not one of the domains configured", cut(parsed.Domain))}
@@ -158,6 +167,9 @@ func (cmd *revokeSenderCmd) Run(ctx context.Context, a *app) (err error) {
 	if errors.Is(err, prvs.ErrTagged) {
 		return negative{hinted{fmt.Errorf("%q carries a tag", cut(cmd.Address)), "bouncefilter revoke tag revokes it"}}
 	}
+	if errors.Is(err, prvs.ErrNoKey) {
+		return negative{hinted{fmt.Errorf("%q: no key signs for it, or its key cannot be read", cut(cmd.Address)), "bouncefilter key list shows the keys; revoke key revokes the tags of all senders"}}
+	}
 	if err != nil {
 		return negative{fmt.Errorf("%q: %w", cut(cmd.Address), err)}
 	}
@@ -174,8 +186,8 @@ type revokeKeyCmd struct {
 
 // Help is shown by revoke key --help.
 func (revokeKeyCmd) Help() string {
-	return `For a key that somebody else has. Make and activate another one first, with another number (key add, key activate): mail that is
-still signed with a revoked key has its bounces accepted only if they name its Message-ID.`
+	return `For a key that somebody else has. Let another one sign first (key rotate --wait): mail that is still signed with a revoked key has
+its bounces accepted only if they name its Message-ID.`
 }
 
 // keyDays is for how many days a key stays revoked at least. It is more than most tags live.
@@ -198,7 +210,7 @@ func (cmd *revokeKeyCmd) Run(ctx context.Context, a *app) (err error) {
 	}
 	hint := revokeDelay
 	if key.State == prvs.StateSign {
-		hint += "; the key still signs: bouncefilter key add and key activate let another one do it"
+		hint += "; the key still signs: bouncefilter key rotate lets another one do it"
 	}
 	days := max(keyDays, r.ring.Options().Window()) + r.config.Settings.Proofs.Retention
 	return cmd.publish(ctx, a, r, &filter.Revocation{

@@ -261,6 +261,7 @@ func TestRevokeRefuses(t *testing.T) {
 		{"another domain", []string{"sender", "user@example.org"}, 1, `"example.org" is not one of the domains configured`},
 		{"a tag for a sender", []string{"sender", good}, 1, "hint: bouncefilter revoke tag revokes it"},
 		{"no address", []string{"sender", "@"}, 1, "error: "},
+		{"no domain", []string{"sender", "user"}, 1, `"user" has no domain`},
 		{"no such key", []string{"key", "5"}, 1, "no key has the number 5"},
 		{"no such key of the domain", []string{"key", "0", "--domain", "example.com"}, 1, "no key has the number 0"},
 		{"no key number", []string{"key", "10"}, 2, "not a digit"},
@@ -277,6 +278,16 @@ func TestRevokeRefuses(t *testing.T) {
 	}
 	if got := w.revoked(config); len(got) != 1 || got[0].Kind != "key" || *got[0].Key != 0 || got[0].Until != "" || got[0].Expires != "2027-02-21" {
 		t.Errorf("%+v", got)
+	}
+	// A key whose secret is lost is no hindrance, and may have been stolen.
+	if err := os.Remove(w.path("state/keys/key-0.secret")); err != nil {
+		t.Fatal(err)
+	}
+	if r := revoke("key", "0"); r.status != 0 {
+		t.Errorf("a key that is lost: %+v", r)
+	}
+	if r := revoke("sender", "user@example.com"); r.status != 1 || !strings.Contains(r.stderr, "key cannot be read") {
+		t.Errorf("a sender, with no key to sign: %+v", r)
 	}
 	w.pass(91)
 	if got := w.revoked(config); len(got) != 0 {

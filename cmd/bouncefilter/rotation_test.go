@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -302,4 +304,78 @@ func TestBouncesOfAnotherNodesMailAreNotRefusedForLackOfItsKey(t *testing.T) {
 	}
 	contains(t, "log", judges.stderr.String(), "reason=grace action=accept would_be=unknown-key", `msg="another node signs with a key that is missing here; bounces with its number are not refused" node=mx1 key="key 1"`)
 	contains(t, "check", judges.run("check", "-c", judges.config).stdout, "error    node mx1", "This host lacks key 1, with which that one signs")
+}
+
+// The nodes of a store come in no order.
+func TestAKeyThatIsMissingHereIsToldOnce(t *testing.T) {
+	c := newCluster(t, 4, "")
+	c.hosts[0].mustRun("key", "add", "-c", c.hosts[0].config)
+	for _, h := range c.hosts[1:3] {
+		c.hosts[0].copyKeys(h)
+	}
+	for _, h := range c.hosts[:3] {
+		h.mustRun("key", "activate", "-c", h.config, "1")
+	}
+	c.rounds(20)
+	log := c.hosts[3].stderr.String()
+	if n := strings.Count(log, `msg="another node signs with a key that is missing here; bounces with its number are not refused"`); n < 1 || n > 2 { // one node signed first
+		t.Errorf("told %d times\n%s", n, log)
+	}
+}
+
+// unreachable is a store that does not answer as long as down says so.
+type unreachable struct {
+	store.Store
+	down *atomic.Bool
+}
+
+func (u unreachable) Nodes(ctx context.Context) ([]store.Node, error) {
+	if u.down.Load() {
+		return nil, store.ErrUnavailable
+	}
+	return u.Store.Nodes(ctx)
+}
+
+func (u unreachable) Announce(ctx context.Context, n store.Node) error {
+	if u.down.Load() {
+		return store.ErrUnavailable
+	}
+	return u.Store.Announce(ctx, n)
+}
+
+// Nobody has waited for a host that the store does not know.
+func TestAHostThatIsCutOffFromItsStartRefusesNoUnknownKey(t *testing.T) {
+	c := newCluster(t, 2, "mode = \"enforce\"\n")
+	signs, judges := c.hosts[0], c.hosts[1]
+	judges.stop()
+	var down atomic.Bool
+	down.Store(true)
+	judges.store, judges.states = unreachable{c.store, &down}, nil
+	signs.mustRun("key", "rotate", "-c", signs.config)
+	signs.daemon.rounds(settleRounds + 1)
+	tag := signs.tag()
+	if !strings.HasPrefix(tag, "prvs=1") {
+		t.Fatalf("it signs %s", tag)
+	}
+	judges.daemon = judges.start("-c", judges.config)
+	check := func(when string, want map[string]string) {
+		t.Helper()
+		for address, reply := range want {
+			if got := rcpt(t, judges.daemon, address); !strings.HasPrefix(got, reply) || reply == "" && got != "" {
+				t.Errorf("%s: %s: %q", when, address, got)
+			}
+		}
+	}
+	const forged, nobodys = "prvs=0787000000=user@example.com", "prvs=2787000000=user@example.com"
+	check("cut off", map[string]string{tag: "", forged: "550", nobodys: ""})
+	contains(t, "log", judges.stderr.String(), `msg="the store does not tell with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused"`)
+	down.Store(false)
+	judges.daemon.rounds(1)
+	check("connected", map[string]string{tag: "", forged: "550", nobodys: "550"})
+	down.Store(true)
+	judges.daemon.rounds(1)
+	check("cut off for a moment", map[string]string{tag: "", forged: "550", nobodys: "550"})
+	judges.world.pass(8)
+	judges.daemon.rounds(1)
+	check("cut off for longer than it is waited for", map[string]string{tag: "", nobodys: ""})
 }

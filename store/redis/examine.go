@@ -35,9 +35,9 @@ func (sh *shard) took(p process) bool {
 // their memory past the loss. It takes two round trips, and is needed after a server was restarted, wiped or replaced, and
 // at the very beginning. One caller examines at a time, and those who waited for it need not do so again.
 //
-// Three things show a loss: the process that answers is not the one noted in the memory, as after a restart, when a replica
-// took over or when it has evicted keys; or it is not the one that answered this Store before, which may have gone on writing to a
-// server that others had given up already; or the memory is gone, of which a shard without a start tells.
+// Four things show a loss: the process that answers may evict; or it is not the one noted in the memory, as after a restart, when a
+// replica took over or when it has evicted keys; or it is not the one that answered this Store before, which may have gone on writing to
+// a server that others had given up already; or the memory is gone, of which a shard without a start tells.
 //
 // The memory moves past the life of all connections from before: behind a proxy some of them may still reach the former process,
 // which goes on acknowledging what the one that took over will never have.
@@ -88,7 +88,8 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 		runs[i] = p.run
 		// What claims nothing about the time until now cannot have lost any of it. Half of the margin is for clocks that differ.
-		if m.since.Before(now.Add(startMargin/2)) && sh.changed(p, m) {
+		// A server that may evict loses some all the time, and so the memory begins once it is set right.
+		if m.since.Before(now.Add(startMargin/2)) && (sh.changed(p, m) || p.fault != "" && !m.since.IsZero()) {
 			changes++ // Before the process is noted as known: in between this may fail.
 			pipe.HSet(ctx, s.layout.memory(i), forgetField(now.Add(connLifetime+startMargin)), "")
 		}

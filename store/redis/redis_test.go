@@ -200,6 +200,40 @@ func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
 	}
 }
 
+// Nobody knows what such a server has evicted until its policy was set right.
+func TestServerThatMightEvictMovesTheMemory(t *testing.T) {
+	srv := startServer(t)
+	record(t, open(t, srv.url("")), key(1))
+	admin := srv.admin(t)
+	// The memory says that nothing is missing of the last hour.
+	if err := admin.HSet(t.Context(), "bouncefilter:memory2", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	setPolicy := func(policy string) {
+		t.Helper()
+		for name, value := range map[string]string{"maxmemory": "100mb", "maxmemory-policy": policy} {
+			if err := admin.ConfigSet(t.Context(), name, value).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	setPolicy("allkeys-lru")
+	evicting := open(t, srv.url(""))
+	for range 2 { // of which the second has nothing to move
+		if _, err := evicting.FirstSigned(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, since := look(t, evicting, key(1)); !since.IsZero() {
+		t.Errorf("Since %v while it may evict", since)
+	}
+	setPolicy("noeviction")
+	ended := time.Now()
+	if _, since := look(t, open(t, srv.url("")), key(1)); !since.After(ended) {
+		t.Errorf("Since %v, want later than %v, until when it may have evicted", since, ended)
+	}
+}
+
 func TestUserWithoutRights(t *testing.T) {
 	const documented = "~bouncefilter:* +@hash +expireat +ping +info +time"
 	srv := startServer(t)

@@ -35,7 +35,7 @@ func ReadSecret(path string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return fail("no such file", "copy it from where it is, or name another one")
 	case errors.Is(err, fs.ErrPermission):
-		return fail("permission denied", fmt.Sprintf("make user ID %d its owner: chown %d %s", os.Geteuid(), os.Geteuid(), path))
+		return fail("permission denied", fmt.Sprintf("run this as root or as its owner; if the daemon says so: chown %d %s", os.Geteuid(), path))
 	case err != nil:
 		return fail(pathless(err), "")
 	}
@@ -57,7 +57,7 @@ func ReadSecret(path string) ([]byte, error) {
 	case len(data) > maxSecret:
 		return fail(fmt.Sprintf("is larger than %d octets", maxSecret), "is it the right file?")
 	case len(secret) == 0:
-		return fail("is empty", "restore the secret from a copy, or remove the file and make a new key")
+		return fail("is empty", "restore the secret from a copy")
 	}
 	return secret, nil
 }
