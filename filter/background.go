@@ -93,7 +93,7 @@ func (s *Server) refreshSigning(ctx context.Context) {
 		}
 	}
 	s.signing.Store(&days)
-	s.keepSigning(days)
+	s.keepPast()
 	p := s.state.Load().policy
 	today := store.DayOf(s.now())
 	for name, d := range p.domains {
@@ -148,9 +148,9 @@ type summaryState struct {
 	toldWould uint64             // likewise
 	flushed   map[statKey]uint64 // counts written to the store
 	enforcing map[string]bool
-	learned   bool                 // the store has told since when domains have been signing
-	witness   store.Day            // the day of the last check
-	kept      map[string]store.Day // what stands in the file of first days
+	learned   bool      // the store has told since when domains have been signing
+	witness   store.Day // the day of the last check
+	kept      Past      // what stands in the file of that
 }
 
 // statKey names one number of [stats].

@@ -52,6 +52,7 @@ func (s *session) facts(a prvs.Address, f finding, m store.Memory) RecipientFact
 		Proof:        f.proof,
 		Memory:       m,
 		Doubt:        s.server.doubtful(),
+		Began:        s.server.recordBegan(),
 		SigningSince: since,
 		Signing:      signing,
 	}

@@ -20,6 +20,7 @@ func (s *Server) watchMemory(ctx context.Context) {
 	if before != nil && *before == m {
 		return
 	}
+	s.noteBeginning(m)
 	if before != nil {
 		s.RefreshRevocations(ctx) // while it can be seen that the store has lost what is missing
 	}
@@ -32,7 +33,7 @@ func (s *Server) watchMemory(ctx context.Context) {
 		if before != nil {
 			s.log.Warn("the record of signed mail is gone: bounces of mail sent before now are judged by the signature, and accepted where the record might have proven them")
 		}
-	case !s.signedBefore(m):
+	case !s.signedBefore(m) && !m.Since.After(s.recordBegan()):
 		s.log.Info("the record of signed mail is complete", "since", formatSince(m))
 	default:
 		s.log.Warn("the record of signed mail may lack what was sent before: such bounces are judged by the signature, and accepted where the record might have proven them",
@@ -55,9 +56,10 @@ func (s *Server) signedBefore(m store.Memory) bool {
 func formatSince(m store.Memory) string { return m.Since.UTC().Format(time.RFC3339) }
 
 // IncompleteUntil says until which day bounces of a domain that signs since the day signing are accepted because the record that
-// might have proven them is not complete. ok is false if it is; the day is 0 if nobody can tell.
-func (p *Policy) IncompleteUntil(m store.Memory, signing, today store.Day) (until store.Day, incomplete bool) {
-	if !p.mayBeMissing(RecipientFacts{Memory: m, Signing: true, SigningSince: signing}, today) {
+// might have proven them is not complete. began is when the record began first, if that is known. ok is false if it is complete; the day
+// is 0 if nobody can tell.
+func (p *Policy) IncompleteUntil(m store.Memory, began time.Time, signing, today store.Day) (until store.Day, incomplete bool) {
+	if !p.mayBeMissing(RecipientFacts{Memory: m, Began: began, Signing: true, SigningSince: signing}, today) {
 		return 0, false
 	}
 	if m.Since.IsZero() {

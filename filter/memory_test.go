@@ -50,17 +50,21 @@ func TestIncompleteUntil(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
 		memory     store.Memory
+		began      time.Time
 		signing    store.Day
 		until      store.Day
 		incomplete bool
 	}{
-		{"as old as the first signature", at(-60), today - 60, 0, false},
-		{"began after the first signature", at(-10), today - 60, today + 20, true},
-		{"its last day", at(-30), today - 60, today, true},
-		{"long ago", at(-31), today - 60, 0, false},
-		{"none", store.Memory{}, today - 60, 0, true},
+		{"as old as the first signature", at(-60), time.Time{}, today - 60, 0, false},
+		{"began after the first signature", at(-10), time.Time{}, today - 60, today + 20, true},
+		{"its last day", at(-30), time.Time{}, today - 60, today, true},
+		{"long ago", at(-31), time.Time{}, today - 60, 0, false},
+		{"began first", at(-10), at(-10).Since, today - 10, 0, false},
+		{"began anew on the day of the first signature", at(-10), at(-10).Since.Add(-time.Hour), today - 10, today + 20, true},
+		{"began anew long ago", at(-40), at(-40).Since.Add(-time.Hour), today - 40, 0, false},
+		{"none", store.Memory{}, time.Time{}, today - 60, 0, true},
 	} {
-		if until, incomplete := p.IncompleteUntil(tt.memory, tt.signing, today); until != tt.until || incomplete != tt.incomplete {
+		if until, incomplete := p.IncompleteUntil(tt.memory, tt.began, tt.signing, today); until != tt.until || incomplete != tt.incomplete {
 			t.Errorf("%s: %v %t, want %v %t", tt.name, until, incomplete, tt.until, tt.incomplete)
 		}
 	}
@@ -68,9 +72,9 @@ func TestIncompleteUntil(t *testing.T) {
 
 // The store is wiped while the daemon is down. In mode enforce, a reply to mail that was sent before is not refused.
 func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "signing.json")
+	file := filepath.Join(t.TempDir(), "past.json")
 	run := func(st store.Store, day int) (f *fixture) {
-		f = startWith(t, st, nil, func(o *Options) { o.SigningFile = file })
+		f = startWith(t, st, nil, func(o *Options) { o.PastFile = file })
 		f.setClock(testDay.AddDate(0, 0, day))
 		f.server.Prepare(t.Context())
 		f.server.nodes.advanced = testDay.AddDate(100, 0, 0)
@@ -105,14 +109,14 @@ func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 	dir := t.TempDir()
 	run := func(st store.Store, name string, day int) *fixture {
-		f := startWith(t, st, func(s *Settings) { s.Domains[0].Mode = ModeEnforce }, func(o *Options) { o.SigningFile = filepath.Join(dir, name) })
+		f := startWith(t, st, func(s *Settings) { s.Domains[0].Mode = ModeEnforce }, func(o *Options) { o.PastFile = filepath.Join(dir, name) })
 		f.setClock(testDay.AddDate(0, 0, day))
 		f.server.Prepare(t.Context())
 		f.server.nodes.advanced = testDay.AddDate(100, 0, 0)
 		return f
 	}
 	run(memory.NewWithClock(func() time.Time { return testDay }), "old", 0).sendMail("<user@example.com>", "<friend@example.org>", sentText)
-	if err := saveSigning(filepath.Join(dir, "old"), map[string]store.Day{"example.com": store.DayOf(testDay)}); err != nil {
+	if err := (Past{FirstSigned: map[string]store.Day{"example.com": store.DayOf(testDay)}}).save(filepath.Join(dir, "old")); err != nil {
 		t.Fatal(err)
 	}
 
@@ -133,5 +137,38 @@ func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 	f.outsideMTA().deliver("<>", "<user@example.com>", strings.ReplaceAll(awayText, "%s", sentID))
 	if log := f.log.String()[from:]; !strings.Contains(log, "reason=grace action=accept would_be=untagged") {
 		t.Errorf("reply to mail sent before the store was wiped:\n%s", log)
+	}
+}
+
+// The store is wiped an hour after it was first used: days do not tell that from a store that began then.
+func TestStoreThatWasWipedOnItsFirstDay(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		file := filepath.Join(t.TempDir(), "past.json")
+		st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay}}, first: map[string]store.Day{"example.com": store.DayOf(testDay)}}
+		run := func() *fixture {
+			f := startWith(t, st, nil, func(o *Options) { o.PastFile = file })
+			f.server.witnessed.Store(true)
+			f.server.refreshSigning(t.Context())
+			f.server.watchMemory(t.Context())
+			return f
+		}
+		f := run()
+		reply := func(want string) {
+			t.Helper()
+			from := len(f.log.String())
+			f.outsideMTA().deliver("<>", "<user@example.com>", strings.ReplaceAll(awayText, "%s", sentID))
+			if log := f.log.String()[from:]; !strings.Contains(log, want) {
+				t.Errorf("restart %t: want %q, got:\n%s", restart, want, log)
+			}
+		}
+		reply("reason=untagged action=reject")
+		st.answer.Memory.Since = testDay.Add(time.Hour)
+		if restart {
+			f = run()
+		} else {
+			f.server.watchMemory(t.Context())
+		}
+		reply("reason=grace action=accept would_be=untagged")
+		wantLog(t, f, "the record of signed mail may lack what was sent before")
 	}
 }

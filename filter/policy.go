@@ -97,6 +97,8 @@ type RecipientFacts struct {
 	Memory store.Memory
 	// Doubt says that mail may have been signed lately which is not on the record yet.
 	Doubt bool
+	// Began is the earliest time, as far as known here, at which the record began; the zero time if none is known.
+	Began time.Time
 	// SigningSince is the day of the domain's first signature, if there was one.
 	SigningSince store.Day
 	Signing      bool
@@ -242,10 +244,14 @@ func (p *Policy) mayBeProven(f RecipientFacts, today store.Day) bool {
 }
 
 // mayBeMissing says whether a record of mail sent lately may be missing: the store vouches for nothing, or its record had a
-// gap after the domain began to sign.
+// gap after the domain began to sign, or has begun anew.
 func (p *Policy) mayBeMissing(f RecipientFacts, today store.Day) bool {
+	if f.Memory.Since.IsZero() {
+		return true
+	}
 	since := store.DayOf(f.Memory.Since)
-	return f.Memory.Since.IsZero() || f.Signing && since > f.SigningSince && today <= since+store.Day(p.set.Proofs.Retention)
+	anew := f.Signing && since > f.SigningSince || !f.Began.IsZero() && f.Memory.Since.After(f.Began)
+	return anew && today <= since+store.Day(p.set.Proofs.Retention)
 }
 
 // Ordinary decides about a recipient of mail that is no bounce. Whoever answers the Return-Path has the address from us,

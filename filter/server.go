@@ -41,9 +41,9 @@ type Options struct {
 	// Node is the name of this daemon in counters that several daemons share.
 	Node   string
 	Limits Limits
-	// SigningFile is where the server keeps since when domains have been signing, so that a store that was wiped is not taken for a
-	// new one. Empty for nowhere.
-	SigningFile string
+	// PastFile is where the server keeps since when domains have been signing and the record goes back, so that a store that was wiped
+	// is not taken for a new one. Empty for nowhere.
+	PastFile string
 	// SummaryInterval is the time between two summary lines in the log. 0 stands for 5 minutes.
 	SummaryInterval time.Duration
 	// Clock tells the time. nil stands for time.Now.
@@ -52,26 +52,27 @@ type Options struct {
 
 // Server is the milter: it serves MTAs' connections and does the work beside them.
 type Server struct {
-	log         *slog.Logger
-	store       *store.Guard
-	hasher      *store.Hasher
-	node        string
-	limits      Limits
-	every       time.Duration
-	now         func() time.Time
-	state       atomic.Pointer[state]
-	signing     atomic.Pointer[map[string]store.Day]
-	witnessed   atomic.Bool
-	nodes       nodes
-	signingFile string
-	watched     atomic.Pointer[store.Memory] // what was last seen of the store's memory
-	revoked     atomic.Pointer[Revocations]
-	learning    sync.Mutex // what is revoked
-	notes       *notes
-	stats       *stats
-	routes      *routes
-	replies     *replies
-	macros      []milter.Option
+	log       *slog.Logger
+	store     *store.Guard
+	hasher    *store.Hasher
+	node      string
+	limits    Limits
+	every     time.Duration
+	now       func() time.Time
+	state     atomic.Pointer[state]
+	signing   atomic.Pointer[map[string]store.Day]
+	witnessed atomic.Bool
+	nodes     nodes
+	pastFile  string
+	began     atomic.Pointer[time.Time]    // the earliest start of the store's memory
+	watched   atomic.Pointer[store.Memory] // what was last seen of the store's memory
+	revoked   atomic.Pointer[Revocations]
+	learning  sync.Mutex // what is revoked
+	notes     *notes
+	stats     *stats
+	routes    *routes
+	replies   *replies
+	macros    []milter.Option
 
 	readReport func(*content) *bounce.Report // tests let it fail
 	summary    summaryState
@@ -94,14 +95,18 @@ func NewServer(o Options) (*Server, error) {
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)
-	if s.signingFile = o.SigningFile; s.signingFile != "" {
-		switch days, err := LoadSigning(s.signingFile); {
-		case err != nil:
+	if s.pastFile = o.PastFile; s.pastFile != "" {
+		past, err := LoadPast(s.pastFile)
+		if err != nil {
 			s.log.Warn("cannot read since when domains have been signing", "error", err)
-		case days != nil:
-			s.signing.Store(&days)
-			s.summary.kept = days
 		}
+		if past.FirstSigned != nil {
+			s.signing.Store(&past.FirstSigned)
+		}
+		if !past.RecordBegan.IsZero() {
+			s.began.Store(&past.RecordBegan)
+		}
+		s.summary.kept = past
 	}
 	s.notes = newNotes(s.store, s.log, func() { s.stats.panics.Add(1) })
 	if s.limits.Connections == 0 {

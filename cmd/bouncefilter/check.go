@@ -230,7 +230,7 @@ func (s *site) statusOf(ctx context.Context, st store.Store, now time.Time, note
 	if s.policy == nil {
 		return nil, note, nil
 	}
-	answer, err := newStatus(ctx, s.policy, st, s.signingSince(), now)
+	answer, err := newStatus(ctx, s.policy, st, s.past(), now)
 	if err != nil {
 		return nil, note, storeProblem(s.config, err)
 	}

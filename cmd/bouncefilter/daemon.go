@@ -73,7 +73,7 @@ func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	d.hasher = store.NewHasher(hashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.current.Load().policy, Store: d.guard, Hasher: d.hasher, Logger: d.log,
-		Node: c.Node, SigningFile: c.SigningFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.app.now,
+		Node: c.Node, PastFile: c.PastFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.app.now,
 	})
 	if err != nil {
 		return err

@@ -99,6 +99,7 @@ func TestServeStartsWithoutASecret(t *testing.T) {
 		{"missing", os.Remove},
 		{"empty", func(path string) error { return os.Truncate(path, 0) }},
 		{"readable for others", func(path string) error { return os.Chmod(path, 0o644) }},
+		{"replaced", func(path string) error { return os.WriteFile(path, []byte("another secret"), 0o600) }},
 	} {
 		t.Run(lost.name, func(t *testing.T) {
 			w := newWorld(t)

@@ -6,16 +6,15 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/filter"
-	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// signingSince returns what the daemon of this host has noted of first signatures.
-func (s *site) signingSince() map[string]store.Day {
-	days, err := filter.LoadSigning(s.config.SigningFile())
+// past returns what the daemon of this host has noted of the time before.
+func (s *site) past() filter.Past {
+	p, err := filter.LoadPast(s.config.PastFile())
 	if err != nil {
-		return nil // not to be read by who checks
+		return filter.Past{} // not to be read by who checks
 	}
-	return days
+	return p
 }
 
 // memoryFindings reports that the record is not complete, and what that means.

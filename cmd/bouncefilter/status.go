@@ -46,9 +46,9 @@ type domainStatus struct {
 	IncompleteUntil string `json:"incomplete_until"`
 }
 
-// newStatus asks the store. Without a store, nil, it says what the configuration alone says. known are first days of signatures that
-// the store may have forgotten.
-func newStatus(ctx context.Context, p *filter.Policy, st store.Store, known map[string]store.Day, now time.Time) (*status, error) {
+// newStatus asks the store. Without a store, nil, it says what the configuration alone says. past is what it may have
+// forgotten.
+func newStatus(ctx context.Context, p *filter.Policy, st store.Store, past filter.Past, now time.Time) (*status, error) {
 	s := &status{Nodes: []store.Node{}, OtherRoutes: []filter.OtherRoute{}}
 	var signing map[string]store.Day
 	today := store.DayOf(now)
@@ -74,13 +74,13 @@ func newStatus(ctx context.Context, p *filter.Policy, st store.Store, known map[
 	}
 	for _, d := range p.Settings().Domains {
 		since, signs := signing[strings.ToLower(d.Name)]
-		if day, ok := known[strings.ToLower(d.Name)]; ok && (!signs || day < since) {
+		if day, ok := past.FirstSigned[strings.ToLower(d.Name)]; ok && (!signs || day < since) {
 			since, signs = day, true
 		}
 		ds := domainStatus{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, since, signs, today)}
 		if signs {
 			ds.SigningSince = since.String()
-			if until, incomplete := p.IncompleteUntil(store.Memory{Since: s.Since}, since, today); incomplete {
+			if until, incomplete := p.IncompleteUntil(store.Memory{Since: s.Since}, past.RecordBegan, since, today); incomplete {
 				ds.Incomplete = true
 				if until != 0 {
 					ds.IncompleteUntil = until.String()
@@ -118,7 +118,7 @@ const maxStatus = 1 << 20
 func (d *milterDaemon) serveStatus(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()
-	s, err := newStatus(ctx, d.current.Load().policy, d.guard.Store(), d.server.SigningSince(), d.app.now())
+	s, err := newStatus(ctx, d.current.Load().policy, d.guard.Store(), d.server.Past(), d.app.now())
 	if err != nil {
 		say(w, http.StatusServiceUnavailable, "the store does not answer: "+err.Error())
 		return

@@ -201,8 +201,8 @@ func (c *Config) Domain(name string) (filter.Domain, bool) {
 	return filter.Domain{}, false
 }
 
-// SigningFile is where the daemon keeps since when domains have been signing (see [filter.Options]).
-func (c *Config) SigningFile() string { return filepath.Join(c.StateDir, "signing.json") }
+// PastFile is where the daemon keeps since when domains have been signing (see [filter.Options]).
+func (c *Config) PastFile() string { return filepath.Join(c.StateDir, "past.json") }
 
 // JournalFile is the file that keeps records while the store does not answer (see [store.GuardOptions]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }

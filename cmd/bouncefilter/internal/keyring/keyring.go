@@ -30,8 +30,9 @@ type Key struct {
 	Created     time.Time // zero if unknown
 	SignedUntil time.Time // day on which it stopped signing; zero if it signs or never did
 
-	place    string // in the index: keys[1]
-	numbered bool   // the index gives it a number that can be used
+	place       string // in the index: keys[1]
+	fingerprint string // that stands in the index
+	numbered    bool   // the index gives it a number that can be used
 }
 
 // Keyring is the content of an index file and the secrets it names.
@@ -55,6 +56,7 @@ type entry struct {
 	File        string `toml:"file"`
 	Created     string `toml:"created"`
 	SignedUntil string `toml:"signed_until"`
+	Fingerprint string `toml:"fingerprint,omitempty"`
 }
 
 type index struct {
@@ -112,7 +114,7 @@ func (l *loader) key(e entry) Key {
 	if err != nil {
 		l.problem("state", tomlfile.Quote(e.State), "is not a state", `use "verify", "sign" or "retired"`)
 	}
-	key.State, key.Next = state, e.Next
+	key.State, key.Next, key.fingerprint = state, e.Next, e.Fingerprint
 	if e.Next && state != prvs.StateVerify {
 		l.problem("next", "true", "is for keys that verify", "remove it")
 	}
@@ -144,6 +146,13 @@ func (l *loader) secret(e entry, key *Key) {
 		for _, p := range tomlfile.AsProblems(path, err) {
 			l.unreadable = append(l.unreadable, l.doc.Problem(l.place+".file", p.File+":", p.What, p.Remedy))
 		}
+		return
+	}
+	if found := Fingerprint(secret); e.Fingerprint != "" && found != e.Fingerprint {
+		// Tags that were made with the former secret would be refused.
+		key.Absent = true
+		l.unreadable = append(l.unreadable, l.doc.Problem(l.place+".file", path+":", "holds another secret than before (fingerprint "+found+", not "+e.Fingerprint+")",
+			"restore the file, and import the new secret with a number of its own: bouncefilter key add --file FILE; if nothing was ever signed with the former one, remove fingerprint"))
 		return
 	}
 	key.Secret = secret

@@ -47,9 +47,13 @@ func Update(path string, change func(*Keyring) error) error {
 func (k *Keyring) write() error {
 	out := index{Rotate: k.Rotations}
 	for _, key := range k.Keys {
+		if key.fingerprint == "" && len(key.Secret) > 0 {
+			key.fingerprint = Fingerprint(key.Secret)
+		}
 		out.Keys = append(out.Keys, entry{
 			Number: int(key.Number), Domain: key.Domain, State: key.State.String(), Next: key.Next, File: key.File,
 			Created: format(key.Created, time.RFC3339), SignedUntil: format(key.SignedUntil, time.DateOnly),
+			Fingerprint: key.fingerprint,
 		})
 	}
 	data, err := toml.Marshal(out)
