@@ -12,6 +12,10 @@ import (
 // A node that is cut off from the store goes on signing, and keeps what it has to record until the store is back. Until then its mail
 // is on no record that other nodes could find, and nothing in the store says so but the node's silence. So while a node is silent that
 // has not said goodbye, nothing is refused for good because it is missing on the record: the client is told to try again later.
+//
+// An outage of the store cuts off all nodes, and each finds it again in its own time: what another one has kept may not be there yet
+// when this one is answered again. A node does not say that it runs before the store has all that it kept, so after a failure nothing
+// is refused for good either before every other node has been heard again.
 
 // nodesInterval is how often the store is asked which nodes are silent.
 const nodesInterval = store.AnnounceInterval
@@ -22,6 +26,9 @@ type nodes struct {
 	latest   time.Time // announcement, on the store's clock
 	advanced time.Time // when that was a later one than before, on this host's clock
 	silent   []string  // names of the nodes that were silent when the store answered last
+
+	failures uint64               // of the store, see failures, when it was first answered again
+	unheard  map[string]time.Time // the other nodes that were not heard since, and when they were, on the store's clock
 }
 
 // silentNodes returns the names of nodes that said nothing for too long, on the store's clock. The latest announcement tells what
@@ -44,8 +51,9 @@ func silentNodes(ns []store.Node) (silent []string, latest time.Time) {
 func (s *Server) watchNodes(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
 	defer cancel()
+	available, failures := s.store.Available(), s.failures()
 	ns, err := s.store.Store().Nodes(ctx)
-	if err != nil {
+	if err != nil || !available {
 		return // Guard has logged that the store is unavailable
 	}
 	silent, latest := silentNodes(ns)
@@ -58,6 +66,7 @@ func (s *Server) watchNodes(ctx context.Context) {
 	if latest.After(s.nodes.latest) {
 		s.nodes.latest, s.nodes.advanced = latest, s.now()
 	}
+	s.nodes.hear(ns, s.node, failures)
 	s.nodes.mu.Unlock()
 	switch {
 	case len(silent) > before:
@@ -87,12 +96,34 @@ func (s *Server) giveUp(ctx context.Context, known []store.Node) bool {
 	return true
 }
 
-// doubtful says whether mail may have been signed lately that is not on the record yet: a node is silent, or nobody knows, because
-// nothing was heard of any.
+// hear notes which other nodes have been heard since the store failed last.
+func (n *nodes) hear(ns []store.Node, self string, failures uint64) {
+	seen := make(map[string]time.Time, len(ns))
+	for _, o := range ns {
+		if o.Name != self {
+			seen[o.Name] = o.Seen
+		}
+	}
+	if failures != n.failures {
+		n.failures, n.unheard = failures, seen
+		return
+	}
+	for name, before := range n.unheard {
+		if now, there := seen[name]; !there || now.After(before) {
+			delete(n.unheard, name)
+		}
+	}
+}
+
+// failures counts what tells that the store was out of reach.
+func (s *Server) failures() uint64 { return s.store.Failures() + s.store.Refused() }
+
+// doubtful says whether mail may have been signed lately that is not on the record yet: a node is silent, or was not heard since the
+// store failed, or nobody knows, because nothing was heard of any.
 func (s *Server) doubtful() bool {
 	s.nodes.mu.Lock()
 	defer s.nodes.mu.Unlock()
-	return len(s.nodes.silent) > 0 || s.now().Sub(s.nodes.advanced) > store.NodeSilence
+	return len(s.nodes.silent) > 0 || len(s.nodes.unheard) > 0 || s.nodes.failures != s.failures() || s.now().Sub(s.nodes.advanced) > store.NodeSilence
 }
 
 // silent returns how many nodes are silent.

@@ -1,8 +1,10 @@
 package filter
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,4 +113,65 @@ func TestASilentNodeThatIsGoneIsAGapInTheRecord(t *testing.T) {
 			t.Errorf("%s: forgot until %v, %d silent; want %v, %d", step.name, st.forgot, f.server.silent(), step.forgot, step.silent)
 		}
 	}
+}
+
+// After the store has failed, the records that another node has kept may come later than the answers that this one gets.
+func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing.T) {
+	at := func(d time.Duration) time.Time { return testDay.Add(d) }
+	complete := store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}}
+	st := &failingStore{fakeStore: fakeStore{answer: complete}}
+	f := startWith(t, st, nil, nil)
+	f.server.witnessed.Store(true)
+	nodes := func(b, c time.Duration) []store.Node {
+		return []store.Node{{Name: f.server.node, Seen: at(b + time.Second)}, {Name: "b", Seen: at(b)}, {Name: "c", Seen: at(c)}}
+	}
+	for _, step := range []struct {
+		name   string
+		fails  bool // a lookup, before the nodes are looked at
+		look   bool // at the nodes
+		nodes  []store.Node
+		action string
+	}{
+		{"all were heard", false, true, nodes(0, 0), "reject"},
+		{"the store has failed a moment ago", true, false, nil, "defer"},
+		{"what the others have said may be from before", false, true, nodes(time.Second, 2*time.Second), "defer"},
+		{"one of them has not said anything since", false, true, nodes(3*time.Second, 2*time.Second), "defer"},
+		{"it has said that it stops", false, true, nodes(4*time.Second, 0)[:2], "reject"},
+		{"the store has failed since they were looked at", true, true, nodes(5*time.Second, 5*time.Second), "defer"},
+		{"it was heard before the other", false, true, nodes(5*time.Second, 6*time.Second), "defer"},
+		{"all were heard again", false, true, nodes(6*time.Second, 6*time.Second), "reject"},
+	} {
+		if step.fails {
+			st.fails.Store(true)
+			f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
+			st.fails.Store(false)
+			for end := time.Now().Add(10 * time.Second); !f.server.store.Available(); time.Sleep(10 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatal("the store is still unavailable")
+				}
+			}
+		}
+		if step.look {
+			st.nodes = step.nodes
+			f.server.watchNodes(t.Context())
+		}
+		from := len(f.log.String())
+		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
+		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) {
+			t.Errorf("%s: want %s, got:\n%s", step.name, step.action, log)
+		}
+	}
+}
+
+// failingStore does not answer lookups while it fails.
+type failingStore struct {
+	fakeStore
+	fails atomic.Bool
+}
+
+func (s *failingStore) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	if s.fails.Load() {
+		return store.Answer{}, store.ErrUnavailable
+	}
+	return s.fakeStore.Lookup(ctx, today, qs)
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -19,8 +20,9 @@ type daemon struct {
 	dir     string
 	config  string // path of the configuration file
 	program string
-	http    string // address of metrics and health
-	milter  string // as Postfix writes the address
+	http    string   // address of metrics and health
+	milter  string   // as Postfix writes the address
+	within  []string // what runs the program elsewhere: ip netns exec NAME
 	process *process
 }
 
@@ -85,7 +87,7 @@ func (d *daemon) start(t *testing.T) {
 // startUntil starts the daemon and waits until it says yes to a question.
 func (d *daemon) startUntil(t *testing.T, question string) {
 	t.Helper()
-	d.process = start(t, "bouncefilter", d.program, "serve", "--config", d.config)
+	d.process = start(t, "bouncefilter", slices.Concat(d.within, []string{d.program, "serve", "--config", d.config})...)
 	eventually(t, "bouncefilter says yes to "+question, func() bool {
 		select {
 		case <-d.process.done:

@@ -6,6 +6,9 @@
 // may run beside us, as deploy/roles.md has it, begins with roles_test.go: OpenDKIM, rspamd, PostSRSd, other instances of
 // Postfix.
 //
+// Faults of store, network, disk, clocks and keys, while mail goes out through one host and comes back to two, are the rows of
+// faults_test.go, which prints what became of every message.
+//
 // The package has tests only. They need root (Postfix does), Postfix with its pcre tables, redis-server and
 // saslpasswd2; without them every test skips and says so. deploy/test installs all of it and sets
 // BOUNCEFILTER_REQUIRE_SERVERS, which turns a missing server from a reason to skip into a failure.

@@ -1,0 +1,364 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// Phases of a row.
+const (
+	before = iota
+	during
+	after
+)
+
+// load is the mail of a pair of hosts: messages go out through one of them, each from a sender of its own, so with a tag of its own.
+// Each is answered at once with a bounce to its tag and with a read receipt that names it and goes to the address without a tag,
+// alternately at both hosts; and forgeries come to both all the while. Whoever is told to try again later does.
+type load struct {
+	t     *testing.T
+	p     *pair
+	phase atomic.Int32
+	stop  chan struct{} // ends the new mail
+	done  chan struct{} // ends the answers
+	mail  sync.WaitGroup
+	tries sync.WaitGroup
+
+	held     atomic.Bool  // receipts wait that would come to the other host than the one that sent
+	heldBack []*trial     // belongs to the goroutine that answers
+	count    atomic.Int64 // of senders
+
+	mu      sync.Mutex
+	sent    []*letter
+	pending []*trial
+	busy    int      // trials that are being made
+	settled []string // marks of bounces and receipts that were accepted, by node
+	end     time.Time
+	tally   tally
+}
+
+// letter is a message that was accepted on its way out, and has arrived in the world once it has a tag.
+type letter struct{ mark, from, tag, text string }
+
+// trial is a message that comes from the world, until it is accepted or refused.
+type trial struct {
+	kind     kind
+	node     *site
+	to       string
+	m        message
+	due      time.Time
+	deferred bool
+	last     string // reply
+}
+
+type kind int
+
+const (
+	bounce         kind = iota // to a genuine tag
+	receipt                    // without a tag, about a message that was sent
+	wrongSignature             // to a tag that was made up
+	unknownMessage             // without a tag, about a message that was never sent
+	audit                      // a second bounce to a genuine tag, when all is over
+)
+
+// outcome counts what became of trials. One that was deferred and then accepted is both.
+type outcome struct{ accepted, deferred, refused int }
+
+// tally is what a row counts.
+type tally struct {
+	genuine  [2]outcome // bounces and receipts
+	forged   outcome    // wrong signatures
+	unknown  [3]outcome // unknown messages, by phase
+	times    [3][]time.Duration
+	settling time.Duration // from the end of the fault to the last genuine bounce that was accepted late
+	refusals []string      // of genuine messages
+	leaks    []string      // forged tags that were accepted elsewhere or at another time than where and while a key may be missing
+}
+
+const (
+	pauseOut    = 150 * time.Millisecond
+	pauseForged = 250 * time.Millisecond
+	retryAfter  = 400 * time.Millisecond // much sooner than an MTA would
+)
+
+// startLoad starts the mail of a pair. It ends with the test.
+func (p *pair) startLoad(t *testing.T) *load {
+	l := &load{t: t, p: p, stop: make(chan struct{}), done: make(chan struct{})}
+	p.load = l
+	l.mail.Go(l.send)
+	l.mail.Go(l.forge)
+	l.tries.Go(l.answer)
+	for range 3 {
+		l.tries.Go(l.try)
+	}
+	t.Cleanup(func() {
+		closeOnce(l.stop)
+		closeOnce(l.done)
+		l.mail.Wait()
+		l.tries.Wait()
+	})
+	return l
+}
+
+func closeOnce(c chan struct{}) {
+	select {
+	case <-c:
+	default:
+		close(c)
+	}
+}
+
+// pause waits, and says whether to go on.
+func pause(stop chan struct{}, d time.Duration) bool {
+	select {
+	case <-stop:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// send sends one message after the other.
+func (l *load) send() {
+	for pause(l.stop, pauseOut) {
+		m := l.newLetter()
+		phase := l.phase.Load()
+		c, err := tryDial(l.t, internal, l.p.out.postfix.smtp)
+		if err != nil {
+			continue
+		}
+		begin := time.Now()
+		reply := c.attempt(m.from, []string{"friend@remote.example"}, m.text)
+		took := time.Since(begin)
+		c.quit()
+		switch reply[0] {
+		case '2':
+			l.mu.Lock()
+			if phase == l.phase.Load() {
+				l.tally.times[phase] = append(l.tally.times[phase], took)
+			}
+			l.sent = append(l.sent, m)
+			l.mu.Unlock()
+		case '4': // another one is as good
+		default:
+			l.t.Errorf("outbound mail was answered %q", reply)
+		}
+	}
+}
+
+// newLetter writes a message from a sender that has not written before.
+func (l *load) newLetter() *letter {
+	from := fmt.Sprintf("u%d@virt.example", l.count.Add(1))
+	m := newMessage(from, "friend@remote.example")
+	return &letter{mark: m.mark, from: from, text: m.text}
+}
+
+// accepted notes a letter that was accepted elsewhere than in send.
+func (l *load) accepted(m *letter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sent = append(l.sent, m)
+}
+
+// answer answers what arrives in the world, and while the fault lasts once more what arrived before.
+func (l *load) answer() {
+	var seen, again int
+	var known []delivery
+	for pause(l.done, 30*time.Millisecond) {
+		all := l.p.world.all()
+		for _, d := range all[seen:] {
+			seen++
+			l.answerTo(d, seen)
+			if l.phase.Load() == before {
+				known = append(known, d)
+			} else if again < len(known) {
+				l.add(&trial{kind: receipt, node: l.p.nodes()[again%2], m: readReceipt(known[again].plainSender(), known[again].text), to: known[again].plainSender()})
+				again++
+			}
+		}
+		if !l.held.Load() {
+			for _, tr := range l.heldBack {
+				l.add(tr)
+			}
+			l.heldBack = nil
+		}
+	}
+}
+
+func (l *load) answerTo(d delivery, n int) {
+	nodes := l.p.nodes()
+	l.add(&trial{kind: bounce, node: nodes[n%2], to: d.sender, m: newBounce(d.sender, "")})
+	tr := &trial{kind: receipt, node: nodes[(n+1)%2], to: d.plainSender(), m: readReceipt(d.plainSender(), d.text)}
+	if l.held.Load() && tr.node == l.p.in {
+		l.heldBack = append(l.heldBack, tr)
+		return
+	}
+	l.add(tr)
+}
+
+// plainSender is the sender without its tag.
+func (d delivery) plainSender() string {
+	if m := tagSyntax.FindStringSubmatch(d.sender); m != nil {
+		return m[1] + m[2] + m[3]
+	}
+	return d.sender
+}
+
+// forge sends forgeries.
+func (l *load) forge() {
+	for n := 0; pause(l.stop, pauseForged); n++ {
+		all := l.p.world.all()
+		if len(all) == 0 {
+			continue
+		}
+		d := all[len(all)-1]
+		if !isSigned(d.sender, d.plainSender()) {
+			continue // reported at the end
+		}
+		node, to := l.p.nodes()[n/2%2], d.plainSender()
+		if n%2 == 0 {
+			l.add(&trial{kind: wrongSignature, node: node, to: forge(d.sender), m: newBounce(to, "")})
+		} else {
+			l.add(&trial{kind: unknownMessage, node: node, to: to, m: readReceipt(to, newMessage(to, "friend@remote.example").text)})
+		}
+	}
+}
+
+func (l *load) add(tr *trial) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = append(l.pending, tr)
+}
+
+// next takes a trial that is due.
+func (l *load) next() *trial {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	for i, tr := range l.pending {
+		if tr.due.Before(now) {
+			l.pending = append(l.pending[:i], l.pending[i+1:]...)
+			l.busy++
+			return tr
+		}
+	}
+	return nil
+}
+
+// idle says whether nothing is on its way.
+func (l *load) idle() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.pending) == 0 && l.busy == 0
+}
+
+// try makes trials.
+func (l *load) try() {
+	for {
+		tr := l.next()
+		if tr == nil {
+			if !pause(l.done, 10*time.Millisecond) {
+				return
+			}
+			continue
+		}
+		phase := l.phase.Load()
+		reply := "421 no connection"
+		if c, err := tryDial(l.t, outsider, tr.node.postfix.smtp); err == nil {
+			reply = c.attempt("", []string{tr.to}, tr.m.text)
+			c.quit()
+		}
+		l.judge(tr, phase, reply)
+		l.mu.Lock()
+		l.busy--
+		l.mu.Unlock()
+	}
+}
+
+// judge counts what became of a trial.
+func (l *load) judge(tr *trial, phase int32, reply string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var o *outcome
+	switch tr.kind {
+	case audit:
+		o = new(outcome)
+	case bounce, receipt:
+		o = &l.tally.genuine[tr.kind]
+	case wrongSignature:
+		o = &l.tally.forged
+	case unknownMessage:
+		o = &l.tally.unknown[phase]
+	}
+	switch reply[0] {
+	case '2':
+		o.accepted++
+		if tr.kind == wrongSignature && (tr.node != l.p.in || phase != during) {
+			l.tally.leaks = append(l.tally.leaks, fmt.Sprintf("%s: <%s> in phase %d", filepath.Base(tr.node.dir), tr.to, phase))
+		}
+		switch tr.kind {
+		case bounce, receipt, audit:
+			l.settled = append(l.settled, tr.node.daemon.dir+" "+tr.m.mark)
+			if late := time.Since(l.end); tr.deferred && !l.end.IsZero() {
+				l.tally.settling = max(l.tally.settling, late)
+			}
+		}
+	case '5':
+		o.refused++
+		switch tr.kind {
+		case bounce, receipt, audit:
+			l.tally.refusals = append(l.tally.refusals, fmt.Sprintf("%s: <%s> in phase %d: %s", filepath.Base(tr.node.dir), tr.to, phase, reply))
+		}
+	default:
+		if !tr.deferred {
+			o.deferred++
+		}
+		if tr.kind == unknownMessage && strings.HasPrefix(reply, "450") {
+			return // once will do
+		}
+		tr.last = reply
+		tr.deferred, tr.due = true, time.Now().Add(retryAfter)
+		l.pending = append(l.pending, tr)
+	}
+}
+
+// rest waits until nothing is on its way.
+func (l *load) rest(t *testing.T, what string) {
+	t.Helper()
+	defer func() {
+		if l.mu.Lock(); t.Failed() {
+			for _, tr := range l.pending[:min(len(l.pending), 10)] {
+				t.Logf("%s: <%s> is told %q", filepath.Base(tr.node.dir), tr.to, tr.last)
+			}
+		}
+		l.mu.Unlock()
+	}()
+	eventually(t, what, l.idle)
+}
+
+// begin and over tell the load of the fault.
+func (l *load) begin() { l.phase.Store(during) }
+func (l *load) over() {
+	l.mu.Lock()
+	l.end = time.Now()
+	l.mu.Unlock()
+	l.phase.Store(after)
+}
+
+// await waits until so many more messages have gone out.
+func (l *load) await(t *testing.T, more int) {
+	t.Helper()
+	l.mu.Lock()
+	target := len(l.sent) + more
+	l.mu.Unlock()
+	eventually(t, fmt.Sprintf("%d more messages go out", more), func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.sent) >= target
+	})
+}

@@ -1,0 +1,198 @@
+package e2e
+
+import (
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// result is a line of the table.
+type result struct {
+	name           string
+	sent           int // messages, all of which arrived
+	found, unknown int // tags
+	tally          tally
+	took           time.Duration
+}
+
+var columns = []string{"fault", "sent", "on record", "unsure", "bounces a/d/r", "receipts a/d/r", "wrong signature a/d/r",
+	"unknown message before", "during", "after", "p50 ms", "added p50", "added max", "settled s", "row s"}
+
+func (r *result) cells() []string {
+	o := func(o outcome) string { return fmt.Sprintf("%d/%d/%d", o.accepted, o.deferred, o.refused) }
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()*1000) }
+	s := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
+	base := quantile(r.tally.times[before], 0.5)
+	return []string{r.name, itoa(r.sent), itoa(r.found), itoa(r.unknown), o(r.tally.genuine[bounce]), o(r.tally.genuine[receipt]), o(r.tally.forged),
+		o(r.tally.unknown[before]), o(r.tally.unknown[during]), o(r.tally.unknown[after]),
+		ms(base), ms(quantile(r.tally.times[during], 0.5) - base), ms(quantile(r.tally.times[during], 1) - base), s(r.tally.settling), s(r.took)}
+}
+
+// quantile returns the smallest duration that is not less than this share of all, 0 of none.
+func quantile(ds []time.Duration, share float64) time.Duration {
+	if len(ds) == 0 {
+		return 0
+	}
+	ds = slices.Sorted(slices.Values(ds))
+	return ds[int(share*float64(len(ds)-1))]
+}
+
+// table prints results in columns.
+func table(results []*result) string {
+	rows := [][]string{columns}
+	for _, r := range results {
+		rows = append(rows, r.cells())
+	}
+	width := make([]int, len(columns))
+	for _, row := range rows {
+		for i, cell := range row {
+			width[i] = max(width[i], len(cell))
+		}
+	}
+	var b strings.Builder
+	for _, row := range rows {
+		for i, cell := range row {
+			if i == 0 {
+				fmt.Fprintf(&b, "%-*s", width[i], cell)
+			} else {
+				fmt.Fprintf(&b, "  %*s", width[i], cell)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// finish ends the load of a pair, waits until everything that is on its way has come to its end, and counts.
+func (p *pair) finish(t *testing.T, name string) *result {
+	t.Helper()
+	l := p.load
+	closeOnce(l.stop)
+	l.mail.Wait()
+	p.arrive(t)
+	l.rest(t, "every bounce is accepted or refused")
+	for _, s := range p.nodes() {
+		eventually(t, "the daemon has found the store again", func() bool { status, _ := s.daemon.get("/readyz"); return status == 200 })
+	}
+	audits := map[string]bool{} // their marks
+	for _, letter := range l.sent {
+		m := newBounce(letter.tag, "")
+		audits[m.mark] = true
+		l.add(&trial{kind: audit, node: p.in, to: letter.tag, m: m})
+	}
+	l.rest(t, "every tag is on record, or the store says that it does not know it")
+	closeOnce(l.done)
+	l.tries.Wait()
+
+	r := &result{name: name, sent: len(l.sent), tally: l.tally}
+	for _, d := range p.world.all() {
+		if !isSigned(d.sender, d.plainSender()) {
+			t.Errorf("a message left with the sender <%s>", d.sender)
+		}
+	}
+	for mark, header := range p.delivered(t) {
+		switch {
+		case !audits[mark]:
+		case strings.Contains(header, "reason=valid method=tag"):
+			r.found++
+		case strings.Contains(header, "reason=grace"):
+			r.unknown++
+		default:
+			t.Errorf("when all was over, a bounce arrived with %q", header)
+		}
+	}
+	return r
+}
+
+// arrive waits until every message that was accepted has arrived in the world and was answered.
+func (p *pair) arrive(t *testing.T) {
+	t.Helper()
+	arrived := map[string]string{}
+	seen := 0
+	eventually(t, "every message that was accepted has arrived", func() bool {
+		all := p.world.all()
+		for _, d := range all[seen:] {
+			arrived[messageID(d.text)] = d.sender
+		}
+		seen = len(all)
+		complete := true
+		for _, l := range p.load.sent {
+			l.tag = arrived[l.mark+"@client.example"]
+			complete = complete && l.tag != ""
+		}
+		return complete
+	})
+	time.Sleep(100 * time.Millisecond) // the load answers every 30 ms what has arrived
+}
+
+// delivered waits until every bounce that was accepted is in a mailbox, and returns what we have written into each.
+func (p *pair) delivered(t *testing.T) map[string]string {
+	t.Helper()
+	header := map[string]string{}
+	eventually(t, "every bounce that was accepted is in a mailbox", func() bool {
+		got := map[string]bool{}
+		for _, s := range p.nodes() {
+			for _, text := range s.postfix.mailbox("all@virt.example").mails("") {
+				m, err := mail.ReadMessage(strings.NewReader(text))
+				if err != nil {
+					continue // Postfix is writing it
+				}
+				mark := strings.TrimSuffix(strings.Trim(m.Header.Get("Message-ID"), "<>"), "@client.example")
+				got[s.daemon.dir+" "+mark] = true
+				header[mark] = m.Header.Get("X-Bouncefilter")
+			}
+		}
+		return !slices.ContainsFunc(p.load.settled, func(mark string) bool { return !got[mark] })
+	})
+	return header
+}
+
+// check holds what is true for every fault.
+func (r *result) check(t *testing.T, f *fault) {
+	t.Helper()
+	for _, refusal := range r.tally.refusals {
+		t.Errorf("a genuine bounce was refused: %s", refusal)
+	}
+	for kind, o := range r.tally.genuine {
+		if o.accepted < 10 {
+			t.Errorf("only %d genuine messages of kind %d were accepted: the row shows nothing", o.accepted, kind)
+		}
+	}
+	if o := r.tally.unknown[before]; o.accepted+o.deferred > 0 || o.refused == 0 {
+		t.Errorf("before the fault, receipts of unknown messages: %+v; expected all of them refused", o)
+	}
+	if o := r.tally.forged; o.accepted > 0 && !f.keyMissing || len(r.tally.leaks) > 0 || o.refused == 0 {
+		t.Errorf("bounces with a wrong signature: %+v, expected all of them refused; %v", o, r.tally.leaks)
+	}
+	if r.tally.settling > settles {
+		t.Errorf("genuine bounces that had been deferred were accepted %v after the end of the fault", r.tally.settling)
+	}
+	if f.bounded {
+		r.checkTimes(t)
+	}
+	if f.complete && r.unknown > 0 {
+		t.Errorf("of %d tags the store does not know whether they were issued", r.unknown)
+	}
+}
+
+// checkTimes holds that a message waits for a store that does not answer once, for the store's timeout, and the others do not.
+func (r *result) checkTimes(t *testing.T) {
+	t.Helper()
+	const timeout, noise = 250 * time.Millisecond, 200 * time.Millisecond
+	usual, now := quantile(r.tally.times[before], 0.5), r.tally.times[during]
+	late := 0
+	for _, took := range now {
+		if took > usual+timeout-10*time.Millisecond {
+			late++
+		}
+	}
+	if late > 1 || quantile(now, 1) > usual+timeout+noise {
+		t.Errorf("%d messages waited for the store, at most %v longer than usual", late, quantile(now, 1)-usual)
+	}
+	if added := quantile(now, 0.5) - usual; added > 20*time.Millisecond {
+		t.Errorf("half of all messages took %v longer than usual", added)
+	}
+}
