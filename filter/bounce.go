@@ -3,6 +3,7 @@ package filter
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/d--j/go-milter"
@@ -51,7 +52,7 @@ func (s *session) facts(a prvs.Address, f finding, m store.Memory) RecipientFact
 		Revoked:      s.server.revoked.Load(),
 		Proof:        f.proof,
 		Memory:       m,
-		Doubt:        s.server.doubtful(),
+		Doubt:        msg.unheard || s.server.doubtful(),
 		Began:        s.server.recordBegan(),
 		SigningSince: since,
 		Signing:      signing,
@@ -166,9 +167,22 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	return milter.RespAccept, nil
 }
 
-// askStore completes the verdicts with what the store knows about tags and about what the report names, in one round trip.
-// It takes a second one if a tag turns out not to be on record, so that proofs are looked for where they are needed alone.
+// askStore completes the verdicts with what the store knows about tags and about what the report names. Before something is refused
+// for want of a record, the other nodes are heard, and what they may have recorded meanwhile is looked up.
 func (s *session) askStore(r *bounce.Report) {
+	s.lookUp(r)
+	byAbsence := func(r recipient) bool { return r.verdict.ByAbsence }
+	if slices.ContainsFunc(s.msg.recipients, byAbsence) {
+		if s.msg.unheard = !s.server.heardOthers(); s.msg.unheard || s.server.hasOthers() {
+			s.lookUp(r)
+		}
+	}
+	s.msg.asked = true
+}
+
+// lookUp asks the store in one round trip. It takes a second one if a tag turns out not to be on record, so that proofs are looked
+// for where they are needed alone.
+func (s *session) lookUp(r *bounce.Report) {
 	var e *evidence
 	if r != nil {
 		found := evidenceOf(r)
@@ -177,7 +191,6 @@ func (s *session) askStore(r *bounce.Report) {
 	if proofOpen := s.askStoreOnce(e); proofOpen {
 		s.askStoreOnce(e)
 	}
-	s.msg.asked = true
 }
 
 // askStoreOnce says whether there is a recipient for whom a proof is needed and was not asked for.

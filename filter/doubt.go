@@ -18,7 +18,7 @@ import (
 // is refused for good either before every other node has been heard again.
 
 // nodesInterval is how often the store is asked which nodes are silent.
-const nodesInterval = store.AnnounceInterval
+const nodesInterval = 5 * time.Second
 
 // nodes is what is known of the nodes that share the store.
 type nodes struct {
@@ -27,6 +27,7 @@ type nodes struct {
 	advanced time.Time // when that was a later one than before, on this host's clock
 	silent   []string  // names of the nodes that were silent when the store answered last
 
+	others   bool                 // there were some when the store answered last
 	failures uint64               // of the store, see failures, when it was first answered again
 	unheard  map[string]time.Time // the other nodes that were not heard since, and when they were, on the store's clock
 }
@@ -66,7 +67,7 @@ func (s *Server) watchNodes(ctx context.Context) {
 	if latest.After(s.nodes.latest) {
 		s.nodes.latest, s.nodes.advanced = latest, s.now()
 	}
-	s.nodes.hear(ns, s.node, failures)
+	s.nodes.hear(s.others(ns), failures)
 	s.nodes.mu.Unlock()
 	switch {
 	case len(silent) > before:
@@ -97,13 +98,8 @@ func (s *Server) giveUp(ctx context.Context, known []store.Node) bool {
 }
 
 // hear notes which other nodes have been heard since the store failed last.
-func (n *nodes) hear(ns []store.Node, self string, failures uint64) {
-	seen := make(map[string]time.Time, len(ns))
-	for _, o := range ns {
-		if o.Name != self {
-			seen[o.Name] = o.Seen
-		}
-	}
+func (n *nodes) hear(seen map[string]time.Time, failures uint64) {
+	n.others = len(seen) > 0
 	if failures != n.failures {
 		n.failures, n.unheard = failures, seen
 		return
@@ -124,6 +120,13 @@ func (s *Server) doubtful() bool {
 	s.nodes.mu.Lock()
 	defer s.nodes.mu.Unlock()
 	return len(s.nodes.silent) > 0 || len(s.nodes.unheard) > 0 || s.nodes.failures != s.failures() || s.now().Sub(s.nodes.advanced) > store.NodeSilence
+}
+
+// hasOthers says whether other nodes share the store.
+func (s *Server) hasOthers() bool {
+	s.nodes.mu.Lock()
+	defer s.nodes.mu.Unlock()
+	return s.nodes.others
 }
 
 // silent returns how many nodes are silent.

@@ -43,6 +43,7 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	f := startWith(t, st, nil, nil)
 	f.server.witnessed.Store(true)
 	f.server.nodes.advanced = time.Time{}
+	st.alive.Store(true)
 	for _, step := range []struct {
 		name   string
 		nodes  []store.Node
@@ -156,7 +157,9 @@ func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing
 			f.server.watchNodes(t.Context())
 		}
 		from := len(f.log.String())
+		st.alive.Store(step.action == "reject") // and so they say when they are heard once more
 		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
+		st.alive.Store(false)
 		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) {
 			t.Errorf("%s: want %s, got:\n%s", step.name, step.action, log)
 		}

@@ -61,6 +61,7 @@ type message struct {
 	report  *bounce.Report // what the content says; nil until it was read
 	unread  bool           // reading it failed
 	asked   bool           // the store was asked about all recipients
+	unheard bool           // a node was not heard since it came: what it signed may not be on record
 	memory  store.Memory   // of the store, when it was asked last
 
 	first      string // the first recipient, for the log

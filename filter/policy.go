@@ -112,6 +112,7 @@ type Verdict struct {
 	Domain      *Domain     // ours; nil if the address is not in one
 	Tag         prvs.Result // what its tag says
 	BySignature bool        // the store could not be asked, the signature alone decided
+	ByAbsence   bool        // it is refused for good, and would not be were something on record that is not
 }
 
 // Refuses says whether the verdict keeps the message from the recipient with an SMTP reply.
@@ -145,8 +146,9 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Would, v.Action = reason, reason, ActionTag
 	default:
 		v.Reason, v.Action = reason, p.actions[reason]
-		if f.Doubt && (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(reason, f) {
-			v.Action = ActionDefer
+		v.ByAbsence = (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(reason, f)
+		if v.ByAbsence && f.Doubt {
+			v.Action, v.ByAbsence = ActionDefer, false
 		}
 	}
 	return v

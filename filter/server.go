@@ -63,6 +63,7 @@ type Server struct {
 	signing   atomic.Pointer[map[string]store.Day]
 	witnessed atomic.Bool
 	nodes     nodes
+	hearing   hearing
 	pastFile  string
 	began     atomic.Pointer[time.Time]    // the earliest start of the store's memory
 	watched   atomic.Pointer[store.Memory] // what was last seen of the store's memory
@@ -95,6 +96,7 @@ func NewServer(o Options) (*Server, error) {
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)
+	s.hearing.waiting = make(chan struct{}, maxHearing)
 	if s.pastFile = o.PastFile; s.pastFile != "" {
 		past, err := LoadPast(s.pastFile)
 		if err != nil {

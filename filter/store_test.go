@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -144,9 +146,12 @@ type fakeStore struct {
 	answer store.Answer
 	first  map[string]store.Day
 	nodes  []store.Node
+	alive  atomic.Bool // all nodes say so again and again
 	err    error
 	panics bool
 	forgot time.Time
+
+	said atomic.Int64
 
 	notices []store.Notice
 }
@@ -168,9 +173,18 @@ func (s *fakeStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 	return maps.Clone(s.first), s.err
 }
 func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err }
-func (s *fakeStore) Nodes(context.Context) ([]store.Node, error)  { return s.nodes, s.err }
-func (s *fakeStore) Ping(context.Context) error                   { return s.err }
-func (s *fakeStore) Close() error                                 { return nil }
+func (s *fakeStore) Nodes(context.Context) ([]store.Node, error) {
+	ns := slices.Clone(s.nodes)
+	if s.alive.Load() {
+		said := time.Duration(s.said.Add(int64(time.Millisecond)))
+		for i := range ns {
+			ns[i].Seen = ns[i].Seen.Add(said)
+		}
+	}
+	return ns, s.err
+}
+func (s *fakeStore) Ping(context.Context) error { return s.err }
+func (s *fakeStore) Close() error               { return nil }
 func (s *fakeStore) Notices(context.Context, string, store.Day) ([]store.Notice, error) {
 	return s.notices, s.err
 }

@@ -31,7 +31,7 @@ const NodeRetention = 7 * 24 * time.Hour
 
 const (
 	// AnnounceInterval is how often a node that runs says so.
-	AnnounceInterval = 5 * time.Second
-	// NodeSilence is how long a node that runs says nothing at the most: some announcements may fail.
-	NodeSilence = 3 * AnnounceInterval
+	AnnounceInterval = 2 * time.Second
+	// NodeSilence is how long a node that runs says nothing at the most: some announcements may fail, or be late.
+	NodeSilence = 15 * time.Second
 )

@@ -1,0 +1,98 @@
+package filter
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// A node may have been cut off from the store just now, with nobody knowing yet. So before a bounce is refused because something is
+// not on record, all other nodes are heard: one that says that it runs has written all that it signed until then, and what the bounce
+// answers was signed before it came. That takes as long as an announcement is away. Nothing else waits for it: neither bounces that are
+// accepted, nor forged tags, nor bounces that name no message; and a host alone hears nobody.
+
+const (
+	// hearPatience is how long a bounce waits for the other nodes: they may be late by as much again.
+	hearPatience = 2*store.AnnounceInterval + time.Second
+	// hearPause is how often the store is asked meanwhile, for all that wait.
+	hearPause = 250 * time.Millisecond
+	// maxHearing is how many bounces may wait at a time. Each holds a process of the MTA: in a flood the others are deferred at once.
+	maxHearing = 20
+)
+
+// hearing is what bounces wait for.
+type hearing struct {
+	waiting chan struct{}
+
+	mu   sync.Mutex
+	at   time.Time            // before the store was asked last
+	seen map[string]time.Time // when the other nodes were heard last, on the store's clock; nil if the store did not answer
+}
+
+// heardOthers waits until every other node has said that it runs. It returns false if one does not, or if too many wait already.
+func (s *Server) heardOthers() bool {
+	began := time.Now()
+	if !s.hasOthers() {
+		return true
+	}
+	select {
+	case s.hearing.waiting <- struct{}{}:
+		defer func() { <-s.hearing.waiting }()
+	default:
+		return false
+	}
+	first := s.othersSince(began)
+	if first == nil {
+		return false
+	}
+	pause := time.NewTimer(hearPause)
+	defer pause.Stop()
+	for time.Since(began) < hearPatience {
+		<-pause.C
+		if now := s.othersSince(time.Now().Add(-hearPause / 2)); allHeard(first, now) {
+			return true
+		}
+		pause.Reset(hearPause)
+	}
+	return false
+}
+
+// allHeard says whether all nodes of before were heard since, or have said goodbye.
+func allHeard(before, now map[string]time.Time) bool {
+	for name, then := range before {
+		if at, there := now[name]; now == nil || there && !at.After(then) {
+			return false
+		}
+	}
+	return true
+}
+
+// othersSince returns when the other nodes were heard last, as the store said not before a time. Callers share the question.
+func (s *Server) othersSince(t time.Time) map[string]time.Time {
+	h := &s.hearing
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.at.Before(t) {
+		return h.seen
+	}
+	h.at, h.seen = time.Now(), nil
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if ns, err := s.store.Store().Nodes(ctx); err == nil {
+		h.seen = s.others(ns)
+	}
+	return h.seen
+}
+
+// others returns when the nodes other than this one were heard last, on the store's clock.
+func (s *Server) others(ns []store.Node) map[string]time.Time {
+	seen := make(map[string]time.Time, len(ns))
+	for _, n := range ns {
+		if n.Name != s.node {
+			seen[n.Name] = n.Seen
+		}
+	}
+	return seen
+}
