@@ -29,9 +29,7 @@ type load struct {
 	mail  sync.WaitGroup
 	tries sync.WaitGroup
 
-	held     atomic.Bool  // receipts wait that would come to the other host than the one that sent
-	heldBack []*trial     // belongs to the goroutine that answers
-	count    atomic.Int64 // of senders
+	count atomic.Int64 // of senders
 
 	mu      sync.Mutex
 	sent    []*letter
@@ -181,24 +179,13 @@ func (l *load) answer() {
 				again++
 			}
 		}
-		if !l.held.Load() {
-			for _, tr := range l.heldBack {
-				l.add(tr)
-			}
-			l.heldBack = nil
-		}
 	}
 }
 
 func (l *load) answerTo(d delivery, n int) {
 	nodes := l.p.nodes()
 	l.add(&trial{kind: bounce, node: nodes[n%2], to: d.sender, m: newBounce(d.sender, "")})
-	tr := &trial{kind: receipt, node: nodes[(n+1)%2], to: d.plainSender(), m: readReceipt(d.plainSender(), d.text)}
-	if l.held.Load() && tr.node == l.p.in {
-		l.heldBack = append(l.heldBack, tr)
-		return
-	}
-	l.add(tr)
+	l.add(&trial{kind: receipt, node: nodes[(n+1)%2], to: d.plainSender(), m: readReceipt(d.plainSender(), d.text)})
 }
 
 // plainSender is the sender without its tag.
@@ -272,6 +259,9 @@ func (l *load) try() {
 		if c, err := tryDial(l.t, outsider, tr.node.postfix.smtp); err == nil {
 			reply = c.attempt("", []string{tr.to}, tr.m.text)
 			c.quit()
+		}
+		if tr.kind == unknownMessage {
+			phase = l.phase.Load() // it waits until the other host was heard, and the fault may come meanwhile
 		}
 		l.judge(tr, phase, reply)
 		l.mu.Lock()

@@ -14,26 +14,15 @@ import (
 // nothing lets mail go on for a while.
 func nothing(t *testing.T, p *pair) { p.load.await(t, outage) }
 
-// cutOffSigner cuts the host that signs off from the store. The other one learns from its silence that mail of it may be missing
-// on the record; receipts that name such mail come to it from then on. One that comes sooner is refused: this is a limit.
+// cutOffSigner cuts the host that signs off from the store. Nobody tells the other one, to which receipts come at once that name mail
+// which only the first has on its disk.
 func cutOffSigner(t *testing.T, p *pair) {
 	logged := p.in.daemon.process.out.len()
-	p.load.held.Store(true)
 	p.island.cut(t)
+	p.load.await(t, outage)
 	eventually(t, "the other host notices", func() bool { return strings.Contains(p.in.daemon.process.out.from(logged), "a node is silent") })
-	p.load.held.Store(false)
 	p.load.await(t, outage)
 	p.island.join(t)
-}
-
-// unlessKept makes a fault of which the host that signs may notice what the other one does not: one call that takes too long, or one
-// server of several that is down. What it keeps for the store then is not on record, and the other host does not know; receipts that
-// name such mail come to it when that is over. This is the same limit as in cutOffSigner.
-func (p *pair) unlessKept(t *testing.T, strike func()) {
-	p.load.held.Store(true)
-	strike()
-	eventually(t, "the store has all records", func() bool { status, _ := p.out.daemon.get("/readyz"); return status == 200 })
-	p.load.held.Store(false)
 }
 
 // fillDisk leaves no room for the journal while Redis hangs.
