@@ -81,7 +81,7 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 		sh := &s.shards[i]
 		sh.learn(m.layers)
-		sh.drop(periodOf(store.DayOf(now)) - 1)
+		sh.drop(periodOf(store.DayOf(now)) - keptPeriods)
 		p := w.process(reply)
 		if p.run == "" {
 			continue
@@ -99,7 +99,7 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 		gone := m.outdated
 		for _, l := range m.layers {
-			if l.period < periodOf(store.DayOf(now))-1 {
+			if l.period < periodOf(store.DayOf(now))-keptPeriods {
 				gone = append(gone, l.field())
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,6 +28,10 @@ func periodOf(d store.Day) period {
 	}
 	return period(p)
 }
+
+// keptPeriods is for how many periods it stays on record that there were records in a period. A clock that is days ahead must not
+// hide those of today.
+const keptPeriods = 4
 
 // end is when the records of the period are removed. The day added lets clocks differ.
 func (p period) end() time.Time { return (store.Day(p+1)*periodDays + 1).Time() }
@@ -66,18 +69,15 @@ func (l layer) field() string {
 	return fieldPeriod + strconv.Itoa(int(l.period)) + ":" + strconv.Itoa(l.bits)
 }
 
-// parseLayer reads what follows p: in the name of a field.
-func parseLayer(s string) (layer, error) {
+// parseLayer reads what follows p: in the name of a field. ok is false for what this version does not write.
+func parseLayer(s string) (l layer, ok bool) {
 	p, b, _ := strings.Cut(s, ":")
 	number, err := strconv.ParseInt(p, 10, 32)
 	if err != nil {
-		return layer{}, err
+		return layer{}, false
 	}
 	bits, err := strconv.Atoi(b)
-	if err == nil && (bits < 0 || bits > maxBits) {
-		err = fmt.Errorf("%d bits", bits)
-	}
-	return layer{period(number), bits}, err
+	return layer{period(number), bits}, err == nil && bits >= 0 && bits <= maxBits
 }
 
 // bucket names the hash that holds k in a layer. The octets of a key behind the first one are as good as random.

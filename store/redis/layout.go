@@ -96,11 +96,12 @@ type memory struct {
 	outdated []string // fields that a later one has made pointless
 }
 
-// parseMemory reads the fields. Fields of later versions are passed over.
+// parseMemory reads the fields. Those of later versions are passed over; if there is a layer among them, in which nobody looks, there is
+// no memory.
 func parseMemory(fields map[string]string) (memory, error) {
 	m := memory{run: fields[fieldRun]}
 	var forget time.Time
-	forgetName := ""
+	forgetName, unknown := "", false
 	for name, value := range fields {
 		var err error
 		if rest, ok := strings.CutPrefix(name, fieldForget); ok {
@@ -114,10 +115,12 @@ func parseMemory(fields map[string]string) (memory, error) {
 				}
 			}
 		} else if rest, ok := strings.CutPrefix(name, fieldPeriod); ok {
-			var l layer
-			if l, err = parseLayer(rest); err == nil {
-				m.layers = append(m.layers, l)
+			l, ok := parseLayer(rest)
+			if !ok {
+				unknown = true
+				continue
 			}
+			m.layers = append(m.layers, l)
 		} else if name == fieldStart {
 			m.since, err = parseTime(value)
 		}
@@ -127,6 +130,9 @@ func parseMemory(fields map[string]string) (memory, error) {
 	}
 	if forget.After(m.since) {
 		m.since = forget
+	}
+	if unknown {
+		m.since = time.Time{}
 	}
 	return m, nil
 }
