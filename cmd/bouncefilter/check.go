@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -110,6 +111,7 @@ func (cmd *checkCmd) check(ctx context.Context, a *app, server *located) (*check
 		if r.Live, err = cmd.ask(ctx, a, r.site); err != nil {
 			return nil, err
 		}
+		r.Findings = append(r.Findings, passwordFindings(c)...)
 		r.Findings = append(r.Findings, r.Status.memoryFindings()...)
 		r.Findings = append(r.Findings, r.site.compareNodes(r.Status.Nodes, a.now())...)
 		r.Findings = append(r.Findings, routeFindings(r.Status.OtherRoutes, r.site.config.Settings.Exempt.Recipients)...)
@@ -125,6 +127,24 @@ func (cmd *checkCmd) check(ctx context.Context, a *app, server *located) (*check
 		r.Findings = append(r.Findings, r.ofMTA...)
 	}
 	return r, nil
+}
+
+// passwordFindings reports a file with a password that is open to everybody.
+func passwordFindings(c *config.Config) []mta.Finding {
+	if !holdsPassword(c.Store) || !readByAll(c.Path) {
+		return nil
+	}
+	return []mta.Finding{{Level: mta.LevelError, Name: "config-readable", Where: c.Path,
+		What: "It holds the password of the store, and every user of this host can read it.", Cure: []string{"chmod o-r " + c.Path}}}
+}
+
+// holdsPassword says whether the URL of a store has something to hide.
+func holdsPassword(url string) bool { return strings.Contains(url, "@") && open.Redacted(url) != url }
+
+// readByAll says whether everybody may read a file.
+func readByAll(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().Perm()&0o004 != 0
 }
 
 func (r *checked) add(problems tomlfile.Problems) {

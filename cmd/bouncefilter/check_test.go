@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
 func TestCheckTellsWhatIsInEffect(t *testing.T) {
@@ -146,4 +148,25 @@ func mustRead(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+func TestCheckFindsAPasswordThatEverybodyCanRead(t *testing.T) {
+	w := newWorld(t)
+	w.store = memory.New()
+	c := w.config("store = \"redis://user:hunter2@127.0.0.1:1/0\"\n")
+	for _, tt := range []struct {
+		mode  os.FileMode
+		found bool
+	}{{0o640, false}, {0o644, true}} {
+		if err := os.Chmod(c, tt.mode); err != nil {
+			t.Fatal(err)
+		}
+		r := w.run("check", "-c", c)
+		if found := strings.Contains(r.stdout, "chmod o-r "+c); found != tt.found || strings.Contains(r.stdout+r.stderr, "hunter2") {
+			t.Errorf("mode %v: %+v", tt.mode, r)
+		}
+	}
+	w.states = nil
+	d := w.start("-c", c)
+	contains(t, "log", d.stderr.String(), `level=WARN msg="every user of this host can read the password of the store" file=`+c)
 }

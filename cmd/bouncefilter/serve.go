@@ -6,11 +6,9 @@ import (
 	"errors"
 	"log/slog"
 	"runtime/debug"
-	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
-	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // serveCmd runs the milter. Its flags come before the file, also in a reload.
@@ -54,8 +52,11 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
 	log := newLogger(a.stderr, c.LogFormat, level)
-	if strings.Contains(cmd.Store, "@") && open.Redacted(cmd.Store) != cmd.Store {
+	switch {
+	case holdsPassword(cmd.Store):
 		log.Warn("every user of this host can see the password in --store; put store into a configuration file")
+	case holdsPassword(c.Store) && readByAll(c.Path):
+		log.Warn("every user of this host can read the password of the store", "file", c.Path, "remedy", "chmod o-r "+c.Path)
 	}
 	if err := prepare(a, c, log); err != nil {
 		return err
