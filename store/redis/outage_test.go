@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -67,14 +66,14 @@ func outages() []outage {
 	return []outage{
 		{
 			"killed and started again",
-			func(t *testing.T, srv *server) { srv.kill(t) },
-			func(t *testing.T, srv *server) { srv.start(t) },
+			func(t *testing.T, srv *server) { srv.Kill(t) },
+			func(t *testing.T, srv *server) { srv.Start(t) },
 			false,
 		},
 		{
 			"hanging",
-			func(t *testing.T, srv *server) { signal(t, srv, syscall.SIGSTOP) },
-			func(t *testing.T, srv *server) { signal(t, srv, syscall.SIGCONT) },
+			func(t *testing.T, srv *server) { srv.Pause(t) },
+			func(t *testing.T, srv *server) { srv.Resume(t) },
 			true,
 		},
 		{
@@ -184,13 +183,6 @@ func TestGuardThroughAnOutage(t *testing.T) {
 				t.Errorf("Record after the outage: %v", err)
 			}
 		})
-	}
-}
-
-func signal(t *testing.T, srv *server, sig syscall.Signal) {
-	t.Helper()
-	if err := srv.cmd.Process.Signal(sig); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -114,7 +114,7 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
-	srv.kill(t)
+	srv.Kill(t)
 
 	start := time.Now()
 	_, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
@@ -129,7 +129,7 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 		t.Errorf("it took %v to find out that the server is down", d)
 	}
 
-	srv.start(t)
+	srv.Start(t)
 	if found, since := look(t, s, key(1)); found || !since.IsZero() {
 		t.Errorf("after a restart without data: found %t, Since %v", found, since)
 	}
@@ -153,9 +153,9 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 	}
 	record(t, s, key(2))
 	_, before := look(t, s, key(1))
-	srv.kill(t)
+	srv.Kill(t)
 	killed := time.Now()
-	srv.start(t)
+	srv.Start(t)
 
 	found, since := look(t, s, key(1))
 	if !found {
@@ -326,7 +326,7 @@ func TestGuardWritesATagOnce(t *testing.T) {
 // TestRoundTrips puts a proxy before the server that counts how often the direction changes.
 func TestRoundTrips(t *testing.T) {
 	srv := startServer(t)
-	p := startProxy(t, srv.socket)
+	p := startProxy(t, srv.Socket)
 	s := open(t, "unix:"+p.socket)
 	record(t, s, key(0)) // Connects and begins the memory, which is not counted.
 	var many []store.Query

@@ -114,9 +114,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestTCP(t *testing.T) {
-	port := freePort(t)
-	startServer(t, "--port", port, "--bind", "127.0.0.1")
-	s := open(t, "redis://127.0.0.1:"+port)
+	s := open(t, "redis://"+startServer(t).Addr)
 	record(t, s, key(1))
 	if found, _ := look(t, s, key(1)); !found {
 		t.Error("not found")

@@ -26,8 +26,9 @@ const patience = 30 * time.Second
 
 // Server is a redis-server, or a Sentinel.
 type Server struct {
-	Addr string // host:port
-	Dir  string // its folder, removed after the test
+	Addr   string // host:port
+	Socket string // path of its unix socket; Sentinels have none
+	Dir    string // its folder, removed after the test
 
 	args []string
 	cmd  *exec.Cmd
@@ -36,12 +37,13 @@ type Server struct {
 // FreePort stands for a port that is free, another one for each server, among options.
 const FreePort = "free port"
 
-// Start starts a server with more options. It listens on 127.0.0.1.
+// Start starts a server with more options. It listens on 127.0.0.1 and on a unix socket.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := newServer(t)
 	_, port, _ := net.SplitHostPort(s.Addr)
-	s.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "log")}, args...)
+	s.Socket = filepath.Join(s.Dir, "s")
+	s.args = append([]string{"--port", port, "--bind", "127.0.0.1", "--unixsocket", s.Socket, "--unixsocketperm", "700", "--save", "", "--appendonly", "no", "--dir", s.Dir, "--logfile", filepath.Join(s.Dir, "log")}, args...)
 	for i, arg := range s.args {
 		if arg == FreePort {
 			_, s.args[i], _ = net.SplitHostPort(freeAddr(t))
@@ -60,6 +62,7 @@ func newServer(t testing.TB) *Server {
 		}
 		t.Skip("redis-server is not installed; deploy/test installs it and runs this")
 	}
+	// Not t.TempDir: with the name of a subtest the path would be too long for a socket.
 	dir, err := os.MkdirTemp("", "bf-redis")
 	if err != nil {
 		t.Fatal(err)
