@@ -178,6 +178,9 @@ func (k *keeper) load() {
 	}
 	k.replace(next)
 	k.log.Info("keys loaded", "keys", len(next.keys.Keys))
+	if current.noIndex {
+		k.log.Warn("the index of keys is back; as it may not list all keys yet, bounces with a key number that is missing in it are not refused", "remedy", "when all are back: systemctl reload bouncefilter")
+	}
 }
 
 // nextKeys reads the keys anew. Unlike a reload that somebody asks for, it takes no key out of effect that the index does not call
@@ -266,12 +269,7 @@ func (k *keeper) trustUnseen() {
 	}
 	k.reloading.Lock()
 	defer k.reloading.Unlock()
-	var foreign []prvs.Key
-	for number := range uint8(10) {
-		if !slices.ContainsFunc(k.current.Load().keys.Keys, func(own keyring.Key) bool { return own.State != prvs.StateRetired && own.Number == number }) {
-			foreign = append(foreign, prvs.Key{Number: number, Absent: true})
-		}
-	}
+	foreign := k.current.Load().unlisted()
 	k.say(slog.LevelWarn, "unseen", "the store does not tell with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused")
 	k.allowFor(foreign)
 }
@@ -283,7 +281,7 @@ func (k *keeper) allowFor(foreign []prvs.Key) {
 	if slices.EqualFunc(foreign, current.foreign, func(a, b prvs.Key) bool { return sameSlot(a)(b) }) {
 		return
 	}
-	next := &site{config: current.config, keys: current.keys, index: current.index, foreign: foreign, noIndex: current.noIndex}
+	next := &site{config: current.config, keys: current.keys, index: current.index, foreign: foreign, noIndex: current.noIndex, partial: current.partial}
 	if err := next.makePolicy(); err != nil {
 		k.say(slog.LevelError, "foreign", "the keys of other nodes cannot be allowed for", "error", err)
 		return

@@ -212,3 +212,45 @@ func TestServeWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 		d.stop()
 	}
 }
+
+// Keys whose index was lost come back one by one. Until all are there, nobody knows which numbers have signed.
+func TestKeysThatComeBackOneByOne(t *testing.T) {
+	w := newWorld(t)
+	c := w.config("mode = \"enforce\"\n")
+	w.mustRun("key", "add", "-c", c, "--number", "0")
+	older := strings.TrimSpace(w.run("sign", "-c", c, "user@example.com").stdout)
+	w.mustRun("key", "add", "-c", c, "--number", "1")
+	w.mustRun("key", "activate", "-c", c, "1")
+	if err := os.Remove(w.path(keysIndex)); err != nil {
+		t.Fatal(err)
+	}
+	w.states = nil
+	d := w.start("-c", c)
+	bring := func(number string) {
+		t.Helper()
+		w.mustRun("key", "add", "-c", c, "--number", number, "--file", w.path("state/keys/key-"+number+".secret"))
+		d.rounds(1)
+		if reply := rcpt(t, d, older); reply != "" {
+			t.Errorf("key %s is back: a genuine bounce: %q", number, reply)
+		}
+	}
+	bring("1")
+	if reply := send(t, d, "user@example.com"); reply != "" {
+		t.Errorf("outbound mail: %q", reply)
+	}
+	if reply := rcpt(t, d, "prvs=1787000000=user@example.com"); !strings.HasPrefix(reply, "550") {
+		t.Errorf("a forged tag of the key that is back: %q", reply)
+	}
+	bring("0")
+	forged := "prvs=5787000000=user@example.com"
+	if reply := rcpt(t, d, forged); reply != "" {
+		t.Errorf("a number that may have been in the index: %q", reply)
+	}
+	d.reload()
+	if reply := rcpt(t, d, forged); !strings.HasPrefix(reply, "550") {
+		t.Errorf("a number that was not, after a reload: %q", reply)
+	}
+	if reply := rcpt(t, d, older); reply != "" {
+		t.Errorf("a genuine bounce after a reload: %q", reply)
+	}
+}

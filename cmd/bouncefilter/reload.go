@@ -42,7 +42,9 @@ func (d *milterDaemon) loadNext() (*site, tomlfile.Problems) {
 		return nil, problems
 	}
 	current := d.current.Load()
-	next, problems := loadUsableSite(c, problems, current)
+	former := *current
+	former.partial = false // whoever reloads says that all keys are back that were lost with the index
+	next, problems := loadUsableSite(c, problems, &former)
 	if len(problems) > 0 {
 		return nil, problems
 	}

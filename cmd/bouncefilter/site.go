@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
@@ -27,6 +28,7 @@ type site struct {
 	index   version    // of the index that keys were loaded from
 	foreign []prvs.Key // absent ones, with which other nodes sign
 	noIndex bool       // the index of keys is gone: what it listed is not known
+	partial bool       // it was gone, and may not list again all that it did
 	policy  *filter.Policy
 }
 
@@ -124,8 +126,11 @@ func siteWithoutIndex(c *config.Config, lost tomlfile.Problems) (*site, tomlfile
 	return s, nil
 }
 
-// lacks says whether a key is in the index of s and its secret could not be read.
+// lacks says whether a key is in the index of s, as far as that is known, and its secret could not be read.
 func (s *site) lacks(key keyring.Key) bool {
+	if s.noIndex {
+		return true
+	}
 	own, listed := s.keys.Find(key.Number, key.Domain)
 	return listed && own.Absent
 }
@@ -133,7 +138,7 @@ func (s *site) lacks(key keyring.Key) bool {
 func newSite(c *config.Config, problems tomlfile.Problems, load func(string) (*keyring.Keyring, tomlfile.Problems), former *site) (*site, tomlfile.Problems) {
 	s := &site{config: c, index: versionOf(c.Keys)} // before it is read: what is written meanwhile is read again
 	if former != nil {
-		s.foreign = former.foreign
+		s.foreign, s.partial = former.foreign, former.noIndex || former.partial
 	}
 	var found tomlfile.Problems
 	s.keys, found = load(c.Keys)
@@ -153,12 +158,32 @@ func newSite(c *config.Config, problems tomlfile.Problems, load func(string) (*k
 // makePolicy makes the policy of keys and configuration. Its checks repeat what was checked with places before.
 func (s *site) makePolicy() error {
 	settings := s.config.Settings
+	others := s.foreign
+	if s.partial {
+		others = slices.Clone(others)
+		for _, slot := range s.unlisted() {
+			if !slices.ContainsFunc(others, sameSlot(slot)) {
+				others = append(others, slot)
+			}
+		}
+	}
 	var err error
-	if settings.Keys, err = s.keys.Ring(s.config.Ring, s.foreign...); err != nil {
+	if settings.Keys, err = s.keys.Ring(s.config.Ring, others...); err != nil {
 		return err
 	}
 	s.policy, err = filter.NewPolicy(settings)
 	return err
+}
+
+// unlisted returns an absent key for each number that the index has no key in use for.
+func (s *site) unlisted() []prvs.Key {
+	var keys []prvs.Key
+	for number := range uint8(10) {
+		if !slices.ContainsFunc(s.keys.Keys, func(own keyring.Key) bool { return own.State != prvs.StateRetired && own.Number == number }) {
+			keys = append(keys, prvs.Key{Number: number, Absent: true})
+		}
+	}
+	return keys
 }
 
 // withKeyHint says how to make an index of keys that does not exist.
