@@ -115,6 +115,10 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 		if silent := a.now().Sub(nodes[i].Seen); silent <= store.NodeSilence {
 			return hinted{fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself"}
 		}
+		// What it kept for the store is lost. Daemons tell the store as well, but only those that have found it silent before.
+		if err := s.Forget(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
+			return err
+		}
 		if err := s.Dismiss(ctx, cmd.Name); err != nil {
 			return err
 		}

@@ -153,6 +153,9 @@ func TestARotationDoesNotWaitForNodesThatHaveStoppedOrWereRemoved(t *testing.T) 
 	if r := remove(); r.status != 0 || !strings.Contains(r.stdout, "removed mx3, which was last seen at 2026-11-23T12:00:00Z") {
 		t.Errorf("remove: %+v", r)
 	}
+	if a, err := c.store.Lookup(t.Context(), 0, nil); err != nil || !a.Memory.Since.Equal(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("what it may have kept is lost, and the record is complete since %v, %v", a.Memory.Since, err)
+	}
 	if r := remove(); r.status != 1 || !strings.Contains(r.stderr, `the store knows no node "mx3"`) {
 		t.Errorf("twice: %+v", r)
 	}
