@@ -94,6 +94,7 @@ type memory struct {
 	run      string
 	layers   []layer  // that may hold records, in no order
 	outdated []string // fields that a later one has made pointless
+	unknown  string   // a layer that this version cannot read
 }
 
 // parseMemory reads the fields. Those of later versions are passed over; if there is a layer among them, in which nobody looks, there is
@@ -101,7 +102,7 @@ type memory struct {
 func parseMemory(fields map[string]string) (memory, error) {
 	m := memory{run: fields[fieldRun]}
 	var forget time.Time
-	forgetName, unknown := "", false
+	forgetName := ""
 	for name, value := range fields {
 		var err error
 		if rest, ok := strings.CutPrefix(name, fieldForget); ok {
@@ -117,7 +118,7 @@ func parseMemory(fields map[string]string) (memory, error) {
 		} else if rest, ok := strings.CutPrefix(name, fieldPeriod); ok {
 			l, ok := parseLayer(rest)
 			if !ok {
-				unknown = true
+				m.unknown = max(m.unknown, name) // always the same one
 				continue
 			}
 			m.layers = append(m.layers, l)
@@ -131,7 +132,7 @@ func parseMemory(fields map[string]string) (memory, error) {
 	if forget.After(m.since) {
 		m.since = forget
 	}
-	if unknown {
+	if m.unknown != "" {
 		m.since = time.Time{}
 	}
 	return m, nil

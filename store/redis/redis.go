@@ -243,6 +243,8 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		relied = relied && s.relied(p, m) && !m.since.IsZero()
 		if p.fault != "" {
 			a.Memory.Reason = p.fault
+		} else if m.unknown != "" {
+			a.Memory.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
 		}
 		if m.since.After(since) {
 			since = m.since

@@ -1,0 +1,20 @@
+package redis_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// A later version has written to the store, and was taken back.
+func TestAStoreWithRecordsOfALaterVersionSaysWhyItVouchesForNothing(t *testing.T) {
+	srv := startServer(t)
+	s := open(t, srv.url(""))
+	record(t, s, key(1))
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:memory2", "p:3:99", "").Err(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Lookup(t.Context(), today(), nil)
+	if err != nil || !a.Memory.Since.IsZero() || !strings.Contains(a.Memory.Reason, "a later version") {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
