@@ -26,9 +26,10 @@ const (
 type hearing struct {
 	waiting chan struct{}
 
-	mu   sync.Mutex
-	at   time.Time            // before the store was asked last
-	seen map[string]time.Time // when the other nodes were heard last, on the store's clock; nil if the store did not answer
+	mu     sync.Mutex
+	at     time.Time            // before the store was asked last
+	seen   map[string]time.Time // when the other nodes were heard last, on the store's clock; nil if the store did not answer
+	latest time.Time            // when any node was, this one too
 }
 
 // heardOthers waits until every other node has said that it runs. It returns false if one does not, or if too many wait already.
@@ -43,7 +44,7 @@ func (s *Server) heardOthers() bool {
 	default:
 		return false
 	}
-	first := s.othersSince(began)
+	first, latest := s.othersSince(began)
 	if first == nil {
 		return false
 	}
@@ -51,7 +52,7 @@ func (s *Server) heardOthers() bool {
 	defer pause.Stop()
 	for time.Since(began) < hearPatience {
 		<-pause.C
-		if now := s.othersSince(time.Now().Add(-hearPause / 2)); allHeard(first, now) {
+		if now, _ := s.othersSince(time.Now().Add(-hearPause / 2)); allHeard(first, latest, now) {
 			return true
 		}
 		pause.Reset(hearPause)
@@ -59,31 +60,34 @@ func (s *Server) heardOthers() bool {
 	return false
 }
 
-// allHeard says whether all nodes of before were heard since, or have said goodbye.
-func allHeard(before, now map[string]time.Time) bool {
-	for name, then := range before {
-		if at, there := now[name]; now == nil || there && !at.After(then) {
+// allHeard says whether all nodes of before have said something after latest, or goodbye. That they were heard since is not enough:
+// what a node said before it was cut off may have been under way for long. The latest announcement tells what time it was.
+func allHeard(before map[string]time.Time, latest time.Time, now map[string]time.Time) bool {
+	for name := range before {
+		if at, there := now[name]; now == nil || there && !at.After(latest) {
 			return false
 		}
 	}
 	return true
 }
 
-// othersSince returns when the other nodes were heard last, as the store said not before a time. Callers share the question.
-func (s *Server) othersSince(t time.Time) map[string]time.Time {
+// othersSince returns when the other nodes were heard last, and when any node was, as the store said not before a time. Callers share
+// the question.
+func (s *Server) othersSince(t time.Time) (seen map[string]time.Time, latest time.Time) {
 	h := &s.hearing
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if !h.at.Before(t) {
-		return h.seen
+		return h.seen, h.latest
 	}
 	h.at, h.seen = time.Now(), nil
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if ns, err := s.store.Store().Nodes(ctx); err == nil {
 		h.seen = s.others(ns)
+		_, h.latest = silentNodes(ns)
 	}
-	return h.seen
+	return h.seen, h.latest
 }
 
 // others returns when the nodes other than this one were heard last, on the store's clock.

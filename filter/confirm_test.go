@@ -22,6 +22,7 @@ func TestAllHeard(t *testing.T) {
 		before, now map[string]time.Time
 		want        bool
 	}{
+		{"one has said something that was long under way", at(0, 9), at(5, 10), false},
 		{"nobody else", nil, map[string]time.Time{}, true},
 		{"both", at(0, 0), at(1, 1), true},
 		{"one", at(0, 0), at(1, 0), false},
@@ -30,7 +31,13 @@ func TestAllHeard(t *testing.T) {
 		{"a new one has come", map[string]time.Time{"a": testDay}, at(1, 0), true},
 		{"the store does not answer", at(0, 0), nil, false},
 	} {
-		if got := allHeard(tt.before, tt.now); got != tt.want {
+		latest := testDay
+		for _, then := range tt.before {
+			if then.After(latest) {
+				latest = then
+			}
+		}
+		if got := allHeard(tt.before, latest, tt.now); got != tt.want {
 			t.Errorf("%s: %t", tt.name, got)
 		}
 	}

@@ -176,7 +176,7 @@ func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err
 func (s *fakeStore) Nodes(context.Context) ([]store.Node, error) {
 	ns := slices.Clone(s.nodes)
 	if s.alive.Load() {
-		said := time.Duration(s.said.Add(int64(time.Millisecond)))
+		said := time.Duration(s.said.Add(int64(store.AnnounceInterval)))
 		for i := range ns {
 			ns[i].Seen = ns[i].Seen.Add(said)
 		}

@@ -11,7 +11,13 @@ type Node struct {
 	Keys []NodeKey `json:"keys"`
 	// Instance tells daemons apart that have the same name by mistake.
 	Instance string `json:"instance,omitempty"`
+	// Still, if there is one, is asked by Announce when it has taken Seen. If it says no, nothing is announced: what is true when
+	// Announce is called may not be when the store is reached.
+	Still func() bool `json:"-"`
 }
+
+// Holds says whether there is something to announce still.
+func (n Node) Holds() bool { return n.Still == nil || n.Still() }
 
 // NodeKey is one key of a node.
 type NodeKey struct {

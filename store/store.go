@@ -124,7 +124,8 @@ type Store interface {
 	// Counters returns the counters of the days from to to, both included, in no order. Not for the mail path.
 	Counters(ctx context.Context, from, to Day) ([]Counter, error)
 
-	// Announce notes what a node says about itself, in place of what it said before. It is not for the mail path.
+	// Announce notes what a node says about itself, in place of what it said before, unless n.Still says no. It is not for the
+	// mail path.
 	Announce(ctx context.Context, n Node) error
 
 	// Nodes returns what nodes have said within [NodeRetention], in no order. Not for the mail path.

@@ -28,12 +28,19 @@ func (d *milterDaemon) announce(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	s := d.current.Load()
-	n := store.Node{Name: s.config.Node, At: d.app.now(), Keys: nodeKeys(s.keys, d.hasher), Instance: d.instance}
+	said := true
+	still := func() bool {
+		said = d.guard.Available()
+		return said
+	}
+	n := store.Node{Name: s.config.Node, At: d.app.now(), Keys: nodeKeys(s.keys, d.hasher), Instance: d.instance, Still: still}
 	if err := d.guard.Store().Announce(ctx, n); err != nil {
 		d.log.Debug("the store does not know that this node runs", "error", err)
 		return
 	}
-	d.announced.Store(true)
+	if said {
+		d.announced.Store(true)
+	}
 }
 
 // dismiss tells the store that this daemon has stopped: nobody waits for it. One that still has records which the store lacks

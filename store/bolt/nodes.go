@@ -16,6 +16,9 @@ func (s *Store) Announce(ctx context.Context, n store.Node) error {
 		return fmt.Errorf("bolt store: node with a name of %d octets", len(n.Name))
 	}
 	n.Seen = s.now()
+	if !n.Holds() {
+		return nil
+	}
 	value, err := nodevalue.Format(n)
 	if err != nil {
 		return fmt.Errorf("bolt store: announce: %w", err)

@@ -17,7 +17,10 @@ func (s *Store) Announce(ctx context.Context, n store.Node) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n.Seen = s.now()
-	n.Keys = slices.Clone(n.Keys)
+	if !n.Holds() {
+		return nil
+	}
+	n.Keys, n.Still = slices.Clone(n.Keys), nil
 	s.nodes[n.Name] = n
 	maps.DeleteFunc(s.nodes, func(_ string, o store.Node) bool { return n.Seen.Sub(o.Seen) > store.NodeRetention })
 	return nil

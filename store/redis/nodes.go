@@ -25,6 +25,9 @@ func (s *Store) Announce(ctx context.Context, n store.Node) error {
 		}
 		n.Seen = s.now()
 	}
+	if !n.Holds() {
+		return nil
+	}
 	value, err := nodevalue.Format(n)
 	if err != nil {
 		return failed("announce", err)

@@ -35,6 +35,8 @@ func testNodes(t *testing.T, newStore func(t *testing.T) store.Store) {
 	announce(store.Node{Name: "mx2.example.com", At: time.Now().Add(ahead), Keys: keys})
 	announce(store.Node{Name: "mx1.example.com", At: time.Now(), Keys: keys[:1]})
 
+	announce(store.Node{Name: "mx3.example.com", At: time.Now(), Still: func() bool { return false }})
+
 	ns := nodes()
 	if len(ns) != 2 || ns[0].Name != "mx1.example.com" || ns[1].Name != "mx2.example.com" {
 		t.Fatalf("got %+v", ns)

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/memory"
+)
+
+// cutOff is a store that loses the connection while a node says that it runs, and has it again in the end. Meanwhile mail is signed.
+type cutOff struct {
+	store.Store
+	meanwhile func()
+}
+
+func (c *cutOff) Announce(ctx context.Context, n store.Node) error {
+	if c.meanwhile != nil {
+		c.meanwhile()
+	}
+	return c.Store.Announce(ctx, n)
+}
+
+func (c *cutOff) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
+	if c.meanwhile != nil && domain == "example.com" {
+		return store.ErrUnavailable
+	}
+	return c.Store.Record(ctx, today, domain, rs...)
+}
+
+// A node that keeps records does not say that it has written all, even if it had when it began to say so.
+func TestAnAnnouncementThatMailOvertakesIsNotMade(t *testing.T) {
+	w := newWorld(t)
+	inner := memory.NewWithClock(w.clock)
+	st := &cutOff{Store: inner}
+	w.store = st
+	c := w.config("node = \"mx1\"\nstore = \"redis://127.0.0.1:1/0\"\n")
+	d := w.start("-c", c)
+	d.rounds(1)
+	seen := func() time.Time {
+		ns, err := inner.Nodes(t.Context())
+		if err != nil || len(ns) != 1 {
+			t.Fatalf("%v, %v", ns, err)
+		}
+		return ns[0].Seen
+	}
+	before := seen()
+	st.meanwhile = func() {
+		if reply := send(t, d, "user@example.com"); reply != "" {
+			t.Errorf("outbound mail: %q", reply)
+		}
+	}
+	w.mu.Lock()
+	w.now = w.now.Add(time.Second)
+	w.mu.Unlock()
+	d.rounds(1)
+	if got := seen(); !got.Equal(before) {
+		t.Error("it has said that the store has everything, and its journal has a record")
+	}
+	d.stop()
+}
