@@ -77,9 +77,19 @@ func (s *Store) openOnce() error {
 		if s.broken.Load() == nil {
 			_ = s.db.Close()
 		}
+		if isNonsense(err) {
+			return fmt.Errorf("bolt store %s: %w: %w", s.path, errDamaged, err)
+		}
 		return fmt.Errorf("bolt store %s: %w", s.path, err)
 	}
 	return nil
+}
+
+// isNonsense says whether an error of the file is none of the system's: bbolt was led by the content to a place that no file has.
+func isNonsense(err error) bool {
+	var of *fs.PathError
+	var errno syscall.Errno
+	return errors.As(err, &of) && !errors.As(err, &errno)
 }
 
 // load makes what a new file lacks, and reads an old one from end to end: what is damaged is to show now, when it can
