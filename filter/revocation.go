@@ -14,6 +14,10 @@ import (
 // RevocationTopic is the topic of the notices by which nodes learn what is revoked.
 const RevocationTopic = "revocations"
 
+// TakenBackTopic is that of notices with the names of revocations that somebody has taken back. Without one, a revocation that is gone was
+// lost by the store, and is written again.
+const TakenBackTopic = "revocations-taken-back"
+
 // RevocationKind is what kind of thing is revoked.
 type RevocationKind string
 

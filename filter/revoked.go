@@ -55,8 +55,8 @@ func (s *Server) RefreshRevocations(ctx context.Context) {
 		"added", missing(next.notices, before), "removed", missing(before, next.notices))
 }
 
-// restoreRevocations writes those again that a store has lost which was wiped, restarted or replaced since it was last looked at:
-// they are gone together with the record, and nobody has taken them back. It returns what is revoked then.
+// restoreRevocations writes those again that the store has lost, because it was wiped, restarted or replaced: they are gone, and nobody
+// has taken them back. It returns what is revoked then.
 func (s *Server) restoreRevocations(ctx context.Context, ns []store.Notice, before map[string]store.Notice) ([]store.Notice, error) {
 	today := store.DayOf(s.now())
 	lost := maps.Clone(before)
@@ -64,17 +64,19 @@ func (s *Server) restoreRevocations(ctx context.Context, ns []store.Notice, befo
 		delete(lost, n.Name)
 	}
 	maps.DeleteFunc(lost, func(_ string, n store.Notice) bool { return n.Expires < today })
-	watched := s.watched.Load()
-	if len(lost) == 0 || watched == nil {
+	if len(lost) == 0 {
 		return ns, nil
 	}
 	st := s.store.Store()
-	a, err := st.Lookup(ctx, today, nil)
+	taken, err := st.Notices(ctx, TakenBackTopic, today)
 	if err != nil {
-		return ns, err
+		return nil, err
 	}
-	if since := a.Memory.Since; watched.Since.IsZero() || !since.IsZero() && !since.After(watched.Since) {
-		return ns, nil // the store has lost nothing: somebody has taken them back
+	for _, n := range taken {
+		delete(lost, n.Name)
+	}
+	if len(lost) == 0 {
+		return ns, nil
 	}
 	names := slices.Sorted(maps.Keys(lost))
 	for _, name := range names {

@@ -89,6 +89,9 @@ func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter
 	if _, err := r.board.Publish(ctx, n, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
+	if err := r.board.Withdraw(ctx, filter.TakenBackTopic, n.Name); err != nil { // if it was taken back before
+		return fmt.Errorf("revoke: %w", err)
+	}
 	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
 	return nil
 }
@@ -317,12 +320,17 @@ func (cmd *revokeRemoveCmd) Run(ctx context.Context, a *app) (err error) {
 	if err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID }) {
+	i := slices.IndexFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID })
+	if i < 0 {
 		err := errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID)))
 		return negative{hinted{err, "bouncefilter revoke list shows what is revoked"}}
 	}
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
+	// First, so that no daemon takes it for lost and writes it again.
+	if _, err := r.board.Publish(ctx, store.Notice{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
 	if err := r.board.Withdraw(ctx, filter.RevocationTopic, cmd.ID); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
