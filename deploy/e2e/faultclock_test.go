@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -50,7 +49,7 @@ var buildAhead = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	if out, err := exec.Command("go", slices.Concat([]string{"build", "-overlay", overlay, "-o", path}, buildFlags, []string{"../../cmd/bouncefilter"})...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", path, "../../cmd/bouncefilter").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
