@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,18 +13,18 @@ import (
 // cutOff is a store that loses the connection while a node says that it runs, and has it again in the end. Meanwhile mail is signed.
 type cutOff struct {
 	store.Store
-	meanwhile func()
+	meanwhile atomic.Pointer[func()]
 }
 
 func (c *cutOff) Announce(ctx context.Context, n store.Node) error {
-	if c.meanwhile != nil {
-		c.meanwhile()
+	if do := c.meanwhile.Load(); do != nil {
+		(*do)()
 	}
 	return c.Store.Announce(ctx, n)
 }
 
 func (c *cutOff) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
-	if c.meanwhile != nil && domain == "example.com" {
+	if c.meanwhile.Load() != nil && domain == "example.com" {
 		return store.ErrUnavailable
 	}
 	return c.Store.Record(ctx, today, domain, rs...)
@@ -46,11 +47,12 @@ func TestAnAnnouncementThatMailOvertakesIsNotMade(t *testing.T) {
 		return ns[0].Seen
 	}
 	before := seen()
-	st.meanwhile = func() {
+	sign := func() {
 		if reply := send(t, d, "user@example.com"); reply != "" {
 			t.Errorf("outbound mail: %q", reply)
 		}
 	}
+	st.meanwhile.Store(&sign)
 	w.mu.Lock()
 	w.now = w.now.Add(time.Second)
 	w.mu.Unlock()
