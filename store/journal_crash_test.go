@@ -55,8 +55,8 @@ func TestJournalSurvivesACrash(t *testing.T) {
 	})
 }
 
-// outageJournal returns a journal with n messages, and where each of them ends in it.
-func outageJournal(t *testing.T, n int) (path string, ends []int64) {
+// outageJournal returns a journal with n messages, its contents, and where each of them ends in it.
+func outageJournal(t *testing.T, n int) (path string, whole []byte, ends []int64) {
 	t.Helper()
 	s := newFlaky()
 	s.fail(errDown, "")
@@ -70,7 +70,11 @@ func outageJournal(t *testing.T, n int) (path string, ends []int64) {
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return path, ends
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path, whole, ends
 }
 
 // reopened opens a journal with these contents, with a store that answers, and returns what this counts of n messages.
@@ -95,11 +99,7 @@ func reopened(t *testing.T, dir string, contents []byte, n int) (found []uint32,
 
 func TestJournalWithATornTail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, ends := outageJournal(t, 4)
-		whole, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, whole, ends := outageJournal(t, 4)
 		dir := t.TempDir()
 		for cut := ends[3]; cut <= ends[4]; cut++ {
 			last := uint32(0)
@@ -152,11 +152,7 @@ func TestJournalWithATornSector(t *testing.T) {
 // What was on disk and cannot be read any more is a gap, wherever it is. All else is found.
 func TestJournalWithADamagedEntry(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, ends := outageJournal(t, 4)
-		whole, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, whole, ends := outageJournal(t, 4)
 		dir := t.TempDir()
 		for _, damaged := range []int{1, 3} { // in the middle and at the end
 			for at := ends[damaged]; at < ends[damaged+1]; at++ {
@@ -176,11 +172,7 @@ func TestJournalWithADamagedEntry(t *testing.T) {
 // The mark of a gap survives, and nothing in the first block can be damaged so that a gap or an entry goes unnoticed.
 func TestJournalWithADamagedFirstBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, _ := outageJournal(t, 2)
-		whole, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		_, whole, _ := outageJournal(t, 2)
 		for _, at := range []int64{0, 5, 20, 64} {
 			path := journalPath(t)
 			contents := slices.Clone(whole)

@@ -192,7 +192,7 @@ func TestJournalHonoursTheGapFileOfAnOlderVersion(t *testing.T) {
 
 func TestJournalIsReplayedAfterARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		path, _ := outageJournal(t, 3)
+		path, _, _ := outageJournal(t, 3)
 		s := newFlaky()
 		s.fail(errDown, "")
 		g, l := newJournalGuard(t, s, path, 0)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -51,30 +50,24 @@ type revoker struct {
 	ring   *prvs.Ring
 	hasher *store.Hasher
 	board  noticeBoard
-	close  func() error
 }
 
-// revoker opens it. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
-func (f *siteFlags) revoker(ctx context.Context, a *app) (*revoker, error) {
-	c, problems := f.load(a)
-	if unread(c, problems) {
-		return nil, problems
-	}
-	keys, found := keyring.LoadUsable(c.Keys)
-	if problems = append(problems, withKeyHint(c, found)...); len(problems) > 0 {
-		return nil, problems
-	}
-	ring, err := keys.Ring(c.Ring)
+// withRevoker does something with it. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
+func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker) error) error {
+	c, keys, ring, err := f.loadRing(a, keyring.LoadUsable)
 	if err != nil {
-		return nil, tomlfile.AsProblems(c.Keys, err)
+		return err
 	}
 	secret, problems := readHashSecret(c)
 	if len(problems) > 0 {
-		return nil, problems
+		return problems
 	}
-	r := &revoker{config: c, keys: keys, ring: ring, hasher: store.NewHasher(secret)}
-	r.board, r.close, err = openBoard(ctx, a, c)
-	return r, err
+	board, closeBoard, err := openBoard(ctx, a, c)
+	if err != nil {
+		return err
+	}
+	r := &revoker{config: c, keys: keys, ring: ring, hasher: store.NewHasher(secret), board: board}
+	return errors.Join(do(r), closeBoard())
 }
 
 // publish revokes something and says so.
@@ -117,12 +110,11 @@ type revokeTagCmd struct {
 }
 
 // Run implements the command.
-func (cmd *revokeTagCmd) Run(ctx context.Context, a *app) (err error) {
-	r, err := cmd.revoker(ctx, a)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
+func (cmd *revokeTagCmd) Run(ctx context.Context, a *app) error {
+	return cmd.withRevoker(ctx, a, func(r *revoker) error { return cmd.do(ctx, a, r) })
+}
+
+func (cmd *revokeTagCmd) do(ctx context.Context, a *app, r *revoker) error {
 	address, err := r.ours(cmd.Address)
 	if err != nil {
 		return err
@@ -156,12 +148,11 @@ func (revokeSenderCmd) Help() string {
 }
 
 // Run implements the command.
-func (cmd *revokeSenderCmd) Run(ctx context.Context, a *app) (err error) {
-	r, err := cmd.revoker(ctx, a)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
+func (cmd *revokeSenderCmd) Run(ctx context.Context, a *app) error {
+	return cmd.withRevoker(ctx, a, func(r *revoker) error { return cmd.do(ctx, a, r) })
+}
+
+func (cmd *revokeSenderCmd) do(ctx context.Context, a *app, r *revoker) error {
 	address, err := r.ours(cmd.Address)
 	if err != nil {
 		return err
@@ -197,12 +188,11 @@ its bounces accepted only if they name its Message-ID.`
 const keyDays = 60
 
 // Run implements the command.
-func (cmd *revokeKeyCmd) Run(ctx context.Context, a *app) (err error) {
-	r, err := cmd.revoker(ctx, a)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
+func (cmd *revokeKeyCmd) Run(ctx context.Context, a *app) error {
+	return cmd.withRevoker(ctx, a, func(r *revoker) error { return cmd.do(ctx, a, r) })
+}
+
+func (cmd *revokeKeyCmd) do(ctx context.Context, a *app, r *revoker) error {
 	if cmd.Number < 0 || cmd.Number > 9 {
 		return usageError{fmt.Errorf("%d is not a digit from 0 to 9", cmd.Number)}
 	}
@@ -240,12 +230,11 @@ type listedRevocation struct {
 }
 
 // Run implements the command.
-func (cmd *revokeListCmd) Run(ctx context.Context, a *app) (err error) {
-	r, err := cmd.revoker(ctx, a)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
+func (cmd *revokeListCmd) Run(ctx context.Context, a *app) error {
+	return cmd.withRevoker(ctx, a, func(r *revoker) error { return cmd.do(ctx, a, r) })
+}
+
+func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 	ns, err := r.notices(ctx, a)
 	if err != nil {
 		return err
@@ -310,12 +299,11 @@ type revokeRemoveCmd struct {
 }
 
 // Run implements the command. It also removes what cannot be understood.
-func (cmd *revokeRemoveCmd) Run(ctx context.Context, a *app) (err error) {
-	r, err := cmd.revoker(ctx, a)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.close()) }()
+func (cmd *revokeRemoveCmd) Run(ctx context.Context, a *app) error {
+	return cmd.withRevoker(ctx, a, func(r *revoker) error { return cmd.do(ctx, a, r) })
+}
+
+func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	ns, err := r.notices(ctx, a)
 	if err != nil {
 		return err

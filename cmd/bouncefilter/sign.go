@@ -24,7 +24,7 @@ func (f *keyFlags) keys(a *app) (*prvs.Ring, func(domain string) prvs.Form, erro
 		if f.KeyNumber != nil || f.Lifetime != nil {
 			return nil, nil, usageError{errors.New("--key-number and --lifetime belong to --secret-file")}
 		}
-		c, ring, err := f.loadRing(a)
+		c, _, ring, err := f.loadRing(a, keyring.Load)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -64,21 +64,22 @@ func (f *siteFlags) load(a *app) (*config.Config, tomlfile.Problems) {
 	return config.Load(f.Config, config.Flags{StateDir: f.StateDir}, a.host())
 }
 
-// loadRing is for commands that need keys and no domains.
-func (f *siteFlags) loadRing(a *app) (*config.Config, *prvs.Ring, error) {
+// loadRing is for commands that need keys and no domains. load reads the index: keyring.Load, or LoadUsable for what can do without
+// secrets that cannot be read.
+func (f *siteFlags) loadRing(a *app, load func(string) (*keyring.Keyring, tomlfile.Problems)) (*config.Config, *keyring.Keyring, *prvs.Ring, error) {
 	c, problems := f.load(a)
 	if unread(c, problems) {
-		return nil, nil, problems
+		return nil, nil, nil, problems
 	}
-	keys, found := keyring.Load(c.Keys)
+	keys, found := load(c.Keys)
 	if problems = append(problems, withKeyHint(c, found)...); len(problems) > 0 {
-		return nil, nil, problems
+		return nil, nil, nil, problems
 	}
 	ring, err := keys.Ring(c.Ring)
 	if err != nil {
-		return nil, nil, tomlfile.AsProblems(c.Keys, err)
+		return nil, nil, nil, tomlfile.AsProblems(c.Keys, err)
 	}
-	return c, ring, nil
+	return c, keys, ring, nil
 }
 
 // unread says whether the file could not be read at all, so that the rest of the configuration means nothing.
@@ -112,14 +113,9 @@ func loadUsableSite(c *config.Config, problems tomlfile.Problems, former *site) 
 // siteWithoutIndex is what a daemon starts with that has lost the index of its keys: it has none of them, and any may have been there.
 // Nothing can be signed, so outbound mail waits; a tag of any number may be right, so no bounce is refused for it.
 func siteWithoutIndex(c *config.Config, lost tomlfile.Problems) (*site, tomlfile.Problems) {
-	s := &site{config: c, index: versionOf(c.Keys), keys: &keyring.Keyring{Path: c.Keys, Unreadable: lost}, noIndex: true}
-	for number := range uint8(10) {
-		key := keyring.Key{Key: prvs.Key{Number: number, State: prvs.StateVerify, Absent: true}}
-		if number == 0 {
-			key.State = prvs.StateSign // as far as an absent one does
-		}
-		s.keys.Keys = append(s.keys.Keys, key)
-	}
+	signs := keyring.Key{Key: prvs.Key{State: prvs.StateSign, Absent: true}} // as far as an absent one does
+	s := &site{config: c, index: versionOf(c.Keys), noIndex: true, partial: true,
+		keys: &keyring.Keyring{Path: c.Keys, Keys: []keyring.Key{signs}, Unreadable: lost}}
 	if err := s.makePolicy(); err != nil {
 		return nil, tomlfile.AsProblems(c.Path, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,7 +35,7 @@ var buildAhead = sync.OnceValues(func() (string, error) {
 	if n := strings.Count(string(text), clock); n != 1 {
 		return "", fmt.Errorf("%s has %q %d times, expected once", source, clock, n)
 	}
-	changed, overlay, path := filepath.Join(folder, "ahead.go"), filepath.Join(folder, "ahead.json"), filepath.Join(folder, "bouncefilter-ahead")
+	changed, overlay := filepath.Join(folder, "ahead.go"), filepath.Join(folder, "ahead.json")
 	replaced, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
 	if err != nil {
 		return "", err
@@ -49,8 +48,5 @@ var buildAhead = sync.OnceValues(func() (string, error) {
 			return "", err
 		}
 	}
-	if out, err := exec.Command("go", "build", "-overlay", overlay, "-o", path, "../../cmd/bouncefilter").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
+	return build("bouncefilter-ahead", "-overlay", overlay)
 })

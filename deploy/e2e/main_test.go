@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -87,17 +88,20 @@ func bouncefilter(t *testing.T) string {
 	return path
 }
 
-var buildOnce = sync.OnceValues(func() (string, error) {
+var buildOnce = sync.OnceValues(func() (string, error) { return build("bouncefilter") })
+
+// build builds the program under a name in the folder of the run, with more flags.
+func build(name string, flags ...string) (string, error) {
 	if err := touchSources(); err != nil {
 		return "", err
 	}
-	path := filepath.Join(folder, "bouncefilter")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/bouncefilter").CombinedOutput()
+	path := filepath.Join(folder, name)
+	out, err := exec.Command("go", slices.Concat([]string{"build", "-o", path}, flags, []string{"../../cmd/bouncefilter"})...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return path, nil
-})
+}
 
 // touchSources looks at every source file of the program. The go command keeps the result of a test until a file changes
 // that the test has looked at; it does not see what the compiler that the test starts looks at.

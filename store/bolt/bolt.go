@@ -18,7 +18,7 @@
 //	            for 0), dropped 30 days after that day
 //	domains     domain → day of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
-//	nodes       name of a node → what it said, in JSON (see store.Node)
+//	notices     topic, octet 0, name of a notice → last day, space, value
 //
 // Numbers are in network byte order.
 package bolt
@@ -39,6 +39,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/internal/counterkey"
+	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
 // Buckets and keys of the file.
@@ -47,7 +48,6 @@ var (
 	bucketRecords  = []byte("records")
 	bucketDomains  = []byte("domains")
 	bucketCounters = []byte("counters")
-	bucketNodes    = []byte("nodes")
 	bucketNotices  = []byte("notices")
 	keyFormat      = []byte("format")
 	keySince       = []byte("since")
@@ -63,6 +63,7 @@ type Store struct {
 
 	leaveDamaged bool // see the option of that name
 
+	nodes *memory.Store // what nodes say; nothing else is in it
 	db    *bbolt.DB
 	since atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
 
@@ -107,6 +108,7 @@ func Open(path string, opts ...Option) (*Store, error) {
 	if path == "" {
 		return nil, errors.New("bolt store: no file named")
 	}
+	s.nodes = memory.NewWithClock(s.now)
 	if err := s.open(warn); err != nil {
 		return nil, err
 	}

@@ -108,17 +108,25 @@ func dropBefore(days *bbolt.Bucket, oldest store.Day, limit int) (removed int, e
 
 // dropDomains removes the domains that have recorded nothing since oldest. They are few.
 func dropDomains(b *bbolt.Bucket, oldest store.Day) error {
+	return deleteIf(b, func(v []byte) bool {
+		_, last, ok := parseDomain(v)
+		return !ok || last < oldest
+	})
+}
+
+// deleteIf removes what has a value that is over. There is little in the bucket.
+func deleteIf(b *bbolt.Bucket, over func(value []byte) bool) error {
 	var gone [][]byte
-	if err := b.ForEach(func(domain, v []byte) error {
-		if _, last, ok := parseDomain(v); !ok || last < oldest {
-			gone = append(gone, domain)
+	if err := b.ForEach(func(key, value []byte) error {
+		if over(value) {
+			gone = append(gone, key)
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	for _, domain := range gone {
-		if err := b.Delete(domain); err != nil {
+	for _, key := range gone {
+		if err := b.Delete(key); err != nil {
 			return err
 		}
 	}

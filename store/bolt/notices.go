@@ -25,19 +25,11 @@ func (s *Store) Publish(ctx context.Context, n store.Notice, onlyNew bool) (publ
 	err = s.update(ctx, "publish", func(tx *bbolt.Tx) error {
 		published = false // a transaction may be run again
 		b := tx.Bucket(bucketNotices)
-		var over [][]byte
-		if err := b.ForEach(func(k, v []byte) error {
-			if _, ok := noticevalue.Parse("", "", v, today); !ok {
-				over = append(over, k)
-			}
-			return nil
+		if err := deleteIf(b, func(v []byte) bool {
+			_, ok := noticevalue.Parse("", "", v, today)
+			return !ok
 		}); err != nil {
 			return err
-		}
-		for _, k := range over {
-			if err := b.Delete(k); err != nil {
-				return err
-			}
 		}
 		if onlyNew && b.Get(key) != nil {
 			return nil

@@ -33,73 +33,15 @@ const (
 
 // newClient returns a client for the servers that c names.
 func (s *Store) newClient(c config) redis.UniversalClient {
-	switch {
-	case c.cluster:
-		return redis.NewClusterClient(&redis.ClusterOptions{
-			Addrs:     c.addrs,
-			Username:  c.user,
-			Password:  c.password,
-			TLSConfig: c.tls,
-			NewClient: s.node,
-
-			ContextTimeoutEnabled: true,
-			DialTimeout:           connectTimeout,
-			ReadTimeout:           ioTimeout,
-			WriteTimeout:          ioTimeout,
-			ConnMaxLifetime:       connLifetime,
-
-			MaxRedirects:               maxRedirects,
-			ClusterStateReloadInterval: reloadInterval,
-			MaxRetries:                 -1,
-			DialerRetries:              1,
-
-			Protocol:         2,
-			ReadBufferSize:   bufferSize,
-			WriteBufferSize:  bufferSize,
-			PipelinePoolSize: -1,
-
-			DisableIdentity:          true,
-			MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		})
-	case c.master != "":
-		n := &node{store: s}
-		client := redis.NewFailoverClient(&redis.FailoverOptions{
-			MasterName:       c.master,
-			SentinelAddrs:    c.addrs,
-			SentinelUsername: c.sentinelUser,
-			SentinelPassword: c.sentinelPassword,
-			Username:         c.user,
-			Password:         c.password,
-			DB:               c.db,
-			TLSConfig:        c.tls,
-			OnConnect:        n.connected,
-
-			ContextTimeoutEnabled: true,
-			DialTimeout:           connectTimeout,
-			ReadTimeout:           ioTimeout,
-			WriteTimeout:          ioTimeout,
-			ConnMaxLifetime:       connLifetime,
-
-			MaxRetries:    -1,
-			DialerRetries: 1,
-
-			Protocol:         2,
-			ReadBufferSize:   bufferSize,
-			WriteBufferSize:  bufferSize,
-			PipelinePoolSize: -1,
-
-			DisableIdentity: true,
-		})
-		client.AddHook(n)
-		return client
-	}
-	return s.node(&redis.Options{
-		Network:   c.network,
-		Addr:      c.addrs[0],
-		Username:  c.user,
-		Password:  c.password,
-		DB:        c.db,
-		TLSConfig: c.tls,
+	o := &redis.UniversalOptions{
+		Addrs:            c.addrs,
+		MasterName:       c.master,
+		SentinelUsername: c.sentinelUser,
+		SentinelPassword: c.sentinelPassword,
+		Username:         c.user,
+		Password:         c.password,
+		DB:               c.db,
+		TLSConfig:        c.tls,
 
 		ContextTimeoutEnabled: true,
 		DialTimeout:           connectTimeout,
@@ -111,6 +53,7 @@ func (s *Store) newClient(c config) redis.UniversalClient {
 		// mail path nobody waits.
 		MaxRetries:    -1,
 		DialerRetries: 1,
+		MaxRedirects:  maxRedirects,
 
 		Protocol:         2, // 3 brings nothing here but a look for pushed messages before each reply.
 		ReadBufferSize:   bufferSize,
@@ -119,7 +62,23 @@ func (s *Store) newClient(c config) redis.UniversalClient {
 
 		DisableIdentity:          true, // Spares two commands for each connection.
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-	})
+	}
+	switch {
+	case c.cluster:
+		cluster := o.Cluster()
+		cluster.NewClient = s.node
+		cluster.ClusterStateReloadInterval = reloadInterval
+		return redis.NewClusterClient(cluster)
+	case c.master != "":
+		n := &node{store: s}
+		o.OnConnect = n.connected
+		client := redis.NewFailoverClient(o.Failover())
+		client.AddHook(n)
+		return client
+	}
+	single := o.Simple()
+	single.Network = c.network
+	return s.node(single)
 }
 
 // node returns a client for one server.
