@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"crypto/rand"
 	"fmt"
 	"os"
 	"os/exec"
@@ -56,7 +57,7 @@ func (d *dkim) write(t *testing.T, name, text string) string {
 // check says what OpenDKIM thinks of the signature of a message that arrived somewhere.
 func (d *dkim) check(t *testing.T, text string) error {
 	t.Helper()
-	path := d.write(t, "message", strings.ReplaceAll(text, "\n", "\r\n"))
+	path := d.write(t, "message-"+rand.Text(), strings.ReplaceAll(text, "\n", "\r\n"))
 	out, err := exec.Command("opendkim", "-x", d.verify, "-t", path).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "verification (s=mail, d=virt.example") || !strings.Contains(string(out), "succeeded") {
 		return fmt.Errorf("opendkim -t: %v\n%s", err, out)
