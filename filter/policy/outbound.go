@@ -1,4 +1,4 @@
-package filter
+package policy
 
 import (
 	"errors"
@@ -111,9 +111,9 @@ func (p *Policy) DoNotTag(sender, recipient prvs.Address) bool {
 	return p.doNotTag.has(recipient, p.ours(recipient)) || p.pairs(sender, recipient)
 }
 
-// signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be
+// Signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be
 // expected to carry a tag.
-func (p *Policy) signs(a prvs.Address) bool {
+func (p *Policy) Signs(a prvs.Address) bool {
 	reason, _ := p.sender(SenderFacts{Sender: a})
 	return reason == Signed
 }

@@ -1,4 +1,4 @@
-package filter
+package policy
 
 import (
 	"time"
@@ -21,9 +21,4 @@ func (p *Policy) Untag(recipient string, now time.Time) (address string, known b
 		return "", false
 	}
 	return v.Tag.Original.String(), true
-}
-
-// Untag is [Policy.Untag] with the policy in effect.
-func (s *Server) Untag(recipient string) (address string, known bool) {
-	return s.state.Load().policy.Untag(recipient, s.now())
 }

@@ -1,4 +1,4 @@
-package filter
+package policy
 
 import "fmt"
 
@@ -100,9 +100,9 @@ var reasons = [reasonCount]reasonRow{
 	ValidCorrespondent: {"valid-correspondent", Accept, StageEndOfMessage, "", "pass",
 		"An automatic reply from a domain this recipient wrote to lately."},
 	Grace: {"grace", Accept, StageEndOfMessage, "", "neutral",
-		"It would be refused, but the domain has not been signing for long enough, the record does not reach back far enough, or the key of its tag is missing here."},
+		"It would be refused, but we may be wrong, for the cause that is named."},
 	Exempt: {"exempt", Accept, StageEndOfMessage, "", "none",
-		"The recipient, the client, its HELO name or the sender is exempt, or the mail is this site's own."},
+		"It needs no proof, for the cause that is named: its recipient, client or sender is exempt, its mail is not signed, or it is this site's own."},
 	NotProtected: {"not-protected", NoOpinion, StageEndOfMessage, "", "none",
 		"The recipient is not in a domain we sign for."},
 	Untagged: {"untagged", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (no tag in the recipient address)", "fail",
@@ -189,6 +189,31 @@ func (r Reason) Reply(o Outcome) Reply {
 	}
 	return Reply{550, "5.7.1", reasons[r].reply}
 }
+
+// defaultAction returns what the reason leads to unless configured otherwise.
+func (r Reason) defaultAction() Action {
+	switch {
+	case r == Signed:
+		return ActionSign
+	case r == SeveralRecipients:
+		// Dropping the recipients that cannot be proven keeps the bounce for the one that can: refusing the whole message
+		// would lose it.
+		return ActionDiscard
+	}
+	return [...]Action{NoOpinion: ActionNone, Accept: ActionAccept, Refuse: ActionReject, Defer: ActionDefer}[reasons[r].outcome]
+}
+
+// OfBounces says whether the reason is one of bounces, and not of outbound or ordinary mail.
+func (r Reason) OfBounces() bool { return r <= SeveralRecipients }
+
+// Count is how many reasons there are: an array with so many elements has room for each.
+const Count = int(reasonCount)
+
+// Result returns the result in the header of an accepted message: pass, fail, none or neutral.
+func (r Reason) Result() string { return reasons[r].header }
+
+// HasReply says whether there is an SMTP reply for the reason: whether it may refuse or defer.
+func (r Reason) HasReply() bool { return reasons[r].reply != "" }
 
 // Reasons returns all reasons, in the order of the table.
 func Reasons() []Reason {

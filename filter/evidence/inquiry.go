@@ -1,9 +1,11 @@
-package filter
+package evidence
 
 import (
 	"context"
 	"slices"
 
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -12,13 +14,18 @@ import (
 // recipients for whom nothing can be asked any more are judged without.
 const maxQueries = 2000
 
-// inquiry is what the store is asked about the recipients of one bounce, in one round trip.
-type inquiry struct {
+// Inquiry is what the store is asked about the recipients of one bounce, in one round trip.
+type Inquiry struct {
 	hasher  *store.Hasher
 	today   store.Day
 	failed  []string // recipients that the bounce names as failed, see failedRecipients
 	queries []store.Query
 	about   []question // one for each recipient
+}
+
+// NewInquiry begins an inquiry about a bounce. The report is nil if the content was not read.
+func NewInquiry(h *store.Hasher, today store.Day, r *bounce.Report) *Inquiry {
+	return &Inquiry{hasher: h, today: today, failed: failedRecipients(r)}
 }
 
 // question is what is asked about one recipient, as ranges and positions in the queries.
@@ -49,25 +56,29 @@ type candidate struct {
 	id string
 }
 
-// finding is what the store knows about one recipient.
-type finding struct {
-	issued  Issued
-	proof   Proof
-	message string       // the Message-ID that proves the bounce
-	domain  string       // the domain that speaks for it
-	counted [2]uint32    // recipients of the message and bounces it has proven; automatic replies that were believed today
-	use     store.Record // to be recorded if the proof is used
+// Finding is what the record says about one recipient.
+type Finding struct {
+	Issued policy.Issued
+	Use    policy.TagUse
+	Proof  policy.Proof
 
-	tag      TagUse
-	answered []store.Record // to be recorded if the bounce is delivered
+	Message string // the Message-ID that proves the bounce, or has proven too many
+	SentTo  uint32 // recipients of that message
+	Proven  uint32 // bounces that it has proven
+
+	Domain  string // the domain that proves an automatic reply, or has proven too many
+	Replies uint32 // automatic replies that were accepted today because of a domain alone
+
+	ProofUsed store.Record   // to be recorded if the bounce is delivered for its proof
+	TagUsed   []store.Record // to be recorded if the bounce is delivered
 }
 
-// ask adds the questions about one recipient. The content of the bounce names e.
-func (q *inquiry) ask(a prvs.Address, tag prvs.Result, e *evidence) {
+// Ask adds the questions about one recipient with its tag. The content of the bounce names e; nil if no proof is asked for.
+func (q *Inquiry) Ask(a prvs.Address, tag prvs.Result, e *Named) {
 	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
 		a = tag.Original
 	}
-	about := question{senders: withoutExtension(a.Fold())}
+	about := question{senders: policy.WithoutExtension(a.Fold())}
 	about.issued.from = len(q.queries)
 	switch tag.Status {
 	case prvs.Valid:
@@ -89,7 +100,7 @@ func (q *inquiry) ask(a prvs.Address, tag prvs.Result, e *evidence) {
 }
 
 // askUse adds the questions how much a tag was used. All about it expires with it.
-func (q *inquiry) askUse(about *question, tag prvs.Result) {
+func (q *Inquiry) askUse(about *question, tag prvs.Result) {
 	sender, expires := tag.Sender.Fold().String(), store.Day(tag.Expiry)
 	about.use = use{expires: expires, answered: len(q.queries)}
 	q.add(q.hasher.Answered(sender, expires, tag.Number), expires)
@@ -105,8 +116,8 @@ func (q *inquiry) askUse(about *question, tag prvs.Result) {
 	about.use.named.to = len(q.queries)
 }
 
-func (q *inquiry) askProof(about *question, e *evidence) {
-	for _, id := range e.messages {
+func (q *Inquiry) askProof(about *question, e *Named) {
+	for _, id := range e.Messages {
 		for _, s := range about.senders {
 			if len(q.queries)+2 > maxQueries {
 				return
@@ -116,12 +127,12 @@ func (q *inquiry) askProof(about *question, e *evidence) {
 			q.add(q.hasher.Proven(s.String(), id), 0)
 		}
 	}
-	if len(e.domains) == 0 || len(q.queries)+len(e.domains)*len(about.senders)+1 > maxQueries {
+	if len(e.Domains) == 0 || len(q.queries)+len(e.Domains)*len(about.senders)+1 > maxQueries {
 		return
 	}
-	about.names = e.domains
+	about.names = e.Domains
 	about.domains.from = len(q.queries)
-	for _, d := range e.domains {
+	for _, d := range e.Domains {
 		for _, s := range about.senders {
 			q.add(q.hasher.Correspondent(s.String(), d), 0)
 		}
@@ -131,96 +142,102 @@ func (q *inquiry) askProof(about *question, e *evidence) {
 	q.add(q.hasher.Trusted(about.senders[0].String()), q.today)
 }
 
-func (q *inquiry) add(key store.Key, expires store.Day) {
+func (q *Inquiry) add(key store.Key, expires store.Day) {
 	q.queries = append(q.queries, store.Query{Key: key, Expires: expires})
 }
 
-// source is what a bounce is looked up in. Its Memory is that which may be relied upon.
-type source interface {
+// Record is the record of sent mail. Its Memory must be one that can be relied upon.
+type Record interface {
 	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
 }
 
-// answer asks s and returns what it knows about each recipient, and how far back. The error says that it did not answer.
-func (q *inquiry) answer(ctx context.Context, s source, p *Policy) ([]finding, store.Memory, error) {
-	findings := make([]finding, len(q.about))
+// Empty says whether there is nothing to ask the record.
+func (q *Inquiry) Empty() bool { return len(q.queries) == 0 }
+
+// Answer asks the record and returns what it says about each recipient, and since when it is complete. The error says that it did not
+// answer.
+func (q *Inquiry) Answer(ctx context.Context, s Record, p *policy.Policy) ([]Finding, store.Completeness, error) {
+	findings := make([]Finding, len(q.about))
 	if len(q.queries) == 0 {
-		return findings, store.Memory{}, nil
+		return findings, store.Completeness{}, nil
 	}
 	a, err := s.Lookup(ctx, q.today, q.queries)
 	for i := range q.about {
 		if err == nil {
 			findings[i] = q.found(&q.about[i], a, p)
 		} else if q.about[i].proofAsked() {
-			findings[i].proof = ProofUnknown
+			findings[i].Proof = policy.ProofUnknown
 		}
 	}
-	return findings, a.Memory, err
+	return findings, a.Complete, err
 }
 
 func (about *question) proofAsked() bool {
 	return len(about.messages) > 0 || about.domains.from < about.domains.to
 }
 
-func (q *inquiry) found(about *question, a store.Answer, p *Policy) finding {
-	var f finding
+func (q *Inquiry) found(about *question, a store.Answer, p *policy.Policy) Finding {
+	var f Finding
 	if s := about.issued; s.from < s.to {
-		f.issued = IssuedNo
+		f.Issued = policy.IssuedNo
 		if slices.Contains(a.Found[s.from:s.to], true) {
-			f.issued = IssuedYes
+			f.Issued = policy.IssuedYes
 		}
 	}
-	if about.use.answered > 0 && f.issued == IssuedYes {
+	if about.use.answered > 0 && f.Issued == policy.IssuedYes {
 		q.foundUse(&f, about, a, p)
 	}
-	if !about.proofAsked() {
-		return f
-	}
-	f.proof = ProofAbsent
-	for _, m := range about.messages {
-		if !a.Found[m.at] {
-			continue
-		}
-		f.message = m.id
-		f.counted = [2]uint32{a.Counts[m.at], a.Counts[m.at+1]}
-		if p.provesMore(f.counted[0], f.counted[1]) {
-			f.proof = ProofMessage
-			f.use = store.Record{Key: q.queries[m.at+1].Key, Expires: q.today + store.Day(p.set.Proofs.Retention), Count: 1}
-			return f
-		}
-		f.proof = ProofSpent
-	}
-	s := about.domains
-	if at := slices.Index(a.Found[s.from:s.to], true); at >= 0 {
-		f.proof = ProofSpent
-		f.domain = about.names[at/len(about.senders)]
-		f.counted[0] = a.Counts[about.trusted]
-		if p.trustsMore(f.counted[0]) {
-			f.proof = ProofCorrespondent
-			f.use = store.Record{Key: q.queries[about.trusted].Key, Expires: q.today, Count: 1}
-		}
+	if about.proofAsked() {
+		q.foundProof(&f, about, a, p)
 	}
 	return f
 }
 
-// foundUse finds out how much a tag was used that is on record, and what the bounce adds to it. What it names is remembered only
-// within the budget: whoever harvested a tag must not be able to fill the store.
-func (q *inquiry) foundUse(f *finding, about *question, a store.Answer, p *Policy) {
+// foundProof finds out whether the record proves the bounce.
+func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer, p *policy.Policy) {
+	f.Proof = policy.ProofAbsent
+	for _, m := range about.messages {
+		if !a.Found[m.at] {
+			continue
+		}
+		f.Message, f.SentTo, f.Proven = m.id, a.Counts[m.at], a.Counts[m.at+1]
+		if p.ProvesMore(f.SentTo, f.Proven) {
+			f.Proof = policy.ProofMessage
+			f.ProofUsed = store.Record{Key: q.queries[m.at+1].Key, Expires: q.today + store.Day(p.Settings().Proofs.Retention), Count: 1}
+			return
+		}
+		f.Proof = policy.ProofSpent
+	}
+	s := about.domains
+	if at := slices.Index(a.Found[s.from:s.to], true); at >= 0 {
+		f.Proof = policy.ProofSpent
+		f.Domain, f.Replies = about.names[at/len(about.senders)], a.Counts[about.trusted]
+		if p.TrustsMore(f.Replies) {
+			f.Proof = policy.ProofCorrespondent
+			f.ProofUsed = store.Record{Key: q.queries[about.trusted].Key, Expires: q.today, Count: 1}
+		}
+	}
+}
+
+// foundUse finds out how much a tag was used that is on record, and what the bounce adds to it. What it names is recorded only within
+// the budget: an attacker who harvested a tag must not be able to fill the store.
+func (q *Inquiry) foundUse(f *Finding, about *question, a store.Answer, p *policy.Policy) {
 	u := about.use
-	f.tag = TagUse{Recipients: a.Counts[about.issued.from], Bounces: a.Counts[u.answered]}
-	f.answered = []store.Record{{Key: q.queries[u.answered].Key, Expires: u.expires, Count: 1}}
+	f.Use = policy.TagUse{Recipients: a.Counts[about.issued.from], Bounces: a.Counts[u.answered]}
+	f.TagUsed = []store.Record{{Key: q.queries[u.answered].Key, Expires: u.expires, Count: 1}}
 	if u.failed == 0 {
 		return
 	}
-	f.tag.Failed = a.Counts[u.failed]
+	f.Use.Failed = a.Counts[u.failed]
 	var named []store.Record
 	for at := u.named.from; at < u.named.to; at++ {
 		if !a.Found[at] {
 			named = append(named, store.Record{Key: q.queries[at].Key, Expires: u.expires})
 		}
 	}
-	f.tag.NewFailed = uint32(len(named))
-	if len(named) > 0 && p.answersMore(f.tag) {
-		f.answered = append(f.answered, store.Record{Key: q.queries[u.failed].Key, Expires: u.expires, Count: f.tag.NewFailed})
-		f.answered = append(f.answered, named...)
+	f.Use.NewFailed = uint32(len(named))
+	if len(named) > 0 && p.AnswersMore(f.Use) {
+		f.TagUsed = append(f.TagUsed, store.Record{Key: q.queries[u.failed].Key, Expires: u.expires, Count: f.Use.NewFailed})
+		f.TagUsed = append(f.TagUsed, named...)
 	}
 }

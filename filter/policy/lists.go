@@ -1,4 +1,4 @@
-package filter
+package policy
 
 import (
 	"net/netip"
@@ -49,7 +49,7 @@ func (l *addressList) has(a prvs.Address, locals bool) bool {
 	if l.all || l.domains[a.Domain] || underAny(l.below, a.Domain) {
 		return true
 	}
-	for _, a := range withoutExtension(a) {
+	for _, a := range WithoutExtension(a) {
 		if locals && l.locals[a.Local] || l.addresses[a.Local+"@"+a.Domain] {
 			return true
 		}
@@ -57,9 +57,9 @@ func (l *addressList) has(a prvs.Address, locals bool) bool {
 	return false
 }
 
-// withoutExtension returns the address, and, if it has one, the address without its extension. With several "+" either the
+// WithoutExtension returns the address, and, if it has one, the address without its extension. With several "+" either the
 // first or the last one may begin it: VERP adds user+recipient=domain to whatever the sender was.
-func withoutExtension(a prvs.Address) []prvs.Address {
+func WithoutExtension(a prvs.Address) []prvs.Address {
 	as := []prvs.Address{a}
 	first, last := strings.IndexByte(a.Local, '+'), strings.LastIndexByte(a.Local, '+')
 	if last > 0 {
@@ -155,6 +155,9 @@ func (p *Policy) skips(sender prvs.Address) bool {
 	}
 	return false
 }
+
+// ExemptRecipient says whether the address, without a tag, is one of the exempt recipients.
+func (p *Policy) ExemptRecipient(a prvs.Address) bool { return p.exempt.recipients.has(a, p.ours(a)) }
 
 // ours says whether the address is in one of our domains.
 func (p *Policy) ours(a prvs.Address) bool { return p.Domain(lower(a.Domain)) != nil }
