@@ -133,11 +133,11 @@ func (s *Server) rememberBeginning(ctx context.Context, days map[string]store.Da
 		return
 	}
 	a, err := s.store.Store().Lookup(ctx, store.DayOf(s.now()), nil)
-	if err != nil || a.Memory.Since.IsZero() || store.DayOf(a.Memory.Since) > begun {
+	if err != nil || a.Complete.Since.IsZero() || store.DayOf(a.Complete.Since) > begun {
 		return
 	}
-	if err := s.store.Store().Forget(ctx, (begun + 1).Time()); err == nil {
-		s.log.Warn("the store has begun anew: its record lacks what was sent before", "complete_since", formatSince(store.Memory{Since: (begun + 1).Time()}))
+	if err := s.store.Store().MarkIncomplete(ctx, (begun + 1).Time()); err == nil {
+		s.log.Warn("the store has begun anew: its record lacks what was sent before", "complete_since", formatSince(store.Completeness{Since: (begun + 1).Time()}))
 	}
 }
 

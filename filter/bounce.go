@@ -20,7 +20,7 @@ func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
 		msg.overflow = !s.rcptReply
 		return s.server.replies.tooManyRecipients
 	}
-	v := s.judge(rcpt.address, finding{}, store.Memory{})
+	v := s.judge(rcpt.address, finding{}, store.Completeness{})
 	if s.rcptReply && v.Refuses() && msg.state.policy.RefusesAt(&v) == StageRcpt {
 		s.decided(&v, rcpt.raw, 1)
 		return s.server.replies.of(v.Reason, v.Action)
@@ -32,12 +32,12 @@ func (s *session) bounceRecipient(rcpt recipient) *milter.Response {
 }
 
 // judge asks the policy about a recipient.
-func (s *session) judge(a prvs.Address, f finding, m store.Memory) Verdict {
+func (s *session) judge(a prvs.Address, f finding, m store.Completeness) Verdict {
 	return s.msg.state.policy.Recipient(s.facts(a, f, m), s.msg.now)
 }
 
 // facts collects what is known about a recipient.
-func (s *session) facts(a prvs.Address, f finding, m store.Memory) RecipientFacts {
+func (s *session) facts(a prvs.Address, f finding, m store.Completeness) RecipientFacts {
 	msg := &s.msg
 	since, signing := s.server.signingSince(lower(a.Domain))
 	return RecipientFacts{
@@ -51,7 +51,7 @@ func (s *session) facts(a prvs.Address, f finding, m store.Memory) RecipientFact
 		Use:          f.tag,
 		Revoked:      s.server.revoked.Load(),
 		Proof:        f.proof,
-		Memory:       m,
+		Complete:     m,
 		Doubt:        msg.unheard || s.server.doubtful(),
 		Began:        s.server.recordBegan(),
 		SigningSince: since,

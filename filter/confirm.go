@@ -15,7 +15,7 @@ import (
 
 const (
 	// hearPatience is how long a bounce waits for the other nodes: they may be late by as much again.
-	hearPatience = 2*store.AnnounceInterval + time.Second
+	hearPatience = 2*store.HeartbeatInterval + time.Second
 	// hearPause is how often the store is asked meanwhile, for all that wait.
 	hearPause = 250 * time.Millisecond
 	// maxHearing is how many bounces may wait at a time. Each holds a process of the MTA: in a flood the others are deferred at once.

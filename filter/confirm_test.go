@@ -68,7 +68,7 @@ func TestHearingOthers(t *testing.T) {
 		asked int32         // at most
 	}{
 		{"a host alone hears nobody", func(d time.Duration) time.Duration { return 0 }, true, true, 0, 0},
-		{"the other says so in time", func(d time.Duration) time.Duration { return d.Truncate(store.AnnounceInterval) }, false, true, store.AnnounceInterval + 2*hearPause, 12},
+		{"the other says so in time", func(d time.Duration) time.Duration { return d.Truncate(store.HeartbeatInterval) }, false, true, store.HeartbeatInterval + 2*hearPause, 12},
 		{"the other is silent", func(d time.Duration) time.Duration { return 0 }, false, false, hearPatience + hearPause, 30},
 		{"the store does not answer", func(d time.Duration) time.Duration { return -1 }, false, false, 0, 1},
 	} {
@@ -136,7 +136,7 @@ func TestRecordThatComesWhileABounceWaits(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			st := &lateStore{comes: tt.comes}
-			st.answer.Memory.Since = testDay.AddDate(0, 0, -99)
+			st.answer.Complete.Since = testDay.AddDate(0, 0, -99)
 			st.nodes = []store.Node{{Name: "test", Seen: testDay}, {Name: "there", Seen: testDay}}
 			f := startWith(t, st, nil, nil)
 			f.server.witnessed.Store(true)

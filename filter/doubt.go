@@ -41,7 +41,7 @@ func silentNodes(ns []store.Node) (silent []string, latest time.Time) {
 		}
 	}
 	for _, n := range ns {
-		if latest.Sub(n.Seen) > store.NodeSilence {
+		if latest.Sub(n.Seen) > store.HeartbeatTimeout {
 			silent = append(silent, n.Name)
 		}
 	}
@@ -90,10 +90,10 @@ func (s *Server) giveUp(ctx context.Context, known []store.Node) bool {
 		return true
 	}
 	since := (store.DayOf(s.now()) + 1).Time() // the same for all nodes that notice
-	if err := s.store.Store().Forget(ctx, since); err != nil {
+	if err := s.store.Store().MarkIncomplete(ctx, since); err != nil {
 		return false
 	}
-	s.log.Warn("a silent node is not waited for any more: mail of it may be missing on the record", "nodes", gone, "complete_since", formatSince(store.Memory{Since: since}))
+	s.log.Warn("a silent node is not waited for any more: mail of it may be missing on the record", "nodes", gone, "complete_since", formatSince(store.Completeness{Since: since}))
 	return true
 }
 
@@ -119,7 +119,7 @@ func (s *Server) failures() uint64 { return s.store.Failures() + s.store.Refused
 func (s *Server) doubtful() bool {
 	s.nodes.mu.Lock()
 	defer s.nodes.mu.Unlock()
-	return len(s.nodes.silent) > 0 || len(s.nodes.unheard) > 0 || s.nodes.failures != s.failures() || s.now().Sub(s.nodes.advanced) > store.NodeSilence
+	return len(s.nodes.silent) > 0 || len(s.nodes.unheard) > 0 || s.nodes.failures != s.failures() || s.now().Sub(s.nodes.advanced) > store.HeartbeatTimeout
 }
 
 // hasOthers says whether other nodes share the store.

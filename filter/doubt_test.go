@@ -23,8 +23,8 @@ func TestSilentNodes(t *testing.T) {
 	}{
 		{"no node", nil, ""},
 		{"one alone, even if it was silent", []store.Node{seen("a", time.Hour)}, ""},
-		{"all are there", []store.Node{seen("a", time.Second), seen("b", store.NodeSilence)}, ""},
-		{"one is silent", []store.Node{seen("a", 0), seen("b", store.NodeSilence+time.Millisecond)}, "b"},
+		{"all are there", []store.Node{seen("a", time.Second), seen("b", store.HeartbeatTimeout)}, ""},
+		{"one is silent", []store.Node{seen("a", 0), seen("b", store.HeartbeatTimeout+time.Millisecond)}, "b"},
 		{"two are silent", []store.Node{seen("a", 24*time.Hour), seen("b", 0), seen("c", time.Minute)}, "a c"},
 		{"the clock of a node does not matter", []store.Node{{Name: "a", Seen: testDay, At: testDay.AddDate(0, 0, 1)}, {Name: "b", Seen: testDay, At: testDay.AddDate(0, 0, -1)}}, ""},
 	} {
@@ -39,7 +39,7 @@ func TestSilentNodes(t *testing.T) {
 func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return testDay.Add(-d) }
 	self := store.Node{Name: "test", Seen: testDay}
-	st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}}}
+	st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}}}
 	f := startWith(t, st, nil, nil)
 	f.server.witnessed.Store(true)
 	f.server.nodes.advanced = time.Time{}
@@ -54,7 +54,7 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 		{"all are there", []store.Node{self, {Name: "b", Seen: ago(time.Second)}}, 0, "reject", ""},
 		{"one is silent", []store.Node{self, {Name: "b", Seen: ago(time.Minute)}}, 0, "defer", "a node is silent"},
 		{"it is back", []store.Node{self, {Name: "b", Seen: testDay.Add(time.Second)}}, 0, "reject", "all nodes are back"},
-		{"nobody was heard of for a while", []store.Node{self}, store.NodeSilence + time.Second, "defer", ""},
+		{"nobody was heard of for a while", []store.Node{self}, store.HeartbeatTimeout + time.Second, "defer", ""},
 	} {
 		f.setClock(testDay)
 		st.nodes = step.nodes
@@ -73,7 +73,7 @@ func TestNothingIsDiscardedInDoubt(t *testing.T) {
 	p := testPolicy(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDiscard} })
 	facts := RecipientFacts{
 		Address: prvs.Address{Local: "user", Domain: "example.com"}, Issued: IssuedNo, Proof: ProofAbsent,
-		Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}, Signing: true, SigningSince: store.DayOf(testDay) - 90,
+		Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}, Signing: true, SigningSince: store.DayOf(testDay) - 90,
 	}
 	for doubt, want := range map[bool]Action{false: ActionDiscard, true: ActionDefer} {
 		facts.Doubt = doubt
@@ -119,7 +119,7 @@ func TestASilentNodeThatIsGoneIsAGapInTheRecord(t *testing.T) {
 // After the store has failed, the records that another node has kept may come later than the answers that this one gets.
 func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing.T) {
 	at := func(d time.Duration) time.Time { return testDay.Add(d) }
-	complete := store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}}
+	complete := store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}}
 	st := &failingStore{fakeStore: fakeStore{answer: complete}}
 	f := startWith(t, st, nil, nil)
 	f.server.witnessed.Store(true)

@@ -15,7 +15,7 @@ import (
 type Record interface {
 	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
 	FirstSigned(ctx context.Context) (map[string]store.Day, error)
-	Notices(ctx context.Context, topic string, today store.Day) ([]store.Notice, error)
+	Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error)
 }
 
 // Delivery is a saved message with the envelope that it came or would come in. It is taken to come from outside, from a client
@@ -94,7 +94,7 @@ func Explain(ctx context.Context, p *Policy, r Record, h *store.Hasher, d Delive
 	}
 	q := inquiry{hasher: h, today: store.DayOf(d.Time), failed: failedRecipients(d.Report)}
 	f, memory := x.record(ctx, p, r, &q, &v, a, e)
-	facts.Issued, facts.Use, facts.Proof, facts.Memory = f.issued, f.tag, f.proof, memory
+	facts.Issued, facts.Use, facts.Proof, facts.Complete = f.issued, f.tag, f.proof, memory
 	v = p.Recipient(facts, d.Time)
 	stage := p.RefusesAt(&v)
 	if daemon {
@@ -150,7 +150,7 @@ func (x *Explanation) evidence(p *Policy, v *Verdict, r *bounce.Report, e *evide
 }
 
 // record asks the record and tells what it knows.
-func (x *Explanation) record(ctx context.Context, p *Policy, r Record, q *inquiry, v *Verdict, a prvs.Address, e *evidence) (finding, store.Memory) {
+func (x *Explanation) record(ctx context.Context, p *Policy, r Record, q *inquiry, v *Verdict, a prvs.Address, e *evidence) (finding, store.Completeness) {
 	q.ask(a, v.Tag, e)
 	found, memory, err := q.answer(ctx, vouched{r, q.hasher}, p)
 	f := found[0]
@@ -199,7 +199,7 @@ func (x *Explanation) use(p *Policy, u TagUse) {
 
 // revocations asks what is revoked.
 func (x *Explanation) revocations(ctx context.Context, r Record, h *store.Hasher, today store.Day) *Revocations {
-	ns, err := r.Notices(ctx, RevocationTopic, today)
+	ns, err := r.Broadcasts(ctx, RevocationTopic, today)
 	if err != nil {
 		x.say("Whether the tag is revoked could not be found out: %v.", err)
 		return nil
@@ -235,12 +235,12 @@ type vouched struct {
 // Lookup asks the record.
 func (v vouched) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	n := len(qs)
-	a, err := v.Record.Lookup(ctx, today, append(qs[:n:n], store.Query{Key: v.hasher.Witness()}))
+	a, err := v.Record.Lookup(ctx, today, append(qs[:n:n], store.Query{Key: v.hasher.KeyCheck()}))
 	if err != nil {
 		return a, err
 	}
 	if !a.Found[n] {
-		a.Memory = store.Memory{}
+		a.Complete = store.Completeness{}
 	}
 	a.Found, a.Counts = a.Found[:n], a.Counts[:n]
 	return a, nil

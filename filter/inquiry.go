@@ -141,10 +141,10 @@ type source interface {
 }
 
 // answer asks s and returns what it knows about each recipient, and how far back. The error says that it did not answer.
-func (q *inquiry) answer(ctx context.Context, s source, p *Policy) ([]finding, store.Memory, error) {
+func (q *inquiry) answer(ctx context.Context, s source, p *Policy) ([]finding, store.Completeness, error) {
 	findings := make([]finding, len(q.about))
 	if len(q.queries) == 0 {
-		return findings, store.Memory{}, nil
+		return findings, store.Completeness{}, nil
 	}
 	a, err := s.Lookup(ctx, q.today, q.queries)
 	for i := range q.about {
@@ -154,7 +154,7 @@ func (q *inquiry) answer(ctx context.Context, s source, p *Policy) ([]finding, s
 			findings[i].proof = ProofUnknown
 		}
 	}
-	return findings, a.Memory, err
+	return findings, a.Complete, err
 }
 
 func (about *question) proofAsked() bool {

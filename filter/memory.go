@@ -16,7 +16,7 @@ func (s *Server) watchMemory(ctx context.Context) {
 	if err != nil {
 		return // Guard has logged that the store is unavailable
 	}
-	m, before := a.Memory, s.watched.Load()
+	m, before := a.Complete, s.watched.Load()
 	if before != nil && *before == m {
 		return
 	}
@@ -42,7 +42,7 @@ func (s *Server) watchMemory(ctx context.Context) {
 }
 
 // signedBefore says whether a domain has signed on a day before the memory begins.
-func (s *Server) signedBefore(m store.Memory) bool {
+func (s *Server) signedBefore(m store.Completeness) bool {
 	if days := s.signing.Load(); days != nil {
 		for _, first := range *days {
 			if first < store.DayOf(m.Since) {
@@ -53,13 +53,13 @@ func (s *Server) signedBefore(m store.Memory) bool {
 	return false
 }
 
-func formatSince(m store.Memory) string { return m.Since.UTC().Format(time.RFC3339) }
+func formatSince(m store.Completeness) string { return m.Since.UTC().Format(time.RFC3339) }
 
 // IncompleteUntil says until which day bounces of a domain that signs since the day signing are accepted because the record that
 // might have proven them is not complete. began is when the record began first, if that is known. ok is false if it is complete; the day
 // is 0 if nobody can tell.
-func (p *Policy) IncompleteUntil(m store.Memory, began time.Time, signing, today store.Day) (until store.Day, incomplete bool) {
-	if !p.mayBeMissing(RecipientFacts{Memory: m, Began: began, Signing: true, SigningSince: signing}, today) {
+func (p *Policy) IncompleteUntil(m store.Completeness, began time.Time, signing, today store.Day) (until store.Day, incomplete bool) {
+	if !p.mayBeMissing(RecipientFacts{Complete: m, Began: began, Signing: true, SigningSince: signing}, today) {
 		return 0, false
 	}
 	if m.Since.IsZero() {

@@ -13,23 +13,23 @@ import (
 
 func TestWhatIsSaidOfTheMemory(t *testing.T) {
 	first := store.DayOf(testDay) - 100
-	full := store.Memory{Since: testDay.AddDate(0, 0, -100)}
+	full := store.Completeness{Since: testDay.AddDate(0, 0, -100)}
 	st := &fakeStore{first: map[string]store.Day{"example.com": first}}
 	f := startWith(t, st, nil, nil)
 	for _, step := range []struct {
 		name   string
-		memory store.Memory
+		memory store.Completeness
 		log    string
 		since  float64
 	}{
 		{"complete from the beginning", full, `level=INFO msg="the record of signed mail is complete" since=2026-08-15`, float64(full.Since.Unix())},
 		{"the same", full, "", float64(full.Since.Unix())},
-		{"records were lost", store.Memory{Since: testDay}, `level=WARN msg="the record of signed mail may lack what was sent before`, float64(testDay.Unix())},
-		{"all is gone", store.Memory{}, `level=WARN msg="the record of signed mail is gone`, 0},
-		{"the server may evict", store.Memory{Reason: "the server may evict records"}, `level=WARN msg="the store cannot vouch for its record`, 0},
-		{"it may not any more", store.Memory{Since: testDay.Add(time.Hour)}, "may lack what was sent before", float64(testDay.Add(time.Hour).Unix())},
+		{"records were lost", store.Completeness{Since: testDay}, `level=WARN msg="the record of signed mail may lack what was sent before`, float64(testDay.Unix())},
+		{"all is gone", store.Completeness{}, `level=WARN msg="the record of signed mail is gone`, 0},
+		{"the server may evict", store.Completeness{Reason: "the server may evict records"}, `level=WARN msg="the store cannot vouch for its record`, 0},
+		{"it may not any more", store.Completeness{Since: testDay.Add(time.Hour)}, "may lack what was sent before", float64(testDay.Add(time.Hour).Unix())},
 	} {
-		st.answer.Memory = step.memory
+		st.answer.Complete = step.memory
 		from := len(f.log.String())
 		f.server.refreshSigning(t.Context())
 		f.server.watchMemory(t.Context())
@@ -46,10 +46,10 @@ func TestWhatIsSaidOfTheMemory(t *testing.T) {
 func TestIncompleteUntil(t *testing.T) {
 	p := testPolicy(t, nil) // retention 30 days
 	today := store.DayOf(testDay)
-	at := func(days int) store.Memory { return store.Memory{Since: testDay.AddDate(0, 0, days)} }
+	at := func(days int) store.Completeness { return store.Completeness{Since: testDay.AddDate(0, 0, days)} }
 	for _, tt := range []struct {
 		name       string
-		memory     store.Memory
+		memory     store.Completeness
 		began      time.Time
 		signing    store.Day
 		until      store.Day
@@ -62,7 +62,7 @@ func TestIncompleteUntil(t *testing.T) {
 		{"began first", at(-10), at(-10).Since, today - 10, 0, false},
 		{"began anew on the day of the first signature", at(-10), at(-10).Since.Add(-time.Hour), today - 10, today + 20, true},
 		{"began anew long ago", at(-40), at(-40).Since.Add(-time.Hour), today - 40, 0, false},
-		{"none", store.Memory{}, time.Time{}, today - 60, 0, true},
+		{"none", store.Completeness{}, time.Time{}, today - 60, 0, true},
 	} {
 		if until, incomplete := p.IncompleteUntil(tt.memory, tt.began, tt.signing, today); until != tt.until || incomplete != tt.incomplete {
 			t.Errorf("%s: %v %t, want %v %t", tt.name, until, incomplete, tt.until, tt.incomplete)
@@ -144,7 +144,7 @@ func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 func TestStoreThatWasWipedOnItsFirstDay(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		file := filepath.Join(t.TempDir(), "past.json")
-		st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay}}, first: map[string]store.Day{"example.com": store.DayOf(testDay)}}
+		st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay}}, first: map[string]store.Day{"example.com": store.DayOf(testDay)}}
 		run := func() *fixture {
 			f := startWith(t, st, nil, func(o *Options) { o.PastFile = file })
 			f.server.witnessed.Store(true)
@@ -162,7 +162,7 @@ func TestStoreThatWasWipedOnItsFirstDay(t *testing.T) {
 			}
 		}
 		reply("reason=untagged action=reject")
-		st.answer.Memory.Since = testDay.Add(time.Hour)
+		st.answer.Complete.Since = testDay.Add(time.Hour)
 		if restart {
 			f = run()
 		} else {

@@ -56,13 +56,13 @@ type message struct {
 	badFrom bool // cannot be parsed
 	queueID string
 
-	sent    sent           // what is recorded of outbound mail
-	content *content       // of a bounce, as far as it is needed; nil if not
-	report  *bounce.Report // what the content says; nil until it was read
-	unread  bool           // reading it failed
-	asked   bool           // the store was asked about all recipients
-	unheard bool           // a node was not heard since it came: what it signed may not be on record
-	memory  store.Memory   // of the store, when it was asked last
+	sent    sent               // what is recorded of outbound mail
+	content *content           // of a bounce, as far as it is needed; nil if not
+	report  *bounce.Report     // what the content says; nil until it was read
+	unread  bool               // reading it failed
+	asked   bool               // the store was asked about all recipients
+	unheard bool               // a node was not heard since it came: what it signed may not be on record
+	memory  store.Completeness // of the store, when it was asked last
 
 	first      string // the first recipient, for the log
 	count      int    // recipients seen and not refused at RCPT

@@ -123,7 +123,7 @@ func (n *notes) writeOne(batch []note) {
 	for i := range batch {
 		rs[i] = batch[i].record
 	}
-	_ = n.store.Note(context.Background(), batch[0].today, rs...) // Guard has logged that the store is unavailable
+	_ = n.store.RecordBestEffort(context.Background(), batch[0].today, rs...) // Guard has logged that the store is unavailable
 }
 
 // flush waits until all that was added before is written, or lost.

@@ -48,7 +48,7 @@ func (p *Policy) sighting(v *Verdict, f RecipientFacts, r *bounce.Report, now ti
 		// Bounces come within a lifetime.
 		sent, earliest = now, now.AddDate(0, 0, -p.set.Keys.Options().Lifetime)
 	}
-	if !f.Signing || store.DayOf(earliest) <= f.SigningSince || earliest.Before(f.Memory.Since) {
+	if !f.Signing || store.DayOf(earliest) <= f.SigningSince || earliest.Before(f.Complete.Since) {
 		return sighting{}, false // it may have left on this way, before there was a record
 	}
 	source := sourceOf(r)

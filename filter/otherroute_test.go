@@ -62,7 +62,7 @@ func TestSightings(t *testing.T) {
 	genuine := returnedMail{arrival: now.Add(-time.Hour), handed: handedBy("203.0.113.5")}
 	facts := RecipientFacts{
 		Address: address(t, "User+shop@example.com"), Issued: IssuedNo, Proof: ProofAbsent,
-		Memory: store.Memory{Since: testDay}, Signing: true, SigningSince: store.DayOf(testDay),
+		Complete: store.Completeness{Since: testDay}, Signing: true, SigningSince: store.DayOf(testDay),
 	}
 	tagged, err := testKeys(t).Sign(address(t, "user@example.com"), prvs.Standard, prvs.DayOf(now))
 	if err != nil {
@@ -84,7 +84,7 @@ func TestSightings(t *testing.T) {
 		{"over IPv6", nil, facts, with(func(m *returnedMail) { m.handed = handedBy("2001:db8:1:2::5") }), "2001:db8:1:2::/64"},
 		{"written on the reporting host", nil, facts, with(func(m *returnedMail) { m.handed = "by mx.victim.example (Postfix, from userid 33)" }), "mx.victim.example"},
 		{"a domain that is monitored", func(s *Settings) { s.Domains[0].Mode = ModeMonitor }, facts, genuine.String(), "203.0.113.0/24"},
-		{"a domain that is not enforced yet", func(s *Settings) { s.Domains[0].Mode = ModeAuto }, but(func(f *RecipientFacts) { f.SigningSince = today - 3; f.Memory.Since = now.AddDate(0, 0, -3) }), genuine.String(), "203.0.113.0/24"},
+		{"a domain that is not enforced yet", func(s *Settings) { s.Domains[0].Mode = ModeAuto }, but(func(f *RecipientFacts) { f.SigningSince = today - 3; f.Complete.Since = now.AddDate(0, 0, -3) }), genuine.String(), "203.0.113.0/24"},
 		{"it is not told when the mail was sent, but it cannot be that long", nil, facts, with(func(m *returnedMail) { m.arrival = time.Time{} }), "203.0.113.0/24"},
 
 		{"the host is not told", nil, facts, with(func(m *returnedMail) { m.handed = "" }), ""},
@@ -98,13 +98,15 @@ func TestSightings(t *testing.T) {
 			"message/delivery-status\n\nReporting-MTA: dns; mx.victim.example\n", "message/feedback-report\n\nFeedback-Type: abuse\nVersion: 1\n").Replace(genuine.String()), ""},
 		{"on record", nil, but(func(f *RecipientFacts) { f.Proof = ProofMessage }), genuine.String(), ""},
 		{"used up", nil, but(func(f *RecipientFacts) { f.Proof = ProofSpent }), genuine.String(), ""},
-		{"store silent", nil, but(func(f *RecipientFacts) { f.Proof, f.Issued, f.Memory = ProofUnknown, IssuedUnknown, store.Memory{} }), genuine.String(), ""},
-		{"store wiped", nil, but(func(f *RecipientFacts) { f.Memory = store.Memory{} }), genuine.String(), ""},
-		{"gap in the record", nil, but(func(f *RecipientFacts) { f.Memory.Since = now.AddDate(0, 0, -3) }), genuine.String(), ""},
+		{"store silent", nil, but(func(f *RecipientFacts) {
+			f.Proof, f.Issued, f.Complete = ProofUnknown, IssuedUnknown, store.Completeness{}
+		}), genuine.String(), ""},
+		{"store wiped", nil, but(func(f *RecipientFacts) { f.Complete = store.Completeness{} }), genuine.String(), ""},
+		{"gap in the record", nil, but(func(f *RecipientFacts) { f.Complete.Since = now.AddDate(0, 0, -3) }), genuine.String(), ""},
 		{"sent before there was a record", nil, facts, with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
-		{"sent before the domain signed", nil, but(func(f *RecipientFacts) { f.Memory.Since = testDay.AddDate(0, 0, -30) }), with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
-		{"sent before a gap of long ago", nil, but(func(f *RecipientFacts) { f.Memory.Since, f.SigningSince = now.AddDate(0, 0, -31), today-60 }), with(func(m *returnedMail) { m.arrival = now.AddDate(0, 0, -32) }), ""},
-		{"perhaps sent before there was a record", nil, but(func(f *RecipientFacts) { f.Memory.Since, f.SigningSince = now.AddDate(0, 0, -5), today-5 }), with(func(m *returnedMail) { m.arrival = time.Time{} }), ""},
+		{"sent before the domain signed", nil, but(func(f *RecipientFacts) { f.Complete.Since = testDay.AddDate(0, 0, -30) }), with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
+		{"sent before a gap of long ago", nil, but(func(f *RecipientFacts) { f.Complete.Since, f.SigningSince = now.AddDate(0, 0, -31), today-60 }), with(func(m *returnedMail) { m.arrival = now.AddDate(0, 0, -32) }), ""},
+		{"perhaps sent before there was a record", nil, but(func(f *RecipientFacts) { f.Complete.Since, f.SigningSince = now.AddDate(0, 0, -5), today-5 }), with(func(m *returnedMail) { m.arrival = time.Time{} }), ""},
 		{"a domain that has never signed", nil, but(func(f *RecipientFacts) { f.Signing = false }), genuine.String(), ""},
 		{"left unsigned on purpose", nil, but(func(f *RecipientFacts) { f.Issued = IssuedYes }), genuine.String(), ""},
 		{"an exempt recipient", func(s *Settings) { s.Exempt.Recipients = []string{"user@example.com"} }, facts, genuine.String(), ""},
@@ -121,7 +123,7 @@ func TestSightings(t *testing.T) {
 			if mild := v.Reason != Untagged; !ok && mild {
 				// What is not on record although the record is complete matters by itself, whatever the verdict made of it.
 				v = Verdict{Reason: Untagged, Action: ActionReject, Domain: v.Domain}
-				if _, again := p.sighting(&v, tt.facts, r, now); again && (tt.facts.Proof != ProofAbsent || tt.facts.Memory.Since != facts.Memory.Since) {
+				if _, again := p.sighting(&v, tt.facts, r, now); again && (tt.facts.Proof != ProofAbsent || tt.facts.Complete.Since != facts.Complete.Since) {
 					t.Error("a verdict of its own makes it a sighting")
 				}
 			}

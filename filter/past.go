@@ -101,7 +101,7 @@ func (s *Server) recordBegan() time.Time {
 }
 
 // noteBeginning notes when the record began, if that is earlier than what is known.
-func (s *Server) noteBeginning(m store.Memory) {
+func (s *Server) noteBeginning(m store.Completeness) {
 	if began := s.recordBegan(); !m.Since.IsZero() && (began.IsZero() || m.Since.Before(began)) {
 		s.began.Store(&m.Since)
 		s.keepPast()

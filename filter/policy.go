@@ -94,7 +94,7 @@ type RecipientFacts struct {
 	// Proof is what the content of the bounce and the record prove.
 	Proof Proof
 	// Memory says since when the record is complete.
-	Memory store.Memory
+	Complete store.Completeness
 	// Doubt says that mail may have been signed lately which is not on the record yet.
 	Doubt bool
 	// Began is the earliest time, as far as known here, at which the record began; the zero time if none is known.
@@ -134,7 +134,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept // it may be the tag of a key that is only missing here
 	case f.Own || p.exempts(f, v.Tag):
 		v.Reason, v.Would, v.Action = Exempt, reason, ActionAccept
-	case v.Tag.Status == prvs.Valid && (reason == NotIssued || reason == OverBudget) && !p.remembers(reason, f.Memory, v.Tag.Expiry):
+	case v.Tag.Status == prvs.Valid && (reason == NotIssued || reason == OverBudget) && !p.remembers(reason, f.Complete, v.Tag.Expiry):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
 	case reason == Untagged && p.mayHaveLeftUnsigned(f, store.DayOf(now)), reason.provable() && p.mayBeProven(f, store.DayOf(now)):
 		v.Reason, v.Would, v.Action = Grace, reason, ActionAccept
@@ -223,7 +223,7 @@ func (p *Policy) judgeTag(v *Verdict, f RecipientFacts) Reason {
 // remembers says whether the record is complete for all days on which a tag with this day of expiry can have been
 // issued. A tag that was issued while tags lived longer is older than it looks; for its budget, which is generous, that does not
 // matter, but for a clock that is ahead.
-func (p *Policy) remembers(reason Reason, m store.Memory, expiry prvs.Day) bool {
+func (p *Policy) remembers(reason Reason, m store.Completeness, expiry prvs.Day) bool {
 	o := p.set.Keys.Options()
 	days := o.Window()
 	if reason == OverBudget {
@@ -248,11 +248,11 @@ func (p *Policy) mayBeProven(f RecipientFacts, today store.Day) bool {
 // mayBeMissing says whether a record of mail sent lately may be missing: the store vouches for nothing, or its record had a
 // gap after the domain began to sign, or has begun anew.
 func (p *Policy) mayBeMissing(f RecipientFacts, today store.Day) bool {
-	if f.Memory.Since.IsZero() {
+	if f.Complete.Since.IsZero() {
 		return true
 	}
-	since := store.DayOf(f.Memory.Since)
-	anew := f.Signing && since > f.SigningSince || !f.Began.IsZero() && f.Memory.Since.After(f.Began)
+	since := store.DayOf(f.Complete.Since)
+	anew := f.Signing && since > f.SigningSince || !f.Began.IsZero() && f.Complete.Since.After(f.Began)
 	return anew && today <= since+store.Day(p.set.Proofs.Retention)
 }
 

@@ -25,9 +25,9 @@ func TestRecipient(t *testing.T) {
 		newsSend  = "news@example.com"
 	)
 	today := store.DayOf(testDay)
-	complete := store.Memory{Since: testDay.AddDate(0, 0, -60)}
-	short := store.Memory{Since: testDay.AddDate(0, 0, -10)}
-	day := store.Memory{Since: testDay.AddDate(0, 0, -1)}
+	complete := store.Completeness{Since: testDay.AddDate(0, 0, -60)}
+	short := store.Completeness{Since: testDay.AddDate(0, 0, -10)}
+	day := store.Completeness{Since: testDay.AddDate(0, 0, -1)}
 	within := TagUse{Recipients: 3, Bounces: 69, Failed: 45, NewFailed: 1}
 	spent := TagUse{Recipients: 3, Bounces: 70}
 	namesMany := TagUse{Recipients: 3, Bounces: 1, Failed: 45, NewFailed: 2}
@@ -41,7 +41,7 @@ func TestRecipient(t *testing.T) {
 		later   int // days after the test day
 		issued  Issued
 		proof   Proof
-		memory  store.Memory
+		memory  store.Completeness
 		signing int // days since the domain's first signature; 0: none
 		own     bool
 		daemon  bool // did not come with the null sender
@@ -188,7 +188,7 @@ func TestRecipient(t *testing.T) {
 				revoked = setOf(t, tt.revoked)
 			}
 			v := p.Recipient(RecipientFacts{
-				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Memory: tt.memory, Doubt: tt.doubt,
+				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Complete: tt.memory, Doubt: tt.doubt,
 				Use: tt.use, Revoked: revoked,
 				Signing: tt.signing > 0, SigningSince: today - store.Day(tt.signing),
 			}, testDay.AddDate(0, 0, tt.later))
@@ -209,7 +209,7 @@ func TestGenuineBounceIsNeverRefused(t *testing.T) {
 			for _, issued := range []Issued{IssuedUnknown, IssuedYes} {
 				for _, since := range []time.Time{{}, testDay, testDay.AddDate(0, 0, -60)} {
 					for _, own := range []bool{false, true} {
-						v := p.Recipient(RecipientFacts{Address: a, Own: own, Issued: issued, Memory: store.Memory{Since: since}}, testDay.AddDate(0, 0, day))
+						v := p.Recipient(RecipientFacts{Address: a, Own: own, Issued: issued, Complete: store.Completeness{Since: since}}, testDay.AddDate(0, 0, day))
 						n++
 						if v.Refuses() || v.Action != ActionAccept {
 							t.Errorf("mode %v day %d issued %v memory %v own %v: %v %v", mode, day, issued, since, own, v.Reason, v.Action)

@@ -467,9 +467,9 @@ func TestProofAndAnIncompleteRecord(t *testing.T) {
 	}{
 		{"silent", &fakeStore{err: store.ErrUnavailable}, "reason=grace action=accept would_be=untagged"},
 		{"vouches for nothing", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99)}}, "reason=grace action=accept would_be=untagged"},
-		{"wiped two days ago", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.Add(-48 * time.Hour)}},
+		{"wiped two days ago", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.Add(-48 * time.Hour)}},
 			first: map[string]store.Day{"example.com": store.DayOf(testDay) - 100}}, "reason=grace action=accept would_be=untagged"},
-		{"complete", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}},
+		{"complete", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}},
 			first: map[string]store.Day{"example.com": store.DayOf(testDay) - 99}}, "reason=untagged action=reject"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

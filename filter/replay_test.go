@@ -212,9 +212,9 @@ func TestAPanicOfTheStoreLosesNotesAlone(t *testing.T) {
 	}
 }
 
-func notice(t *testing.T, h *store.Hasher, r *Revocation) store.Notice {
+func notice(t *testing.T, h *store.Hasher, r *Revocation) store.Broadcast {
 	t.Helper()
-	n, err := r.Notice(h)
+	n, err := r.Broadcast(h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func notice(t *testing.T, h *store.Hasher, r *Revocation) store.Notice {
 func setOf(t *testing.T, rs ...*Revocation) *Revocations {
 	t.Helper()
 	h := store.NewHasher([]byte("hash secret"))
-	var ns []store.Notice
+	var ns []store.Broadcast
 	for _, r := range rs {
 		ns = append(ns, notice(t, h, r))
 	}
@@ -274,12 +274,12 @@ func TestRevocationsOfATag(t *testing.T) {
 func TestNoticesThatCannotBeUnderstoodAreSkipped(t *testing.T) {
 	h := store.NewHasher([]byte("hash secret"))
 	good := notice(t, h, &Revocation{Kind: RevokedKey, Number: 1})
-	sealed := func(value string) store.Notice {
-		return store.Notice{Topic: RevocationTopic, Name: "x", Value: h.Seal(RevocationTopic+"/x", []byte(value))}
+	sealed := func(value string) store.Broadcast {
+		return store.Broadcast{Topic: RevocationTopic, Name: "x", Value: h.Seal(RevocationTopic+"/x", []byte(value))}
 	}
 	moved := good
 	moved.Name = "y"
-	for name, n := range map[string]store.Notice{
+	for name, n := range map[string]store.Broadcast{
 		"garbage":              {Topic: RevocationTopic, Name: "x", Value: []byte("garbage")},
 		"nothing":              {Topic: RevocationTopic, Name: "x"},
 		"under another name":   moved,
@@ -291,7 +291,7 @@ func TestNoticesThatCannotBeUnderstoodAreSkipped(t *testing.T) {
 		"no key number":        sealed(`{"kind":"key","number":10}`),
 	} {
 		skipped := 0
-		set := NewRevocations(h, []store.Notice{n, good}, func(string, error) { skipped++ })
+		set := NewRevocations(h, []store.Broadcast{n, good}, func(string, error) { skipped++ })
 		if set.Len() != 1 || skipped != 1 {
 			t.Errorf("%s: %d revocations, %d skipped", name, set.Len(), skipped)
 		}
@@ -315,7 +315,7 @@ func TestRevocationsAreLearnt(t *testing.T) {
 		}
 	}
 	r := &Revocation{Kind: RevokedSender, Sender: "user@example.com", Until: prvs.DayOf(testDay) + 7, At: testDay}
-	st.notices = []store.Notice{notice(t, f.server.hasher, r), {Name: "garbled"}}
+	st.notices = []store.Broadcast{notice(t, f.server.hasher, r), {Name: "garbled"}}
 	expect("before the store was asked", "")
 	f.server.RefreshRevocations(t.Context())
 	expect("once it was asked", revoked)
@@ -376,7 +376,7 @@ func TestRevocationsThatTheStoreLosesAreWrittenAgain(t *testing.T) {
 				t.Fatal("nothing is revoked")
 			}
 			if tt.taken {
-				if _, err := st.Publish(t.Context(), store.Notice{Topic: TakenBackTopic, Name: n.Name, Expires: n.Expires}, false); err != nil {
+				if _, err := st.Publish(t.Context(), store.Broadcast{Topic: TakenBackTopic, Name: n.Name, Expires: n.Expires}, false); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -384,7 +384,7 @@ func TestRevocationsThatTheStoreLosesAreWrittenAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tt.wiped {
-				if err := st.Forget(t.Context(), testDay.Add(time.Hour)); err != nil {
+				if err := st.MarkIncomplete(t.Context(), testDay.Add(time.Hour)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -392,7 +392,7 @@ func TestRevocationsThatTheStoreLosesAreWrittenAgain(t *testing.T) {
 				f.server.watchMemory(t.Context())
 			}
 			f.server.RefreshRevocations(t.Context())
-			ns, err := st.Notices(t.Context(), RevocationTopic, store.DayOf(testDay))
+			ns, err := st.Broadcasts(t.Context(), RevocationTopic, store.DayOf(testDay))
 			if known := f.server.revoked.Load().Len(); err != nil || len(ns) != tt.remains || known != tt.remains {
 				t.Errorf("%d in the store, %d here, %v; want %d", len(ns), known, err, tt.remains)
 			}

@@ -55,22 +55,22 @@ func (r *Revocation) Name(h *store.Hasher) string {
 	return h.Revocation(string(r.Kind), what)
 }
 
-// Notice returns what the nodes are told.
-func (r *Revocation) Notice(h *store.Hasher) (store.Notice, error) {
+// Broadcast returns what the nodes are told.
+func (r *Revocation) Broadcast(h *store.Hasher) (store.Broadcast, error) {
 	if err := r.validate(); err != nil {
-		return store.Notice{}, err
+		return store.Broadcast{}, err
 	}
 	value, err := json.Marshal(r)
 	if err != nil {
-		return store.Notice{}, err
+		return store.Broadcast{}, err
 	}
 	name := r.Name(h)
 	value = h.Seal(RevocationTopic+"/"+name, value)
-	return store.Notice{Topic: RevocationTopic, Name: name, Value: value, Expires: r.Expires}, nil
+	return store.Broadcast{Topic: RevocationTopic, Name: name, Value: value, Expires: r.Expires}, nil
 }
 
 // OpenRevocation reads a notice. The error says why it cannot be understood; a later version may know other kinds.
-func OpenRevocation(h *store.Hasher, n store.Notice) (*Revocation, error) {
+func OpenRevocation(h *store.Hasher, n store.Broadcast) (*Revocation, error) {
 	value, err := h.Open(RevocationTopic+"/"+n.Name, n.Value)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ type Revocations struct {
 	tags    map[tagName]*Revocation
 	senders map[string]*Revocation
 	keys    map[keyName]*Revocation
-	notices map[string]store.Notice // all of them, also those that cannot be understood, by name
+	notices map[string]store.Broadcast // all of them, also those that cannot be understood, by name
 }
 
 type tagName struct {
@@ -132,10 +132,10 @@ type keyName struct {
 }
 
 // NewRevocations makes a set of what notices say. What cannot be understood is left out, and skipped is told of it.
-func NewRevocations(h *store.Hasher, ns []store.Notice, skipped func(name string, err error)) *Revocations {
+func NewRevocations(h *store.Hasher, ns []store.Broadcast, skipped func(name string, err error)) *Revocations {
 	s := &Revocations{
 		tags: map[tagName]*Revocation{}, senders: map[string]*Revocation{}, keys: map[keyName]*Revocation{},
-		notices: map[string]store.Notice{},
+		notices: map[string]store.Broadcast{},
 	}
 	for _, n := range ns {
 		s.notices[n.Name] = n

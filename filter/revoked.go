@@ -33,11 +33,11 @@ func (s *Server) RefreshRevocations(ctx context.Context) {
 	defer s.learning.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, backgroundTimeout)
 	defer cancel()
-	ns, err := s.store.Store().Notices(ctx, RevocationTopic, store.DayOf(s.now()))
+	ns, err := s.store.Store().Broadcasts(ctx, RevocationTopic, store.DayOf(s.now()))
 	if err != nil {
 		return // Guard has logged that the store is unavailable
 	}
-	before := map[string]store.Notice{}
+	before := map[string]store.Broadcast{}
 	if known := s.revoked.Load(); known != nil {
 		before = known.notices
 	}
@@ -57,18 +57,18 @@ func (s *Server) RefreshRevocations(ctx context.Context) {
 
 // restoreRevocations writes those again that the store has lost, because it was wiped, restarted or replaced: they are gone, and nobody
 // has taken them back. It returns what is revoked then.
-func (s *Server) restoreRevocations(ctx context.Context, ns []store.Notice, before map[string]store.Notice) ([]store.Notice, error) {
+func (s *Server) restoreRevocations(ctx context.Context, ns []store.Broadcast, before map[string]store.Broadcast) ([]store.Broadcast, error) {
 	today := store.DayOf(s.now())
 	lost := maps.Clone(before)
 	for _, n := range ns {
 		delete(lost, n.Name)
 	}
-	maps.DeleteFunc(lost, func(_ string, n store.Notice) bool { return n.Expires < today })
+	maps.DeleteFunc(lost, func(_ string, n store.Broadcast) bool { return n.Expires < today })
 	if len(lost) == 0 {
 		return ns, nil
 	}
 	st := s.store.Store()
-	taken, err := st.Notices(ctx, TakenBackTopic, today)
+	taken, err := st.Broadcasts(ctx, TakenBackTopic, today)
 	if err != nil {
 		return nil, err
 	}
@@ -85,18 +85,18 @@ func (s *Server) restoreRevocations(ctx context.Context, ns []store.Notice, befo
 		}
 	}
 	s.log.Warn("the store has lost revocations: they are written to it again", "ids", names)
-	return st.Notices(ctx, RevocationTopic, today)
+	return st.Broadcasts(ctx, RevocationTopic, today)
 }
 
-func unchanged(ns []store.Notice, before map[string]store.Notice) bool {
-	return len(ns) == len(before) && !slices.ContainsFunc(ns, func(n store.Notice) bool {
+func unchanged(ns []store.Broadcast, before map[string]store.Broadcast) bool {
+	return len(ns) == len(before) && !slices.ContainsFunc(ns, func(n store.Broadcast) bool {
 		known, ok := before[n.Name]
 		return !ok || !bytes.Equal(known.Value, n.Value)
 	})
 }
 
 // missing returns the names in a that are not in b, or have another value there, in their order.
-func missing(a, b map[string]store.Notice) []string {
+func missing(a, b map[string]store.Broadcast) []string {
 	names := []string{}
 	for _, name := range slices.Sorted(maps.Keys(a)) {
 		if n, ok := b[name]; !ok || !bytes.Equal(n.Value, a[name].Value) {

@@ -65,8 +65,8 @@ type Server struct {
 	nodes     nodes
 	hearing   hearing
 	pastFile  string
-	began     atomic.Pointer[time.Time]    // the earliest start of the store's memory
-	watched   atomic.Pointer[store.Memory] // what was last seen of the store's memory
+	began     atomic.Pointer[time.Time]          // the earliest start of the store's memory
+	watched   atomic.Pointer[store.Completeness] // what was last seen of the store's memory
 	revoked   atomic.Pointer[Revocations]
 	learning  sync.Mutex // what is revoked
 	notes     *notes

@@ -105,26 +105,26 @@ func TestMailOfASkipPairLeavesUnsigned(t *testing.T) {
 // While the store is doubtful, a sender of a pair may have left unsigned what is not on record; others may not.
 func TestSkipPairsWhileTheStoreIsDoubtful(t *testing.T) {
 	today := store.DayOf(testDay)
-	complete := store.Memory{Since: testDay.AddDate(0, 0, -90)}
-	gap := store.Memory{Since: testDay.AddDate(0, 0, -3)}
+	complete := store.Completeness{Since: testDay.AddDate(0, 0, -90)}
+	gap := store.Completeness{Since: testDay.AddDate(0, 0, -3)}
 	for _, tt := range []struct {
 		name   string
 		to     string
 		issued Issued
-		memory store.Memory
+		memory store.Completeness
 		want   Reason
 	}{
-		{"store silent", "orders@example.com", IssuedUnknown, store.Memory{}, Grace},
-		{"store silent, with an extension", "orders+7@example.com", IssuedUnknown, store.Memory{}, Grace},
-		{"store wiped", "orders@example.com", IssuedNo, store.Memory{}, Grace},
+		{"store silent", "orders@example.com", IssuedUnknown, store.Completeness{}, Grace},
+		{"store silent, with an extension", "orders+7@example.com", IssuedUnknown, store.Completeness{}, Grace},
+		{"store wiped", "orders@example.com", IssuedNo, store.Completeness{}, Grace},
 		{"gap in the record", "orders@example.com", IssuedNo, gap, Grace},
 		{"complete, left unsigned", "orders@example.com", IssuedYes, complete, Exempt},
 		{"complete, not left unsigned", "orders@example.com", IssuedNo, complete, Untagged},
-		{"store silent, no sender of a pair", "user@example.com", IssuedUnknown, store.Memory{}, Untagged},
+		{"store silent, no sender of a pair", "user@example.com", IssuedUnknown, store.Completeness{}, Untagged},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			v := testPolicy(t, skipOrders).Recipient(RecipientFacts{
-				Address: address(t, tt.to), Issued: tt.issued, Memory: tt.memory, Signing: true, SigningSince: today - 60,
+				Address: address(t, tt.to), Issued: tt.issued, Complete: tt.memory, Signing: true, SigningSince: today - 60,
 			}, testDay.Add(time.Hour))
 			if v.Reason != tt.want || tt.want == Grace && (v.Would != Untagged || v.Action != ActionAccept) {
 				t.Errorf("got %v (%v) %v", v.Reason, v.Would, v.Action)

@@ -25,7 +25,7 @@ func TestNotIssued(t *testing.T) {
 		{"store without memory", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := startWith(t, &fakeStore{answer: store.Answer{Found: []bool{false}, Memory: store.Memory{Since: tt.memory}}}, nil, nil)
+			f := startWith(t, &fakeStore{answer: store.Answer{Found: []bool{false}, Complete: store.Completeness{Since: tt.memory}}}, nil, nil)
 			f.server.witnessed.Store(true)
 			stage, r := f.outsideMTA().message("<>", signedUser)
 			if stage != "end" || r.code != tt.wantCode {
@@ -114,11 +114,11 @@ func (s *completeStore) FirstSigned(ctx context.Context) (map[string]store.Day, 
 
 func (s *completeStore) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	a, err := s.Store.Lookup(ctx, today, qs)
-	a.Memory.Since = s.since
+	a.Complete.Since = s.since
 	return a, err
 }
 
-func (s *completeStore) Forget(_ context.Context, at time.Time) error {
+func (s *completeStore) MarkIncomplete(_ context.Context, at time.Time) error {
 	s.since, s.forgot = at, at
 	return nil
 }
@@ -153,7 +153,7 @@ type fakeStore struct {
 
 	said atomic.Int64
 
-	notices []store.Notice
+	notices []store.Broadcast
 }
 
 func (s *fakeStore) Record(context.Context, store.Day, string, ...store.Record) error { return s.err }
@@ -163,7 +163,7 @@ func (s *fakeStore) Lookup(context.Context, store.Day, []store.Query) (store.Ans
 	}
 	return s.answer, s.err
 }
-func (s *fakeStore) Forget(_ context.Context, at time.Time) error {
+func (s *fakeStore) MarkIncomplete(_ context.Context, at time.Time) error {
 	if s.err == nil {
 		s.forgot = at
 	}
@@ -176,7 +176,7 @@ func (s *fakeStore) Count(context.Context, []store.Counter) error { return s.err
 func (s *fakeStore) Nodes(context.Context) ([]store.Node, error) {
 	ns := slices.Clone(s.nodes)
 	if s.alive.Load() {
-		said := time.Duration(s.said.Add(int64(store.AnnounceInterval)))
+		said := time.Duration(s.said.Add(int64(store.HeartbeatInterval)))
 		for i := range ns {
 			ns[i].Seen = ns[i].Seen.Add(said)
 		}
@@ -185,7 +185,7 @@ func (s *fakeStore) Nodes(context.Context) ([]store.Node, error) {
 }
 func (s *fakeStore) Ping(context.Context) error { return s.err }
 func (s *fakeStore) Close() error               { return nil }
-func (s *fakeStore) Notices(context.Context, string, store.Day) ([]store.Notice, error) {
+func (s *fakeStore) Broadcasts(context.Context, string, store.Day) ([]store.Broadcast, error) {
 	return s.notices, s.err
 }
 

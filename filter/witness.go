@@ -30,7 +30,7 @@ func (s *Server) checkWitness(ctx context.Context) {
 			return
 		}
 	}
-	witness := s.hasher.Witness()
+	witness := s.hasher.KeyCheck()
 	a, err := s.store.Lookup(ctx, today, store.AnyDay(anchor(), witness))
 	if err != nil {
 		return
@@ -39,15 +39,15 @@ func (s *Server) checkWitness(ctx context.Context) {
 	if used && !ours {
 		s.witnessed.Store(false)
 		// What is signed here is on record under keys that the other hosts do not find, and until tomorrow's check it will be.
-		if err := s.store.Store().Forget(ctx, (today + 1).Time()); err != nil {
+		if err := s.store.Store().MarkIncomplete(ctx, (today + 1).Time()); err != nil {
 			return
 		}
 		s.summary.witness = today
 		s.log.Error("the hash secret is not the one that this store was written with: the record of signed mail cannot be used; give all hosts the same secret")
 		return
 	}
-	if !used && !a.Memory.Since.IsZero() {
-		if err := s.store.Store().Forget(ctx, now.Add(time.Minute)); err != nil {
+	if !used && !a.Complete.Since.IsZero() {
+		if err := s.store.Store().MarkIncomplete(ctx, now.Add(time.Minute)); err != nil {
 			return
 		}
 	}
@@ -67,7 +67,7 @@ type reliable struct{ *Server }
 func (r reliable) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	a, err := r.store.Lookup(ctx, today, qs)
 	if !r.witnessed.Load() {
-		a.Memory = store.Memory{}
+		a.Complete = store.Completeness{}
 	}
 	return a, err
 }

@@ -222,7 +222,7 @@ func (s *site) checkStore(ctx context.Context, a *app) (st *status, note string,
 		// Opening it would make it, for the wrong user perhaps.
 		return s.statusOf(ctx, nil, a.now(), "not there yet; serve makes it")
 	}
-	opened, err := a.openStore(ctx, c.Store, open.Look(), open.Clock(a.now))
+	opened, err := a.openStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(a.now))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return s.statusOfDaemon(ctx, a.now())

@@ -25,8 +25,8 @@ import (
 
 // noticeBoard is where notices are published: a [store.Store], or the daemon that has one open for itself.
 type noticeBoard interface {
-	Publish(ctx context.Context, n store.Notice, onlyNew bool) (published bool, err error)
-	Notices(ctx context.Context, topic string, today store.Day) ([]store.Notice, error)
+	Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (published bool, err error)
+	Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error)
 	Withdraw(ctx context.Context, topic, name string) error
 }
 
@@ -86,12 +86,12 @@ func (d *milterDaemon) serveNotices(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()
-	ns, err := d.guard.Store().Notices(ctx, r.FormValue("topic"), store.Day(today))
+	ns, err := d.guard.Store().Broadcasts(ctx, r.FormValue("topic"), store.Day(today))
 	answer(w, ns, err)
 }
 
 func (d *milterDaemon) servePublish(w http.ResponseWriter, r *http.Request) {
-	var n store.Notice
+	var n store.Broadcast
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxNotice)).Decode(&n); err != nil || n.Name == "" {
 		say(w, http.StatusBadRequest, "not a notice")
 		return
@@ -124,7 +124,7 @@ func answer(w http.ResponseWriter, value any, err error) {
 type daemonNotices struct{ socket string }
 
 // Publish implements [noticeBoard].
-func (d daemonNotices) Publish(ctx context.Context, n store.Notice, onlyNew bool) (published bool, err error) {
+func (d daemonNotices) Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (published bool, err error) {
 	body, err := json.Marshal(n)
 	if err != nil {
 		return false, err
@@ -137,8 +137,8 @@ func (d daemonNotices) Publish(ctx context.Context, n store.Notice, onlyNew bool
 	return published, err
 }
 
-// Notices implements [noticeBoard].
-func (d daemonNotices) Notices(ctx context.Context, topic string, today store.Day) (ns []store.Notice, err error) {
+// Broadcasts implements [noticeBoard].
+func (d daemonNotices) Broadcasts(ctx context.Context, topic string, today store.Day) (ns []store.Broadcast, err error) {
 	err = d.ask(ctx, http.MethodGet, url.Values{"topic": {topic}, "today": {strconv.Itoa(int(today))}}, nil, &ns)
 	return ns, err
 }
@@ -205,7 +205,7 @@ func openBoard(ctx context.Context, a *app, c *config.Config) (b noticeBoard, cl
 			return daemon, nothing, nil
 		}
 	}
-	st, err := open.Open(ctx, c.Store, open.Look(), open.Clock(a.now))
+	st, err := open.Open(ctx, c.Store, open.LeaveDamaged(), open.Clock(a.now))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return daemon, nothing, nil // which says why it cannot be asked

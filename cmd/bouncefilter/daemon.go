@@ -114,7 +114,7 @@ func (d *milterDaemon) run(ctx context.Context) error {
 	keys := newKeeper(d)
 	keys.round(ctx) // before the first message: whatever came while this node was away
 	d.prepare(ctx)
-	ticks, endTicks := d.app.ticks(store.AnnounceInterval)
+	ticks, endTicks := d.app.ticks(store.HeartbeatInterval)
 	defer endTicks()
 	var tasks, backgroundTask sync.WaitGroup
 	failed := make(chan error, len(d.listeners)+1) // 1 for lookups

@@ -39,7 +39,7 @@ func (k *keeper) noticeName(s *site, domain string) string {
 		// Whoever cannot read its secret does not know its mark. Two nodes that lack it agree all the same.
 		return domain + " after lost " + string('0'+rune(signer.Number))
 	}
-	return domain + " after " + nodeKey(signer, k.hasher).Mark
+	return domain + " after " + nodeKey(signer, k.hasher).KeyID
 }
 
 // noticeUse is what a notice is sealed for.
@@ -53,7 +53,7 @@ func (k *keeper) publish(ctx context.Context, s *site, key prvs.Key, created tim
 		k.say(slog.LevelError, "publish", "a new key cannot be published", "error", err)
 		return false
 	}
-	published, err := k.guard.Store().Publish(ctx, store.Notice{
+	published, err := k.guard.Store().Publish(ctx, store.Broadcast{
 		Topic: keyTopic, Name: name, Value: k.hasher.Seal(noticeUse(name), value), Expires: store.DayOf(k.app.now()) + keyNoticeDays,
 	}, true)
 	if err != nil {
@@ -68,7 +68,7 @@ func (k *keeper) publish(ctx context.Context, s *site, key prvs.Key, created tim
 
 // share takes in the keys that other nodes have published, and publishes those of this host that are to sign next.
 func (k *keeper) share(ctx context.Context) {
-	notices, err := k.guard.Store().Notices(ctx, keyTopic, store.DayOf(k.app.now()))
+	notices, err := k.guard.Store().Broadcasts(ctx, keyTopic, store.DayOf(k.app.now()))
 	if err != nil {
 		k.log.Debug("keys of other nodes are not known", "error", err)
 		return
@@ -97,7 +97,7 @@ func (k *keeper) share(ctx context.Context) {
 }
 
 // open unseals a notice.
-func (k *keeper) open(n store.Notice) (keyNotice, error) {
+func (k *keeper) open(n store.Broadcast) (keyNotice, error) {
 	value, err := k.hasher.Open(noticeUse(n.Name), n.Value)
 	if err != nil {
 		return keyNotice{}, err

@@ -87,7 +87,7 @@ func openStore(ctx context.Context, c *config.Config) (r filter.Record, closeRec
 	if c.Store == "memory:" && c.HTTP != "" {
 		return daemonRecord{c.HTTP, daemonNotices{c.ControlSocket()}}, nothing, nil // nobody else knows it
 	}
-	st, err := open.Open(ctx, c.Store, open.Look())
+	st, err := open.Open(ctx, c.Store, open.LeaveDamaged())
 	switch {
 	case errors.Is(err, bolt.ErrInUse) && c.HTTP != "":
 		return daemonRecord{c.HTTP, daemonNotices{c.ControlSocket()}}, nothing, nil

@@ -250,7 +250,7 @@ func (k *keeper) trust(nodes []store.Node) {
 		for _, key := range n.Keys {
 			o, known := findKey(own, key)
 			slot := prvs.Key{Number: key.Number, Domain: strings.ToLower(key.Domain), Absent: true}
-			if !key.Signs || known && o.Mark == key.Mark || key.Number > 9 || slices.ContainsFunc(foreign, sameSlot(slot)) {
+			if !key.Signs || known && o.KeyID == key.KeyID || key.Number > 9 || slices.ContainsFunc(foreign, sameSlot(slot)) {
 				continue
 			}
 			foreign = append(foreign, slot)

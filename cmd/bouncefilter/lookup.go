@@ -58,7 +58,7 @@ func (d *milterDaemon) serveLookup(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(lookupAnswer{a.Found, a.Counts, a.Memory.Since}) // who asked may be gone
+	_ = json.NewEncoder(w).Encode(lookupAnswer{a.Found, a.Counts, a.Complete.Since}) // who asked may be gone
 }
 
 // daemonRecord is the record of the daemon that serves metrics and health on an address, and notices on its control socket.
@@ -99,7 +99,7 @@ func (r daemonRecord) Lookup(ctx context.Context, today store.Day, qs []store.Qu
 	if len(a.Found) != len(qs) || len(a.Counts) != len(qs) {
 		return store.Answer{}, fmt.Errorf("%s: %d answers to %d queries", url, len(a.Found), len(qs))
 	}
-	return store.Answer{Found: a.Found, Counts: a.Counts, Memory: store.Memory{Since: a.Since}}, nil
+	return store.Answer{Found: a.Found, Counts: a.Counts, Complete: store.Completeness{Since: a.Since}}, nil
 }
 
 // FirstSigned asks the daemon.

@@ -47,7 +47,7 @@ func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
 	fmt.Fprintln(w, "NODE\tSEEN\tSTATE\tKEYS")
 	for _, n := range nodes {
 		state := "runs"
-		if a.now().Sub(n.Seen) > store.NodeSilence {
+		if a.now().Sub(n.Seen) > store.HeartbeatTimeout {
 			state = "silent"
 		}
 		var keys []string
@@ -112,14 +112,14 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 		if i < 0 {
 			return hinted{fmt.Errorf("the store knows no node %q", cut(cmd.Name)), "bouncefilter node list shows those that it knows"}
 		}
-		if silent := a.now().Sub(nodes[i].Seen); silent <= store.NodeSilence {
+		if silent := a.now().Sub(nodes[i].Seen); silent <= store.HeartbeatTimeout {
 			return hinted{fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself"}
 		}
 		// What it kept for the store is lost. Daemons tell the store as well, but only those that have found it silent before.
-		if err := s.Forget(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
+		if err := s.MarkIncomplete(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
 			return err
 		}
-		if err := s.Dismiss(ctx, cmd.Name); err != nil {
+		if err := s.RemoveNode(ctx, cmd.Name); err != nil {
 			return err
 		}
 		a.report("if it runs and is only cut off from the store, it refuses bounces of mail that a newer key has signed", "removed %s, which was last seen at %s", cmd.Name, nodes[i].Seen.UTC().Format(time.RFC3339))
@@ -129,7 +129,7 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 
 // withStore does something with a store that several processes can use.
 func withStore(ctx context.Context, a *app, c *config.Config, do func(context.Context, store.Store) error) error {
-	s, err := a.openStore(ctx, c.Store, open.Look(), open.Clock(a.now))
+	s, err := a.openStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(a.now))
 	if err != nil {
 		return storeProblem(c, err)
 	}

@@ -33,8 +33,8 @@ func (d *milterDaemon) announce(ctx context.Context) {
 		said = d.guard.Available()
 		return said
 	}
-	n := store.Node{Name: s.config.Node, At: d.app.now(), Keys: nodeKeys(s.keys, d.hasher), Instance: d.instance, Still: still}
-	if err := d.guard.Store().Announce(ctx, n); err != nil {
+	n := store.Node{Name: s.config.Node, At: d.app.now(), Keys: nodeKeys(s.keys, d.hasher), Instance: d.instance, Condition: still}
+	if err := d.guard.Store().Heartbeat(ctx, n); err != nil {
 		d.log.Debug("the store does not know that this node runs", "error", err)
 		return
 	}
@@ -56,7 +56,7 @@ func (d *milterDaemon) dismiss() {
 	ctx, cancel := context.WithTimeout(context.Background(), statusTimeout)
 	defer cancel()
 	node := d.current.Load().config.Node
-	if err := d.guard.Store().Dismiss(ctx, node); err != nil {
+	if err := d.guard.Store().RemoveNode(ctx, node); err != nil {
 		d.log.Warn("the store does not know that this node has stopped; a key rotation waits for it", "node", node,
 			"remedy", "start it again; or, if it is gone for good: bouncefilter node remove "+node, "error", err)
 	}
@@ -75,7 +75,7 @@ func nodeKeys(k *keyring.Keyring, h *store.Hasher) []store.NodeKey {
 
 func nodeKey(key keyring.Key, h *store.Hasher) store.NodeKey {
 	return store.NodeKey{
-		Number: key.Number, Domain: key.Domain, Signs: key.State == prvs.StateSign, Next: key.Next, Mark: h.Mark(keyring.Fingerprint(key.Secret)),
+		Number: key.Number, Domain: key.Domain, Signs: key.State == prvs.StateSign, Next: key.Next, KeyID: h.KeyID(keyring.Fingerprint(key.Secret)),
 	}
 }
 
@@ -121,7 +121,7 @@ func nodeFindings(self string, own []store.NodeKey, nodes []store.Node, now time
 			}
 			fs = append(fs, f)
 		}
-		if silent := now.Sub(n.Seen); silent > store.NodeSilence {
+		if silent := now.Sub(n.Seen); silent > store.HeartbeatTimeout {
 			fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "node-silent", Where: where,
 				What: "It was last seen at " + n.Seen.UTC().Format(time.RFC3339) + "."})
 			for _, k := range own {
@@ -166,7 +166,7 @@ func keyFindings(where string, self bool, own, theirs []store.NodeKey) []mta.Fin
 	for _, k := range own {
 		o, known := findKey(theirs, k)
 		switch {
-		case known && o.Mark != k.Mark:
+		case known && o.KeyID != k.KeyID:
 			find(mta.LevelError, "key-differs", nodeKeyName(k)+" has another secret there: neither can tell which bounces of the other's mail are genuine.", "give one of the keys another number, and both hosts both keys")
 		case !known && k.Signs:
 			find(mta.LevelError, "key-missing", "It lacks "+nodeKeyName(k)+", with which this host signs: it cannot tell which bounces of this host's mail are genuine.", toIt)
@@ -199,7 +199,7 @@ func differing(own, theirs []store.NodeKey) []string {
 	var names []string
 	for _, k := range own {
 		o, known := findKey(theirs, k)
-		if known && o.Mark == k.Mark {
+		if known && o.KeyID == k.KeyID {
 			return nil
 		}
 		if known {

@@ -73,7 +73,7 @@ func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker)
 // publish revokes something and says so.
 func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter.Revocation, hint string) error {
 	x.At, x.Note = a.now().UTC().Truncate(time.Second), f.Note
-	n, err := x.Notice(r.hasher)
+	n, err := x.Broadcast(r.hasher)
 	if err != nil {
 		return usageError{err}
 	}
@@ -263,24 +263,24 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 }
 
 // notices returns the notices of revocations, the oldest first as far as can be seen.
-func (r *revoker) notices(ctx context.Context, a *app) ([]store.Notice, error) {
+func (r *revoker) notices(ctx context.Context, a *app) ([]store.Broadcast, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	ns, err := r.board.Notices(ctx, filter.RevocationTopic, store.DayOf(a.now()))
+	ns, err := r.board.Broadcasts(ctx, filter.RevocationTopic, store.DayOf(a.now()))
 	if err != nil {
 		return nil, fmt.Errorf("revoke: %w", err)
 	}
-	at := func(n store.Notice) string {
+	at := func(n store.Broadcast) string {
 		if x, err := filter.OpenRevocation(r.hasher, n); err == nil {
 			return x.At.UTC().Format(time.RFC3339) + n.Name
 		}
 		return n.Name
 	}
-	slices.SortFunc(ns, func(a, b store.Notice) int { return strings.Compare(at(a), at(b)) })
+	slices.SortFunc(ns, func(a, b store.Broadcast) int { return strings.Compare(at(a), at(b)) })
 	return ns, nil
 }
 
-func listRevocation(n store.Notice, x *filter.Revocation) listedRevocation {
+func listRevocation(n store.Broadcast, x *filter.Revocation) listedRevocation {
 	l := listedRevocation{ID: n.Name, Kind: string(x.Kind), Address: x.Sender, Domain: x.Domain,
 		Revoked: x.At.UTC().Format(time.RFC3339), Expires: n.Expires.String(), Note: x.Note}
 	if x.Kind != filter.RevokedSender {
@@ -308,7 +308,7 @@ func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID })
+	i := slices.IndexFunc(ns, func(n store.Broadcast) bool { return n.Name == cmd.ID })
 	if i < 0 {
 		err := errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID)))
 		return negative{hinted{err, "bouncefilter revoke list shows what is revoked"}}
@@ -316,7 +316,7 @@ func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	// First, so that no daemon takes it for lost and writes it again.
-	if _, err := r.board.Publish(ctx, store.Notice{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
+	if _, err := r.board.Publish(ctx, store.Broadcast{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
 	if err := r.board.Withdraw(ctx, filter.RevocationTopic, cmd.ID); err != nil {

@@ -204,7 +204,7 @@ func TestRevocationsReachAllHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.Publish(t.Context(), store.Notice{Topic: filter.RevocationTopic, Name: "garbled", Value: []byte("x"), Expires: store.DayOf(w.now) + 9}, false); err != nil {
+	if _, err := st.Publish(t.Context(), store.Broadcast{Topic: filter.RevocationTopic, Name: "garbled", Value: []byte("x"), Expires: store.DayOf(w.now) + 9}, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.Close(); err != nil {

@@ -18,8 +18,8 @@ import (
 const rotationPatience = time.Minute
 
 // settleRounds is in how many rounds in a row every node must have a new key before it signs, where several nodes may share the
-// store. A store that was wiped knows only the nodes that have announced themselves since; the others do so within store.NodeSilence.
-const settleRounds = int(store.NodeSilence/store.AnnounceInterval) + 1
+// store. A store that was wiped knows only the nodes that have announced themselves since; the others do so within store.HeartbeatTimeout.
+const settleRounds = int(store.HeartbeatTimeout/store.HeartbeatInterval) + 1
 
 // errNothing ends an update that has nothing to write.
 var errNothing = errors.New("nothing to be changed")
@@ -162,7 +162,7 @@ func (k *keeper) everyNodeHas(key keyring.Key, nodes []store.Node) bool {
 func lackingNodes(key store.NodeKey, nodes []store.Node) []string {
 	var names []string
 	for _, n := range nodes {
-		if o, known := findKey(n.Keys, key); !known || o.Mark != key.Mark {
+		if o, known := findKey(n.Keys, key); !known || o.KeyID != key.KeyID {
 			names = append(names, n.Name)
 		}
 	}
@@ -189,7 +189,7 @@ func (k *keeper) noteSigners(nodes []store.Node) {
 func signedBy(key store.NodeKey, nodes []store.Node) bool {
 	return slices.ContainsFunc(nodes, func(n store.Node) bool {
 		o, known := findKey(n.Keys, key)
-		return known && o.Signs && o.Mark == key.Mark
+		return known && o.Signs && o.KeyID == key.KeyID
 	})
 }
 

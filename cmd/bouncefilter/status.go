@@ -61,11 +61,11 @@ func newStatus(ctx context.Context, p *filter.Policy, st store.Store, past filte
 		if err != nil {
 			return nil, err
 		}
-		s.Since, s.SinceReason = answer.Memory.Since, answer.Memory.Reason
+		s.Since, s.SinceReason = answer.Complete.Since, answer.Complete.Reason
 		if s.Nodes, err = st.Nodes(ctx); err != nil {
 			return nil, err
 		}
-		revoked, err := st.Notices(ctx, filter.RevocationTopic, today)
+		revoked, err := st.Broadcasts(ctx, filter.RevocationTopic, today)
 		if err != nil {
 			return nil, err
 		}
@@ -80,7 +80,7 @@ func newStatus(ctx context.Context, p *filter.Policy, st store.Store, past filte
 		ds := domainStatus{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, since, signs, today)}
 		if signs {
 			ds.SigningSince = since.String()
-			if until, incomplete := p.IncompleteUntil(store.Memory{Since: s.Since}, past.RecordBegan, since, today); incomplete {
+			if until, incomplete := p.IncompleteUntil(store.Completeness{Since: s.Since}, past.RecordBegan, since, today); incomplete {
 				ds.Incomplete = true
 				if until != 0 {
 					ds.IncompleteUntil = until.String()

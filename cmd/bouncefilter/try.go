@@ -89,7 +89,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 		return nil, err
 	}
 	d.wait.Go(func() { _ = d.server.Serve(d.ln, filter.RoleBoth) }) // nil when it is shut down, and nobody else closes its listener
-	if err := d.guard.Store().Announce(ctx, store.Node{Name: "demonstration", At: now()}); err != nil {
+	if err := d.guard.Store().Heartbeat(ctx, store.Node{Name: "demonstration", At: now()}); err != nil {
 		return nil, err
 	}
 	d.server.Prepare(ctx)
