@@ -79,7 +79,7 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 	if err := bounded(ctx, g.timeout, func(ctx context.Context) error {
 		if gap {
 			// What is lost from now until the circuit closes lies before this time as well.
-			return g.store.Forget(ctx, now.Add(forgetMargin+2*g.timeout))
+			return g.store.MarkIncomplete(ctx, now.Add(incompleteMargin+2*g.timeout))
 		}
 		_, err := g.store.Lookup(ctx, DayOf(now), nil)
 		return err

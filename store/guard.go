@@ -16,9 +16,9 @@ const (
 	DefaultProbe   = time.Second
 )
 
-// forgetMargin is how far after its end a gap is told to the store to end. It covers what is lost while the store is
-// being told, and nodes whose clocks differ by less. Later is always safe (see [Memory]).
-const forgetMargin = time.Minute
+// incompleteMargin is how far after its end a gap is told to the store to end. It covers what is lost while the store is
+// being told, and nodes whose clocks differ by less. Later is always safe (see [Completeness]).
+const incompleteMargin = time.Minute
 
 // GuardOptions configures a [Guard]. The zero value works.
 type GuardOptions struct {
@@ -52,7 +52,7 @@ type GuardOptions struct {
 //     that; when it answers the circuit closes.
 //   - A Record that was not acknowledged goes to the journal, on local disk. Before the circuit closes, the journal is
 //     written to the store.
-//   - What cannot be kept there leaves a gap in the record. Before the circuit closes, Forget moves [Memory].Since past
+//   - What cannot be kept there leaves a gap in the record. Before the circuit closes, MarkIncomplete moves [Completeness].Since past
 //     the gap. The journal's file marks a gap that is still open, so that it outlives this process.
 //   - A record that counts nothing and that this Guard has written before is not written again on the same day.
 //
@@ -189,14 +189,14 @@ func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Reco
 	}
 }
 
-// noteTimeout is how long Note waits at least. A disk that is busy for a moment must not open the circuit for what is beside the mail
+// bestEffortTimeout is how long RecordBestEffort waits at least. A disk that is busy for a moment must not open the circuit for what is beside the mail
 // path.
-const noteTimeout = 2 * time.Second
+const bestEffortTimeout = 2 * time.Second
 
-// Note stores records whose absence makes nothing suspicious, and for which no message waits: it takes longer than other calls may.
+// RecordBestEffort stores records whose absence makes nothing suspicious, and for which no message waits: it takes longer than other calls may.
 // An error means that they may be missing, and nothing else.
-func (g *Guard) Note(ctx context.Context, today Day, rs ...Record) error {
-	if err := g.write(ctx, max(g.timeout, noteTimeout), today, "", rs); err != nil {
+func (g *Guard) RecordBestEffort(ctx context.Context, today Day, rs ...Record) error {
+	if err := g.write(ctx, max(g.timeout, bestEffortTimeout), today, "", rs); err != nil {
 		g.fail("record", err)
 		return unavailable("record", err)
 	}

@@ -87,14 +87,14 @@ func (f *flaky) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	return f.Store.Lookup(ctx, today, qs)
 }
 
-func (f *flaky) Forget(ctx context.Context, at time.Time) error {
-	if err := f.call(ctx, "Forget"); err != nil {
+func (f *flaky) MarkIncomplete(ctx context.Context, at time.Time) error {
+	if err := f.call(ctx, "MarkIncomplete"); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	f.forgets = append(f.forgets, at)
 	f.mu.Unlock()
-	return f.Store.Forget(ctx, at)
+	return f.Store.MarkIncomplete(ctx, at)
 }
 
 func (f *flaky) Close() error { f.closed.Store(true); return f.Store.Close() }
@@ -212,18 +212,18 @@ func TestGuardLosesANoteWithoutAGap(t *testing.T) {
 	gap := filepath.Join(t.TempDir(), "store.journal")
 	g, _ := newGuard(t, s, gap)
 	defer g.Close()
-	if err := g.Note(t.Context(), today(), rec(1)); err != nil {
+	if err := g.RecordBestEffort(t.Context(), today(), rec(1)); err != nil {
 		t.Fatal(err)
 	}
 	s.fail(errDown, "")
-	if err := g.Note(t.Context(), today(), rec(2)); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("Note: %v", err)
+	if err := g.RecordBestEffort(t.Context(), today(), rec(2)); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("RecordBestEffort: %v", err)
 	}
 	if g.Gap() || gapMarked(gap) || g.Available() {
 		t.Errorf("gap %v, mark %v, available %v", g.Gap(), gapMarked(gap), g.Available())
 	}
-	if err := g.Note(t.Context(), today(), rec(3)); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("Note with an open circuit: %v", err)
+	if err := g.RecordBestEffort(t.Context(), today(), rec(3)); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("RecordBestEffort with an open circuit: %v", err)
 	}
 	if n, _ := s.calls(); n != 2 {
 		t.Errorf("%d calls reached the store", n)
@@ -337,13 +337,13 @@ func TestGuardHasPatienceWithNotes(t *testing.T) {
 		s.fail(errDown, "")
 		start := time.Now()
 		done := make(chan error)
-		go func() { done <- g.Note(t.Context(), today(), rec(1)) }()
+		go func() { done <- g.RecordBestEffort(t.Context(), today(), rec(1)) }()
 		time.Sleep(4 * store.DefaultTimeout)
 		if !g.Available() {
 			t.Error("a note that takes long keeps messages from the store")
 		}
 		if err := <-done; !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("Note: %v", err)
+			t.Errorf("RecordBestEffort: %v", err)
 		}
 		if d := time.Since(start); d != 2*time.Second || g.Available() {
 			t.Errorf("it took %v, available %v", d, g.Available())
@@ -384,8 +384,8 @@ func TestGuardMovesTheMemoryPastAGap(t *testing.T) {
 		if err != nil || !a.Found[0] {
 			t.Fatalf("Lookup: %+v, %v", a, err)
 		}
-		if !a.Memory.Since.After(lost) || a.Memory.Since.Sub(lost) > 2*time.Minute {
-			t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)
+		if !a.Complete.Since.After(lost) || a.Complete.Since.Sub(lost) > 2*time.Minute {
+			t.Errorf("Since %v, the last record was lost at %v", a.Complete.Since, lost)
 		}
 		if gapMarked(gap) || g.Gap() {
 			t.Error("the gap is still open")
@@ -442,7 +442,7 @@ func TestGuardRefusedRecordIsAGap(t *testing.T) {
 
 // A store that answers but does not take records is not back, and neither is one that cannot be told of the gap.
 func TestGuardStaysOpenUntilTheStoreTakesRecordsAndForgets(t *testing.T) {
-	for _, method := range []string{"Record", "Forget"} {
+	for _, method := range []string{"Record", "MarkIncomplete"} {
 		t.Run(method, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				gap := filepath.Join(t.TempDir(), "store.journal")
@@ -501,7 +501,7 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 		g, _ = newGuard(t, s, gap)
 		defer g.Close()
 		a, err := g.Lookup(t.Context(), today(), store.AnyDay(store.Key{1}))
-		if err != nil || !a.Found[0] || !a.Memory.Since.After(restarted) {
+		if err != nil || !a.Found[0] || !a.Complete.Since.After(restarted) {
 			t.Errorf("Lookup: %+v, %v; want Since after %v", a, err, restarted)
 		}
 		if gapMarked(gap) || g.Gap() || !g.Available() {
@@ -589,8 +589,8 @@ func TestGuardUnderLoadThroughOutages(t *testing.T) {
 	if err != nil || g.Gap() || gapMarked(gap) {
 		t.Fatalf("after the outages: %v, gap %t, mark %t", err, g.Gap(), gapMarked(gap))
 	}
-	if lost := time.Unix(0, lastLost.Load()); lastLost.Load() == 0 || !a.Memory.Since.After(lost) {
-		t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)
+	if lost := time.Unix(0, lastLost.Load()); lastLost.Load() == 0 || !a.Complete.Since.After(lost) {
+		t.Errorf("Since %v, the last record was lost at %v", a.Complete.Since, lost)
 	}
 }
 

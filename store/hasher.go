@@ -18,12 +18,12 @@ import (
 const (
 	kindTag           = 't'
 	kindUnsigned      = 'u'
-	kindWitness       = 'w'
+	kindKeyCheck      = 'w'
 	kindMessage       = 'm'
 	kindProven        = 'p'
 	kindCorrespondent = 'c'
 	kindTrusted       = 'r'
-	kindMark          = 'k'
+	kindKeyID         = 'k'
 	kindSeal          = 's'
 	kindShard         = 'h'
 	kindAnswered      = 'a'
@@ -141,10 +141,10 @@ func (h *Hasher) Trusted(recipient string) Key {
 	return h.finish(s, recipient)
 }
 
-// Mark returns what nodes tell each other a secret apart by, in hexadecimal. It is made from a fingerprint of the secret, and
+// KeyID returns what nodes tell each other a secret apart by, in hexadecimal. It is made from a fingerprint of the secret, and
 // who has not the hasher's secret as well cannot try out secrets on it.
-func (h *Hasher) Mark(fingerprint string) string {
-	s := h.begin(kindMark)
+func (h *Hasher) KeyID(fingerprint string) string {
+	s := h.begin(kindKeyID)
 	s.in = appendField(s.in, fingerprint)
 	k := h.finish(s, "")
 	return hex.EncodeToString(k[:8])
@@ -164,9 +164,9 @@ func (h *Hasher) pair(kind byte, a, b string) Key {
 	return h.finish(s, a)
 }
 
-// Witness returns the key of a record about nothing. Whoever finds it knows that the store was written under the same
+// KeyCheck returns the key of a record about nothing. Whoever finds it knows that the store was written under the same
 // secret.
-func (h *Hasher) Witness() Key { return h.finish(h.begin(kindWitness), "") }
+func (h *Hasher) KeyCheck() Key { return h.finish(h.begin(kindKeyCheck), "") }
 
 // appendField appends a field behind its length, so that two different lists of fields never give the same input.
 func appendField(in []byte, field string) []byte {

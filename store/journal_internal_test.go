@@ -44,7 +44,7 @@ func (s *down) Record(_ context.Context, _ Day, _ string, rs ...Record) error {
 
 func (s *down) Lookup(context.Context, Day, []Query) (Answer, error) { return Answer{}, s.call() }
 
-func (s *down) Forget(_ context.Context, at time.Time) error {
+func (s *down) MarkIncomplete(_ context.Context, at time.Time) error {
 	if err := s.call(); err != nil {
 		return err
 	}

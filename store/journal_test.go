@@ -90,8 +90,8 @@ func TestJournalKeepsAnOutage(t *testing.T) {
 						t.Errorf("record %d: counted %d", i, c[0])
 					}
 				}
-				if a, err := g.Lookup(t.Context(), today(), nil); err != nil || !a.Memory.Since.Equal(since.Memory.Since) {
-					t.Errorf("Since moved from %v to %v, %v", since.Memory.Since, a.Memory.Since, err)
+				if a, err := g.Lookup(t.Context(), today(), nil); err != nil || !a.Complete.Since.Equal(since.Complete.Since) {
+					t.Errorf("Since moved from %v to %v, %v", since.Complete.Since, a.Complete.Since, err)
 				}
 				if j := g.Journal(); j.Entries != 0 || j.Octets != 0 || j.Replayed != n {
 					t.Errorf("after it: %+v", j)
@@ -465,8 +465,8 @@ func TestJournalLeavesNotesOut(t *testing.T) {
 		defer g.Close()
 		s.fail(errDown, "")
 		for range 2 {
-			if err := g.Note(t.Context(), today(), counted(1)); !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("Note: %v", err)
+			if err := g.RecordBestEffort(t.Context(), today(), counted(1)); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("RecordBestEffort: %v", err)
 			}
 		}
 		if j := g.Journal(); j != (store.JournalStats{}) || g.Gap() {

@@ -11,13 +11,13 @@ type Node struct {
 	Keys []NodeKey `json:"keys"`
 	// Instance tells daemons apart that have the same name by mistake.
 	Instance string `json:"instance,omitempty"`
-	// Still, if there is one, is asked by Announce when it has taken Seen. If it says no, nothing is announced: what is true when
-	// Announce is called may not be when the store is reached.
-	Still func() bool `json:"-"`
+	// Condition, if there is one, is asked by Heartbeat when it has taken Seen. If it says no, nothing is announced: what is true when
+	// Heartbeat is called may not be when the store is reached.
+	Condition func() bool `json:"-"`
 }
 
-// Holds says whether there is something to announce still.
-func (n Node) Holds() bool { return n.Still == nil || n.Still() }
+// ConditionHolds says whether there is something to announce still.
+func (n Node) ConditionHolds() bool { return n.Condition == nil || n.Condition() }
 
 // NodeKey is one key of a node.
 type NodeKey struct {
@@ -25,7 +25,7 @@ type NodeKey struct {
 	Domain string `json:"domain,omitempty"` // "" for a key of all domains
 	Signs  bool   `json:"signs,omitempty"`  // tags are made with it; otherwise it only verifies
 	Next   bool   `json:"next,omitempty"`   // it is to sign as soon as every node has it
-	Mark   string `json:"mark"`             // of its secret, see [Hasher.Mark]
+	KeyID  string `json:"key_id"`           // of its secret, see [Hasher.KeyID]
 }
 
 // Skew returns how far the node's clock is ahead of the store's, negative if it is behind. It includes the time that the
@@ -36,8 +36,8 @@ func (n Node) Skew() time.Duration { return n.At.Sub(n.Seen) }
 const NodeRetention = 7 * 24 * time.Hour
 
 const (
-	// AnnounceInterval is how often a node that runs says so.
-	AnnounceInterval = 2 * time.Second
-	// NodeSilence is how long a node that runs says nothing at the most: some announcements may fail, or be late.
-	NodeSilence = 15 * time.Second
+	// HeartbeatInterval is how often a node that runs says so.
+	HeartbeatInterval = 2 * time.Second
+	// HeartbeatTimeout is how long a node that runs says nothing at the most: some announcements may fail, or be late.
+	HeartbeatTimeout = 15 * time.Second
 )

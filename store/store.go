@@ -50,13 +50,13 @@ type Record struct {
 	Count uint32
 }
 
-// Memory says how far back a store's record is complete.
+// Completeness says how far back a store's record is complete.
 //
 // A tag that verifies but is not found is suspicious only if the day of Since is *before* the first day on which that
 // tag can have been issued. Whole days matter, because all mail that a sender sends on one day carries one tag and only
 // the first of it is sure to be recorded: a node that recorded the tag before the store was wiped does not record it
 // again that day. Compared like this, a later Since is always safe; stores and callers round it up where in doubt.
-type Memory struct {
+type Completeness struct {
 	// Since is when the record began: every Record acknowledged after it is found until it expires. The zero time
 	// means that the store cannot vouch for anything, for instance because it was wiped or may evict records.
 	Since time.Time
@@ -81,9 +81,9 @@ func AnyDay(keys ...Key) []Query {
 
 // Answer is what a store knows about the queries of one Lookup.
 type Answer struct {
-	Found  []bool   // one for each query, in their order
-	Counts []uint32 // likewise: what was counted; where the last day is not known, on all of them together
-	Memory Memory
+	Found    []bool   // one for each query, in their order
+	Counts   []uint32 // likewise: what was counted; where the last day is not known, on all of them together
+	Complete Completeness
 }
 
 // Counter is one count of one day.
@@ -103,16 +103,16 @@ type Counter struct {
 type Store interface {
 	// Record stores all that one message leaves behind, in one round trip. It returns once the records survive a restart
 	// of this process. domain is the sender's domain in lower case: its first record sets its first-signed day to
-	// today; "" sets none. Records of a store without memory start one: Memory.Since becomes the time of the call, or up
+	// today; "" sets none. Records of a store without memory start one: Completeness.Since becomes the time of the call, or up
 	// to a minute later where nodes with different clocks share the store.
 	Record(ctx context.Context, today Day, domain string, rs ...Record) error
 
 	// Lookup finds out in one round trip which keys are recorded and not expired on the day today.
 	Lookup(ctx context.Context, today Day, qs []Query) (Answer, error)
 
-	// Forget makes the record incomplete: Memory.Since becomes at, unless it is later already. It is called when
+	// MarkIncomplete makes the record incomplete: Completeness.Since becomes until, unless it is later already. It is called when
 	// records were lost.
-	Forget(ctx context.Context, at time.Time) error
+	MarkIncomplete(ctx context.Context, until time.Time) error
 
 	// FirstSigned returns for each domain the day of its first record. Domains that have recorded nothing for the
 	// retention of the store are gone. It is not for the mail path.
@@ -124,24 +124,24 @@ type Store interface {
 	// Counters returns the counters of the days from to to, both included, in no order. Not for the mail path.
 	Counters(ctx context.Context, from, to Day) ([]Counter, error)
 
-	// Announce notes what a node says about itself, in place of what it said before, unless n.Still says no. It is not for the
+	// Heartbeat notes what a node says about itself, in place of what it said before, unless n.Condition says no. It is not for the
 	// mail path.
-	Announce(ctx context.Context, n Node) error
+	Heartbeat(ctx context.Context, n Node) error
 
 	// Nodes returns what nodes have said within [NodeRetention], in no order. Not for the mail path.
 	Nodes(ctx context.Context) ([]Node, error)
 
-	// Dismiss removes what a node has said: it has stopped, or will not come back. It is not for the mail path.
-	Dismiss(ctx context.Context, node string) error
+	// RemoveNode removes what a node has said: it has stopped, or will not come back. It is not for the mail path.
+	RemoveNode(ctx context.Context, node string) error
 
-	// Publish stores a notice, in place of the one with its topic and name, if there is one. With onlyNew it leaves that one
+	// Publish stores a broadcast, in place of the one with its topic and name, if there is one. With onlyNew it leaves that one
 	// alone instead and returns false: of several nodes that publish at the same time one succeeds. It is not for the mail path.
-	Publish(ctx context.Context, n Notice, onlyNew bool) (published bool, err error)
+	Publish(ctx context.Context, n Broadcast, onlyNew bool) (published bool, err error)
 
-	// Notices returns the notices of a topic that have not expired on the day today, in no order. Not for the mail path.
-	Notices(ctx context.Context, topic string, today Day) ([]Notice, error)
+	// Broadcasts returns the broadcasts of a topic that have not expired on the day today, in no order. Not for the mail path.
+	Broadcasts(ctx context.Context, topic string, today Day) ([]Broadcast, error)
 
-	// Withdraw removes a notice. It is not for the mail path.
+	// Withdraw removes a broadcast. It is not for the mail path.
 	Withdraw(ctx context.Context, topic, name string) error
 
 	// Ping finds out whether the store answers.

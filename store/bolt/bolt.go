@@ -5,7 +5,7 @@
 //
 // A file that was damaged (the host crashed on bad hardware, a disk filled up, somebody truncated it) does not keep a
 // mail server from starting: Open moves it aside, says so, and begins a new one. Its memory begins anew as well (see
-// [store.Memory]), so nothing is refused for records that were lost with the file. Damage that shows only later makes
+// [store.Completeness]), so nothing is refused for records that were lost with the file. Damage that shows only later makes
 // all methods fail with [store.ErrUnavailable]; the process goes on.
 //
 // Putting an old copy of the file back (a backup, a snapshot of the machine) loses records without a trace. Remove the
@@ -18,7 +18,7 @@
 //	            for 0), dropped 30 days after that day
 //	domains     domain → day of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
-//	notices     topic, octet 0, name of a notice → last day, space, value
+//	broadcasts     topic, octet 0, name of a broadcast → last day, space, value
 //
 // Numbers are in network byte order.
 package bolt
@@ -44,13 +44,13 @@ import (
 
 // Buckets and keys of the file.
 var (
-	bucketMeta     = []byte("meta")
-	bucketRecords  = []byte("records")
-	bucketDomains  = []byte("domains")
-	bucketCounters = []byte("counters")
-	bucketNotices  = []byte("notices")
-	keyFormat      = []byte("format")
-	keySince       = []byte("since")
+	bucketMeta       = []byte("meta")
+	bucketRecords    = []byte("records")
+	bucketDomains    = []byte("domains")
+	bucketCounters   = []byte("counters")
+	bucketBroadcasts = []byte("broadcasts")
+	keyFormat        = []byte("format")
+	keySince         = []byte("since")
 )
 
 // format is the version of the layout. A process refuses a file with a higher one.
@@ -214,7 +214,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	qs = slices.Clone(qs) // An unfinished search may outlive this call.
 	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}
 	if since := s.since.Load(); since != nil {
-		a.Memory.Since = *since
+		a.Complete.Since = *since
 	}
 	first, err := nameOf(today)
 	if err != nil {
@@ -270,9 +270,9 @@ func look(b *bbolt.Bucket, q store.Query, a *store.Answer, i int) {
 	}
 }
 
-// Forget implements [store.Store].
-func (s *Store) Forget(ctx context.Context, at time.Time) error {
-	return s.update(ctx, "forget", func(tx *bbolt.Tx) error {
+// MarkIncomplete implements [store.Store].
+func (s *Store) MarkIncomplete(ctx context.Context, at time.Time) error {
+	return s.update(ctx, "mark incomplete", func(tx *bbolt.Tx) error {
 		if since, ok, err := sinceOf(tx); err != nil || ok && !at.After(since) {
 			return err
 		}

@@ -97,7 +97,7 @@ func isNonsense(err error) bool {
 func (s *Store) load() error {
 	err := s.contain(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketNotices} {
+			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketBroadcasts} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 					return err
 				}

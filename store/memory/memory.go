@@ -1,6 +1,6 @@
 // Package memory is a [store.Store] that lives as long as its process: for tests, and for trying things out.
 //
-// It forgets everything when the process ends, so its memory (see [store.Memory]) begins anew with the first record
+// It forgets everything when the process ends, so its memory (see [store.Completeness]) begins anew with the first record
 // after each start. A daemon that shall refuse tags that were never issued needs package bolt or package redis.
 package memory
 
@@ -18,14 +18,14 @@ import (
 type Store struct {
 	now func() time.Time
 
-	mu       sync.RWMutex
-	since    time.Time
-	records  map[store.Day]map[store.Key]uint32 // counts by last day
-	swept    store.Day                          // the latest day of a Record; what was over was dropped then
-	domains  map[string]clock
-	counters map[counter]int64
-	nodes    map[string]store.Node
-	notices  map[[2]string]store.Notice // by topic and name
+	mu         sync.RWMutex
+	since      time.Time
+	records    map[store.Day]map[store.Key]uint32 // counts by last day
+	swept      store.Day                          // the latest day of a Record; what was over was dropped then
+	domains    map[string]clock
+	counters   map[counter]int64
+	nodes      map[string]store.Node
+	broadcasts map[[2]string]store.Broadcast // by topic and name
 }
 
 // clock is what is known of a domain.
@@ -42,16 +42,16 @@ var _ store.Store = (*Store)(nil)
 // New returns an empty Store on the system's clock.
 func New() *Store { return NewWithClock(time.Now) }
 
-// NewWithClock returns an empty Store that asks now for the time. Only [store.Memory] depends on it: days come with each
+// NewWithClock returns an empty Store that asks now for the time. Only [store.Completeness] depends on it: days come with each
 // call, and the latest of them decides what is dropped.
 func NewWithClock(now func() time.Time) *Store {
 	return &Store{
-		now:      now,
-		records:  make(map[store.Day]map[store.Key]uint32),
-		domains:  make(map[string]clock),
-		counters: make(map[counter]int64),
-		nodes:    make(map[string]store.Node),
-		notices:  make(map[[2]string]store.Notice),
+		now:        now,
+		records:    make(map[store.Day]map[store.Key]uint32),
+		domains:    make(map[string]clock),
+		counters:   make(map[counter]int64),
+		nodes:      make(map[string]store.Node),
+		broadcasts: make(map[[2]string]store.Broadcast),
 	}
 }
 
@@ -117,7 +117,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Memory: store.Memory{Since: s.since}}
+	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Complete: store.Completeness{Since: s.since}}
 	for day, counts := range s.records {
 		if day < today {
 			continue
@@ -132,8 +132,8 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	return a, nil
 }
 
-// Forget implements [store.Store].
-func (s *Store) Forget(ctx context.Context, at time.Time) error {
+// MarkIncomplete implements [store.Store].
+func (s *Store) MarkIncomplete(ctx context.Context, at time.Time) error {
 	if err := check(ctx); err != nil {
 		return err
 	}

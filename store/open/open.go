@@ -38,8 +38,8 @@ type options struct {
 // damaged file was moved aside.
 func Warn(f func(message string)) Option { return func(o *options) { o.warn = f } }
 
-// Look is for whoever only wants to look: a damaged file is left where it is, and Open fails.
-func Look() Option { return func(o *options) { o.look = true } }
+// LeaveDamaged is for whoever only wants to look: a damaged file is left where it is, and Open fails.
+func LeaveDamaged() Option { return func(o *options) { o.look = true } }
 
 // Clock replaces the system's clock in a store that is part of this process. A server has a clock of its own.
 func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }

@@ -14,7 +14,7 @@ func TestAStoreWithRecordsOfALaterVersionSaysWhyItVouchesForNothing(t *testing.T
 		t.Fatal(err)
 	}
 	a, err := s.Lookup(t.Context(), today(), nil)
-	if err != nil || !a.Memory.Since.IsZero() || !strings.Contains(a.Memory.Reason, "a later version") {
+	if err != nil || !a.Complete.Since.IsZero() || !strings.Contains(a.Complete.Reason, "a later version") {
 		t.Errorf("%+v, %v", a, err)
 	}
 }

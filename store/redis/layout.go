@@ -14,11 +14,11 @@ import (
 // What is stored, each name behind the prefix:
 //
 //	records:PERIOD:BITS:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
-//	memory2                hash: what store.Memory says and where records lie, see below.
+//	memory2                hash: what store.Completeness says and where records lie, see below.
 //	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
 //	nodes                  hash: name of a node → what it said, in JSON (see store.Node). It expires as a whole.
-//	notices:TOPIC          hash: name of a notice → last day, space, value. Fields that are over are removed by readers.
+//	broadcasts:TOPIC          hash: name of a broadcast → last day, space, value. Fields that are over are removed by readers.
 //
 // In a cluster the first three stand once for each of 256 shards, with "{SHARD}:" before their names: that is what a cluster
 // places keys by (hash tags). The first octet of a key, which depends on its sender alone, chooses the shard, so what one message leaves
@@ -58,11 +58,11 @@ func (l layout) within(shard int) string {
 	return l.prefix + "{" + hex.EncodeToString([]byte{byte(shard)}) + "}:"
 }
 
-func (l layout) memory(shard int) string       { return l.within(shard) + "memory2" } // the first layout had another one
-func (l layout) domains(shard int) string      { return l.within(shard) + "domains" }
-func (l layout) nodes() string                 { return l.prefix + "nodes" }
-func (l layout) notices(topic string) string   { return l.prefix + "notices:" + topic }
-func (l layout) counters(day store.Day) string { return l.prefix + "counters:" + day.String() }
+func (l layout) memory(shard int) string        { return l.within(shard) + "memory2" } // the first layout had another one
+func (l layout) domains(shard int) string       { return l.within(shard) + "domains" }
+func (l layout) nodes() string                  { return l.prefix + "nodes" }
+func (l layout) broadcasts(topic string) string { return l.prefix + "broadcasts:" + topic }
+func (l layout) counters(day store.Day) string  { return l.prefix + "counters:" + day.String() }
 
 const (
 	fieldStart  = "start"

@@ -125,8 +125,8 @@ func TestGuardKeepsTheRecordsOfAnOutage(t *testing.T) {
 					t.Errorf("record %d is not found", i)
 				}
 			}
-			if outage.keeps != a.Memory.Since.Equal(before.Memory.Since) || a.Memory.Since.IsZero() {
-				t.Errorf("Since %v, before the outage %v", a.Memory.Since, before.Memory.Since)
+			if outage.keeps != a.Complete.Since.Equal(before.Complete.Since) || a.Complete.Since.IsZero() {
+				t.Errorf("Since %v, before the outage %v", a.Complete.Since, before.Complete.Since)
 			}
 		})
 	}
@@ -171,8 +171,8 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			if a.Found[0] != outage.keeps || a.Found[1] {
 				t.Errorf("found %v, want %t and false", a.Found, outage.keeps)
 			}
-			if !a.Memory.Since.After(lost) {
-				t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)
+			if !a.Complete.Since.After(lost) {
+				t.Errorf("Since %v, the last record was lost at %v", a.Complete.Since, lost)
 			}
 			for end := time.Now().Add(10 * time.Second); gapMarked(t, journal); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {

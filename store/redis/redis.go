@@ -5,7 +5,7 @@
 // are one round trip each, in a cluster to one server. Commands name one key each, use no scripts and depend on no server setting.
 //
 // What a Redis server has acknowledged it may lose: it was restarted, a replica took its place, somebody flushed it, or it
-// evicts what is old. The package notices each of these and moves the start of the memory (see [store.Memory]) past the
+// evicts what is old. The package notices each of these and moves the start of the memory (see [store.Completeness]) past the
 // loss, so that no mail is refused for a record that is gone:
 //
 //   - The start of the memory lives beside the records, so whatever wipes them wipes it too.
@@ -189,7 +189,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 			a, changed, err = s.lookup(ctx, today, qs)
 		}
 		if changed { // Once more, or another caller examined the one before: the next lookup finds out.
-			a.Memory.Since = time.Time{}
+			a.Complete.Since = time.Time{}
 		}
 	}
 	if err != nil {
@@ -242,9 +242,9 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		changed = changed || p.fault == "" && state.changed(p, m) // One that is not relied upon need not be examined each time.
 		relied = relied && s.relied(p, m) && !m.since.IsZero()
 		if p.fault != "" {
-			a.Memory.Reason = p.fault
+			a.Complete.Reason = p.fault
 		} else if m.unknown != "" {
-			a.Memory.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
+			a.Complete.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
 		}
 		if m.since.After(since) {
 			since = m.since
@@ -256,7 +256,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		}
 	}
 	if relied {
-		a.Memory.Since = since
+		a.Complete.Since = since
 	}
 	return a, changed, nil
 }
@@ -305,10 +305,10 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 	return nil
 }
 
-// Forget implements [store.Store].
-func (s *Store) Forget(ctx context.Context, at time.Time) error {
+// MarkIncomplete implements [store.Store].
+func (s *Store) MarkIncomplete(ctx context.Context, at time.Time) error {
 	if err := ctx.Err(); err != nil {
-		return failed("forget", err)
+		return failed("mark incomplete", err)
 	}
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
@@ -319,13 +319,13 @@ func (s *Store) Forget(ctx context.Context, at time.Time) error {
 		return nil
 	})
 	if err != nil {
-		return failed("forget", err)
+		return failed("mark incomplete", err)
 	}
 	pipe := s.client.Pipeline()
 	for i, reply := range replies {
 		m, err := parseMemory(reply.Val())
 		if err != nil {
-			return failed("forget", err)
+			return failed("mark incomplete", err)
 		}
 		if len(m.outdated) > 0 {
 			pipe.HDel(ctx, s.layout.memory(i), m.outdated...)

@@ -257,9 +257,9 @@ func TestUserWithoutRights(t *testing.T) {
 			t.Errorf("found %t, Since %v", found, since)
 		}
 		for name, err := range map[string]error{
-			"Ping":   s.Ping(t.Context()),
-			"Forget": s.Forget(t.Context(), time.Now()),
-			"Count":  s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
+			"Ping":           s.Ping(t.Context()),
+			"MarkIncomplete": s.MarkIncomplete(t.Context(), time.Now()),
+			"Count":          s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)

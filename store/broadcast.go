@@ -6,9 +6,9 @@ import (
 	"errors"
 )
 
-// Notice is a small value that the nodes of a store share: a revocation, a new key. There are few of them, and each node reads
-// all notices of a topic again and again. What must not be read by whoever reads the store is sealed (see [Hasher.Seal]).
-type Notice struct {
+// Broadcast is a small value that the nodes of a store share: a revocation, a new key. There are few of them, and each node reads
+// all broadcasts of a topic again and again. What must not be read by whoever reads the store is sealed (see [Hasher.Seal]).
+type Broadcast struct {
 	Topic   string
 	Name    string // unique within the topic, not empty
 	Value   []byte
@@ -20,7 +20,7 @@ var ErrSealed = errors.New("the value was sealed under another hash secret, or f
 
 // Seal encrypts a value for all nodes that have the hasher's secret, and for nobody else: AES-256-GCM (NIST SP 800-38D) with a
 // random nonce, under a key made from the secret. Open returns the value for the same use alone, such as the topic and name
-// of a notice.
+// of a broadcast.
 func (h *Hasher) Seal(use string, value []byte) []byte {
 	return h.sealer().Seal(nil, nil, value, []byte(use))
 }

@@ -9,18 +9,18 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Announce implements [store.Store].
-func (s *Store) Announce(ctx context.Context, n store.Node) error {
+// Heartbeat implements [store.Store].
+func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	if err := check(ctx); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n.Seen = s.now()
-	if !n.Holds() {
+	if !n.ConditionHolds() {
 		return nil
 	}
-	n.Keys, n.Still = slices.Clone(n.Keys), nil
+	n.Keys, n.Condition = slices.Clone(n.Keys), nil
 	s.nodes[n.Name] = n
 	maps.DeleteFunc(s.nodes, func(_ string, o store.Node) bool { return n.Seen.Sub(o.Seen) > store.NodeRetention })
 	return nil
@@ -36,8 +36,8 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	return slices.Collect(maps.Values(s.nodes)), nil
 }
 
-// Dismiss implements [store.Store].
-func (s *Store) Dismiss(ctx context.Context, node string) error {
+// RemoveNode implements [store.Store].
+func (s *Store) RemoveNode(ctx context.Context, node string) error {
 	if err := check(ctx); err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (s *Store) Dismiss(ctx context.Context, node string) error {
 }
 
 // Publish implements [store.Store].
-func (s *Store) Publish(ctx context.Context, n store.Notice, onlyNew bool) (bool, error) {
+func (s *Store) Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (bool, error) {
 	if err := check(ctx); err != nil {
 		return false, err
 	}
@@ -56,24 +56,24 @@ func (s *Store) Publish(ctx context.Context, n store.Notice, onlyNew bool) (bool
 	defer s.mu.Unlock()
 	today := store.DayOf(s.now())
 	id := [2]string{n.Topic, n.Name}
-	if o, ok := s.notices[id]; ok && onlyNew && o.Expires >= today {
+	if o, ok := s.broadcasts[id]; ok && onlyNew && o.Expires >= today {
 		return false, nil
 	}
 	n.Value = bytes.Clone(n.Value)
-	s.notices[id] = n
-	maps.DeleteFunc(s.notices, func(_ [2]string, o store.Notice) bool { return o.Expires < today })
+	s.broadcasts[id] = n
+	maps.DeleteFunc(s.broadcasts, func(_ [2]string, o store.Broadcast) bool { return o.Expires < today })
 	return true, nil
 }
 
-// Notices implements [store.Store].
-func (s *Store) Notices(ctx context.Context, topic string, today store.Day) ([]store.Notice, error) {
+// Broadcasts implements [store.Store].
+func (s *Store) Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error) {
 	if err := check(ctx); err != nil {
 		return nil, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var ns []store.Notice
-	for _, n := range s.notices {
+	var ns []store.Broadcast
+	for _, n := range s.broadcasts {
 		if n.Topic == topic && n.Expires >= today {
 			n.Value = bytes.Clone(n.Value)
 			ns = append(ns, n)
@@ -89,6 +89,6 @@ func (s *Store) Withdraw(ctx context.Context, topic, name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.notices, [2]string{topic, name})
+	delete(s.broadcasts, [2]string{topic, name})
 	return nil
 }

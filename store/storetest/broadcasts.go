@@ -10,10 +10,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-func testNotices(t *testing.T, newStore func(t *testing.T) store.Store) {
+func testBroadcasts(t *testing.T, newStore func(t *testing.T) store.Store) {
 	day := today()
 	s := newStore(t)
-	publish := func(n store.Notice, onlyNew, want bool) {
+	publish := func(n store.Broadcast, onlyNew, want bool) {
 		t.Helper()
 		if done, err := s.Publish(t.Context(), n, onlyNew); err != nil || done != want {
 			t.Errorf("Publish %s: %t, %v, want %t", n.Name, done, err, want)
@@ -21,9 +21,9 @@ func testNotices(t *testing.T, newStore func(t *testing.T) store.Store) {
 	}
 	check := func(topic string, on store.Day, want string) {
 		t.Helper()
-		ns, err := s.Notices(t.Context(), topic, on)
+		ns, err := s.Broadcasts(t.Context(), topic, on)
 		if err != nil {
-			t.Fatalf("Notices: %v", err)
+			t.Fatalf("Broadcasts: %v", err)
 		}
 		var got []string
 		for _, n := range ns {
@@ -34,22 +34,22 @@ func testNotices(t *testing.T, newStore func(t *testing.T) store.Store) {
 		}
 		slices.Sort(got)
 		if list := strings.Join(got, " "); list != want {
-			t.Errorf("notices of %q on day %d: %q, want %q", topic, on-day, list, want)
+			t.Errorf("broadcasts of %q on day %d: %q, want %q", topic, on-day, list, want)
 		}
 	}
 	check("a", day, "")
-	publish(store.Notice{Topic: "a", Name: "x", Value: []byte("1 \x00\xff2"), Expires: day + 1}, false, true)
-	publish(store.Notice{Topic: "a", Name: "y", Value: nil, Expires: day}, true, true)
-	publish(store.Notice{Topic: "ab", Name: "x", Value: []byte("other"), Expires: day + 100}, true, true)
+	publish(store.Broadcast{Topic: "a", Name: "x", Value: []byte("1 \x00\xff2"), Expires: day + 1}, false, true)
+	publish(store.Broadcast{Topic: "a", Name: "y", Value: nil, Expires: day}, true, true)
+	publish(store.Broadcast{Topic: "ab", Name: "x", Value: []byte("other"), Expires: day + 100}, true, true)
 	check("a", day, "x=1 \x00\xff2 y=")
 	check("a", day+1, "x=1 \x00\xff2")
 	check("a", day+2, "")
-	publish(store.Notice{Topic: "a", Name: "x", Value: []byte("second"), Expires: day + 5}, true, false)
+	publish(store.Broadcast{Topic: "a", Name: "x", Value: []byte("second"), Expires: day + 5}, true, false)
 	check("a", day+1, "x=1 \x00\xff2")
-	publish(store.Notice{Topic: "a", Name: "x", Value: []byte("second"), Expires: day + 5}, false, true)
+	publish(store.Broadcast{Topic: "a", Name: "x", Value: []byte("second"), Expires: day + 5}, false, true)
 	check("a", day+1, "x=second")
-	publish(store.Notice{Topic: "a", Name: "z", Value: []byte("old"), Expires: day - 1}, false, true)
-	publish(store.Notice{Topic: "a", Name: "z", Value: []byte("new"), Expires: day + 1}, true, true)
+	publish(store.Broadcast{Topic: "a", Name: "z", Value: []byte("old"), Expires: day - 1}, false, true)
+	publish(store.Broadcast{Topic: "a", Name: "z", Value: []byte("new"), Expires: day + 1}, true, true)
 	for _, name := range []string{"x", "x", "nobody"} {
 		if err := s.Withdraw(t.Context(), "a", name); err != nil {
 			t.Errorf("Withdraw: %v", err)
@@ -63,7 +63,7 @@ func testNotices(t *testing.T, newStore func(t *testing.T) store.Store) {
 		var callers sync.WaitGroup
 		for range 16 {
 			callers.Go(func() {
-				done, err := s.Publish(t.Context(), store.Notice{Topic: "race", Name: "n", Expires: day + 1}, true)
+				done, err := s.Publish(t.Context(), store.Broadcast{Topic: "race", Name: "n", Expires: day + 1}, true)
 				if err != nil {
 					t.Errorf("Publish: %v", err)
 				}
@@ -74,7 +74,7 @@ func testNotices(t *testing.T, newStore func(t *testing.T) store.Store) {
 		}
 		callers.Wait()
 		if n := first.Load(); n != 1 {
-			t.Errorf("%d callers published a new notice", n)
+			t.Errorf("%d callers published a new broadcast", n)
 		}
 	})
 }
