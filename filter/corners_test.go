@@ -73,7 +73,7 @@ func TestSendmailCommand(t *testing.T) {
 			wantMods(t, r.mods, "e "+signedUser)
 		})
 		t.Run(name+", own bounce where it is not signed", func(t *testing.T) {
-			f := start(t, func(s *Settings) { s.Outbound = Outbound{} })
+			f := start(t, func(s *policy.Settings) { s.Outbound = policy.Outbound{} })
 			m := f.dial()
 			m.event('C', connect, 0, milter.OptNoConnReply)
 			if _, r := m.message("<>", "<user@example.com>"); r.code != 'a' {
@@ -92,8 +92,8 @@ func TestSendmailCommand(t *testing.T) {
 // Mail that a list kept from being signed is answered untagged, also when the list has changed since, and also with the
 // recipient expanded into the sender (VERP).
 func TestMailLeftUnsignedIsRemembered(t *testing.T) {
-	f := start(t, func(s *Settings) {
-		s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
+	f := start(t, func(s *policy.Settings) {
+		s.DoNotTag = policy.DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
 	})
 	for from, to := range map[string]string{"<user@example.com>": "<list@lists.example.org>", "<news@example.com>": "<friend@example.org>"} {
 		m := f.dial()
@@ -123,7 +123,7 @@ func TestMailLeftUnsignedIsRemembered(t *testing.T) {
 }
 
 func TestADeferredRecipientDefersTheMessage(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDefer} })
+	f := start(t, func(s *policy.Settings) { s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionDefer} })
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	_, r := f.outsideMTA().message("<>", signedUser, "<other@example.com>")
 	if !strings.HasPrefix(r.text, "450 4.7.1 ") || len(r.mods) != 0 {
@@ -132,7 +132,7 @@ func TestADeferredRecipientDefersTheMessage(t *testing.T) {
 }
 
 func TestRecipientsWithoutReply(t *testing.T) {
-	f := start(t, func(s *Settings) { s.RefuseBadTagAtData = true })
+	f := start(t, func(s *policy.Settings) { s.RefuseBadTagAtData = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	for range maxBounceRecipients + 1 {
@@ -166,7 +166,7 @@ func TestMTAThatLetsNobodyChangeRecipients(t *testing.T) {
 }
 
 func TestARepeatedCommandIsCountedOnce(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
@@ -180,7 +180,7 @@ func TestARepeatedCommandIsCountedOnce(t *testing.T) {
 }
 
 func TestShutdownDoesNotWaitForRefusedMessages(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
@@ -193,7 +193,7 @@ func TestShutdownDoesNotWaitForRefusedMessages(t *testing.T) {
 }
 
 func TestShutdownWaitsForAMessageThatGoesOn(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true })
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	m := f.outsideMTA()
 	m.mail("<>")

@@ -68,21 +68,6 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	}
 }
 
-// What would be thrown away for want of a record is deferred as well: nobody learns of a genuine bounce that was.
-func TestNothingIsDiscardedInDoubt(t *testing.T) {
-	p := testPolicy(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDiscard} })
-	facts := RecipientFacts{
-		Address: prvs.Address{Local: "user", Domain: "example.com"}, Issued: IssuedNo, Proof: ProofAbsent,
-		Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}, Signing: true, SigningSince: store.DayOf(testDay) - 90,
-	}
-	for doubt, want := range map[bool]Action{false: ActionDiscard, true: ActionDefer} {
-		facts.Doubt = doubt
-		if v := p.Recipient(facts, testDay); v.Action != want {
-			t.Errorf("doubt %t: %v for %v, want %v", doubt, v.Action, v.Reason, want)
-		}
-	}
-}
-
 // A node that was silent and is known no longer, whoever removed it, has taken to the grave what it had to record.
 func TestASilentNodeThatIsGoneIsAGapInTheRecord(t *testing.T) {
 	st := &fakeStore{}

@@ -43,33 +43,6 @@ func TestWhatIsSaidOfTheMemory(t *testing.T) {
 	}
 }
 
-func TestIncompleteUntil(t *testing.T) {
-	p := testPolicy(t, nil) // retention 30 days
-	today := store.DayOf(testDay)
-	at := func(days int) store.Completeness { return store.Completeness{Since: testDay.AddDate(0, 0, days)} }
-	for _, tt := range []struct {
-		name       string
-		memory     store.Completeness
-		began      time.Time
-		signing    store.Day
-		until      store.Day
-		incomplete bool
-	}{
-		{"as old as the first signature", at(-60), time.Time{}, today - 60, 0, false},
-		{"began after the first signature", at(-10), time.Time{}, today - 60, today + 20, true},
-		{"its last day", at(-30), time.Time{}, today - 60, today, true},
-		{"long ago", at(-31), time.Time{}, today - 60, 0, false},
-		{"began first", at(-10), at(-10).Since, today - 10, 0, false},
-		{"began anew on the day of the first signature", at(-10), at(-10).Since.Add(-time.Hour), today - 10, today + 20, true},
-		{"began anew long ago", at(-40), at(-40).Since.Add(-time.Hour), today - 40, 0, false},
-		{"none", store.Completeness{}, time.Time{}, today - 60, 0, true},
-	} {
-		if until, incomplete := p.IncompleteUntil(tt.memory, tt.began, tt.signing, today); until != tt.until || incomplete != tt.incomplete {
-			t.Errorf("%s: %v %t, want %v %t", tt.name, until, incomplete, tt.until, tt.incomplete)
-		}
-	}
-}
-
 // The store is wiped while the daemon is down. In mode enforce, a reply to mail that was sent before is not refused.
 func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "past.json")
@@ -109,7 +82,7 @@ func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 	dir := t.TempDir()
 	run := func(st store.Store, name string, day int) *fixture {
-		f := startWith(t, st, func(s *Settings) { s.Domains[0].Mode = ModeEnforce }, func(o *Options) { o.PastFile = filepath.Join(dir, name) })
+		f := startWith(t, st, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeEnforce }, func(o *Options) { o.PastFile = filepath.Join(dir, name) })
 		f.setClock(testDay.AddDate(0, 0, day))
 		f.server.Prepare(t.Context())
 		f.server.nodes.advanced = testDay.AddDate(100, 0, 0)

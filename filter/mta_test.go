@@ -38,48 +38,30 @@ func testKeys(t testing.TB) *prvs.Ring {
 	return ring
 }
 
-// withAbsentKeys is the same with a key 8 whose secret is missing, and a key 9 of another domain; with another key 1 as well if
-// it is wanted twice.
-func withAbsentKeys(t testing.TB, twice bool) *prvs.Ring {
-	t.Helper()
-	keys := []prvs.Key{
-		{Number: 1, State: prvs.StateSign, Secret: []byte("secret")}, {Number: 2, Secret: []byte("older")}, {Number: 8, Absent: true},
-		{Number: 9, Domain: "example.org", Absent: true},
-	}
-	if twice {
-		keys = append(keys, prvs.Key{Number: 1, Domain: "example.com", Absent: true})
-	}
-	ring, err := prvs.NewRing(keys, testKeys(t).Options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ring
-}
-
 // testSettings enforces example.com.
-func testSettings(t testing.TB) Settings {
-	return Settings{
-		Domains:  []Domain{{Name: "example.com", Mode: ModeEnforce}},
+func testSettings(t testing.TB) policy.Settings {
+	return policy.Settings{
+		Domains:  []policy.Domain{{Name: "example.com", Mode: policy.ModeEnforce}},
 		Keys:     testKeys(t),
-		Outbound: DefaultOutbound(),
-		Exempt:   Exemptions{Recipients: DefaultExemptRecipients()},
-		Proofs:   DefaultProofs(),
+		Outbound: policy.DefaultOutbound(),
+		Exempt:   policy.Exemptions{Recipients: policy.DefaultExemptRecipients()},
+		Proofs:   policy.DefaultProofs(),
 
-		MailerDaemons: DefaultMailerDaemons(),
+		MailerDaemons: policy.DefaultMailerDaemons(),
 		ReadAll:       true,
 
-		HeaderName: DefaultHeaderName,
+		HeaderName: policy.DefaultHeaderName,
 		Hostname:   "mx.example.com",
 	}
 }
 
-func testPolicy(t testing.TB, change func(*Settings)) *Policy {
+func testPolicy(t testing.TB, change func(*policy.Settings)) *policy.Policy {
 	t.Helper()
 	s := testSettings(t)
 	if change != nil {
 		change(&s)
 	}
-	p, err := NewPolicy(s)
+	p, err := policy.New(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,23 +110,23 @@ func (f *fixture) setClock(t time.Time) {
 }
 
 // start runs a server with the test settings, changed by change, on a unix socket.
-func start(t testing.TB, change func(*Settings)) *fixture {
+func start(t testing.TB, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	return startWith(t, memory.NewWithClock(func() time.Time { return testDay }), change, nil)
 }
 
-func startWith(t testing.TB, st store.Store, change func(*Settings), options func(*Options)) *fixture {
+func startWith(t testing.TB, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
 	t.Helper()
 	return startAs(t, RoleBoth, st, change, options)
 }
 
-func startAs(t testing.TB, role Role, st store.Store, change func(*Settings), options func(*Options)) *fixture {
+func startAs(t testing.TB, role Role, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: st, log: &logBuffer{}, clock: testDay}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	guard := store.NewGuard(st, store.GuardOptions{Logger: logger, Now: f.now})
 	o := Options{
-		Policy: testPolicy(t, change), Store: guard, Hasher: store.NewHasher([]byte("hash secret")),
+		policy.Policy: testPolicy(t, change), Store: guard, Hasher: store.NewHasher([]byte("hash secret")),
 		Logger: logger, Node: "test", Clock: f.now,
 	}
 	if options != nil {

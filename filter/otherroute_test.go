@@ -60,8 +60,8 @@ func TestSightings(t *testing.T) {
 	now := testDay.AddDate(0, 0, 20)
 	today := store.DayOf(now)
 	genuine := returnedMail{arrival: now.Add(-time.Hour), handed: handedBy("203.0.113.5")}
-	facts := RecipientFacts{
-		Address: address(t, "User+shop@example.com"), Issued: IssuedNo, Proof: ProofAbsent,
+	facts := policy.RecipientFacts{
+		Address: address(t, "User+shop@example.com"), Issued: policy.IssuedNo, Proof: policy.ProofAbsent,
 		Complete: store.Completeness{Since: testDay}, Signing: true, SigningSince: store.DayOf(testDay),
 	}
 	tagged, err := testKeys(t).Sign(address(t, "user@example.com"), prvs.Standard, prvs.DayOf(now))
@@ -69,11 +69,11 @@ func TestSightings(t *testing.T) {
 		t.Fatal(err)
 	}
 	with := func(change func(*returnedMail)) string { m := genuine; change(&m); return m.String() }
-	but := func(change func(*RecipientFacts)) RecipientFacts { f := facts; change(&f); return f }
+	but := func(change func(*policy.RecipientFacts)) policy.RecipientFacts { f := facts; change(&f); return f }
 	for _, tt := range []struct {
 		name   string
-		change func(*Settings)
-		facts  RecipientFacts
+		change func(*policy.Settings)
+		facts  policy.RecipientFacts
 		text   string
 		source string // "" if it is none
 	}{
@@ -83,8 +83,8 @@ func TestSightings(t *testing.T) {
 			"Return-Path: <user@example.com>\nReceived: from unknown (HELO x) (203.0.113.5) by mx.victim.example with SMTP\nMessage-ID: <x@shop.example>\nFrom: Shop <shop@shop.example>\n\nHello\n", "203.0.113.0/24"},
 		{"over IPv6", nil, facts, with(func(m *returnedMail) { m.handed = handedBy("2001:db8:1:2::5") }), "2001:db8:1:2::/64"},
 		{"written on the reporting host", nil, facts, with(func(m *returnedMail) { m.handed = "by mx.victim.example (Postfix, from userid 33)" }), "mx.victim.example"},
-		{"a domain that is monitored", func(s *Settings) { s.Domains[0].Mode = ModeMonitor }, facts, genuine.String(), "203.0.113.0/24"},
-		{"a domain that is not enforced yet", func(s *Settings) { s.Domains[0].Mode = ModeAuto }, but(func(f *RecipientFacts) { f.SigningSince = today - 3; f.Complete.Since = now.AddDate(0, 0, -3) }), genuine.String(), "203.0.113.0/24"},
+		{"a domain that is monitored", func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor }, facts, genuine.String(), "203.0.113.0/24"},
+		{"a domain that is not enforced yet", func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto }, but(func(f *policy.RecipientFacts) { f.SigningSince = today - 3; f.Complete.Since = now.AddDate(0, 0, -3) }), genuine.String(), "203.0.113.0/24"},
 		{"it is not told when the mail was sent, but it cannot be that long", nil, facts, with(func(m *returnedMail) { m.arrival = time.Time{} }), "203.0.113.0/24"},
 
 		{"the host is not told", nil, facts, with(func(m *returnedMail) { m.handed = "" }), ""},
@@ -96,23 +96,23 @@ func TestSightings(t *testing.T) {
 			"Action: failed\nStatus: 5.1.1", "Disposition: manual-action/MDN-sent-manually; displayed").Replace(genuine.String()), ""},
 		{"a complaint that returns it", nil, facts, strings.NewReplacer("report-type=delivery-status", "report-type=feedback-report",
 			"message/delivery-status\n\nReporting-MTA: dns; mx.victim.example\n", "message/feedback-report\n\nFeedback-Type: abuse\nVersion: 1\n").Replace(genuine.String()), ""},
-		{"on record", nil, but(func(f *RecipientFacts) { f.Proof = ProofMessage }), genuine.String(), ""},
-		{"used up", nil, but(func(f *RecipientFacts) { f.Proof = ProofSpent }), genuine.String(), ""},
-		{"store silent", nil, but(func(f *RecipientFacts) {
-			f.Proof, f.Issued, f.Complete = ProofUnknown, IssuedUnknown, store.Completeness{}
+		{"on record", nil, but(func(f *policy.RecipientFacts) { f.Proof = policy.ProofMessage }), genuine.String(), ""},
+		{"used up", nil, but(func(f *policy.RecipientFacts) { f.Proof = policy.ProofSpent }), genuine.String(), ""},
+		{"store silent", nil, but(func(f *policy.RecipientFacts) {
+			f.Proof, f.Issued, f.Complete = policy.ProofUnknown, policy.IssuedUnknown, store.Completeness{}
 		}), genuine.String(), ""},
-		{"store wiped", nil, but(func(f *RecipientFacts) { f.Complete = store.Completeness{} }), genuine.String(), ""},
-		{"gap in the record", nil, but(func(f *RecipientFacts) { f.Complete.Since = now.AddDate(0, 0, -3) }), genuine.String(), ""},
+		{"store wiped", nil, but(func(f *policy.RecipientFacts) { f.Complete = store.Completeness{} }), genuine.String(), ""},
+		{"gap in the record", nil, but(func(f *policy.RecipientFacts) { f.Complete.Since = now.AddDate(0, 0, -3) }), genuine.String(), ""},
 		{"sent before there was a record", nil, facts, with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
-		{"sent before the domain signed", nil, but(func(f *RecipientFacts) { f.Complete.Since = testDay.AddDate(0, 0, -30) }), with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
-		{"sent before a gap of long ago", nil, but(func(f *RecipientFacts) { f.Complete.Since, f.SigningSince = now.AddDate(0, 0, -31), today-60 }), with(func(m *returnedMail) { m.arrival = now.AddDate(0, 0, -32) }), ""},
-		{"perhaps sent before there was a record", nil, but(func(f *RecipientFacts) { f.Complete.Since, f.SigningSince = now.AddDate(0, 0, -5), today-5 }), with(func(m *returnedMail) { m.arrival = time.Time{} }), ""},
-		{"a domain that has never signed", nil, but(func(f *RecipientFacts) { f.Signing = false }), genuine.String(), ""},
-		{"left unsigned on purpose", nil, but(func(f *RecipientFacts) { f.Issued = IssuedYes }), genuine.String(), ""},
-		{"an exempt recipient", func(s *Settings) { s.Exempt.Recipients = []string{"user@example.com"} }, facts, genuine.String(), ""},
-		{"our own MTA", nil, but(func(f *RecipientFacts) { f.Own = true }), genuine.String(), ""},
-		{"a valid tag", nil, but(func(f *RecipientFacts) {
-			f.Address, f.Issued = address(t, tagged.Address), IssuedYes
+		{"sent before the domain signed", nil, but(func(f *policy.RecipientFacts) { f.Complete.Since = testDay.AddDate(0, 0, -30) }), with(func(m *returnedMail) { m.arrival = testDay.Add(-time.Hour) }), ""},
+		{"sent before a gap of long ago", nil, but(func(f *policy.RecipientFacts) { f.Complete.Since, f.SigningSince = now.AddDate(0, 0, -31), today-60 }), with(func(m *returnedMail) { m.arrival = now.AddDate(0, 0, -32) }), ""},
+		{"perhaps sent before there was a record", nil, but(func(f *policy.RecipientFacts) { f.Complete.Since, f.SigningSince = now.AddDate(0, 0, -5), today-5 }), with(func(m *returnedMail) { m.arrival = time.Time{} }), ""},
+		{"a domain that has never signed", nil, but(func(f *policy.RecipientFacts) { f.Signing = false }), genuine.String(), ""},
+		{"left unsigned on purpose", nil, but(func(f *policy.RecipientFacts) { f.Issued = policy.IssuedYes }), genuine.String(), ""},
+		{"an exempt recipient", func(s *policy.Settings) { s.Exempt.Recipients = []string{"user@example.com"} }, facts, genuine.String(), ""},
+		{"our own MTA", nil, but(func(f *policy.RecipientFacts) { f.Own = true }), genuine.String(), ""},
+		{"a valid tag", nil, but(func(f *policy.RecipientFacts) {
+			f.Address, f.Issued = address(t, tagged.Address), policy.IssuedYes
 		}), genuine.String(), ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,10 +120,10 @@ func TestSightings(t *testing.T) {
 			v := p.Recipient(tt.facts, now)
 			r := bounce.Parse([]byte(tt.text), bounce.DefaultLimits())
 			s, ok := p.sighting(&v, tt.facts, r, now)
-			if mild := v.Reason != Untagged; !ok && mild {
+			if mild := v.Reason != policy.Untagged; !ok && mild {
 				// What is not on record although the record is complete matters by itself, whatever the verdict made of it.
-				v = Verdict{Reason: Untagged, Action: ActionReject, Domain: v.Domain}
-				if _, again := p.sighting(&v, tt.facts, r, now); again && (tt.facts.Proof != ProofAbsent || tt.facts.Complete.Since != facts.Complete.Since) {
+				v = policy.Verdict{Reason: policy.Untagged, Action: policy.ActionReject, Domain: v.Domain}
+				if _, again := p.sighting(&v, tt.facts, r, now); again && (tt.facts.Proof != policy.ProofAbsent || tt.facts.Complete.Since != facts.Complete.Since) {
 					t.Error("a verdict of its own makes it a sighting")
 				}
 			}
@@ -291,7 +291,7 @@ func TestTheRemedyForAnotherRouteHelps(t *testing.T) {
 	if entry == nil {
 		t.Fatalf("the remedy is %q", remedy)
 	}
-	f.server.Reload(testPolicy(t, func(s *Settings) { s.Exempt.Recipients = append(s.Exempt.Recipients, entry[1]) }))
+	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.Exempt.Recipients = append(s.Exempt.Recipients, entry[1]) }))
 	if got := f.server.OtherRoutes(); len(got) != 0 {
 		t.Errorf("still told of: %+v", got)
 	}
@@ -302,7 +302,7 @@ func TestTheRemedyForAnotherRouteHelps(t *testing.T) {
 		}
 	}
 	wantLog(t, f, "recipient=<user@example.com> reason=exempt action=accept would_be=untagged")
-	if n := f.server.stats.domain("example.com").would[Untagged].Load(); n != 2 {
+	if n := f.server.stats.domain("example.com").would[policy.Untagged].Load(); n != 2 {
 		t.Errorf("counted %d times as would-refuse", n)
 	}
 	if _, r := f.outsideMTA().deliver("<>", "<other@example.com>", text); r.text != untagged {

@@ -145,7 +145,7 @@ func TestProof(t *testing.T) {
 		to     string
 		text   string
 		after  int // days
-		change func(*Settings)
+		change func(*policy.Settings)
 		code   byte
 		reply  string
 		log    string
@@ -169,15 +169,15 @@ func TestProof(t *testing.T) {
 		{name: "DSN that names no message", to: "user@example.com", text: strings.ReplaceAll(dsnText(sentID), "Message-ID", "X-Id"), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "expired tag without proof", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText("another@mail.example.com"), code: 'y',
 			reply: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired"},
-		{name: "content not wanted", change: func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true }, to: "user@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "content not wanted", change: func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true }, to: "user@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
 
 		{name: "from mailer-daemon, marked", from: "MAILER-DAEMON@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "msg=bounce queue_id=4ZQUEUEID client=203.0.113.7 sender=<MAILER-DAEMON@mx.example.org> recipient=<user@example.com> reason=untagged action=tag"},
 		{name: "from mailer-daemon, proven", from: "MAILER-DAEMON@mx.example.org", to: "user@example.com", text: dsnText(sentID), code: 'a', log: "reason=valid-message"},
-		{name: "from mailer-daemon, refused if configured", change: func(s *Settings) { s.MailerDaemons.Refuse = true }, from: "mailer-daemon@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject"},
-		{name: "from postmaster, but a letter", change: func(s *Settings) { s.MailerDaemons.Refuse = true }, from: "postmaster@example.org", to: "user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a'},
+		{name: "from mailer-daemon, refused if configured", change: func(s *policy.Settings) { s.MailerDaemons.Refuse = true }, from: "mailer-daemon@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject"},
+		{name: "from postmaster, but a letter", change: func(s *policy.Settings) { s.MailerDaemons.Refuse = true }, from: "postmaster@example.org", to: "user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a'},
 		{name: "from postmaster, a letter to a tagged address", from: "postmaster@example.org", to: "prvs=178773a1ad=user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a', log: "msg=inbound"},
 		{name: "from somebody, not looked at", from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a'},
-		{name: "from somebody, if all are looked at", change: func(s *Settings) { s.MailerDaemons.Senders = []string{"*"} }, from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "reason=untagged action=tag"},
+		{name: "from somebody, if all are looked at", change: func(s *policy.Settings) { s.MailerDaemons.Senders = []string{"*"} }, from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "reason=untagged action=tag"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, tt.change)
@@ -192,7 +192,7 @@ func TestProof(t *testing.T) {
 			if reply := explained.Reply.String(); explained.Reply.Code != 0 && reply != r.text || explained.Reply.Code == 0 && r.text != "" {
 				t.Errorf("explained as %q, done as %q", explained.Steps, r.text)
 			}
-			if reason := explained.Verdict.Reason; reason != None && !strings.Contains(f.log.String(), "reason="+reason.String()+" ") {
+			if reason := explained.Verdict.Reason; reason != policy.None && !strings.Contains(f.log.String(), "reason="+reason.String()+" ") {
 				t.Errorf("explained as %v:\n%s", reason, f.log)
 			}
 			if r.code != tt.code || r.text != tt.reply {
@@ -227,8 +227,8 @@ func TestProofOfMailLeftUnsigned(t *testing.T) {
 		{"no room for a tag", "<" + strings.Repeat("a", 49) + "@example.com>", "<friend@example.org>", "too-long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := start(t, func(s *Settings) {
-				s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
+			f := start(t, func(s *policy.Settings) {
+				s.DoNotTag = policy.DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
 			})
 			f.server.checkWitness(t.Context())
 			if r := f.sendMail(tt.from, tt.to, sentText); len(r.mods) != 0 {
@@ -265,7 +265,7 @@ func TestBounceThatCannotBeRead(t *testing.T) {
 }
 
 func TestProofIsUsedUp(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
+	f := start(t, func(s *policy.Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
 	f.server.checkWitness(t.Context())
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	delivered := func(text string) (n int) {
@@ -297,7 +297,7 @@ func TestProofIsUsedUp(t *testing.T) {
 }
 
 func TestMessageIDIsAdded(t *testing.T) {
-	f := start(t, func(s *Settings) { s.AddMessageID = true })
+	f := start(t, func(s *policy.Settings) { s.AddMessageID = true })
 	f.server.witnessed.Store(true)
 	r := f.sendMail("<user@example.com>", "<friend@example.org>", "From: user@example.com\nSubject: no identifier\n\nHello\n")
 	if len(r.mods) != 2 || r.mods[0].code != 'h' || r.mods[0].args[0] != "Message-ID" {
@@ -337,10 +337,10 @@ func TestWhatIsRecorded(t *testing.T) {
 	h := f.server.hasher
 	today := store.DayOf(testDay)
 	want := []store.Record{
-		{Key: h.Message("user@example.com", sentID), Expires: today + 30, Count: 3},
+		{Key: h.Message("user@example.com", sentID), Expires: today + 30, policy.Count: 3},
 		{Key: h.Correspondent("user@example.com", "example.org"), Expires: today + 30},
 		{Key: h.Correspondent("user@example.com", "example.net"), Expires: today + 30},
-		{Key: h.Tag("user@example.com", today+7, 1), Expires: today + 7, Count: 3},
+		{Key: h.Tag("user@example.com", today+7, 1), Expires: today + 7, policy.Count: 3},
 	}
 	if st.calls != 1 || !slices.Equal(st.records, want) {
 		t.Errorf("%d calls with\n%v, want\n%v", st.calls, st.records, want)
@@ -353,12 +353,12 @@ func TestContentIsReadAsFarAsNeeded(t *testing.T) {
 	body := dsnText(sentID) + strings.Repeat(strings.Repeat("x", 76)+"\n", 5<<20/77)
 	for _, tt := range []struct {
 		name, from, to string
-		change         func(*Settings)
+		change         func(*policy.Settings)
 		chunks         int
 	}{
 		{name: "outbound mail", from: "<user@example.com>", to: "<friend@example.org>", chunks: 1},
 		{name: "proven by its tag, for the log", from: "<>", to: signedUser, chunks: detailBytes/chunk + 1},
-		{name: "proven by its tag, not read", from: "<>", to: signedUser, change: func(s *Settings) { s.ReadAll = false }, chunks: 1},
+		{name: "proven by its tag, not read", from: "<>", to: signedUser, change: func(s *policy.Settings) { s.ReadAll = false }, chunks: 1},
 		{name: "in need of a proof", from: "<>", to: "<user@example.com>", chunks: bounce.DefaultLimits().BodyBytes/chunk + 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 const replySpent = "450 4.7.1 Too many bounces to this address, try again later"
 
 // remembering is a server whose record is complete since long ago.
-func remembering(t *testing.T, change func(*Settings)) *fixture {
+func remembering(t *testing.T, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	st := &completeStore{Store: memory.NewWithClock(func() time.Time { return testDay }), since: testDay.AddDate(0, 0, -99)}
 	f := startWith(t, st, change, nil)
@@ -43,7 +43,7 @@ func bounceAbout(recipient string) string {
 func TestATagIsUsedUp(t *testing.T) {
 	for _, readAll := range []bool{true, false} {
 		t.Run(fmt.Sprintf("read all %v", readAll), func(t *testing.T) {
-			f := remembering(t, func(s *Settings) { s.Proofs.BouncesPerRecipient = 5; s.ReadAll = readAll })
+			f := remembering(t, func(s *policy.Settings) { s.Proofs.BouncesPerRecipient = 5; s.ReadAll = readAll })
 			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 			for n := range provenAtLeast + 5 {
 				if r := f.answer(signedUser, bounceAbout("friend@example.org")); r.code != 'a' {
@@ -127,7 +127,7 @@ func TestWhatIsCounted(t *testing.T) {
 		}
 		return fs[0]
 	}
-	one := store.Record{Key: h.Answered("user@example.com", 20787, 1), Expires: 20787, Count: 1}
+	one := store.Record{Key: h.Answered("user@example.com", 20787, 1), Expires: 20787, policy.Count: 1}
 	named := store.Record{Key: h.FailedRecipient("user@example.com", 20787, 1, "a2@example.org"), Expires: 20787}
 	for _, tt := range []struct {
 		name   string
@@ -137,7 +137,7 @@ func TestWhatIsCounted(t *testing.T) {
 	}{
 		{"tag not on record", make([]bool, 5), make([]uint32, 5), nil},
 		{"one recipient is new", []bool{true, true, true, true, false}, []uint32{1, 5, 3, 0, 0},
-			[]store.Record{one, {Key: h.Failed("user@example.com", 20787, 1), Expires: 20787, Count: 1}, named}},
+			[]store.Record{one, {Key: h.Failed("user@example.com", 20787, 1), Expires: 20787, policy.Count: 1}, named}},
 		{"none is new", []bool{true, true, true, true, true}, []uint32{1, 5, 3, 0, 0}, []store.Record{one}},
 		{"over budget", []bool{true, true, true, true, false}, []uint32{1, 50, 3, 0, 0}, []store.Record{one}},
 	} {
@@ -167,10 +167,10 @@ func TestNotesAreWrittenBesideTheMailPath(t *testing.T) {
 	st := &slowStore{begun: make(chan struct{}), goOn: make(chan struct{})}
 	f := startWith(t, st, nil, nil)
 	n := f.server.notes
-	n.add(1, []store.Record{{Count: 1}})
+	n.add(1, []store.Record{{policy.Count: 1}})
 	<-st.begun
 	for range maxNotes + 10 { // nobody waits, and what is too much is dropped
-		n.add(1, []store.Record{{Count: 2}})
+		n.add(1, []store.Record{{policy.Count: 2}})
 	}
 	go func() {
 		for range st.begun {
@@ -181,7 +181,7 @@ func TestNotesAreWrittenBesideTheMailPath(t *testing.T) {
 	if len(st.records) != 1+maxNotes || st.calls != 1+maxNotes/maxNotesAtOnce {
 		t.Errorf("%d records in %d calls", len(st.records), st.calls)
 	}
-	n.add(1, []store.Record{{Count: 3}})
+	n.add(1, []store.Record{{policy.Count: 3}})
 	n.flush()
 	if len(st.records) != 1+maxNotes {
 		t.Error("something was written after the end")
@@ -192,7 +192,7 @@ func TestNotesOfTwoDays(t *testing.T) {
 	st := &countingStore{}
 	f := startWith(t, st, nil, nil)
 	for day := range store.Day(4) {
-		f.server.notes.add(day, []store.Record{{Count: 1}})
+		f.server.notes.add(day, []store.Record{{policy.Count: 1}})
 	}
 	f.server.notes.close()
 	if st.calls != 4 {
@@ -204,7 +204,7 @@ func TestAPanicOfTheStoreLosesNotesAlone(t *testing.T) {
 	st := &slowStore{begun: make(chan struct{}, 9), goOn: make(chan struct{}), panics: true}
 	close(st.goOn)
 	f := startWith(t, st, nil, nil)
-	f.server.notes.add(1, []store.Record{{Count: 1}})
+	f.server.notes.add(1, []store.Record{{policy.Count: 1}})
 	f.server.notes.flush()
 	wantLog(t, f, "accepted bounces were not counted")
 	if f.server.stats.panics.Load() != 1 {
@@ -212,7 +212,7 @@ func TestAPanicOfTheStoreLosesNotesAlone(t *testing.T) {
 	}
 }
 
-func notice(t *testing.T, h *store.Hasher, r *Revocation) store.Broadcast {
+func notice(t *testing.T, h *store.Hasher, r *policy.Revocation) store.Broadcast {
 	t.Helper()
 	n, err := r.Broadcast(h)
 	if err != nil {
@@ -221,59 +221,19 @@ func notice(t *testing.T, h *store.Hasher, r *Revocation) store.Broadcast {
 	return n
 }
 
-func setOf(t *testing.T, rs ...*Revocation) *Revocations {
+func setOf(t *testing.T, rs ...*policy.Revocation) *policy.Revocations {
 	t.Helper()
 	h := store.NewHasher([]byte("hash secret"))
 	var ns []store.Broadcast
 	for _, r := range rs {
 		ns = append(ns, notice(t, h, r))
 	}
-	return NewRevocations(h, ns, func(name string, err error) { t.Errorf("%s: %v", name, err) })
-}
-
-func TestRevocationsOfATag(t *testing.T) {
-	const day = prvs.Day(20787)
-	tag := func(local, domain string, expiry prvs.Day, number uint8, own bool) prvs.Result {
-		return prvs.Result{Status: prvs.Valid, Sender: prvs.Address{Local: local, Domain: domain}, Expiry: expiry, Number: number, OwnKey: own}
-	}
-	ofTag := &Revocation{Kind: RevokedTag, Sender: "user@example.com", Number: 1, Until: day}
-	ofSender := &Revocation{Kind: RevokedSender, Sender: "user@example.com", Until: day}
-	ofKey := &Revocation{Kind: RevokedKey, Number: 1}
-	ofDomainKey := &Revocation{Kind: RevokedKey, Number: 1, Domain: "example.com"}
-	for _, tt := range []struct {
-		name string
-		set  *Revocations
-		tag  prvs.Result
-		want bool
-	}{
-		{"nothing is revoked", nil, tag("user", "example.com", day, 1, false), false},
-		{"nothing is revoked any more", setOf(t), tag("user", "example.com", day, 1, false), false},
-		{"the tag", setOf(t, ofTag), tag("user", "example.com", day, 1, false), true},
-		{"the tag in another case", setOf(t, ofTag), tag("User", "EXAMPLE.com", day, 1, false), true},
-		{"the sender's tag of the next day", setOf(t, ofTag), tag("user", "example.com", day+1, 1, false), false},
-		{"the sender's tag of the day before", setOf(t, ofTag), tag("user", "example.com", day-1, 1, false), false},
-		{"the sender's tag with another key", setOf(t, ofTag), tag("user", "example.com", day, 2, false), false},
-		{"somebody else's tag", setOf(t, ofTag), tag("other", "example.com", day, 1, false), false},
-		{"the sender's last tag", setOf(t, ofSender), tag("user", "example.com", day, 1, false), true},
-		{"an older one, of another key", setOf(t, ofSender), tag("user", "example.com", day-5, 2, true), true},
-		{"a later one", setOf(t, ofSender), tag("user", "example.com", day+1, 1, false), false},
-		{"of another sender", setOf(t, ofSender), tag("other", "example.com", day, 1, false), false},
-		{"made with the key", setOf(t, ofKey), tag("other", "example.org", day+5, 1, false), true},
-		{"made with another key", setOf(t, ofKey), tag("user", "example.com", day, 2, false), false},
-		{"made with a domain's own key of that number", setOf(t, ofKey), tag("user", "example.com", day, 1, true), false},
-		{"made with the domain's key", setOf(t, ofDomainKey), tag("user", "Example.com", day, 1, true), true},
-		{"made with the key for all domains", setOf(t, ofDomainKey), tag("user", "example.com", day, 1, false), false},
-		{"made with another domain's key", setOf(t, ofDomainKey), tag("user", "example.org", day, 1, true), false},
-	} {
-		if got := tt.set.Of(&tt.tag) != nil; got != tt.want {
-			t.Errorf("%s: revoked %v", tt.name, got)
-		}
-	}
+	return policy.NewRevocations(h, ns, func(name string, err error) { t.Errorf("%s: %v", name, err) })
 }
 
 func TestNoticesThatCannotBeUnderstoodAreSkipped(t *testing.T) {
 	h := store.NewHasher([]byte("hash secret"))
-	good := notice(t, h, &Revocation{Kind: RevokedKey, Number: 1})
+	good := notice(t, h, &policy.Revocation{Kind: policy.RevokedKey, Number: 1})
 	sealed := func(value string) store.Broadcast {
 		return store.Broadcast{Topic: RevocationTopic, Name: "x", Value: h.Seal(RevocationTopic+"/x", []byte(value))}
 	}
@@ -283,7 +243,7 @@ func TestNoticesThatCannotBeUnderstoodAreSkipped(t *testing.T) {
 		"garbage":              {Topic: RevocationTopic, Name: "x", Value: []byte("garbage")},
 		"nothing":              {Topic: RevocationTopic, Name: "x"},
 		"under another name":   moved,
-		"under another secret": notice(t, store.NewHasher([]byte("another")), &Revocation{Kind: RevokedKey, Number: 1}),
+		"under another secret": notice(t, store.NewHasher([]byte("another")), &policy.Revocation{Kind: policy.RevokedKey, Number: 1}),
 		"no JSON":              sealed("{"),
 		"another type":         sealed(`{"kind":"key","number":"one"}`),
 		"kind of the future":   sealed(`{"kind":"network"}`),
@@ -291,7 +251,7 @@ func TestNoticesThatCannotBeUnderstoodAreSkipped(t *testing.T) {
 		"no key number":        sealed(`{"kind":"key","number":10}`),
 	} {
 		skipped := 0
-		set := NewRevocations(h, []store.Broadcast{n, good}, func(string, error) { skipped++ })
+		set := policy.NewRevocations(h, []store.Broadcast{n, good}, func(string, error) { skipped++ })
 		if set.Len() != 1 || skipped != 1 {
 			t.Errorf("%s: %d revocations, %d skipped", name, set.Len(), skipped)
 		}
@@ -314,7 +274,7 @@ func TestRevocationsAreLearnt(t *testing.T) {
 			t.Errorf("%s: %q", what, got)
 		}
 	}
-	r := &Revocation{Kind: RevokedSender, Sender: "user@example.com", Until: prvs.DayOf(testDay) + 7, At: testDay}
+	r := &policy.Revocation{Kind: policy.RevokedSender, Sender: "user@example.com", Until: prvs.DayOf(testDay) + 7, At: testDay}
 	st.notices = []store.Broadcast{notice(t, f.server.hasher, r), {Name: "garbled"}}
 	expect("before the store was asked", "")
 	f.server.RefreshRevocations(t.Context())
@@ -366,7 +326,7 @@ func TestRevocationsThatTheStoreLosesAreWrittenAgain(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			st := memory.NewWithClock(func() time.Time { return testDay })
 			f := startWith(t, st, nil, nil)
-			n := notice(t, f.server.hasher, &Revocation{Kind: RevokedSender, Sender: "user@example.com", Until: prvs.DayOf(testDay) + 7, At: testDay})
+			n := notice(t, f.server.hasher, &policy.Revocation{Kind: policy.RevokedSender, Sender: "user@example.com", Until: prvs.DayOf(testDay) + 7, At: testDay})
 			n.Expires = store.DayOf(testDay) + 7
 			if _, err := st.Publish(t.Context(), n, false); err != nil {
 				t.Fatal(err)
@@ -409,7 +369,7 @@ func TestRevocationsAreAskedForRegularly(t *testing.T) {
 		h := store.NewHasher([]byte("hash secret"))
 		st := memory.New()
 		guard := store.NewGuard(st, store.GuardOptions{})
-		s, err := NewServer(Options{Policy: testPolicy(t, nil), Store: guard, Hasher: h, Logger: slog.New(slog.DiscardHandler), Node: "test"})
+		s, err := NewServer(Options{policy.Policy: testPolicy(t, nil), Store: guard, Hasher: h, Logger: slog.New(slog.DiscardHandler), Node: "test"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -417,7 +377,7 @@ func TestRevocationsAreAskedForRegularly(t *testing.T) {
 		done := make(chan struct{})
 		go func() { s.Run(ctx); close(done) }()
 		synctest.Wait()
-		n := notice(t, h, &Revocation{Kind: RevokedKey, Number: 1, Expires: store.DayOf(time.Now()) + 1})
+		n := notice(t, h, &policy.Revocation{Kind: policy.RevokedKey, Number: 1, Expires: store.DayOf(time.Now()) + 1})
 		if _, err := st.Publish(ctx, n, false); err != nil {
 			t.Fatal(err)
 		}

@@ -16,7 +16,7 @@ import (
 func testClock() time.Time { return testDay }
 
 // startRole runs a server with the test settings, whose only listener has a role.
-func startRole(t *testing.T, role Role, change func(*Settings)) *fixture {
+func startRole(t *testing.T, role Role, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	f := startAs(t, role, memory.NewWithClock(testClock), change, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
@@ -105,7 +105,7 @@ func TestRoles(t *testing.T) {
 // What goes out through a listener that signs is on record, and what a listener that only verifies lets out is not.
 func TestRolesAndTheRecord(t *testing.T) {
 	for role, recorded := range map[Role]bool{RoleBoth: true, RoleSign: true, RoleVerify: false} {
-		f := startAs(t, role, memory.NewWithClock(testClock), func(s *Settings) { s.AddMessageID = true }, nil)
+		f := startAs(t, role, memory.NewWithClock(testClock), func(s *policy.Settings) { s.AddMessageID = true }, nil)
 		m := f.dial()
 		m.auth = "user"
 		m.connect(outsider, 40123)
@@ -135,7 +135,7 @@ func TestRolesAndTheRecord(t *testing.T) {
 
 // A listener that signs adds the Message-ID that a message lacks.
 func TestSigningListenerAddsTheMessageID(t *testing.T) {
-	f := startRole(t, RoleSign, func(s *Settings) { s.AddMessageID = true })
+	f := startRole(t, RoleSign, func(s *policy.Settings) { s.AddMessageID = true })
 	m := f.dial()
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -165,7 +165,7 @@ func TestRolesNegotiate(t *testing.T) {
 		{RoleVerify, milter.OptSetMacros | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 3, 5, 3, 0},
 	} {
 		t.Run(tt.role.String(), func(t *testing.T) {
-			f := startRole(t, tt.role, func(s *Settings) { s.AddMessageID = true })
+			f := startRole(t, tt.role, func(s *policy.Settings) { s.AddMessageID = true })
 			m := f.dial()
 			if m.actions != tt.actions {
 				t.Errorf("actions %b, want %b", m.actions, tt.actions)

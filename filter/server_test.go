@@ -34,7 +34,7 @@ func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
-	f.server.Reload(testPolicy(t, func(s *Settings) { s.Domains[0].Mode = ModeMonitor }))
+	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor }))
 	m.data()
 	if r := m.end(); r.text != untagged {
 		t.Errorf("message under way: %c %s", r.code, r.text)
@@ -46,7 +46,7 @@ func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
 }
 
 func TestAutoModeEnforcesAfterOneLifetime(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].Mode = ModeAuto })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto })
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	for _, tt := range []struct {
 		days int

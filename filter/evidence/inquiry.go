@@ -75,10 +75,7 @@ type Finding struct {
 
 // Ask adds the questions about one recipient with its tag. The content of the bounce names e; nil if no proof is asked for.
 func (q *Inquiry) Ask(a prvs.Address, tag prvs.Result, e *Named) {
-	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
-		a = tag.Original
-	}
-	about := question{senders: policy.WithoutExtension(a.Fold())}
+	about := question{senders: policy.WithoutExtension(Sender(a, tag))}
 	about.issued.from = len(q.queries)
 	switch tag.Status {
 	case prvs.Valid:
@@ -140,6 +137,14 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 	about.domains.to = len(q.queries)
 	about.trusted = len(q.queries)
 	q.add(q.hasher.Trusted(about.senders[0].String()), q.today)
+}
+
+// Sender returns the address, folded, whose mail a bounce to a recipient with this tag answers.
+func Sender(a prvs.Address, tag prvs.Result) prvs.Address {
+	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
+		a = tag.Original
+	}
+	return a.Fold()
 }
 
 func (q *Inquiry) add(key store.Key, expires store.Day) {

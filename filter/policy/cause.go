@@ -32,6 +32,9 @@ const (
 	causeCount // not a cause
 )
 
+// CauseCount is how many causes there are, [NoCause] included: an array with so many elements has room for each.
+const CauseCount = int(causeCount)
+
 // causeRow is what there is to say about one cause.
 type causeRow struct {
 	word     string // log word, metric label and header value

@@ -8,6 +8,8 @@
 // The package knows nothing of the milter protocol or of stores: what the record of sent mail says comes in as [RecipientFacts].
 package policy
 
+import "slices"
+
 // Policy is made once from [Settings], never changes, and may be used from many goroutines.
 type Policy struct {
 	set      Settings
@@ -58,6 +60,9 @@ func (p *Policy) Settings() *Settings { return &p.set }
 
 // Action returns what is done with a message or recipient for the reason, as configured.
 func (p *Policy) Action(r Reason) Action { return p.actions[r] }
+
+// Quarantines says whether a reason leads to quarantine.
+func (p *Policy) Quarantines() bool { return slices.Contains(p.actions[:], ActionQuarantine) }
 
 // NeedsHelo says whether the HELO name matters.
 func (p *Policy) NeedsHelo() bool { return p.exempt.needsHelo() }

@@ -52,6 +52,9 @@ const (
 	ActionSign                     // change the envelope sender; never configured
 )
 
+// ActionCount is how many actions there are: an array with so many elements has room for each.
+const ActionCount = int(ActionSign) + 1
+
 var actionWords = [...]string{"default", "none", "accept", "reject", "defer", "quarantine", "tag", "discard", "monitor", "sign"}
 
 // String returns the action's word in configuration and logs.

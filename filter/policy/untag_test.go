@@ -3,7 +3,6 @@ package policy
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestUntag(t *testing.T) {
@@ -35,25 +34,5 @@ func TestUntag(t *testing.T) {
 		if got != tt.want || known != (tt.want != "") {
 			t.Errorf("%s: %q, %v", tt.name, got, known)
 		}
-	}
-}
-
-// The answer is that of the policy in effect, and does not wait for the store.
-func TestUntagAfterAReload(t *testing.T) {
-	f := start(t, nil)
-	const key = "prvs=178773a1ad=user@example.com"
-	if err := f.store.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if a, known := f.server.Untag(key); !known || a != "user@example.com" {
-		t.Errorf("%q, %v", a, known)
-	}
-	f.server.Reload(testPolicy(t, func(s *Settings) { s.Domains = []Domain{{Name: "example.org"}} }))
-	if a, known := f.server.Untag(key); known {
-		t.Errorf("a domain that is ours no more: %q", a)
-	}
-	f.setClock(testDay.Add(100 * 24 * time.Hour))
-	if _, known := f.server.Untag("prvs=178773a1ad=user@example.org"); known {
-		t.Error("a tag of another domain is known")
 	}
 }

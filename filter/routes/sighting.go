@@ -1,4 +1,4 @@
-package filter
+package routes
 
 import (
 	"net/netip"
@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
-	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Mail of ours that leaves another way than through this filter (a newsletter service, a web application with a server of its
-// own) has genuine bounces, which come untagged and cannot be proven. This file decides which untagged bounces look like that,
-// and when there are enough of them to tell somebody. It refuses and accepts nothing.
+// This file decides which untagged bounces look like bounces of mail that left through another route, and when there are enough of them
+// to report the route.
 
 // route is a way on which mail seems to leave.
 type route struct {
@@ -25,17 +26,17 @@ type route struct {
 // sighting is an untagged bounce that looks like one of mail that left another way.
 type sighting struct {
 	route    route
-	sent     time.Time // when the mail was, as far as it is told
+	sent     time.Time // when the mail was, as far as the report says
 	failed   []string  // addresses of the recipients that it did not reach, folded
 	original string    // the Message-ID of the mail
 }
 
-// sighting says whether a bounce with this verdict and content looks like one of mail that left another way: it would be
+// see says whether a bounce with this verdict and content looks like one of mail that left another way: it would be
 // refused for want of a tag, returns a message that its recipient has written, and the record, which is complete for the time
 // when that was sent, does not know it.
-func (p *Policy) sighting(v *Verdict, f RecipientFacts, r *bounce.Report, now time.Time) (sighting, bool) {
-	missed := v.Reason == Untagged || v.Would == Untagged && v.Action == ActionMonitor
-	if !missed || !isBounce(r) || f.Proof != ProofAbsent || p.mayBeMissing(f, store.DayOf(now)) {
+func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce.Report, now time.Time) (sighting, bool) {
+	missed := v.Reason == policy.Untagged || v.Would == policy.Untagged && v.Action == policy.ActionMonitor
+	if !missed || !judge.IsBounce(r) || f.Proof != policy.ProofAbsent || p.MayBeMissing(f.Record, prvs.DayOf(now)) {
 		return sighting{}, false
 	}
 	sender := withoutAnyExtension(f.Address)
@@ -46,9 +47,9 @@ func (p *Policy) sighting(v *Verdict, f RecipientFacts, r *bounce.Report, now ti
 	sent, earliest := r.ArrivalDate, r.ArrivalDate
 	if sent.IsZero() || sent.After(now) {
 		// Bounces come within a lifetime.
-		sent, earliest = now, now.AddDate(0, 0, -p.set.Keys.Options().Lifetime)
+		sent, earliest = now, now.AddDate(0, 0, -p.Settings().Keys.Options().Lifetime)
 	}
-	if !f.Signing || store.DayOf(earliest) <= f.SigningSince || earliest.Before(f.Complete.Since) {
+	if !f.Record.Signing || prvs.DayOf(earliest) <= f.Record.SigningSince || earliest.Before(f.Record.CompleteSince) {
 		return sighting{}, false // it may have left on this way, before there was a record
 	}
 	source := sourceOf(r)
@@ -56,10 +57,10 @@ func (p *Policy) sighting(v *Verdict, f RecipientFacts, r *bounce.Report, now ti
 		return sighting{}, false
 	}
 	// Copies: what is cut out of the report would keep all of it in memory.
-	s := sighting{route: route{strings.Clone(sender.String()), source}, sent: sent, original: strings.Clone(cut(o.MessageID))}
+	s := sighting{route: route{strings.Clone(sender.String()), source}, sent: sent, original: strings.Clone(shorten(o.MessageID))}
 	for i := range r.Recipients {
 		if a := r.Recipients[i].Address; a != "" && len(s.failed) < routeRecipients {
-			s.failed = append(s.failed, strings.Clone(lower(a)))
+			s.failed = append(s.failed, strings.Clone(strings.ToLower(a)))
 		}
 	}
 	return s, true
@@ -83,7 +84,7 @@ func returnedBy(r *bounce.Report, sender prvs.Address) *bounce.Original {
 
 // withoutAnyExtension returns the address, folded, up to its first extension.
 func withoutAnyExtension(a prvs.Address) prvs.Address {
-	as := withoutExtension(a.Fold())
+	as := policy.WithoutExtension(a.Fold())
 	return as[len(as)-1]
 }
 
@@ -106,7 +107,7 @@ func sourceOf(r *bounce.Report) string {
 	return n.String()
 }
 
-// When a route is told of. One spammer who sends from one host in a user's name, to one victim or in one run, must not look
+// When a route is reported. One spammer who sends from one host in a user's name, to one victim or in one run, must not look
 // like a route; a route is known by being used again.
 const (
 	routeBounces    = 5         // one or two mistyped addresses make no route
@@ -134,7 +135,7 @@ func (t tally) with(s sighting) tally {
 	t.count++
 	for _, a := range s.failed {
 		t.failed = addSome(t.failed, a, routeRecipients)
-		t.domains = addSome(t.domains, domainOf(a), routeDomains)
+		t.domains = addSome(t.domains, evidence.Domain(a), routeDomains)
 	}
 	return t
 }
@@ -146,7 +147,7 @@ func addSome(list []string, s string, most int) []string {
 	return list
 }
 
-// reached says whether there is enough to tell somebody.
+// reached says whether there is enough to report the route.
 func (t tally) reached() bool {
 	return t.count >= routeBounces && len(t.failed) >= routeRecipients && len(t.domains) >= routeDomains &&
 		t.last.Sub(t.first) >= routeSpan
