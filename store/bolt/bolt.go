@@ -63,7 +63,7 @@ type Store struct {
 
 	leaveDamaged bool // see the option of that name
 
-	nodes *memory.Store // what nodes say; nothing else is in it
+	nodes store.Nodes // in memory: no other process can have the file open
 	db    *bbolt.DB
 	since atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
 
