@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 
 // notes writes what delivered bounces leave behind, beside the mail path: no MTA waits for it.
 type notes struct {
-	store *store.Guard
+	store *guard.Guard
 	log   *slog.Logger
 	fault func() // is called if the store failed in a way it must not
 
@@ -41,7 +42,7 @@ type note struct {
 	record store.Record
 }
 
-func newNotes(g *store.Guard, log *slog.Logger, fault func()) *notes {
+func newNotes(g *guard.Guard, log *slog.Logger, fault func()) *notes {
 	n := &notes{store: g, log: log, fault: fault, hurry: make(chan struct{}, 1)}
 	n.idle = sync.NewCond(&n.mu)
 	return n

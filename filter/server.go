@@ -14,6 +14,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // Limits bounds what MTAs may use.
@@ -35,7 +36,7 @@ const DefaultConnections = 10_000
 // Options is what a [Server] is made from.
 type Options struct {
 	Policy *Policy
-	Store  *store.Guard
+	Store  *guard.Guard
 	Hasher *store.Hasher
 	Logger *slog.Logger
 	// Node is the name of this daemon in counters that several daemons share.
@@ -53,7 +54,7 @@ type Options struct {
 // Server is the milter: it serves MTAs' connections and does the work beside them.
 type Server struct {
 	log       *slog.Logger
-	store     *store.Guard
+	store     *guard.Guard
 	hasher    *store.Hasher
 	node      string
 	limits    Limits

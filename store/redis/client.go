@@ -16,7 +16,7 @@ const (
 	// connLifetime is how long a connection is used before the server is looked at anew.
 	connLifetime = 10 * time.Minute
 
-	// connectTimeout and ioTimeout bound what has no deadline of its own. On the mail path a store.Guard sets one.
+	// connectTimeout and ioTimeout bound what has no deadline of its own. On the mail path a guard.Guard sets one.
 	connectTimeout = 2 * time.Second
 	ioTimeout      = 3 * time.Second
 

@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/redis"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
@@ -308,7 +309,7 @@ func written(t *testing.T, srv *server) (records int) {
 
 func TestGuardWritesATagOnce(t *testing.T) {
 	srv := startServer(t)
-	g := store.NewGuard(open(t, srv.url("")), store.GuardOptions{
+	g := guard.New(open(t, srv.url("")), guard.Options{
 		Timeout: 5 * time.Second,
 		Logger:  slog.New(slog.DiscardHandler),
 	})

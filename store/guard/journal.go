@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// DefaultJournalSize is the default of [GuardOptions.JournalSize], in octets: some 500,000 messages.
+// DefaultJournalSize is the default of [Options.JournalSize], in octets: some 500,000 messages.
 const DefaultJournalSize = 64 << 20
 
 // journalChunk is how much space the journal's file reserves at a time. The first chunk is reserved from the start, so

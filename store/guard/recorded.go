@@ -1,6 +1,10 @@
-package store
+package guard
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
 
 // The cache of keys that were written today. It exists to spare the store what changes nothing: a sender writes to the
 // same domains all day. Missing an entry costs a write that changes nothing, so the cache may drop whatever it likes.
@@ -20,16 +24,16 @@ type recorded struct {
 
 type recordedShard struct {
 	mu   sync.Mutex
-	day  Day
-	keys map[Key]Day // until when they were recorded
-	_    [40]byte    // a cache line of its own
+	day  store.Day
+	keys map[store.Key]store.Day // until when they were recorded
+	_    [40]byte                // a cache line of its own
 }
 
 // without returns the records that have to be written on the day today: those that count something, and those that were
 // not written on that day to expire as late. It does not change rs.
-func (c *recorded) without(today Day, rs []Record) []Record {
+func (c *recorded) without(today store.Day, rs []store.Record) []store.Record {
 	known := false
-	var rest []Record
+	var rest []store.Record
 	for i, r := range rs {
 		switch {
 		case c.has(today, r):
@@ -46,7 +50,7 @@ func (c *recorded) without(today Day, rs []Record) []Record {
 	return rest
 }
 
-func (c *recorded) has(today Day, r Record) bool {
+func (c *recorded) has(today store.Day, r store.Record) bool {
 	if r.Count > 0 {
 		return false
 	}
@@ -61,7 +65,7 @@ func (c *recorded) has(today Day, r Record) bool {
 }
 
 // add notes that rs were written on the day today. It drops what was written on an earlier day.
-func (c *recorded) add(today Day, rs []Record) {
+func (c *recorded) add(today store.Day, rs []store.Record) {
 	for _, r := range rs {
 		if r.Count == 0 {
 			c.addOne(today, r)
@@ -69,7 +73,7 @@ func (c *recorded) add(today Day, rs []Record) {
 	}
 }
 
-func (c *recorded) addOne(today Day, r Record) {
+func (c *recorded) addOne(today store.Day, r store.Record) {
 	s := c.shard(r.Key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,11 +82,11 @@ func (c *recorded) addOne(today Day, r Record) {
 		return
 	case today > s.day || s.keys == nil || len(s.keys) >= maxRecorded/recordedShards:
 		s.day = today
-		s.keys = make(map[Key]Day)
+		s.keys = make(map[store.Key]store.Day)
 	}
 	s.keys[r.Key] = max(s.keys[r.Key], r.Expires)
 }
 
-func (c *recorded) shard(k Key) *recordedShard {
-	return &c.shards[k[KeySize-1]%recordedShards]
+func (c *recorded) shard(k store.Key) *recordedShard {
+	return &c.shards[k[store.KeySize-1]%recordedShards]
 }

@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"encoding/binary"
@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // The journal's file. Its first block says what it is and whether records were lost (see journal.mark); nothing else in
@@ -33,7 +35,7 @@ const (
 	maxDomain   = 1024           // octets; a domain name has 253
 	readAhead   = 256 << 10
 	minEntry    = 3
-	maxRecord   = KeySize + 2*binary.MaxVarintLen32
+	maxRecord   = store.KeySize + 2*binary.MaxVarintLen32
 	entrySpare  = maxDomain + 3*binary.MaxVarintLen32
 	entryRecord = (maxEntry - entrySpare) / maxRecord // records in one entry at most
 )
@@ -42,9 +44,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // entry is what one message leaves behind, or a part of it, with the day it was recorded on.
 type entry struct {
-	today   Day
+	today   store.Day
 	domain  string
-	records []Record
+	records []store.Record
 }
 
 // appendEntry appends e: the day, the length of the domain and the domain, then each record with its key, the days from
@@ -69,29 +71,29 @@ func parseEntry(b []byte) (e entry, err error) {
 	if n <= 0 || today < math.MinInt32 || today > math.MaxInt32 {
 		return entry{}, errEntry
 	}
-	e.today, b = Day(today), b[n:]
+	e.today, b = store.Day(today), b[n:]
 	length, n := binary.Uvarint(b)
 	if n <= 0 || length > maxDomain || length > uint64(len(b)-n) {
 		return entry{}, errEntry
 	}
 	e.domain, b = string(b[n:n+int(length)]), b[n+int(length):]
-	e.records = make([]Record, 0, len(b)/(KeySize+2))
+	e.records = make([]store.Record, 0, len(b)/(store.KeySize+2))
 	for len(b) > 0 {
-		if len(b) < KeySize {
+		if len(b) < store.KeySize {
 			return entry{}, errEntry
 		}
-		r := Record{Key: Key(b[:KeySize])}
-		days, n := binary.Varint(b[KeySize:])
+		r := store.Record{Key: store.Key(b[:store.KeySize])}
+		days, n := binary.Varint(b[store.KeySize:])
 		if n <= 0 || days < 2*math.MinInt32 || days > 2*math.MaxInt32+1 {
 			return entry{}, errEntry
 		}
 		expires := today + days
-		b = b[KeySize+n:]
+		b = b[store.KeySize+n:]
 		count, n := binary.Uvarint(b)
 		if n <= 0 || count > math.MaxUint32 || expires < math.MinInt32 || expires > math.MaxInt32 {
 			return entry{}, errEntry
 		}
-		r.Expires, r.Count, b = Day(expires), uint32(count), b[n:]
+		r.Expires, r.Count, b = store.Day(expires), uint32(count), b[n:]
 		e.records = append(e.records, r)
 	}
 	return e, nil

@@ -1,9 +1,11 @@
-package store
+package guard
 
 import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // fail opens the circuit because of err, unless it is that of a call which found the circuit open.
@@ -81,7 +83,7 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 			// What is lost from now until the circuit closes lies before this time as well.
 			return g.store.MarkIncomplete(ctx, now.Add(incompleteMargin+2*g.timeout))
 		}
-		_, err := g.store.Lookup(ctx, DayOf(now), nil)
+		_, err := g.store.Lookup(ctx, store.DayOf(now), nil)
 		return err
 	}); err != nil {
 		return err

@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"context"
@@ -8,20 +8,22 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Defaults of [GuardOptions].
+// Defaults of [Options].
 const (
 	DefaultTimeout = 250 * time.Millisecond
 	DefaultProbe   = time.Second
 )
 
 // incompleteMargin is how far after its end a gap is told to the store to end. It covers what is lost while the store is
-// being told, and nodes whose clocks differ by less. Later is always safe (see [Completeness]).
+// being told, and nodes whose clocks differ by less. Later is always safe (see [store.Completeness]).
 const incompleteMargin = time.Minute
 
 // GuardOptions configures a [Guard]. The zero value works.
-type GuardOptions struct {
+type Options struct {
 	// Timeout bounds each call. Zero means DefaultTimeout.
 	Timeout time.Duration
 
@@ -44,24 +46,24 @@ type GuardOptions struct {
 	Now func() time.Time
 }
 
-// Guard is a [Store] as the mail path uses it: it costs a bounded time per message while the store fails, nothing soon
+// Guard is a [store.Store] as the mail path uses it: it costs a bounded time per message while the store fails, nothing soon
 // after, and it never lets a lost record turn into a refused bounce.
 //
 //   - Each call is bounded by a timeout. A call that fails opens the circuit: from then on calls fail at once, with an
-//     error that wraps [ErrUnavailable]. One goroutine of the Guard tries the store again, so that no message pays for
+//     error that wraps [store.ErrUnavailable]. One goroutine of the Guard tries the store again, so that no message pays for
 //     that; when it answers the circuit closes.
 //   - A Record that was not acknowledged goes to the journal, on local disk. Before the circuit closes, the journal is
 //     written to the store.
-//   - What cannot be kept there leaves a gap in the record. Before the circuit closes, MarkIncomplete moves [Completeness].Since past
+//   - What cannot be kept there leaves a gap in the record. Before the circuit closes, MarkIncomplete moves [store.Completeness].Since past
 //     the gap. The journal's file marks a gap that is still open, so that it outlives this process.
 //   - A record that counts nothing and that this Guard has written before is not written again on the same day.
 //
 // What is written twice counts twice: when the outcome of a Record was not known, or when the process crashed before all of
 // the journal was written. A tag may then be answered more often than it was sent to, which refuses nothing.
 //
-// The rest of [Store] (counters, first-signed days) is not for the mail path: use Store for it.
+// The rest of [store.Store] (counters, first-signed days) is not for the mail path: use Store for it.
 type Guard struct {
-	store   Store
+	store   store.Store
 	timeout time.Duration
 	probe   time.Duration
 	log     *slog.Logger
@@ -104,7 +106,7 @@ const (
 //
 // If an earlier process has left records in o.JournalFile, or has lost some, NewGuard tries once to tell the store, within
 // the timeout, and goes on trying in the background if that fails.
-func NewGuard(s Store, o GuardOptions) *Guard {
+func New(s store.Store, o Options) *Guard {
 	g := &Guard{store: s, timeout: o.Timeout, probe: o.Probe, log: o.Logger, now: o.Now}
 	if g.timeout <= 0 {
 		g.timeout = DefaultTimeout
@@ -133,7 +135,7 @@ func NewGuard(s Store, o GuardOptions) *Guard {
 }
 
 // Store returns the store behind the Guard, for what is not on the mail path. Close closes it too.
-func (g *Guard) Store() Store { return g.store }
+func (g *Guard) Store() store.Store { return g.store }
 
 // Available says whether calls reach the store: whether the circuit is closed.
 func (g *Guard) Available() bool { return g.state.Load() == closed }
@@ -168,7 +170,7 @@ func (g *Guard) Close() error {
 // and that this is noted. The message may be signed in either case.
 //
 // The end of ctx does not interrupt the call, its timeout does: a client that goes away must not leave a gap.
-func (g *Guard) Record(ctx context.Context, today Day, domain string, rs ...Record) error {
+func (g *Guard) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
 	rs = g.recorded.without(today, rs)
 	if len(rs) == 0 {
 		return nil
@@ -195,7 +197,7 @@ const bestEffortTimeout = 2 * time.Second
 
 // RecordBestEffort stores records whose absence makes nothing suspicious, and for which no message waits: it takes longer than other calls may.
 // An error means that they may be missing, and nothing else.
-func (g *Guard) RecordBestEffort(ctx context.Context, today Day, rs ...Record) error {
+func (g *Guard) RecordBestEffort(ctx context.Context, today store.Day, rs ...store.Record) error {
 	if err := g.write(ctx, max(g.timeout, bestEffortTimeout), today, "", rs); err != nil {
 		g.fail("record", err)
 		return unavailable("record", err)
@@ -203,7 +205,7 @@ func (g *Guard) RecordBestEffort(ctx context.Context, today Day, rs ...Record) e
 	return nil
 }
 
-func (g *Guard) write(ctx context.Context, timeout time.Duration, today Day, domain string, rs []Record) error {
+func (g *Guard) write(ctx context.Context, timeout time.Duration, today store.Day, domain string, rs []store.Record) error {
 	if g.state.Load() == opened {
 		g.refused.Add(1)
 		return errOpen
@@ -218,12 +220,12 @@ func (g *Guard) write(ctx context.Context, timeout time.Duration, today Day, dom
 	return nil
 }
 
-// Lookup asks the store. After an error, which wraps [ErrUnavailable], the caller knows nothing and must not refuse for
+// Lookup asks the store. After an error, which wraps [store.ErrUnavailable], the caller knows nothing and must not refuse for
 // a reason that needs the store.
-func (g *Guard) Lookup(ctx context.Context, today Day, qs []Query) (Answer, error) {
+func (g *Guard) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	if g.state.Load() != closed {
 		g.refused.Add(1)
-		return Answer{}, errOpen
+		return store.Answer{}, errOpen
 	}
 	call, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
@@ -235,16 +237,16 @@ func (g *Guard) Lookup(ctx context.Context, today Day, qs []Query) (Answer, erro
 		g.failures.Add(1)
 		g.fail("lookup", err)
 	}
-	return Answer{}, unavailable("lookup", err)
+	return store.Answer{}, unavailable("lookup", err)
 }
 
 // errOpen is what calls get while the circuit is open.
-var errOpen = fmt.Errorf("%w: it failed a moment ago", ErrUnavailable)
+var errOpen = fmt.Errorf("%w: it failed a moment ago", store.ErrUnavailable)
 
 // unavailable makes err wrap ErrUnavailable.
 func unavailable(op string, err error) error {
-	if errors.Is(err, ErrUnavailable) {
+	if errors.Is(err, store.ErrUnavailable) {
 		return fmt.Errorf("%s: %w", op, err)
 	}
-	return fmt.Errorf("%s: %w: %w", op, ErrUnavailable, err)
+	return fmt.Errorf("%s: %w: %w", op, store.ErrUnavailable, err)
 }
