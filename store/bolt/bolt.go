@@ -54,7 +54,7 @@ var (
 )
 
 // format is the version of the layout. A process refuses a file with a higher one.
-const format = "2"
+const format = "1"
 
 // Store is a file. Use [Open]; a Store may be used by many goroutines.
 type Store struct {

@@ -105,11 +105,6 @@ func (s *Store) load() error {
 			meta := tx.Bucket(bucketMeta)
 			switch v := string(meta.Get(keyFormat)); v {
 			case format:
-			case "1": // Its keys began otherwise: what is recorded there is not found.
-				if err := putSince(tx, s.now()); err != nil {
-					return err
-				}
-				fallthrough
 			case "":
 				if err := meta.Put(keyFormat, []byte(format)); err != nil {
 					return err

@@ -144,7 +144,7 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 		found.settled = before.settled
 		if before.run != found.run {
 			if slices.Contains(n.former, found.run) {
-				found.settled = n.store.now().Add(connLifetime)
+				found.settled = time.Now().Add(connLifetime)
 			}
 			n.former = append(n.former, before.run)
 			n.former = n.former[max(0, len(n.former)-maxFormer):]

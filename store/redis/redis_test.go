@@ -146,7 +146,7 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
 	// The memory says that nothing is missing of the last hour.
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:memory2", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
@@ -207,7 +207,7 @@ func TestServerThatMightEvictMovesTheMemory(t *testing.T) {
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
 	// The memory says that nothing is missing of the last hour.
-	if err := admin.HSet(t.Context(), "bouncefilter:memory2", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	setPolicy := func(policy string) {
