@@ -6,17 +6,17 @@ import (
 	"path/filepath"
 )
 
-// JournalStats says what a Guard keeps for its store. All numbers but the first two are of records, since the start.
+// JournalStats describes the journal. All numbers but the first two count records since the start of the process.
 type JournalStats struct {
 	Entries int   // messages, or parts of long ones, that wait for the store
-	Octets  int64 // of these
+	Octets  int64 // the size of these entries
 
-	Journalled uint64 // put into the journal
-	Replayed   uint64 // written from there to the store
-	Lost       uint64 // neither taken by the store nor kept in the journal
+	Journalled uint64 // written to the journal
+	Replayed   uint64 // written from the journal to the store
+	Lost       uint64 // neither in the store nor in the journal
 }
 
-// Journal says what the Guard keeps for its store. Without a journal all that the store does not take is lost.
+// Journal describes the journal. Without one, only Lost is ever other than 0.
 func (g *Guard) Journal() JournalStats {
 	s := JournalStats{Journalled: g.journalled.Load(), Replayed: g.replayed.Load(), Lost: g.lost.Load()}
 	if g.journal != nil {
@@ -25,12 +25,12 @@ func (g *Guard) Journal() JournalStats {
 	return s
 }
 
-// openJournal opens the journal. It says whether the store has to be told of something.
+// openJournal opens the journal. It says whether an earlier process has left records or the mark of a gap.
 func (g *Guard) openJournal(path string, size int64) bool {
 	if size <= 0 {
 		size = DefaultJournalSize
 	}
-	// Older versions marked a gap with this file, and so do we where there is no journal.
+	// A process that cannot use the journal marks a gap with this file.
 	g.gapFile.path = filepath.Join(filepath.Dir(path), gapFileName)
 	gap := g.gapFile.exists()
 	j, gone, missing, err := openJournal(path, size, &g.wait, g.log)
@@ -41,7 +41,7 @@ func (g *Guard) openJournal(path string, size int64) bool {
 		g.journal = j
 		gap = gap || gone
 		if !g.gapFile.exists() {
-			g.gapFile.path = "" // It is not ours: a process that has to do without a journal may make one.
+			g.gapFile.path = "" // A process without the journal may make one later; that file is not this Guard's to remove.
 		}
 	}
 	waiting, octets := 0, int64(0)
@@ -61,23 +61,23 @@ func (g *Guard) openJournal(path string, size int64) bool {
 	return gap || waiting > 0
 }
 
-// What became of a record that the store did not take.
-type fate int
+// outcome is what became of an entry that the store did not take.
+type outcome int
 
 const (
-	kept       fate = iota // it is in the journal, on disk
-	lost                   // it is not, and that is marked
-	takenAgain             // nothing yet: the store takes records again
+	journalled outcome = iota // the journal has it on disk
+	lost                      // it is nowhere, and the gap is marked
+	again                     // nothing yet: the circuit has left the state open, and the store is to be tried again
 )
 
-// keep keeps e, which the store did not take because of err, in the journal. It returns once that is on disk, or the mark
-// of a gap is, or after the timeout: the message will be signed, so not even a crash may hide that its record is missing.
-func (g *Guard) keep(e entry, err error) fate {
+// divert writes e, which the store did not take because of err, to the journal. It returns once the entry is on disk, or the mark of the
+// gap is, or after the timeout: the message will be signed, so not even a crash may hide that its record is missing.
+func (g *Guard) divert(e entry, err error) outcome {
 	g.mu.Lock()
-	if errors.Is(err, errOpen) && g.state.Load() != opened {
-		// What is added to the journal after the circuit closed would wait for the next outage.
+	if errors.Is(err, errOpen) && g.state.Load() != open {
+		// An entry that is added after the circuit has closed would wait for the next outage.
 		g.mu.Unlock()
-		return takenAgain
+		return again
 	}
 	g.trip("record", err)
 	if g.journal == nil {
@@ -103,7 +103,7 @@ func (g *Guard) keep(e entry, err error) fate {
 	case <-c.done:
 		if err = c.err; err == nil {
 			g.journalled.Add(uint64(len(e.records)))
-			return kept
+			return journalled
 		}
 	case <-late.Done():
 		g.journal.giveUp(c)
@@ -119,22 +119,22 @@ func (g *Guard) keep(e entry, err error) fate {
 	return lost
 }
 
-// lose notes that e is lost, because of err if there is a journal. The channel is closed when that is marked on disk. The
+// lose counts e as lost, because of err if there is a journal, and marks the gap. The channel is closed when the mark is on disk. The
 // caller holds mu.
 func (g *Guard) lose(e entry, err error) <-chan struct{} {
 	g.lost.Add(uint64(len(e.records)))
 	g.gap, g.retry = true, &e
 	if err != nil {
 		g.trip("journal", err) // The circuit may have closed while e was on its way to the disk.
-		if !g.unkept {
-			g.unkept = true
-			g.log.Error("the journal does not keep records: they are lost", "error", err)
+		if !g.journalFailing {
+			g.journalFailing = true
+			g.log.Error("the journal does not take records: they are lost", "error", err)
 		}
 	}
 	return g.mark()
 }
 
-// mark sees to it that the gap is marked on disk. The caller holds mu.
+// mark begins to mark the gap on disk, unless that has begun already. The channel is closed when it is done. The caller holds mu.
 func (g *Guard) mark() <-chan struct{} {
 	if g.journal == nil {
 		return g.gapFile.mark(&g.wait, g.log)

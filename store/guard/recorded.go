@@ -6,18 +6,17 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// The cache of keys that were written today. It exists to spare the store what changes nothing: a sender writes to the
-// same domains all day. Missing an entry costs a write that changes nothing, so the cache may drop whatever it likes.
 const (
-	// recordedShards keeps callers out of each other's way. A power of two.
+	// recordedShards is into how many parts the cache is divided, so that callers seldom wait for each other. A power of two.
 	recordedShards = 16
 
-	// maxRecorded is how many keys the cache holds. At about 40 octets each it stays below 6 MB; a site with more
-	// correspondents a day records some of them again.
+	// maxRecorded is how many keys the cache holds. At about 40 octets each it stays below 6 MB. A site with more
+	// correspondents a day writes some of them again.
 	maxRecorded = 1 << 17
 )
 
-// recorded is the cache. The zero value is empty.
+// recorded is a cache of the keys that were written today. It spares the store writes that change nothing: a sender writes to the
+// same domains all day. A missing key costs one such write, so the cache may drop any key. The zero value is empty.
 type recorded struct {
 	shards [recordedShards]recordedShard
 }
@@ -25,12 +24,12 @@ type recorded struct {
 type recordedShard struct {
 	mu   sync.Mutex
 	day  store.Day
-	keys map[store.Key]store.Day // until when they were recorded
+	keys map[store.Key]store.Day // with the last day of their records
 	_    [40]byte                // a cache line of its own
 }
 
-// without returns the records that have to be written on the day today: those that count something, and those that were
-// not written on that day to expire as late. It does not change rs.
+// without returns the records of rs that have to be written on the day today: those that count, and those that were
+// not written on that day with this last day or a later one. It does not change rs.
 func (c *recorded) without(today store.Day, rs []store.Record) []store.Record {
 	known := false
 	var rest []store.Record
@@ -64,7 +63,7 @@ func (c *recorded) has(today store.Day, r store.Record) bool {
 	return ok && expires >= r.Expires
 }
 
-// add notes that rs were written on the day today. It drops what was written on an earlier day.
+// add adds the keys of rs, which were written on the day today. It drops the keys of earlier days.
 func (c *recorded) add(today store.Day, rs []store.Record) {
 	for _, r := range rs {
 		if r.Count == 0 {
@@ -78,7 +77,7 @@ func (c *recorded) addOne(today store.Day, r store.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case today < s.day: // A call that began before midnight: not worth an entry.
+	case today < s.day: // a call that began before midnight
 		return
 	case today > s.day || s.keys == nil || len(s.keys) >= maxRecorded/recordedShards:
 		s.day = today

@@ -7,21 +7,24 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Replaying the journal.
 const (
-	replayWindow  = 4096        // records read at a time: they are merged, and written twice if this process crashes
-	replayBatch   = 256         // records in one call
-	replayTimeout = time.Second // for one call, if longer than the Guard's timeout: no message waits for it
+	// replayWindow is how many records are read from the journal at a time. They are merged into few calls, and written to the store
+	// twice if this process crashes meanwhile.
+	replayWindow = 4096
+	// replayBatch is how many records go into one call.
+	replayBatch = 256
+	// replayTimeout bounds one call, if it is longer than the Guard's timeout: no message waits for it.
+	replayTimeout = time.Second
 )
 
 // batch is what has been read from the journal and is being written to the store.
 type batch struct {
-	calls   []entry // that are left
-	entries int     // that they were made of
-	end     int64   // of the entries, in the journal
+	calls   []entry // that are left to be made
+	entries int     // how many entries of the journal they were merged from
+	end     int64   // where these entries end in the journal
 }
 
-// replay writes the journal to the store. What the store does not take is left for the next time.
+// replay writes the journal to the store. What the store does not take stays in the journal for the next try.
 func (g *Guard) replay(ctx context.Context) error {
 	for g.journal != nil {
 		if err := g.writeBatch(ctx); err != nil {
@@ -39,7 +42,7 @@ func (g *Guard) replay(ctx context.Context) error {
 	return nil
 }
 
-// readBatch reads what comes next in the journal. It returns false if that is nothing.
+// readBatch reads the next batch from the journal. It returns false at the end of the journal.
 func (g *Guard) readBatch() bool {
 	entries, end, err := g.journal.read(replayWindow)
 	if err != nil {
@@ -56,11 +59,11 @@ func (g *Guard) readBatch() bool {
 	return true
 }
 
-// writeBatch writes the batch. Once a batch was the last, the store proves that it takes records, and gets new ones itself:
-// otherwise a busy site's journal would never be empty.
+// writeBatch writes the batch to the store. When little is left in the journal, it starts to drain: new records go to the
+// store, because the journal of a busy site would never be empty otherwise.
 func (g *Guard) writeBatch(ctx context.Context) error {
 	b := &g.batch
-	if b.end == 0 { // There is none.
+	if b.end == 0 { // there is no batch
 		return nil
 	}
 	for len(b.calls) > 0 {
@@ -87,26 +90,27 @@ func (g *Guard) writeBatch(ctx context.Context) error {
 func (g *Guard) drain() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.state.Load() == opened {
+	if g.state.Load() == open {
 		g.state.Store(draining)
 	}
 }
 
-// merge returns the calls that write entries: those of one day and domain together, in the order in which each began.
+// merge returns the calls that write entries: one call for the entries of one day and domain, up to replayBatch records. The calls are
+// in the order of the first entry of each.
 func merge(entries []entry) []entry {
 	type kind struct {
 		day    store.Day
 		domain string
 	}
-	open := make(map[kind]int) // which call takes more of a kind
+	filling := make(map[kind]int) // the call that takes more records of a kind
 	var calls []entry
 	for _, e := range entries {
 		k := kind{e.today, e.domain}
 		for rest := e.records; len(rest) > 0; {
-			i, ok := open[k]
+			i, ok := filling[k]
 			if !ok || len(calls[i].records) >= replayBatch {
 				i = len(calls)
-				open[k] = i
+				filling[k] = i
 				calls = append(calls, entry{today: e.today, domain: e.domain})
 			}
 			n := min(len(rest), replayBatch-len(calls[i].records))
