@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 func TestAllHeard(t *testing.T) {
@@ -81,7 +82,7 @@ func TestHearingOthers(t *testing.T) {
 					}
 					return time.Time{}
 				}}
-				s := &Server{store: store.NewGuard(st, store.GuardOptions{}), node: "here"}
+				s := &Server{store: guard.New(st, guard.Options{}), node: "here"}
 				defer s.store.Close()
 				s.hearing.waiting = make(chan struct{}, maxHearing)
 				s.nodes.others = !tt.alone

@@ -123,7 +123,9 @@ func TestMailLeftUnsignedIsRemembered(t *testing.T) {
 }
 
 func TestADeferredRecipientDefersTheMessage(t *testing.T) {
-	f := start(t, func(s *policy.Settings) { s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionDefer} })
+	f := start(t, func(s *policy.Settings) {
+		s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionDefer}
+	})
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	_, r := f.outsideMTA().message("<>", signedUser, "<other@example.com>")
 	if !strings.HasPrefix(r.text, "450 4.7.1 ") || len(r.mods) != 0 {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
@@ -124,7 +125,7 @@ func startAs(t testing.TB, role Role, st store.Store, change func(*policy.Settin
 	t.Helper()
 	f := &fixture{t: t, store: st, log: &logBuffer{}, clock: testDay}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	guard := store.NewGuard(st, store.GuardOptions{Logger: logger, Now: f.now})
+	guard := guard.New(st, guard.Options{Logger: logger, Now: f.now})
 	o := Options{
 		policy.Policy: testPolicy(t, change), Store: guard, Hasher: store.NewHasher([]byte("hash secret")),
 		Logger: logger, Node: "test", Clock: f.now,

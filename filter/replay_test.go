@@ -13,6 +13,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
@@ -368,7 +369,7 @@ func TestRevocationsAreAskedForRegularly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := store.NewHasher([]byte("hash secret"))
 		st := memory.New()
-		guard := store.NewGuard(st, store.GuardOptions{})
+		guard := guard.New(st, guard.Options{})
 		s, err := NewServer(Options{policy.Policy: testPolicy(t, nil), Store: guard, Hasher: h, Logger: slog.New(slog.DiscardHandler), Node: "test"})
 		if err != nil {
 			t.Fatal(err)

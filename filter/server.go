@@ -17,6 +17,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // Limits bounds what MTAs may use.
@@ -38,7 +39,7 @@ const DefaultConnections = 10_000
 // Options is what a [Server] is made from.
 type Options struct {
 	Policy *policy.Policy
-	Store  *store.Guard
+	Store  *guard.Guard
 	Hasher *store.Hasher
 	Logger *slog.Logger
 	// Node is the name of this daemon in counters that several daemons share.
@@ -56,7 +57,7 @@ type Options struct {
 // Server is the milter: it serves MTAs' connections and does the work beside them.
 type Server struct {
 	log         *slog.Logger
-	store       *store.Guard
+	store       *guard.Guard
 	hasher      *store.Hasher
 	view        *view.View // what is known of the record of sent mail
 	node        string

@@ -223,15 +223,23 @@ func TestBounces(t *testing.T) {
 			log:  "reason=grace action=monitor would_be=untagged"},
 		{name: "no header if none is configured", change: func(s *policy.Settings) { s.HeaderName = "" },
 			to: []string{signedUser}, stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=valid"},
-		{name: "action tag", change: func(s *policy.Settings) { s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionTag} },
+		{name: "action tag", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionTag}
+		},
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
 			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=untagged"}, log: "reason=untagged action=tag"},
-		{name: "action quarantine", change: func(s *policy.Settings) { s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionQuarantine} },
+		{name: "action quarantine", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionQuarantine}
+		},
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
 			mods: []string{"q bouncefilter: untagged", "i .... X-Bouncefilter mx.example.com; batv=fail reason=untagged"}, log: "reason=untagged action=quarantine"},
-		{name: "action discard", change: func(s *policy.Settings) { s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionDiscard} },
+		{name: "action discard", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionDiscard}
+		},
 			to: []string{"<user@example.com>"}, stage: "end", code: 'd', log: "reason=untagged action=discard"},
-		{name: "action defer at RCPT", change: func(s *policy.Settings) { s.Actions = map[policy.Reason]policy.Action{policy.BadSignature: policy.ActionDefer} },
+		{name: "action defer at RCPT", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.BadSignature: policy.ActionDefer}
+		},
 			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)",
 			log: "reason=bad-signature action=defer"},
 		{name: "several recipients: bad tags are refused one by one", to: []string{forged, signedUser}, stage: "end", code: 'a',
@@ -242,7 +250,9 @@ func TestBounces(t *testing.T) {
 			mods: []string{"- <other@example.com>", "- " + signedUser, "+ <user@example.com>",
 				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
 			log: "recipient=<other@example.com> reason=several-recipients action=discard would_be=untagged"},
-		{name: "several recipients: refused as a whole if configured", change: func(s *policy.Settings) { s.Actions = map[policy.Reason]policy.Action{policy.SeveralRecipients: policy.ActionReject} },
+		{name: "several recipients: refused as a whole if configured", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.SeveralRecipients: policy.ActionReject}
+		},
 			to: []string{"<other@example.com>", signedUser}, stage: "end", code: 'y',
 			text: "550 5.7.1 A bounce has one recipient, this one has several, not all of which can be proven",
 			log:  "reason=several-recipients action=reject"},

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/prvs"
-	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // skipOrders lets the mail of two senders to some destinations leave unsigned.
@@ -65,4 +64,3 @@ func TestMailOfASkipPairLeavesUnsigned(t *testing.T) {
 		t.Errorf("bounce to somebody else: %c %s", r.code, r.text)
 	}
 }
-

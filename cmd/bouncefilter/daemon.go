@@ -19,6 +19,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/socketmap"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
@@ -40,7 +41,7 @@ type milterDaemon struct {
 	announced atomic.Bool // the store knows this node
 
 	instance  string // of this process, among daemons that have its name by mistake
-	guard     *store.Guard
+	guard     *guard.Guard
 	hasher    *store.Hasher
 	server    *filter.Server
 	listeners []milterListener
@@ -68,7 +69,7 @@ func (d *milterDaemon) open(ctx context.Context, hashSecret []byte) error {
 	if err != nil {
 		return storeProblem(c, err)
 	}
-	d.guard = store.NewGuard(st, store.GuardOptions{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.app.now})
+	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.app.now})
 	filter.RedirectLibraryLog(d.log)
 	d.hasher = store.NewHasher(hashSecret)
 	d.server, err = filter.NewServer(filter.Options{

@@ -20,6 +20,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
@@ -46,7 +47,7 @@ func (tryCmd) Run(ctx context.Context, a *app) error {
 // demonstration is a milter that runs in memory, and the mail server's side of it.
 type demonstration struct {
 	server *filter.Server
-	guard  *store.Guard
+	guard  *guard.Guard
 	log    *demoLog
 	ln     net.Listener
 	wait   sync.WaitGroup
@@ -78,7 +79,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 	}
 	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 	filter.RedirectLibraryLog(logger)
-	d.guard = store.NewGuard(memory.NewWithClock(now), store.GuardOptions{Logger: logger, Now: now})
+	d.guard = guard.New(memory.NewWithClock(now), guard.Options{Logger: logger, Now: now})
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: policy, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 
 // usageWriter records how often tags and proofs were used by delivered bounces, beside the mail path: no MTA waits for it.
 type usageWriter struct {
-	store *store.Guard
+	store *guard.Guard
 	log   *slog.Logger
 	fault func() // is called if the store failed in a way that it must not
 
@@ -42,7 +43,7 @@ type use struct {
 	record store.Record
 }
 
-func newUsageWriter(g *store.Guard, log *slog.Logger, fault func()) *usageWriter {
+func newUsageWriter(g *guard.Guard, log *slog.Logger, fault func()) *usageWriter {
 	w := &usageWriter{store: g, log: log, fault: fault, hurry: make(chan struct{}, 1)}
 	w.idle = sync.NewCond(&w.mu)
 	return w

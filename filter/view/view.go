@@ -39,6 +39,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 const (
@@ -55,7 +56,7 @@ const (
 
 // Options is what a [View] is made from. Store, Hasher, Logger and Now are needed.
 type Options struct {
-	Store  *store.Guard
+	Store  *guard.Guard
 	Hasher *store.Hasher
 	Logger *slog.Logger
 	// Node is the name of this daemon among those that share the store.
@@ -72,7 +73,7 @@ type Options struct {
 
 // View is safe for use by many goroutines, except that Refresh and Run must not run at the same time.
 type View struct {
-	store  *store.Guard
+	store  *guard.Guard
 	hasher *store.Hasher
 	log    *slog.Logger
 	node   string

@@ -6,8 +6,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Nodes are those of this process: nobody else has the file. They are not in it, so that saying every few seconds that it runs costs a
-// daemon no write.
+// Heartbeats stay in memory, so that a heartbeat costs no write to the disk: no other process can have the file open.
 
 // Heartbeat implements [store.Store].
 func (s *Store) Heartbeat(ctx context.Context, n store.Node) error { return s.nodes.Heartbeat(ctx, n) }

@@ -48,19 +48,19 @@ func (s *Store) RemoveNode(ctx context.Context, node string) error {
 }
 
 // Publish implements [store.Store].
-func (s *Store) Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (bool, error) {
+func (s *Store) Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (bool, error) {
 	if err := check(ctx); err != nil {
 		return false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	today := store.DayOf(s.now())
-	id := [2]string{n.Topic, n.Name}
+	id := [2]string{b.Topic, b.Name}
 	if o, ok := s.broadcasts[id]; ok && onlyNew && o.Expires >= today {
 		return false, nil
 	}
-	n.Value = bytes.Clone(n.Value)
-	s.broadcasts[id] = n
+	b.Value = bytes.Clone(b.Value)
+	s.broadcasts[id] = b
 	maps.DeleteFunc(s.broadcasts, func(_ [2]string, o store.Broadcast) bool { return o.Expires < today })
 	return true, nil
 }
@@ -72,14 +72,14 @@ func (s *Store) Broadcasts(ctx context.Context, topic string, today store.Day) (
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	var ns []store.Broadcast
-	for _, n := range s.broadcasts {
-		if n.Topic == topic && n.Expires >= today {
-			n.Value = bytes.Clone(n.Value)
-			ns = append(ns, n)
+	var bs []store.Broadcast
+	for _, b := range s.broadcasts {
+		if b.Topic == topic && b.Expires >= today {
+			b.Value = bytes.Clone(b.Value)
+			bs = append(bs, b)
 		}
 	}
-	return ns, nil
+	return bs, nil
 }
 
 // Withdraw implements [store.Store].

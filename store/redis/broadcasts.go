@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/internal/broadcastvalue"
@@ -19,7 +20,7 @@ func (s *Store) Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (b
 		}
 		return true, nil
 	}
-	if _, err := s.Broadcasts(ctx, n.Topic, store.DayOf(s.now())); err != nil { // removes one that is over
+	if _, err := s.Broadcasts(ctx, n.Topic, store.DayOf(time.Now())); err != nil { // removes one that is over
 		return false, err
 	}
 	published, err := s.client.HSetNX(ctx, name, n.Name, value).Result()
@@ -43,7 +44,7 @@ func (s *Store) Broadcasts(ctx context.Context, topic string, today store.Day) (
 	for name, value := range fields {
 		if n, ok := broadcastvalue.Parse(topic, name, []byte(value), today); ok {
 			ns = append(ns, n)
-		} else if today <= store.DayOf(s.now()) {
+		} else if today <= store.DayOf(time.Now()) {
 			over = append(over, name)
 		}
 	}

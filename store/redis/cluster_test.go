@@ -38,11 +38,11 @@ func TestClusterConformance(t *testing.T) {
 func aged(t *testing.T, c goredis.UniversalClient, prefix string) {
 	t.Helper()
 	start := time.Now().Add(-time.Hour).UnixMilli()
-	names := []string{prefix + "memory2"}
+	names := []string{prefix + "state"}
 	if _, ok := c.(*goredis.ClusterClient); ok {
 		names = names[:0]
 		for shard := range 256 {
-			names = append(names, fmt.Sprintf("%s{%02x}:memory2", prefix, shard))
+			names = append(names, fmt.Sprintf("%s{%02x}:state", prefix, shard))
 		}
 	}
 	for _, name := range names {

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -23,7 +24,7 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 		if !errors.As(err, &reply) {
 			return failed("heartbeat", err)
 		}
-		n.Seen = s.now()
+		n.Seen = time.Now()
 	}
 	if !n.ConditionHolds() {
 		return nil
@@ -63,7 +64,7 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	if err != nil {
 		return nil, failed("nodes", err)
 	}
-	now := s.now()
+	now := time.Now()
 	var nodes []store.Node
 	for name, value := range fields {
 		if n, ok := nodevalue.Parse(name, value, now); ok {

@@ -50,7 +50,6 @@ type Store struct {
 	shards    []shard       // one, or [clusterShards]
 	examining chan struct{} // holds who examines, see examine.go
 	examined  atomic.Uint64 // how often
-	now       func() time.Time
 }
 
 var _ store.Store = (*Store)(nil)
@@ -78,7 +77,7 @@ func Open(_ context.Context, rawURL string) (*Store, error) {
 	// made it reports once. Its logger belongs to the whole process.
 	logging.Disable()
 	s := &Store{layout: layout{prefix: c.prefix, shards: c.cluster}, smallest: minBits, shards: make([]shard, 1),
-		examining: make(chan struct{}, 1), now: time.Now}
+		examining: make(chan struct{}, 1)}
 	if c.cluster {
 		s.smallest, s.shards = minShardBits, make([]shard, clusterShards)
 	}
@@ -145,7 +144,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 			}
 		}
 		w := &written{shard: shard, layers: make([]layer, 0, 4)}
-		w.start = c.HSetNX(ctx, s.layout.memory(shard), fieldStart, formatTime(s.now().Add(startMargin)))
+		w.start = c.HSetNX(ctx, s.layout.state(shard), fieldStart, formatTime(time.Now().Add(startMargin)))
 		ws = append(ws, w)
 		return w
 	}
@@ -154,7 +153,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 		w.last = s.shards[w.shard].writeTo(periodOf(r.Expires), s.smallest)
 		if !slices.Contains(w.layers, w.last) {
 			w.layers = append(w.layers, w.last)
-			c.HSet(ctx, s.layout.memory(w.shard), w.last.field(), "")
+			c.HSet(ctx, s.layout.state(w.shard), w.last.field(), "")
 		}
 		bucket := s.layout.bucket(w.last, r.Key)
 		c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
@@ -202,7 +201,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 type asked struct {
 	shard  int
 	layers []layer // in which it was looked for
-	memory *redis.MapStringStringCmd
+	state  *redis.MapStringStringCmd
 }
 
 // lookup also says whether another server process than before has answered.
@@ -228,7 +227,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	var since time.Time
 	var late []*asked
 	for _, sh := range shards {
-		m, err := parseMemory(sh.memory.Val())
+		m, err := parseState(sh.state.Val())
 		if err != nil {
 			return a, false, err
 		}
@@ -238,7 +237,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		if slices.SortFunc(unseen, compareLayers); len(unseen) > 0 && len(qs) > 0 {
 			late = append(late, &asked{shard: sh.shard, layers: unseen})
 		}
-		p := by.process(sh.memory)
+		p := by.process(sh.state)
 		changed = changed || p.fault == "" && state.changed(p, m) // One that is not relied upon need not be examined each time.
 		relied = relied && s.relied(p, m) && !m.since.IsZero()
 		if p.fault != "" {
@@ -271,7 +270,7 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 	replies := make([]reply, 0, len(qs))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for _, sh := range shards {
-			sh.memory = c.HGetAll(ctx, s.layout.memory(sh.shard))
+			sh.state = c.HGetAll(ctx, s.layout.state(sh.shard))
 			for i, q := range qs {
 				if s.layout.shardOf(q.Key) != sh.shard {
 					continue
@@ -287,7 +286,7 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 		return err
 	}
 	for _, sh := range shards {
-		if err := sh.memory.Err(); err != nil {
+		if err := sh.state.Err(); err != nil {
 			return err
 		}
 	}
@@ -313,8 +312,8 @@ func (s *Store) MarkIncomplete(ctx context.Context, at time.Time) error {
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			c.HSet(ctx, s.layout.memory(i), forgetField(at), "")
-			replies[i] = c.HGetAll(ctx, s.layout.memory(i))
+			c.HSet(ctx, s.layout.state(i), incompleteField(at), "")
+			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
 		return nil
 	})
@@ -323,12 +322,12 @@ func (s *Store) MarkIncomplete(ctx context.Context, at time.Time) error {
 	}
 	pipe := s.client.Pipeline()
 	for i, reply := range replies {
-		m, err := parseMemory(reply.Val())
+		m, err := parseState(reply.Val())
 		if err != nil {
 			return failed("mark incomplete", err)
 		}
 		if len(m.outdated) > 0 {
-			pipe.HDel(ctx, s.layout.memory(i), m.outdated...)
+			pipe.HDel(ctx, s.layout.state(i), m.outdated...)
 		}
 	}
 	if pipe.Len() > 0 {

@@ -204,7 +204,7 @@ func (c *Config) Domain(name string) (filter.Domain, bool) {
 // PastFile is where the daemon keeps since when domains have been signing (see [filter.Options]).
 func (c *Config) PastFile() string { return filepath.Join(c.StateDir, "past.json") }
 
-// JournalFile is the file that keeps records while the store does not answer (see [store.GuardOptions]).
+// JournalFile is the file that keeps records while the store does not answer (see [guard.Options]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }
 
 // ControlSocket is the socket over which other commands reach the daemon's embedded store.

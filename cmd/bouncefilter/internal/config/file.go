@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter"
-	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // file is the configuration as it is written. deploy/bouncefilter.toml says what each option means; a test holds the
@@ -133,7 +133,7 @@ func defaults(h Host) file {
 		HTTP:       DefaultHTTP,
 
 		StateDir:     h.StateDir,
-		StoreTimeout: store.DefaultTimeout,
+		StoreTimeout: guard.DefaultTimeout,
 		Node:         h.Name,
 
 		KeyDistribution: distributeFiles,

@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"fmt"
@@ -12,18 +12,17 @@ import (
 // gapFileName is the name of the gap file, beside the journal.
 const gapFileName = "store.gap"
 
-// gapFile is the file that says that records were lost of which the store has not been told. The journal does that as well:
-// the file is for where there is none, and for what an older version left. Its owner serialises the calls. The zero value,
-// without a path, marks nothing.
+// gapFile marks a gap, by its presence, for a process that cannot use the journal, which has a mark of its own. Its owner serialises
+// the calls. The zero value, without a path, marks nothing.
 type gapFile struct {
 	path   string
-	marked chan struct{} // closed once the file stands, or cannot; nil while there is no gap
+	marked chan struct{} // closed once the file exists, or cannot be made; nil while there is no gap
 }
 
-// gapText is for whoever finds the file.
+// gapText is the content of the file, for the operator who finds it.
 const gapText = "Mail was signed while the store did not take records. bouncefilter removes this file once the store knows.\n"
 
-// exists says whether there is a gap file. When that cannot be found out it says yes, which is always safe.
+// exists says whether there is a gap file. If the system does not tell, it says yes, which is always safe.
 func (f *gapFile) exists() bool {
 	if f.path == "" {
 		return false
@@ -32,8 +31,8 @@ func (f *gapFile) exists() bool {
 	return err == nil || !os.IsNotExist(err)
 }
 
-// mark makes the file, in a goroutine that wait waits for, unless it was made for this gap already. The channel it
-// returns is closed when that is done. A failure is logged, once for each gap.
+// mark makes the file, in a goroutine of wait, unless it was made for this gap already. The channel is closed when that is done. A
+// failure is logged, once for each gap.
 func (f *gapFile) mark(wait *sync.WaitGroup, log *slog.Logger) <-chan struct{} {
 	if f.marked != nil {
 		return f.marked
@@ -54,7 +53,7 @@ func (f *gapFile) mark(wait *sync.WaitGroup, log *slog.Logger) <-chan struct{} {
 	return marked
 }
 
-// remove ends the gap.
+// remove removes the file at the end of the gap.
 func (f *gapFile) remove() error {
 	f.marked = nil
 	if f.path == "" {
@@ -63,10 +62,10 @@ func (f *gapFile) remove() error {
 	if err := os.Remove(f.path); err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	return nil // Not synced: a file that comes back after a crash of the host does no harm.
+	return nil // Not synced: if the file comes back after a crash of the host, the record is marked incomplete without need.
 }
 
-// createDurably makes a file that is still there after the host crashed.
+// createDurably makes a file that survives a crash of the host.
 func createDurably(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -88,7 +87,7 @@ func createDurably(path string) error {
 	return nil
 }
 
-// syncDir makes the entries of a directory durable.
+// syncDir makes the entries of a folder survive a crash of the host.
 func syncDir(path string) error {
 	dir, err := os.OpenFile(path, os.O_RDONLY, fs.FileMode(0))
 	if err != nil {

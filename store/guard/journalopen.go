@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"errors"
@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// openJournal opens the journal at path, or makes one. missing says, with an error, that there was none.
+// openJournal opens the journal at path, or makes one. With an error, missing says that there was none.
 //
-// lost says that the file tells of lost records, or that some of it cannot be read.
+// lost says that the file has the mark of a gap, or that some of it cannot be read.
 func openJournal(path string, limit int64, wait *sync.WaitGroup, log *slog.Logger) (j *journal, lost, missing bool, err error) {
 	if _, err := os.Lstat(path); os.IsNotExist(err) {
 		missing = true
@@ -50,7 +50,7 @@ func (j *journal) open(path string) (lost bool, err error) {
 	j.head, j.tail = journalBlock, journalBlock
 	body := frames{file: j.file, at: journalBlock, end: j.reserved}
 	switch {
-	case isZero(head) && body.tail() == nothing: // new, or the host crashed before it was made
+	case isZero(head) && body.tail() == nothing: // new, or the host crashed while it was being made
 		return false, j.create(path)
 	case len(head) < journalBlock || string(head[:len(journalMagic)]) != journalMagic:
 		return false, errors.New("not a journal that this version can read")
@@ -68,14 +68,14 @@ func (j *journal) create(path string) error {
 		return err
 	}
 	j.reserved = journalBlock
-	_ = j.reserve(journalBlock + 1) // tried again when there is something to write
+	_ = j.reserve(journalBlock + 1) // the next write tries again
 	if err := j.file.Sync(); err != nil {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
 }
 
-// recover finds out what waits in the file, and cuts off what was being written when its process or the host crashed.
+// recover counts the entries in the file, and cuts off what was being written when the process or the host crashed.
 func (j *journal) recover(path string) (lost bool, err error) {
 	f := frames{file: j.file, at: journalBlock, end: j.reserved}
 	for {
@@ -96,7 +96,7 @@ func (j *journal) recover(path string) (lost bool, err error) {
 		j.log.Error("entries of the journal cannot be read: they are lost", "journal", path)
 	}
 	if lost = j.gap || f.damaged || rest == unreadable; lost && !j.gap {
-		// The mark comes first: the cut removes what else would tell of it.
+		// The mark comes first: the cut removes the only other sign of the loss.
 		j.gap = true
 		if err := errors.Join(j.writeMark(true), syncData(j.file)); err != nil {
 			return false, err

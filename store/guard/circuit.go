@@ -1,12 +1,14 @@
-package store
+package guard
 
 import (
 	"context"
 	"errors"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// fail opens the circuit because of err, unless it is that of a call which found the circuit open.
+// fail opens the circuit because of err, unless err comes from the open circuit itself.
 func (g *Guard) fail(op string, err error) {
 	if errors.Is(err, errOpen) {
 		return
@@ -16,22 +18,23 @@ func (g *Guard) fail(op string, err error) {
 	g.trip(op, err)
 }
 
-// trip opens the circuit because of err and sees to it that somebody tries to close it. The caller holds mu.
+// trip opens the circuit because of err and starts the prober unless it runs. The caller holds mu.
 func (g *Guard) trip(op string, err error) {
-	g.state.Store(opened)
+	g.state.Store(open)
 	if !g.outage {
 		g.outage = true
 		g.tripped = g.now()
 		g.log.Error("store unavailable", "operation", op, "error", err)
 	}
-	if !g.prober {
-		g.prober = true
-		g.wait.Go(g.tryUntilHealed)
+	if !g.probing {
+		g.probing = true
+		g.wait.Go(g.probeUntilClosed)
 	}
 }
 
-// tryUntilHealed tries to close the circuit, with a pause before each try, until it is closed or the Guard is.
-func (g *Guard) tryUntilHealed() {
+// probeUntilClosed is the prober. It tries to close the circuit, with a pause before each try, until it has closed it or the
+// Guard is closed.
+func (g *Guard) probeUntilClosed() {
 	pause := time.NewTimer(g.probe)
 	defer pause.Stop()
 	for {
@@ -40,22 +43,21 @@ func (g *Guard) tryUntilHealed() {
 			return
 		case <-pause.C:
 		}
-		if g.heal(g.life) == nil {
+		if g.tryToClose(g.life) == nil {
 			return
 		}
 		pause.Reset(g.probe)
 	}
 }
 
-// heal closes the circuit if the store answers and has what was kept for it, and if it could be told of the gap where there
-// is one.
-func (g *Guard) heal(ctx context.Context) error {
+// tryToClose closes the circuit if the store takes the journal and answers, and MarkIncomplete succeeds if there is a gap.
+func (g *Guard) tryToClose(ctx context.Context) error {
 	for {
 		if err := g.replay(ctx); err != nil {
 			return err
 		}
 		err := g.tryOnce(ctx)
-		if !errors.Is(err, errKept) {
+		if !errors.Is(err, errWaiting) {
 			return err
 		}
 		g.drain()
@@ -78,10 +80,10 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 	}
 	if err := bounded(ctx, g.timeout, func(ctx context.Context) error {
 		if gap {
-			// What is lost from now until the circuit closes lies before this time as well.
+			// What is lost from now until the circuit closes is before this time as well.
 			return g.store.MarkIncomplete(ctx, now.Add(incompleteMargin+2*g.timeout))
 		}
-		_, err := g.store.Lookup(ctx, DayOf(now), nil)
+		_, err := g.store.Lookup(ctx, store.DayOf(now), nil)
 		return err
 	}); err != nil {
 		return err
@@ -92,11 +94,11 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 	return g.closeCircuit(now, gap)
 }
 
-// closeCircuit closes the circuit, unless something came up meanwhile. The store answered at the time now, and if told is
-// true it knows of the gap.
-func (g *Guard) closeCircuit(now time.Time, told bool) error {
+// closeCircuit closes the circuit, unless a record was lost or journalled meanwhile. The store answered at the time now; gapReported
+// says that MarkIncomplete was called then.
+func (g *Guard) closeCircuit(now time.Time, gapReported bool) error {
 	g.mu.Lock()
-	if g.gap && !told {
+	if g.gap && !gapReported {
 		g.mu.Unlock()
 		return errNewGap
 	}
@@ -104,22 +106,22 @@ func (g *Guard) closeCircuit(now time.Time, told bool) error {
 	if g.journal != nil {
 		if unmarked = g.journal.finish(); unmarked == nil {
 			g.mu.Unlock()
-			return errKept
+			return errWaiting
 		}
 	}
 	if err := g.gapFile.remove(); err != nil {
-		// Harmless: the next start will take it for a gap and be careful for nothing.
+		// Harmless: the next start takes it for a gap, and marks the record incomplete without need.
 		g.log.Warn("cannot remove the mark of lost records", "error", err)
 	} else if g.journal != nil {
-		g.gapFile.path = "" // It was there at the start, and will not be made again.
+		g.gapFile.path = "" // It existed at the start, and this Guard, which has a journal, will not make one.
 	}
 	if g.outage {
 		g.log.Info("store available again", "after", now.Sub(g.tripped).Round(time.Millisecond),
-			"records_waited", g.waited, "records_lost", told)
+			"records_waited", g.waited, "records_lost", gapReported)
 	} else {
-		g.log.Info("the store has been told", "records_waited", g.waited, "records_lost", told)
+		g.log.Info("the store has taken what an earlier process left behind", "records_waited", g.waited, "records_lost", gapReported)
 	}
-	g.gap, g.marked, g.retry, g.prober, g.outage, g.unkept, g.waited = false, nil, nil, false, false, false, 0
+	g.gap, g.marked, g.retry, g.probing, g.outage, g.journalFailing, g.waited = false, nil, nil, false, false, false, 0
 	g.state.Store(closed)
 	g.mu.Unlock()
 
@@ -131,11 +133,11 @@ func (g *Guard) closeCircuit(now time.Time, told bool) error {
 
 // Why the circuit does not close although the store answers.
 var (
-	errNewGap = errors.New("a record was lost meanwhile")
-	errKept   = errors.New("a record waits in the journal")
+	errNewGap  = errors.New("a record was lost meanwhile")
+	errWaiting = errors.New("a record waits in the journal")
 )
 
-// bounded runs one call of the Guard's own within the timeout.
+// bounded runs one call of the prober within the timeout.
 func bounded(ctx context.Context, timeout time.Duration, call func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"encoding/binary"
@@ -6,45 +6,47 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// The journal's file. Its first block says what it is and whether records were lost (see journal.mark); nothing else in
-// it is ever overwritten in place. Frames follow, one for each entry, then zeros:
+// The journal's file. Its first block has the magic and the mark of a gap (see journal.mark); only the mark is ever overwritten in
+// place. Frames follow, one for each entry, then zeros:
 //
 //	length of the entry   2 octets, little endian, and once more with all bits inverted
 //	CRC-32C               4 octets: of the length and the entry
 //	entry                 day, domain and records, see appendEntry
 //	padding               1 to 8 octets 0xff, up to a multiple of 8
 //
-// A frame begins on a multiple of 8 so that no sector of the disk ends within its first 8 octets, and ends with an octet
-// that is not zero. So a frame that a crash has torn can be told from one that came onto disk and was damaged there.
+// A frame begins on a multiple of 8, so that no sector of the disk ends within its first 8 octets, and ends with an octet
+// that is not zero. This tells a frame that a crash has torn from one that was on disk and was damaged there.
 const (
 	journalMagic = "bouncefilter journal 1\n"
 	journalBlock = 4096 // where frames begin
-	journalGapAt = 64   // the octet in the first block that says whether there is a gap
+	journalGapAt = 64   // offset of the mark, one octet
 
-	noGap, isGap = '-', 'G' // anything but noGap is a gap
+	noGap, isGap = '-', 'G' // any mark but noGap is a gap
 
 	frameHead   = 8
 	frameAlign  = 8
 	framePad    = 0xff
 	sectorSize  = 512
-	maxEntry    = math.MaxUint16 // octets; what is longer is split, see entryRecord
+	maxEntry    = math.MaxUint16 // octets; a longer entry is split, see entryRecord
 	maxDomain   = 1024           // octets; a domain name has 253
 	readAhead   = 256 << 10
 	minEntry    = 3
-	maxRecord   = KeySize + 2*binary.MaxVarintLen32
+	maxRecord   = store.KeySize + 2*binary.MaxVarintLen32
 	entrySpare  = maxDomain + 3*binary.MaxVarintLen32
 	entryRecord = (maxEntry - entrySpare) / maxRecord // records in one entry at most
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// entry is what one message leaves behind, or a part of it, with the day it was recorded on.
+// entry is what one message leaves behind, or a part of it: the arguments of one Record.
 type entry struct {
-	today   Day
+	today   store.Day
 	domain  string
-	records []Record
+	records []store.Record
 }
 
 // appendEntry appends e: the day, the length of the domain and the domain, then each record with its key, the days from
@@ -69,29 +71,29 @@ func parseEntry(b []byte) (e entry, err error) {
 	if n <= 0 || today < math.MinInt32 || today > math.MaxInt32 {
 		return entry{}, errEntry
 	}
-	e.today, b = Day(today), b[n:]
+	e.today, b = store.Day(today), b[n:]
 	length, n := binary.Uvarint(b)
 	if n <= 0 || length > maxDomain || length > uint64(len(b)-n) {
 		return entry{}, errEntry
 	}
 	e.domain, b = string(b[n:n+int(length)]), b[n+int(length):]
-	e.records = make([]Record, 0, len(b)/(KeySize+2))
+	e.records = make([]store.Record, 0, len(b)/(store.KeySize+2))
 	for len(b) > 0 {
-		if len(b) < KeySize {
+		if len(b) < store.KeySize {
 			return entry{}, errEntry
 		}
-		r := Record{Key: Key(b[:KeySize])}
-		days, n := binary.Varint(b[KeySize:])
+		r := store.Record{Key: store.Key(b[:store.KeySize])}
+		days, n := binary.Varint(b[store.KeySize:])
 		if n <= 0 || days < 2*math.MinInt32 || days > 2*math.MaxInt32+1 {
 			return entry{}, errEntry
 		}
 		expires := today + days
-		b = b[KeySize+n:]
+		b = b[store.KeySize+n:]
 		count, n := binary.Uvarint(b)
 		if n <= 0 || count > math.MaxUint32 || expires < math.MinInt32 || expires > math.MaxInt32 {
 			return entry{}, errEntry
 		}
-		r.Expires, r.Count, b = Day(expires), uint32(count), b[n:]
+		r.Expires, r.Count, b = store.Day(expires), uint32(count), b[n:]
 		e.records = append(e.records, r)
 	}
 	return e, nil
@@ -139,7 +141,7 @@ type frames struct {
 	file    io.ReaderAt
 	at      int64  // behind the last frame that was read
 	end     int64  // where the file ends, or cannot be read
-	damaged bool   // something between frames could not be read
+	damaged bool   // some octets between frames could not be read
 	err     error  // why the file could not be read
 	buf     []byte // the file from base on
 	base    int64
@@ -166,7 +168,7 @@ func (f *frames) view(at int64, n int) []byte {
 	return f.buf[at-f.base:][:n]
 }
 
-// next returns the next entry, and false if there is none any more. What cannot be read before an entry sets damaged.
+// next returns the next entry, or false at the end. It skips what cannot be read, and sets damaged.
 func (f *frames) next() (entry, bool) {
 	for at := f.at; at+frameHead <= f.end; {
 		frame := f.frame(at)
@@ -185,7 +187,7 @@ func (f *frames) next() (entry, bool) {
 	return entry{}, false
 }
 
-// frame returns the whole frame that begins at the place at, without its padding, or nil if none does.
+// frame returns the frame that begins at the offset at, without its padding, or nil if no whole and undamaged frame begins there.
 func (f *frames) frame(at int64) []byte {
 	head := f.view(at, frameHead)
 	if len(head) < frameHead {
@@ -207,20 +209,19 @@ func (f *frames) frame(at int64) []byte {
 	return frame
 }
 
-// rest says what begins at the place behind the last frame: nothing, the torn remains of frames that were being written
-// when the host crashed, or something else.
+// rest is what the file has behind the last frame that can be read.
 type rest int
 
 const (
-	nothing rest = iota
-	torn
-	unreadable
+	nothing    rest = iota // zeros, or the end of the file
+	torn                   // remains of frames that were being written when the host crashed
+	unreadable             // a damaged frame, or the file could not be read
 )
 
-// tail says what there is after the last frame that can be read.
+// tail says what the file has behind the last frame.
 //
-// What is torn lacks its last octet, or whole sectors. A frame that has both but is not right was on disk once, and may
-// have been acknowledged.
+// A torn frame lacks its last octet, or whole sectors. A frame that lacks neither, and cannot be read, was on disk once, and its record
+// may have been acknowledged.
 func (f *frames) tail() rest {
 	at := f.at
 	empty := true
@@ -238,7 +239,7 @@ func (f *frames) tail() rest {
 	}
 	length, ok := frameLength(head)
 	if !ok {
-		if isZero(f.view(at+frameHead, frameAlign)) { // Every frame has octets there.
+		if isZero(f.view(at+frameHead, frameAlign)) { // no frame has only zeros there
 			return torn
 		}
 		return unreadable

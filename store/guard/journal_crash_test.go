@@ -1,4 +1,4 @@
-package store_test
+package guard_test
 
 import (
 	"log/slog"
@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 func copyFile(t *testing.T, from, to string) {
@@ -40,8 +41,8 @@ func TestJournalSurvivesACrash(t *testing.T) {
 			copyFile(t, path, crashed)
 			next := newFlaky()
 			g, l := newJournalGuard(t, next, crashed, 0)
-			if !g.Available() || g.Gap() || len(next.forgotten()) > 0 || g.Journal().Entries != 0 {
-				t.Errorf("after %d: available %t, gap %t, forgotten %v, %+v\n%s", i, g.Available(), g.Gap(), next.forgotten(), g.Journal(), &l.buf)
+			if !g.Available() || g.Gap() || len(next.incomplete()) > 0 || g.Journal().Entries != 0 {
+				t.Errorf("after %d: available %t, gap %t, marked incomplete %v, %+v\n%s", i, g.Available(), g.Gap(), next.incomplete(), g.Journal(), &l.buf)
 			}
 			for j, c := range counts(t, g.Store(), sent...) {
 				if c != 1 {
@@ -85,7 +86,7 @@ func reopened(t *testing.T, dir string, contents []byte, n int) (found []uint32,
 		t.Fatal(err)
 	}
 	s := newFlaky()
-	g := store.NewGuard(s, store.GuardOptions{JournalFile: path, Logger: slog.New(slog.DiscardHandler)})
+	g := guard.New(s, guard.Options{JournalFile: path, Logger: slog.New(slog.DiscardHandler)})
 	defer g.Close()
 	if !g.Available() || g.Gap() || gapMarked(path) {
 		t.Errorf("available %t, gap %t, mark %t", g.Available(), g.Gap(), gapMarked(path))
@@ -94,7 +95,7 @@ func reopened(t *testing.T, dir string, contents []byte, n int) (found []uint32,
 	for i := range rs {
 		rs[i] = counted(i)
 	}
-	return counts(t, s.Store, rs...), len(s.forgotten()) > 0
+	return counts(t, s.Store, rs...), len(s.incomplete()) > 0
 }
 
 func TestJournalWithATornTail(t *testing.T) {
@@ -182,8 +183,8 @@ func TestJournalWithADamagedFirstBlock(t *testing.T) {
 			}
 			s := newFlaky()
 			g, l := newJournalGuard(t, s, path, 0)
-			if len(s.forgotten()) != 1 || !g.Available() {
-				t.Errorf("octet %d: forgotten %v, available %t", at, s.forgotten(), g.Available())
+			if len(s.incomplete()) != 1 || !g.Available() {
+				t.Errorf("octet %d: marked incomplete %v, available %t", at, s.incomplete(), g.Available())
 			}
 			if l.count("cannot be used") != map[bool]int{true: 1}[at < 64] {
 				t.Errorf("octet %d: log:\n%s", at, &l.buf)

@@ -1,4 +1,4 @@
-package store_test
+package guard_test
 
 import (
 	"log/slog"
@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // A gap can be marked on a disk that is full.
@@ -24,7 +24,7 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	path := filepath.Join(dir, "store.journal")
 	s := newFlaky()
 	l := &logs{}
-	g := store.NewGuard(s, store.GuardOptions{
+	g := guard.New(s, guard.Options{
 		JournalFile: path, Probe: time.Millisecond, Logger: slog.New(slog.NewTextHandler(l, nil)),
 	})
 	s.fail(errDown, "")
@@ -41,7 +41,7 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	}
 	s = newFlaky()
 	s.fail(errDown, "")
-	g = store.NewGuard(s, store.GuardOptions{JournalFile: path, Probe: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	g = guard.New(s, guard.Options{JournalFile: path, Probe: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	defer g.Close()
 	if !g.Gap() || g.Journal().Entries != n {
 		t.Errorf("gap %t, %+v", g.Gap(), g.Journal())
@@ -50,7 +50,7 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	for end := time.Now().Add(10 * time.Second); !g.Available() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	if len(s.forgotten()) != 1 || counts(t, s.Store, counted(0), counted(n-1))[1] != 1 {
-		t.Errorf("forgotten %v", s.forgotten())
+	if len(s.incomplete()) != 1 || counts(t, s.Store, counted(0), counted(n-1))[1] != 1 {
+		t.Errorf("marked incomplete %v", s.incomplete())
 	}
 }

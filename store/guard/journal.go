@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"errors"
@@ -7,14 +7,14 @@ import (
 	"sync"
 )
 
-// DefaultJournalSize is the default of [GuardOptions.JournalSize], in octets: some 500,000 messages.
+// DefaultJournalSize is the default of [Options.JournalSize], in octets: some 500,000 messages.
 const DefaultJournalSize = 64 << 20
 
-// journalChunk is how much space the journal's file reserves at a time. The first chunk is reserved from the start, so
-// that a disk which is full does not matter to a short outage.
+// journalChunk is how many octets the journal's file reserves at a time. The first chunk is reserved when the file is opened, so
+// that a short outage needs no free space on the disk.
 const journalChunk = 1 << 20
 
-// What may be wrong with the journal.
+// Why the journal does not take an entry, or cannot be used.
 var (
 	errJournalFull    = errors.New("the journal is full")
 	errJournalLate    = errors.New("the journal does not get onto disk in time")
@@ -23,57 +23,58 @@ var (
 	errJournalDamaged = errors.New("entries of the journal cannot be read")
 )
 
-// journal keeps on local disk what the store did not take. All methods may be called from many goroutines; none waits
-// for the disk, but for open and read.
+// journal is a queue on local disk of the entries that the store did not take. All methods may be called from many goroutines. None waits
+// for the disk, except open and read.
 //
-// One goroutine at a time writes. What is added while it does so is written together, with one wait for the disk.
+// One goroutine at a time, the writer, writes. What is added while it writes becomes one commit: it is written together, with one wait
+// for the disk.
 type journal struct {
 	file  *os.File
 	limit int64
-	wait  *sync.WaitGroup // for the goroutine that writes
+	wait  *sync.WaitGroup // for the writer
 	log   *slog.Logger
 
 	mu      sync.Mutex
-	next    *commit // what is written next; nil for nothing
-	flight  *commit // what is being written; nil for nothing
-	dropped bool    // that is given up, see finish
-	writing bool    // the goroutine runs
-	late    bool    // somebody gave up waiting for what is being written
-	broken  bool    // writing failed: what is behind tail is not known
-	gap     bool    // what the file is to say
-	head    int64   // what lies before has been replayed
-	tail    int64   // what lies before is on disk
+	next    *commit // is written next; nil if there is none
+	flight  *commit // is being written; nil if there is none
+	dropped bool    // flight is given up, see finish
+	writing bool    // the writer runs
+	late    bool    // a caller gave up waiting for flight
+	broken  bool    // writing failed: the content of the file behind tail is not known
+	gap     bool    // the mark that the file has, or is to have
+	head    int64   // offset: all before it has been replayed
+	tail    int64   // offset: all before it is on disk
 	entries int     // that wait to be replayed, with those that are not on disk yet
 	octets  int64   // of these
 
-	// These belong to the goroutine that writes.
+	// These belong to the writer.
 	reserved int64 // the size of the file
-	dirty    bool  // there is something behind the first block
+	dirty    bool  // the file has frames
 }
 
-// commit is what gets onto disk together.
+// commit is what is written together, with one wait for the disk.
 type commit struct {
 	frames  []byte
 	entries int
 	empty   bool          // the journal is emptied first
-	mark    bool          // the mark of a gap is made or taken away
-	done    chan struct{} // closed when it is on disk, or err is set
+	mark    bool          // the mark of a gap is made or removed
+	done    chan struct{} // closed when the commit is on disk, or err is set
 	err     error         // of the frames
 }
 
 func (c *commit) hasFrames() bool { return c != nil && len(c.frames) > 0 }
 
-// close closes the file. What waits in it stays there.
+// close closes the file. Entries that wait stay in it.
 func (j *journal) close() error { return j.file.Close() }
 
-// waiting returns how much waits to be replayed.
+// waiting returns how many entries wait to be replayed, and their size.
 func (j *journal) waiting() (entries int, octets int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.entries, j.octets
 }
 
-// add begins to write e. It is kept once the commit is done without an error.
+// add begins to write e. The entry is on disk once the commit is done without an error.
 func (j *journal) add(e entry) (*commit, error) {
 	if len(e.domain) > maxDomain {
 		return nil, errEntry
@@ -105,8 +106,8 @@ func (j *journal) add(e entry) (*commit, error) {
 	return c, nil
 }
 
-// mark begins to write that there is a gap, or that there is none any more. The channel is closed when that is done.
-// A mark that cannot be made is logged.
+// mark begins to make the mark of a gap, or to remove it. The channel is closed when that is done. A mark that cannot be made is
+// logged.
 func (j *journal) mark(gap bool) <-chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -115,10 +116,10 @@ func (j *journal) mark(gap bool) <-chan struct{} {
 	return c.done
 }
 
-// finish begins to empty the journal and to take the mark of a gap away, unless something waits to be replayed: then it
-// returns nil.
+// finish begins to empty the journal and to remove the mark of a gap, and returns a channel that is closed when that is done. If entries
+// wait to be replayed, it does nothing and returns nil.
 //
-// What does not get onto disk does not count. Whoever waits for it has given up, or learns here that it is lost.
+// Entries that do not reach a disk which is late do not count: their callers have given up waiting, or get the error errJournalLate.
 func (j *journal) finish() <-chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -140,7 +141,7 @@ func (j *journal) finish() <-chan struct{} {
 	return c.done
 }
 
-// giveUp notes that somebody does not wait for c any longer. Until the disk answers, nobody else waits for it.
+// giveUp is called by a caller that stops waiting for c. Until the disk answers, no other caller waits for it.
 func (j *journal) giveUp(c *commit) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -151,15 +152,15 @@ func (j *journal) giveUp(c *commit) {
 	}
 }
 
-// isLate says whether the disk does not answer.
+// isLate says whether the disk has not answered in time, and not since.
 func (j *journal) isLate() bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.late
 }
 
-// flushing returns a channel that is closed when some of what has been added is on disk or has failed. It is nil if all of
-// it has, or if the disk does not answer.
+// flushing returns a channel that is closed when the next entries that are not on disk yet are, or have failed. It is nil if there are none,
+// or if the disk is late.
 func (j *journal) flushing() <-chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -174,7 +175,7 @@ func (j *journal) flushing() <-chan struct{} {
 	return nil
 }
 
-// commit returns what is written next, and sees to it that it is written. The caller holds mu.
+// commit returns the next commit, and starts the writer unless it runs. The caller holds mu.
 func (j *journal) commit() *commit {
 	if j.next == nil {
 		j.next = &commit{done: make(chan struct{})}
@@ -186,7 +187,7 @@ func (j *journal) commit() *commit {
 	return j.next
 }
 
-// write writes until there is nothing more to write.
+// write is the writer. It returns when there is nothing more to write.
 func (j *journal) write() {
 	for {
 		j.mu.Lock()
@@ -205,7 +206,7 @@ func (j *journal) write() {
 		if emptied {
 			at = journalBlock
 		}
-		var written bool // something that is not known to be on disk
+		var written bool // some of the file is not known to be on disk
 		if len(c.frames) > 0 {
 			if c.err = j.reserve(at + int64(len(c.frames))); c.err == nil {
 				_, c.err = j.file.WriteAt(c.frames, at)
@@ -237,7 +238,7 @@ func (j *journal) write() {
 		case c.err == nil:
 			j.tail = at + int64(len(c.frames))
 		case len(c.frames) > 0:
-			// After a failed write or sync nobody knows what the file holds behind tail.
+			// After a failed write or sync the content of the file behind tail is not known.
 			j.broken = j.broken || written
 			j.entries -= c.entries
 			j.octets -= int64(len(c.frames))
@@ -248,14 +249,14 @@ func (j *journal) write() {
 	}
 }
 
-// reserve reserves space for what ends at the offset end, and more. Only the goroutine that writes calls it, and open.
+// reserve makes the file at least as long as the offset end, in chunks. Only the writer calls it, and open before there is one.
 func (j *journal) reserve(end int64) error {
 	if end <= j.reserved {
 		return nil
 	}
 	size := min((end+journalChunk-1)/journalChunk*journalChunk, max(j.limit, end))
 	err := allocate(j.file, j.reserved, size)
-	if err != nil { // There may be less space than a chunk.
+	if err != nil { // the disk may have less free space than a chunk
 		size = end
 		err = allocate(j.file, j.reserved, size)
 	}
@@ -272,7 +273,7 @@ func (j *journal) truncate() error {
 		return err
 	}
 	j.reserved, j.dirty = journalBlock, false
-	_ = j.reserve(journalBlock + 1) // tried again when there is something to write
+	_ = j.reserve(journalBlock + 1) // the next write tries again
 	return nil
 }
 
@@ -285,11 +286,11 @@ func (j *journal) writeMark(gap bool) error {
 	return err
 }
 
-// read returns entries that wait to be replayed, in order, with about so many records, and where they end. An error says
-// that some between there cannot be read.
+// read returns the next entries that wait to be replayed, in order, with about so many records, and the offset where they end. An
+// error says that some before that offset cannot be read.
 func (j *journal) read(records int) (entries []entry, end int64, err error) {
 	j.mu.Lock()
-	end = j.tail // which is the end of a frame
+	end = j.tail // the end of a frame
 	f := frames{file: j.file, at: j.head, end: end}
 	j.mu.Unlock()
 	for records > 0 && f.at < end {
@@ -307,7 +308,8 @@ func (j *journal) read(records int) (entries []entry, end int64, err error) {
 	return entries, f.at, f.err
 }
 
-// took notes that the store has the next so many entries, which end there. It says whether only little is left.
+// took is called when the store has taken the next entries, so many, which end at the offset end. It says whether less than readAhead is
+// left.
 func (j *journal) took(entries int, end int64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -317,7 +319,7 @@ func (j *journal) took(entries int, end int64) bool {
 	return j.tail-j.head < readAhead
 }
 
-// fill is allocate for file systems that cannot.
+// fill does the work of allocate on file systems without fallocate.
 func fill(f *os.File, from, size int64) error {
 	_, err := f.WriteAt(make([]byte, size-from), from)
 	return err

@@ -1,4 +1,4 @@
-package store
+package guard
 
 import (
 	"context"
@@ -12,27 +12,29 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // down is a store that does not answer until it is up.
 type down struct {
-	Store
+	store.Store
 	mu      sync.Mutex
 	up      bool
-	records []Record
-	forgets []time.Time
+	records []store.Record
+	marks   []time.Time
 }
 
 func (s *down) call() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.up {
-		return ErrUnavailable
+		return store.ErrUnavailable
 	}
 	return nil
 }
 
-func (s *down) Record(_ context.Context, _ Day, _ string, rs ...Record) error {
+func (s *down) Record(_ context.Context, _ store.Day, _ string, rs ...store.Record) error {
 	if err := s.call(); err != nil {
 		return err
 	}
@@ -42,7 +44,9 @@ func (s *down) Record(_ context.Context, _ Day, _ string, rs ...Record) error {
 	return nil
 }
 
-func (s *down) Lookup(context.Context, Day, []Query) (Answer, error) { return Answer{}, s.call() }
+func (s *down) Lookup(context.Context, store.Day, []store.Query) (store.Answer, error) {
+	return store.Answer{}, s.call()
+}
 
 func (s *down) MarkIncomplete(_ context.Context, at time.Time) error {
 	if err := s.call(); err != nil {
@@ -50,7 +54,7 @@ func (s *down) MarkIncomplete(_ context.Context, at time.Time) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forgets = append(s.forgets, at)
+	s.marks = append(s.marks, at)
 	return nil
 }
 
@@ -62,7 +66,7 @@ func (s *down) answer() {
 	s.up = true
 }
 
-func (s *down) has(k Key) bool {
+func (s *down) has(k store.Key) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, r := range s.records {
@@ -73,15 +77,15 @@ func (s *down) has(k Key) bool {
 	return false
 }
 
-func (s *down) forgotten() int {
+func (s *down) incomplete() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.forgets)
+	return len(s.marks)
 }
 
-func guardOf(t *testing.T, s Store, log io.Writer) *Guard {
+func guardOf(t *testing.T, s store.Store, log io.Writer) *Guard {
 	t.Helper()
-	return NewGuard(s, GuardOptions{
+	return New(s, Options{
 		JournalFile: filepath.Join(t.TempDir(), "store.journal"), Logger: slog.New(slog.NewTextHandler(log, nil)),
 	})
 }
@@ -95,7 +99,7 @@ func TestJournalOnADiskThatHangs(t *testing.T) {
 				var log strings.Builder
 				g := guardOf(t, s, &log)
 				j := g.journal
-				if err := g.Record(t.Context(), 20000, "", Record{Key: Key{1}, Count: 1}); err != nil {
+				if err := g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{1}, Count: 1}); err != nil {
 					t.Fatal(err)
 				}
 				synctest.Wait()
@@ -105,7 +109,7 @@ func TestJournalOnADiskThatHangs(t *testing.T) {
 
 				start := time.Now()
 				for range 100 {
-					if err := g.Record(t.Context(), 20000, "", Record{Key: Key{2}, Count: 1}); !errors.Is(err, ErrUnavailable) {
+					if err := g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{2}, Count: 1}); !errors.Is(err, store.ErrUnavailable) {
 						t.Errorf("Record: %v", err)
 					}
 				}
@@ -123,8 +127,8 @@ func TestJournalOnADiskThatHangs(t *testing.T) {
 				}
 				s.answer()
 				time.Sleep(3 * DefaultProbe)
-				if !g.Available() || g.Gap() || s.forgotten() != 1 || !s.has(Key{1}) {
-					t.Errorf("available %t, gap %t, forgotten %d, %+v", g.Available(), g.Gap(), s.forgotten(), s.records)
+				if !g.Available() || g.Gap() || s.incomplete() != 1 || !s.has(store.Key{1}) {
+					t.Errorf("available %t, gap %t, marked incomplete %d, %+v", g.Available(), g.Gap(), s.incomplete(), s.records)
 				}
 				if late == "the disk answers after the store" {
 					j.write()
@@ -152,7 +156,7 @@ func TestJournalTellsWhoeverWaitsForWhatIsGivenUp(t *testing.T) {
 			j.mu.Lock()
 			j.writing = true
 			j.mu.Unlock()
-			c, err := j.add(entry{today: 20000, records: []Record{{Key: Key{1}}}})
+			c, err := j.add(entry{today: 20000, records: []store.Record{{Key: store.Key{1}}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -203,7 +207,7 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 		g := guardOf(t, s, &log)
 		j := g.journal
 		record := func(n byte) error {
-			return g.Record(t.Context(), 20000, "", Record{Key: Key{n}, Count: 1})
+			return g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{n}, Count: 1})
 		}
 		if err := record(1); err != nil {
 			t.Fatal(err)
@@ -221,7 +225,7 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 		}
 		use(bad)
 		for range 10 {
-			if err := record(2); !errors.Is(err, ErrUnavailable) {
+			if err := record(2); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("Record: %v", err)
 			}
 		}
@@ -234,8 +238,8 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 		s.answer()
 		time.Sleep(2 * DefaultProbe)
 		synctest.Wait()
-		if !g.Available() || g.Gap() || !s.has(Key{1}) || s.forgotten() != 1 {
-			t.Errorf("available %t, gap %t, forgotten %d, %+v", g.Available(), g.Gap(), s.forgotten(), s.records)
+		if !g.Available() || g.Gap() || !s.has(store.Key{1}) || s.incomplete() != 1 {
+			t.Errorf("available %t, gap %t, marked incomplete %d, %+v", g.Available(), g.Gap(), s.incomplete(), s.records)
 		}
 		s.mu.Lock()
 		s.up = false
@@ -256,7 +260,7 @@ func TestJournalDamagedWhileItWaits(t *testing.T) {
 			s := &down{}
 			g := guardOf(t, s, io.Discard)
 			for n := range byte(3) {
-				if err := g.Record(t.Context(), 20000, "", Record{Key: Key{n}, Count: 1}); err != nil {
+				if err := g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{n}, Count: 1}); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -271,8 +275,8 @@ func TestJournalDamagedWhileItWaits(t *testing.T) {
 			s.answer()
 			time.Sleep(3 * DefaultProbe)
 			synctest.Wait()
-			if !g.Available() || g.Gap() || s.forgotten() != 1 || !s.has(Key{0}) || s.has(Key{1}) || s.has(Key{2}) == cut {
-				t.Errorf("cut %t: available %t, gap %t, forgotten %d, %+v", cut, g.Available(), g.Gap(), s.forgotten(), s.records)
+			if !g.Available() || g.Gap() || s.incomplete() != 1 || !s.has(store.Key{0}) || s.has(store.Key{1}) || s.has(store.Key{2}) == cut {
+				t.Errorf("cut %t: available %t, gap %t, marked incomplete %d, %+v", cut, g.Available(), g.Gap(), s.incomplete(), s.records)
 			}
 			if entries, octets := g.journal.waiting(); entries != 0 || octets != 0 {
 				t.Errorf("cut %t: %d entries and %d octets wait", cut, entries, octets)

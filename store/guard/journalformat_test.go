@@ -1,10 +1,12 @@
-package store
+package guard
 
 import (
 	"bytes"
 	"math"
 	"reflect"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // readAll returns what frames finds in a file that begins with these frames.
@@ -21,10 +23,10 @@ func readAll(file []byte) (es []entry, f frames) {
 
 func someEntries() []entry {
 	return []entry{
-		{today: 20000, domain: "example.com", records: []Record{{Key: Key{1}, Expires: 20007, Count: 1}}},
-		{today: 20001, records: []Record{{Key: Key{2}, Expires: 20031}, {Key: Key{3}, Expires: 20001, Count: math.MaxUint32}}},
-		{today: math.MinInt32, domain: "example.net", records: []Record{{Expires: math.MaxInt32}, {Expires: math.MinInt32}}},
-		{today: math.MaxInt32, records: []Record{{Expires: math.MinInt32}}},
+		{today: 20000, domain: "example.com", records: []store.Record{{Key: store.Key{1}, Expires: 20007, Count: 1}}},
+		{today: 20001, records: []store.Record{{Key: store.Key{2}, Expires: 20031}, {Key: store.Key{3}, Expires: 20001, Count: math.MaxUint32}}},
+		{today: math.MinInt32, domain: "example.net", records: []store.Record{{Expires: math.MaxInt32}, {Expires: math.MinInt32}}},
+		{today: math.MaxInt32, records: []store.Record{{Expires: math.MinInt32}}},
 	}
 }
 
