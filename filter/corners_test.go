@@ -7,7 +7,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // What MTAs and clients do beside the straight path.
@@ -214,25 +214,5 @@ func TestShutdownWaitsForAMessageThatGoesOn(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
-	}
-}
-
-// A wiped store does not set a domain back that this daemon has seen signing.
-func TestWipedStoreKeepsADomainsBeginning(t *testing.T) {
-	st := &fakeStore{}
-	f := startWith(t, st, nil, nil)
-	st.first = map[string]store.Day{"example.com": 100}
-	f.server.refreshSigning(t.Context())
-	st.first = map[string]store.Day{"example.com": 200, "example.org": 200}
-	f.server.refreshSigning(t.Context())
-	for domain, want := range map[string]store.Day{"example.com": 100, "example.org": 200} {
-		if got, _ := f.server.signingSince(domain); got != want {
-			t.Errorf("%s: %v", domain, got)
-		}
-	}
-	st.first = map[string]store.Day{}
-	f.server.refreshSigning(t.Context())
-	if got, ok := f.server.signingSince("example.com"); got != 100 || !ok {
-		t.Errorf("after a wipe: %v %v", got, ok)
 	}
 }

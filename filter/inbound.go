@@ -90,7 +90,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 
 // noteRoute counts a bounce that looks like one of mail that left through another route.
 func (s *session) noteRoute() {
-	r, reached, report := s.server.routes.RecordBestEffort(&s.msg.judged)
+	r, reached, report := s.server.routes.Observe(&s.msg.judged)
 	if reached {
 		s.server.stats.otherRoute.Add(1)
 	}

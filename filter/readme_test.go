@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // The README's table of reasons says what the table in the code says.
@@ -32,9 +34,9 @@ func TestReadmeTellsTheReasons(t *testing.T) {
 			continue
 		}
 		def, reply := "accepted", ""
-		switch a := p.actions[r]; a {
+		switch a := p.Action(r); a {
 		case policy.ActionReject:
-			def = map[policy.Stage]string{policy.StageRcpt: "refused at RCPT", policy.StageEndOfMessage: "refused at end of message"}[reasons[r].stage]
+			def = map[policy.Stage]string{policy.StageRcpt: "refused at RCPT", policy.StageEndOfMessage: "refused at end of message"}[r.Stage()]
 			reply = " `" + r.Reply(policy.Refuse).String() + "`"
 		case policy.ActionDefer:
 			def = "deferred at end of message"

@@ -8,6 +8,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
@@ -47,7 +48,7 @@ func TestRoles(t *testing.T) {
 			both: signed, sign: signed,
 			verify: outcome{stage: "data", code: 'a', log: "msg=outbound queue_id=4ZQUEUEID client=203.0.113.7 sender=<user@example.com> recipient=<friend@example.org> reason=verify-only action=none"}},
 		{name: "mail of a client that logged in to a tagged address of ours", auth: "user", from: "<user@example.com>", to: signedUser,
-			both:   outcome{stage: "end", code: 'a', mods: []string{"e " + signedUser, "- " + signedUser, "+ <user@example.com>"}, log: "reason=signed"},
+			both:   outcome{stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>", "e " + signedUser}, log: "reason=signed"},
 			sign:   outcome{stage: "end", code: 'a', mods: []string{"e " + signedUser}, log: "reason=signed"},
 			verify: outcome{stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=verify-only"}},
 		{name: "mail of a client that logged in with a foreign sender", auth: "user", from: "<user@example.org>", to: "<friend@example.org>",
@@ -72,8 +73,8 @@ func TestRoles(t *testing.T) {
 			both: outcome{stage: "end", code: 'y', text: untagged, log: "reason=untagged action=reject"},
 			sign: passedAtEnd, verify: outcome{stage: "end", code: 'y', text: untagged, log: "reason=untagged action=reject"}},
 		{name: "forged bounce of our own networks is exempt", client: "127.0.0.1", from: "<>", to: forged,
-			both: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"}, log: "reason=exempt action=accept would_be=bad-signature"},
-			sign: passedAtEnd, verify: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"}, log: "reason=exempt action=accept would_be=bad-signature"}},
+			both: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=own-mail"}, log: "reason=exempt action=accept would_be=bad-signature"},
+			sign: passedAtEnd, verify: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=own-mail"}, log: "reason=exempt action=accept would_be=bad-signature"}},
 		{name: "read receipt of a client that logged in", auth: "user", from: "<>", to: "<friend@example.org>",
 			both: passedAtData, sign: passedAtEnd, verify: passedAtData},
 	} {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
@@ -203,24 +204,24 @@ func TestBounces(t *testing.T) {
 		{name: "other domain is not ours", to: []string{"<user@example.org>"}, stage: "data", code: 'a'},
 		{name: "unqualified recipient is left to the MTA", to: []string{"<postmaster>"}, stage: "data", code: 'a'},
 		{name: "postmaster is exempt", to: []string{"<postmaster@example.com>"}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged cause=listed"},
 			log:  "reason=exempt action=accept would_be=untagged"},
 		{name: "exempt client", change: func(s *policy.Settings) { s.Exempt.Networks = append(s.Exempt.Networks, mustPrefix("203.0.113.0/24")) },
 			to: []string{forged}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=listed"},
 			log:  "reason=exempt action=accept would_be=bad-signature"},
 		{name: "exempt HELO name", change: func(s *policy.Settings) { s.Exempt.Helo = []string{".example.net"} },
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged cause=listed"},
 			log:  "reason=exempt"},
 		{name: "monitor refuses nothing", change: func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor },
 			to: []string{forged}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=bad-signature"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=bad-signature cause=monitor-mode"},
 			log:  "reason=bad-signature action=monitor"},
 		{name: "auto monitors at first", change: func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto },
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=neutral reason=grace would-be=untagged"},
-			log:  "reason=grace action=monitor would_be=untagged"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=neutral reason=grace would-be=untagged cause=new-domain"},
+			log:  "reason=grace action=monitor would_be=untagged cause=new-domain"},
 		{name: "no header if none is configured", change: func(s *policy.Settings) { s.HeaderName = "" },
 			to: []string{signedUser}, stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=valid"},
 		{name: "action tag", change: func(s *policy.Settings) {
@@ -352,8 +353,8 @@ func TestForgedCopiesOfTheHeaderAreRemoved(t *testing.T) {
 	m.header("Subject", "failure")
 	m.header("x-bounceFILTER", "mx.example.com; batv=pass")
 	mods := m.end().mods
-	wantMods(t, mods[2:4], "m .... X-Bouncefilter ", "m .... X-Bouncefilter ")
-	if first, second := mods[2].args, mods[3].args; !strings.HasPrefix(mods[2].raw, "\x00\x00\x00\x02") || !strings.HasPrefix(mods[3].raw, "\x00\x00\x00\x01") {
+	wantMods(t, mods[1:3], "m .... X-Bouncefilter ", "m .... X-Bouncefilter ")
+	if first, second := mods[1].args, mods[2].args; !strings.HasPrefix(mods[1].raw, "\x00\x00\x00\x02") || !strings.HasPrefix(mods[2].raw, "\x00\x00\x00\x01") {
 		t.Errorf("copies are not removed last one first: %q %q", first, second)
 	}
 }

@@ -1,10 +1,9 @@
 package filter
 
 import (
-	"strings"
 	"testing"
-	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -29,7 +28,7 @@ func address(t *testing.T, s string) prvs.Address {
 // is not configured any more. Mail to others is signed.
 func TestMailOfASkipPairLeavesUnsigned(t *testing.T) {
 	f := start(t, skipOrders)
-	f.server.checkWitness(t.Context())
+	f.server.view.RefreshRecord(t.Context())
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	send := func(from string, to ...string) []mod {
 		t.Helper()

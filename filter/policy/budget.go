@@ -1,8 +1,8 @@
 package policy
 
-// provenAtLeast is how many bounces any message proves, whatever its number of recipients: one recipient may be a mailing
+// ProvenAtLeast is how many bounces any message proves, whatever its number of recipients: one recipient may be a mailing
 // list, whose members are away.
-const provenAtLeast = 40
+const ProvenAtLeast = 40
 
 // ProvesMore says whether a message with so many recipients, which has proven so many bounces, proves one more. An
 // attacker who found its Message-ID in an archive can get as many bounces delivered to its sender, and no more.
@@ -12,7 +12,7 @@ func (p *Policy) ProvesMore(recipients, proven uint32) bool {
 
 // ProvenAtMost is how many bounces a message with so many recipients proves, or a tag.
 func (p *Policy) ProvenAtMost(recipients uint32) uint64 {
-	return provenAtLeast + uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
+	return ProvenAtLeast + uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
 }
 
 // failedAtLeast and failedPerRecipient are how many recipients the bounces of a tag may name as failed, in all and for each

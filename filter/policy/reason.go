@@ -212,6 +212,9 @@ const Count = int(reasonCount)
 // Result returns the result in the header of an accepted message: pass, fail, none or neutral.
 func (r Reason) Result() string { return reasons[r].header }
 
+// Stage returns the earliest stage at which a refusal for the reason may be given.
+func (r Reason) Stage() Stage { return reasons[r].stage }
+
 // HasReply says whether there is an SMTP reply for the reason: whether it may refuse or defer.
 func (r Reason) HasReply() bool { return reasons[r].reply != "" }
 

@@ -1,5 +1,5 @@
 // Package routes finds mail of ours that leaves through another route than this filter: a newsletter service, a web application with a
-// server of its own. Its genuine bounces come untagged and cannot be proven. [Table.Note] counts untagged bounces that look like that;
+// server of its own. Its genuine bounces come untagged and cannot be proven. [Table.Observe] counts untagged bounces that look like that;
 // [Table.List] names the routes that enough of them point to. It refuses and accepts nothing.
 package routes
 
@@ -106,10 +106,17 @@ func (t *Table) List(p *policy.Policy, now time.Time) []Route {
 	return all
 }
 
-// Note counts a bounce that was judged by its content and the record, if it looks like one of mail that left through another route.
+// Len returns how many routes are in the table, reported or not.
+func (t *Table) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.order.Len()
+}
+
+// Observe counts a bounce that was judged by its content and the record, if it looks like one of mail that left through another route.
 // reached says that there is enough to report that route, report that it was not reported today. A genuine bounce has one recipient (RFC 5321
 // section 4.5.5).
-func (t *Table) Note(c *judge.Case) (r Route, reached, report bool) {
+func (t *Table) Observe(c *judge.Case) (r Route, reached, report bool) {
 	if c.Report == nil || len(c.Recipients) != 1 {
 		return Route{}, false, false
 	}

@@ -45,8 +45,8 @@ func silentNodes(ns []store.Node) (silent []string, latest time.Time) {
 	return silent, latest
 }
 
-// refreshNodes asks the store which nodes are silent. A change is logged.
-func (v *View) refreshNodes(ctx context.Context) {
+// RefreshNodes asks the store which nodes are silent. A change is logged.
+func (v *View) RefreshNodes(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	available, failures := v.store.Available(), v.failures()

@@ -102,13 +102,13 @@ func New(o Options) *View {
 
 // Refresh learns from the store what bounces are judged by. Until the first time, nothing is refused that the record might have proven.
 func (v *View) Refresh(ctx context.Context) {
-	v.refreshRecord(ctx)
-	v.refreshNodes(ctx)
+	v.RefreshRecord(ctx)
+	v.RefreshNodes(ctx)
 	v.RefreshRevocations(ctx)
 }
 
-// refreshRecord learns whether the record can be relied upon, and since when it is complete.
-func (v *View) refreshRecord(ctx context.Context) {
+// RefreshRecord learns whether the record can be relied upon, and since when it is complete.
+func (v *View) RefreshRecord(ctx context.Context) {
 	v.checkSecret(ctx)
 	v.refreshFirstSigned(ctx)
 	v.refreshCompleteness(ctx)
@@ -128,10 +128,10 @@ func (v *View) Run(ctx context.Context, refreshed func()) {
 		case <-ctx.Done():
 			return
 		case <-record.C:
-			v.refreshRecord(ctx)
+			v.RefreshRecord(ctx)
 			refreshed()
 		case <-nodes.C:
-			v.refreshNodes(ctx)
+			v.RefreshNodes(ctx)
 		}
 	}
 }
