@@ -172,7 +172,6 @@ func TestServeWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 		if err := os.RemoveAll(w.path(remove)); err != nil {
 			t.Fatal(err)
 		}
-		w.states = nil
 		d = w.start("-c", c)
 		contains(t, remove, d.stderr.String(), "level=ERROR", "keys.toml: is missing, although there have been keys: ", "restore the folder of keys from a backup or from another host")
 		if reply := send(t, d, "user@example.com"); !strings.HasPrefix(reply, "450") {
@@ -224,7 +223,6 @@ func TestKeysThatComeBackOneByOne(t *testing.T) {
 	if err := os.Remove(w.path(keysIndex)); err != nil {
 		t.Fatal(err)
 	}
-	w.states = nil
 	d := w.start("-c", c)
 	bring := func(number string) {
 		t.Helper()

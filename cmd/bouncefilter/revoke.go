@@ -12,7 +12,11 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/inspect"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -49,7 +53,7 @@ type revoker struct {
 	keys   *keyring.Keyring
 	ring   *prvs.Ring
 	hasher *store.Hasher
-	board  noticeBoard
+	store  control.Store
 }
 
 // withRevoker does something with it. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
@@ -58,16 +62,16 @@ func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker)
 	if err != nil {
 		return err
 	}
-	secret, problems := readHashSecret(c)
+	secret, problems := site.HashSecret(c)
 	if len(problems) > 0 {
 		return problems
 	}
-	board, closeBoard, err := openBoard(ctx, a, c)
+	st, err := control.Open(ctx, c, a.openStore, a.now)
 	if err != nil {
 		return err
 	}
-	r := &revoker{config: c, keys: keys, ring: ring, hasher: store.NewHasher(secret), board: board}
-	return errors.Join(do(r), closeBoard())
+	r := &revoker{config: c, keys: keys, ring: ring, hasher: store.NewHasher(secret), store: st}
+	return errors.Join(do(r), st.Close())
 }
 
 // publish revokes something and says so.
@@ -77,12 +81,12 @@ func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter
 	if err != nil {
 		return usageError{err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if _, err := r.board.Publish(ctx, n, false); err != nil {
+	if _, err := r.store.Publish(ctx, n, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	if err := r.board.Withdraw(ctx, filter.TakenBackTopic, n.Name); err != nil { // if it was taken back before
+	if err := r.store.Withdraw(ctx, filter.TakenBackTopic, n.Name); err != nil { // if it was taken back before
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
@@ -124,7 +128,7 @@ func (cmd *revokeTagCmd) do(ctx context.Context, a *app, r *revoker) error {
 	case prvs.Valid:
 	case prvs.Untagged:
 		err := fmt.Errorf("%q carries no tag", cut(cmd.Address))
-		return negative{hinted{err, "bouncefilter revoke sender revokes all tags of a sender"}}
+		return negative{remedy.With(err, "bouncefilter revoke sender revokes all tags of a sender")}
 	case prvs.Expired:
 		return negative{fmt.Errorf("the tag of %q expired after %v: bounces to it are refused anyway", cut(cmd.Address), tag.Expiry)}
 	default:
@@ -159,10 +163,10 @@ func (cmd *revokeSenderCmd) do(ctx context.Context, a *app, r *revoker) error {
 	}
 	signed, err := r.ring.Sign(address, prvs.Standard, prvs.DayOf(a.now()))
 	if errors.Is(err, prvs.ErrTagged) {
-		return negative{hinted{fmt.Errorf("%q carries a tag", cut(cmd.Address)), "bouncefilter revoke tag revokes it"}}
+		return negative{remedy.With(fmt.Errorf("%q carries a tag", cut(cmd.Address)), "bouncefilter revoke tag revokes it")}
 	}
 	if errors.Is(err, prvs.ErrNoKey) {
-		return negative{hinted{fmt.Errorf("%q: no key signs for it, or its key cannot be read", cut(cmd.Address)), "bouncefilter key list shows the keys; revoke key revokes the tags of all senders"}}
+		return negative{remedy.With(fmt.Errorf("%q: no key signs for it, or its key cannot be read", cut(cmd.Address)), "bouncefilter key list shows the keys; revoke key revokes the tags of all senders")}
 	}
 	if err != nil {
 		return negative{fmt.Errorf("%q: %w", cut(cmd.Address), err)}
@@ -198,8 +202,8 @@ func (cmd *revokeKeyCmd) do(ctx context.Context, a *app, r *revoker) error {
 	}
 	key, listed := r.keys.Find(uint8(cmd.Number), cmd.Domain)
 	if !listed {
-		return negative{hinted{fmt.Errorf("no key has the number %d", cmd.Number),
-			"bouncefilter key list shows the keys; --domain names the domain of one that is for one domain only"}}
+		return negative{remedy.With(fmt.Errorf("no key has the number %d", cmd.Number),
+			"bouncefilter key list shows the keys; --domain names the domain of one that is for one domain only")}
 	}
 	hint := revokeDelay
 	if key.State == prvs.StateSign {
@@ -244,7 +248,7 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 	for _, n := range ns {
 		x, err := filter.OpenRevocation(r.hasher, n)
 		if err != nil {
-			fmt.Fprintf(a.stderr, "hint: the revocation %s cannot be understood: %v\n", oneLine(n.Name), err)
+			fmt.Fprintf(a.stderr, "hint: the revocation %s cannot be understood: %v\n", inspect.OneLine(n.Name), err)
 			continue
 		}
 		list, words[n.Name] = append(list, listRevocation(n, x)), x.String()
@@ -257,16 +261,16 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tREVOKED\tLAST DAY\tWHAT\tNOTE")
 	for _, l := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Revoked, l.Expires, oneLine(words[l.ID]), oneLine(orDash(l.Note, "-")))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Revoked, l.Expires, inspect.OneLine(words[l.ID]), inspect.OneLine(orDash(l.Note, "-")))
 	}
 	return w.Flush()
 }
 
 // notices returns the notices of revocations, the oldest first as far as can be seen.
 func (r *revoker) notices(ctx context.Context, a *app) ([]store.Notice, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ns, err := r.board.Notices(ctx, filter.RevocationTopic, store.DayOf(a.now()))
+	ns, err := r.store.Notices(ctx, filter.RevocationTopic, store.DayOf(a.now()))
 	if err != nil {
 		return nil, fmt.Errorf("revoke: %w", err)
 	}
@@ -311,15 +315,15 @@ func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	i := slices.IndexFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID })
 	if i < 0 {
 		err := errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID)))
-		return negative{hinted{err, "bouncefilter revoke list shows what is revoked"}}
+		return negative{remedy.With(err, "bouncefilter revoke list shows what is revoked")}
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	// First, so that no daemon takes it for lost and writes it again.
-	if _, err := r.board.Publish(ctx, store.Notice{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
+	if _, err := r.store.Publish(ctx, store.Notice{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	if err := r.board.Withdraw(ctx, filter.RevocationTopic, cmd.ID); err != nil {
+	if err := r.store.Withdraw(ctx, filter.RevocationTopic, cmd.ID); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(revokeDelay, "removed %s", cmd.ID)

@@ -163,8 +163,7 @@ func TestARotationDoesNotWaitForNodesThatHaveStoppedOrWereRemoved(t *testing.T) 
 	c.want("after it", "0, 1 signs")
 
 	// The one that had stopped has the key before it judges its first bounce.
-	stopped.states = nil
-	stopped.daemon = stopped.start("-c", stopped.config)
+	stopped.running = stopped.start("-c", stopped.config)
 	contains(t, "log", stopped.stderr.String(), `msg="took in a new key; it signs once every node has it" key="key 1"`)
 	if got := stopped.keys(c); got != "0, 1 next" && got != "0 signs, 1 next" {
 		t.Errorf("it has %q", got)
@@ -198,7 +197,7 @@ func TestRotationsAtTheSameTimeEndWithOneKey(t *testing.T) {
 			// All at once, in no order.
 			done := make(chan struct{})
 			for _, h := range c.hosts {
-				go func() { defer func() { done <- struct{}{} }(); h.daemon.rounds(3 * settleRounds) }()
+				go func() { defer func() { done <- struct{}{} }(); h.running.rounds(3 * settleRounds) }()
 			}
 			for range c.hosts {
 				<-done
@@ -274,12 +273,12 @@ func TestANoticeWhoseDigitIsTakenIsRefused(t *testing.T) {
 
 func TestANoticeUnderAnotherHashSecretIsRefused(t *testing.T) {
 	c := newCluster(t, 1, "key_distribution = \"store\"\n")
-	value, err := json.Marshal(keyNotice{Number: 3, Secret: []byte("hunter2")})
+	value, err := json.Marshal(map[string]any{"number": 3, "secret": []byte("hunter2")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := store.NewHasher([]byte("another secret"))
-	if _, err := c.store.Publish(t.Context(), store.Notice{Topic: keyTopic, Name: " x", Value: other.Seal(noticeUse(" x"), value), Expires: 1 << 20}, true); err != nil {
+	if _, err := c.store.Publish(t.Context(), store.Notice{Topic: keyTopic, Name: " x", Value: other.Seal(keyTopic+"  x", value), Expires: 1 << 20}, true); err != nil {
 		t.Fatal(err)
 	}
 	c.rounds(2)
@@ -296,12 +295,12 @@ func TestBouncesOfAnotherNodesMailAreNotRefusedForLackOfItsKey(t *testing.T) {
 	c.hosts[0].mustRun("key", "add", "-c", c.hosts[0].config)
 	c.hosts[0].mustRun("key", "activate", "-c", c.hosts[0].config, "1") // at once, and copied to nobody
 	tag := c.hosts[0].tag()
-	if reply := rcpt(t, judges.daemon, tag); !strings.HasPrefix(reply, "550") {
+	if reply := rcpt(t, judges.running, tag); !strings.HasPrefix(reply, "550") {
 		t.Errorf("before it can know: %q", reply)
 	}
 	c.rounds(1)
 	for address, want := range map[string]string{tag: "", "prvs=1787000000=user@example.com": "", "prvs=2787000000=user@example.com": "550"} {
-		if reply := rcpt(t, judges.daemon, address); !strings.HasPrefix(reply, want) || want == "" && reply != "" {
+		if reply := rcpt(t, judges.running, address); !strings.HasPrefix(reply, want) || want == "" && reply != "" {
 			t.Errorf("%s: %q", address, reply)
 		}
 	}
@@ -353,18 +352,18 @@ func TestAHostThatIsCutOffFromItsStartRefusesNoUnknownKey(t *testing.T) {
 	judges.stop()
 	var down atomic.Bool
 	down.Store(true)
-	judges.store, judges.states = unreachable{c.store, &down}, nil
+	judges.store = unreachable{c.store, &down}
 	signs.mustRun("key", "rotate", "-c", signs.config)
-	signs.daemon.rounds(settleRounds + 1)
+	signs.running.rounds(settleRounds + 1)
 	tag := signs.tag()
 	if !strings.HasPrefix(tag, "prvs=1") {
 		t.Fatalf("it signs %s", tag)
 	}
-	judges.daemon = judges.start("-c", judges.config)
+	judges.running = judges.start("-c", judges.config)
 	check := func(when string, want map[string]string) {
 		t.Helper()
 		for address, reply := range want {
-			if got := rcpt(t, judges.daemon, address); !strings.HasPrefix(got, reply) || reply == "" && got != "" {
+			if got := rcpt(t, judges.running, address); !strings.HasPrefix(got, reply) || reply == "" && got != "" {
 				t.Errorf("%s: %s: %q", when, address, got)
 			}
 		}
@@ -373,12 +372,12 @@ func TestAHostThatIsCutOffFromItsStartRefusesNoUnknownKey(t *testing.T) {
 	check("cut off", map[string]string{tag: "", forged: "550", nobodys: ""})
 	contains(t, "log", judges.stderr.String(), `msg="the store does not tell with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused"`)
 	down.Store(false)
-	judges.daemon.rounds(1)
+	judges.running.rounds(1)
 	check("connected", map[string]string{tag: "", forged: "550", nobodys: "550"})
 	down.Store(true)
-	judges.daemon.rounds(1)
+	judges.running.rounds(1)
 	check("cut off for a moment", map[string]string{tag: "", forged: "550", nobodys: "550"})
 	judges.world.pass(8)
-	judges.daemon.rounds(1)
+	judges.running.rounds(1)
 	check("cut off for longer than it is waited for", map[string]string{tag: "", nobodys: ""})
 }

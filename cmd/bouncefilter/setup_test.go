@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 )
 
 var sbin sync.Once
@@ -69,7 +72,7 @@ func TestSetupAndCheck(t *testing.T) {
 	main, master := mustRead(t, w.path("postfix/main.cf")), mustRead(t, w.path("postfix/master.cf"))
 	same := func(step string) {
 		t.Helper()
-		if mustRead(t, w.path("postfix/main.cf")) != main || mustRead(t, w.path("postfix/master.cf")) != master || exists(w.path("postfix/bouncefilter-untag.pcre")) {
+		if mustRead(t, w.path("postfix/main.cf")) != main || mustRead(t, w.path("postfix/master.cf")) != master || site.Exists(w.path("postfix/bouncefilter-untag.pcre")) {
 			t.Errorf("%s: the files are not as they were", step)
 		}
 	}
@@ -79,7 +82,7 @@ func TestSetupAndCheck(t *testing.T) {
 		"\nerror    DIR/postfix/main.cf: smtpd_milters\n         bouncefilter is not asked: ", "\n           postconf -c DIR/postfix -e 'smtpd_milters = $bouncefilter'\n",
 		"\n\"bouncefilter setup postfix\" shows ")
 	for line := range strings.Lines(before) {
-		if len(line) > columns+1 && !strings.HasPrefix(line, "           ") {
+		if len(line) > mta.Columns+1 && !strings.HasPrefix(line, "           ") {
 			t.Errorf("a line of %d columns: %s", len(line), line)
 		}
 	}
@@ -149,7 +152,7 @@ func TestSetupThatFails(t *testing.T) {
 	if r.status != 1 || !strings.Contains(r.stderr, "bouncefilter: error: nothing was changed: postfix -c "+w.path("postfix")+" check: ") {
 		t.Errorf("got %+v", r)
 	}
-	if mustRead(t, w.path("postfix/main.cf")) != broken || exists(w.path("postfix/bouncefilter-untag.pcre")) {
+	if mustRead(t, w.path("postfix/main.cf")) != broken || site.Exists(w.path("postfix/bouncefilter-untag.pcre")) {
 		t.Error("not everything was taken back")
 	}
 	w.settled("postfix/main.cf", main)

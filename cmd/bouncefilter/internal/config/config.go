@@ -191,6 +191,20 @@ func (c *Config) NeedDomain() tomlfile.Problems {
 	return tomlfile.Problems{c.Problem("domains", "", "no domain is named", `add domains = ["example.com"] to the configuration, or --domain example.com`)}
 }
 
+// Unread says whether there is a file that could not be read as TOML, so that the rest of the configuration means nothing.
+func (c *Config) Unread() bool { return c.Path != "" && !c.Read }
+
+// Embedded says whether the store is a part of one daemon: there are no other nodes, and no other process can use it while that runs.
+func (c *Config) Embedded() bool {
+	scheme, _, _ := strings.Cut(c.Store, ":")
+	return scheme == "bolt" || scheme == "memory"
+}
+
+// StoreProblem returns the problem that the store cannot be opened, or does not answer.
+func (c *Config) StoreProblem(err error) tomlfile.Problems {
+	return tomlfile.Problems{c.Problem("store", "", err.Error(), "see the store option in deploy/bouncefilter.toml")}
+}
+
 // Domain returns the settings of a domain, if it is one of ours.
 func (c *Config) Domain(name string) (filter.Domain, bool) {
 	for _, d := range c.Settings.Domains {
@@ -207,7 +221,7 @@ func (c *Config) PastFile() string { return filepath.Join(c.StateDir, "past.json
 // JournalFile is the file that keeps records while the store does not answer (see [store.GuardOptions]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }
 
-// ControlSocket is the socket over which other commands reach the daemon's embedded store.
+// ControlSocket is the socket over which other commands reach the daemon.
 func (c *Config) ControlSocket() string { return filepath.Join(c.StateDir, "control.sock") }
 
 // Fixed returns the options that differ between two configurations and can only be changed by a restart.

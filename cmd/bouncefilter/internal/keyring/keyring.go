@@ -259,3 +259,11 @@ func (k *Keyring) Find(number uint8, domain string) (Key, bool) {
 func (k *Keyring) Problem(key Key, field, value, what, remedy string) tomlfile.Problem {
 	return k.doc.Problem(key.place+"."+field, value, what, remedy)
 }
+
+// Name is what a key is called in logs and findings: "key 1", or "key 1 of example.com".
+func Name(number uint8, domain string) string {
+	if domain == "" {
+		return fmt.Sprintf("key %d", number)
+	}
+	return fmt.Sprintf("key %d of %s", number, domain)
+}

@@ -6,6 +6,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -130,4 +131,14 @@ func (m *Milter) content(text string, o *Outcome) (*milter.Action, error) {
 	changes, action, err := m.session.BodyReadFrom(strings.NewReader(strings.ReplaceAll(body, "\n", "\r\n")))
 	o.Changes = changes
 	return action, err
+}
+
+// Deliver hands a whole message to a milter, on a connection of its own.
+func Deliver(network, address string, c Client, msg Message) (Outcome, error) {
+	m, err := DialMilter(network, address, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	outcome, err := m.Message(msg, EndOfMessage, nil)
+	return outcome, errors.Join(err, m.Close())
 }
