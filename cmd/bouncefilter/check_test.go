@@ -61,7 +61,7 @@ func TestCheckTellsAllProblemsAtOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	address := closed.Addr().String()
-	_ = closed.Close() // nobody listens there now
+	_ = closed.Close() // nothing listens there now
 	w.file("keys/keys.toml", "[[keys]]\nnumber = 0\nstate = \"sign\"\nfile = \"open\"\n", 0o600)
 	w.file("keys/open", "hunter2", 0o640)
 	w.file("hash", "hunter2", 0o644)
@@ -151,7 +151,7 @@ func mustRead(t *testing.T, path string) string {
 	return string(data)
 }
 
-func TestCheckFindsAPasswordThatEverybodyCanRead(t *testing.T) {
+func TestCheckFindsAPasswordThatEveryUserCanRead(t *testing.T) {
 	w := newWorld(t)
 	w.store = memory.New()
 	c := w.config("store = \"redis://user:hunter2@127.0.0.1:1/0\"\n")

@@ -49,7 +49,7 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 	proven := `    6. <sent@example.com> is on record as sent by <user@example.com> to 2 recipients, and has proven 0 bounces of at most 60.
     7. Verdict: valid-message, accept. The message proves that it answers mail this recipient sent.
 `
-	tell := func(args ...string) result {
+	verdict := func(args ...string) result {
 		t.Helper()
 		r := w.run(append([]string{"inspect", "-c", config}, args...)...)
 		if r.status != 0 || r.stderr != "" {
@@ -57,17 +57,17 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 		}
 		return r
 	}
-	contains(t, "words", tell("--recipient", "user@example.com", report).stdout, report+dsnWords+steps, proven)
-	refused := tell("--json", "--recipient", "<other@example.com>", report).stdout
+	contains(t, "words", verdict("--recipient", "user@example.com", report).stdout, report+dsnWords+steps, proven)
+	refused := verdict("--json", "--recipient", "<other@example.com>", report).stdout
 	contains(t, "JSON", refused, strings.TrimSuffix(dsnJSON, "}\n")+`,"verdict":{"reason":"untagged","action":"reject",`+
 		`"reply":"550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)","steps":["The envelope sender`,
 		`"None of what it answers is on record as sent by <other@example.com> in the last 30 days."`)
-	contains(t, "sender", tell("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, which is not judged.")
-	contains(t, "later", tell("--at", w.now.AddDate(0, 0, 31).Format(time.RFC3339), "--recipient", "user@example.com", report).stdout, "in the last 30 days.")
+	contains(t, "sender", verdict("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, which is not judged.")
+	contains(t, "later", verdict("--at", w.now.AddDate(0, 0, 31).Format(time.RFC3339), "--recipient", "user@example.com", report).stdout, "in the last 30 days.")
 
 	// No other process can open the file while a daemon has it open.
 	d := w.start("-c", config)
-	contains(t, "asked", tell("--recipient", "user@example.com", report).stdout, steps, proven)
+	contains(t, "asked", verdict("--recipient", "user@example.com", report).stdout, steps, proven)
 	for _, body := range []string{"", "{", `{"queries":[{"key":"00"}]}`, `{"queries":[{"key":"` + strings.Repeat("0", 34) + `"}]}`, `{"queries":[{"key":"` + strings.Repeat("x", 32) + `"}]}`} {
 		if status, answer := d.control(http.MethodPost, "/lookup", body); status != http.StatusBadRequest {
 			t.Errorf("lookup of %q: %d %s", body, status, answer)
@@ -126,7 +126,7 @@ func TestInspectWithoutWhatAVerdictNeeds(t *testing.T) {
 	}
 }
 
-// Whoever only looks leaves a damaged store to the daemon, which says in its log that it moved it aside.
+// Commands that only read leave a damaged store to the daemon, which logs that it moved it aside.
 func TestLookingLeavesADamagedStore(t *testing.T) {
 	w := newWorld(t)
 	config := enforced(t, w)

@@ -58,7 +58,7 @@ func TestAKeyWithWhichAnotherNodeSignsIsNotRetired(t *testing.T) {
 	c.want("62 days later", "1 signs")
 }
 
-// The keys are not complete while somebody copies them.
+// The keys are not complete while an operator copies them.
 func TestAnIndexThatIsBeingCopiedTakesNoKeyAway(t *testing.T) {
 	w := newWorld(t)
 	c := w.config("")
@@ -212,7 +212,7 @@ func TestServeWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 	}
 }
 
-// Keys whose index was lost come back one by one. Until all are there, nobody knows which numbers have signed.
+// Keys whose index was lost come back one by one. Until all are there, it is not known which numbers have signed.
 func TestKeysThatComeBackOneByOne(t *testing.T) {
 	w := newWorld(t)
 	c := w.config("mode = \"enforce\"\n")

@@ -223,7 +223,7 @@ func listed(k keyring.Key) listedKey {
 	return l
 }
 
-// orDash returns s, or what stands for nothing.
+// orDash returns s, or another text for nothing.
 func orDash(s, nothing string) string {
 	if s == "" {
 		return nothing

@@ -78,7 +78,7 @@ func (cmd *keyRotateCmd) wait(ctx context.Context, a *app, c *config.Config, for
 			case !under && !k.Wanted(cmd.Domain):
 				return errors.New("the new key was taken back before it signed; see bouncefilter key list")
 			}
-		} // else somebody is copying keys
+		} // else an operator may be copying keys
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

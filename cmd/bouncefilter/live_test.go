@@ -13,7 +13,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 )
 
-// fakeMTA answers RCPT as told, and everything else with 250. It returns its address.
+// fakeMTA answers RCPT as rcpt says, and everything else with 250. It returns its address.
 func fakeMTA(t *testing.T, rcpt func(address string) string) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")

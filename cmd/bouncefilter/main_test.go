@@ -18,7 +18,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
-// world is where a command runs in a test: a folder of its own and a clock that stands still.
+// world is where a command runs in a test: a folder of its own and a clock that does not move.
 type world struct {
 	t      *testing.T
 	dir    string
@@ -150,17 +150,17 @@ type running struct {
 // start runs serve and waits until it is ready.
 func (w *world) start(args ...string) *running {
 	w.t.Helper()
-	before := w.told("READY=1")
+	before := w.notified("READY=1")
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &running{w: w, cancel: cancel, done: make(chan int, 1)}
 	go func() { d.done <- w.app(&d.stdout, &d.stderr).run(ctx, append([]string{"serve"}, args...)) }()
 	w.t.Cleanup(func() { d.stop() })
-	d.eventually("ready", func() bool { return w.told("READY=1") > before })
+	d.eventually("ready", func() bool { return w.notified("READY=1") > before })
 	return d
 }
 
-// told returns how often a state was reported to the service manager.
-func (w *world) told(state string) int {
+// notified returns how often a state was reported to the service manager.
+func (w *world) notified(state string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
@@ -199,9 +199,9 @@ func (d *running) stop() result {
 // reload asks for a reload and waits for its end.
 func (d *running) reload() {
 	d.w.t.Helper()
-	before := d.w.told("READY=1")
+	before := d.w.notified("READY=1")
 	d.w.hup <- os.Interrupt // any value
-	d.eventually("reload", func() bool { return d.w.told("READY=1") > before })
+	d.eventually("reload", func() bool { return d.w.notified("READY=1") > before })
 }
 
 // rounds lets the daemon look after its keys n times, and begin once more.

@@ -19,7 +19,7 @@ import (
 
 // nodeCmd is about the daemons that share a store.
 type nodeCmd struct {
-	List   nodeListCmd   `cmd:"" help:"List the daemons that use the store, or have used it in the last 7 days and not stopped properly."`
+	List   nodeListCmd   `cmd:"" help:"List the daemons that use the store, or have used it in the last 7 days and did not stop properly."`
 	Remove nodeRemoveCmd `cmd:"" help:"Remove a daemon that is gone for good, so that no key rotation waits for it."`
 }
 
@@ -72,7 +72,7 @@ func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
 	return w.Flush()
 }
 
-// errEmbedded is returned for a store that no other process can use.
+// errEmbedded is returned for a store that has no other nodes.
 var errEmbedded = errors.New("the store is embedded: it belongs to the one daemon of this host, and there are no other nodes")
 
 type nodeRemoveCmd struct {
@@ -96,7 +96,7 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 		}
 		i := slices.IndexFunc(nodes, func(n store.Node) bool { return n.Name == cmd.Name })
 		if i < 0 {
-			return remedy.With(fmt.Errorf("the store knows no node %q", cut(cmd.Name)), "bouncefilter node list shows those that it knows")
+			return remedy.With(fmt.Errorf("the store has no node %q", cut(cmd.Name)), "bouncefilter node list shows the nodes")
 		}
 		if silent := a.now().Sub(nodes[i].Seen); silent <= store.NodeSilence {
 			return remedy.With(fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself")

@@ -42,7 +42,7 @@ func TestTwoDaemonsWithOneNameTellSo(t *testing.T) {
 	c.rounds(4)
 	for i, h := range c.hosts {
 		if strings.Contains(h.stderr.String(), "under this one's name") {
-			t.Errorf("mx%d: a name of its own is called somebody else's:\n%s", i+1, h.stderr.String())
+			t.Errorf("mx%d: a name of its own is called another's:\n%s", i+1, h.stderr.String())
 		}
 	}
 	twin := c.join("")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// later is the same folder some days on, for commands beside a daemon whose clock stands still.
+// later is the same folder some days on, for commands beside a daemon whose clock does not move.
 func (w *world) later(days int) *world {
 	return &world{t: w.t, dir: w.dir, now: w.now.AddDate(0, 0, days), env: w.env}
 }

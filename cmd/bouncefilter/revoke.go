@@ -22,32 +22,32 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// revokeCmd holds what can be done about tags that somebody has harvested, or made.
+// revokeCmd holds what can be done about tags that an attacker has harvested, or made.
 type revokeCmd struct {
 	Tag    revokeTagCmd    `cmd:"" help:"Revoke one tag."`
 	Sender revokeSenderCmd `cmd:"" help:"Revoke all tags of a sender that were issued until now."`
 	Key    revokeKeyCmd    `cmd:"" help:"Revoke all tags made with a key."`
 	List   revokeListCmd   `cmd:"" help:"List what is revoked."`
-	Remove revokeRemoveCmd `cmd:"" help:"Take a revocation back."`
+	Remove revokeRemoveCmd `cmd:"" help:"Remove a revocation."`
 }
 
 // Help is shown by revoke --help.
 func (revokeCmd) Help() string {
 	return `Bounces to a revoked tag are refused, unless their content proves that they answer mail that the recipient sent: the Message-ID of
 mail that was sent with the tag is on record. Ordinary mail to the address is delivered. All daemons that share the store
-learn of it within seconds. A revocation ends by itself when all that it revokes has expired.`
+have a revocation within seconds. A revocation ends by itself when all that it revokes has expired.`
 }
 
-// revokeDelay is what is told of how soon a revocation is in effect.
-const revokeDelay = "running daemons learn of it within seconds"
+// revokeDelay says how soon a revocation is in effect.
+const revokeDelay = "running daemons have it within seconds"
 
 // revokeFlags are those of all commands that revoke something.
 type revokeFlags struct {
 	siteFlags
-	Note string `placeholder:"TEXT" help:"Why, for those who list it later."`
+	Note string `placeholder:"TEXT" help:"Why; revoke list prints it."`
 }
 
-// revoker is what is needed to revoke something.
+// revoker is what the commands need to revoke something.
 type revoker struct {
 	config *config.Config
 	keys   *keyring.Keyring
@@ -56,7 +56,7 @@ type revoker struct {
 	store  control.Store
 }
 
-// withRevoker does something with it. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
+// withRevoker calls do with a revoker. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
 func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker) error) error {
 	c, keys, ring, err := f.loadRing(a, keyring.LoadUsable)
 	if err != nil {
@@ -74,7 +74,7 @@ func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker)
 	return errors.Join(do(r), st.Close())
 }
 
-// publish revokes something and says so.
+// publish revokes something and prints that it did.
 func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter.Revocation, hint string) error {
 	x.At, x.Note = a.now().UTC().Truncate(time.Second), f.Note
 	n, err := x.Notice(r.hasher)
@@ -86,14 +86,14 @@ func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter
 	if _, err := r.store.Publish(ctx, n, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	if err := r.store.Withdraw(ctx, filter.TakenBackTopic, n.Name); err != nil { // if it was taken back before
+	if err := r.store.Withdraw(ctx, filter.TakenBackTopic, n.Name); err != nil { // removed before
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
 	return nil
 }
 
-// ours parses an address of one of the domains: nobody else's is signed, so that another one is a mistake.
+// ours parses an address in one of the domains: no other is signed, so that another one is a mistake.
 func (r *revoker) ours(address string) (prvs.Address, error) {
 	parsed, err := prvs.ParseAddress(strings.Trim(address, "<>"))
 	if err != nil {
@@ -184,7 +184,7 @@ type revokeKeyCmd struct {
 
 // Help is shown by revoke key --help.
 func (revokeKeyCmd) Help() string {
-	return `For a key that somebody else has. Let another one sign first (key rotate --wait): mail that is still signed with a revoked key has
+	return `For a key that an attacker may have. Let another one sign first (key rotate --wait): mail that is still signed with a revoked key has
 its bounces accepted only if they name its Message-ID.`
 }
 
@@ -239,7 +239,7 @@ func (cmd *revokeListCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
-	ns, err := r.notices(ctx, a)
+	ns, err := r.broadcasts(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -266,8 +266,8 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 	return w.Flush()
 }
 
-// notices returns the notices of revocations, the oldest first as far as can be seen.
-func (r *revoker) notices(ctx context.Context, a *app) ([]store.Notice, error) {
+// broadcasts returns the broadcasts of revocations, the oldest first as far as they can be read.
+func (r *revoker) broadcasts(ctx context.Context, a *app) ([]store.Notice, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	ns, err := r.store.Notices(ctx, filter.RevocationTopic, store.DayOf(a.now()))
@@ -308,7 +308,7 @@ func (cmd *revokeRemoveCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
-	ns, err := r.notices(ctx, a)
+	ns, err := r.broadcasts(ctx, a)
 	if err != nil {
 		return err
 	}
@@ -319,7 +319,7 @@ func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	// First, so that no daemon takes it for lost and writes it again.
+	// The tombstone comes first, so that no daemon takes the revocation for lost and publishes it again.
 	if _, err := r.store.Publish(ctx, store.Notice{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}

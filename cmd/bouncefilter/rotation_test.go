@@ -37,7 +37,7 @@ func TestAKeyRotatesOnASingleHostAtOnce(t *testing.T) {
 	if r := w.run("verify", "-c", c, old); r.status != 0 {
 		t.Errorf("the old tag: %+v", r)
 	}
-	if strings.Contains(d.stderr.String(), "RELOAD") || w.told("RELOADING=1") != 0 {
+	if strings.Contains(d.stderr.String(), "RELOAD") || w.notified("RELOADING=1") != 0 {
 		t.Error("it was reloaded")
 	}
 }
@@ -104,7 +104,7 @@ func TestNoNodeSignsWithAKeyBeforeAllHaveIt(t *testing.T) {
 				c.hosts[0].copyKeys(late)
 			}
 			c.rounds(1)
-			c.want("all have it, but the store may have forgotten somebody", "0 signs, 1 next")
+			c.want("all have it, but the store may have lost a node", "0 signs, 1 next")
 			c.rounds(settleRounds + 1)
 			c.want("all have it", "0, 1 signs")
 			for _, h := range c.hosts {
@@ -154,9 +154,9 @@ func TestARotationDoesNotWaitForNodesThatHaveStoppedOrWereRemoved(t *testing.T) 
 		t.Errorf("remove: %+v", r)
 	}
 	if a, err := c.store.Lookup(t.Context(), 0, nil); err != nil || !a.Memory.Since.Equal(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)) {
-		t.Errorf("what it may have kept is lost, and the record is complete since %v, %v", a.Memory.Since, err)
+		t.Errorf("what it may have journalled is lost, and the record is complete since %v, %v", a.Memory.Since, err)
 	}
-	if r := remove(); r.status != 1 || !strings.Contains(r.stderr, `the store knows no node "mx3"`) {
+	if r := remove(); r.status != 1 || !strings.Contains(r.stderr, `the store has no node "mx3"`) {
 		t.Errorf("twice: %+v", r)
 	}
 	c.rounds(settleRounds + 1)
@@ -293,7 +293,7 @@ func TestBouncesOfAnotherNodesMailAreNotRefusedForLackOfItsKey(t *testing.T) {
 	c := newCluster(t, 2, "mode = \"enforce\"\n")
 	judges := c.hosts[1]
 	c.hosts[0].mustRun("key", "add", "-c", c.hosts[0].config)
-	c.hosts[0].mustRun("key", "activate", "-c", c.hosts[0].config, "1") // at once, and copied to nobody
+	c.hosts[0].mustRun("key", "activate", "-c", c.hosts[0].config, "1") // at once, and copied to no other host
 	tag := c.hosts[0].tag()
 	if reply := rcpt(t, judges.running, tag); !strings.HasPrefix(reply, "550") {
 		t.Errorf("before it can know: %q", reply)
@@ -309,7 +309,7 @@ func TestBouncesOfAnotherNodesMailAreNotRefusedForLackOfItsKey(t *testing.T) {
 }
 
 // The nodes of a store come in no order.
-func TestAKeyThatIsMissingHereIsToldOnce(t *testing.T) {
+func TestAKeyThatIsMissingHereIsLoggedOnce(t *testing.T) {
 	c := newCluster(t, 4, "")
 	c.hosts[0].mustRun("key", "add", "-c", c.hosts[0].config)
 	for _, h := range c.hosts[1:3] {
@@ -321,7 +321,7 @@ func TestAKeyThatIsMissingHereIsToldOnce(t *testing.T) {
 	c.rounds(20)
 	log := c.hosts[3].stderr.String()
 	if n := strings.Count(log, `msg="another node signs with a key that is missing here; bounces with its number are not refused"`); n < 1 || n > 2 { // one node signed first
-		t.Errorf("told %d times\n%s", n, log)
+		t.Errorf("logged %d times\n%s", n, log)
 	}
 }
 
@@ -345,7 +345,7 @@ func (u unreachable) Announce(ctx context.Context, n store.Node) error {
 	return u.Store.Announce(ctx, n)
 }
 
-// Nobody has waited for a host that the store does not know.
+// No node has waited for a host that the store does not know.
 func TestAHostThatIsCutOffFromItsStartRefusesNoUnknownKey(t *testing.T) {
 	c := newCluster(t, 2, "mode = \"enforce\"\n")
 	signs, judges := c.hosts[0], c.hosts[1]
@@ -368,16 +368,16 @@ func TestAHostThatIsCutOffFromItsStartRefusesNoUnknownKey(t *testing.T) {
 			}
 		}
 	}
-	const forged, nobodys = "prvs=0787000000=user@example.com", "prvs=2787000000=user@example.com"
-	check("cut off", map[string]string{tag: "", forged: "550", nobodys: ""})
-	contains(t, "log", judges.stderr.String(), `msg="the store does not tell with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused"`)
+	const forged, unknown = "prvs=0787000000=user@example.com", "prvs=2787000000=user@example.com"
+	check("cut off", map[string]string{tag: "", forged: "550", unknown: ""})
+	contains(t, "log", judges.stderr.String(), `msg="the store does not say with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused"`)
 	down.Store(false)
 	judges.running.rounds(1)
-	check("connected", map[string]string{tag: "", forged: "550", nobodys: "550"})
+	check("connected", map[string]string{tag: "", forged: "550", unknown: "550"})
 	down.Store(true)
 	judges.running.rounds(1)
-	check("cut off for a moment", map[string]string{tag: "", forged: "550", nobodys: "550"})
+	check("cut off for a moment", map[string]string{tag: "", forged: "550", unknown: "550"})
 	judges.world.pass(8)
 	judges.running.rounds(1)
-	check("cut off for longer than it is waited for", map[string]string{tag: "", nobodys: ""})
+	check("cut off for longer than others wait for it", map[string]string{tag: "", unknown: ""})
 }

@@ -29,8 +29,8 @@ type serveCmd struct {
 
 // Help is shown by serve --help.
 func (serveCmd) Help() string {
-	return `With only --domain it runs: it keeps its state in one directory, makes a key there when there is none, and prints the lines
-that Postfix needs. SIGHUP reads configuration and keys anew, SIGTERM ends it after the messages in flight.`
+	return `With only --domain it runs: its state is in one directory, makes a key there when there is none, and prints the lines
+that Postfix needs. SIGHUP reads configuration and keys again, SIGTERM ends it after the messages in transit.`
 }
 
 func (cmd *serveCmd) load(a *app) (*config.Config, tomlfile.Problems) {

@@ -35,8 +35,8 @@ func TestServeRunsWithADomainAlone(t *testing.T) {
 	if _, err := net.Dial("tcp", d.address()); err == nil {
 		t.Error("it still listens")
 	}
-	if w.told("READY=1") != 1 || w.told("STOPPING=1") != 1 {
-		t.Errorf("the service manager was told %v", w.states)
+	if w.notified("READY=1") != 1 || w.notified("STOPPING=1") != 1 {
+		t.Errorf("the service manager was notified of %v", w.states)
 	}
 	for _, path := range []string{"state", "state/keys"} {
 		if info, err := os.Stat(w.path(path)); err != nil || info.Mode().Perm() != 0o700 {
@@ -139,8 +139,8 @@ func TestReload(t *testing.T) {
 	if _, metrics = d.get("/metrics"); !strings.Contains(metrics, "bouncefilter_config_last_reload_successful 1\n") {
 		t.Error("the metric says no")
 	}
-	if r := d.stop(); r.status != 0 || w.told("RELOADING=1") != 5 || w.told("READY=1") != 6 {
-		t.Errorf("status %d, told %v", r.status, w.states)
+	if r := d.stop(); r.status != 0 || w.notified("RELOADING=1") != 5 || w.notified("READY=1") != 6 {
+		t.Errorf("status %d, notified of %v", r.status, w.states)
 	}
 }
 

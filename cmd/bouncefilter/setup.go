@@ -20,8 +20,8 @@ type setupCmd struct {
 	siteFlags
 	mtaConfigFlag
 	Server string `arg:"" name:"mta" help:"Mail server: postfix or sendmail."`
-	Write  bool   `xor:"what" help:"Make the change. What was there before is kept in the state directory."`
-	Undo   bool   `xor:"what" help:"Bring back what was there before."`
+	Write  bool   `xor:"what" help:"Make the change. The former files are saved in the state directory."`
+	Undo   bool   `xor:"what" help:"Restore the former files."`
 	Reload bool   `help:"Also run the commands that make it take effect."`
 }
 
@@ -75,21 +75,21 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 		return nil
 	}
 	if !site.Exists(c.StateDir) {
-		return remedy.With(fmt.Errorf("%s does not exist, and what is there now could not be kept in it", c.StateDir),
+		return remedy.With(fmt.Errorf("%s does not exist, so that the files could not be saved in it", c.StateDir),
 			"start bouncefilter first: systemctl start bouncefilter")
 	}
 	backup := cmd.backup(c.StateDir, server.Configuration)
 	if err := change.Apply(backup, func() error { return server.Verify(ctx) }); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	fmt.Fprintf(a.stdout, "Changed:\n  %s\nWhat was there before is in %s; --undo brings it back.\n", strings.Join(paths(change.Files), "\n  "), backup)
+	fmt.Fprintf(a.stdout, "Changed:\n  %s\nThe former files are in %s; --undo restores them.\n", strings.Join(paths(change.Files), "\n  "), backup)
 	if err := cmd.takeEffect(ctx, a, change.Then); err != nil {
 		return err
 	}
 	return cmd.remains(ctx, a, server, fit)
 }
 
-// backup is where the files of a configuration are kept as they were: each instance of a mail server has a place of its own.
+// backup is where the former files of a configuration are saved: each instance of a mail server has a place of its own.
 func (cmd *setupCmd) backup(stateDir, configuration string) string {
 	return filepath.Join(stateDir, "setup", cmd.Server+strings.ReplaceAll(configuration, "/", "-"))
 }
@@ -111,7 +111,7 @@ func (cmd *setupCmd) undo(ctx context.Context, a *app, server *mailserver.Server
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(a.stdout, "Brought back:\n  %s\n", strings.Join(changed, "\n  "))
+	fmt.Fprintf(a.stdout, "Restored:\n  %s\n", strings.Join(changed, "\n  "))
 	for _, line := range mta.Wrap("Tagged recipients are unknown from then on: bounces of mail that was signed until now, and answers to its envelope sender, are refused.", mta.Columns) {
 		fmt.Fprintln(a.stdout, line)
 	}
@@ -135,14 +135,14 @@ func (cmd *setupCmd) takeEffect(ctx context.Context, a *app, commands []string) 
 	return nil
 }
 
-// remains prints what setup leaves to its reader.
+// remains prints what setup leaves to the operator.
 func (cmd *setupCmd) remains(ctx context.Context, a *app, server *mailserver.Server, fit mta.Site) error {
 	findings, err := server.Find(ctx, fit)
 	if err != nil {
 		return err
 	}
 	if len(findings) > 0 {
-		fmt.Fprintf(a.stdout, "\nLeft to you: %s.\n", mta.Count(findings))
+		fmt.Fprintf(a.stdout, "\nLeft to do by hand: %s.\n", mta.Count(findings))
 		mta.Print(a.stdout, findings)
 	}
 	return nil

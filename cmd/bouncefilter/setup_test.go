@@ -91,14 +91,14 @@ func TestSetupAndCheck(t *testing.T) {
 	same("dry run")
 
 	contains(t, "written", run(0, "setup", "postfix", "--write"), "\nChanged:\n  DIR/postfix/main.cf\n  DIR/postfix/master.cf\n  DIR/postfix/bouncefilter-untag.pcre\n",
-		"What was there before is in DIR/state/setup/postfix-", "\nTo let it take effect:\n  postfix -c DIR/postfix reload\n")
+		"The former files are in DIR/state/setup/postfix-", "\nTo let it take effect:\n  postfix -c DIR/postfix reload\n")
 	if after := run(0, "check"); !strings.HasSuffix(after, "\npostfix        DIR/postfix: fine\n") {
 		t.Errorf("check after it says\n%s", after)
 	}
 	if again := run(0, "setup", "postfix", "--write"); again != "Nothing is to be done: Postfix in DIR/postfix is set up.\n" {
 		t.Errorf("a second setup says\n%s", again)
 	}
-	contains(t, "undone", run(0, "setup", "postfix", "--undo"), "Brought back:\n  DIR/postfix/main.cf\n", "\nTagged recipients are unknown from then on: ", "reload\n")
+	contains(t, "undone", run(0, "setup", "postfix", "--undo"), "Restored:\n  DIR/postfix/main.cf\n", "\nTagged recipients are unknown from then on: ", "reload\n")
 	same("undone")
 	if again := run(0, "setup", "postfix", "--undo"); again != "There is nothing to undo.\n" {
 		t.Errorf("undone twice: %s", again)
@@ -157,7 +157,7 @@ func TestSetupThatFails(t *testing.T) {
 	}
 	w.settled("postfix/main.cf", main)
 
-	// Somebody has edited a file since.
+	// An operator has edited a file since.
 	if r := setup("--write"); r.status != 0 {
 		t.Fatalf("got %+v", r)
 	}

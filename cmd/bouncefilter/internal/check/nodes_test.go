@@ -33,7 +33,7 @@ func TestNodeFindings(t *testing.T) {
 		nodes []store.Node
 		want  []string // level, name and the beginning of what is said
 	}{
-		{"nobody has said anything", nil, nil},
+		{"no node has sent a heartbeat", nil, nil},
 		{"all alike", []store.Node{node("mx1", 0, own...), node("mx2", time.Second, own...)}, nil},
 		{"one signs with what the other verifies with", []store.Node{node("mx2", 0, verifies, notSigning)}, nil},
 		{"the other lacks the signing key", []store.Node{node("mx2", 0, verifies)}, []string{"error key-missing It lacks key 1, with which this host signs"}},
@@ -48,7 +48,7 @@ func TestNodeFindings(t *testing.T) {
 		{"the daemon of this host was not reloaded", []store.Node{node("mx1", 0, verifies)}, []string{"error key-missing It runs with other keys than the files have: It lacks key 1"}},
 		{"a clock that is off", []store.Node{node("mx2", -2*time.Minute, own...)}, []string{"warning clock-off Its clock is 2m0s behind the store's."}},
 		{"a clock that is a day off", []store.Node{node("mx2", 24*time.Hour, own...)}, []string{"error clock-off Its clock is 24h0m0s ahead of the store's."}},
-		{"a node that says nothing any more is not compared", []store.Node{silent}, []string{"note node-silent It was last seen at 2026-11-23T11:00:00Z."}},
+		{"a silent node is not compared", []store.Node{silent}, []string{"note node-silent It was last seen at 2026-11-23T11:00:00Z."}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string
@@ -65,7 +65,7 @@ func TestNodeFindings(t *testing.T) {
 	}
 }
 
-// A node that says nothing is waited for as well: it may be cut off and still judge bounces.
+// A silent node is waited for as well: it may be cut off and still judge bounces.
 func TestNodesThatARotationWaitsFor(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 	signs := store.NodeKey{Number: 0, Signs: true, Mark: "aa"}

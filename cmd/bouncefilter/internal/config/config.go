@@ -74,7 +74,7 @@ type Config struct {
 	HashSecretChosen bool   // HashSecret is not merely the default
 	Node             string
 
-	KeysInStore bool          // nodes give each other new keys in the store; otherwise somebody copies files
+	KeysInStore bool          // nodes give each other new keys in the store; otherwise an operator copies files
 	KeyRotation time.Duration // age at which a signing key is replaced; 0 for never
 
 	LogLevel        slog.Level
@@ -113,21 +113,21 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	return c, r.problems
 }
 
-// apply lets the flags come first. --domain replaces the list of domains; one that has a table in the file keeps what
-// stands there. --listen replaces all listeners. --mode is meant for all domains.
+// apply lets the flags come first. --domain replaces the list of domains; one that has a table in the file stays as
+// that says. --listen replaces all listeners. --mode is meant for all domains.
 func (f *file) apply(o Flags) {
 	if len(o.Domains) > 0 {
 		f.Domains = nil
-		var kept []domainTable
+		var tables []domainTable
 		for _, name := range o.Domains {
 			same := func(d domainTable) bool { return strings.EqualFold(d.Name, name) }
 			if i := slices.IndexFunc(f.Domain, same); i >= 0 {
-				kept = append(kept, f.Domain[i])
+				tables = append(tables, f.Domain[i])
 			} else {
 				f.Domains = append(f.Domains, name)
 			}
 		}
-		f.Domain = kept
+		f.Domain = tables
 	}
 	if len(o.Listen) > 0 {
 		f.Listen, f.Listener = o.Listen, nil
@@ -215,10 +215,10 @@ func (c *Config) Domain(name string) (filter.Domain, bool) {
 	return filter.Domain{}, false
 }
 
-// PastFile is where the daemon keeps since when domains have been signing (see [filter.Options]).
+// PastFile is where the daemon saves since when domains have been signing (see [filter.Options]).
 func (c *Config) PastFile() string { return filepath.Join(c.StateDir, "past.json") }
 
-// JournalFile is the file that keeps records while the store does not answer (see [store.GuardOptions]).
+// JournalFile is the journal of records while the store does not answer (see [store.GuardOptions]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }
 
 // ControlSocket is the socket over which other commands reach the daemon.
@@ -254,7 +254,7 @@ func Fixed(running, next *Config) []string {
 	return keys
 }
 
-// String keeps the store's password out of whatever prints a Config.
+// String leaves out the store's password.
 func (c *Config) String() string { return fmt.Sprintf("configuration %s", c.Path) }
 
 // paths fills in the paths that depend on the state directory. Relative ones start there.

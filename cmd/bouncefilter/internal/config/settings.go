@@ -100,7 +100,7 @@ func (r *resolver) ringOptions() prvs.Options {
 	return o
 }
 
-// proofs resolves what the record of sent mail proves. Unless somebody chose it, the retention follows a long lifetime.
+// proofs resolves what the record of sent mail proves. Unless the operator chose it, the retention follows a long lifetime.
 func (r *resolver) proofs() {
 	f, o := &r.c.raw.Proof, r.c.Ring
 	retention := f.Retention
@@ -110,7 +110,7 @@ func (r *resolver) proofs() {
 		retention = shortest
 	case retention < shortest:
 		r.problem("proof.retention", strconv.Itoa(retention), "is too short",
-			fmt.Sprintf("sent mail must be remembered longer than tags live: use %d days or more", shortest))
+			fmt.Sprintf("sent mail must be on record for longer than tags are valid: use %d days or more", shortest))
 	case retention > max(longest, shortest):
 		r.problem("proof.retention", strconv.Itoa(retention), "is too long", fmt.Sprintf("use %d days or less", longest))
 	}
@@ -217,8 +217,8 @@ func actionReasons() []string {
 	return words
 }
 
-// skipPairs resolves which senders' mail is not signed to which recipients. A side that is empty would pair with nobody, or,
-// as somebody may believe, with everybody.
+// skipPairs resolves which senders' mail is not signed to which recipients. A side that is empty would match no address, or,
+// as an operator may believe, every address.
 func (r *resolver) skipPairs() []filter.SkipPair {
 	var pairs []filter.SkipPair
 	for i, t := range r.c.raw.Skip {
@@ -296,7 +296,7 @@ func (r *resolver) words(key string, list []string, what string) []string {
 	return list
 }
 
-// IsDomain says whether s can stand behind the @ of an address. It is meant to find mistakes, not to judge names.
+// IsDomain says whether s can follow the @ of an address. It is meant to find mistakes, not to judge names.
 func IsDomain(s string) bool {
 	const most = 255 // octets, RFC 5321 section 4.5.3.1.2
 	return s != "" && len(s) <= most && !strings.ContainsAny(s, "@<>,;\"\\/* \t\r\n") &&

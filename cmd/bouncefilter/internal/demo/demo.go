@@ -107,7 +107,7 @@ func withoutTime(_ []string, a slog.Attr) slog.Attr {
 	return a
 }
 
-// logLines keeps log lines until they are shown.
+// logLines collects log lines until they are shown.
 type logLines struct {
 	mu sync.Mutex
 	b  bytes.Buffer

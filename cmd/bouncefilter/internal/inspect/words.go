@@ -107,14 +107,14 @@ func originalWords(o bounce.Original) string {
 }
 
 func recipientWords(r bounce.Recipient) string {
-	s := or(r.Address, "(not named)") + ": " + or(r.Action, "no action told")
+	s := or(r.Address, "(not named)") + ": " + or(r.Action, "no action given")
 	if r.Status != "" {
 		s += ", status " + r.Status
 	} else if r.Code != 0 {
 		s += ", reply code " + strconv.Itoa(r.Code)
 	}
 	if r.RemoteMTA != "" {
-		s += ", told by " + r.RemoteMTA
+		s += ", according to " + r.RemoteMTA
 	}
 	if r.Diagnostic != "" {
 		s += ": " + r.Diagnostic

@@ -153,7 +153,7 @@ func (d *Distributor) own(nodes []store.Node) int {
 }
 
 // lookForTwin finds out whether another daemon has sent a heartbeat under this one's name since this one did. Then each hides the other:
-// no node waits for its keys, and none notices when it is cut off. Once may be a daemon that this one has replaced.
+// no node waits for its keys, and none finds out when it is cut off. Once may be a daemon that this one has replaced.
 func (d *Distributor) lookForTwin(nodes []store.Node) {
 	i := d.own(nodes)
 	if !d.joined.Load() || i < 0 || nodes[i].Instance == d.o.Instance {
@@ -261,7 +261,7 @@ func (d *Distributor) trustUnseen() {
 	if !d.met.IsZero() && d.o.Now().Sub(d.met) <= store.NodeRetention {
 		return
 	}
-	d.logOnce(slog.LevelWarn, "unseen", "the store does not tell with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused")
+	d.logOnce(slog.LevelWarn, "unseen", "the store does not say with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused")
 	d.allowFor((*site.Site).Unlisted)
 }
 

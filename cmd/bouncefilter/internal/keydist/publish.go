@@ -53,7 +53,7 @@ func open(h *store.Hasher, n store.Notice) (publishedKey, error) {
 }
 
 // broadcastName names the broadcast of the key that follows the one that signs for a domain now. Nodes that begin a rotation at the same
-// time replace the same key, so that their broadcasts have one name, under which the store keeps the first.
+// time replace the same key, so that their broadcasts have one name, under which the store has only the first.
 func (d *Distributor) broadcastName(s *site.Site, domain string) string {
 	signer, ok := s.Keys.SignerOf(domain)
 	switch {
