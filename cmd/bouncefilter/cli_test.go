@@ -172,7 +172,7 @@ func TestKeyCommands(t *testing.T) {
 	r := w.run("sign", "--state-dir", w.path("state"), "user@example.com")
 	want(r, 0, "prvs=178773a1ad=user@example.com\n", "")
 
-	// Tags of 60 days are still good, as whoever lowers the lifetime is told.
+	// Tags of 60 days are still good, as check says to an operator who lowers the lifetime.
 	w.now = time.Date(2027, 1, 23, 11, 59, 59, 0, time.UTC)
 	want(keys("retire", "0"), 1, "", "may be alive until 2027-01-23")
 	w.now = w.now.Add(time.Second)

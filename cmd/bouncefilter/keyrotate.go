@@ -73,12 +73,12 @@ func (cmd *keyRotateCmd) wait(ctx context.Context, a *app, c *config.Config, for
 			now, signs := k.SignerOf(cmd.Domain)
 			switch {
 			case signs && (now.Number != former.Number || !now.Created.Equal(former.Created)):
-				fmt.Fprintf(a.stdout, "%s signs\n", keyName(now.Number, now.Domain))
+				fmt.Fprintf(a.stdout, "%s signs\n", keyring.Name(now.Number, now.Domain))
 				return nil
 			case !under && !k.Wanted(cmd.Domain):
 				return errors.New("the new key was taken back before it signed; see bouncefilter key list")
 			}
-		} // else somebody is copying keys
+		} // else an operator may be copying keys
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -1,6 +1,7 @@
 package judge
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -21,6 +22,23 @@ type Delivery struct {
 	Authenticated bool
 	// Content reads the message with so many octets of its body.
 	Content func(bodyBytes int) *bounce.Report
+}
+
+// Content returns the content of a saved message for [Delivery]: as the daemon reads it, with the envelope sender in front. An mbox
+// "From " line and a Return-Path field, which the last MTA has put there, are left out.
+func Content(message []byte, sender string) func(bodyBytes int) *bounce.Report {
+	for _, prefix := range []string{"From ", "Return-Path:"} {
+		if len(message) >= len(prefix) && strings.EqualFold(string(message[:len(prefix)]), prefix) {
+			_, message, _ = bytes.Cut(message, []byte("\n"))
+		}
+	}
+	text := append([]byte("Return-Path: <"+sender+">\n"), message...)
+	return func(bodyBytes int) *bounce.Report {
+		limits := bounce.DefaultLimits()
+		limits.BodyBytes = bodyBytes
+		r, _ := bounce.Read(bytes.NewReader(text), limits) // from memory
+		return r
+	}
 }
 
 // Explanation is a verdict with its trace in words.

@@ -135,16 +135,21 @@ func (v *View) refreshFirstSigned(ctx context.Context) (answered bool) {
 	v.restoreBeginning(ctx, days)
 	// A domain that was signing before the store was wiped has not begun anew.
 	before := v.history.current()
+	v.changeHistory(History{RecordBegan: before.RecordBegan, FirstSigned: earliest(days, before.FirstSigned)})
+	return true
+}
+
+// earliest returns the earlier of two first days of each domain. It may change days.
+func earliest(days, others map[string]store.Day) map[string]store.Day {
 	if days == nil {
 		days = map[string]store.Day{}
 	}
-	for name, since := range before.FirstSigned {
+	for name, since := range others {
 		if d, ok := days[name]; !ok || since < d {
 			days[name] = since
 		}
 	}
-	v.changeHistory(History{RecordBegan: before.RecordBegan, FirstSigned: days})
-	return true
+	return days
 }
 
 // restoreBeginning marks the record of a store as incomplete that has begun anew. The store takes its first records for the first there

@@ -32,6 +32,8 @@ package view
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -194,6 +196,40 @@ func (v *View) Snapshot() Snapshot {
 		s.Complete = *c
 	}
 	return s
+}
+
+// Source is what is asked of a store. A [store.Store] is one.
+type Source interface {
+	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
+	FirstSigned(ctx context.Context) (map[string]store.Day, error)
+	Nodes(ctx context.Context) ([]store.Node, error)
+	Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error)
+}
+
+// Look returns what can be known of the record without a running daemon: what the store says, and the history of this host. It writes
+// nothing.
+func Look(ctx context.Context, st Source, h *store.Hasher, node string, history History, now time.Time) (Snapshot, error) {
+	today := store.DayOf(now)
+	s := Snapshot{History: History{RecordBegan: history.RecordBegan, FirstSigned: maps.Clone(history.FirstSigned)}}
+	a, err := st.Lookup(ctx, today, store.AnyDay(h.KeyCheck()))
+	if err != nil {
+		return s, err
+	}
+	s.Verified, s.Complete = a.Found[0], a.Complete
+	days, err := st.FirstSigned(ctx)
+	if err != nil {
+		return s, err
+	}
+	s.History.FirstSigned = earliest(days, s.History.FirstSigned)
+	ns, err := st.Nodes(ctx)
+	if err != nil {
+		return s, err
+	}
+	silent, _ := silentNodes(ns)
+	s.Silent = slices.DeleteFunc(silent, func(name string) bool { return name == node })
+	s.InDoubt = len(s.Silent) > 0
+	s.Revoked, err = st.Broadcasts(ctx, RevocationTopic, today)
+	return s, err
 }
 
 // Facts returns what the snapshot says for bounces to a domain, given in lower case.

@@ -23,10 +23,10 @@ type listenerTable struct {
 type Listener struct {
 	Address listener.Address
 	Role    filter.Role
-	Key     string // where it stands in the file: "listen[0]", "listener[1].address"
+	Key     string // its place in the file: "listen[0]", "listener[1].address"
 }
 
-// ofTable says whether the listener stands in a table [[listener]].
+// ofTable says whether the listener is of a table [[listener]].
 func (l Listener) ofTable() bool { return strings.HasPrefix(l.Key, "listener[") }
 
 // addressRemedy is the remedy for what is no address.

@@ -212,7 +212,7 @@ func TestUnreadableSecretsLeaveTheOthersUsable(t *testing.T) {
 		}
 		wantError(t, r.activate(0, nil, days(1)), "the secret of key 0 cannot be read")
 	}
-	// It does not stand in the way of another one.
+	// It is not in the way of another one.
 	r.mustRotate("")
 	if err := r.activate(2, nil, days(1)); err != nil {
 		t.Fatal(err)

@@ -29,9 +29,9 @@ func (e *EditedError) Error() string {
 // Remedy says what to do about it.
 func (e *EditedError) Remedy() string {
 	if e.Copy == "" {
-		return fmt.Sprintf("keep what you need of it and remove it, or move %s away to keep everything as it is now", e.Backup)
+		return fmt.Sprintf("keep what you need of it and remove it, or move %s away to leave everything as it is now", e.Backup)
 	}
-	return fmt.Sprintf("see diff -u %s %s and edit by hand, or move %s away to keep everything as it is now", e.Copy, e.Path, e.Backup)
+	return fmt.Sprintf("see diff -u %s %s and edit by hand, or move %s away to leave everything as it is now", e.Copy, e.Path, e.Backup)
 }
 
 func (s *saved) copyIn(dir string) string {
