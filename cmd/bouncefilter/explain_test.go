@@ -112,7 +112,7 @@ func TestInspectWithoutWhatAVerdictNeeds(t *testing.T) {
 		want string
 	}{
 		{"no configuration", []string{"--recipient", "user@example.com"}, "--recipient needs the configuration: add --config FILE"},
-		{"no recipient", []string{"--sender", "<>"}, "--sender and --at belong to --recipient"},
+		{"no recipient", []string{"--sender", "<>"}, "--sender, --client, --helo and --at belong to --recipient"},
 		{"no keys", []string{"-c", config, "--recipient", "user@example.com"}, "no such file; make a key: bouncefilter key add"},
 		{"no file", []string{"-c", w.path("none.toml"), "--recipient", "user@example.com"}, "none.toml: "},
 	} {
