@@ -265,6 +265,18 @@ func TestManualHasTheMetrics(t *testing.T) {
 	same(t, "metric", documented, existing, 25)
 }
 
+// The manual has the causes of the policy.
+func TestManualHasTheCauses(t *testing.T) {
+	var documented, existing []string
+	for _, row := range table(t, manual, "causes") {
+		documented = append(documented, words(row[0])...)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^\t\w+: +\{"([a-z-]+)",`).FindAllStringSubmatch(read(t, "filter/policy/cause.go"), -1) {
+		existing = append(existing, m[1])
+	}
+	same(t, "cause", documented, existing, 8)
+}
+
 // The manual has the attributes of the lines that the log has about messages.
 func TestManualHasTheLogAttributes(t *testing.T) {
 	var documented, existing []string
