@@ -50,6 +50,7 @@ func files(t *testing.T, extension string) (paths []string) {
 
 var (
 	codeBlock = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	codeSpan  = regexp.MustCompile("`[^`]+`")
 	heading   = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	link      = regexp.MustCompile(`\]\(([^)]+)\)`)
 )
@@ -95,6 +96,17 @@ func TestLinks(t *testing.T) {
 func TestReadmeIsShort(t *testing.T) {
 	if n := len(strings.Fields(read(t, "README.md"))); n >= 1500 {
 		t.Errorf("README.md has %d words", n)
+	}
+}
+
+// The documents name the actor: the operator, the sender, the client, the MTA, the attacker.
+func TestActorsAreNamed(t *testing.T) {
+	nameless := regexp.MustCompile(`(?i)\b(some|any|every)(body|one)\b|\b(nobody|no one|whoever)\b`)
+	for _, document := range files(t, ".md") {
+		text := codeSpan.ReplaceAllString(codeBlock.ReplaceAllString(read(t, document), ""), "")
+		for _, word := range nameless.FindAllString(text, -1) {
+			t.Errorf("%s says %q", document, word)
+		}
 	}
 }
 
