@@ -45,7 +45,7 @@ func (cmd *keyRotateCmd) Run(ctx context.Context, a *app) error {
 	err = updateIndex(c, func(k *keyring.Keyring) (err error) {
 		former, _ = k.SignerOf(cmd.Domain)
 		if c.KeysInStore {
-			return k.Want(cmd.Domain)
+			return k.RequestRotation(cmd.Domain)
 		}
 		key, err = k.Rotate(cmd.Domain, keyring.NewSecret(), a.now())
 		return err
@@ -84,7 +84,7 @@ func (cmd *keyRotateCmd) wait(ctx context.Context, a *app, c *config.Config, for
 			case replaced && signsWith(ctx, daemon, now):
 				fmt.Fprintf(a.stdout, "%s signs\n", keyring.Name(now.Number, now.Domain))
 				return nil
-			case !replaced && !under && !k.Wanted(cmd.Domain):
+			case !replaced && !under && !k.RotationRequested(cmd.Domain):
 				return errors.New("the new key was retired before it signed; see bouncefilter key list")
 			}
 		} // else an operator may be copying keys

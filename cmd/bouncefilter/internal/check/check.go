@@ -187,7 +187,7 @@ func (k *checker) status(ctx context.Context, st status.Store, note string) (*st
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	past, err := filter.LoadPast(k.site.Config.PastFile())
+	past, err := filter.LoadPast(k.site.Config.HistoryFile())
 	if err != nil {
 		past = filter.Past{} // the user who checks may not be allowed to read it
 	}

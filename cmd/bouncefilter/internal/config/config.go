@@ -215,8 +215,8 @@ func (c *Config) Domain(name string) (filter.Domain, bool) {
 	return filter.Domain{}, false
 }
 
-// PastFile is where the daemon saves since when domains have been signing (see [filter.Options]).
-func (c *Config) PastFile() string { return filepath.Join(c.StateDir, "past.json") }
+// HistoryFile is where the daemon saves since when domains have been signing (see [filter.Options]).
+func (c *Config) HistoryFile() string { return filepath.Join(c.StateDir, "history.json") }
 
 // JournalFile is the journal of records while the store does not answer (see [store.GuardOptions]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }

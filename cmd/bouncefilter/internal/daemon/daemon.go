@@ -106,7 +106,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	hasher := store.NewHasher(d.o.HashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
-		Node: c.Node, PastFile: c.PastFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
+		Node: c.Node, PastFile: c.HistoryFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
 	})
 	if err != nil {
 		return err
