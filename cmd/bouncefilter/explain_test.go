@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
 )
@@ -81,49 +80,6 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	contains(t, "not asked", r.stderr, "another process has the file open", "the daemon cannot be asked on "+w.path("state/control.sock"), "hint: its log says why it has no control socket")
-}
-
-func TestInspectBeforeTheFirstStart(t *testing.T) {
-	w := newWorld(t)
-	config := w.config("")
-	if r := w.run("key", "add", "-c", config); r.status != 0 {
-		t.Fatal(r)
-	}
-	w.stdin = strings.NewReader(dsn(""))
-	r := w.run("inspect", "-c", config, "--recipient", "user@example.com")
-	if r.status != 0 {
-		t.Errorf("got %+v", r)
-	}
-	contains(t, "verdict", r.stdout, "The record does not vouch for being complete.", "Verdict: grace, accept.")
-	for _, path := range []string{"state/state.db", "state/hash.secret"} {
-		if site.Exists(w.path(path)) {
-			t.Errorf("inspect made %s", path)
-		}
-	}
-}
-
-func TestInspectWithoutWhatAVerdictNeeds(t *testing.T) {
-	w := newWorld(t)
-	config := w.config("")
-	report := w.file("report.eml", dsn(""), 0o600)
-	for _, tt := range []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"no configuration", []string{"--recipient", "user@example.com"}, "--recipient needs the configuration: add --config FILE"},
-		{"no recipient", []string{"--sender", "<>"}, "--sender, --client, --helo and --at belong to --recipient"},
-		{"no keys", []string{"-c", config, "--recipient", "user@example.com"}, "no such file; make a key: bouncefilter key add"},
-		{"no file", []string{"-c", w.path("none.toml"), "--recipient", "user@example.com"}, "none.toml: "},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := w.run(append(append([]string{"inspect"}, tt.args...), report)...)
-			if r.status != 2 || r.stdout != "" {
-				t.Errorf("got %+v", r)
-			}
-			contains(t, "error", r.stderr, tt.want)
-		})
-	}
 }
 
 // Commands that only read leave a damaged store to the daemon, which logs that it moved it aside.

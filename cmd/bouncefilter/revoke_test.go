@@ -236,65 +236,6 @@ func TestRevocationsReachAllHosts(t *testing.T) {
 	}
 }
 
-func TestRevokeRefuses(t *testing.T) {
-	w := newWorld(t)
-	config := w.config("")
-	revoke := func(args ...string) result {
-		return w.run(append([]string{"revoke", args[0], "-c", config}, args[1:]...)...)
-	}
-	if r := revoke("list"); r.status != 2 || !strings.Contains(r.stderr, "make a key: bouncefilter key add") {
-		t.Errorf("before the first start: %+v", r)
-	}
-	w.start("-c", config).stop()
-	old := strings.TrimSpace(w.run("sign", "-c", config, "--at", w.now.AddDate(0, 0, -20).Format(time.RFC3339), "user@example.com").stdout)
-	good := strings.TrimSpace(w.run("sign", "-c", config, "user@example.com").stdout)
-	for _, tt := range []struct {
-		name   string
-		args   []string
-		status int
-		want   string
-	}{
-		{"no tag", []string{"tag", "user@example.com"}, 1, "hint: bouncefilter revoke sender revokes all tags of a sender"},
-		{"a forged tag", []string{"tag", "prvs=0787000000=user@example.com"}, 1, "made with a key of this site (bad-signature)"},
-		{"a tag of another key", []string{"tag", "prvs=7787000000=user@example.com"}, 1, "(unknown-key)"},
-		{"an expired tag", []string{"tag", old}, 1, "refused anyway"},
-		{"another domain", []string{"sender", "user@example.org"}, 1, `"example.org" is not one of the domains configured`},
-		{"a tag for a sender", []string{"sender", good}, 1, "hint: bouncefilter revoke tag revokes it"},
-		{"no address", []string{"sender", "@"}, 1, "error: "},
-		{"no domain", []string{"sender", "user"}, 1, `"user" has no domain`},
-		{"no such key", []string{"key", "5"}, 1, "no key has the number 5"},
-		{"no such key of the domain", []string{"key", "0", "--domain", "example.com"}, 1, "no key has the number 0"},
-		{"no key number", []string{"key", "10"}, 2, "not a digit"},
-		{"no such revocation", []string{"remove", "0123456789ab"}, 1, "hint: bouncefilter revoke list"},
-		{"a note that is a file", []string{"key", "0", "--note", strings.Repeat("x", 501)}, 2, "a note of more than 500 octets"},
-	} {
-		if r := revoke(tt.args...); r.status != tt.status || !strings.Contains(r.stderr, tt.want) || r.stdout != "" {
-			t.Errorf("%s: %+v", tt.name, r)
-		}
-	}
-	// While no daemon runs, the file itself is written.
-	if r := revoke("key", "0"); r.status != 0 || !strings.Contains(r.stderr, "the key still signs") {
-		t.Errorf("%+v", r)
-	}
-	if got := w.revoked(config); len(got) != 1 || got[0].Kind != "key" || *got[0].Key != 0 || got[0].Until != "" || got[0].Expires != "2027-02-21" {
-		t.Errorf("%+v", got)
-	}
-	// A key whose secret is lost is no hindrance, and may have been stolen.
-	if err := os.Remove(w.path("state/keys/key-0.secret")); err != nil {
-		t.Fatal(err)
-	}
-	if r := revoke("key", "0"); r.status != 0 {
-		t.Errorf("a key that is lost: %+v", r)
-	}
-	if r := revoke("sender", "user@example.com"); r.status != 1 || !strings.Contains(r.stderr, "key cannot be read") {
-		t.Errorf("a sender, with no key to sign: %+v", r)
-	}
-	w.pass(91)
-	if got := w.revoked(config); len(got) != 0 {
-		t.Errorf("after 91 days: %+v", got)
-	}
-}
-
 func TestControlSocketIsForItsOwner(t *testing.T) {
 	w := newWorld(t)
 	config, socket := w.config(""), w.path("state/control.sock")

@@ -32,8 +32,8 @@ func (l Listener) ofTable() bool { return strings.HasPrefix(l.Key, "listener[") 
 // addressRemedy is the remedy for what is no address.
 const addressRemedy = `use "unix:/path/to/socket" or "tcp:host:port"`
 
-// listeners resolves where the MTA finds the milter and the lookup service, and who may use their unix sockets. The default
-// of listen is for those who name no address at all.
+// listeners resolves where the MTA finds the milter and the lookup service, and which users may use their unix sockets. listen
+// has its default only if no address at all is named.
 func (r *resolver) listeners() {
 	c, f := r.c, &r.c.raw
 	if len(f.Listener) > 0 && !c.doc.Has("listen") && len(c.flags.Listen) == 0 {

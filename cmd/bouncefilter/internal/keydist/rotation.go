@@ -33,7 +33,7 @@ func (d *Distributor) begin(ctx context.Context, nodes []store.Node) {
 		_, under := current.Keys.Next(key.Domain)
 		name := keyring.Name(key.Number, key.Domain)
 		switch {
-		case key.State != prvs.StateSign || under || current.Keys.Wanted(key.Domain) || d.o.Now().Sub(key.Created) < age:
+		case key.State != prvs.StateSign || under || current.Keys.RotationRequested(key.Domain) || d.o.Now().Sub(key.Created) < age:
 		case !current.Config.KeysInStore && len(nodes) > 1:
 			d.logOnce(slog.LevelWarn, "age of "+name, "a key has signed for longer than key_rotation; with several nodes and key_distribution = \"files\" it is not replaced by itself",
 				"key", name, "remedy", `bouncefilter key rotate, and copy the keys; or key_distribution = "store"`)
@@ -54,7 +54,7 @@ func (d *Distributor) rotate(ctx context.Context, domain string, nodes []store.N
 	now := d.o.Now()
 	if !current.Config.KeysInStore {
 		d.update(subject, func(r *keyring.Keyring) error {
-			r.Unwant(domain)
+			r.DropRequest(domain)
 			if _, under := r.Next(domain); under {
 				return nil
 			}
@@ -83,7 +83,7 @@ func (d *Distributor) adopt(key prvs.Key, created time.Time) {
 	now := d.o.Now()
 	name := keyring.Name(key.Number, key.Domain)
 	adopted := d.update("take in "+name, func(r *keyring.Keyring) error {
-		r.Unwant(key.Domain)
+		r.DropRequest(key.Domain)
 		if own, ok := r.Find(key.Number, key.Domain); ok && own.State != prvs.StateRetired && string(own.Secret) == string(key.Secret) {
 			return nil // another daemon with the same index was first
 		}
