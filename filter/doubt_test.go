@@ -8,42 +8,18 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
-
-func TestSilentNodes(t *testing.T) {
-	seen := func(name string, ago time.Duration) store.Node {
-		return store.Node{Name: name, Seen: testDay.Add(-ago)}
-	}
-	for _, tt := range []struct {
-		name  string
-		nodes []store.Node
-		want  string
-	}{
-		{"no node", nil, ""},
-		{"one alone, even if it was silent", []store.Node{seen("a", time.Hour)}, ""},
-		{"all are there", []store.Node{seen("a", time.Second), seen("b", store.NodeSilence)}, ""},
-		{"one is silent", []store.Node{seen("a", 0), seen("b", store.NodeSilence+time.Millisecond)}, "b"},
-		{"two are silent", []store.Node{seen("a", 24*time.Hour), seen("b", 0), seen("c", time.Minute)}, "a c"},
-		{"the clock of a node does not matter", []store.Node{{Name: "a", Seen: testDay, At: testDay.AddDate(0, 0, 1)}, {Name: "b", Seen: testDay, At: testDay.AddDate(0, 0, -1)}}, ""},
-	} {
-		silent, _ := silentNodes(tt.nodes)
-		if got := strings.Join(silent, " "); got != tt.want {
-			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
-		}
-	}
-}
 
 // A bounce that names a message which is not on record is refused, and only deferred while a node is silent or nobody knows.
 func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return testDay.Add(-d) }
 	self := store.Node{Name: "test", Seen: testDay}
-	st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}}}
+	st := &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}}}
 	f := startWith(t, st, nil, nil)
-	f.server.witnessed.Store(true)
-	f.server.nodes.advanced = time.Time{}
-	st.alive.Store(true)
+	f.server.view.RefreshRecord(t.Context())
+	st.Beating.Store(true)
 	for _, step := range []struct {
 		name   string
 		nodes  []store.Node
@@ -54,13 +30,15 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 		{"all are there", []store.Node{self, {Name: "b", Seen: ago(time.Second)}}, 0, "reject", ""},
 		{"one is silent", []store.Node{self, {Name: "b", Seen: ago(time.Minute)}}, 0, "defer", "a node is silent"},
 		{"it is back", []store.Node{self, {Name: "b", Seen: testDay.Add(time.Second)}}, 0, "reject", "all nodes are back"},
-		{"nobody was heard of for a while", []store.Node{self}, store.NodeSilence + time.Second, "defer", ""},
+		{"nobody was heard of for a while", []store.Node{self}, store.HeartbeatTimeout + time.Second, "defer", ""},
 	} {
 		f.setClock(testDay)
-		st.nodes = step.nodes
+		st.Known = step.nodes
 		from := len(f.log.String())
-		f.server.watchNodes(t.Context())
-		f.setClock(testDay.Add(step.later))
+		f.server.view.RefreshNodes(t.Context())
+		f.mu.Lock()
+		f.clock = testDay.Add(step.later)
+		f.mu.Unlock()
 		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) || !strings.Contains(log, step.log) {
 			t.Errorf("%s: want %q and %s, got:\n%s", step.name, step.log, step.action, log)
@@ -68,61 +46,13 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	}
 }
 
-// What would be thrown away for want of a record is deferred as well: nobody learns of a genuine bounce that was.
-func TestNothingIsDiscardedInDoubt(t *testing.T) {
-	p := testPolicy(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDiscard} })
-	facts := RecipientFacts{
-		Address: prvs.Address{Local: "user", Domain: "example.com"}, Issued: IssuedNo, Proof: ProofAbsent,
-		Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}, Signing: true, SigningSince: store.DayOf(testDay) - 90,
-	}
-	for doubt, want := range map[bool]Action{false: ActionDiscard, true: ActionDefer} {
-		facts.Doubt = doubt
-		if v := p.Recipient(facts, testDay); v.Action != want {
-			t.Errorf("doubt %t: %v for %v, want %v", doubt, v.Action, v.Reason, want)
-		}
-	}
-}
-
-// A node that was silent and is known no longer, whoever removed it, has taken to the grave what it had to record.
-func TestASilentNodeThatIsGoneIsAGapInTheRecord(t *testing.T) {
-	st := &fakeStore{}
-	f := startWith(t, st, nil, nil)
-	self, back := store.Node{Name: "test", Seen: testDay}, store.Node{Name: "b", Seen: testDay}
-	silent := back
-	silent.Seen = testDay.Add(-time.Minute)
-	down := fmt.Errorf("down: %w", store.ErrUnavailable)
-	tomorrow := (store.DayOf(testDay) + 1).Time()
-	for _, step := range []struct {
-		name   string
-		nodes  []store.Node
-		forgot time.Time
-		silent int
-		err    error
-	}{
-		{"it runs", []store.Node{self, back}, time.Time{}, 0, nil},
-		{"it was stopped", []store.Node{self}, time.Time{}, 0, nil},
-		{"it is silent", []store.Node{self, silent}, time.Time{}, 1, nil},
-		{"it is back", []store.Node{self, back}, time.Time{}, 0, nil},
-		{"it is silent again", []store.Node{self, silent}, time.Time{}, 1, nil},
-		{"the store does not answer", []store.Node{self}, time.Time{}, 1, down},
-		{"it was removed", []store.Node{self}, tomorrow, 0, nil},
-		{"that is told once", []store.Node{self}, time.Time{}, 0, nil},
-	} {
-		st.nodes, st.err, st.forgot = step.nodes, step.err, time.Time{}
-		f.server.watchNodes(t.Context())
-		if !st.forgot.Equal(step.forgot) || f.server.silent() != step.silent {
-			t.Errorf("%s: forgot until %v, %d silent; want %v, %d", step.name, st.forgot, f.server.silent(), step.forgot, step.silent)
-		}
-	}
-}
-
 // After the store has failed, the records that another node has kept may come later than the answers that this one gets.
 func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing.T) {
 	at := func(d time.Duration) time.Time { return testDay.Add(d) }
-	complete := store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}}
-	st := &failingStore{fakeStore: fakeStore{answer: complete}}
+	complete := store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}}
+	st := &failingStore{Fake: storetest.Fake{Answer: complete}}
 	f := startWith(t, st, nil, nil)
-	f.server.witnessed.Store(true)
+	f.server.view.RefreshRecord(t.Context())
 	nodes := func(b, c time.Duration) []store.Node {
 		return []store.Node{{Name: f.server.node, Seen: at(b + time.Second)}, {Name: "b", Seen: at(b)}, {Name: "c", Seen: at(c)}}
 	}
@@ -153,13 +83,13 @@ func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing
 			}
 		}
 		if step.look {
-			st.nodes = step.nodes
-			f.server.watchNodes(t.Context())
+			st.Known = step.nodes
+			f.server.view.RefreshNodes(t.Context())
 		}
 		from := len(f.log.String())
-		st.alive.Store(step.action == "reject") // and so they say when they are heard once more
+		st.Beating.Store(step.action == "reject") // and so they say when they are heard once more
 		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
-		st.alive.Store(false)
+		st.Beating.Store(false)
 		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) {
 			t.Errorf("%s: want %s, got:\n%s", step.name, step.action, log)
 		}
@@ -168,7 +98,7 @@ func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing
 
 // failingStore does not answer lookups while it fails.
 type failingStore struct {
-	fakeStore
+	storetest.Fake
 	fails atomic.Bool
 }
 
@@ -176,5 +106,5 @@ func (s *failingStore) Lookup(ctx context.Context, today store.Day, qs []store.Q
 	if s.fails.Load() {
 		return store.Answer{}, store.ErrUnavailable
 	}
-	return s.fakeStore.Lookup(ctx, today, qs)
+	return s.Fake.Lookup(ctx, today, qs)
 }

@@ -1,83 +1,26 @@
 package filter
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/memory"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
-
-func TestWhatIsSaidOfTheMemory(t *testing.T) {
-	first := store.DayOf(testDay) - 100
-	full := store.Memory{Since: testDay.AddDate(0, 0, -100)}
-	st := &fakeStore{first: map[string]store.Day{"example.com": first}}
-	f := startWith(t, st, nil, nil)
-	for _, step := range []struct {
-		name   string
-		memory store.Memory
-		log    string
-		since  float64
-	}{
-		{"complete from the beginning", full, `level=INFO msg="the record of signed mail is complete" since=2026-08-15`, float64(full.Since.Unix())},
-		{"the same", full, "", float64(full.Since.Unix())},
-		{"records were lost", store.Memory{Since: testDay}, `level=WARN msg="the record of signed mail may lack what was sent before`, float64(testDay.Unix())},
-		{"all is gone", store.Memory{}, `level=WARN msg="the record of signed mail is gone`, 0},
-		{"the server may evict", store.Memory{Reason: "the server may evict records"}, `level=WARN msg="the store cannot vouch for its record`, 0},
-		{"it may not any more", store.Memory{Since: testDay.Add(time.Hour)}, "may lack what was sent before", float64(testDay.Add(time.Hour).Unix())},
-	} {
-		st.answer.Memory = step.memory
-		from := len(f.log.String())
-		f.server.refreshSigning(t.Context())
-		f.server.watchMemory(t.Context())
-		log := f.log.String()[from:]
-		if step.log == "" && strings.Contains(log, "record") || !strings.Contains(log, step.log) {
-			t.Errorf("%s: want %q in the log, got:\n%s", step.name, step.log, log)
-		}
-		if got := f.server.completeSince(); got != step.since {
-			t.Errorf("%s: complete since %v, want %v", step.name, got, step.since)
-		}
-	}
-}
-
-func TestIncompleteUntil(t *testing.T) {
-	p := testPolicy(t, nil) // retention 30 days
-	today := store.DayOf(testDay)
-	at := func(days int) store.Memory { return store.Memory{Since: testDay.AddDate(0, 0, days)} }
-	for _, tt := range []struct {
-		name       string
-		memory     store.Memory
-		began      time.Time
-		signing    store.Day
-		until      store.Day
-		incomplete bool
-	}{
-		{"as old as the first signature", at(-60), time.Time{}, today - 60, 0, false},
-		{"began after the first signature", at(-10), time.Time{}, today - 60, today + 20, true},
-		{"its last day", at(-30), time.Time{}, today - 60, today, true},
-		{"long ago", at(-31), time.Time{}, today - 60, 0, false},
-		{"began first", at(-10), at(-10).Since, today - 10, 0, false},
-		{"began anew on the day of the first signature", at(-10), at(-10).Since.Add(-time.Hour), today - 10, today + 20, true},
-		{"began anew long ago", at(-40), at(-40).Since.Add(-time.Hour), today - 40, 0, false},
-		{"none", store.Memory{}, time.Time{}, today - 60, 0, true},
-	} {
-		if until, incomplete := p.IncompleteUntil(tt.memory, tt.began, tt.signing, today); until != tt.until || incomplete != tt.incomplete {
-			t.Errorf("%s: %v %t, want %v %t", tt.name, until, incomplete, tt.until, tt.incomplete)
-		}
-	}
-}
 
 // The store is wiped while the daemon is down. In mode enforce, a reply to mail that was sent before is not refused.
 func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "past.json")
+	file := filepath.Join(t.TempDir(), "history.json")
 	run := func(st store.Store, day int) (f *fixture) {
-		f = startWith(t, st, nil, func(o *Options) { o.PastFile = file })
+		f = startWith(t, st, nil, func(o *Options) { o.HistoryFile = file })
 		f.setClock(testDay.AddDate(0, 0, day))
 		f.server.Prepare(t.Context())
-		f.server.nodes.advanced = testDay.AddDate(100, 0, 0)
 		return f
 	}
 	reply := func(f *fixture, id string) string {
@@ -87,7 +30,7 @@ func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 	}
 	first := run(memory.NewWithClock(func() time.Time { return testDay }), 0)
 	first.sendMail("<user@example.com>", "<friend@example.org>", sentText)
-	first.server.refreshSigning(t.Context())
+	first.server.view.RefreshRecord(t.Context())
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the file of first days: %v, %v", info, err)
 	}
@@ -109,14 +52,14 @@ func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 	dir := t.TempDir()
 	run := func(st store.Store, name string, day int) *fixture {
-		f := startWith(t, st, func(s *Settings) { s.Domains[0].Mode = ModeEnforce }, func(o *Options) { o.PastFile = filepath.Join(dir, name) })
+		f := startWith(t, st, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeEnforce }, func(o *Options) { o.HistoryFile = filepath.Join(dir, name) })
 		f.setClock(testDay.AddDate(0, 0, day))
 		f.server.Prepare(t.Context())
-		f.server.nodes.advanced = testDay.AddDate(100, 0, 0)
 		return f
 	}
 	run(memory.NewWithClock(func() time.Time { return testDay }), "old", 0).sendMail("<user@example.com>", "<friend@example.org>", sentText)
-	if err := (Past{FirstSigned: map[string]store.Day{"example.com": store.DayOf(testDay)}}).save(filepath.Join(dir, "old")); err != nil {
+	history := fmt.Sprintf(`{"first_signed":{"example.com":%d}}`, store.DayOf(testDay))
+	if err := os.WriteFile(filepath.Join(dir, "old"), []byte(history), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -125,7 +68,7 @@ func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 	old := run(wiped, "old", 10)
 	old.sendMailNow("<user@example.com>", "<friend@example.org>", strings.ReplaceAll(sentText, sentID, "after-"+sentID))
 	for range 2 {
-		old.server.refreshSigning(t.Context())
+		old.server.view.RefreshRecord(t.Context())
 	}
 	if n := strings.Count(old.log.String(), "the store has begun anew"); n != 1 {
 		t.Errorf("it was told %d times:\n%s", n, old.log)
@@ -143,13 +86,13 @@ func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 // The store is wiped an hour after it was first used: days do not tell that from a store that began then.
 func TestStoreThatWasWipedOnItsFirstDay(t *testing.T) {
 	for _, restart := range []bool{false, true} {
-		file := filepath.Join(t.TempDir(), "past.json")
-		st := &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay}}, first: map[string]store.Day{"example.com": store.DayOf(testDay)}}
+		file := filepath.Join(t.TempDir(), "history.json")
+		st := &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay}}, First: map[string]store.Day{"example.com": store.DayOf(testDay)}}
 		run := func() *fixture {
-			f := startWith(t, st, nil, func(o *Options) { o.PastFile = file })
-			f.server.witnessed.Store(true)
-			f.server.refreshSigning(t.Context())
-			f.server.watchMemory(t.Context())
+			f := startWith(t, st, nil, func(o *Options) { o.HistoryFile = file })
+			f.server.view.RefreshRecord(t.Context())
+			f.server.view.RefreshRecord(t.Context())
+			f.server.view.RefreshRecord(t.Context())
 			return f
 		}
 		f := run()
@@ -162,11 +105,11 @@ func TestStoreThatWasWipedOnItsFirstDay(t *testing.T) {
 			}
 		}
 		reply("reason=untagged action=reject")
-		st.answer.Memory.Since = testDay.Add(time.Hour)
+		st.Answer.Complete.Since = testDay.Add(time.Hour)
 		if restart {
 			f = run()
 		} else {
-			f.server.watchMemory(t.Context())
+			f.server.view.RefreshRecord(t.Context())
 		}
 		reply("reason=grace action=accept would_be=untagged")
 		wantLog(t, f, "the record of signed mail may lack what was sent before")

@@ -1,6 +1,12 @@
 package filter
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+)
 
 // collector hands the server's numbers to Prometheus. The mail path knows nothing of it.
 type collector struct {
@@ -21,8 +27,8 @@ func (s *Server) Collector() prometheus.Collector {
 		s: s,
 		messages: d("messages_total", "Verdicts about messages, or about recipients of bounces, by our domain, reason and action.",
 			"domain", "reason", "action"),
-		would: d("would_refuse_total", "Verdicts that would have refused, had the mode, grace or an exemption not prevented it.",
-			"domain", "reason"),
+		would: d("would_refuse_total", "Verdicts that would have refused, were there not the cause: mode, exemption, or a way in which we may be wrong.",
+			"domain", "reason", "cause"),
 		reported: d("reported_recipients_total", "Recipients of mail sent from here that accepted bounces report about, by our domain, by what became of them (failed, delayed, ...) and by class of the status (2, 4, 5 or none).",
 			"domain", "action", "class"),
 		connections:  d("connections_total", "Connections of MTAs that were served."),
@@ -48,6 +54,14 @@ func (s *Server) Collector() prometheus.Collector {
 		lost:           d("store_lost_records_total", "Records that neither the store nor the local disk took."),
 		revocations:    d("revocations", "Revocations of tags, senders and keys that are in effect."),
 	}
+}
+
+// unixSeconds returns a time in seconds since 1970, 0 for the zero time.
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
 }
 
 // Describe implements prometheus.Collector.
@@ -77,8 +91,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	st.each(func(domain string, d *domainStats) {
 		for r := range d.would {
-			if n := d.would[r].Load(); n > 0 {
-				counter(c.would, n, domain, Reason(r).String())
+			for cause := range d.would[r] {
+				if n := d.would[r][cause].Load(); n > 0 {
+					counter(c.would, n, domain, policy.Reason(r).String(), policy.Cause(cause).String())
+				}
 			}
 		}
 		for a := range d.reported {
@@ -107,9 +123,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.otherRoutes, float64(len(c.s.OtherRoutes())))
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
-	gauge(c.storeSince, c.s.completeSince())
-	gauge(c.silentNodes, float64(c.s.silent()))
-	gauge(c.revocations, float64(c.s.revoked.Load().Len()))
+	gauge(c.storeSince, unixSeconds(c.s.view.CompleteSince()))
+	gauge(c.silentNodes, float64(len(c.s.view.SilentNodes())))
+	gauge(c.revocations, float64(c.s.view.Revocations().Len()))
 	counter(c.storeFailures, c.s.store.Failures())
 	counter(c.storeRefused, c.s.store.Refused())
 	j := c.s.store.Journal()

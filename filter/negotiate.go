@@ -4,18 +4,20 @@ import (
 	"fmt"
 
 	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // wanted is what the filter asks the MTA for. Round trips decide what a milter costs, packets come next: no event that
 // is not used, no reply to an event whose answer is never anything but "go on".
-func (p *Policy) wanted(role Role) (milter.OptAction, milter.OptProtocol) {
+func wanted(p *policy.Policy, role Role) (milter.OptAction, milter.OptProtocol) {
 	actions := milter.OptSetMacros
 	protocol := milter.OptNoUnknown | milter.OptNoEOH | milter.OptSkip |
 		milter.OptNoConnReply | milter.OptNoHeloReply | milter.OptNoMailReply | milter.OptNoHeaderReply |
 		milter.OptNoEOHReply | milter.OptNoUnknownReply
 	if role.Signs() {
 		actions |= milter.OptChangeFrom
-		if p.set.AddMessageID {
+		if p.Settings().AddMessageID {
 			actions |= milter.OptAddHeader
 		}
 	}
@@ -24,18 +26,16 @@ func (p *Policy) wanted(role Role) (milter.OptAction, milter.OptProtocol) {
 		return actions, protocol | milter.OptNoHelo | milter.OptNoRcptReply | milter.OptNoData | milter.OptNoBody
 	}
 	actions |= milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs
-	if p.set.HeaderName != "" {
+	if p.Settings().HeaderName != "" {
 		actions |= milter.OptAddHeader | milter.OptChangeHeader
 	}
-	for _, a := range p.actions {
-		if a == ActionQuarantine {
-			actions |= milter.OptQuarantine
-		}
+	if p.Quarantines() {
+		actions |= milter.OptQuarantine
 	}
-	if !p.exempt.needsHelo() {
+	if !p.NeedsHelo() {
 		protocol |= milter.OptNoHelo
 	}
-	if p.set.RefuseBadTagAtData {
+	if p.Settings().RefuseBadTagAtData {
 		protocol |= milter.OptNoRcptReply
 	}
 	return actions, protocol
@@ -43,14 +43,14 @@ func (p *Policy) wanted(role Role) (milter.OptAction, milter.OptProtocol) {
 
 // negotiate takes of what the filter wants what the MTA offers. Everything that an older MTA lacks has a way round:
 // events that were not wanted are kept back and answered on the connection, modifications that are not allowed are left
-// out. What cannot be left out is CHGFROM; without it outbound mail is deferred, see [CannotSign].
-func (p *Policy) negotiate(role Role, mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
+// out. What cannot be left out is CHGFROM; without it outbound mail is deferred, see [policy.CannotSign].
+func negotiate(p *policy.Policy, role Role, mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
 	version uint32, actions milter.OptAction, protocol milter.OptProtocol, err error) {
 	if mtaVersion < 2 {
 		return 0, 0, 0, fmt.Errorf("the MTA speaks milter protocol version %d, which is too old", mtaVersion)
 	}
 	version = min(mtaVersion, ownVersion)
-	actions, protocol = p.wanted(role)
+	actions, protocol = wanted(p, role)
 	return version, actions & mtaActions, protocol & mtaProtocol, nil
 }
 

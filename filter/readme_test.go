@@ -5,6 +5,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // The README's table of reasons says what the table in the code says.
@@ -23,26 +25,26 @@ func TestReadmeTellsTheReasons(t *testing.T) {
 		rows[strings.Split(line, "`")[1]] = line
 	}
 	p := testPolicy(t, nil)
-	for _, r := range Reasons() {
+	for _, r := range policy.Reasons() {
 		switch r {
-		case None, NotProtected:
+		case policy.None, policy.NotProtected:
 			continue // nothing for an operator to see
 		}
-		if r >= Signed {
+		if r >= policy.Signed {
 			continue
 		}
 		def, reply := "accepted", ""
-		switch a := p.actions[r]; a {
-		case ActionReject:
-			def = map[Stage]string{StageRcpt: "refused at RCPT", StageEndOfMessage: "refused at end of message"}[reasons[r].stage]
-			reply = " `" + r.Reply(Refuse).String() + "`"
-		case ActionDefer:
+		switch a := p.Action(r); a {
+		case policy.ActionReject:
+			def = map[policy.Stage]string{policy.StageRcpt: "refused at RCPT", policy.StageEndOfMessage: "refused at end of message"}[r.Stage()]
+			reply = " `" + r.Reply(policy.Refuse).String() + "`"
+		case policy.ActionDefer:
 			def = "deferred at end of message"
-			reply = " `" + r.Reply(Defer).String() + "`"
-		case ActionDiscard:
+			reply = " `" + r.Reply(policy.Defer).String() + "`"
+		case policy.ActionDiscard:
 			def = "this recipient is dropped"
 		}
-		if r == Valid {
+		if r == policy.Valid {
 			def += ", untagged"
 		}
 		want := fmt.Sprintf("| `%s` | %s | %s |%s |", r, r.Sentence(), def, reply)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
@@ -16,7 +17,7 @@ import (
 func testClock() time.Time { return testDay }
 
 // startRole runs a server with the test settings, whose only listener has a role.
-func startRole(t *testing.T, role Role, change func(*Settings)) *fixture {
+func startRole(t *testing.T, role Role, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	f := startAs(t, role, memory.NewWithClock(testClock), change, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
@@ -47,7 +48,7 @@ func TestRoles(t *testing.T) {
 			both: signed, sign: signed,
 			verify: outcome{stage: "data", code: 'a', log: "msg=outbound queue_id=4ZQUEUEID client=203.0.113.7 sender=<user@example.com> recipient=<friend@example.org> reason=verify-only action=none"}},
 		{name: "mail of a client that logged in to a tagged address of ours", auth: "user", from: "<user@example.com>", to: signedUser,
-			both:   outcome{stage: "end", code: 'a', mods: []string{"e " + signedUser, "- " + signedUser, "+ <user@example.com>"}, log: "reason=signed"},
+			both:   outcome{stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>", "e " + signedUser}, log: "reason=signed"},
 			sign:   outcome{stage: "end", code: 'a', mods: []string{"e " + signedUser}, log: "reason=signed"},
 			verify: outcome{stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=verify-only"}},
 		{name: "mail of a client that logged in with a foreign sender", auth: "user", from: "<user@example.org>", to: "<friend@example.org>",
@@ -72,8 +73,8 @@ func TestRoles(t *testing.T) {
 			both: outcome{stage: "end", code: 'y', text: untagged, log: "reason=untagged action=reject"},
 			sign: passedAtEnd, verify: outcome{stage: "end", code: 'y', text: untagged, log: "reason=untagged action=reject"}},
 		{name: "forged bounce of our own networks is exempt", client: "127.0.0.1", from: "<>", to: forged,
-			both: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"}, log: "reason=exempt action=accept would_be=bad-signature"},
-			sign: passedAtEnd, verify: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"}, log: "reason=exempt action=accept would_be=bad-signature"}},
+			both: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=own-mail"}, log: "reason=exempt action=accept would_be=bad-signature"},
+			sign: passedAtEnd, verify: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=own-mail"}, log: "reason=exempt action=accept would_be=bad-signature"}},
 		{name: "read receipt of a client that logged in", auth: "user", from: "<>", to: "<friend@example.org>",
 			both: passedAtData, sign: passedAtEnd, verify: passedAtData},
 	} {
@@ -105,7 +106,7 @@ func TestRoles(t *testing.T) {
 // What goes out through a listener that signs is on record, and what a listener that only verifies lets out is not.
 func TestRolesAndTheRecord(t *testing.T) {
 	for role, recorded := range map[Role]bool{RoleBoth: true, RoleSign: true, RoleVerify: false} {
-		f := startAs(t, role, memory.NewWithClock(testClock), func(s *Settings) { s.AddMessageID = true }, nil)
+		f := startAs(t, role, memory.NewWithClock(testClock), func(s *policy.Settings) { s.AddMessageID = true }, nil)
 		m := f.dial()
 		m.auth = "user"
 		m.connect(outsider, 40123)
@@ -135,7 +136,7 @@ func TestRolesAndTheRecord(t *testing.T) {
 
 // A listener that signs adds the Message-ID that a message lacks.
 func TestSigningListenerAddsTheMessageID(t *testing.T) {
-	f := startRole(t, RoleSign, func(s *Settings) { s.AddMessageID = true })
+	f := startRole(t, RoleSign, func(s *policy.Settings) { s.AddMessageID = true })
 	m := f.dial()
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -165,7 +166,7 @@ func TestRolesNegotiate(t *testing.T) {
 		{RoleVerify, milter.OptSetMacros | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 3, 5, 3, 0},
 	} {
 		t.Run(tt.role.String(), func(t *testing.T) {
-			f := startRole(t, tt.role, func(s *Settings) { s.AddMessageID = true })
+			f := startRole(t, tt.role, func(s *policy.Settings) { s.AddMessageID = true })
 			m := f.dial()
 			if m.actions != tt.actions {
 				t.Errorf("actions %b, want %b", m.actions, tt.actions)

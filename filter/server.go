@@ -11,9 +11,13 @@ import (
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/routes"
+	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // Limits bounds what MTAs may use.
@@ -34,16 +38,16 @@ const DefaultConnections = 10_000
 
 // Options is what a [Server] is made from.
 type Options struct {
-	Policy *Policy
-	Store  *store.Guard
+	Policy *policy.Policy
+	Store  *guard.Guard
 	Hasher *store.Hasher
 	Logger *slog.Logger
 	// Node is the name of this daemon in counters that several daemons share.
 	Node   string
 	Limits Limits
-	// PastFile is where the server keeps since when domains have been signing and the record goes back, so that a store that was wiped
-	// is not taken for a new one. Empty for nowhere.
-	PastFile string
+	// HistoryFile is where the server keeps since when domains have been signing and since when there is a record, so that a store that
+	// was wiped is not taken for a new one. Empty for nowhere.
+	HistoryFile string
 	// SummaryInterval is the time between two summary lines in the log. 0 stands for 5 minutes.
 	SummaryInterval time.Duration
 	// Clock tells the time. nil stands for time.Now.
@@ -52,31 +56,23 @@ type Options struct {
 
 // Server is the milter: it serves MTAs' connections and does the work beside them.
 type Server struct {
-	log       *slog.Logger
-	store     *store.Guard
-	hasher    *store.Hasher
-	node      string
-	limits    Limits
-	every     time.Duration
-	now       func() time.Time
-	state     atomic.Pointer[state]
-	signing   atomic.Pointer[map[string]store.Day]
-	witnessed atomic.Bool
-	nodes     nodes
-	hearing   hearing
-	pastFile  string
-	began     atomic.Pointer[time.Time]    // the earliest start of the store's memory
-	watched   atomic.Pointer[store.Memory] // what was last seen of the store's memory
-	revoked   atomic.Pointer[Revocations]
-	learning  sync.Mutex // what is revoked
-	notes     *notes
-	stats     *stats
-	routes    *routes
-	replies   *replies
-	macros    []milter.Option
+	log         *slog.Logger
+	store       *guard.Guard
+	hasher      *store.Hasher
+	view        *view.View // what is known of the record of sent mail
+	node        string
+	limits      Limits
+	every       time.Duration
+	now         func() time.Time
+	state       atomic.Pointer[state]
+	stats       *stats
+	routes      *routes.Table
+	replies     *replies
+	macros      []milter.Option
+	sentHeaders []string // that are recorded of outbound mail
 
-	readReport func(*content) *bounce.Report // tests let it fail
-	summary    summaryState
+	summary  summaryState    // belongs to Run, and to Shutdown after it
+	enforced map[string]bool // domains in mode auto, as logged last; belongs to Run
 
 	mu        sync.Mutex
 	closing   bool
@@ -92,25 +88,11 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
-		stats: newStats(), routes: newRoutes(), replies: newReplies(), macros: macroRequests(), readReport: readReport,
+		stats: newStats(), routes: routes.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
+		enforced:  map[string]bool{},
 		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
 	}
 	s.idle = sync.NewCond(&s.mu)
-	s.hearing.waiting = make(chan struct{}, maxHearing)
-	if s.pastFile = o.PastFile; s.pastFile != "" {
-		past, err := LoadPast(s.pastFile)
-		if err != nil {
-			s.log.Warn("cannot read since when domains have been signing", "error", err)
-		}
-		if past.FirstSigned != nil {
-			s.signing.Store(&past.FirstSigned)
-		}
-		if !past.RecordBegan.IsZero() {
-			s.began.Store(&past.RecordBegan)
-		}
-		s.summary.kept = past
-	}
-	s.notes = newNotes(s.store, s.log, func() { s.stats.panics.Add(1) })
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections
 	}
@@ -128,11 +110,16 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s.summary.since = s.now()
 	s.Reload(o.Policy)
+	s.view = view.New(view.Options{
+		Store: s.store, Hasher: s.hasher, Logger: s.log, Node: s.node, HistoryFile: o.HistoryFile, Now: s.now,
+		Ours:  func(domain string) bool { return s.state.Load().policy.Domain(domain) != nil },
+		Fault: func() { s.stats.panics.Add(1) },
+	})
 	return s, nil
 }
 
 // Reload replaces the policy. Messages under way keep the one they began with.
-func (s *Server) Reload(p *Policy) { s.state.Store(newState(p, s.stats)) }
+func (s *Server) Reload(p *policy.Policy) { s.state.Store(newState(p, s.stats)) }
 
 // Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.
 func (s *Server) Serve(ln net.Listener, role Role) error {
@@ -207,7 +194,7 @@ func (s *Server) serveConn(nc net.Conn, role Role) {
 func (s *Server) negotiator(role Role) milter.NegotiationCallbackFunc {
 	return func(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
 		uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
-		version, actions, protocol, err := s.state.Load().policy.negotiate(role, mtaVersion, ownVersion, mtaActions, mtaProtocol)
+		version, actions, protocol, err := negotiate(s.state.Load().policy, role, mtaVersion, ownVersion, mtaActions, mtaProtocol)
 		if err == nil && role.Signs() && actions&milter.OptChangeFrom == 0 {
 			s.stats.poorMTA.Add(1)
 		}
@@ -255,7 +242,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if !stop() {
 		err = ctx.Err()
 	}
-	s.notes.close()
+	s.view.Close()
 	s.flushCounters(context.WithoutCancel(ctx))
 	s.logSummary()
 	return err
@@ -292,28 +279,40 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (l *oneConn) Close() error   { return nil }
 func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
 
+// View returns what is known of the record of sent mail.
+func (s *Server) View() *view.View { return s.view }
+
+// OtherRoutes returns the routes, other than through this filter, by which mail seems to leave whose bounces are refused, or would be:
+// the latest first.
+func (s *Server) OtherRoutes() []routes.Route { return s.routes.List(s.state.Load().policy, s.now()) }
+
+// Untag is [policy.Policy.Untag] with the policy in effect.
+func (s *Server) Untag(recipient string) (address string, known bool) {
+	return s.state.Load().policy.Untag(recipient, s.now())
+}
+
 // replies holds the SMTP replies in the library's form, made once.
 type replies struct {
-	refuse, defer_    [reasonCount]*milter.Response
+	refuse, defer_    [policy.Count]*milter.Response
 	tooManyRecipients *milter.Response
 }
 
 func newReplies() *replies {
 	r := &replies{}
-	for reason := range reasonCount {
-		if reasons[reason].reply == "" {
+	for _, reason := range policy.Reasons() {
+		if !reason.HasReply() {
 			continue
 		}
-		r.refuse[reason] = response(reason.Reply(Refuse))
-		r.defer_[reason] = response(reason.Reply(Defer))
+		r.refuse[reason] = response(reason.Reply(policy.Refuse))
+		r.defer_[reason] = response(reason.Reply(policy.Defer))
 	}
 	// RFC 5321 section 4.5.3.1.10: the client sends the rest in another transaction.
-	r.tooManyRecipients = response(Reply{452, "4.5.3", "Too many recipients for a bounce"})
+	r.tooManyRecipients = response(policy.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients for a bounce"})
 	return r
 }
 
 // response never fails: TestRepliesAreValid makes all of them.
-func response(r Reply) *milter.Response {
+func response(r policy.Reply) *milter.Response {
 	resp, err := milter.RejectWithCodeAndReason(r.Code, r.Enhanced+" "+r.Text)
 	if err != nil {
 		panic(err)
@@ -321,10 +320,10 @@ func response(r Reply) *milter.Response {
 	return resp
 }
 
-// of returns the reply for a reason that is refused or deferred.
-func (r *replies) of(reason Reason, a Action) *milter.Response {
-	if a == ActionDefer {
-		return r.defer_[reason]
+// of returns the reply for a verdict that refuses or defers.
+func (r *replies) of(v *policy.Verdict) *milter.Response {
+	if v.Action == policy.ActionDefer {
+		return r.defer_[v.Reason]
 	}
-	return r.refuse[reason]
+	return r.refuse[v.Reason]
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/inspect"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/live"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mailserver"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
@@ -100,12 +99,12 @@ func (cmd *checkCmd) ask(ctx context.Context, a *app, s *site.Site) (steps []liv
 			return nil, usageError{fmt.Errorf("--user: %q is not an address in one of the domains", cmd.User)}
 		}
 	}
-	hasher, record, err := inspect.OpenRecord(ctx, s, a.openStore, a.now)
+	record, err := control.OpenRecord(ctx, s, a.openStore, a.now)
 	if err != nil {
 		return nil, err
 	}
 	daemon := control.NewClient(s.Config.ControlSocket())
-	steps = live.Run(ctx, live.Options{Site: s, Record: record, Hasher: hasher, Now: a.now(), User: user, SMTP: cmd.SMTP,
+	steps = live.Run(ctx, live.Options{Site: s, Record: record, Now: a.now(), User: user, SMTP: cmd.SMTP,
 		Connections: func(ctx context.Context) (uint64, error) {
 			st, err := daemon.Status(ctx)
 			return st.Connections, err

@@ -155,7 +155,7 @@ func (c *cluster) accepts(what, tag string) {
 // untouched checks that no secret is in the store in clear, or in a log.
 func (c *cluster) untouched() {
 	c.t.Helper()
-	notices, err := c.store.Notices(c.t.Context(), keyTopic, 0)
+	notices, err := c.store.Broadcasts(c.t.Context(), keyTopic, 0)
 	if err != nil {
 		c.t.Fatal(err)
 	}

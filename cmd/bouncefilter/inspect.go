@@ -1,20 +1,23 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/inspect"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
-	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
 )
 
 // inspectCmd explains automatic messages, and, with a configuration, what the daemon would do with them.
@@ -22,6 +25,8 @@ type inspectCmd struct {
 	siteFlags
 	Recipient string    `placeholder:"ADDRESS" help:"Print the verdict for this envelope recipient, and each step to it."`
 	Sender    *string   `placeholder:"ADDRESS" help:"With --recipient: the envelope sender, <> for the null sender (default: the Return-Path, or <>)."`
+	Client    string    `placeholder:"IP" help:"With --recipient: the address of the SMTP client (default: one on no list)."`
+	Helo      string    `placeholder:"NAME" help:"With --recipient: the HELO name of the SMTP client."`
 	At        time.Time `placeholder:"RFC3339" help:"With --recipient: the verdict as at that time, such as 2026-11-23T12:00:00Z (default: now)."`
 	JSON      bool      `name:"json" help:"Print one JSON object a line for each message."`
 	Paths     []string  `arg:"" optional:"" name:"file" help:"Messages, folders of messages, or - for the standard input (the default)."`
@@ -47,15 +52,15 @@ func (cmd *inspectCmd) Run(ctx context.Context, a *app) (err error) {
 	if len(paths) == 0 {
 		paths = []string{stdinName}
 	}
-	i := inspection{ctx: ctx, app: a, json: cmd.JSON, envelope: inspect.Envelope{Sender: cmd.Sender, Recipient: cmd.Recipient, Time: cmd.At}}
-	if i.judge, err = cmd.judge(ctx, a); err != nil {
+	i := inspection{ctx: ctx, app: a, cmd: cmd, at: cmd.At}
+	if i.record, err = cmd.open(ctx, a); err != nil {
 		return err
 	}
-	if i.judge != nil {
-		defer func() { err = errors.Join(err, i.judge.Close()) }()
+	if i.record != nil {
+		defer func() { err = errors.Join(err, i.record.Close()) }()
 	}
 	if cmd.At.IsZero() {
-		i.envelope.Time = a.now()
+		i.at = a.now()
 	}
 	for _, path := range paths {
 		if err := i.path(path); err != nil {
@@ -68,13 +73,16 @@ func (cmd *inspectCmd) Run(ctx context.Context, a *app) (err error) {
 	return nil
 }
 
-// judge opens what a verdict needs. Without a recipient there is none: nil.
-func (cmd *inspectCmd) judge(ctx context.Context, a *app) (*inspect.Judge, error) {
+// open opens the record that a verdict needs. Without a recipient there is none: nil.
+func (cmd *inspectCmd) open(ctx context.Context, a *app) (*control.Record, error) {
 	if cmd.Recipient == "" {
-		if cmd.Sender != nil || !cmd.At.IsZero() {
-			return nil, usageError{errors.New("--sender and --at belong to --recipient")}
+		if cmd.Sender != nil || !cmd.At.IsZero() || cmd.Client != "" || cmd.Helo != "" {
+			return nil, usageError{errors.New("--sender, --client, --helo and --at belong to --recipient")}
 		}
 		return nil, nil
+	}
+	if _, err := netip.ParseAddr(cmd.Client); err != nil && cmd.Client != "" {
+		return nil, usageError{fmt.Errorf("--client: %q is not an IP address", cmd.Client)}
 	}
 	if cmd.Config == "" {
 		return nil, usageError{errors.New("--recipient needs the configuration: add --config FILE")}
@@ -87,20 +95,20 @@ func (cmd *inspectCmd) judge(ctx context.Context, a *app) (*inspect.Judge, error
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	return inspect.NewJudge(ctx, s, a.openStore, a.now)
+	return control.OpenRecord(ctx, s, a.openStore, a.now)
 }
 
 // inspection is one run of the command. Its functions return an error only if the results cannot be printed; what cannot be read is
 // reported at once, beside the results in front of it.
 type inspection struct {
-	ctx      context.Context // of the run
-	app      *app
-	judge    *inspect.Judge // nil if no verdict is asked for
-	envelope inspect.Envelope
-	json     bool
-	printed  int
-	stdin    bool // has been read
-	unread   bool
+	ctx     context.Context // of the run
+	app     *app
+	cmd     *inspectCmd
+	record  *control.Record // nil if no verdict is asked for
+	at      time.Time       // of the verdict
+	printed int
+	stdin   bool // has been read
+	unread  bool
 }
 
 // path reads what is named on the command line.
@@ -168,17 +176,18 @@ func (i *inspection) file(path string) error {
 // message reads one message and prints what it is. What was read of a message before an error is not shown: it could
 // pass for all of it.
 func (i *inspection) message(name string, r io.Reader) error {
-	report, err := bounce.Read(r, bounce.DefaultLimits())
+	var read bytes.Buffer
+	report, err := bounce.Read(io.TeeReader(r, &read), bounce.DefaultLimits()) // which reads no more than the limits
 	if err != nil {
 		i.failed(fmt.Errorf("%s: %w", name, err))
 		return nil
 	}
-	var x *filter.Explanation
-	if i.judge != nil {
-		x = i.judge.Explain(i.ctx, report, i.envelope)
+	var x *judge.Explanation
+	if i.record != nil {
+		x = i.explain(report, read.Bytes())
 	}
 	var text []byte
-	if i.json {
+	if i.cmd.JSON {
 		// Not by an encoder, which would change what the report says of itself.
 		if text, err = report.MarshalJSON(); err != nil {
 			return err
@@ -192,7 +201,7 @@ func (i *inspection) message(name string, r io.Reader) error {
 	} else {
 		text = []byte(inspect.Words(name, report))
 		if x != nil {
-			text = append(text, inspect.VerdictWords(i.envelope.Recipient, x)...)
+			text = append(text, inspect.VerdictWords(i.cmd.Recipient, x)...)
 		}
 		if i.printed > 0 {
 			text = append([]byte("\n"), text...)
@@ -201,6 +210,26 @@ func (i *inspection) message(name string, r io.Reader) error {
 	i.printed++
 	_, err = i.app.stdout.Write(text)
 	return err
+}
+
+// verdictTimeout bounds what a verdict waits for the record: as long as a bounce waits for other nodes at most, and a little more.
+const verdictTimeout = 10 * time.Second
+
+// explain returns the verdict about a message.
+func (i *inspection) explain(report *bounce.Report, message []byte) *judge.Explanation {
+	sender := report.Sender
+	if i.cmd.Sender != nil {
+		sender = strings.Trim(*i.cmd.Sender, "<>")
+	}
+	client, _ := netip.ParseAddr(i.cmd.Client) // checked before
+	ctx, cancel := context.WithTimeout(i.ctx, verdictTimeout)
+	defer cancel()
+	// An error is in the steps: the record does not answer.
+	x, _ := i.record.Explain(ctx, judge.Delivery{
+		Sender: sender, Recipient: strings.Trim(i.cmd.Recipient, "<>"), Client: client, Helo: i.cmd.Helo,
+		Content: judge.Content(message, sender),
+	}, i.at)
+	return x
 }
 
 // failed prints why something cannot be read.

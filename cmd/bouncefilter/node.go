@@ -53,7 +53,7 @@ func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
 	fmt.Fprintln(w, "NODE\tSEEN\tSTATE\tKEYS")
 	for _, n := range nodes {
 		state := "runs"
-		if a.now().Sub(n.Seen) > store.NodeSilence {
+		if a.now().Sub(n.Seen) > store.HeartbeatTimeout {
 			state = "silent"
 		}
 		var keys []string
@@ -98,14 +98,14 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 		if i < 0 {
 			return remedy.With(fmt.Errorf("the store has no node %q", cut(cmd.Name)), "bouncefilter node list shows the nodes")
 		}
-		if silent := a.now().Sub(nodes[i].Seen); silent <= store.NodeSilence {
+		if silent := a.now().Sub(nodes[i].Seen); silent <= store.HeartbeatTimeout {
 			return remedy.With(fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself")
 		}
 		// What it journalled is lost. Daemons mark the record incomplete as well, but only those that have found it silent before.
-		if err := s.Forget(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
+		if err := s.MarkIncomplete(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
 			return err
 		}
-		if err := s.Dismiss(ctx, cmd.Name); err != nil {
+		if err := s.RemoveNode(ctx, cmd.Name); err != nil {
 			return err
 		}
 		a.report("if it runs and is only cut off from the store, it refuses bounces of mail that a newer key has signed", "removed %s, which was last seen at %s", cmd.Name, nodes[i].Seen.UTC().Format(time.RFC3339))

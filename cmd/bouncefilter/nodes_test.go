@@ -26,7 +26,7 @@ func TestADaemonSaysWhichKeysItHas(t *testing.T) {
 	}
 	d.eventually("the node is in the store", func() bool { return len(nodes()) == 1 })
 	n := nodes()[0]
-	if n.Name != "mx1.example.com" || n.Skew() != 0 || len(n.Keys) != 1 || !n.Keys[0].Signs || len(n.Keys[0].Mark) != 16 {
+	if n.Name != "mx1.example.com" || n.Skew() != 0 || len(n.Keys) != 1 || !n.Keys[0].Signs || len(n.Keys[0].KeyID) != 16 {
 		t.Errorf("got %+v", n)
 	}
 	if r := w.run("key", "add", "-c", c); r.status != 0 {

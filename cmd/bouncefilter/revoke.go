@@ -17,7 +17,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -75,9 +76,9 @@ func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker)
 }
 
 // publish revokes something and prints that it did.
-func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter.Revocation, hint string) error {
+func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *policy.Revocation, hint string) error {
 	x.At, x.Note = a.now().UTC().Truncate(time.Second), f.Note
-	n, err := x.Notice(r.hasher)
+	n, err := view.SealRevocation(r.hasher, x)
 	if err != nil {
 		return usageError{err}
 	}
@@ -86,7 +87,7 @@ func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter
 	if _, err := r.store.Publish(ctx, n, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	if err := r.store.Withdraw(ctx, filter.TakenBackTopic, n.Name); err != nil { // removed before
+	if err := r.store.Withdraw(ctx, view.TombstoneTopic, n.Name); err != nil { // removed before
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
@@ -135,8 +136,8 @@ func (cmd *revokeTagCmd) do(ctx context.Context, a *app, r *revoker) error {
 		return negative{fmt.Errorf("%q carries no tag that was made with a key of this site (%v): bounces to it are refused anyway",
 			cut(cmd.Address), tag.Status)}
 	}
-	return cmd.publish(ctx, a, r, &filter.Revocation{
-		Kind: filter.RevokedTag, Sender: tag.Sender.Fold().String(), Number: tag.Number, Until: tag.Expiry, Expires: store.Day(tag.Expiry),
+	return cmd.publish(ctx, a, r, &policy.Revocation{
+		Kind: policy.RevokedTag, Sender: tag.Sender.Fold().String(), Number: tag.Number, Until: tag.Expiry, Expires: tag.Expiry,
 	}, revokeDelay)
 }
 
@@ -171,8 +172,8 @@ func (cmd *revokeSenderCmd) do(ctx context.Context, a *app, r *revoker) error {
 	if err != nil {
 		return negative{fmt.Errorf("%q: %w", cut(cmd.Address), err)}
 	}
-	return cmd.publish(ctx, a, r, &filter.Revocation{
-		Kind: filter.RevokedSender, Sender: address.Fold().String(), Until: signed.Expiry, Expires: store.Day(signed.Expiry),
+	return cmd.publish(ctx, a, r, &policy.Revocation{
+		Kind: policy.RevokedSender, Sender: address.Fold().String(), Until: signed.Expiry, Expires: signed.Expiry,
 	}, revokeDelay)
 }
 
@@ -210,8 +211,8 @@ func (cmd *revokeKeyCmd) do(ctx context.Context, a *app, r *revoker) error {
 		hint += "; the key still signs: bouncefilter key rotate lets another one do it"
 	}
 	days := max(keyDays, r.ring.Options().Window()) + r.config.Settings.Proofs.Retention
-	return cmd.publish(ctx, a, r, &filter.Revocation{
-		Kind: filter.RevokedKey, Number: key.Number, Domain: strings.ToLower(key.Domain), Expires: store.DayOf(a.now()) + store.Day(days),
+	return cmd.publish(ctx, a, r, &policy.Revocation{
+		Kind: policy.RevokedKey, Number: key.Number, Domain: strings.ToLower(key.Domain), Expires: prvs.DayOf(a.now()) + prvs.Day(days),
 	}, hint)
 }
 
@@ -246,7 +247,7 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 	list := make([]listedRevocation, 0, len(ns))
 	words := map[string]string{}
 	for _, n := range ns {
-		x, err := filter.OpenRevocation(r.hasher, n)
+		x, err := view.OpenRevocation(r.hasher, n)
 		if err != nil {
 			fmt.Fprintf(a.stderr, "hint: the revocation %s cannot be understood: %v\n", inspect.OneLine(n.Name), err)
 			continue
@@ -267,31 +268,31 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 }
 
 // broadcasts returns the broadcasts of revocations, the oldest first as far as they can be read.
-func (r *revoker) broadcasts(ctx context.Context, a *app) ([]store.Notice, error) {
+func (r *revoker) broadcasts(ctx context.Context, a *app) ([]store.Broadcast, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ns, err := r.store.Notices(ctx, filter.RevocationTopic, store.DayOf(a.now()))
+	ns, err := r.store.Broadcasts(ctx, view.RevocationTopic, store.DayOf(a.now()))
 	if err != nil {
 		return nil, fmt.Errorf("revoke: %w", err)
 	}
-	at := func(n store.Notice) string {
-		if x, err := filter.OpenRevocation(r.hasher, n); err == nil {
+	at := func(n store.Broadcast) string {
+		if x, err := view.OpenRevocation(r.hasher, n); err == nil {
 			return x.At.UTC().Format(time.RFC3339) + n.Name
 		}
 		return n.Name
 	}
-	slices.SortFunc(ns, func(a, b store.Notice) int { return strings.Compare(at(a), at(b)) })
+	slices.SortFunc(ns, func(a, b store.Broadcast) int { return strings.Compare(at(a), at(b)) })
 	return ns, nil
 }
 
-func listRevocation(n store.Notice, x *filter.Revocation) listedRevocation {
+func listRevocation(n store.Broadcast, x *policy.Revocation) listedRevocation {
 	l := listedRevocation{ID: n.Name, Kind: string(x.Kind), Address: x.Sender, Domain: x.Domain,
 		Revoked: x.At.UTC().Format(time.RFC3339), Expires: n.Expires.String(), Note: x.Note}
-	if x.Kind != filter.RevokedSender {
+	if x.Kind != policy.RevokedSender {
 		number := int(x.Number)
 		l.Key = &number
 	}
-	if x.Kind != filter.RevokedKey {
+	if x.Kind != policy.RevokedKey {
 		l.Until = x.Until.String()
 	}
 	return l
@@ -312,7 +313,7 @@ func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID })
+	i := slices.IndexFunc(ns, func(n store.Broadcast) bool { return n.Name == cmd.ID })
 	if i < 0 {
 		err := errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID)))
 		return negative{remedy.With(err, "bouncefilter revoke list shows what is revoked")}
@@ -320,10 +321,10 @@ func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	// The tombstone comes first, so that no daemon takes the revocation for lost and publishes it again.
-	if _, err := r.store.Publish(ctx, store.Notice{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
+	if _, err := r.store.Publish(ctx, store.Broadcast{Topic: view.TombstoneTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	if err := r.store.Withdraw(ctx, filter.RevocationTopic, cmd.ID); err != nil {
+	if err := r.store.Withdraw(ctx, view.RevocationTopic, cmd.ID); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(revokeDelay, "removed %s", cmd.ID)

@@ -16,7 +16,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
@@ -204,7 +204,7 @@ func TestRevocationsReachAllHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := st.Publish(t.Context(), store.Notice{Topic: filter.RevocationTopic, Name: "garbled", Value: []byte("x"), Expires: store.DayOf(w.now) + 9}, false); err != nil {
+	if _, err := st.Publish(t.Context(), store.Broadcast{Topic: view.RevocationTopic, Name: "garbled", Value: []byte("x"), Expires: store.DayOf(w.now) + 9}, false); err != nil {
 		t.Fatal(err)
 	}
 	if err := st.Close(); err != nil {

@@ -153,8 +153,8 @@ func TestARotationDoesNotWaitForNodesThatHaveStoppedOrWereRemoved(t *testing.T) 
 	if r := remove(); r.status != 0 || !strings.Contains(r.stdout, "removed mx3, which was last seen at 2026-11-23T12:00:00Z") {
 		t.Errorf("remove: %+v", r)
 	}
-	if a, err := c.store.Lookup(t.Context(), 0, nil); err != nil || !a.Memory.Since.Equal(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)) {
-		t.Errorf("what it may have journalled is lost, and the record is complete since %v, %v", a.Memory.Since, err)
+	if a, err := c.store.Lookup(t.Context(), 0, nil); err != nil || !a.Complete.Since.Equal(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("what it may have journalled is lost, and the record is complete since %v, %v", a.Complete.Since, err)
 	}
 	if r := remove(); r.status != 1 || !strings.Contains(r.stderr, `the store has no node "mx3"`) {
 		t.Errorf("twice: %+v", r)
@@ -210,7 +210,7 @@ func TestRotationsAtTheSameTimeEndWithOneKey(t *testing.T) {
 				t.Fatalf("%v, %v", nodes, err)
 			}
 			for _, n := range nodes {
-				marks[n.Keys[1].Mark] = true
+				marks[n.Keys[1].KeyID] = true
 			}
 			if len(marks) != 1 {
 				t.Errorf("they sign with %d keys", len(marks))
@@ -278,7 +278,7 @@ func TestANoticeUnderAnotherHashSecretIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := store.NewHasher([]byte("another secret"))
-	if _, err := c.store.Publish(t.Context(), store.Notice{Topic: keyTopic, Name: " x", Value: other.Seal(keyTopic+"  x", value), Expires: 1 << 20}, true); err != nil {
+	if _, err := c.store.Publish(t.Context(), store.Broadcast{Topic: keyTopic, Name: " x", Value: other.Seal(keyTopic+"  x", value), Expires: 1 << 20}, true); err != nil {
 		t.Fatal(err)
 	}
 	c.rounds(2)
@@ -338,11 +338,11 @@ func (u unreachable) Nodes(ctx context.Context) ([]store.Node, error) {
 	return u.Store.Nodes(ctx)
 }
 
-func (u unreachable) Announce(ctx context.Context, n store.Node) error {
+func (u unreachable) Heartbeat(ctx context.Context, n store.Node) error {
 	if u.down.Load() {
 		return store.ErrUnavailable
 	}
-	return u.Store.Announce(ctx, n)
+	return u.Store.Heartbeat(ctx, n)
 }
 
 // No node has waited for a host that the store does not know.

@@ -70,7 +70,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	logUnreadable(log, s)
 	reloads, ignore := a.hangups()
 	defer ignore()
-	ticks, endTicks := a.ticks(store.AnnounceInterval)
+	ticks, endTicks := a.ticks(store.HeartbeatInterval)
 	defer endTicks()
 	d, err := daemon.Open(ctx, daemon.Options{
 		Site: s, HashSecret: secret, Version: readBuild().version,

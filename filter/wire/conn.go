@@ -55,15 +55,15 @@ type Conn struct {
 
 	negotiating bool // no frame has been seen yet
 	protocol    milter.OptProtocol
-	headers     []string // names of the headers that are passed on, or AllHeaders
-	body        bool
+	headers     []string // names of the headers that are passed on
+	content     bool     // all headers and the body are
 
 	busy     atomic.Bool // inside a message
 	draining atomic.Bool
 	closed   atomic.Bool
 }
 
-// New wraps c. Until [Conn.Want] says otherwise, headers and body of messages are kept back.
+// New wraps c. Until [Conn.WantHeaders] or [Conn.WantContent] says otherwise, headers and body of messages are kept back.
 func New(c net.Conn, o Options) *Conn {
 	w := &Conn{Conn: c, opts: o, negotiating: true}
 	if sc, ok := c.(syscall.Conn); ok {
@@ -79,13 +79,12 @@ func New(c net.Conn, o Options) *Conn {
 // answer.
 func (c *Conn) Negotiated(p milter.OptProtocol) { c.protocol = p }
 
-// AllHeaders stands for all headers, see [Conn.Want].
-var AllHeaders = []string{"*"}
+// WantHeaders says which headers of the current message are passed on: those of some names, which must not change, or none. What is
+// left of the body is not; where the MTA waits for an answer to a piece of it, it is asked to send no more.
+func (c *Conn) WantHeaders(names []string) { c.headers, c.content = names, false }
 
-// Want says which headers of the current message are passed on, those of some names, [AllHeaders] or none, and whether
-// what is left of its body is. Where the MTA waits for an answer to a piece of the body that is not passed on, it is told
-// to send no more of it.
-func (c *Conn) Want(headers []string, body bool) { c.headers, c.body = headers, body }
+// WantContent says that all headers of the current message and its body are passed on.
+func (c *Conn) WantContent() { c.headers, c.content = nil, true }
 
 // SetBusy says whether a message is under way; see [Conn.Drain].
 func (c *Conn) SetBusy(b bool) { c.busy.Store(b) }
@@ -180,7 +179,7 @@ func (c *Conn) next() error {
 			return c.keepBack(cmd, total)
 		}
 	case cmdBody:
-		if !c.body {
+		if !c.content {
 			return c.keepBack(cmd, total)
 		}
 	case cmdEndOfHeader, cmdUnknown:
@@ -204,11 +203,8 @@ func (c *Conn) next() error {
 
 // wantsHeader says whether the header in the frame at hand is passed on.
 func (c *Conn) wantsHeader(total int) (bool, error) {
-	switch {
-	case len(c.headers) == 0:
-		return false, nil
-	case c.headers[0] == AllHeaders[0]:
-		return true, nil
+	if c.content || len(c.headers) == 0 {
+		return c.content, nil
 	}
 	if err := c.fill(total); err != nil {
 		return false, err

@@ -117,7 +117,7 @@ func TestFrames(t *testing.T) {
 			case "-":
 				want = ""
 			}
-			got, faults := passed(t, offer+tt.input, func(c *Conn) { c.Want(AllHeaders, true) })
+			got, faults := passed(t, offer+tt.input, func(c *Conn) { c.WantContent() })
 			if got != offer+want {
 				t.Errorf("passed on:\n got %.200q\nwant %.200q", got, offer+want)
 			}
@@ -153,7 +153,7 @@ func TestOneHeaderIsPassedOn(t *testing.T) {
 	one := frame('L', "x-BOUNCEFILTER\x00a\x00b\x00")
 	got, faults := passed(t, offer+frame('L', "Subject\x00hello\x00")+one+frame('L', "X-Bouncefilters\x00\x00")+frame('B', "x"), func(c *Conn) {
 		c.Negotiated(milter.OptNoReplies)
-		c.Want([]string{"X-Bouncefilter"}, false)
+		c.WantHeaders([]string{"X-Bouncefilter"})
 	})
 	if want := offer + frame('L', "x-BOUNCEFILTER\x00a b\x00"); got != want || len(faults) != 1 {
 		t.Errorf("passed on %q, faults %q", got, faults)
@@ -283,7 +283,7 @@ func libraryReads(t testing.TB, input []byte) {
 	var once sync.Once
 	done := make(chan struct{})
 	w.opts.Closed = func(*Conn) { once.Do(func() { close(done) }) }
-	w.Want(AllHeaders, true)
+	w.WantContent()
 	srv := milter.NewServer(milter.WithMilter(func() milter.Milter { return milter.NoOpMilter{} }))
 	_ = srv.Serve(&single{c: w})
 	go func() { _, _ = io.Copy(io.Discard, mta) }()
@@ -336,7 +336,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add([]byte(offer + frame('C', "host\x004\x00\x19192.0.2.1\x00") + frame('M', "<>\x00") + frame('R', "<a@b>\x00A=B\x00") + frame('T', "") + frame('L', "a\x00b\x00") + frame('B', "x") + frame('E', "")))
 	f.Fuzz(func(t *testing.T, input []byte) {
 		libraryReads(t, input)
-		got, _ := passed(t, string(input), func(c *Conn) { c.Want(AllHeaders, true) })
+		got, _ := passed(t, string(input), func(c *Conn) { c.WantContent() })
 		for first := true; got != ""; first = false {
 			if len(got) < 5 {
 				t.Fatalf("part of a frame: %q", got)
@@ -374,7 +374,9 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(bb.name, func(b *testing.B) {
 			w, mta := pair(b, Options{})
 			w.Negotiated(milter.OptNoReplies)
-			w.Want(map[bool][]string{true: AllHeaders}[bb.content], bb.content)
+			if bb.content {
+				w.WantContent()
+			}
 			go func() {
 				_, _ = io.WriteString(mta, offer)
 				for range b.N {

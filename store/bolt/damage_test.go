@@ -64,7 +64,7 @@ func TestRecordsSurviveARestart(t *testing.T) {
 	if err != nil || !a.Found[0] || !a.Found[1] || a.Found[2] {
 		t.Errorf("found %v, %v", a.Found, err)
 	}
-	if since := a.Memory.Since; since.IsZero() || time.Since(since) > time.Minute {
+	if since := a.Complete.Since; since.IsZero() || time.Since(since) > time.Minute {
 		t.Errorf("Since %v", since)
 	}
 }
@@ -120,7 +120,7 @@ func TestDamagedFileIsMovedAside(t *testing.T) {
 				t.Error("the file moved aside is not what was there")
 			}
 			a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
-			if err != nil || a.Found[0] || !a.Memory.Since.IsZero() {
+			if err != nil || a.Found[0] || !a.Complete.Since.IsZero() {
 				t.Errorf("the new store answers %+v, %v; want an empty one", a, err)
 			}
 			if err := s.Record(t.Context(), today(), "", store.Record{Key: key(1), Expires: today()}); err != nil {

@@ -20,8 +20,8 @@ func TestClockSetsTheStartOfTheMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := s.Lookup(t.Context(), store.DayOf(at), nil)
-	if err != nil || !a.Memory.Since.Equal(at) {
-		t.Errorf("Since %v, %v; want %v", a.Memory.Since, err, at)
+	if err != nil || !a.Complete.Since.Equal(at) {
+		t.Errorf("Since %v, %v; want %v", a.Complete.Since, err, at)
 	}
 }
 

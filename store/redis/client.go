@@ -16,7 +16,7 @@ const (
 	// connLifetime is how long a connection is used before the server is looked at anew.
 	connLifetime = 10 * time.Minute
 
-	// connectTimeout and ioTimeout bound what has no deadline of its own. On the mail path a store.Guard sets one.
+	// connectTimeout and ioTimeout bound what has no deadline of its own. On the mail path a guard.Guard sets one.
 	connectTimeout = 2 * time.Second
 	ioTimeout      = 3 * time.Second
 
@@ -144,7 +144,7 @@ func (n *node) connected(ctx context.Context, conn *redis.Conn) error {
 		found.settled = before.settled
 		if before.run != found.run {
 			if slices.Contains(n.former, found.run) {
-				found.settled = n.store.now().Add(connLifetime)
+				found.settled = time.Now().Add(connLifetime)
 			}
 			n.former = append(n.former, before.run)
 			n.former = n.former[max(0, len(n.former)-maxFormer):]

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -29,7 +30,7 @@ func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
 	}
 	all := make(map[string]store.Day)
 	for i, reply := range replies {
-		first, gone, err := parseDomains(reply.Val(), store.DayOf(s.now())-store.CounterRetention)
+		first, gone, err := parseDomains(reply.Val(), store.DayOf(time.Now())-store.CounterRetention)
 		if err != nil {
 			return nil, failed("first-signed days", err)
 		}
@@ -78,7 +79,7 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 		return nil, failed("counters", err)
 	}
 	// Nothing is older than the retention, and no node's clock is a day ahead.
-	today := store.DayOf(s.now())
+	today := store.DayOf(time.Now())
 	from, to = max(from, today-store.CounterRetention), min(to, today+1)
 	var days []*redis.MapStringStringCmd
 	if from > to {

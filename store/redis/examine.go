@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -13,13 +14,13 @@ import (
 
 // relied says whether what p answered about a shard, whose memory is m, can be relied upon: the process keeps everything, and
 // the shard was examined since it took over.
-func (s *Store) relied(p process, m memory) bool {
-	return p.fault == "" && p.run != "" && p.run == m.run && !s.now().Before(p.settled)
+func (s *Store) relied(p process, m shardState) bool {
+	return p.fault == "" && p.run != "" && p.run == m.run && !time.Now().Before(p.settled)
 }
 
 // changed says whether the shard was answered for by another process than the last time, or by one that its memory does not
 // know. What was acknowledged before may be lost.
-func (sh *shard) changed(p process, m memory) bool {
+func (sh *shard) changed(p process, m shardState) bool {
 	last := sh.run.Load()
 	return p.run != "" && !m.since.IsZero() && (p.run != m.run || last != nil && *last != p.run)
 }
@@ -60,12 +61,12 @@ func (s *Store) examine(ctx context.Context) error {
 }
 
 func (s *Store) examineAll(ctx context.Context) error {
-	now := s.now()
+	now := time.Now()
 	ctx, w := witnessed(ctx)
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			replies[i] = c.HGetAll(ctx, s.layout.memory(i))
+			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
 		return nil
 	}); err != nil {
@@ -75,7 +76,7 @@ func (s *Store) examineAll(ctx context.Context) error {
 	pipe := s.client.Pipeline()
 	runs := make([]string, len(s.shards))
 	for i, reply := range replies {
-		m, err := parseMemory(reply.Val())
+		m, err := parseState(reply.Val())
 		if err != nil {
 			return err
 		}
@@ -91,11 +92,11 @@ func (s *Store) examineAll(ctx context.Context) error {
 		// A server that may evict loses some all the time, and so the memory begins once it is set right.
 		if m.since.Before(now.Add(startMargin/2)) && (sh.changed(p, m) || p.fault != "" && !m.since.IsZero()) {
 			changes++ // Before the process is noted as known: in between this may fail.
-			pipe.HSet(ctx, s.layout.memory(i), forgetField(now.Add(connLifetime+startMargin)), "")
+			pipe.HSet(ctx, s.layout.state(i), incompleteField(now.Add(connLifetime+startMargin)), "")
 		}
 		if p.run != m.run && !m.since.IsZero() {
 			changes++
-			pipe.HSet(ctx, s.layout.memory(i), fieldRun, p.run)
+			pipe.HSet(ctx, s.layout.state(i), fieldRun, p.run)
 		}
 		gone := m.outdated
 		for _, l := range m.layers {
@@ -105,7 +106,7 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 		if len(gone) > 0 {
 			changes++
-			pipe.HDel(ctx, s.layout.memory(i), gone...)
+			pipe.HDel(ctx, s.layout.state(i), gone...)
 		}
 	}
 	if changes > 0 {
@@ -123,10 +124,10 @@ func (s *Store) examineAll(ctx context.Context) error {
 
 // begin starts the memory of all shards: one that is empty would never say that it is complete.
 func (s *Store) begin(ctx context.Context) error {
-	start := formatTime(s.now().Add(startMargin))
+	start := formatTime(time.Now().Add(startMargin))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			c.HSetNX(ctx, s.layout.memory(i), fieldStart, start)
+			c.HSetNX(ctx, s.layout.state(i), fieldStart, start)
 		}
 		return nil
 	}); err != nil {

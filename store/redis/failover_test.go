@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/redistest"
 )
 
@@ -37,7 +38,7 @@ func startLoad(s store.Store) *load {
 				default:
 				}
 				n := int(l.next.Add(1))
-				ctx, cancel := context.WithTimeout(context.Background(), store.DefaultTimeout)
+				ctx, cancel := context.WithTimeout(context.Background(), guard.DefaultTimeout)
 				err := s.Record(ctx, today(), "example.com", store.Record{Key: key(n), Expires: today() + 7, Count: 1})
 				cancel()
 				if err != nil {
@@ -105,7 +106,7 @@ func lookAgain(t *testing.T, s store.Store, k store.Key) (found bool, since time
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		a, err := s.Lookup(t.Context(), today(), store.AnyDay(k))
 		if err == nil {
-			return a.Found[0], a.Memory.Since
+			return a.Found[0], a.Complete.Since
 		}
 		if time.Now().After(end) {
 			t.Fatalf("Lookup: %v", err)

@@ -14,11 +14,11 @@ import (
 // What is stored, each name behind the prefix:
 //
 //	records:PERIOD:BITS:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
-//	memory2                hash: what store.Memory says and where records lie, see below.
+//	state                hash: what store.Completeness says and where records lie, see below.
 //	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
 //	nodes                  hash: name of a node → what it said, in JSON (see store.Node). It expires as a whole.
-//	notices:TOPIC          hash: name of a notice → last day, space, value. Fields that are over are removed by readers.
+//	broadcasts:TOPIC          hash: name of a broadcast → last day, space, value. Fields that are over are removed by readers.
 //
 // In a cluster the first three stand once for each of 256 shards, with "{SHARD}:" before their names: that is what a cluster
 // places keys by (hash tags). The first octet of a key, which depends on its sender alone, chooses the shard, so what one message leaves
@@ -29,7 +29,7 @@ import (
 // scripts and transactions are not to be had everywhere:
 //
 //	start         → when the first record was made, in milliseconds since 1970; set once
-//	forget:TIME   → nothing: records from before TIME may be lost. The latest counts.
+//	incomplete:TIME   → nothing: records from before TIME may be lost. The latest counts.
 //	run           → run_id of the server process that was seen last
 //	p:PERIOD:BITS → nothing: there may be records in PERIOD in 2^BITS buckets, see [layer]
 //
@@ -58,19 +58,19 @@ func (l layout) within(shard int) string {
 	return l.prefix + "{" + hex.EncodeToString([]byte{byte(shard)}) + "}:"
 }
 
-func (l layout) memory(shard int) string       { return l.within(shard) + "memory2" } // the first layout had another one
-func (l layout) domains(shard int) string      { return l.within(shard) + "domains" }
-func (l layout) nodes() string                 { return l.prefix + "nodes" }
-func (l layout) notices(topic string) string   { return l.prefix + "notices:" + topic }
-func (l layout) counters(day store.Day) string { return l.prefix + "counters:" + day.String() }
+func (l layout) state(shard int) string         { return l.within(shard) + "state" }
+func (l layout) domains(shard int) string       { return l.within(shard) + "domains" }
+func (l layout) nodes() string                  { return l.prefix + "nodes" }
+func (l layout) broadcasts(topic string) string { return l.prefix + "broadcasts:" + topic }
+func (l layout) counters(day store.Day) string  { return l.prefix + "counters:" + day.String() }
 
 const (
-	fieldStart  = "start"
-	fieldForget = "forget:"
-	fieldRun    = "run"
-	fieldPeriod = "p:"
-	fieldFirst  = "first:"
-	fieldLast   = "last:"
+	fieldStart      = "start"
+	fieldIncomplete = "incomplete:"
+	fieldRun        = "run"
+	fieldPeriod     = "p:"
+	fieldFirst      = "first:"
+	fieldLast       = "last:"
 )
 
 // formatTime rounds up: later is always safe.
@@ -86,10 +86,10 @@ func parseTime(s string) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-func forgetField(at time.Time) string { return fieldForget + formatTime(at) }
+func incompleteField(at time.Time) string { return fieldIncomplete + formatTime(at) }
 
 // memory is what the hash of that name says.
-type memory struct {
+type shardState struct {
 	since    time.Time // zero: none
 	run      string
 	layers   []layer  // that may hold records, in no order
@@ -97,19 +97,19 @@ type memory struct {
 	unknown  string   // a layer that this version cannot read
 }
 
-// parseMemory reads the fields. Those of later versions are passed over; if there is a layer among them, in which nobody looks, there is
+// parseState reads the fields. Those of later versions are passed over; if there is a layer among them, in which nobody looks, there is
 // no memory.
-func parseMemory(fields map[string]string) (memory, error) {
-	m := memory{run: fields[fieldRun]}
-	var forget time.Time
-	forgetName := ""
+func parseState(fields map[string]string) (shardState, error) {
+	m := shardState{run: fields[fieldRun]}
+	var latest time.Time
+	latestName := ""
 	for name, value := range fields {
 		var err error
-		if rest, ok := strings.CutPrefix(name, fieldForget); ok {
+		if rest, ok := strings.CutPrefix(name, fieldIncomplete); ok {
 			var at time.Time
 			if at, err = parseTime(rest); err == nil {
-				if forgetName == "" || at.After(forget) {
-					forget, name, forgetName = at, forgetName, name
+				if latestName == "" || at.After(latest) {
+					latest, name, latestName = at, latestName, name
 				}
 				if name != "" {
 					m.outdated = append(m.outdated, name)
@@ -126,11 +126,11 @@ func parseMemory(fields map[string]string) (memory, error) {
 			m.since, err = parseTime(value)
 		}
 		if err != nil {
-			return memory{}, fmt.Errorf("the memory's field %q: %w", name, err)
+			return shardState{}, fmt.Errorf("the memory's field %q: %w", name, err)
 		}
 	}
-	if forget.After(m.since) {
-		m.since = forget
+	if latest.After(m.since) {
+		m.since = latest
 	}
 	if m.unknown != "" {
 		m.since = time.Time{}

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -10,27 +11,27 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/internal/nodevalue"
 )
 
-// Announce implements [store.Store]. What others said longer ago than the retention is removed.
+// Heartbeat implements [store.Store]. What others said longer ago than the retention is removed.
 //
 // The server is asked for its time. A user without the right to do so gets the node's own instead, which shows no skew.
-func (s *Store) Announce(ctx context.Context, n store.Node) error {
+func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	if err := ctx.Err(); err != nil {
-		return failed("announce", err)
+		return failed("heartbeat", err)
 	}
 	var err error
 	if n.Seen, err = s.client.Time(ctx).Result(); err != nil {
 		var reply redis.Error
 		if !errors.As(err, &reply) {
-			return failed("announce", err)
+			return failed("heartbeat", err)
 		}
-		n.Seen = s.now()
+		n.Seen = time.Now()
 	}
-	if !n.Holds() {
+	if !n.ConditionHolds() {
 		return nil
 	}
 	value, err := nodevalue.Format(n)
 	if err != nil {
-		return failed("announce", err)
+		return failed("heartbeat", err)
 	}
 	var all *redis.MapStringStringCmd
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
@@ -39,7 +40,7 @@ func (s *Store) Announce(ctx context.Context, n store.Node) error {
 		all = c.HGetAll(ctx, s.layout.nodes())
 		return nil
 	}); err != nil {
-		return failed("announce", err)
+		return failed("heartbeat", err)
 	}
 	var gone []string
 	for name, value := range all.Val() {
@@ -63,7 +64,7 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	if err != nil {
 		return nil, failed("nodes", err)
 	}
-	now := s.now()
+	now := time.Now()
 	var nodes []store.Node
 	for name, value := range fields {
 		if n, ok := nodevalue.Parse(name, value, now); ok {
@@ -73,13 +74,13 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	return nodes, nil
 }
 
-// Dismiss implements [store.Store].
-func (s *Store) Dismiss(ctx context.Context, node string) error {
+// RemoveNode implements [store.Store].
+func (s *Store) RemoveNode(ctx context.Context, node string) error {
 	if err := ctx.Err(); err != nil {
-		return failed("dismiss", err)
+		return failed("remove node", err)
 	}
 	if err := s.client.HDel(ctx, s.layout.nodes(), node).Err(); err != nil {
-		return failed("dismiss", err)
+		return failed("remove node", err)
 	}
 	return nil
 }

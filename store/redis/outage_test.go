@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // guard returns a Guard of the server, with a journal of so many octets.
-func guard(t *testing.T, srv *server, size int64) (g *store.Guard, journal string) {
+func newGuard(t *testing.T, srv *server, size int64) (g *guard.Guard, journal string) {
 	t.Helper()
 	s := open(t, srv.url(""))
 	journal = filepath.Join(t.TempDir(), "store.journal")
-	g = store.NewGuard(s, store.GuardOptions{
+	g = guard.New(s, guard.Options{
 		Probe:       20 * time.Millisecond,
 		JournalFile: journal,
 		JournalSize: size,
@@ -46,7 +47,7 @@ func tagOf(n int) store.Record {
 }
 
 // back waits until the Guard has found out that the server is back.
-func back(t *testing.T, g *store.Guard) {
+func back(t *testing.T, g *guard.Guard) {
 	t.Helper()
 	for end := time.Now().Add(30 * time.Second); !g.Available(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -90,7 +91,7 @@ func TestGuardKeepsTheRecordsOfAnOutage(t *testing.T) {
 	for _, outage := range outages() {
 		t.Run(outage.name, func(t *testing.T) {
 			srv := startServer(t)
-			g, journal := guard(t, srv, 0)
+			g, journal := newGuard(t, srv, 0)
 			if err := g.Record(t.Context(), today(), "example.com", tagOf(1)); err != nil {
 				t.Fatal(err)
 			}
@@ -125,8 +126,8 @@ func TestGuardKeepsTheRecordsOfAnOutage(t *testing.T) {
 					t.Errorf("record %d is not found", i)
 				}
 			}
-			if outage.keeps != a.Memory.Since.Equal(before.Memory.Since) || a.Memory.Since.IsZero() {
-				t.Errorf("Since %v, before the outage %v", a.Memory.Since, before.Memory.Since)
+			if outage.keeps != a.Complete.Since.Equal(before.Complete.Since) || a.Complete.Since.IsZero() {
+				t.Errorf("Since %v, before the outage %v", a.Complete.Since, before.Complete.Since)
 			}
 		})
 	}
@@ -137,7 +138,7 @@ func TestGuardThroughAnOutage(t *testing.T) {
 	for _, outage := range outages() {
 		t.Run(outage.name, func(t *testing.T) {
 			srv := startServer(t)
-			g, journal := guard(t, srv, 1)
+			g, journal := newGuard(t, srv, 1)
 			if err := g.Record(t.Context(), today(), "example.com", tagOf(1)); err != nil {
 				t.Fatal(err)
 			}
@@ -147,7 +148,7 @@ func TestGuardThroughAnOutage(t *testing.T) {
 				t.Errorf("Record during the outage: %v", err)
 			}
 			// The timeout, once for the call and once for the mark on disk, and some for a busy machine.
-			if d := time.Since(start); d > 2*store.DefaultTimeout+time.Second {
+			if d := time.Since(start); d > 2*guard.DefaultTimeout+time.Second {
 				t.Errorf("the first message took %v", d)
 			}
 			if !gapMarked(t, journal) {
@@ -171,8 +172,8 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			if a.Found[0] != outage.keeps || a.Found[1] {
 				t.Errorf("found %v, want %t and false", a.Found, outage.keeps)
 			}
-			if !a.Memory.Since.After(lost) {
-				t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)
+			if !a.Complete.Since.After(lost) {
+				t.Errorf("Since %v, the last record was lost at %v", a.Complete.Since, lost)
 			}
 			for end := time.Now().Add(10 * time.Second); gapMarked(t, journal); time.Sleep(time.Millisecond) {
 				if time.Now().After(end) {

@@ -5,7 +5,7 @@
 // are one round trip each, in a cluster to one server. Commands name one key each, use no scripts and depend on no server setting.
 //
 // What a Redis server has acknowledged it may lose: it was restarted, a replica took its place, somebody flushed it, or it
-// evicts what is old. The package notices each of these and moves the start of the memory (see [store.Memory]) past the
+// evicts what is old. The package notices each of these and moves the start of the memory (see [store.Completeness]) past the
 // loss, so that no mail is refused for a record that is gone:
 //
 //   - The start of the memory lives beside the records, so whatever wipes them wipes it too.
@@ -50,7 +50,6 @@ type Store struct {
 	shards    []shard       // one, or [clusterShards]
 	examining chan struct{} // holds who examines, see examine.go
 	examined  atomic.Uint64 // how often
-	now       func() time.Time
 }
 
 var _ store.Store = (*Store)(nil)
@@ -78,7 +77,7 @@ func Open(_ context.Context, rawURL string) (*Store, error) {
 	// made it reports once. Its logger belongs to the whole process.
 	logging.Disable()
 	s := &Store{layout: layout{prefix: c.prefix, shards: c.cluster}, smallest: minBits, shards: make([]shard, 1),
-		examining: make(chan struct{}, 1), now: time.Now}
+		examining: make(chan struct{}, 1)}
 	if c.cluster {
 		s.smallest, s.shards = minShardBits, make([]shard, clusterShards)
 	}
@@ -145,7 +144,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 			}
 		}
 		w := &written{shard: shard, layers: make([]layer, 0, 4)}
-		w.start = c.HSetNX(ctx, s.layout.memory(shard), fieldStart, formatTime(s.now().Add(startMargin)))
+		w.start = c.HSetNX(ctx, s.layout.state(shard), fieldStart, formatTime(time.Now().Add(startMargin)))
 		ws = append(ws, w)
 		return w
 	}
@@ -154,7 +153,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 		w.last = s.shards[w.shard].writeTo(periodOf(r.Expires), s.smallest)
 		if !slices.Contains(w.layers, w.last) {
 			w.layers = append(w.layers, w.last)
-			c.HSet(ctx, s.layout.memory(w.shard), w.last.field(), "")
+			c.HSet(ctx, s.layout.state(w.shard), w.last.field(), "")
 		}
 		bucket := s.layout.bucket(w.last, r.Key)
 		c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
@@ -189,7 +188,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 			a, changed, err = s.lookup(ctx, today, qs)
 		}
 		if changed { // Once more, or another caller examined the one before: the next lookup finds out.
-			a.Memory.Since = time.Time{}
+			a.Complete.Since = time.Time{}
 		}
 	}
 	if err != nil {
@@ -202,7 +201,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 type asked struct {
 	shard  int
 	layers []layer // in which it was looked for
-	memory *redis.MapStringStringCmd
+	state  *redis.MapStringStringCmd
 }
 
 // lookup also says whether another server process than before has answered.
@@ -228,7 +227,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	var since time.Time
 	var late []*asked
 	for _, sh := range shards {
-		m, err := parseMemory(sh.memory.Val())
+		m, err := parseState(sh.state.Val())
 		if err != nil {
 			return a, false, err
 		}
@@ -238,13 +237,13 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		if slices.SortFunc(unseen, compareLayers); len(unseen) > 0 && len(qs) > 0 {
 			late = append(late, &asked{shard: sh.shard, layers: unseen})
 		}
-		p := by.process(sh.memory)
+		p := by.process(sh.state)
 		changed = changed || p.fault == "" && state.changed(p, m) // One that is not relied upon need not be examined each time.
 		relied = relied && s.relied(p, m) && !m.since.IsZero()
 		if p.fault != "" {
-			a.Memory.Reason = p.fault
+			a.Complete.Reason = p.fault
 		} else if m.unknown != "" {
-			a.Memory.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
+			a.Complete.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
 		}
 		if m.since.After(since) {
 			since = m.since
@@ -256,7 +255,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		}
 	}
 	if relied {
-		a.Memory.Since = since
+		a.Complete.Since = since
 	}
 	return a, changed, nil
 }
@@ -271,7 +270,7 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 	replies := make([]reply, 0, len(qs))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for _, sh := range shards {
-			sh.memory = c.HGetAll(ctx, s.layout.memory(sh.shard))
+			sh.state = c.HGetAll(ctx, s.layout.state(sh.shard))
 			for i, q := range qs {
 				if s.layout.shardOf(q.Key) != sh.shard {
 					continue
@@ -287,7 +286,7 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 		return err
 	}
 	for _, sh := range shards {
-		if err := sh.memory.Err(); err != nil {
+		if err := sh.state.Err(); err != nil {
 			return err
 		}
 	}
@@ -305,30 +304,30 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 	return nil
 }
 
-// Forget implements [store.Store].
-func (s *Store) Forget(ctx context.Context, at time.Time) error {
+// MarkIncomplete implements [store.Store].
+func (s *Store) MarkIncomplete(ctx context.Context, at time.Time) error {
 	if err := ctx.Err(); err != nil {
-		return failed("forget", err)
+		return failed("mark incomplete", err)
 	}
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			c.HSet(ctx, s.layout.memory(i), forgetField(at), "")
-			replies[i] = c.HGetAll(ctx, s.layout.memory(i))
+			c.HSet(ctx, s.layout.state(i), incompleteField(at), "")
+			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
 		return nil
 	})
 	if err != nil {
-		return failed("forget", err)
+		return failed("mark incomplete", err)
 	}
 	pipe := s.client.Pipeline()
 	for i, reply := range replies {
-		m, err := parseMemory(reply.Val())
+		m, err := parseState(reply.Val())
 		if err != nil {
-			return failed("forget", err)
+			return failed("mark incomplete", err)
 		}
 		if len(m.outdated) > 0 {
-			pipe.HDel(ctx, s.layout.memory(i), m.outdated...)
+			pipe.HDel(ctx, s.layout.state(i), m.outdated...)
 		}
 	}
 	if pipe.Len() > 0 {

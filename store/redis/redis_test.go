@@ -12,6 +12,7 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/redis"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
@@ -145,7 +146,7 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
 	// The memory says that nothing is missing of the last hour.
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:memory2", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
@@ -206,7 +207,7 @@ func TestServerThatMightEvictMovesTheMemory(t *testing.T) {
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
 	// The memory says that nothing is missing of the last hour.
-	if err := admin.HSet(t.Context(), "bouncefilter:memory2", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	setPolicy := func(policy string) {
@@ -257,9 +258,9 @@ func TestUserWithoutRights(t *testing.T) {
 			t.Errorf("found %t, Since %v", found, since)
 		}
 		for name, err := range map[string]error{
-			"Ping":   s.Ping(t.Context()),
-			"Forget": s.Forget(t.Context(), time.Now()),
-			"Count":  s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
+			"Ping":           s.Ping(t.Context()),
+			"MarkIncomplete": s.MarkIncomplete(t.Context(), time.Now()),
+			"Count":          s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
@@ -308,7 +309,7 @@ func written(t *testing.T, srv *server) (records int) {
 
 func TestGuardWritesATagOnce(t *testing.T) {
 	srv := startServer(t)
-	g := store.NewGuard(open(t, srv.url("")), store.GuardOptions{
+	g := guard.New(open(t, srv.url("")), guard.Options{
 		Timeout: 5 * time.Second,
 		Logger:  slog.New(slog.DiscardHandler),
 	})

@@ -74,5 +74,5 @@ func look(t testing.TB, s store.Store, k store.Key) (found bool, since time.Time
 	if err != nil {
 		t.Fatalf("Lookup: %v", err)
 	}
-	return a.Found[0], a.Memory.Since
+	return a.Found[0], a.Complete.Since
 }

@@ -27,7 +27,7 @@ func Run(t *testing.T, newStore func(t *testing.T) store.Store) {
 	t.Run("first-signed days", func(t *testing.T) { testFirstSigned(t, newStore) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, newStore) })
 	t.Run("nodes", func(t *testing.T) { testNodes(t, newStore) })
-	t.Run("notices", func(t *testing.T) { testNotices(t, newStore) })
+	t.Run("broadcasts", func(t *testing.T) { testBroadcasts(t, newStore) })
 	t.Run("ended context", func(t *testing.T) { testEndedContext(t, newStore) })
 	t.Run("many callers", func(t *testing.T) { testManyCallers(t, newStore) })
 	t.Run("ping", func(t *testing.T) {
@@ -81,7 +81,7 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 		s := newStore(t)
 		lookup(t, s, day)
 		record(t, s, day, store.Record{Key: key(1), Expires: day + 7})
-		if a := lookup(t, s, day); a.Memory.Since.IsZero() {
+		if a := lookup(t, s, day); a.Complete.Since.IsZero() {
 			t.Error("a lookup of no keys does not say when the memory began")
 		}
 	})
@@ -115,8 +115,8 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 		a, err := s.Lookup(t.Context(), day, []store.Query{
 			{Key: key(1), Expires: day + 3}, {Key: key(2)}, {Key: key(3), Expires: day + 3}, {Key: key(1), Expires: day + 60},
 		})
-		if err != nil || !slices.Equal(a.Found, []bool{true, true, false, false}) || a.Memory.Since.IsZero() {
-			t.Errorf("found %v, memory %v, %v", a.Found, a.Memory, err)
+		if err != nil || !slices.Equal(a.Found, []bool{true, true, false, false}) || a.Complete.Since.IsZero() {
+			t.Errorf("found %v, memory %v, %v", a.Found, a.Complete, err)
 		}
 	})
 	t.Run("a record made on its last day is found that day", func(t *testing.T) {
@@ -255,8 +255,8 @@ func testMemory(t *testing.T, newStore func(t *testing.T) store.Store) {
 	day := today()
 
 	t.Run("an empty store vouches for nothing", func(t *testing.T) {
-		if a := lookup(t, newStore(t), day, key(1)); !a.Memory.Since.IsZero() {
-			t.Errorf("Since %v", a.Memory.Since)
+		if a := lookup(t, newStore(t), day, key(1)); !a.Complete.Since.IsZero() {
+			t.Errorf("Since %v", a.Complete.Since)
 		}
 	})
 	t.Run("the first record starts it, others leave it", func(t *testing.T) {
@@ -264,16 +264,16 @@ func testMemory(t *testing.T, newStore func(t *testing.T) store.Store) {
 		before := time.Now()
 		record(t, s, day, store.Record{Key: key(1), Expires: day + 7})
 		after := time.Now()
-		since := lookup(t, s, day, key(1)).Memory.Since
+		since := lookup(t, s, day, key(1)).Complete.Since
 		if since.Before(before.Truncate(time.Millisecond)) || since.After(after.Add(sinceMargin)) {
 			t.Errorf("Since %v, recorded between %v and %v", since, before, after)
 		}
 		record(t, s, day, store.Record{Key: key(2), Expires: day + 7})
-		if again := lookup(t, s, day, key(1)).Memory.Since; !again.Equal(since) {
+		if again := lookup(t, s, day, key(1)).Complete.Since; !again.Equal(since) {
 			t.Errorf("Since moved from %v to %v", since, again)
 		}
 	})
-	t.Run("Forget moves it forward and never back", func(t *testing.T) {
+	t.Run("MarkIncomplete moves it forward and never back", func(t *testing.T) {
 		s := newStore(t)
 		record(t, s, day, store.Record{Key: key(1), Expires: day + 7})
 		at := time.Now().Add(time.Hour)
@@ -285,26 +285,26 @@ func testMemory(t *testing.T, newStore func(t *testing.T) store.Store) {
 			{at.Add(time.Hour + time.Nanosecond), at.Add(time.Hour + time.Nanosecond)},
 			{at, at.Add(time.Hour + time.Nanosecond)},
 		} {
-			if err := s.Forget(t.Context(), step.forget); err != nil {
-				t.Fatalf("Forget: %v", err)
+			if err := s.MarkIncomplete(t.Context(), step.forget); err != nil {
+				t.Fatalf("MarkIncomplete: %v", err)
 			}
 			a := lookup(t, s, day, key(1))
-			if since := a.Memory.Since; since.Before(step.atLeast) || since.Sub(step.atLeast) > time.Second {
-				t.Errorf("after Forget(%v): Since %v, want %v", step.forget, since, step.atLeast)
+			if since := a.Complete.Since; since.Before(step.atLeast) || since.Sub(step.atLeast) > time.Second {
+				t.Errorf("after MarkIncomplete(%v): Since %v, want %v", step.forget, since, step.atLeast)
 			}
 			if !a.Found[0] {
-				t.Error("Forget removed a record")
+				t.Error("MarkIncomplete removed a record")
 			}
 		}
 	})
-	t.Run("Forget in an empty store starts it, and a record leaves it", func(t *testing.T) {
+	t.Run("MarkIncomplete in an empty store starts it, and a record leaves it", func(t *testing.T) {
 		s := newStore(t)
 		at := time.Now().Add(time.Hour)
-		if err := s.Forget(t.Context(), at); err != nil {
-			t.Fatalf("Forget: %v", err)
+		if err := s.MarkIncomplete(t.Context(), at); err != nil {
+			t.Fatalf("MarkIncomplete: %v", err)
 		}
 		record(t, s, day, store.Record{Key: key(1), Expires: day + 7})
-		if since := lookup(t, s, day).Memory.Since; since.Before(at) || since.Sub(at) > time.Second {
+		if since := lookup(t, s, day).Complete.Since; since.Before(at) || since.Sub(at) > time.Second {
 			t.Errorf("Since %v, want %v", since, at)
 		}
 	})
@@ -313,8 +313,8 @@ func testMemory(t *testing.T, newStore func(t *testing.T) store.Store) {
 		if err := s.Count(t.Context(), []store.Counter{{Day: day, Node: "a", Reason: "valid", Count: 1}}); err != nil {
 			t.Fatalf("Count: %v", err)
 		}
-		if a := lookup(t, s, day); !a.Memory.Since.IsZero() {
-			t.Errorf("Since %v", a.Memory.Since)
+		if a := lookup(t, s, day); !a.Complete.Since.IsZero() {
+			t.Errorf("Since %v", a.Complete.Since)
 		}
 	})
 }
@@ -411,21 +411,21 @@ func testEndedContext(t *testing.T, newStore func(t *testing.T) store.Store) {
 		"Record": func(ctx context.Context) error {
 			return s.Record(ctx, day, "", store.Record{Key: key(1), Expires: day})
 		},
-		"Lookup":      func(ctx context.Context) error { _, err := s.Lookup(ctx, day, store.AnyDay(key(1))); return err },
-		"Forget":      func(ctx context.Context) error { return s.Forget(ctx, time.Now()) },
-		"FirstSigned": func(ctx context.Context) error { _, err := s.FirstSigned(ctx); return err },
-		"Count":       func(ctx context.Context) error { return s.Count(ctx, []store.Counter{{Day: day, Count: 1}}) },
-		"Counters":    func(ctx context.Context) error { _, err := s.Counters(ctx, day, day); return err },
-		"Nodes":       func(ctx context.Context) error { _, err := s.Nodes(ctx); return err },
-		"Announce":    func(ctx context.Context) error { return s.Announce(ctx, store.Node{Name: "n"}) },
-		"Dismiss":     func(ctx context.Context) error { return s.Dismiss(ctx, "n") },
+		"Lookup":         func(ctx context.Context) error { _, err := s.Lookup(ctx, day, store.AnyDay(key(1))); return err },
+		"MarkIncomplete": func(ctx context.Context) error { return s.MarkIncomplete(ctx, time.Now()) },
+		"FirstSigned":    func(ctx context.Context) error { _, err := s.FirstSigned(ctx); return err },
+		"Count":          func(ctx context.Context) error { return s.Count(ctx, []store.Counter{{Day: day, Count: 1}}) },
+		"Counters":       func(ctx context.Context) error { _, err := s.Counters(ctx, day, day); return err },
+		"Nodes":          func(ctx context.Context) error { _, err := s.Nodes(ctx); return err },
+		"Heartbeat":      func(ctx context.Context) error { return s.Heartbeat(ctx, store.Node{Name: "n"}) },
+		"RemoveNode":     func(ctx context.Context) error { return s.RemoveNode(ctx, "n") },
 		"Publish": func(ctx context.Context) error {
-			_, err := s.Publish(ctx, store.Notice{Topic: "t", Name: "n", Expires: day}, true)
+			_, err := s.Publish(ctx, store.Broadcast{Topic: "t", Name: "n", Expires: day}, true)
 			return err
 		},
-		"Notices":  func(ctx context.Context) error { _, err := s.Notices(ctx, "t", day); return err },
-		"Withdraw": func(ctx context.Context) error { return s.Withdraw(ctx, "t", "n") },
-		"Ping":     func(ctx context.Context) error { return s.Ping(ctx) },
+		"Broadcasts": func(ctx context.Context) error { _, err := s.Broadcasts(ctx, "t", day); return err },
+		"Withdraw":   func(ctx context.Context) error { return s.Withdraw(ctx, "t", "n") },
+		"Ping":       func(ctx context.Context) error { return s.Ping(ctx) },
 	} {
 		if err := call(ended); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 			t.Errorf("%s with a cancelled context: %v", name, err)
@@ -459,7 +459,7 @@ func testManyCallers(t *testing.T, newStore func(t *testing.T) store.Store) {
 					t.Errorf("Lookup: %v", err)
 					return
 				}
-				if !a.Found[0] || a.Counts[0] != 1 || a.Found[1] || a.Memory.Since.IsZero() {
+				if !a.Found[0] || a.Counts[0] != 1 || a.Found[1] || a.Complete.Since.IsZero() {
 					t.Errorf("after its Record: %+v", a)
 				}
 			}

@@ -17,7 +17,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
@@ -154,7 +154,7 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 			return st, inUse, nil
 		}
 	}
-	opened, err := k.o.OpenStore(ctx, c.Store, open.Look(), open.Clock(k.o.Now))
+	opened, err := k.o.OpenStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(k.o.Now))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		_, err := daemon.Status(ctx)
@@ -181,15 +181,15 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 }
 
 // status asks a store, nil for none.
-func (k *checker) status(ctx context.Context, st status.Store, note string) (*status.Status, string, tomlfile.Problems) {
+func (k *checker) status(ctx context.Context, st view.Source, note string) (*status.Status, string, tomlfile.Problems) {
 	if k.site.Policy == nil {
 		return nil, note, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	past, err := filter.LoadPast(k.site.Config.HistoryFile())
+	past, err := view.LoadHistory(k.site.Config.HistoryFile())
 	if err != nil {
-		past = filter.Past{} // the user who checks may not be allowed to read it
+		past = view.History{} // the user who checks may not be allowed to read it
 	}
 	answer, err := status.New(ctx, k.site.Policy, st, past, k.o.Now())
 	if err != nil {

@@ -58,7 +58,7 @@ func nodeFindings(self string, own []store.NodeKey, nodes []store.Node, now time
 			}
 			fs = append(fs, f)
 		}
-		if silent := now.Sub(n.Seen); silent > store.NodeSilence {
+		if silent := now.Sub(n.Seen); silent > store.HeartbeatTimeout {
 			fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "node-silent", Where: where,
 				What: "It was last seen at " + n.Seen.UTC().Format(time.RFC3339) + "."})
 			for _, k := range own {
@@ -103,7 +103,7 @@ func keyFindings(where string, self bool, own, theirs []store.NodeKey) []mta.Fin
 	for _, k := range own {
 		o, known := keydist.Find(theirs, k)
 		switch {
-		case known && o.Mark != k.Mark:
+		case known && o.KeyID != k.KeyID:
 			find(mta.LevelError, "key-differs", keydist.Name(k)+" has another secret there: neither can tell which bounces of the other's mail are genuine.", "give one of the keys another number, and both hosts both keys")
 		case !known && k.Signs:
 			find(mta.LevelError, "key-missing", "It lacks "+keydist.Name(k)+", with which this host signs: it cannot tell which bounces of this host's mail are genuine.", toIt)
@@ -136,7 +136,7 @@ func differing(own, theirs []store.NodeKey) []string {
 	var names []string
 	for _, k := range own {
 		o, known := keydist.Find(theirs, k)
-		if known && o.Mark == k.Mark {
+		if known && o.KeyID == k.KeyID {
 			return nil
 		}
 		if known {

@@ -12,9 +12,9 @@ import (
 
 func TestNodeFindings(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	signs := store.NodeKey{Number: 1, Signs: true, Mark: "aa"}
-	verifies := store.NodeKey{Number: 0, Mark: "bb"}
-	ofDomain := store.NodeKey{Number: 1, Domain: "example.com", Signs: true, Mark: "cc"}
+	signs := store.NodeKey{Number: 1, Signs: true, KeyID: "aa"}
+	verifies := store.NodeKey{Number: 0, KeyID: "bb"}
+	ofDomain := store.NodeKey{Number: 1, Domain: "example.com", Signs: true, KeyID: "cc"}
 	own := []store.NodeKey{verifies, signs}
 	node := func(name string, ahead time.Duration, keys ...store.NodeKey) store.Node {
 		return store.Node{Name: name, At: now.Add(ahead), Seen: now, Keys: keys}
@@ -22,9 +22,9 @@ func TestNodeFindings(t *testing.T) {
 	silent := node("mx2", 0)
 	silent.Seen, silent.At = now.Add(-time.Hour), now.Add(-time.Hour)
 	changed := signs
-	changed.Mark = "dd"
+	changed.KeyID = "dd"
 	otherwise := verifies
-	otherwise.Mark = "ee"
+	otherwise.KeyID = "ee"
 	notSigning := signs
 	notSigning.Signs = false
 
@@ -39,7 +39,7 @@ func TestNodeFindings(t *testing.T) {
 		{"the other lacks the signing key", []store.Node{node("mx2", 0, verifies)}, []string{"error key-missing It lacks key 1, with which this host signs"}},
 		{"the other lacks a key that verifies", []store.Node{node("mx2", 0, signs)}, []string{"warning key-missing It lacks key 0, which this host only"}},
 		{"this host lacks a signing key", []store.Node{node("mx2", 0, verifies, signs, ofDomain)}, []string{"error key-missing This host lacks key 1 of example.com, with which"}},
-		{"this host lacks a key that verifies", []store.Node{node("mx2", 0, verifies, signs, store.NodeKey{Number: 7, Mark: "ee"})}, []string{"warning key-missing This host lacks key 7"}},
+		{"this host lacks a key that verifies", []store.Node{node("mx2", 0, verifies, signs, store.NodeKey{Number: 7, KeyID: "ee"})}, []string{"warning key-missing This host lacks key 7"}},
 		{"another hash secret", []store.Node{node("mx2", 0, otherwise, changed)},
 			[]string{"error key-differs All keys that both have (key 0, key 1) differ, or the hash secret does"}},
 		{"its own, another hash secret", []store.Node{node("mx1", 0, otherwise, changed)},
@@ -68,9 +68,9 @@ func TestNodeFindings(t *testing.T) {
 // A silent node is waited for as well: it may be cut off and still judge bounces.
 func TestNodesThatARotationWaitsFor(t *testing.T) {
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	signs := store.NodeKey{Number: 0, Signs: true, Mark: "aa"}
-	next := store.NodeKey{Number: 1, Next: true, Mark: "bb"}
-	other := store.NodeKey{Number: 1, Next: true, Mark: "cc"}
+	signs := store.NodeKey{Number: 0, Signs: true, KeyID: "aa"}
+	next := store.NodeKey{Number: 1, Next: true, KeyID: "bb"}
+	other := store.NodeKey{Number: 1, Next: true, KeyID: "cc"}
 	for _, tt := range []struct {
 		name   string
 		own    []store.NodeKey
@@ -81,11 +81,11 @@ func TestNodesThatARotationWaitsFor(t *testing.T) {
 		{"both have it", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, 0, nil},
 		{"the other does not", []store.NodeKey{signs, next}, []store.NodeKey{signs}, 0, []string{"warning rotation-waits It does not have key 1 yet"}},
 		{"this one does not", []store.NodeKey{signs}, []store.NodeKey{signs, next}, 0, []string{"warning rotation-waits This host lacks key 1"}},
-		{"the other was silent for less than it may be", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, store.NodeSilence, nil},
-		{"the other is silent and has it", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, store.NodeSilence + 1, []string{"note node-silent"}},
-		{"the other is silent and does not", []store.NodeKey{signs, next}, []store.NodeKey{signs}, store.NodeSilence + 1,
+		{"the other was silent for less than it may be", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, store.HeartbeatTimeout, nil},
+		{"the other is silent and has it", []store.NodeKey{signs, next}, []store.NodeKey{signs, next}, store.HeartbeatTimeout + 1, []string{"note node-silent"}},
+		{"the other is silent and does not", []store.NodeKey{signs, next}, []store.NodeKey{signs}, store.HeartbeatTimeout + 1,
 			[]string{"note node-silent", "warning rotation-waits It does not have key 1, which signs as soon as every node has it: it may be cut off"}},
-		{"the other is silent and has another one", []store.NodeKey{signs, next}, []store.NodeKey{signs, other}, store.NodeSilence + 1,
+		{"the other is silent and has another one", []store.NodeKey{signs, next}, []store.NodeKey{signs, other}, store.HeartbeatTimeout + 1,
 			[]string{"note node-silent", "warning rotation-waits It does not have key 1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

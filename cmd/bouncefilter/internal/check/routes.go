@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/routes"
 )
 
 // routeFindings reports senders whose mail seems to leave another way: one finding for each, with the option that suspends
 // enforcement for it. exempt is what that option is now.
-func routeFindings(routes []filter.OtherRoute, exempt []string) []mta.Finding {
+func routeFindings(routes []routes.Route, exempt []string) []mta.Finding {
 	var fs []mta.Finding
 	var reported []string
 	for _, r := range routes {

@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/routes"
 )
 
 func TestRouteFindings(t *testing.T) {
 	since := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
-	fs := routeFindings([]filter.OtherRoute{
+	fs := routeFindings([]routes.Route{
 		{Sender: "user@example.com", Source: "203.0.113.0/24", Bounces: 7, Since: since},
 		{Sender: `"a b"@example.com`, Source: "web.shop.example", Bounces: 5, Since: since},
 		{Sender: "user@example.com", Source: "2001:db8::/64", Bounces: 9, Since: since},

@@ -18,6 +18,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -83,7 +84,7 @@ type Config struct {
 	Limits          filter.Limits
 
 	Ring     prvs.Options
-	Settings filter.Settings // without keys
+	Settings policy.Settings // without keys
 
 	doc   *tomlfile.Document
 	raw   file
@@ -206,19 +207,19 @@ func (c *Config) StoreProblem(err error) tomlfile.Problems {
 }
 
 // Domain returns the settings of a domain, if it is one of ours.
-func (c *Config) Domain(name string) (filter.Domain, bool) {
+func (c *Config) Domain(name string) (policy.Domain, bool) {
 	for _, d := range c.Settings.Domains {
 		if strings.EqualFold(d.Name, name) {
 			return d, true
 		}
 	}
-	return filter.Domain{}, false
+	return policy.Domain{}, false
 }
 
 // HistoryFile is where the daemon saves since when domains have been signing (see [filter.Options]).
 func (c *Config) HistoryFile() string { return filepath.Join(c.StateDir, "history.json") }
 
-// JournalFile is the journal of records while the store does not answer (see [store.GuardOptions]).
+// JournalFile is the journal of records while the store does not answer (see [guard.Options]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }
 
 // ControlSocket is the socket over which other commands reach the daemon.

@@ -59,6 +59,19 @@ func (c *Client) Keys(ctx context.Context) (keys []Key, err error) {
 	return keys, err
 }
 
+// Known returns what bounces are judged by and only the daemon knows.
+func (c *Client) Known(ctx context.Context) (k Known, err error) {
+	err = c.ask(ctx, http.MethodGet, "/known", nil, nil, &k)
+	return k, err
+}
+
+// Barrier lets the daemon wait until every other node has written what it signed before; see [view.View.Barrier].
+func (c *Client) Barrier(ctx context.Context) (passed, waited bool, err error) {
+	var a barrierAnswer
+	err = c.askWithin(ctx, barrierTimeout, http.MethodPost, "/barrier", nil, nil, &a)
+	return a.Passed, a.Waited, err
+}
+
 // Lookup looks up records in the daemon's store; see [store.Store].
 func (c *Client) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	var a lookupAnswer
@@ -68,22 +81,13 @@ func (c *Client) Lookup(ctx context.Context, today store.Day, qs []store.Query) 
 	if len(a.Found) != len(qs) || len(a.Counts) != len(qs) {
 		return store.Answer{}, fmt.Errorf("the daemon has answered %d of %d queries", len(a.Found), len(qs))
 	}
-	return store.Answer{Found: a.Found, Counts: a.Counts, Memory: store.Memory{Since: a.Since, Reason: a.Reason}}, nil
+	return store.Answer{Found: a.Found, Counts: a.Counts, Complete: store.Completeness{Since: a.Since, Reason: a.Reason}}, nil
 }
 
-// FirstSigned returns since when the site's domains have been signing, as far as the daemon knows.
+// FirstSigned returns since when domains have been signing, as far as the daemon knows.
 func (c *Client) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
-	st, err := c.Status(ctx)
-	if err != nil {
-		return nil, err
-	}
-	days := map[string]store.Day{}
-	for _, d := range st.Domains {
-		if at, err := time.Parse(time.DateOnly, d.SigningSince); err == nil {
-			days[strings.ToLower(d.Name)] = store.DayOf(at)
-		}
-	}
-	return days, nil
+	known, err := c.Known(ctx)
+	return known.View.History.FirstSigned, err
 }
 
 // Nodes returns the nodes of the daemon's store; see [store.Store].
@@ -92,18 +96,18 @@ func (c *Client) Nodes(ctx context.Context) (nodes []store.Node, err error) {
 	return nodes, err
 }
 
-// Dismiss removes a node from the daemon's store; see [store.Store].
-func (c *Client) Dismiss(ctx context.Context, node string) error {
+// RemoveNode removes a node from the daemon's store; see [store.Store].
+func (c *Client) RemoveNode(ctx context.Context, node string) error {
 	return c.ask(ctx, http.MethodDelete, "/nodes", url.Values{"name": {node}}, nil, new(bool))
 }
 
-// Forget makes the record of the daemon's store incomplete; see [store.Store].
-func (c *Client) Forget(ctx context.Context, until time.Time) error {
+// MarkIncomplete makes the record of the daemon's store incomplete; see [store.Store].
+func (c *Client) MarkIncomplete(ctx context.Context, until time.Time) error {
 	return c.ask(ctx, http.MethodPost, "/incomplete", url.Values{"until": {until.Format(time.RFC3339)}}, nil, new(bool))
 }
 
 // Publish stores a broadcast in the daemon's store; see [store.Store].
-func (c *Client) Publish(ctx context.Context, b store.Notice, onlyNew bool) (published bool, err error) {
+func (c *Client) Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (published bool, err error) {
 	query := url.Values{}
 	if onlyNew {
 		query.Set("new", "")
@@ -112,8 +116,8 @@ func (c *Client) Publish(ctx context.Context, b store.Notice, onlyNew bool) (pub
 	return published, err
 }
 
-// Notices returns the broadcasts of a topic in the daemon's store; see [store.Store].
-func (c *Client) Notices(ctx context.Context, topic string, today store.Day) (bs []store.Notice, err error) {
+// Broadcasts returns the broadcasts of a topic in the daemon's store; see [store.Store].
+func (c *Client) Broadcasts(ctx context.Context, topic string, today store.Day) (bs []store.Broadcast, err error) {
 	err = c.ask(ctx, http.MethodGet, "/broadcasts", url.Values{"topic": {topic}, "today": {strconv.Itoa(int(today))}}, nil, &bs)
 	return bs, err
 }
@@ -128,7 +132,11 @@ func (c *Client) Close() error { return nil }
 
 // ask sends a request with body as JSON, if it is not nil, and reads the answer into the value that to points to.
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, body, to any) error {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	return c.askWithin(ctx, timeout, method, path, query, body, to)
+}
+
+func (c *Client) askWithin(ctx context.Context, limit time.Duration, method, path string, query url.Values, body, to any) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var content []byte
 	if body != nil {

@@ -4,12 +4,14 @@
 //
 //	GET    /status                        a status.Status
 //	GET    /keys                          the keys in effect, a list of Key
+//	GET    /known                         what bounces are judged by and only the daemon knows, a Known
+//	POST   /barrier                       waits until other nodes have written what they signed, answered by a barrierAnswer
 //	POST   /lookup                        a lookup, answered by a lookupAnswer
 //	GET    /nodes                         the nodes of the store, a list of store.Node
 //	DELETE /nodes?name=N                  removes a node
 //	POST   /incomplete?until=RFC3339      makes the record incomplete
 //	GET    /broadcasts?topic=T&today=D    the broadcasts of a topic, D being a store.Day
-//	POST   /broadcasts[?new]              publishes a store.Notice, answered by whether it was
+//	POST   /broadcasts[?new]              publishes a store.Broadcast, answered by whether it was
 //	DELETE /broadcasts?topic=T&name=N     withdraws a broadcast
 //
 // Bodies are JSON. Any other status than 200 comes with a line of text for people: 400 for a request that cannot be understood, 503 if
@@ -21,11 +23,16 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/view"
+	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // timeout bounds a request, on both sides.
 const timeout = 2 * time.Second
+
+// barrierTimeout bounds a request that waits at the barrier, which takes longer than others.
+const barrierTimeout = 9 * time.Second
 
 const (
 	// maxRequest bounds the body of a request, in octets: ten thousand queries of a lookup.
@@ -41,6 +48,34 @@ type Key struct {
 	State   string    `json:"state"`
 	Next    bool      `json:"next"` // it signs as soon as every node has it
 	Created time.Time `json:"created"`
+}
+
+// Known is what bounces are judged by and only the daemon knows.
+type Known struct {
+	View view.Snapshot `json:"view"`
+	// Foreign are the keys that other nodes sign with, or may, and that are absent here.
+	Foreign []Slot `json:"foreign"`
+}
+
+// Slot is a place for a key.
+type Slot struct {
+	Number uint8  `json:"number"`
+	Domain string `json:"domain"` // "" for all domains
+}
+
+// keys returns the foreign keys.
+func (k *Known) keys() []prvs.Key {
+	keys := make([]prvs.Key, len(k.Foreign))
+	for i, slot := range k.Foreign {
+		keys[i] = prvs.Key{Number: slot.Number, Domain: slot.Domain, Absent: true}
+	}
+	return keys
+}
+
+// barrierAnswer is what [view.View.Barrier] returns.
+type barrierAnswer struct {
+	Passed bool `json:"passed"`
+	Waited bool `json:"waited"`
 }
 
 // lookup is a [store.Store] lookup. Its keys are keyed hashes: a client without the hash secret has nothing to ask for.

@@ -11,23 +11,21 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
-	"github.com/bouncefilter/bouncefilter/store/memory"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // Store is what commands use of a site's store. A [store.Store] is one, and a [Client].
 type Store interface {
-	filter.Record
+	view.Source
 
-	Publish(ctx context.Context, n store.Notice, onlyNew bool) (published bool, err error)
+	Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (published bool, err error)
 	Withdraw(ctx context.Context, topic, name string) error
 
-	Nodes(ctx context.Context) ([]store.Node, error)
-	Dismiss(ctx context.Context, node string) error
-	Forget(ctx context.Context, at time.Time) error
+	RemoveNode(ctx context.Context, node string) error
+	MarkIncomplete(ctx context.Context, until time.Time) error
 
 	Close() error
 }
@@ -52,7 +50,7 @@ func Open(ctx context.Context, c *config.Config, openStore Opener, now func() ti
 	if c.Store == "memory:" {
 		return nil, noDaemon // which alone has it
 	}
-	st, err := openStore(ctx, c.Store, open.Look(), open.Clock(now))
+	st, err := openStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(now))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return nil, fmt.Errorf("%w, and %w", err, noDaemon)
@@ -62,14 +60,4 @@ func Open(ctx context.Context, c *config.Config, openStore Opener, now func() ti
 		return nil, c.StoreProblem(err)
 	}
 	return st, nil
-}
-
-// OpenRecord is [Open] for commands that only read what is recorded: an empty record if no daemon has made the store yet, or if it was
-// in the memory of a daemon that does not run.
-func OpenRecord(ctx context.Context, c *config.Config, openStore Opener, now func() time.Time) (Store, error) {
-	st, err := Open(ctx, c, openStore, now)
-	if errors.Is(err, ErrNothingRecorded) || err != nil && c.Store == "memory:" && !errors.Is(err, fs.ErrPermission) {
-		return memory.New(), nil
-	}
-	return st, err
 }

@@ -20,6 +20,10 @@ import (
 type Daemon interface {
 	Status(ctx context.Context) (*status.Status, error)
 	Keys() []Key
+	// Known returns what is judged by and only the daemon knows.
+	Known() Known
+	// Barrier waits until every other node has written what it signed before; see [view.View.Barrier].
+	Barrier() (passed, waited bool)
 	// Store is the daemon's store, which no other process can open if it is embedded.
 	Store() store.Store
 	// RefreshRevocations lets the daemon take revocations into effect that have changed in the store.
@@ -76,6 +80,8 @@ func (s *Server) handler() http.Handler {
 	for pattern, f := range map[string]func(ctx context.Context, r *http.Request) (any, error){
 		"GET /status":        s.status,
 		"GET /keys":          func(context.Context, *http.Request) (any, error) { return s.daemon.Keys(), nil },
+		"GET /known":         func(context.Context, *http.Request) (any, error) { return s.daemon.Known(), nil },
+		"POST /barrier":      s.barrier,
 		"POST /lookup":       s.lookup,
 		"GET /nodes":         s.nodes,
 		"DELETE /nodes":      s.removeNode,
@@ -116,6 +122,12 @@ func (s *Server) status(ctx context.Context, _ *http.Request) (any, error) {
 	return s.daemon.Status(ctx)
 }
 
+// barrier is answered when the barrier is passed, or not: after the timeout of other requests, but before that of the connection.
+func (s *Server) barrier(context.Context, *http.Request) (any, error) {
+	passed, waited := s.daemon.Barrier()
+	return barrierAnswer{passed, waited}, nil
+}
+
 func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
 	var l lookup
 	if err := json.NewDecoder(r.Body).Decode(&l); err != nil {
@@ -126,7 +138,7 @@ func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
 		return nil, badRequest{err}
 	}
 	a, err := s.daemon.Store().Lookup(ctx, l.Today, qs)
-	return lookupAnswer{a.Found, a.Counts, a.Memory.Since, a.Memory.Reason}, err
+	return lookupAnswer{a.Found, a.Counts, a.Complete.Since, a.Complete.Reason}, err
 }
 
 func (s *Server) nodes(ctx context.Context, _ *http.Request) (any, error) {
@@ -134,7 +146,7 @@ func (s *Server) nodes(ctx context.Context, _ *http.Request) (any, error) {
 }
 
 func (s *Server) removeNode(ctx context.Context, r *http.Request) (any, error) {
-	return true, s.daemon.Store().Dismiss(ctx, r.FormValue("name"))
+	return true, s.daemon.Store().RemoveNode(ctx, r.FormValue("name"))
 }
 
 func (s *Server) markIncomplete(ctx context.Context, r *http.Request) (any, error) {
@@ -142,7 +154,7 @@ func (s *Server) markIncomplete(ctx context.Context, r *http.Request) (any, erro
 	if err != nil {
 		return nil, badRequest{errors.New("until is not a time")}
 	}
-	return true, s.daemon.Store().Forget(ctx, until)
+	return true, s.daemon.Store().MarkIncomplete(ctx, until)
 }
 
 func (s *Server) broadcasts(ctx context.Context, r *http.Request) (any, error) {
@@ -150,11 +162,11 @@ func (s *Server) broadcasts(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, badRequest{errors.New("today is not a day")}
 	}
-	return s.daemon.Store().Notices(ctx, r.FormValue("topic"), store.Day(today))
+	return s.daemon.Store().Broadcasts(ctx, r.FormValue("topic"), store.Day(today))
 }
 
 func (s *Server) publish(ctx context.Context, r *http.Request) (any, error) {
-	var b store.Notice
+	var b store.Broadcast
 	if err := json.NewDecoder(r.Body).Decode(&b); err != nil || b.Name == "" {
 		return nil, badRequest{errors.New("not a broadcast")}
 	}

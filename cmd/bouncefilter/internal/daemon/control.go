@@ -25,7 +25,7 @@ type controlled struct{ d *Daemon }
 // Status implements [control.Daemon].
 func (c controlled) Status(ctx context.Context) (*status.Status, error) {
 	server := c.d.server
-	s, err := status.New(ctx, c.d.sites.Current().Policy, c.d.guard.Store(), server.Past(), c.d.o.Now())
+	s, err := status.New(ctx, c.d.sites.Current().Policy, c.d.guard.Store(), server.View().History(), c.d.o.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +44,22 @@ func (c controlled) Keys() []control.Key {
 	return keys
 }
 
+// Known implements [control.Daemon].
+func (c controlled) Known() control.Known {
+	known := control.Known{View: c.d.server.View().Snapshot(), Foreign: []control.Slot{}}
+	for _, k := range c.d.sites.Current().Foreign() {
+		known.Foreign = append(known.Foreign, control.Slot{Number: k.Number, Domain: k.Domain})
+	}
+	return known
+}
+
+// Barrier implements [control.Daemon].
+func (c controlled) Barrier() (passed, waited bool) { return c.d.server.View().Barrier() }
+
 // Store implements [control.Daemon].
 func (c controlled) Store() store.Store { return c.d.guard.Store() }
 
 // RefreshRevocations implements [control.Daemon].
-func (c controlled) RefreshRevocations(ctx context.Context) { c.d.server.RefreshRevocations(ctx) }
+func (c controlled) RefreshRevocations(ctx context.Context) {
+	c.d.server.View().RefreshRevocations(ctx)
+}

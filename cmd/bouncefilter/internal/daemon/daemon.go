@@ -26,6 +26,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/socketmap"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
@@ -65,7 +66,7 @@ type Daemon struct {
 	sites   *site.Running
 	metrics *metrics
 
-	guard     *store.Guard
+	guard     *guard.Guard
 	server    *filter.Server
 	keys      *keydist.Distributor
 	listeners []milterListener
@@ -101,12 +102,12 @@ func (d *Daemon) open(ctx context.Context) error {
 	if err != nil {
 		return c.StoreProblem(err)
 	}
-	d.guard = store.NewGuard(st, store.GuardOptions{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
+	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
 	filter.RedirectLibraryLog(d.log)
 	hasher := store.NewHasher(d.o.HashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
-		Node: c.Node, PastFile: c.HistoryFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
+		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
 	})
 	if err != nil {
 		return err

@@ -19,8 +19,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
@@ -38,7 +40,7 @@ func Play(ctx context.Context, w io.Writer, now func() time.Time) error {
 // demonstration is a milter that runs in memory, and the mail server's side of it.
 type demonstration struct {
 	server *filter.Server
-	guard  *store.Guard
+	guard  *guard.Guard
 	log    *logLines
 	ln     net.Listener
 	wait   sync.WaitGroup
@@ -63,17 +65,17 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 	if err != nil {
 		return nil, err
 	}
-	policy, err := filter.NewPolicy(filter.Settings{
-		Domains: []filter.Domain{{Name: domain, Mode: filter.ModeEnforce}}, Keys: ring, Outbound: filter.DefaultOutbound(),
-		Proofs: filter.DefaultProofs(), MailerDaemons: filter.DefaultMailerDaemons(), AddMessageID: true, ReadAll: true,
-		HeaderName: filter.DefaultHeaderName, Hostname: "mx." + domain,
+	policy, err := policy.New(policy.Settings{
+		Domains: []policy.Domain{{Name: domain, Mode: policy.ModeEnforce}}, Keys: ring, Outbound: policy.DefaultOutbound(),
+		Proofs: policy.DefaultProofs(), MailerDaemons: policy.DefaultMailerDaemons(), AddMessageID: true, ReadAll: true,
+		HeaderName: policy.DefaultHeaderName, Hostname: "mx." + domain,
 	})
 	if err != nil {
 		return nil, err
 	}
 	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
 	filter.RedirectLibraryLog(logger)
-	d.guard = store.NewGuard(memory.NewWithClock(now), store.GuardOptions{Logger: logger, Now: now})
+	d.guard = guard.New(memory.NewWithClock(now), guard.Options{Logger: logger, Now: now})
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: policy, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,
 	})
@@ -84,7 +86,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 		return nil, err
 	}
 	d.wait.Go(func() { _ = d.server.Serve(d.ln, filter.RoleBoth) }) // nil when it is shut down
-	if err := d.guard.Store().Announce(ctx, store.Node{Name: "demonstration", At: now()}); err != nil {
+	if err := d.guard.Store().Heartbeat(ctx, store.Node{Name: "demonstration", At: now()}); err != nil {
 		return nil, err
 	}
 	d.server.Prepare(ctx)

@@ -19,6 +19,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // roundTimeout bounds what a round waits for the store.
@@ -29,20 +30,20 @@ const ClockFault = time.Hour
 
 // Store is what a Distributor needs of the store that the nodes share. A [store.Store] is one.
 type Store interface {
-	Announce(ctx context.Context, n store.Node) error
+	Heartbeat(ctx context.Context, n store.Node) error
 	Nodes(ctx context.Context) ([]store.Node, error)
-	Dismiss(ctx context.Context, node string) error
+	RemoveNode(ctx context.Context, node string) error
 
-	Publish(ctx context.Context, n store.Notice, onlyNew bool) (published bool, err error)
-	Notices(ctx context.Context, topic string, today store.Day) ([]store.Notice, error)
+	Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (published bool, err error)
+	Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error)
 	Withdraw(ctx context.Context, topic, name string) error
 }
 
-// Guard says whether the store has all records of this node. A [store.Guard] is one.
+// Guard says whether the store has all records of this node. A [guard.Guard] is one.
 type Guard interface {
 	Available() bool
 	Gap() bool
-	Journal() store.JournalStats
+	Journal() guard.JournalStats
 }
 
 // Options is what a Distributor works with. All fields are needed.
@@ -243,7 +244,7 @@ func (d *Distributor) trust(nodes []store.Node) {
 				o, known := Find(own, key)
 				slot := prvs.Key{Number: key.Number, Domain: strings.ToLower(key.Domain), Absent: true}
 				same := func(k prvs.Key) bool { return k.Number == slot.Number && k.Domain == slot.Domain }
-				if !key.Signs || known && o.Mark == key.Mark || key.Number > 9 || slices.ContainsFunc(foreign, same) {
+				if !key.Signs || known && o.KeyID == key.KeyID || key.Number > 9 || slices.ContainsFunc(foreign, same) {
 					continue
 				}
 				foreign = append(foreign, slot)

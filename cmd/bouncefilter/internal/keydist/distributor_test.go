@@ -9,6 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
@@ -39,14 +40,14 @@ func TestARoundAsksForTheNodesOnce(t *testing.T) {
 		t.Fatal(problems)
 	}
 	st := &counting{Store: memory.NewWithClock(now)}
-	guard := store.NewGuard(st, store.GuardOptions{Logger: log, Now: now})
+	g := guard.New(st, guard.Options{Logger: log, Now: now})
 	t.Cleanup(func() {
-		if err := guard.Close(); err != nil {
+		if err := g.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	d := New(Options{
-		Sites: site.NewRunning(s, now, func(*site.Site) {}), Store: st, Guard: guard, Hasher: store.NewHasher([]byte("secret")), Log: log, Now: now, Instance: "this",
+		Sites: site.NewRunning(s, now, func(*site.Site) {}), Store: st, Guard: g, Hasher: store.NewHasher([]byte("secret")), Log: log, Now: now, Instance: "this",
 	})
 	for round, want := range []int{2, 3, 4} {
 		d.Round(t.Context())

@@ -25,8 +25,8 @@ func (d *Distributor) Heartbeat(ctx context.Context) (sent bool) {
 		sent = d.o.Guard.Available()
 		return sent
 	}
-	n := store.Node{Name: s.Config.Node, At: d.o.Now(), Keys: Keys(s.Keys, d.o.Hasher), Instance: d.o.Instance, Still: still}
-	if err := d.o.Store.Announce(ctx, n); err != nil {
+	n := store.Node{Name: s.Config.Node, At: d.o.Now(), Keys: Keys(s.Keys, d.o.Hasher), Instance: d.o.Instance, Condition: still}
+	if err := d.o.Store.Heartbeat(ctx, n); err != nil {
 		d.o.Log.Debug("the store has no heartbeat of this node", "error", err)
 		return false
 	}
@@ -49,7 +49,7 @@ func (d *Distributor) Leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
 	defer cancel()
 	node := d.node()
-	if err := d.o.Store.Dismiss(ctx, node); err != nil {
+	if err := d.o.Store.RemoveNode(ctx, node); err != nil {
 		d.o.Log.Warn("the store does not know that this node has stopped; a key rotation waits for it", "node", node,
 			"remedy", "start it again; or, if it is gone for good: bouncefilter node remove "+node, "error", err)
 	}

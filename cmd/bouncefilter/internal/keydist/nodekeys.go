@@ -22,7 +22,7 @@ func Keys(k *keyring.Keyring, h *store.Hasher) []store.NodeKey {
 
 func nodeKey(key keyring.Key, h *store.Hasher) store.NodeKey {
 	return store.NodeKey{
-		Number: key.Number, Domain: key.Domain, Signs: key.State == prvs.StateSign, Next: key.Next, Mark: h.Mark(keyring.Fingerprint(key.Secret)),
+		Number: key.Number, Domain: key.Domain, Signs: key.State == prvs.StateSign, Next: key.Next, KeyID: h.KeyID(keyring.Fingerprint(key.Secret)),
 	}
 }
 
@@ -43,7 +43,7 @@ func Find(keys []store.NodeKey, k store.NodeKey) (store.NodeKey, bool) {
 func Lacking(key store.NodeKey, nodes []store.Node) []string {
 	var names []string
 	for _, n := range nodes {
-		if o, known := Find(n.Keys, key); !known || o.Mark != key.Mark {
+		if o, known := Find(n.Keys, key); !known || o.KeyID != key.KeyID {
 			names = append(names, n.Name)
 		}
 	}
@@ -55,6 +55,6 @@ func Lacking(key store.NodeKey, nodes []store.Node) []string {
 func signedBy(key store.NodeKey, nodes []store.Node) bool {
 	return slices.ContainsFunc(nodes, func(n store.Node) bool {
 		o, known := Find(n.Keys, key)
-		return known && o.Signs && o.Mark == key.Mark
+		return known && o.Signs && o.KeyID == key.KeyID
 	})
 }

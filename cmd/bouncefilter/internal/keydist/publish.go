@@ -40,7 +40,7 @@ func (k publishedKey) seal(h *store.Hasher, name string) ([]byte, error) {
 }
 
 // open unseals the key of a broadcast.
-func open(h *store.Hasher, n store.Notice) (publishedKey, error) {
+func open(h *store.Hasher, n store.Broadcast) (publishedKey, error) {
 	value, err := h.Open(topic+" "+n.Name, n.Value)
 	if err != nil {
 		return publishedKey{}, err
@@ -63,7 +63,7 @@ func (d *Distributor) broadcastName(s *site.Site, domain string) string {
 		// A node that cannot read the secret does not know the key's ID. Two nodes that lack it agree all the same.
 		return domain + " after lost " + string('0'+rune(signer.Number))
 	}
-	return domain + " after " + nodeKey(signer, d.o.Hasher).Mark
+	return domain + " after " + nodeKey(signer, d.o.Hasher).KeyID
 }
 
 // publish offers a key to all nodes, unless there is a broadcast in its place. It logs a failure and returns false.
@@ -74,7 +74,7 @@ func (d *Distributor) publish(ctx context.Context, s *site.Site, key prvs.Key, c
 		d.logOnce(slog.LevelError, "publish", "a new key cannot be published", "error", err)
 		return false
 	}
-	published, err := d.o.Store.Publish(ctx, store.Notice{Topic: topic, Name: name, Value: value, Expires: store.DayOf(d.o.Now()) + publishedDays}, true)
+	published, err := d.o.Store.Publish(ctx, store.Broadcast{Topic: topic, Name: name, Value: value, Expires: store.DayOf(d.o.Now()) + publishedDays}, true)
 	if err != nil {
 		d.o.Log.Debug("a new key is not published yet", "error", err)
 		return false
@@ -87,7 +87,7 @@ func (d *Distributor) publish(ctx context.Context, s *site.Site, key prvs.Key, c
 
 // share takes in the keys that other nodes have published, and publishes those of this host that are to sign next.
 func (d *Distributor) share(ctx context.Context) {
-	broadcasts, err := d.o.Store.Notices(ctx, topic, store.DayOf(d.o.Now()))
+	broadcasts, err := d.o.Store.Broadcasts(ctx, topic, store.DayOf(d.o.Now()))
 	if err != nil {
 		d.o.Log.Debug("keys of other nodes are not known", "error", err)
 		return

@@ -16,8 +16,8 @@ import (
 const rotationPatience = time.Minute
 
 // settleRounds is in how many rounds in a row every node must have a new key before it signs, where several nodes may share the store. A
-// store that was wiped knows only the nodes that have sent a heartbeat since; the others do so within store.NodeSilence.
-const settleRounds = int(store.NodeSilence/store.AnnounceInterval) + 1
+// store that was wiped knows only the nodes that have sent a heartbeat since; the others do so within store.HeartbeatTimeout.
+const settleRounds = int(store.HeartbeatTimeout/store.HeartbeatInterval) + 1
 
 // begin begins the rotations that an operator has asked for, and those of keys that have reached their age.
 func (d *Distributor) begin(ctx context.Context, nodes []store.Node) {

@@ -14,13 +14,13 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
-	"github.com/bouncefilter/bouncefilter/filter"
-	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
-	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // Step is one question to a running server, and its answer.
@@ -36,8 +36,7 @@ type Step struct {
 // Options says who is asked about whom, and what the answers are compared with.
 type Options struct {
 	Site   *site.Site
-	Record filter.Record
-	Hasher *store.Hasher
+	Record *control.Record
 	Now    time.Time
 	User   prvs.Address // of one of the site's domains, who exists
 	SMTP   string       // host:port of the MTA
@@ -127,6 +126,9 @@ func (l *live) milter(ctx context.Context, ln config.Listener) {
 	}
 }
 
+// stages are the stages at which the milter may refuse.
+var stages = map[probe.Stage]policy.Stage{probe.Rcpt: policy.StageRcpt, probe.Data: policy.StageData, probe.EndOfMessage: policy.StageEndOfMessage}
+
 // askMilter hands a bounce to the daemon, and compares what it says with what the configuration, the keys and the record say.
 func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what string, msg probe.Message, until probe.Stage) Step {
 	step := Step{Where: where, What: what}
@@ -142,7 +144,7 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 		return step
 	}
 	want := l.explain(ctx, msg)
-	refused := want.Reply.Code != 0 && (until == probe.EndOfMessage || want.Verdict.Reason != filter.Untagged)
+	refused := want.Reply.Code != 0 && want.Stage <= stages[until]
 	switch {
 	case !ln.Role.Verifies() && !outcome.Refused:
 		step.OK, step.Remark = true, "this listener only signs"
@@ -154,12 +156,12 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 		step.Remark = fmt.Sprintf("the reply should be %q: does the daemon run with this configuration?", want.Reply)
 	default:
 		step.OK = true
-		if v := want.Verdict; v.Would != filter.None && until > probe.Rcpt {
-			step.Remark = fmt.Sprintf("%s: it would be refused as %s", v.Reason, v.Would)
-			if v.Reason == v.Would {
+		if v := want.Verdict; v.Would != policy.None && until > probe.Rcpt {
+			step.Remark = fmt.Sprintf("%s (%s): it would be refused as %s", v.Reason, v.Cause, v.Would)
+			if v.Cause == policy.MonitorMode {
 				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
 			}
-			if v.Reason == filter.Exempt {
+			if v.Cause == policy.Listed {
 				step.Remark += "; name a user with --user who is not"
 			}
 		}
@@ -171,12 +173,14 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 const recordTimeout = 2 * time.Second
 
 // explain says what the daemon should do.
-func (l *live) explain(ctx context.Context, msg probe.Message) *filter.Explanation {
+func (l *live) explain(ctx context.Context, msg probe.Message) *judge.Explanation {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return filter.Explain(ctx, l.Site.Policy, l.Record, l.Hasher, filter.Delivery{
-		Report: bounce.Parse([]byte(msg.Text), bounce.DefaultLimits()), Sender: msg.From, Recipient: msg.To, Time: l.Now,
-	})
+	from := client("")
+	x, _ := l.Record.Explain(ctx, judge.Delivery{ // an error is in the steps
+		Sender: msg.From, Recipient: msg.To, Client: from.Address, Helo: from.Name, Content: judge.Content([]byte(msg.Text), msg.From),
+	}, l.Now)
+	return x
 }
 
 // Failed says whether a server has not answered as it should.

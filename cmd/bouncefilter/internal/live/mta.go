@@ -6,7 +6,8 @@ import (
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // mta asks the MTA about recipients of bounces, as another site does that asks whether a user exists. The session ends before
@@ -112,7 +113,7 @@ func (l *live) recipients(ctx context.Context, where string, s *probe.SMTP) erro
 func rcptTo(address string) string { return "RCPT TO:<" + strings.Trim(address, "<>") + ">" }
 
 // forgedAtMTA judges the reply to a forged tag, of which the configuration says what is to be done.
-func (l *live) forgedAtMTA(s *probe.SMTP, want *filter.Explanation, reply string) (ok bool, remark string) {
+func (l *live) forgedAtMTA(s *probe.SMTP, want *judge.Explanation, reply string) (ok bool, remark string) {
 	p := l.Site.Policy
 	switch {
 	case want.Reply.Code != 0 && strings.Contains(reply, want.Reply.Text): // Sendmail puts the address between code and text
@@ -121,7 +122,7 @@ func (l *live) forgedAtMTA(s *probe.SMTP, want *filter.Explanation, reply string
 		return false, "refused, but not by bouncefilter"
 	case want.Reply.Code == 0:
 		return true, fmt.Sprintf("%s: %s", want.Verdict.Reason, want.Verdict.Reason.Sentence())
-	case p.Outbound(filter.Origin{Client: s.Client()}):
+	case p.Outbound(policy.Origin{Client: s.Client()}):
 		return true, fmt.Sprintf("accepted, since %s is in outbound.networks: bounces from there are this site's own", s.Client())
 	case p.Settings().RefuseBadTagAtData:
 		return true, `refused at DATA only: bad_tag = "data"`

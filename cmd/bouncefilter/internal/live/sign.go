@@ -10,7 +10,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -19,18 +19,17 @@ import (
 func (l *live) signing(ctx context.Context, ln config.Listener, where string) Step {
 	step := Step{Where: where, What: "mail of the user, who has logged in, is signed", Command: "MAIL FROM:<" + l.User.String() + ">", OK: true}
 	p := l.Site.Policy
-	want := p.Sender(filter.SenderFacts{Sender: l.User})
-	first, err := l.Record.FirstSigned(ctx)
+	want := p.Sender(policy.SenderFacts{Sender: l.User})
 	d := p.Domain(strings.ToLower(l.User.Domain))
-	_, signing := first[d.Name]
+	signing, err := l.Record.HasSigned(ctx, d.Name)
 	switch {
 	case !p.Settings().Outbound.Authenticated:
 		step.Remark = "not tried: clients that log in are not signed (outbound.authenticated)"
 		return step
-	case want.Reason != filter.Signed:
+	case want.Reason != policy.Signed:
 		step.Remark = fmt.Sprintf("not tried: this sender is not signed (%s)", want.Reason)
 		return step
-	case err != nil || !signing && d.Mode == filter.ModeAuto:
+	case err != nil || !signing && d.Mode == policy.ModeAuto:
 		step.Remark = "not tried, since nothing was signed yet, and a first signed message lets mode auto enforce one lifetime later: send a message through the mail server, and look into the log"
 		return step
 	}

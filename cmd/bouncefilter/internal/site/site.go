@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -18,7 +18,7 @@ import (
 type Site struct {
 	Config *config.Config
 	Keys   *keyring.Keyring
-	Policy *filter.Policy // nil only in what [Preview] returns with problems
+	Policy *policy.Policy // nil only in what [Preview] returns with problems
 
 	index   version    // of the index that the keys were loaded from
 	foreign []prvs.Key // absent keys, with which other nodes sign
@@ -134,23 +134,34 @@ func (s *Site) lacks(key keyring.Key) bool {
 	return listed && own.Absent
 }
 
-// makePolicy makes the policy of keys and configuration. Its checks repeat what was checked with places in the files before.
-func (s *Site) makePolicy() error {
-	settings := s.Config.Settings
-	others := s.foreign
+// Foreign returns the absent keys of which no tag is refused although the index does not list them: other nodes sign with them, or may.
+func (s *Site) Foreign() []prvs.Key {
+	foreign := slices.Clone(s.foreign)
 	if s.partial {
-		others = slices.Clone(others)
 		for _, slot := range s.Unlisted() {
-			if !slices.ContainsFunc(others, sameSlot(slot)) {
-				others = append(others, slot)
+			if !slices.ContainsFunc(foreign, sameSlot(slot)) {
+				foreign = append(foreign, slot)
 			}
 		}
 	}
+	return foreign
+}
+
+// WithForeign returns the site with these foreign keys, as a daemon has them.
+func (s *Site) WithForeign(foreign []prvs.Key) (*Site, error) {
+	next := *s
+	next.foreign, next.partial = foreign, false
+	return &next, next.makePolicy()
+}
+
+// makePolicy makes the policy of keys and configuration. Its checks repeat what was checked with places in the files before.
+func (s *Site) makePolicy() error {
+	settings := s.Config.Settings
 	var err error
-	if settings.Keys, err = s.Keys.Ring(s.Config.Ring, others...); err != nil {
+	if settings.Keys, err = s.Keys.Ring(s.Config.Ring, s.Foreign()...); err != nil {
 		return err
 	}
-	s.Policy, err = filter.NewPolicy(settings)
+	s.Policy, err = policy.New(settings)
 	return err
 }
 

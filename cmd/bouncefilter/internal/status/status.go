@@ -9,7 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/routes"
+	"github.com/bouncefilter/bouncefilter/filter/view"
+	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
@@ -30,7 +33,7 @@ type Status struct {
 	Connections uint64 `json:"connections"`
 	// OtherRoutes are the ways, other than through bouncefilter, on which mail seems to leave whose bounces this host's daemon refuses
 	// or would refuse; empty if no daemon was asked.
-	OtherRoutes []filter.OtherRoute `json:"other_routes"`
+	OtherRoutes []routes.Route `json:"other_routes"`
 }
 
 // Domain says whether bounces to a domain are refused, and if not yet, from when on.
@@ -46,17 +49,9 @@ type Domain struct {
 	IncompleteUntil string `json:"incomplete_until"`
 }
 
-// Store is what is asked of a store. A [store.Store] is one.
-type Store interface {
-	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
-	FirstSigned(ctx context.Context) (map[string]store.Day, error)
-	Nodes(ctx context.Context) ([]store.Node, error)
-	Notices(ctx context.Context, topic string, today store.Day) ([]store.Notice, error)
-}
-
-// New asks the store. Without a store, nil, it returns what the configuration alone says. past is what the store may have lost.
-func New(ctx context.Context, p *filter.Policy, st Store, past filter.Past, now time.Time) (*Status, error) {
-	s := &Status{Nodes: []store.Node{}, OtherRoutes: []filter.OtherRoute{}}
+// New asks the store. Without a store, nil, it returns what the configuration alone says. The history has what the store may have lost.
+func New(ctx context.Context, p *policy.Policy, st view.Source, history view.History, now time.Time) (*Status, error) {
+	s := &Status{Nodes: []store.Node{}, OtherRoutes: []routes.Route{}}
 	var signing map[string]store.Day
 	today := store.DayOf(now)
 	if st != nil {
@@ -70,20 +65,22 @@ func New(ctx context.Context, p *filter.Policy, st Store, past filter.Past, now 
 	}
 	for _, d := range p.Settings().Domains {
 		since, signs := signing[strings.ToLower(d.Name)]
-		if day, ok := past.FirstSigned[strings.ToLower(d.Name)]; ok && (!signs || day < since) {
+		if day, ok := history.FirstSigned[strings.ToLower(d.Name)]; ok && (!signs || day < since) {
 			since, signs = day, true
 		}
-		ds := Domain{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, since, signs, today)}
+		ds := Domain{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, prvs.Day(since), signs, prvs.Day(today))}
 		if signs {
 			ds.SigningSince = since.String()
-			if until, incomplete := p.IncompleteUntil(store.Memory{Since: s.Since}, past.RecordBegan, since, today); incomplete {
+			if until, incomplete := p.IncompleteUntil(policy.RecordFacts{
+				CompleteSince: s.Since, Began: history.RecordBegan, SigningSince: prvs.Day(since), Signing: true,
+			}, prvs.Day(today)); incomplete {
 				ds.Incomplete = true
 				if until != 0 {
 					ds.IncompleteUntil = until.String()
 				}
 			}
-			if d.Mode == filter.ModeAuto {
-				ds.EnforcedFrom = p.EnforcesFrom(since).String()
+			if d.Mode == policy.ModeAuto {
+				ds.EnforcedFrom = p.EnforcesFrom(prvs.Day(since)).String()
 			}
 		}
 		s.Domains = append(s.Domains, ds)
@@ -91,17 +88,17 @@ func New(ctx context.Context, p *filter.Policy, st Store, past filter.Past, now 
 	return s, nil
 }
 
-func (s *Status) ask(ctx context.Context, st Store, today store.Day) error {
+func (s *Status) ask(ctx context.Context, st view.Source, today store.Day) error {
 	answer, err := st.Lookup(ctx, today, nil)
 	if err != nil {
 		return err
 	}
-	s.Since, s.SinceReason = answer.Memory.Since, answer.Memory.Reason
+	s.Since, s.SinceReason = answer.Complete.Since, answer.Complete.Reason
 	if s.Nodes, err = st.Nodes(ctx); err != nil {
 		return err
 	}
 	slices.SortFunc(s.Nodes, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) })
-	revoked, err := st.Notices(ctx, filter.RevocationTopic, today)
+	revoked, err := st.Broadcasts(ctx, view.RevocationTopic, today)
 	s.Revocations = len(revoked)
 	return err
 }
@@ -109,7 +106,7 @@ func (s *Status) ask(ctx context.Context, st Store, today store.Day) error {
 // String returns one line for people, without the name.
 func (d Domain) String() string {
 	switch {
-	case d.Mode != filter.ModeAuto.String():
+	case d.Mode != policy.ModeAuto.String():
 		return d.Mode
 	case d.SigningSince == "":
 		return "auto, monitored; enforced one lifetime after its first signed message"

@@ -1,0 +1,73 @@
+package filter
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Prepare learns from the store what the first bounces are judged by. Until then nothing is refused that the record might have proven.
+// It must not run beside [Server.Run].
+func (s *Server) Prepare(ctx context.Context) {
+	s.view.Refresh(ctx)
+	s.logModes()
+}
+
+// Run does the work beside the mail path until ctx is done: it refreshes what is known of the record, and writes summaries and counters.
+// Call it once, and wait for it before Shutdown.
+func (s *Server) Run(ctx context.Context) {
+	s.Prepare(ctx)
+	var view sync.WaitGroup
+	defer view.Wait()
+	refreshed := make(chan struct{})
+	view.Go(func() {
+		s.view.Run(ctx, func() {
+			select {
+			case refreshed <- struct{}{}:
+			case <-ctx.Done():
+			}
+		})
+	})
+	summary := time.NewTicker(s.every)
+	defer summary.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-refreshed:
+			s.logModes()
+			s.flushCounters(ctx)
+		case <-summary.C:
+			s.logSummary()
+		}
+	}
+}
+
+// logModes logs which domains in mode auto are enforced, where that has changed.
+func (s *Server) logModes() {
+	p := s.state.Load().policy
+	today := prvs.DayOf(s.now())
+	for name, d := range p.Domains() {
+		if d.Mode != policy.ModeAuto {
+			continue
+		}
+		first, signing := s.view.FirstSigned(name)
+		since := prvs.Day(first)
+		now := p.Enforces(d, since, signing, today)
+		if before, known := s.enforced[name]; known && before == now {
+			continue
+		}
+		s.enforced[name] = now
+		switch {
+		case now:
+			s.log.Info("domain is enforced: bounces that answer no mail sent from here are refused", "domain", name, "signing_since", since.String())
+		case signing:
+			s.log.Info("domain is monitored: nothing is refused yet", "domain", name, "signing_since", since.String(), "enforced_from", p.EnforcesFrom(since).String())
+		default:
+			s.log.Info("domain is monitored: nothing is refused before it has signed for one lifetime", "domain", name)
+		}
+	}
+}
