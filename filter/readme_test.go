@@ -9,15 +9,15 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
-// The README's table of reasons says what the table in the code says.
-func TestReadmeTellsTheReasons(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// The manual's table of reasons says what the table in the code says.
+func TestManualHasTheReasons(t *testing.T) {
+	manual, err := os.ReadFile("../deploy/manual.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, ok := strings.Cut(string(readme), "<!-- reasons: held by a test -->\n")
+	_, table, ok := strings.Cut(string(manual), "<!-- reasons: held by a test -->\n")
 	if !ok {
-		t.Fatal("README.md has no table of reasons")
+		t.Fatal("deploy/manual.md has no table of reasons")
 	}
 	table, _, _ = strings.Cut(table, "\n\n")
 	rows := map[string]string{}
@@ -49,11 +49,11 @@ func TestReadmeTellsTheReasons(t *testing.T) {
 		}
 		want := fmt.Sprintf("| `%s` | %s | %s |%s |", r, r.Sentence(), def, reply)
 		if rows[r.String()] != want {
-			t.Errorf("README.md:\n got %s\nwant %s", rows[r.String()], want)
+			t.Errorf("deploy/manual.md:\n got %s\nwant %s", rows[r.String()], want)
 		}
 		delete(rows, r.String())
 	}
 	for word := range rows {
-		t.Errorf("README.md has a row for %q", word)
+		t.Errorf("deploy/manual.md has a row for %q", word)
 	}
 }

@@ -129,7 +129,7 @@ func TestServeStartsWithoutASecret(t *testing.T) {
 					t.Errorf("%s: %q", address, reply)
 				}
 			}
-			contains(t, "log", d.stderr.String(), "reason=grace action=accept would_be=unknown-key tag_key=0", "reason=unknown-key action=reject tag_key=5")
+			contains(t, "log", d.stderr.String(), "reason=grace action=accept would_be=unknown-key cause=missing-key tag_key=0", "reason=unknown-key action=reject tag_key=5")
 			if reply := send(t, d, "user@example.com"); !strings.HasPrefix(reply, "450 4.7.1 Cannot sign") {
 				t.Errorf("mail that the key would sign: %q", reply)
 			}

@@ -92,8 +92,8 @@ func TestLive(t *testing.T) {
 			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true 550 5.7.1 This bounce answers no message sent from here (no tag", "true the sender becomes <prvs=",
 			"true 250", "true 250", "true 250", "true 550", "true 550", "true " + invalid, "false 5 connections to the milter before, 5 after"}},
 		{"not enforced yet", "", goodMTA("250 2.1.5 Ok"), []string{
-			"true 250 2.1.5", "true 250 2.1.5", "true 354 End data with <CR><LF>.<CR><LF> grace: it would be refused as bad-signature",
-			"true 250 2.0.0 Ok: queued grace: it would be refused as untagged", "true  not tried, since nothing was signed yet",
+			"true 250 2.1.5", "true 250 2.1.5", "true 354 End data with <CR><LF>.<CR><LF> grace (new-domain): it would be refused as bad-signature",
+			"true 250 2.0.0 Ok: queued grace (new-domain): it would be refused as untagged", "true  not tried, since nothing was signed yet",
 			"true 250", "true 250", "true 250", "true 550", "true 550", "true 250 2.1.5 Ok grace: ", "false"}},
 		{"tagged recipients are refused", "mode = \"enforce\"\n", func(address string) string {
 			if tagInAddress.MatchString(address) || strings.HasPrefix(address, "nobody") {

@@ -87,8 +87,8 @@ func TestGuardBoundsACall(t *testing.T) {
 	})
 }
 
-// No message waits for a note, so that it may wait for the store.
-func TestGuardHasPatienceWithBestEffortRecords(t *testing.T) {
+// No message waits for a best-effort record, so it may wait longer for the store.
+func TestGuardWaitsLongerForBestEffortRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFlaky()
 		s.hang = true
@@ -100,7 +100,7 @@ func TestGuardHasPatienceWithBestEffortRecords(t *testing.T) {
 		go func() { done <- g.RecordBestEffort(t.Context(), today(), rec(1)) }()
 		time.Sleep(4 * guard.DefaultTimeout)
 		if !g.Available() {
-			t.Error("a note that takes long keeps messages from the store")
+			t.Error("a slow best-effort record keeps messages from the store")
 		}
 		if err := <-done; !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("RecordBestEffort: %v", err)
@@ -111,7 +111,7 @@ func TestGuardHasPatienceWithBestEffortRecords(t *testing.T) {
 	})
 }
 
-// A store that answers but does not take records is not back, and neither is one that cannot be told of the gap.
+// The circuit stays open while the store answers but does not take records, or does not take the mark of the gap.
 func TestGuardStaysOpenUntilTheStoreTakesRecordsAndIsMarkedIncomplete(t *testing.T) {
 	for _, method := range []string{"Record", "MarkIncomplete"} {
 		t.Run(method, func(t *testing.T) {

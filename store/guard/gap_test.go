@@ -15,7 +15,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
-// A note that is lost is no gap in the record, but the store is left alone for a while all the same.
+// The loss of a best-effort record is no gap, but it opens the circuit.
 func TestGuardLosesABestEffortRecordWithoutAGap(t *testing.T) {
 	s := newFlaky()
 	gap := filepath.Join(t.TempDir(), "store.journal")
@@ -39,7 +39,7 @@ func TestGuardLosesABestEffortRecordWithoutAGap(t *testing.T) {
 	}
 }
 
-// Whatever was lost during an outage, the memory begins after it once the store is back, on all nodes.
+// After an outage with lost records, the record is complete only since a time after it, for all nodes.
 func TestGuardMovesCompletenessPastAGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gap := filepath.Join(t.TempDir(), "store.journal")
@@ -157,7 +157,7 @@ func TestGuardRemembersAGapOverARestart(t *testing.T) {
 			t.Errorf("mark %t, log:\n%s", gapMarked(gap), &l.buf)
 		}
 
-		// It is up at the one after: the first message already finds the memory moved.
+		// It is up at the one after: the first message already finds the gap reported.
 		s.fail(nil, "")
 		restarted := time.Now()
 		g, _ = newGuard(t, s, gap)

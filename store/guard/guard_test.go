@@ -87,7 +87,7 @@ func TestGuardCacheIsBounded(t *testing.T) {
 	}
 	// The cache holds 2^17 keys at most, so most of the second round is written again.
 	if written, _ := s.calls(); written < 2*n-1<<17 {
-		t.Errorf("%d of %d records written: more were kept than the cache may hold", written, 2*n)
+		t.Errorf("%d of %d records written: the cache holds more than it may", written, 2*n)
 	}
 }
 

@@ -170,7 +170,7 @@ func TestJournalWithADamagedEntry(t *testing.T) {
 	})
 }
 
-// The mark of a gap survives, and nothing in the first block can be damaged so that a gap or an entry goes unnoticed.
+// The mark of a gap survives, and no damage of the first block hides a gap or an entry.
 func TestJournalWithADamagedFirstBlock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, whole, _ := outageJournal(t, 2)

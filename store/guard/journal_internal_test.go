@@ -147,8 +147,8 @@ func TestJournalOnADiskThatHangs(t *testing.T) {
 	}
 }
 
-// Whoever still waits for the disk when the Guard goes on without it learns that the record is lost.
-func TestJournalTellsWhoeverWaitsForWhatIsGivenUp(t *testing.T) {
+// A caller that still waits for the disk when the Guard goes on without it gets an error: its record is lost.
+func TestJournalReturnsAnErrorForWhatIsGivenUp(t *testing.T) {
 	for _, flying := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			g := guardOf(t, &down{}, io.Discard)
@@ -190,7 +190,7 @@ func TestJournalTellsWhoeverWaitsForWhatIsGivenUp(t *testing.T) {
 			}
 			j.write()
 			if !errors.Is(c.err, errJournalLate) {
-				t.Errorf("the one who waits is told %v", c.err)
+				t.Errorf("the caller that waits gets %v", c.err)
 			}
 			if err := g.Close(); err != nil {
 				t.Error(err)
@@ -199,7 +199,7 @@ func TestJournalTellsWhoeverWaitsForWhatIsGivenUp(t *testing.T) {
 	}
 }
 
-// A disk that fails loses what it does not take, keeps what it took, and is tried again after the outage.
+// When a disk fails, only the records are lost that it did not take. It is tried again after the outage.
 func TestJournalOnADiskThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &down{}

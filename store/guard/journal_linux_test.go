@@ -33,9 +33,9 @@ func TestJournalOnAFullDisk(t *testing.T) {
 		n++
 	}
 	if n < 200 || !gapMarked(path) || l.count("no space left") != 1 || l.count("cannot mark") > 0 {
-		t.Errorf("%d kept, mark %t, log:\n%s", n, gapMarked(path), &l.buf)
+		t.Errorf("%d journalled, mark %t, log:\n%s", n, gapMarked(path), &l.buf)
 	}
-	// Somebody fills the disk for good before the next start.
+	// Another process fills the disk for good before the next start.
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func counted(n int) store.Record {
 	return store.Record{Key: store.Key{byte(n), byte(n >> 8), 0xee}, Expires: today() + 7, Count: 1}
 }
 
-// mustRecord records, and fails unless the record is kept.
+// mustRecord records, and fails unless the record is stored or journalled.
 func mustRecord(t *testing.T, g *guard.Guard, domain string, rs ...store.Record) {
 	t.Helper()
 	if err := g.Record(t.Context(), today(), domain, rs...); err != nil {
@@ -53,7 +53,7 @@ func heal() {
 
 func journalPath(t *testing.T) string { return filepath.Join(t.TempDir(), "store.journal") }
 
-func TestJournalKeepsAnOutage(t *testing.T) {
+func TestJournalBridgesAnOutage(t *testing.T) {
 	for _, outage := range []string{"refused", "hanging"} {
 		t.Run(outage, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestJournalFileIsForItsOwnerOnly(t *testing.T) {
 	}
 }
 
-// Without a journal that can be used records are lost as they were before there was one, and that is marked.
+// Without a usable journal records are lost, and the gap is marked.
 func TestJournalThatCannotBeUsed(t *testing.T) {
 	for _, why := range []string{"locked", "foreign"} {
 		t.Run(why, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestJournalHonoursTheGapFileOfAProcessWithoutAJournal(t *testing.T) {
 	})
 }
 
-// A journal without room keeps what it has, and says once that the rest is lost.
+// A full journal holds what it has, and the loss of the rest is logged once.
 func TestJournalThatIsFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFlaky()
@@ -214,7 +214,7 @@ func TestJournalThatIsFull(t *testing.T) {
 			t.Errorf("the file takes %d octets, %v", info.Size(), err)
 		}
 		if n < 50 || l.count("the journal is full") != 1 || g.Journal().Lost != 11 || g.Journal().Journalled != uint64(n) {
-			t.Errorf("%d kept, %+v, log:\n%s", n, g.Journal(), &l.buf)
+			t.Errorf("%d journalled, %+v, log:\n%s", n, g.Journal(), &l.buf)
 		}
 		lost := time.Now()
 		s.fail(nil, "")
@@ -264,18 +264,18 @@ func TestJournalUnderLoadThroughOutages(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
 	const clients = 16
-	var kept [clients]int
+	var sent [clients]int
 	message := func(client, n int) store.Record {
 		return store.Record{Key: store.Key{byte(client), byte(n), byte(n >> 8), byte(n >> 16), 1}, Expires: today() + 7, Count: 1}
 	}
 	for c := range clients {
 		wait.Go(func() {
 			for ctx.Err() == nil {
-				if err := g.Record(t.Context(), today(), "example.com", message(c, kept[c])); err != nil {
+				if err := g.Record(t.Context(), today(), "example.com", message(c, sent[c])); err != nil {
 					t.Errorf("Record: %v", err)
 					return
 				}
-				kept[c]++
+				sent[c]++
 				_, _ = g.Lookup(t.Context(), today(), nil)
 			}
 		})
@@ -296,7 +296,7 @@ func TestJournalUnderLoadThroughOutages(t *testing.T) {
 		t.Errorf("available %t, gap %t, mark %t, marked incomplete %v, %+v", g.Available(), g.Gap(), gapMarked(path), s.incomplete(), j)
 	}
 	for c := range clients {
-		for n := range kept[c] {
+		for n := range sent[c] {
 			if got := counts(t, s.Store, message(c, n)); got[0] != 1 {
 				t.Fatalf("message %d of client %d counted %d", n, c, got[0])
 			}

@@ -45,9 +45,8 @@ func TestEntriesComeBackFromFrames(t *testing.T) {
 	}
 }
 
-// FuzzFrames holds that what stands before something that cannot be read comes back, and what stands behind it as well, but
-// for entries that begin within it; that each entry which is read can be written and read again; and that what is passed
-// over is reported.
+// FuzzFrames checks that the entries before and behind octets that cannot be read are read, except entries that begin within these; that
+// each entry which is read can be written and read again; and that skipped octets are reported.
 func FuzzFrames(f *testing.F) {
 	var whole []byte
 	for _, e := range someEntries() {
@@ -77,7 +76,7 @@ func FuzzFrames(f *testing.F) {
 			t.Fatalf("at %d of %d, error %v", r.at, len(file), r.err)
 		}
 		if rest := r.tail(); rest == nothing && !isZero(file[r.at:]) {
-			t.Fatal("nothing is said to stand where something does")
+			t.Fatal("the rest is reported as empty, and is not")
 		}
 
 		for len(file)%frameAlign != 0 {

@@ -129,8 +129,8 @@ func (s *curious) Lookup(ctx context.Context, today store.Day, qs []store.Query)
 	return a, err
 }
 
-// A record that is kept just before the circuit closes is written before it does.
-func TestJournalKeepsARecordWhileTheCircuitCloses(t *testing.T) {
+// A record that is journalled just before the circuit closes is written before it does.
+func TestRecordIsJournalledWhileTheCircuitCloses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &curious{flaky: newFlaky()}
 		g, _ := newJournalGuard(t, s, journalPath(t), 0)
@@ -212,8 +212,8 @@ func TestJournalReplayInBatches(t *testing.T) {
 	})
 }
 
-// A message with very many recipients is kept in several entries.
-func TestJournalKeepsALongMessage(t *testing.T) {
+// A message with very many recipients is journalled in several entries.
+func TestLongMessageIsJournalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newFlaky()
 		g, _ := newJournalGuard(t, s, journalPath(t), 0)

@@ -9,28 +9,28 @@ import (
 )
 
 // Publish implements [store.Store].
-func (s *Store) Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (bool, error) {
+func (s *Store) Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (bool, error) {
 	if err := ctx.Err(); err != nil {
 		return false, failed("publish", err)
 	}
-	name, value := s.layout.broadcasts(n.Topic), broadcastvalue.Format(n)
+	name, value := s.layout.broadcasts(b.Topic), broadcastvalue.Format(b)
 	if !onlyNew {
-		if err := s.client.HSet(ctx, name, n.Name, value).Err(); err != nil {
+		if err := s.client.HSet(ctx, name, b.Name, value).Err(); err != nil {
 			return false, failed("publish", err)
 		}
 		return true, nil
 	}
-	if _, err := s.Broadcasts(ctx, n.Topic, store.DayOf(time.Now())); err != nil { // removes one that is over
+	if _, err := s.Broadcasts(ctx, b.Topic, store.DayOf(time.Now())); err != nil { // removes an expired one
 		return false, err
 	}
-	published, err := s.client.HSetNX(ctx, name, n.Name, value).Result()
+	published, err := s.client.HSetNX(ctx, name, b.Name, value).Result()
 	if err != nil {
 		return false, failed("publish", err)
 	}
 	return published, nil
 }
 
-// Broadcasts implements [store.Store]. It also removes what is over by the clock of this host.
+// Broadcasts implements [store.Store]. It also removes what has expired by the clock of this host.
 func (s *Store) Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("broadcasts", err)
@@ -39,20 +39,20 @@ func (s *Store) Broadcasts(ctx context.Context, topic string, today store.Day) (
 	if err != nil {
 		return nil, failed("broadcasts", err)
 	}
-	var ns []store.Broadcast
-	var over []string
+	var bs []store.Broadcast
+	var expired []string
 	for name, value := range fields {
-		if n, ok := broadcastvalue.Parse(topic, name, []byte(value), today); ok {
-			ns = append(ns, n)
+		if b, ok := broadcastvalue.Parse(topic, name, []byte(value), today); ok {
+			bs = append(bs, b)
 		} else if today <= store.DayOf(time.Now()) {
-			over = append(over, name)
+			expired = append(expired, name)
 		}
 	}
-	if len(over) > 0 {
-		// Tidiness only: readers leave out what is over.
-		_ = s.client.HDel(ctx, s.layout.broadcasts(topic), over...).Err()
+	if len(expired) > 0 {
+		// Readers leave out what has expired. If this fails, the next call removes it.
+		_ = s.client.HDel(ctx, s.layout.broadcasts(topic), expired...).Err()
 	}
-	return ns, nil
+	return bs, nil
 }
 
 // Withdraw implements [store.Store].

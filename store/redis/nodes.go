@@ -11,9 +11,9 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/internal/nodevalue"
 )
 
-// Heartbeat implements [store.Store]. What others said longer ago than the retention is removed.
+// Heartbeat implements [store.Store]. It also removes heartbeats that are older than the retention.
 //
-// The server is asked for its time. A user without the right to do so gets the node's own instead, which shows no skew.
+// The time comes from the server. If the user may not ask for it, it is the node's own, which shows no skew.
 func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	if err := ctx.Err(); err != nil {
 		return failed("heartbeat", err)
@@ -49,7 +49,7 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 		}
 	}
 	if len(gone) > 0 {
-		// Tidiness only: readers leave out what is too old.
+		// Readers leave out what is too old. If this fails, the next heartbeat removes it.
 		_ = s.client.HDel(ctx, s.layout.nodes(), gone...).Err()
 	}
 	return nil

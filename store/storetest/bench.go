@@ -13,8 +13,8 @@ import (
 // benchParallel is how many callers per processor the parallel benchmarks have: about the sessions of a busy server.
 const benchParallel = 8
 
-// Benchmark measures what the mail path asks of a store: records and lookups, from one caller and from many, and a
-// record that a Guard has written before. newStore is as in [Run].
+// Benchmark measures the calls of the mail path: records and lookups, from one caller and from many, and a record that a Guard has
+// written before. newStore is as in [Run].
 func Benchmark(b *testing.B, newStore func(b *testing.B) store.Store) {
 	day := today()
 	var n atomic.Uint64

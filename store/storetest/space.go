@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
-// What a site sends, over eight days: each sender a thousand messages, to correspondents in so many domains.
+// The mail of a site, over eight days: each sender sends spaceEach messages, to correspondents in spaceCorrespondents domains.
 const (
 	spaceDays           = 8
 	spaceEach           = 1_000
@@ -100,7 +100,7 @@ func (s *spaceSite) fill(b *testing.B, g *guard.Guard) time.Duration {
 	return took
 }
 
-// look looks bounces up, with what they name, and makes sure that what was measured is what was meant.
+// look looks up bounces of messages, and checks that their records are found with the right counts.
 func (s *spaceSite) look(b *testing.B, g *guard.Guard) time.Duration {
 	took, err := each(spaceLookups, func(n int) error {
 		n = int(uint64(n) * 7919 % uint64(s.messages))

@@ -40,14 +40,14 @@ func TestARoundAsksForTheNodesOnce(t *testing.T) {
 		t.Fatal(problems)
 	}
 	st := &counting{Store: memory.NewWithClock(now)}
-	g := guard.New(st, guard.Options{Logger: log, Now: now})
+	guard := guard.New(st, guard.Options{Logger: log, Now: now})
 	t.Cleanup(func() {
-		if err := g.Close(); err != nil {
+		if err := guard.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	d := New(Options{
-		Sites: site.NewRunning(s, now, func(*site.Site) {}), Store: st, Guard: g, Hasher: store.NewHasher([]byte("secret")), Log: log, Now: now, Instance: "this",
+		Sites: site.NewRunning(s, now, func(*site.Site) {}), Store: st, Guard: guard, Hasher: store.NewHasher([]byte("secret")), Log: log, Now: now, Instance: "this",
 	})
 	for round, want := range []int{2, 3, 4} {
 		d.Round(t.Context())
