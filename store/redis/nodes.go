@@ -11,7 +11,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/internal/nodevalue"
 )
 
-// Heartbeat implements [store.Store]. It also removes heartbeats that are older than the retention.
+// Heartbeat implements [store.Store]. Now and then it also removes heartbeats that are older than the retention.
 //
 // The time comes from the server. If the user may not ask for it, it is the node's own, which shows no skew.
 func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
@@ -33,26 +33,40 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	if err != nil {
 		return failed("heartbeat", err)
 	}
-	var all *redis.MapStringStringCmd
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		c.HSet(ctx, s.layout.nodes(), n.Name, value)
 		c.ExpireAt(ctx, s.layout.nodes(), n.Seen.Add(store.NodeRetention))
-		all = c.HGetAll(ctx, s.layout.nodes())
 		return nil
 	}); err != nil {
 		return failed("heartbeat", err)
 	}
-	var gone []string
-	for name, value := range all.Val() {
-		if _, ok := nodevalue.Parse(name, value, n.Seen); !ok {
-			gone = append(gone, name)
+	s.removeOld(ctx, n.Seen)
+	return nil
+}
+
+// tidyInterval is how often a node removes heartbeats that are older than the retention.
+const tidyInterval = time.Hour
+
+// removeOld removes heartbeats that are older than the retention at the time now, on the server's clock. Readers leave them out, so that
+// it does not matter if this fails.
+func (s *Store) removeOld(ctx context.Context, now time.Time) {
+	last := s.tidied.Load()
+	if now.Unix()-last < int64(tidyInterval/time.Second) || !s.tidied.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	all, err := s.client.HGetAll(ctx, s.layout.nodes()).Result()
+	if err != nil {
+		return
+	}
+	var old []string
+	for name, value := range all {
+		if _, ok := nodevalue.Parse(name, value, now); !ok {
+			old = append(old, name)
 		}
 	}
-	if len(gone) > 0 {
-		// Readers leave out what is too old. If this fails, the next heartbeat removes it.
-		_ = s.client.HDel(ctx, s.layout.nodes(), gone...).Err()
+	if len(old) > 0 {
+		_ = s.client.HDel(ctx, s.layout.nodes(), old...).Err()
 	}
-	return nil
 }
 
 // Nodes implements [store.Store].
