@@ -96,22 +96,13 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	if cause := p.mayBeWrong(&v, proven, f, today); cause != NoCause {
 		return v.spared(proven, cause)
 	}
-
-	switch {
-	case v.Domain.Mode == ModeMonitor:
-		v.Would, v.Cause = proven, MonitorMode
-		return v.with(proven, ActionMonitor)
-	case v.Domain.Mode == ModeAuto && !p.Enforces(v.Domain, f.Record.SigningSince, f.Record.Signing, today):
-		v.Would, v.Cause = proven, NewDomain
-		return v.with(Grace, ActionMonitor)
-	case f.Daemon && !p.set.MailerDaemons.Refuse:
-		v.Would, v.Cause = proven, MailerDaemon
-		return v.with(proven, ActionTag)
+	if cause := p.notEnforced(&v, f, today); cause != NoCause {
+		return v.spared(proven, cause)
 	}
 	v = v.with(proven, p.actions[proven])
 	v.ByAbsence = (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(proven, f)
 	if v.ByAbsence && f.Record.NodeSilent {
-		v.Action, v.Cause, v.ByAbsence = ActionDefer, SilentNode, false
+		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
 	return v
 }
@@ -198,6 +189,19 @@ func (p *Policy) mayBeWrong(v *Verdict, proven Reason, f RecipientFacts, today p
 	return NoCause
 }
 
+// notEnforced says why the site does not want the bounce refused.
+func (p *Policy) notEnforced(v *Verdict, f RecipientFacts, today prvs.Day) Cause {
+	switch {
+	case v.Domain.Mode == ModeMonitor:
+		return MonitorMode
+	case v.Domain.Mode == ModeAuto && !p.Enforces(v.Domain, f.Record.SigningSince, f.Record.Signing, today):
+		return NewDomain
+	case f.Daemon && !p.set.MailerDaemons.Refuse:
+		return MailerDaemon
+	}
+	return NoCause
+}
+
 // with returns the verdict with its reason and action.
 func (v Verdict) with(r Reason, a Action) Verdict {
 	v.Reason, v.Action = r, a
@@ -207,10 +211,10 @@ func (v Verdict) with(r Reason, a Action) Verdict {
 // spared returns the verdict about a bounce that would be refused for what is proven, and is delivered for the cause.
 func (v Verdict) spared(proven Reason, c Cause) Verdict {
 	v.Would, v.Cause = proven, c
-	if c == OwnMail || c == Listed {
-		return v.with(Exempt, ActionAccept)
+	if r := c.Reason(); r != None {
+		return v.with(r, c.Action())
 	}
-	return v.with(Grace, ActionAccept)
+	return v.with(proven, c.Action())
 }
 
 // reliesOnAbsence says whether the reason would be another one, were something on record that is not.
