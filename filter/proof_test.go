@@ -514,7 +514,7 @@ func TestExplain(t *testing.T) {
 		}},
 		{"SRS address", "", "SRS0=vGc4=TT=example.net=alice@example.com", dsnText(sentID), []string{
 			"null sender", "ours", "The recipient is an SRS address, whose own hash is for the server to check that forwards mail.",
-			"The record is complete", "Cause: never-signed. Mail of this address is never signed", "Verdict: exempt, accept."}},
+			"The record is complete", "Cause: never-signed. Mail of the recipient is never signed", "Verdict: exempt, accept."}},
 		{"foreign recipient", "", "user@example.org", dsnText(sentID), []string{"null sender", `The recipient's domain "example.org" is none of ours: the MTA decides.`}},
 		{"ordinary mail", "friend@example.org", strings.Trim(signedUser, "<>"), sentText, []string{
 			"The envelope sender <friend@example.org> is not the null sender, so this is ordinary mail, which is not judged.",
