@@ -207,7 +207,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a folder", t.TempDir(), "folder"},
 		{"a device", "/dev/null", "not a regular file"},
 		{"below a file", filepath.Join(foreign, "state.db"), "not a directory"},
-		{"a file of somebody else", foreign, "not a bouncefilter store"},
+		{"a file of another program", foreign, "not a bouncefilter store"},
 		{"a newer format", newer, "a newer bouncefilter"},
 		{"a folder without the right to write", filepath.Join(shut, "state.db"), "permission denied"},
 	} {
@@ -226,7 +226,7 @@ func TestOpenRefuses(t *testing.T) {
 		})
 	}
 	if b, err := os.ReadFile(foreign); err != nil || !strings.HasPrefix(string(b), "root:x:0") {
-		t.Errorf("somebody else's file was touched: %v", err)
+		t.Errorf("another program's file was touched: %v", err)
 	}
 }
 

@@ -128,7 +128,7 @@ func TestGuardRefusedRecordIsAGap(t *testing.T) {
 	})
 }
 
-func TestGuardRemembersAGapOverARestart(t *testing.T) {
+func TestGapSurvivesARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gap := filepath.Join(t.TempDir(), "store.journal")
 		s := newFlaky()

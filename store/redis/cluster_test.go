@@ -65,7 +65,7 @@ func message(sender string) []store.Record {
 
 func testOneServer(t *testing.T, c *redistest.Cluster) {
 	s := open(t, c.URL("?prefix=one:"))
-	record(t, s, key(1)) // begins the memory everywhere
+	record(t, s, key(1)) // makes all shards complete
 	calls := func() map[string]int {
 		n := map[string]int{}
 		for _, m := range c.Masters(t) {

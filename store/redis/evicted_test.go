@@ -28,7 +28,7 @@ func TestWhatWasEvictedIsMissingAfterThePolicyWasPutRight(t *testing.T) {
 	set(t, srv, "maxmemory-policy", "volatile-ttl")
 	set(t, srv, "maxmemory", "1")
 	if n := admin.Exists(t.Context(), "bouncefilter:state").Val(); n != 1 {
-		t.Fatal("the memory was evicted as well: this test shows nothing")
+		t.Fatal("the state was evicted as well: this test shows nothing")
 	}
 	for end := time.Now().Add(10 * time.Second); len(admin.Keys(t.Context(), "bouncefilter:records:*").Val()) > 0; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

@@ -133,7 +133,7 @@ func TestGuardKeepsTheRecordsOfAnOutage(t *testing.T) {
 	}
 }
 
-// What could not be kept during an outage either is a gap after it.
+// Records that could not be journalled during an outage are a gap after it.
 func TestGuardThroughAnOutage(t *testing.T) {
 	for _, outage := range outages() {
 		t.Run(outage.name, func(t *testing.T) {

@@ -90,7 +90,7 @@ func TestBucketsStayCompact(t *testing.T) {
 // full is how many records make a bucket full.
 const full = 112
 
-func TestFlushLeavesAStoreWithoutMemory(t *testing.T) {
+func TestFlushLeavesAnEmptyStore(t *testing.T) {
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
@@ -141,11 +141,11 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 }
 
 // A server that saves its data now and then comes back without the latest records.
-func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
+func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 	srv := startServer(t, "--dbfilename", "dump.rdb")
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
-	// The memory says that nothing is missing of the last hour.
+	// The record counts as complete since an hour ago.
 	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 	if !since.After(killed) || !since.After(before) {
 		t.Errorf("Since %v, want later than %v, when the server died", since, killed)
 	}
-	// A proxy may still connect somebody to the former process, for as long as a connection lives.
+	// A proxy may still connect another node to the former process, for as long as a connection lives.
 	if since.Before(killed.Add(10 * time.Minute)) {
 		t.Errorf("Since %v is within the life of connections to the process that was killed at %v", since, killed)
 	}
@@ -178,10 +178,10 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 	}
 }
 
-func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
+func TestServerThatMayEvictIsUntrusted(t *testing.T) {
 	for _, test := range []struct {
 		maxmemory, policy string
-		relied            bool
+		trusted           bool
 	}{
 		{"0", "noeviction", true},
 		{"0", "allkeys-lru", true},
@@ -194,19 +194,19 @@ func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
 			s := open(t, srv.url(""))
 			record(t, s, key(1))
 			found, since := look(t, s, key(1))
-			if !found || !since.IsZero() != test.relied {
-				t.Errorf("found %t, Since %v; relied upon: want %t", found, since, test.relied)
+			if !found || !since.IsZero() != test.trusted {
+				t.Errorf("found %t, Since %v; trusted: want %t", found, since, test.trusted)
 			}
 		})
 	}
 }
 
-// Nobody knows what such a server has evicted until its policy was set right.
-func TestServerThatMightEvictMovesTheMemory(t *testing.T) {
+// What such a server has evicted until its policy was set right is not known.
+func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 	srv := startServer(t)
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
-	// The memory says that nothing is missing of the last hour.
+	// The record counts as complete since an hour ago.
 	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestUserWithoutRights(t *testing.T) {
 			}
 		}
 	})
-	t.Run("without INFO the server is not relied upon", func(t *testing.T) {
+	t.Run("without INFO the server is untrusted", func(t *testing.T) {
 		setUser("blind", strings.Replace(documented, "+info", "-info", 1))
 		s := open(t, srv.as("blind", "pass:w@rd/1?"))
 		record(t, s, key(2))
@@ -295,7 +295,7 @@ func TestUserWithoutRights(t *testing.T) {
 	})
 }
 
-// written returns how many records the server was told of.
+// written returns how many records the server was sent.
 func written(t *testing.T, srv *server) (records int) {
 	t.Helper()
 	for line := range strings.Lines(srv.admin(t).Info(t.Context(), "commandstats").Val()) {
@@ -329,7 +329,7 @@ func TestRoundTrips(t *testing.T) {
 	srv := startServer(t)
 	p := startProxy(t, srv.Socket)
 	s := open(t, "unix:"+p.socket)
-	record(t, s, key(0)) // Connects and begins the memory, which is not counted.
+	record(t, s, key(0)) // connects and makes the record complete, which is not counted
 	var many []store.Query
 	for n := range 20 {
 		many = append(many, store.Query{Key: key(n)})

@@ -30,13 +30,8 @@ const ClockFault = time.Hour
 
 // Store is what a Distributor needs of the store that the nodes share. A [store.Store] is one.
 type Store interface {
-	Heartbeat(ctx context.Context, n store.Node) error
-	Nodes(ctx context.Context) ([]store.Node, error)
-	RemoveNode(ctx context.Context, node string) error
-
-	Publish(ctx context.Context, n store.Broadcast, onlyNew bool) (published bool, err error)
-	Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error)
-	Withdraw(ctx context.Context, topic, name string) error
+	store.Nodes
+	store.Broadcasts
 }
 
 // Guard says whether the store has all records of this node. A [guard.Guard] is one.
