@@ -8,7 +8,6 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
-	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // changes is what is to be changed of one message. It is made up once everything is decided; [changes.apply] is the one place that
@@ -84,8 +83,7 @@ func (c *changes) ofBounce(p *policy.Policy, m milter.Modifier, rs []judge.Recip
 		case v.Action == policy.ActionDiscard:
 			c.deleteRecipient(m, r)
 			continue
-		case v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired || v.Tag.Status == prvs.Unverifiable,
-			v.Reason == policy.ValidMessage && v.Tag.Status == prvs.Malformed && !v.Tag.Original.IsNull():
+		case v.Untags():
 			c.untag(m, r)
 		}
 		if v.Domain != nil && (mark == nil || seriousness(v) > seriousness(mark)) {

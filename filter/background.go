@@ -12,8 +12,9 @@ import (
 // Prepare learns from the store what the first bounces are judged by. Until then nothing is refused that the record might have proven.
 // It must not run beside [Server.Run].
 func (s *Server) Prepare(ctx context.Context) {
-	s.view.Refresh(ctx)
-	s.logModes()
+	if s.view.Refresh(ctx) {
+		s.logModes()
+	}
 }
 
 // Run does the work beside the mail path until ctx is done: it refreshes what is known of the record, and writes summaries and counters.
@@ -22,11 +23,11 @@ func (s *Server) Run(ctx context.Context) {
 	s.Prepare(ctx)
 	var view sync.WaitGroup
 	defer view.Wait()
-	refreshed := make(chan struct{})
+	refreshed := make(chan bool)
 	view.Go(func() {
-		s.view.Run(ctx, func() {
+		s.view.Run(ctx, func(answered bool) {
 			select {
-			case refreshed <- struct{}{}:
+			case refreshed <- answered:
 			case <-ctx.Done():
 			}
 		})
@@ -37,8 +38,10 @@ func (s *Server) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-refreshed:
-			s.logModes()
+		case answered := <-refreshed:
+			if answered {
+				s.logModes()
+			}
 			s.flushCounters(ctx)
 		case <-summary.C:
 			s.logSummary()

@@ -97,7 +97,7 @@ func (s *session) noteRoute() {
 	if report {
 		s.server.log.Warn("this sender seems to send through another route",
 			"sender", "<"+cut(r.Sender)+">", "source", r.Source, "count", r.Bounces, "since", formatTime(r.Since),
-			"original", "<"+r.Original+">", "remedy", routes.Remedy(r.Sender))
+			"original", "<"+cut(r.Original)+">", "remedy", routes.Remedy(r.Sender))
 	}
 }
 

@@ -129,6 +129,21 @@ func TestConnectionLimit(t *testing.T) {
 	}
 }
 
+// Since when a domain has been signing is not known before the store has answered, and so its mode is not logged before.
+func TestModeIsNotLoggedBeforeTheStoreAnswers(t *testing.T) {
+	st := &storetest.Fake{
+		Err: store.ErrUnavailable, Answer: storetest.NothingFound(time.Time{}), First: map[string]store.Day{"example.com": store.DayOf(testDay) - 100},
+	}
+	f := startWith(t, st, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto }, nil)
+	f.server.Prepare(t.Context())
+	if log := f.log.String(); strings.Contains(log, "msg=\"domain is") {
+		t.Errorf("the store does not answer, and the log says:\n%s", log)
+	}
+	st.Err = nil
+	f.server.Prepare(t.Context())
+	wantLog(t, f, "msg=\"domain is enforced")
+}
+
 // Making all replies panics if one is not a valid SMTP reply; none may need quoting or several lines.
 func TestRepliesAreValid(t *testing.T) {
 	rs := newReplies()

@@ -91,7 +91,7 @@ type state struct {
 }
 
 func newState(p *policy.Policy, s *stats) *state {
-	st := &state{policy: p, stats: make(map[*policy.Domain]*domainStats, len(p.Domains())+1)}
+	st := &state{policy: p, stats: map[*policy.Domain]*domainStats{}}
 	for name, d := range p.Domains() {
 		st.stats[d] = s.domain(name)
 	}

@@ -212,8 +212,8 @@ func (i *inspection) message(name string, r io.Reader) error {
 	return err
 }
 
-// verdictTimeout bounds what a verdict waits for the record: as long as a bounce waits for other nodes at most, and a little more.
-const verdictTimeout = 10 * time.Second
+// verdictTimeout bounds what a verdict waits for the record, which may wait for other nodes as long as a bounce does.
+const verdictTimeout = control.BarrierTimeout + 2*time.Second
 
 // explain returns the verdict about a message.
 func (i *inspection) explain(report *bounce.Report, message []byte) *judge.Explanation {

@@ -19,10 +19,10 @@ type Sent struct {
 	domains []string       // of the recipients, folded
 }
 
-// maxIDs and maxAuthors bound what a message may say about itself. RFC 5322 allows one Message-ID; MTAs let more pass.
+// What a message may say about itself is bounded.
 const (
 	maxCorrespondents = 100 // domains of which one message makes correspondents of its sender
-	maxIDs            = 2
+	maxIDs            = 2   // RFC 5322 allows one Message-ID; MTAs let more pass
 	maxAuthors        = 4
 )
 

@@ -200,7 +200,7 @@ func (c *Case) ask() {
 	c.lookUp()
 	if slices.ContainsFunc(c.Recipients, func(r Recipient) bool { return r.Verdict.ByAbsence }) {
 		passed, waited := c.Record.Barrier()
-		if c.unpassed = !passed; waited {
+		if c.unpassed = !passed; waited || !passed {
 			c.lookUp()
 		}
 	}

@@ -278,12 +278,20 @@ func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
 		return v
 	}
 	v.Tag = p.verify(a, now)
-	switch v.Tag.Status {
-	case prvs.Valid, prvs.Expired, prvs.Unverifiable:
+	if removable(v.Tag.Status) {
 		return v.with(Untag, p.actions[Untag])
-	default:
-		return v.with(None, ActionNone)
 	}
+	return v.with(None, ActionNone)
+}
+
+// removable says whether a tag is removed from a recipient: one of ours, and one that may be.
+func removable(s prvs.Status) bool {
+	return s == prvs.Valid || s == prvs.Expired || s == prvs.Unverifiable
+}
+
+// Untags says whether a bounce that is delivered is delivered to the address without the tag.
+func (v *Verdict) Untags() bool {
+	return removable(v.Tag.Status) || v.Reason == ValidMessage && v.Tag.Status == prvs.Malformed && !v.Tag.Original.IsNull()
 }
 
 // EnforcesFrom returns the first day on which mode auto enforces, for a domain that has been signing since the day since.

@@ -8,7 +8,11 @@
 // The package knows nothing of the milter protocol or of stores: what the record of sent mail says comes in as [RecipientFacts].
 package policy
 
-import "slices"
+import (
+	"iter"
+	"maps"
+	"slices"
+)
 
 // Policy is made once from [Settings], never changes, and may be used from many goroutines.
 type Policy struct {
@@ -52,8 +56,8 @@ func New(s Settings) (*Policy, error) {
 // Domain returns the settings of a domain of ours, given in lower case, or nil.
 func (p *Policy) Domain(name string) *Domain { return p.domains[name] }
 
-// Domains returns the settings of all domains of ours by name. It must not be changed.
-func (p *Policy) Domains() map[string]*Domain { return p.domains }
+// Domains returns the names, in lower case, and the settings of all domains of ours.
+func (p *Policy) Domains() iter.Seq2[string, *Domain] { return maps.All(p.domains) }
 
 // Settings returns what the policy was made from. It must not be changed.
 func (p *Policy) Settings() *Settings { return &p.set }

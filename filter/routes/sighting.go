@@ -35,8 +35,7 @@ type sighting struct {
 // refused for want of a tag, returns a message that its recipient has written, and the record, which is complete for the time
 // when that was sent, does not know it.
 func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce.Report, now time.Time) (sighting, bool) {
-	missed := v.Reason == policy.Untagged || v.Would == policy.Untagged && v.Action == policy.ActionMonitor
-	if !missed || !judge.IsBounce(r) || f.Proof != policy.ProofAbsent || p.MayBeMissing(f.Record, prvs.DayOf(now)) {
+	if !missed(v) || !judge.IsBounce(r) || f.Proof != policy.ProofAbsent || p.MayBeMissing(f.Record, prvs.DayOf(now)) {
 		return sighting{}, false
 	}
 	sender := withoutAnyExtension(f.Address)
@@ -57,13 +56,18 @@ func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce
 		return sighting{}, false
 	}
 	// Copies: what is cut out of the report would hold all of it in memory.
-	s := sighting{route: route{strings.Clone(sender.String()), source}, sent: sent, original: strings.Clone(shorten(o.MessageID))}
+	s := sighting{route: route{strings.Clone(sender.String()), source}, sent: sent, original: strings.Clone(o.MessageID)}
 	for i := range r.Recipients {
 		if a := r.Recipients[i].Address; a != "" && len(s.failed) < routeRecipients {
 			s.failed = append(s.failed, strings.Clone(strings.ToLower(a)))
 		}
 	}
 	return s, true
+}
+
+// missed says whether a bounce is or would be refused for want of a tag.
+func missed(v *policy.Verdict) bool {
+	return v.Reason == policy.Untagged || v.Would == policy.Untagged && v.Action == policy.ActionMonitor
 }
 
 // returnedBy returns the message with a Message-ID that a report returns and the sender has written, or nil.

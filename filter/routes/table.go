@@ -6,7 +6,6 @@ package routes
 import (
 	"container/list"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -121,7 +120,7 @@ func (t *Table) Observe(c *judge.Case) (r Route, reached, report bool) {
 		return Route{}, false, false
 	}
 	rcpt := &c.Recipients[0]
-	if v := &rcpt.Verdict; v.Reason != policy.Untagged && v.Would != policy.Untagged {
+	if !missed(&rcpt.Verdict) {
 		return Route{}, false, false // nearly all bounces, which must not pay for this
 	}
 	seen, ok := see(c.Policy, &rcpt.Verdict, c.Facts(rcpt), c.Report, c.Now)
@@ -135,15 +134,4 @@ func (t *Table) Observe(c *judge.Case) (r Route, reached, report bool) {
 func Remedy(sender string) string {
 	return fmt.Sprintf("list %q in exempt.recipients to suspend enforcement for that sender, "+
 		"or send its mail through bouncefilter", sender)
-}
-
-// maxText bounds the text that is held of a Message-ID, in octets.
-const maxText = 320
-
-// shorten returns the text as far as it is held.
-func shorten(s string) string {
-	if len(s) <= maxText {
-		return s
-	}
-	return strings.ToValidUTF8(s[:maxText], "") + "..."
 }

@@ -35,7 +35,10 @@ type barrier struct {
 
 // Barrier waits until every other node has sent a heartbeat, so that what they signed before is on record. passed is false if one does
 // not, or if too many bounces wait already; waited is false if there is no other node.
-func (v *View) Barrier() (passed, waited bool) {
+func (v *View) Barrier() (passed, waited bool) { return v.BarrierFor(context.Background()) }
+
+// BarrierFor is [View.Barrier] for a caller that waits no longer than until ctx is done.
+func (v *View) BarrierFor(ctx context.Context) (passed, waited bool) {
 	began := time.Now()
 	if !v.hasOthers() {
 		return true, false
@@ -53,7 +56,11 @@ func (v *View) Barrier() (passed, waited bool) {
 	pause := time.NewTimer(barrierPause)
 	defer pause.Stop()
 	for time.Since(began) < barrierPatience {
-		<-pause.C
+		select {
+		case <-ctx.Done():
+			return false, true
+		case <-pause.C:
+		}
 		if now, _ := v.othersSince(time.Now().Add(-barrierPause / 2)); allPassed(first, latest, now) {
 			return true, true
 		}

@@ -135,21 +135,20 @@ func (v *View) refreshFirstSigned(ctx context.Context) (answered bool) {
 	v.restoreBeginning(ctx, days)
 	// A domain that was signing before the store was wiped has not begun anew.
 	before := v.history.current()
-	v.changeHistory(History{RecordBegan: before.RecordBegan, FirstSigned: earliest(days, before.FirstSigned)})
+	v.changeHistory(before.With(days))
 	return true
 }
 
-// earliest returns the earlier of two first days of each domain. It may change days.
-func earliest(days, others map[string]store.Day) map[string]store.Day {
-	if days == nil {
-		days = map[string]store.Day{}
-	}
-	for name, since := range others {
-		if d, ok := days[name]; !ok || since < d {
-			days[name] = since
+// With returns the history with the first days of a store: of each domain the earlier one.
+func (h History) With(days map[string]store.Day) History {
+	first := make(map[string]store.Day, len(days))
+	maps.Copy(first, days)
+	for name, since := range h.FirstSigned {
+		if d, ok := first[name]; !ok || since < d {
+			first[name] = since
 		}
 	}
-	return days
+	return History{RecordBegan: h.RecordBegan, FirstSigned: first}
 }
 
 // restoreBeginning marks the record of a store as incomplete that has begun anew. The store takes its first records for the first there

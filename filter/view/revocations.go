@@ -62,8 +62,8 @@ func OpenRevocation(h *store.Hasher, b store.Broadcast) (*policy.Revocation, err
 	return r, r.Validate()
 }
 
-// OpenRevocations makes a set of broadcasts. What cannot be understood is left out and passed to skipped.
-func OpenRevocations(h *store.Hasher, bs []store.Broadcast, skipped func(name string, err error)) *policy.Revocations {
+// openRevocations makes a set of broadcasts. What cannot be understood is left out and passed to skipped.
+func openRevocations(h *store.Hasher, bs []store.Broadcast, skipped func(name string, err error)) *policy.Revocations {
 	var rs []*policy.Revocation
 	for _, b := range bs {
 		r, err := OpenRevocation(h, b)
@@ -128,7 +128,7 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 	for _, b := range bs {
 		next.byName[b.Name] = b
 	}
-	next.set = OpenRevocations(v.hasher, bs, func(name string, err error) {
+	next.set = openRevocations(v.hasher, bs, func(name string, err error) {
 		v.log.Warn("a revocation cannot be understood and is skipped", "id", name, "error", err)
 	})
 	v.revoked.current.Store(next)

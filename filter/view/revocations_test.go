@@ -44,7 +44,7 @@ func TestRevocationsThatCannotBeUnderstoodAreSkipped(t *testing.T) {
 		"no key number":        sealedText(`{"kind":"key","number":10}`),
 	} {
 		skipped := 0
-		set := OpenRevocations(h, []store.Broadcast{n, good}, func(string, error) { skipped++ })
+		set := openRevocations(h, []store.Broadcast{n, good}, func(string, error) { skipped++ })
 		if set.Len() != 1 || skipped != 1 {
 			t.Errorf("%s: %d revocations, %d skipped", name, set.Len(), skipped)
 		}
@@ -116,7 +116,7 @@ func TestRevocationsAreAskedForRegularly(t *testing.T) {
 		v := New(Options{Store: g, Hasher: h, Logger: slog.New(slog.DiscardHandler), Node: "test", Now: time.Now, Ours: func(string) bool { return true }})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { v.Run(ctx, func() {}); close(done) }()
+		go func() { v.Run(ctx, func(bool) {}); close(done) }()
 		synctest.Wait()
 		n := sealed(t, h, &policy.Revocation{Kind: policy.RevokedKey, Number: 1, Expires: prvs.DayOf(time.Now()) + 1})
 		if _, err := st.Publish(ctx, n, false); err != nil {

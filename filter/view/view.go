@@ -32,7 +32,6 @@ package view
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -103,21 +102,25 @@ func New(o Options) *View {
 }
 
 // Refresh learns from the store what bounces are judged by. Until the first time, nothing is refused that the record might have proven.
-func (v *View) Refresh(ctx context.Context) {
-	v.RefreshRecord(ctx)
+// It says whether the store has answered since when domains have been signing.
+func (v *View) Refresh(ctx context.Context) (answered bool) {
+	answered = v.RefreshRecord(ctx)
 	v.RefreshNodes(ctx)
 	v.RefreshRevocations(ctx)
+	return answered
 }
 
 // RefreshRecord learns whether the record can be relied upon, and since when it is complete.
-func (v *View) RefreshRecord(ctx context.Context) {
+func (v *View) RefreshRecord(ctx context.Context) (answered bool) {
 	v.checkSecret(ctx)
-	v.refreshFirstSigned(ctx)
+	answered = v.refreshFirstSigned(ctx)
 	v.refreshCompleteness(ctx)
+	return answered
 }
 
-// Run refreshes what is known regularly until ctx is done. It calls refreshed after each round of asking for the record.
-func (v *View) Run(ctx context.Context, refreshed func()) {
+// Run refreshes what is known regularly until ctx is done. It calls refreshed after each round of asking for the record, with what
+// RefreshRecord has returned.
+func (v *View) Run(ctx context.Context, refreshed func(answered bool)) {
 	var revocations sync.WaitGroup
 	defer revocations.Wait()
 	revocations.Go(func() { every(ctx, revocationInterval, v.RefreshRevocations) })
@@ -130,8 +133,7 @@ func (v *View) Run(ctx context.Context, refreshed func()) {
 		case <-ctx.Done():
 			return
 		case <-record.C:
-			v.RefreshRecord(ctx)
-			refreshed()
+			refreshed(v.RefreshRecord(ctx))
 		case <-nodes.C:
 			v.RefreshNodes(ctx)
 		}
@@ -159,10 +161,15 @@ func (v *View) Close() { v.usage.close() }
 // nothing.
 func (v *View) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	a, err := v.store.Lookup(ctx, today, qs)
-	if !v.verified.Load() {
+	return relied(a, v.verified.Load()), err
+}
+
+// relied returns an answer as far as it can be relied upon.
+func relied(a store.Answer, verified bool) store.Answer {
+	if !verified {
 		a.Complete = store.Completeness{}
 	}
-	return a, err
+	return a
 }
 
 // Facts returns what is known of the record for bounces to a domain, given in lower case. Lookup tells since when it is complete.
@@ -210,7 +217,7 @@ type Source interface {
 // nothing.
 func Look(ctx context.Context, st Source, h *store.Hasher, node string, history History, now time.Time) (Snapshot, error) {
 	today := store.DayOf(now)
-	s := Snapshot{History: History{RecordBegan: history.RecordBegan, FirstSigned: maps.Clone(history.FirstSigned)}}
+	s := Snapshot{History: history}
 	a, err := st.Lookup(ctx, today, store.AnyDay(h.KeyCheck()))
 	if err != nil {
 		return s, err
@@ -220,7 +227,7 @@ func Look(ctx context.Context, st Source, h *store.Hasher, node string, history 
 	if err != nil {
 		return s, err
 	}
-	s.History.FirstSigned = earliest(days, s.History.FirstSigned)
+	s.History = history.With(days)
 	ns, err := st.Nodes(ctx)
 	if err != nil {
 		return s, err
@@ -232,9 +239,16 @@ func Look(ctx context.Context, st Source, h *store.Hasher, node string, history 
 	return s, err
 }
 
-// Facts returns what the snapshot says for bounces to a domain, given in lower case.
-func (s *Snapshot) Facts(h *store.Hasher, domain string) policy.RecordFacts {
+// Relied returns an answer of the store as far as it can be relied upon.
+func (s *Snapshot) Relied(a store.Answer) store.Answer { return relied(a, s.Verified) }
+
+// Revocations opens what is revoked.
+func (s *Snapshot) Revocations(h *store.Hasher) *policy.Revocations {
+	return openRevocations(h, s.Revoked, func(string, error) {})
+}
+
+// Facts returns what the snapshot says for bounces to a domain, given in lower case. revoked is what Revocations has returned.
+func (s *Snapshot) Facts(domain string, revoked *policy.Revocations) policy.RecordFacts {
 	since, signing := s.History.FirstSigned[domain]
-	set := OpenRevocations(h, s.Revoked, func(string, error) {})
-	return policy.RecordFacts{Began: s.History.RecordBegan, SigningSince: prvs.Day(since), Signing: signing, NodeSilent: s.InDoubt, Revoked: set}
+	return policy.RecordFacts{Began: s.History.RecordBegan, SigningSince: prvs.Day(since), Signing: signing, NodeSilent: s.InDoubt, Revoked: revoked}
 }

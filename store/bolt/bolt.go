@@ -53,8 +53,8 @@ var (
 	keySince         = []byte("since")
 )
 
-// format is the version of the layout. Open refuses a file with another one, which a later version wrote.
-const format = "1"
+// format is the version of the layout. Open refuses a file with another one, which another version of bouncefilter wrote.
+const format = "3"
 
 // Store is a file. Use [Open]; a Store may be used by many goroutines.
 type Store struct {

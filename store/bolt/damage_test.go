@@ -185,13 +185,13 @@ func TestOpenRefuses(t *testing.T) {
 	if err := os.WriteFile(foreign, []byte(strings.Repeat("root:x:0:0:root:/root:/bin/bash\n", 500)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	newer := filled(t, 1)
-	db, err := bbolt.Open(newer, 0o600, nil)
+	other := filled(t, 1)
+	db, err := bbolt.Open(other, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("3"))
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("4"))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"a device", "/dev/null", "not a regular file"},
 		{"below a file", filepath.Join(foreign, "state.db"), "not a directory"},
 		{"a file of another program", foreign, "not a bouncefilter store"},
-		{"a newer format", newer, "a newer bouncefilter"},
+		{"another format", other, "another version of bouncefilter"},
 		{"a folder without the right to write", filepath.Join(shut, "state.db"), "permission denied"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

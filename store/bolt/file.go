@@ -125,7 +125,7 @@ func (s *Store) load() error {
 					return err
 				}
 			default:
-				return fmt.Errorf("the file has format %q, this version knows %s: a newer bouncefilter wrote it", v, format)
+				return fmt.Errorf("the file has format %q, this version knows %s: another version of bouncefilter wrote it", v, format)
 			}
 			since, ok, err := sinceOf(tx)
 			if err != nil {

@@ -187,11 +187,11 @@ func (k *checker) status(ctx context.Context, st view.Source, note string) (*sta
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	past, err := view.LoadHistory(k.site.Config.HistoryFile())
+	history, err := view.LoadHistory(k.site.Config.HistoryFile())
 	if err != nil {
-		past = view.History{} // the user who checks may not be allowed to read it
+		history = view.History{} // the user who checks may not be allowed to read it
 	}
-	answer, err := status.New(ctx, k.site.Policy, st, past, k.o.Now())
+	answer, err := status.New(ctx, k.site.Policy, st, history, k.o.Now())
 	if err != nil {
 		return nil, note, k.site.Config.StoreProblem(err)
 	}

@@ -16,9 +16,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // Client asks the daemon. It is a [Store]: that of the daemon.
@@ -46,6 +48,19 @@ func (c *Client) Ping(ctx context.Context) error {
 	return conn.Close()
 }
 
+// sameStore says, as an error, that the daemon uses another store than the configuration names.
+func (c *Client) sameStore(ctx context.Context, conf *config.Config) error {
+	known, err := c.Known(ctx)
+	if err != nil {
+		return err
+	}
+	if configured := open.Redacted(conf.Store); known.Store != configured {
+		return remedy.With(fmt.Errorf("the running daemon uses the store %s, and the configuration names %s", known.Store, configured),
+			"restart the daemon, or name the configuration that it runs with")
+	}
+	return nil
+}
+
 // Status returns what the daemon knows about the site's domains.
 func (c *Client) Status(ctx context.Context) (*status.Status, error) {
 	s := &status.Status{}
@@ -68,7 +83,7 @@ func (c *Client) Known(ctx context.Context) (k Known, err error) {
 // Barrier lets the daemon wait until every other node has written what it signed before; see [view.View.Barrier].
 func (c *Client) Barrier(ctx context.Context) (passed, waited bool, err error) {
 	var a barrierAnswer
-	err = c.askWithin(ctx, barrierTimeout, http.MethodPost, "/barrier", nil, nil, &a)
+	err = c.askWithin(ctx, BarrierTimeout, http.MethodPost, "/barrier", nil, nil, &a)
 	return a.Passed, a.Waited, err
 }
 

@@ -31,8 +31,8 @@ import (
 // timeout bounds a request, on both sides.
 const timeout = 2 * time.Second
 
-// barrierTimeout bounds a request that waits at the barrier, which takes longer than others.
-const barrierTimeout = 9 * time.Second
+// BarrierTimeout bounds a request that waits at the barrier, which takes longer than others.
+const BarrierTimeout = 9 * time.Second
 
 const (
 	// maxRequest bounds the body of a request, in octets: ten thousand queries of a lookup.
@@ -52,7 +52,9 @@ type Key struct {
 
 // Known is what bounces are judged by and only the daemon knows.
 type Known struct {
-	View view.Snapshot `json:"view"`
+	// Store is the URL of the daemon's store, without a password.
+	Store string        `json:"store"`
+	View  view.Snapshot `json:"view"`
 	// Foreign are the keys that other nodes sign with, or may, and that are absent here.
 	Foreign []Slot `json:"foreign"`
 }

@@ -42,7 +42,7 @@ func Open(ctx context.Context, c *config.Config, openStore Opener, now func() ti
 	daemon := NewClient(c.ControlSocket())
 	noDaemon := daemon.Ping(ctx)
 	if noDaemon == nil {
-		return daemon, nil
+		return daemon, daemon.sameStore(ctx, c)
 	}
 	if path, isFile := strings.CutPrefix(c.Store, "bolt:"); isFile && !site.Exists(path) {
 		return nil, remedy.With(fmt.Errorf("%s does not exist: %w", path, ErrNothingRecorded), "bouncefilter serve makes it")

@@ -59,7 +59,7 @@ func (r *Record) Explain(ctx context.Context, d judge.Delivery, at time.Time) (*
 			p = s.Policy
 		}
 	}
-	return judge.Explain(judge.Message{Policy: p, Hasher: r.hasher, Record: &judged{ctx, r, &known.View, err}, Now: at}, d), err
+	return judge.Explain(judge.Message{Policy: p, Hasher: r.hasher, Record: &judged{ctx, r, &known.View, known.View.Revocations(r.hasher), err}, Now: at}, d), err
 }
 
 // HasSigned says whether a message of a domain, given in lower case, was ever signed.
@@ -84,10 +84,11 @@ func (r *Record) known(ctx context.Context) (Known, error) {
 
 // judged is the record as it is known for one message: a [judge.Record].
 type judged struct {
-	ctx    context.Context // of the command
-	record *Record
-	view   *view.Snapshot
-	err    error // why the view is not known
+	ctx     context.Context // of the command
+	record  *Record
+	view    *view.Snapshot
+	revoked *policy.Revocations
+	err     error // why the view is not known
 }
 
 // Lookup implements [judge.Record].
@@ -96,16 +97,11 @@ func (j *judged) Lookup(_ context.Context, today store.Day, qs []store.Query) (s
 		return store.Answer{}, j.err
 	}
 	a, err := j.record.store.Lookup(j.ctx, today, qs)
-	if !j.view.Verified {
-		a.Complete = store.Completeness{}
-	}
-	return a, err
+	return j.view.Relied(a), err
 }
 
 // Facts implements [judge.Record].
-func (j *judged) Facts(domain string) policy.RecordFacts {
-	return j.view.Facts(j.record.hasher, domain)
-}
+func (j *judged) Facts(domain string) policy.RecordFacts { return j.view.Facts(domain, j.revoked) }
 
 // Barrier implements [judge.Record]. Without a daemon no node is waited for.
 func (j *judged) Barrier() (passed, waited bool) {
@@ -114,5 +110,8 @@ func (j *judged) Barrier() (passed, waited bool) {
 		return true, false
 	}
 	passed, waited, err := daemon.Barrier(j.ctx)
-	return passed && err == nil, waited
+	if err != nil {
+		return false, true
+	}
+	return passed, waited
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
@@ -23,7 +24,7 @@ type Daemon interface {
 	// Known returns what is judged by and only the daemon knows.
 	Known() Known
 	// Barrier waits until every other node has written what it signed before; see [view.View.Barrier].
-	Barrier() (passed, waited bool)
+	Barrier(ctx context.Context) (passed, waited bool)
 	// Store is the daemon's store, which no other process can open if it is embedded.
 	Store() store.Store
 	// RefreshRevocations lets the daemon take revocations into effect that have changed in the store.
@@ -35,9 +36,14 @@ const connectionTimeout = 10 * time.Second
 
 // Server answers commands on the control socket of a daemon.
 type Server struct {
-	daemon Daemon
-	ln     net.Listener
-	http   *http.Server
+	daemon  Daemon
+	ln      net.Listener
+	http    *http.Server
+	barrier chan struct{} // held by the one request that waits at the barrier: the other places are for bounces
+
+	mu      sync.Mutex
+	closing bool
+	active  sync.WaitGroup // requests
 }
 
 // Listen opens the control socket at path. A socket that a killed process has left is replaced.
@@ -50,7 +56,7 @@ func Listen(path string, d Daemon, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{daemon: d, ln: ln}
+	s := &Server{daemon: d, ln: ln, barrier: make(chan struct{}, 1)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: connectionTimeout, ReadTimeout: connectionTimeout, WriteTimeout: connectionTimeout, IdleTimeout: connectionTimeout,
@@ -68,11 +74,25 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Close closes the socket and ends Serve.
+// Close closes the socket, ends Serve, and returns when no request uses the daemon any more.
 func (s *Server) Close() error {
-	err := s.http.Close()
-	_ = s.ln.Close() // closed already if it was served
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	err := s.http.Close() // which ends the contexts of requests
+	_ = s.ln.Close()      // closed already if it was served
+	s.active.Wait()
 	return err
+}
+
+// begin says whether a request may begin; active.Done ends it.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.active.Add(1)
+	}
+	return !s.closing
 }
 
 func (s *Server) handler() http.Handler {
@@ -81,7 +101,7 @@ func (s *Server) handler() http.Handler {
 		"GET /status":        s.status,
 		"GET /keys":          func(context.Context, *http.Request) (any, error) { return s.daemon.Keys(), nil },
 		"GET /known":         func(context.Context, *http.Request) (any, error) { return s.daemon.Known(), nil },
-		"POST /barrier":      s.barrier,
+		"POST /barrier":      s.passBarrier,
 		"POST /lookup":       s.lookup,
 		"GET /nodes":         s.nodes,
 		"DELETE /nodes":      s.removeNode,
@@ -91,6 +111,11 @@ func (s *Server) handler() http.Handler {
 		"DELETE /broadcasts": s.withdraw,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if !s.begin() {
+				http.Error(w, "the daemon stops", http.StatusServiceUnavailable)
+				return
+			}
+			defer s.active.Done()
 			ctx, cancel := context.WithTimeout(r.Context(), timeout)
 			defer cancel()
 			r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
@@ -122,9 +147,15 @@ func (s *Server) status(ctx context.Context, _ *http.Request) (any, error) {
 	return s.daemon.Status(ctx)
 }
 
-// barrier is answered when the barrier is passed, or not: after the timeout of other requests, but before that of the connection.
-func (s *Server) barrier(context.Context, *http.Request) (any, error) {
-	passed, waited := s.daemon.Barrier()
+// passBarrier is answered when the barrier is passed, or not: after the timeout of other requests, but before that of the connection.
+func (s *Server) passBarrier(_ context.Context, r *http.Request) (any, error) {
+	select {
+	case s.barrier <- struct{}{}:
+		defer func() { <-s.barrier }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	passed, waited := s.daemon.Barrier(r.Context())
 	return barrierAnswer{passed, waited}, nil
 }
 

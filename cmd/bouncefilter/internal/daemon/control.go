@@ -46,7 +46,7 @@ func (c controlled) Keys() []control.Key {
 
 // Known implements [control.Daemon].
 func (c controlled) Known() control.Known {
-	known := control.Known{View: c.d.server.View().Snapshot(), Foreign: []control.Slot{}}
+	known := control.Known{Store: open.Redacted(c.d.config.Store), View: c.d.server.View().Snapshot(), Foreign: []control.Slot{}}
 	for _, k := range c.d.sites.Current().Foreign() {
 		known.Foreign = append(known.Foreign, control.Slot{Number: k.Number, Domain: k.Domain})
 	}
@@ -54,7 +54,9 @@ func (c controlled) Known() control.Known {
 }
 
 // Barrier implements [control.Daemon].
-func (c controlled) Barrier() (passed, waited bool) { return c.d.server.View().Barrier() }
+func (c controlled) Barrier(ctx context.Context) (passed, waited bool) {
+	return c.d.server.View().BarrierFor(ctx)
+}
 
 // Store implements [control.Daemon].
 func (c controlled) Store() store.Store { return c.d.guard.Store() }

@@ -135,6 +135,8 @@ func (d *Distributor) meet(ctx context.Context) ([]store.Node, error) {
 	switch {
 	case err == nil && (i < 0 || nodes[i].Instance != d.o.Instance):
 		nodes, err = d.o.Store.Nodes(ctx) // this daemon's first heartbeat, whose times the store has set
+	case err != nil && sent:
+		nodes, err = d.o.Store.Nodes(ctx) // the store answers again
 	case err == nil && sent:
 		nodes[i].Keys = Keys(d.site().Keys, d.o.Hasher)
 	}

@@ -169,8 +169,8 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 	return step
 }
 
-// recordTimeout bounds what a question waits for the record.
-const recordTimeout = 2 * time.Second
+// recordTimeout bounds what a question waits for the record, which may wait for other nodes as long as a bounce does.
+const recordTimeout = control.BarrierTimeout + 2*time.Second
 
 // explain says what the daemon should do.
 func (l *live) explain(ctx context.Context, msg probe.Message) *judge.Explanation {

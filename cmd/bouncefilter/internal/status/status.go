@@ -52,22 +52,19 @@ type Domain struct {
 // New asks the store. Without a store, nil, it returns what the configuration alone says. The history has what the store may have lost.
 func New(ctx context.Context, p *policy.Policy, st view.Source, history view.History, now time.Time) (*Status, error) {
 	s := &Status{Nodes: []store.Node{}, OtherRoutes: []routes.Route{}}
-	var signing map[string]store.Day
 	today := store.DayOf(now)
 	if st != nil {
-		var err error
-		if signing, err = st.FirstSigned(ctx); err != nil {
+		days, err := st.FirstSigned(ctx)
+		if err != nil {
 			return nil, err
 		}
+		history = history.With(days)
 		if err := s.ask(ctx, st, today); err != nil {
 			return nil, err
 		}
 	}
 	for _, d := range p.Settings().Domains {
-		since, signs := signing[strings.ToLower(d.Name)]
-		if day, ok := history.FirstSigned[strings.ToLower(d.Name)]; ok && (!signs || day < since) {
-			since, signs = day, true
-		}
+		since, signs := history.FirstSigned[strings.ToLower(d.Name)]
 		ds := Domain{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, prvs.Day(since), signs, prvs.Day(today))}
 		if signs {
 			ds.SigningSince = since.String()
