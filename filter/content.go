@@ -6,10 +6,6 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
 
-// detailBytes is how much of the body of a bounce is read that needs no proof: what it reports stands in front of what it
-// returns.
-const detailBytes = 64 << 10
-
 // usualBytes is the room that a bounce gets at once; most need no more.
 const usualBytes = 8 << 10
 

@@ -91,7 +91,7 @@ func TestSendmailCommand(t *testing.T) {
 
 // Mail that a list kept from being signed is answered untagged, also when the list has changed since, and also with the
 // recipient expanded into the sender (VERP).
-func TestMailLeftUnsignedIsRemembered(t *testing.T) {
+func TestMailLeftUnsignedIsRecorded(t *testing.T) {
 	f := start(t, func(s *policy.Settings) {
 		s.DoNotTag = policy.DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
 	})
@@ -155,7 +155,7 @@ func TestRecipientsWithoutReply(t *testing.T) {
 	}
 }
 
-func TestMTAThatLetsNobodyChangeRecipients(t *testing.T) {
+func TestMTAThatLetsNoMilterChangeRecipients(t *testing.T) {
 	f := start(t, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	m := f.dialAs(6, milter.OptAddHeader|milter.OptChangeFrom, allProtocol)

@@ -35,7 +35,7 @@ type message struct {
 	kind    kind
 	now     time.Time
 	spent   time.Duration // in this filter
-	failed  bool          // a callback panicked: the MTA is told to try again at the next reply
+	failed  bool          // a callback panicked: the next reply asks the MTA to try again
 	sender  string        // as the MTA gave it
 	from    prvs.Address
 	badFrom bool // cannot be parsed
@@ -49,5 +49,5 @@ type message struct {
 	count    int    // recipients seen and not refused at RCPT
 	doNotTag bool   // a recipient is on the do-not-tag list, or pairs with the sender
 	copies   int    // of our header, that the message came with
-	overflow bool   // there were more than maxBounceRecipients, and no reply to tell
+	overflow bool   // there were more than maxBounceRecipients, and no reply at RCPT
 }

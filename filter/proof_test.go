@@ -170,11 +170,11 @@ func TestProof(t *testing.T) {
 		{name: "reply without reference, from below a domain written to", to: "user@example.com", text: awayTextWithoutReference, code: 'a', log: "reason=valid-correspondent action=accept"},
 
 		{name: "Message-ID that is not on record", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject report=dsn"},
-		{name: "Message-ID of somebody else's mail", to: "other@example.com", text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
-		{name: "read receipt for somebody else's mail", to: "other@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "Message-ID of another sender's mail", to: "other@example.com", text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "read receipt for another sender's mail", to: "other@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "after the retention", to: "user@example.com", after: 31, text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "reply with a reference that is not on record", to: "user@example.com", text: fmt.Sprintf(awayText, "x@example.net"), code: 'y', reply: untagged, log: "reason=untagged"},
-		{name: "reply without reference, to somebody who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "reply without reference, to a recipient who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "DSN that names no message", to: "user@example.com", text: strings.ReplaceAll(dsnText(sentID), "Message-ID", "X-Id"), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "expired tag without proof", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText("another@mail.example.com"), code: 'y',
 			reply: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired"},
@@ -185,8 +185,8 @@ func TestProof(t *testing.T) {
 		{name: "from mailer-daemon, refused if configured", change: func(s *policy.Settings) { s.MailerDaemons.Refuse = true }, from: "mailer-daemon@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject"},
 		{name: "from postmaster, but a letter", change: func(s *policy.Settings) { s.MailerDaemons.Refuse = true }, from: "postmaster@example.org", to: "user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a'},
 		{name: "from postmaster, a letter to a tagged address", from: "postmaster@example.org", to: "prvs=178773a1ad=user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a', log: "msg=inbound"},
-		{name: "from somebody, not looked at", from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a'},
-		{name: "from somebody, if all are looked at", change: func(s *policy.Settings) { s.MailerDaemons.Senders = []string{"*"} }, from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "reason=untagged action=tag"},
+		{name: "from another sender, not read", from: "sender@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a'},
+		{name: "from another sender, if mail of all is read", change: func(s *policy.Settings) { s.MailerDaemons.Senders = []string{"*"} }, from: "sender@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "reason=untagged action=tag"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, tt.change)
@@ -227,7 +227,7 @@ func TestProofForAuthors(t *testing.T) {
 	}
 }
 
-// Mail that leaves unsigned is remembered as well: it may be answered to an address of ours in its header.
+// Mail that leaves unsigned is recorded as well: it may be answered to an address of ours in its header.
 func TestProofOfMailLeftUnsigned(t *testing.T) {
 	for _, tt := range []struct{ name, from, to, reason string }{
 		{"foreign sender", "<bounces@crm.example.net>", "<friend@example.org>", "foreign-domain"},
@@ -337,7 +337,7 @@ func TestMessageIDIsAdded(t *testing.T) {
 	if _, r := f.outsideMTA().deliver("<>", "<user@example.com>", dsnText(id)); r.code != 'a' {
 		t.Errorf("bounce: %c %s", r.code, r.text)
 	}
-	// An MTA that lets nobody add a header still has its mail signed.
+	// An MTA that lets no milter add a header still has its mail signed.
 	m := f.dialAs(6, allActions&^milter.OptAddHeader, allProtocol)
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -397,7 +397,7 @@ func TestContentIsReadAsFarAsNeeded(t *testing.T) {
 		chunks         int
 	}{
 		{name: "outbound mail", from: "<user@example.com>", to: "<friend@example.org>", chunks: 1},
-		{name: "proven by its tag, for the log", from: "<>", to: signedUser, chunks: detailBytes/chunk + 1},
+		{name: "proven by its tag, for the log", from: "<>", to: signedUser, chunks: judge.DetailBytes/chunk + 1},
 		{name: "proven by its tag, not read", from: "<>", to: signedUser, change: func(s *policy.Settings) { s.ReadAll = false }, chunks: 1},
 		{name: "in need of a proof", from: "<>", to: "<user@example.com>", chunks: bounce.DefaultLimits().BodyBytes/chunk + 1},
 	} {
@@ -417,7 +417,7 @@ func TestContentIsReadAsFarAsNeeded(t *testing.T) {
 	}
 }
 
-// An MTA that cannot be told to stop sends all of a body; the rest is not kept.
+// An MTA that cannot be asked to stop sends all of a body; the rest is not read.
 func TestBodyFromAnMTAWithoutSkip(t *testing.T) {
 	f := start(t, nil)
 	f.server.view.RefreshRecord(t.Context())
@@ -473,7 +473,7 @@ func TestProofAndAnIncompleteRecord(t *testing.T) {
 	}
 }
 
-// Each step to a verdict is told in words.
+// Each step to a verdict is put into words.
 func TestExplain(t *testing.T) {
 	f := start(t, nil)
 	f.server.view.RefreshRecord(t.Context())
@@ -496,7 +496,7 @@ func TestExplain(t *testing.T) {
 			"The record is complete since ",
 			"None of what it answers is on record as sent by <other@example.com> in the last 30 days.",
 			"Verdict: untagged, reject.",
-			"The client is told at the end of the message: " + untagged,
+			"The client is answered at the end of the message: " + untagged,
 		}},
 		{"valid tag", "", strings.Trim(signedUser, "<>"), dsnText(sentID), []string{
 			"null sender", "ours",
@@ -505,7 +505,7 @@ func TestExplain(t *testing.T) {
 		}},
 		{"forged tag", "", strings.Trim(forged, "<>"), dsnText(sentID), []string{
 			"null sender", "ours", "The recipient carries a tag whose signature is not that of key 1.", "Verdict: bad-signature, reject.",
-			"The client is told at RCPT: " + badTag,
+			"The client is answered at RCPT: " + badTag,
 		}},
 		{"correspondent", "", "user@example.com", awayTextWithoutReference, []string{
 			"null sender", "ours", "no tag", "names no message which it answers; it comes from friend@mail.example.org.", "The record is complete",

@@ -17,8 +17,8 @@ import (
 
 const replySpent = "450 4.7.1 Too many bounces to this address, try again later"
 
-// remembering is a server whose record is complete since long ago.
-func remembering(t *testing.T, change func(*policy.Settings)) *fixture {
+// withRecord is a server whose record is complete since long ago.
+func withRecord(t *testing.T, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	st := &completeStore{Store: memory.NewWithClock(func() time.Time { return testDay }), since: testDay.AddDate(0, 0, -99)}
 	f := startWith(t, st, change, nil)
@@ -43,7 +43,7 @@ func bounceAbout(recipient string) string {
 func TestATagIsUsedUp(t *testing.T) {
 	for _, readAll := range []bool{true, false} {
 		t.Run(fmt.Sprintf("read all %v", readAll), func(t *testing.T) {
-			f := remembering(t, func(s *policy.Settings) { s.Proofs.BouncesPerRecipient = 5; s.ReadAll = readAll })
+			f := withRecord(t, func(s *policy.Settings) { s.Proofs.BouncesPerRecipient = 5; s.ReadAll = readAll })
 			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 			for n := range policy.ProvenAtLeast + 5 {
 				if r := f.answer(signedUser, bounceAbout("friend@example.org")); r.code != 'a' {
@@ -71,7 +71,7 @@ func TestATagIsUsedUp(t *testing.T) {
 }
 
 func TestATagIsAnsweredAboutSoManyRecipients(t *testing.T) {
-	f := remembering(t, nil)
+	f := withRecord(t, nil)
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	to := func(n int) string { return fmt.Sprintf("victim%d@example.org", n) }
 	most := int(policy.FailedAtMost(1))
@@ -113,7 +113,7 @@ func sealed(t *testing.T, h *store.Hasher, r *policy.Revocation) store.Broadcast
 	return b
 }
 
-// replay tells what becomes of a bounce that names nothing.
+// replay returns the reply to a bounce that names nothing.
 func (f *fixture) replay() string {
 	return f.answer(signedUser, bounceAbout("friend@example.org")).text
 }

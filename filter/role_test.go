@@ -13,7 +13,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
-// testClock stands still at the test day.
+// testClock does not move from the test day.
 func testClock() time.Time { return testDay }
 
 // startRole runs a server with the test settings, whose only listener has a role.
@@ -193,7 +193,7 @@ func TestRolesNegotiate(t *testing.T) {
 					t.Errorf("%s to %s: %d round trips, want %d", mail.from, mail.to, m.trips, mail.trips)
 				}
 			}
-			// An MTA that lets nobody change the sender is poor only where there is something to sign.
+			// An MTA that lets no milter change the sender is poor only where there is something to sign.
 			f.dialAs(6, allActions&^milter.OptChangeFrom, allProtocol)
 			if n := f.server.stats.poorMTA.Load(); n != tt.poorMetric {
 				t.Errorf("%d connections counted that cannot sign, want %d", n, tt.poorMetric)
@@ -202,7 +202,7 @@ func TestRolesNegotiate(t *testing.T) {
 	}
 }
 
-// An MTA that cannot leave out what nobody needs sends it, and is answered.
+// An MTA that cannot leave out what is not needed sends it, and is answered.
 func TestSigningListenerWithAnOldMTA(t *testing.T) {
 	f := startRole(t, RoleSign, nil)
 	m := f.dialAs(6, allActions, 0x7f)

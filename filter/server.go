@@ -23,12 +23,12 @@ import (
 // Limits bounds what MTAs may use.
 type Limits struct {
 	// Connections is how many MTA connections are served at once; further ones are closed, and the MTA does what its
-	// milter_default_action says. 0 stands for DefaultConnections.
+	// milter_default_action says. 0 means DefaultConnections.
 	Connections int
-	// ReadTimeout is how long an MTA may be silent. 0 stands for 7210 s, libmilter's default: an MTA is silent as long
+	// ReadTimeout is how long an MTA may be silent. 0 means 7210 s, libmilter's default: an MTA is silent as long
 	// as the SMTP client is.
 	ReadTimeout time.Duration
-	// WriteTimeout is how long an MTA may take to read a reply. 0 stands for 10 s.
+	// WriteTimeout is how long an MTA may take to read a reply. 0 means 10 s.
 	WriteTimeout time.Duration
 }
 
@@ -45,12 +45,12 @@ type Options struct {
 	// Node is the name of this daemon in counters that several daemons share.
 	Node   string
 	Limits Limits
-	// HistoryFile is where the server keeps since when domains have been signing and since when there is a record, so that a store that
+	// HistoryFile is the file that says, over a restart, since when domains have been signing and since when there is a record, so that a store that
 	// was wiped is not taken for a new one. Empty for nowhere.
 	HistoryFile string
-	// SummaryInterval is the time between two summary lines in the log. 0 stands for 5 minutes.
+	// SummaryInterval is the time between two summary lines in the log. 0 means 5 minutes.
 	SummaryInterval time.Duration
-	// Clock tells the time. nil stands for time.Now.
+	// Clock returns the time. nil means time.Now.
 	Clock func() time.Time
 }
 
@@ -81,7 +81,7 @@ type Server struct {
 	idle      *sync.Cond // signalled when a connection is closed
 }
 
-// NewServer makes a server. It serves nobody before [Server.Serve] is called.
+// NewServer makes a server. It serves no MTA before [Server.Serve] is called.
 func NewServer(o Options) (*Server, error) {
 	if o.Policy == nil || o.Store == nil || o.Hasher == nil || o.Logger == nil {
 		return nil, errors.New("filter: Policy, Store, Hasher and Logger are needed")
@@ -118,7 +118,7 @@ func NewServer(o Options) (*Server, error) {
 	return s, nil
 }
 
-// Reload replaces the policy. Messages under way keep the one they began with.
+// Reload replaces the policy. Messages in transit stay with the one that they began with.
 func (s *Server) Reload(p *policy.Policy) { s.state.Store(newState(p, s.stats)) }
 
 // Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.

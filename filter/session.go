@@ -23,7 +23,7 @@ type session struct {
 	conn   *wire.Conn
 	role   Role
 
-	skip      bool // the MTA can be told to send no more of a body
+	skip      bool // the MTA can be asked to send no more of a body
 	client    netip.Addr
 	local     bool // the MTA's sendmail command
 	rcptReply bool // the MTA waits for replies to RCPT
@@ -176,7 +176,7 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 		s.want()
 		return milter.RespContinue
 	case msg.kind == kindOutbound:
-		// Mail that is not signed is remembered, too: it may be answered to an address of ours in its header.
+		// Mail that is not signed is recorded, too: it may be answered to an address of ours in its header.
 		s.want()
 		return milter.RespContinue
 	}
@@ -251,7 +251,7 @@ func (s *session) readBounce(read func() *bounce.Report) {
 	s.msg.judged.Report = read()
 }
 
-// Header notes what is of use in a header field; fields that are not are kept back on the connection. It has no reply.
+// Header notes what is of use in a header field; other fields are held back on the connection. It has no reply.
 func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
 	msg := &s.msg
@@ -268,7 +268,7 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 	return milter.RespContinue, nil
 }
 
-// BodyChunk keeps a piece of the body of a bounce; other bodies are kept back on the connection.
+// BodyChunk takes a piece of the body of a bounce; other bodies are held back on the connection.
 func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
 	if s.msg.content != nil && s.msg.content.addBody(chunk) {
@@ -305,7 +305,7 @@ func (s *session) reset() {
 	s.conn.WantHeaders(nil)
 }
 
-// done notes that the MTA has been told about the message. Its content is dropped, which may be large: a connection may stay
+// done notes that the MTA has the reply about the message. Its content is dropped, which may be large: a connection may stay
 // open for long.
 func (s *session) done() {
 	s.msg.content, s.msg.judged.Report = nil, nil
@@ -321,7 +321,7 @@ func (s *session) contain(r **milter.Response) {
 	}
 	s.msg.failed = true
 	s.server.stats.panics.Add(1)
-	s.server.log.Error("callback failed, the MTA is told to try again", "panic", p, "stack", string(debug.Stack()))
+	s.server.log.Error("callback failed, the MTA is asked to try again", "panic", p, "stack", string(debug.Stack()))
 	v := failure
 	if s.msg.state == nil {
 		s.msg.state = s.server.state.Load()

@@ -359,7 +359,7 @@ func TestForgedCopiesOfTheHeaderAreRemoved(t *testing.T) {
 	}
 }
 
-// The body has a reply, so that the MTA can be told to send no more of it.
+// The body has a reply, so that the MTA can be asked to send no more of it.
 func TestRoundTrips(t *testing.T) {
 	f := start(t, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))

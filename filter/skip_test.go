@@ -60,6 +60,6 @@ func TestMailOfASkipPairLeavesUnsigned(t *testing.T) {
 		t.Errorf("bounce of the pair: %c %s", r.code, r.text)
 	}
 	if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.text != untagged {
-		t.Errorf("bounce to somebody else: %c %s", r.code, r.text)
+		t.Errorf("bounce to another sender: %c %s", r.code, r.text)
 	}
 }

@@ -14,16 +14,16 @@ import (
 func TestNotIssued(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
-		memory   time.Time // zero: the store has none
+		complete time.Time // since when; zero: the store vouches for nothing
 		wantCode byte
 		log      string
 	}{
 		{"complete record does not know the tag", testDay.AddDate(0, 0, -60), 'y', "reason=not-issued action=defer"},
 		{"record does not reach back far enough", testDay.AddDate(0, 0, -10), 'a', "reason=grace action=accept would_be=not-issued"},
-		{"store without memory", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
+		{"store that vouches for nothing", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := startWith(t, &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: tt.memory}}}, nil, nil)
+			f := startWith(t, &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: tt.complete}}}, nil, nil)
 			f.server.view.RefreshRecord(t.Context())
 			stage, r := f.outsideMTA().message("<>", signedUser)
 			if stage != "end" || r.code != tt.wantCode {

@@ -15,7 +15,7 @@ import (
 // counterTimeout bounds the writing of counters to the store.
 const counterTimeout = 10 * time.Second
 
-// summaryState is what the background work remembers between two rounds. It belongs to Run, and to Shutdown after it.
+// summaryState is what the background work has counted by its last round. It belongs to Run, and to Shutdown after it.
 type summaryState struct {
 	since     time.Time
 	last      map[statKey]uint64 // counts at the last summary

@@ -58,7 +58,7 @@ func domainsAbove(domain string) []string {
 	return list
 }
 
-// maxFailed is how many recipients that a bounce names as failed are looked up and remembered. Most name one.
+// maxFailed is how many recipients that a bounce names as failed are looked up and recorded. Most name one.
 const maxFailed = 20
 
 // failedRecipients returns the first recipients that a report names as failed, each of them once.

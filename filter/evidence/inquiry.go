@@ -151,7 +151,7 @@ func (q *Inquiry) add(key store.Key, expires store.Day) {
 	q.queries = append(q.queries, store.Query{Key: key, Expires: expires})
 }
 
-// Record is the record of sent mail. Its Memory must be one that can be relied upon.
+// Record is the record of sent mail. Its completeness must be one that can be relied upon.
 type Record interface {
 	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
 }

@@ -4,7 +4,7 @@
 // possible.
 //
 // A [Case] is one such message. The milter's session drives it with what the MTA says, event by event. [Explain] drives it with a saved
-// message, for the commands that tell what the daemon would do, and puts the trace into words: what is judged is judged here, once.
+// message, for the commands that say what the daemon would do, and puts the trace into words: what is judged is judged here, once.
 package judge
 
 import (
@@ -65,7 +65,7 @@ type Case struct {
 	Message
 	Recipients []Recipient
 
-	// Report is what the content says; nil until it was read, or if nobody needs it. Unread says that it cannot be read.
+	// Report is what the content says; nil until it was read, or if it is not needed. Unread says that it cannot be read.
 	Report *bounce.Report
 	Unread bool
 

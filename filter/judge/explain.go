@@ -219,5 +219,5 @@ func (x *Explanation) verdict(v *policy.Verdict, stage policy.Stage) {
 	}
 	x.Stage, x.Reply = stage, v.Reason.Reply(v.Outcome())
 	stages := [...]string{policy.StageRcpt: "RCPT", policy.StageData: "DATA", policy.StageEndOfMessage: "the end of the message"}
-	x.say("The client is told at %s: %s", stages[stage], x.Reply)
+	x.say("The client is answered at %s: %s", stages[stage], x.Reply)
 }

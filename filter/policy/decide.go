@@ -270,7 +270,7 @@ func (p *Policy) IncompleteUntil(r RecordFacts, today prvs.Day) (until prvs.Day,
 	return prvs.DayOf(r.CompleteSince) + prvs.Day(p.set.Proofs.Retention), true
 }
 
-// Ordinary decides about a recipient of mail that is no bounce. Whoever answers the Return-Path has the address from us,
+// Ordinary decides about a recipient of mail that is no bounce. A sender who answers the Return-Path has the address from us,
 // so an expired tag is removed as well, and one whose key is missing here; a tag that never verified is left to the MTA.
 func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
 	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(a.Domain)]}

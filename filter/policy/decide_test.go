@@ -57,7 +57,7 @@ func TestRecipient(t *testing.T) {
 		action Action
 	}{
 		// Whose mail it is.
-		{name: "domain of somebody else", mode: ModeEnforce, to: notOurs, reason: NotProtected, action: ActionNone},
+		{name: "domain of another site", mode: ModeEnforce, to: notOurs, reason: NotProtected, action: ActionNone},
 
 		// What the tag proves.
 		{name: "valid and recorded", mode: ModeEnforce, to: valid, issued: IssuedYes, complete: complete, reason: Valid, action: ActionAccept},
@@ -201,7 +201,7 @@ func TestRecipient(t *testing.T) {
 	}
 }
 
-// No mode, list, memory or store answer makes a bounce with a valid tag that was issued, or may have been, a refused one.
+// No mode, list, completeness or store answer makes a bounce with a valid tag that was issued, or may have been, a refused one.
 func TestGenuineBounceIsNeverRefused(t *testing.T) {
 	a, _ := prvs.ParseAddress("prvs=178773a1ad=user@example.com")
 	n := 0
@@ -214,7 +214,7 @@ func TestGenuineBounceIsNeverRefused(t *testing.T) {
 						v := p.Recipient(RecipientFacts{Address: a, Own: own, Issued: issued, Record: RecordFacts{CompleteSince: since}}, testDay.AddDate(0, 0, day))
 						n++
 						if v.Refuses() || v.Action != ActionAccept {
-							t.Errorf("mode %v day %d issued %v memory %v own %v: %v %v", mode, day, issued, since, own, v.Reason, v.Action)
+							t.Errorf("mode %v day %d issued %v complete since %v own %v: %v %v", mode, day, issued, since, own, v.Reason, v.Action)
 						}
 					}
 				}
@@ -234,7 +234,7 @@ func TestCausesAreComplete(t *testing.T) {
 			t.Errorf("cause %d has no word or sentence", c)
 		}
 		if other, twice := words[c.String()]; twice {
-			t.Errorf("%q stands for %d and %d", c, c, other)
+			t.Errorf("%q means %d and %d", c, c, other)
 		}
 		words[c.String()] = c
 		if strings.ToLower(c.String()) != c.String() || strings.ContainsAny(c.String(), " _\"") {
@@ -262,7 +262,7 @@ func TestReasonsAreComplete(t *testing.T) {
 			t.Errorf("reason %d has no word or sentence", r)
 		}
 		if other, twice := words[row.word]; twice {
-			t.Errorf("%q stands for %d and %d", row.word, r, other)
+			t.Errorf("%q means %d and %d", row.word, r, other)
 		}
 		words[row.word] = r
 		if strings.ToLower(row.word) != row.word || strings.ContainsAny(row.word, " _\"") {

@@ -40,7 +40,7 @@ const (
 	// Ordinary mail to a tagged recipient.
 	Untag
 
-	// Failure is counted when a callback of the milter failed and the MTA was told to try again.
+	// Failure is counted when a callback of the milter failed and the MTA was asked to try again.
 	Failure
 
 	reasonCount // not a reason
@@ -149,10 +149,10 @@ var reasons = [reasonCount]reasonRow{
 		"Ordinary mail to a tagged address: the tag was removed."},
 
 	Failure: {"failure", Defer, StageRcpt, "Temporary failure in a mail filter, try again later", "",
-		"The filter failed on this message; the MTA was told to try again."},
+		"The filter failed on this message; the MTA was asked to try again."},
 }
 
-// String returns the reason's word, as it stands in logs, metrics and configuration.
+// String returns the reason's word, as in logs, metrics and configuration.
 func (r Reason) String() string {
 	if r < reasonCount {
 		return reasons[r].word
@@ -167,7 +167,7 @@ func (r Reason) Sentence() string { return reasons[r].sentence }
 func (r Reason) Outcome() Outcome { return reasons[r].outcome }
 
 // provable says whether the content of a bounce may prove what its tag does not. A tag may be over its budget, or revoked, because
-// somebody harvested it; the bounces of mail that was sent with it are genuine all the same. Proofs that are over theirs have
+// an attacker harvested it; the bounces of mail that was sent with it are genuine all the same. Proofs that are over theirs have
 // been looked at already.
 func (r Reason) provable() bool {
 	switch r {
@@ -196,7 +196,7 @@ func (r Reason) defaultAction() Action {
 	case r == Signed:
 		return ActionSign
 	case r == SeveralRecipients:
-		// Dropping the recipients that cannot be proven keeps the bounce for the one that can: refusing the whole message
+		// Dropping the recipients that cannot be proven saves the bounce for the one that can: refusing the whole message
 		// would lose it.
 		return ActionDiscard
 	}

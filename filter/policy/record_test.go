@@ -71,7 +71,7 @@ func TestRevocationsOfATag(t *testing.T) {
 		{"the sender's tag of the next day", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day+1, 1, false), false},
 		{"the sender's tag of the day before", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day-1, 1, false), false},
 		{"the sender's tag with another key", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day, 2, false), false},
-		{"somebody else's tag", NewRevocations([]*Revocation{ofTag}), tag("other", "example.com", day, 1, false), false},
+		{"another sender's tag", NewRevocations([]*Revocation{ofTag}), tag("other", "example.com", day, 1, false), false},
 		{"the sender's last tag", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day, 1, false), true},
 		{"an older one, of another key", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day-5, 2, true), true},
 		{"a later one", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day+1, 1, false), false},

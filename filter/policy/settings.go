@@ -94,11 +94,11 @@ type Exemptions struct {
 	Recipients []string
 	Senders    []string // envelope senders; of interest for bounces that do not come with the null sender
 	Networks   []netip.Prefix
-	Helo       []string // HELO names; a leading dot stands for a domain and all below it
+	Helo       []string // HELO names; a leading dot means a domain and all below it
 }
 
 // DoNotTagLists names mail that is not signed. Addresses are written as in [Exemptions]; a recipient domain with a leading dot
-// ("@.example.com") stands for the domain and all below it.
+// ("@.example.com") means the domain and all below it.
 type DoNotTagLists struct {
 	Recipients []string // mailing lists and services that know senders by their envelope address
 	Senders    []string // their bounces come untagged and are exempt
@@ -113,7 +113,7 @@ type SkipPair struct {
 
 // Proofs says how far the record of sent mail proves bounces that carry no valid tag.
 type Proofs struct {
-	// Retention is for how many days a sent message and its correspondents are remembered. It must exceed the life of a
+	// Retention is for how many days a sent message and its correspondents are on record. It must exceed the life of a
 	// tag, so that a bounce that comes after its tag has expired is proven still.
 	Retention int
 	// BouncesPerRecipient is how many bounces a message proves for each of its recipients, beyond some that every message
@@ -130,7 +130,7 @@ func DefaultProofs() Proofs { return Proofs{Retention: 30, BouncesPerRecipient: 
 // MailerDaemons says what becomes of bounces that do not come with the null sender.
 type MailerDaemons struct {
 	// Senders are envelope senders whose mail is read; what turns out to be a bounce is judged like one with the null
-	// sender. They are written as in [Exemptions], but a local part alone stands for that of any domain, and "*" for every
+	// sender. They are written as in [Exemptions], but a local part alone means that of any domain, and "*" for every
 	// sender.
 	Senders []string
 	// Refuse lets such a bounce be refused. Otherwise it is delivered, with the header.
@@ -194,7 +194,7 @@ func (s *Settings) validate() error {
 	}
 	if s.Keys != nil {
 		if o := s.Keys.Options(); s.Proofs.Retention < o.Lifetime+o.Rotation {
-			errs = append(errs, fmt.Errorf("retention of %d days: sent mail must be remembered longer than tags live (%d days)",
+			errs = append(errs, fmt.Errorf("retention of %d days: sent mail must be on record for longer than tags are valid (%d days)",
 				s.Proofs.Retention, o.Lifetime+o.Rotation-1))
 		}
 	}

@@ -52,8 +52,8 @@ func TestSkipPairs(t *testing.T) {
 	}
 }
 
-// While the store is doubtful, a sender of a pair may have left unsigned what is not on record; others may not.
-func TestSkipPairsWhileTheStoreIsDoubtful(t *testing.T) {
+// While the record may be incomplete, a sender of a pair may have left unsigned what is not on record; others may not.
+func TestSkipPairsWhileTheRecordMayBeIncomplete(t *testing.T) {
 	today := prvs.DayOf(testDay)
 	complete := testDay.AddDate(0, 0, -90)
 	gap := testDay.AddDate(0, 0, -3)

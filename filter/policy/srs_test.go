@@ -29,7 +29,7 @@ func TestIsSRS(t *testing.T) {
 		"srs1+list":                                              false,
 		"SRS2=vGc4=TT=remote.example=alice":                      false,
 		"xSRS0=vGc4=TT=remote.example=alice":                     false,
-		"prvs=0787788259=SRS0=vGc4=TT=remote.example=alice":      false, // signed by somebody who does not know SRS
+		"prvs=0787788259=SRS0=vGc4=TT=remote.example=alice":      false, // signed by a site that does not know SRS
 		"":  false,
 		`"`: false,
 	} {

@@ -6,7 +6,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// Untag returns the address that a tagged recipient of ours stands for, for an MTA that asks whether it knows the recipient
+// Untag returns the address that a tagged recipient of ours means, for an MTA that asks whether it knows the recipient
 // before it asks the milter. known is false for everything else: other domains, addresses without a tag, tags that do not
 // verify. A tag that has expired is known, because the content of a bounce may prove it still.
 //

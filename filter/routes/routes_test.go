@@ -191,10 +191,10 @@ func TestRoutesAreBounded(t *testing.T) {
 	if r, reached := seen("user@example.com", testDay.Add(7*time.Hour)); reached || r.Bounces != 1 {
 		t.Errorf("the oldest was not pushed out: %+v", r)
 	}
-	if r, _ := seen("user@example.com", testDay.Add(7*time.Hour+routeMemory)); r.Bounces != 2 {
-		t.Errorf("within the memory: %+v", r)
+	if r, _ := seen("user@example.com", testDay.Add(7*time.Hour+routeRetention)); r.Bounces != 2 {
+		t.Errorf("within the retention: %+v", r)
 	}
-	if r, _ := seen("user@example.com", testDay.Add(8*time.Hour+2*routeMemory)); r.Bounces != 1 {
-		t.Errorf("after the memory: %+v", r)
+	if r, _ := seen("user@example.com", testDay.Add(8*time.Hour+2*routeRetention)); r.Bounces != 1 {
+		t.Errorf("after the retention: %+v", r)
 	}
 }

@@ -56,7 +56,7 @@ func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce
 	if source == "" {
 		return sighting{}, false
 	}
-	// Copies: what is cut out of the report would keep all of it in memory.
+	// Copies: what is cut out of the report would hold all of it in memory.
 	s := sighting{route: route{strings.Clone(sender.String()), source}, sent: sent, original: strings.Clone(shorten(o.MessageID))}
 	for i := range r.Recipients {
 		if a := r.Recipients[i].Address; a != "" && len(s.failed) < routeRecipients {
@@ -88,7 +88,7 @@ func withoutAnyExtension(a prvs.Address) prvs.Address {
 	return as[len(as)-1]
 }
 
-// sourceOf returns what tells a route from forgeries: the host that handed the mail over to the site that reports, or that
+// sourceOf returns what distinguishes a route from forgeries: the host that handed the mail over to the site that reports, or that
 // site's server if the mail was written there. Spam in a user's name comes from thousands of hosts, from each once, and the
 // receiving server writes down its address; a newsletter service or an application has few. The domain of the Message-ID would
 // not do: those who forge the sender forge it as well, many with the sender's own domain, so that all of a botnet would be one

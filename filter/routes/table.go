@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// maxRoutes is how many routes are remembered; the one that was not seen for longest goes first. Most are forgeries that are
+	// maxRoutes is how many routes are held; the one that was not seen for longest goes first. Most are forgeries that are
 	// seen once. An attacker who makes up more pushes out what was counted, which comes again, and costs a few megabytes.
 	maxRoutes = 2048
 	// maxReported is how many are reported, the latest ones: more say nothing new.
 	maxReported = 100
-	// routeMemory is how long a route is remembered after it was seen last: monthly newsletters count.
-	routeMemory = 40 * 24 * time.Hour
+	// routeRetention is how long a route is held after it was seen last: monthly newsletters count.
+	routeRetention = 40 * 24 * time.Hour
 )
 
 // Route is a way, other than through this filter, on which mail of a sender seems to leave.
@@ -82,7 +82,7 @@ func (t *Table) add(s sighting, now time.Time) (r Route, reached, report bool) {
 	return k.other(), reached, report
 }
 
-func (k *seenRoute) forgotten(now time.Time) bool { return now.Sub(k.seen) > routeMemory }
+func (k *seenRoute) forgotten(now time.Time) bool { return now.Sub(k.seen) > routeRetention }
 
 func (k *seenRoute) other() Route {
 	return Route{k.route.sender, k.route.source, k.tally.count, k.tally.first, k.tally.last, k.original}

@@ -24,7 +24,7 @@ func TestAllPassed(t *testing.T) {
 		want        bool
 	}{
 		{"the heartbeat of one was long under way", at(0, 9), at(5, 10), false},
-		{"nobody else", nil, map[string]time.Time{}, true},
+		{"no other node", nil, map[string]time.Time{}, true},
 		{"both", at(0, 0), at(1, 1), true},
 		{"one", at(0, 0), at(1, 0), false},
 		{"neither", at(0, 0), at(0, 0), false},

@@ -9,7 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// A node that is cut off from the store goes on signing, and keeps what it has to record in its journal until the store is back. Until
+// A node that is cut off from the store goes on signing, and journals what it has to record until the store is back. Until
 // then its mail is on no record that other nodes could find, and nothing in the store says so but the node's silence. So while a node
 // is silent that has not stopped properly, nothing is refused for good because it is not on record: the client is asked to try again.
 //

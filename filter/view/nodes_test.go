@@ -33,7 +33,7 @@ func TestSilentNodes(t *testing.T) {
 	}
 }
 
-// A node that was silent and is known no longer, whoever removed it, has taken to the grave what it had to record.
+// What a silent node had to record is lost when the node is known no longer.
 func TestASilentNodeThatIsGoneIsAGapInTheRecord(t *testing.T) {
 	st := &storetest.Fake{}
 	f := start(t, st)

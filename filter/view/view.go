@@ -1,6 +1,6 @@
 // Package view is what this daemon knows of the record of sent mail that all nodes share: whether the record was written under this
 // site's hash secret, since when it is complete, which nodes are silent, what is revoked, and what this host remembers of the time
-// before a store was wiped. A [View] is its one owner: the milter asks it, and nothing else keeps such knowledge.
+// before a store was wiped. A [View] is its one owner: the milter asks it, and there is no such knowledge elsewhere.
 //
 // The knowledge has these states. Only in the state "complete" is a bounce refused for good because something is not on record.
 //
@@ -63,11 +63,11 @@ type Options struct {
 	Logger *slog.Logger
 	// Node is the name of this daemon among those that share the store.
 	Node string
-	// HistoryFile is the path of the file that keeps the [History] over a restart. Empty for none.
+	// HistoryFile is the path of the file that has the [History] over a restart. Empty for none.
 	HistoryFile string
-	// Ours says whether a domain is one of ours; the first days of others are not kept.
+	// Ours says whether a domain is one of ours; the first days of others are not written to the file.
 	Ours func(domain string) bool
-	// Now tells the time. Intervals are measured with timers.
+	// Now returns the time. Intervals are measured with timers.
 	Now func() time.Time
 	// Fault is called when the store failed in a way that it must not.
 	Fault func()
@@ -182,7 +182,7 @@ type Snapshot struct {
 	Complete store.Completeness `json:"complete"`
 	History  History            `json:"history"`
 	// Silent lists the nodes whose heartbeats have stopped. InDoubt says that mail may be missing on the record for the moment: of
-	// these nodes, or of one that was not heard since the store failed.
+	// these nodes, or of one without a heartbeat since the store failed.
 	Silent  []string `json:"silent,omitempty"`
 	InDoubt bool     `json:"in_doubt,omitempty"`
 	// Revoked is what is revoked, sealed.

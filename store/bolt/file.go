@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -85,11 +86,25 @@ func (s *Store) openOnce() error {
 	return nil
 }
 
-// isNonsense says whether an error of the file does not come from the system: the content has led bbolt to an offset that no file has.
+// isNonsense says whether the content of the file has led bbolt to an offset that no file has. bbolt notices some of them itself, with an
+// error that does not come from the system; the system refuses others as beyond the largest file (EFBIG), which a store does not reach
+// unless the size of files is limited (setrlimit(2)).
 func isNonsense(err error) bool {
 	var of *fs.PathError
 	var errno syscall.Errno
-	return errors.As(err, &of) && !errors.As(err, &errno)
+	switch {
+	case !errors.As(err, &of):
+		return false
+	case !errors.As(err, &errno):
+		return true
+	}
+	return errno == syscall.EFBIG && !sizeIsLimited()
+}
+
+// sizeIsLimited says whether files of this process have a largest size of its own.
+func sizeIsLimited() bool {
+	var limit syscall.Rlimit
+	return syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit) != nil || limit.Cur < math.MaxInt64
 }
 
 // load creates missing buckets and reads the file from end to end, so that damage shows now, when the file can be moved aside, and not

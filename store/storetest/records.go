@@ -24,29 +24,35 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 			t.Error("a lookup of no keys does not say since when the record is complete")
 		}
 	})
-	t.Run("a record is found until its last day and not long after", func(t *testing.T) {
+	t.Run("recording twice is recording once", func(t *testing.T) {
 		s := newStore(t)
-		recordFor(t, s, day, "example.com", store.Record{Key: key(1), Expires: day + 7})
-		for d := day; d <= day+7; d++ {
-			if a := lookup(t, s, d, key(1)); !a.Found[0] {
-				t.Errorf("not found on day %d of 7", d-day)
-			}
+		for range 2 {
+			record(t, s, day, store.Record{Key: key(1), Expires: day + 7})
 		}
-		if a := lookup(t, s, day+100, key(1)); a.Found[0] {
-			t.Error("found 93 days after its last day")
+		if a := lookup(t, s, day, key(1)); !a.Found[0] {
+			t.Error("not found")
 		}
 	})
-	t.Run("records of all expiry days are found together", func(t *testing.T) {
+	t.Run("several records in one call", func(t *testing.T) {
 		s := newStore(t)
-		var keys []store.Key
-		for n := range 60 {
-			record(t, s, day, store.Record{Key: key(n), Expires: day + store.Day(n)})
-			keys = append(keys, key(n))
-		}
-		if a := lookup(t, s, day, keys...); slices.Contains(a.Found, false) {
-			t.Errorf("found %v", a.Found)
+		record(t, s, day,
+			store.Record{Key: key(1), Expires: day + 7, Count: 3},
+			store.Record{Key: key(2), Expires: day + 30},
+			store.Record{Key: key(3), Expires: day + 30, Count: 1},
+			store.Record{Key: key(3), Expires: day + 30, Count: 1},
+		)
+		a := lookup(t, s, day, key(1), key(2), key(3), key(4))
+		if !slices.Equal(a.Found, []bool{true, true, true, false}) || !slices.Equal(a.Counts, []uint32{3, 0, 2, 0}) {
+			t.Errorf("found %v with the counts %v", a.Found, a.Counts)
 		}
 	})
+	t.Run("no records are no error", func(t *testing.T) { record(t, newStore(t), day) })
+}
+
+// testLastDays tests how long records are found.
+func testLastDays(t *testing.T, newStore func(t *testing.T) store.Store) {
+	day := today()
+
 	t.Run("a record is found when its last day is asked for", func(t *testing.T) {
 		s := newStore(t)
 		record(t, s, day, store.Record{Key: key(1), Expires: day + 3})
@@ -72,24 +78,6 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 			t.Error("found")
 		}
 	})
-	t.Run("answers are in the order of the keys", func(t *testing.T) {
-		s := newStore(t)
-		record(t, s, day, store.Record{Key: key(2), Expires: day + 7})
-		record(t, s, day, store.Record{Key: key(4), Expires: day + 20})
-		a := lookup(t, s, day, key(1), key(2), key(3), key(4), key(2))
-		if want := []bool{false, true, false, true, true}; !slices.Equal(a.Found, want) {
-			t.Errorf("found %v, want %v", a.Found, want)
-		}
-	})
-	t.Run("recording twice is recording once", func(t *testing.T) {
-		s := newStore(t)
-		for range 2 {
-			record(t, s, day, store.Record{Key: key(1), Expires: day + 7})
-		}
-		if a := lookup(t, s, day, key(1)); !a.Found[0] {
-			t.Error("not found")
-		}
-	})
 	t.Run("a later last day prolongs a record, an earlier one does not shorten it", func(t *testing.T) {
 		s := newStore(t)
 		record(t, s, day, store.Record{Key: key(1), Expires: day + 40})
@@ -100,20 +88,35 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 			t.Errorf("found %v", a.Found)
 		}
 	})
-	t.Run("several records in one call", func(t *testing.T) {
+	t.Run("records of all expiry days are found together", func(t *testing.T) {
 		s := newStore(t)
-		record(t, s, day,
-			store.Record{Key: key(1), Expires: day + 7, Count: 3},
-			store.Record{Key: key(2), Expires: day + 30},
-			store.Record{Key: key(3), Expires: day + 30, Count: 1},
-			store.Record{Key: key(3), Expires: day + 30, Count: 1},
-		)
-		a := lookup(t, s, day, key(1), key(2), key(3), key(4))
-		if !slices.Equal(a.Found, []bool{true, true, true, false}) || !slices.Equal(a.Counts, []uint32{3, 0, 2, 0}) {
-			t.Errorf("found %v with the counts %v", a.Found, a.Counts)
+		var keys []store.Key
+		for n := range 60 {
+			record(t, s, day, store.Record{Key: key(n), Expires: day + store.Day(n)})
+			keys = append(keys, key(n))
+		}
+		if a := lookup(t, s, day, keys...); slices.Contains(a.Found, false) {
+			t.Errorf("found %v", a.Found)
 		}
 	})
-	t.Run("no records are no error", func(t *testing.T) { record(t, newStore(t), day) })
+	t.Run("a record is found until its last day and not long after", func(t *testing.T) {
+		s := newStore(t)
+		recordFor(t, s, day, "example.com", store.Record{Key: key(1), Expires: day + 7})
+		for d := day; d <= day+7; d++ {
+			if a := lookup(t, s, d, key(1)); !a.Found[0] {
+				t.Errorf("not found on day %d of 7", d-day)
+			}
+		}
+		if a := lookup(t, s, day+100, key(1)); a.Found[0] {
+			t.Error("found 93 days after its last day")
+		}
+	})
+}
+
+// testCounts tests what is counted under keys.
+func testCounts(t *testing.T, newStore func(t *testing.T) store.Store) {
+	day := today()
+
 	t.Run("counts add up, and records without a count do not change them", func(t *testing.T) {
 		s := newStore(t)
 		for _, n := range []uint32{0, 2, 0, 300, 70_000} {
@@ -145,6 +148,12 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 			t.Errorf("count %d", a.Counts[0])
 		}
 	})
+}
+
+// testKeys tests keys, of any number and any octets.
+func testKeys(t *testing.T, newStore func(t *testing.T) store.Store) {
+	day := today()
+
 	t.Run("keys that differ in one bit are different", func(t *testing.T) {
 		s := newStore(t)
 		k := key(1)
@@ -186,6 +195,15 @@ func testRecords(t *testing.T, newStore func(t *testing.T) store.Store) {
 			if found != (n%100 == 0) {
 				t.Fatalf("key %d: found %t", n, found)
 			}
+		}
+	})
+	t.Run("answers are in the order of the keys", func(t *testing.T) {
+		s := newStore(t)
+		record(t, s, day, store.Record{Key: key(2), Expires: day + 7})
+		record(t, s, day, store.Record{Key: key(4), Expires: day + 20})
+		a := lookup(t, s, day, key(1), key(2), key(3), key(4), key(2))
+		if want := []bool{false, true, false, true, true}; !slices.Equal(a.Found, want) {
+			t.Errorf("found %v, want %v", a.Found, want)
 		}
 	})
 }

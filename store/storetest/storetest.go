@@ -16,7 +16,12 @@ import (
 
 // Run runs the suite. newStore returns an empty store on the system's clock, which is closed when the test t ends.
 func Run(t *testing.T, newStore func(t *testing.T) store.Store) {
-	t.Run("records", func(t *testing.T) { testRecords(t, newStore) })
+	t.Run("records", func(t *testing.T) {
+		testRecords(t, newStore)
+		testLastDays(t, newStore)
+		testCounts(t, newStore)
+		testKeys(t, newStore)
+	})
 	t.Run("completeness", func(t *testing.T) { testCompleteness(t, newStore) })
 	t.Run("first-signed days", func(t *testing.T) { testFirstSigned(t, newStore) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, newStore) })

@@ -15,7 +15,7 @@ import (
 )
 
 // The store is wiped while the daemon is down. In mode enforce, a reply to mail that was sent before is not refused.
-func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
+func TestStoreThatWasWipedWhileNoDaemonRanIsNoNewOne(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "history.json")
 	run := func(st store.Store, day int) (f *fixture) {
 		f = startWith(t, st, nil, func(o *Options) { o.HistoryFile = file })
@@ -48,7 +48,7 @@ func TestStoreThatWasWipedWhileNobodyLookedIsNoNewOne(t *testing.T) {
 }
 
 // The store is wiped. A host that comes to know it later takes the first day in it for the first of all, but for what the hosts that
-// remember have told the store.
+// remember have marked in the store.
 func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 	dir := t.TempDir()
 	run := func(st store.Store, name string, day int) *fixture {
@@ -71,7 +71,7 @@ func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 		old.server.view.RefreshRecord(t.Context())
 	}
 	if n := strings.Count(old.log.String(), "the store has begun anew"); n != 1 {
-		t.Errorf("it was told %d times:\n%s", n, old.log)
+		t.Errorf("it was logged %d times:\n%s", n, old.log)
 	}
 
 	now = testDay.AddDate(0, 0, 20)
@@ -83,7 +83,7 @@ func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 	}
 }
 
-// The store is wiped an hour after it was first used: days do not tell that from a store that began then.
+// The store is wiped an hour after it was first used: days do not distinguish that from a store that began then.
 func TestStoreThatWasWipedOnItsFirstDay(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		file := filepath.Join(t.TempDir(), "history.json")

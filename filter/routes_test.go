@@ -38,15 +38,15 @@ func (f *fixture) again(n int, handed func(int) string) {
 func TestAnotherRouteIsTold(t *testing.T) {
 	const warning = "this sender seems to send through another route"
 	f := otherRouteSite(t)
-	told := func() int { return strings.Count(f.log.String(), warning) }
+	reported := func() int { return strings.Count(f.log.String(), warning) }
 	f.again(40, func(i int) string { return filtertest.HandedBy(fmt.Sprintf("198.18.%d.5", i)) })
 	f.again(4, func(int) string { return filtertest.HandedBy("203.0.113.5") })
-	if told() != 0 || len(f.server.OtherRoutes()) != 0 {
-		t.Fatalf("told of forgeries, or too early:\n%s", f.log)
+	if reported() != 0 || len(f.server.OtherRoutes()) != 0 {
+		t.Fatalf("forgeries are reported, or a route too early:\n%s", f.log)
 	}
 	f.again(2, func(int) string { return filtertest.HandedBy("203.0.113.77") })
-	if told() != 1 {
-		t.Fatalf("told %d times:\n%s", told(), f.log)
+	if reported() != 1 {
+		t.Fatalf("reported %d times:\n%s", reported(), f.log)
 	}
 	since := f.now().Add(-3 * time.Hour).Format(time.RFC3339)
 	wantLog(t, f, "level=WARN msg=\""+warning+"\" sender=<user@example.com> source=203.0.113.0/24 count=5 since="+since+" original=<x@shop.example> remedy=")
@@ -55,8 +55,8 @@ func TestAnotherRouteIsTold(t *testing.T) {
 	}
 	f.setClock(f.now().AddDate(0, 0, 1))
 	f.again(2, func(int) string { return filtertest.HandedBy("203.0.113.5") })
-	if told() != 2 {
-		t.Errorf("told %d times in two days", told())
+	if reported() != 2 {
+		t.Errorf("reported %d times in two days", reported())
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(f.server.Collector())
@@ -92,7 +92,7 @@ func TestTheRemedyForAnotherRouteHelps(t *testing.T) {
 	}
 	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.Exempt.Recipients = append(s.Exempt.Recipients, entry[1]) }))
 	if got := f.server.OtherRoutes(); len(got) != 0 {
-		t.Errorf("still told of: %+v", got)
+		t.Errorf("still reported: %+v", got)
 	}
 	text := filtertest.ReturnedMail{Arrival: f.now(), Handed: filtertest.HandedBy("203.0.113.5")}.String()
 	for _, to := range []string{"<user@example.com>", "<user+shop@example.com>"} {
@@ -105,7 +105,7 @@ func TestTheRemedyForAnotherRouteHelps(t *testing.T) {
 		t.Errorf("counted %d times as would-refuse", n)
 	}
 	if _, r := f.outsideMTA().deliver("<>", "<other@example.com>", text); r.text != untagged {
-		t.Errorf("somebody else: %c %s", r.code, r.text)
+		t.Errorf("another recipient: %c %s", r.code, r.text)
 	}
 }
 

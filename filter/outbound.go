@@ -75,7 +75,7 @@ func (s *session) leaveUnsigned(v *policy.Verdict) {
 	s.record(v, rs...)
 }
 
-// warnUnsigned tells that a message which would be signed elsewhere leaves through a listener that only verifies.
+// warnUnsigned logs that a message which would be signed elsewhere leaves through a listener that only verifies.
 func (s *session) warnUnsigned() {
 	if v := s.senderVerdict(); v.Reason == policy.Signed {
 		v.Reason, v.Action = policy.VerifyOnly, s.msg.state.policy.Action(policy.VerifyOnly)
@@ -90,7 +90,7 @@ func (s *session) sentRecords() []store.Record {
 	return msg.sent.Records(s.server.hasher, addresses, uint32(msg.count), s.recordedUntil())
 }
 
-// record writes what a message leaves behind. The mail goes out whether or not the store answers: Guard keeps it on
+// record writes what a message leaves behind. The mail goes out whether or not the store answers: Guard journals it on
 // disk, or notes a gap, and a gap means that bounces are verified by signature alone.
 func (s *session) record(v *policy.Verdict, rs ...store.Record) {
 	if len(rs) == 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
-// A bounce that names a message which is not on record is refused, and only deferred while a node is silent or nobody knows.
+// A bounce that names a message which is not on record is refused, and only deferred while a node is silent or that cannot be known.
 func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return testDay.Add(-d) }
 	self := store.Node{Name: "test", Seen: testDay}
@@ -30,7 +30,7 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 		{"all are there", []store.Node{self, {Name: "b", Seen: ago(time.Second)}}, 0, "reject", ""},
 		{"one is silent", []store.Node{self, {Name: "b", Seen: ago(time.Minute)}}, 0, "defer", "a node is silent"},
 		{"it is back", []store.Node{self, {Name: "b", Seen: testDay.Add(time.Second)}}, 0, "reject", "all nodes are back"},
-		{"nobody was heard of for a while", []store.Node{self}, store.HeartbeatTimeout + time.Second, "defer", ""},
+		{"no heartbeat came for a while", []store.Node{self}, store.HeartbeatTimeout + time.Second, "defer", ""},
 	} {
 		f.setClock(testDay)
 		st.Known = step.nodes
@@ -46,8 +46,8 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	}
 }
 
-// After the store has failed, the records that another node has kept may come later than the answers that this one gets.
-func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing.T) {
+// After the store has failed, the records in the journal of another node may come later than the answers that this one gets.
+func TestNothingIsRefusedForGoodBeforeHeartbeatsOfTheOthersAfterAnOutage(t *testing.T) {
 	at := func(d time.Duration) time.Time { return testDay.Add(d) }
 	complete := store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}}
 	st := &failingStore{Fake: storetest.Fake{Answer: complete}}
@@ -63,14 +63,14 @@ func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing
 		nodes  []store.Node
 		action string
 	}{
-		{"all were heard", false, true, nodes(0, 0), "reject"},
+		{"heartbeats of all", false, true, nodes(0, 0), "reject"},
 		{"the store has failed a moment ago", true, false, nil, "defer"},
 		{"what the others have said may be from before", false, true, nodes(time.Second, 2*time.Second), "defer"},
 		{"one of them has not said anything since", false, true, nodes(3*time.Second, 2*time.Second), "defer"},
 		{"it has said that it stops", false, true, nodes(4*time.Second, 0)[:2], "reject"},
 		{"the store has failed since they were looked at", true, true, nodes(5*time.Second, 5*time.Second), "defer"},
-		{"it was heard before the other", false, true, nodes(5*time.Second, 6*time.Second), "defer"},
-		{"all were heard again", false, true, nodes(6*time.Second, 6*time.Second), "reject"},
+		{"its heartbeat came before that of the other", false, true, nodes(5*time.Second, 6*time.Second), "defer"},
+		{"heartbeats of all again", false, true, nodes(6*time.Second, 6*time.Second), "reject"},
 	} {
 		if step.fails {
 			st.fails.Store(true)
@@ -87,7 +87,7 @@ func TestNothingIsRefusedForGoodBeforeTheOthersWereHeardAfterAnOutage(t *testing
 			f.server.view.RefreshNodes(t.Context())
 		}
 		from := len(f.log.String())
-		st.Beating.Store(step.action == "reject") // and so they say when they are heard once more
+		st.Beating.Store(step.action == "reject") // and more heartbeats come at the barrier
 		f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 		st.Beating.Store(false)
 		if log := f.log.String()[from:]; !strings.Contains(log, "reason=untagged action="+step.action) {

@@ -11,17 +11,17 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
-// A node is cut off, and nobody knows yet. It has signed the mail that the receipt answers, and writes it down while the receipt waits.
+// A node is cut off, which no other node knows yet. It has signed the mail that the receipt answers, and records it while the receipt waits.
 func TestRecordThatComesWhileABounceWaits(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		heard  bool
+		beats  bool
 		comes  bool
 		action string
 	}{
-		{"it comes before the node is heard", true, true, "reason=valid-message action=accept"},
-		{"nothing comes, and the node is heard", true, false, "reason=untagged action=reject"},
-		{"the node is not heard", false, false, "reason=untagged action=defer"},
+		{"it comes before a heartbeat of the node", true, true, "reason=valid-message action=accept"},
+		{"nothing comes, and then a heartbeat of the node", true, false, "reason=untagged action=reject"},
+		{"the node sends no heartbeat", false, false, "reason=untagged action=defer"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +31,7 @@ func TestRecordThatComesWhileABounceWaits(t *testing.T) {
 			f := startWith(t, st, nil, nil)
 			f.server.view.RefreshRecord(t.Context())
 			f.server.view.RefreshNodes(t.Context())
-			st.Beating.Store(tt.heard)
+			st.Beating.Store(tt.beats)
 			f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 			if log := f.log.String(); !strings.Contains(log, tt.action) {
 				t.Errorf("want %s, got:\n%s", tt.action, log)
