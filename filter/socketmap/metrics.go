@@ -71,8 +71,5 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.malformed, c.s.stats.malformed.Load())
 	counter(c.overLimit, c.s.stats.overLimit.Load())
-	c.s.mu.Lock()
-	open := len(c.s.conns)
-	c.s.mu.Unlock()
-	ch <- prometheus.MustNewConstMetric(c.conns, prometheus.GaugeValue, float64(open))
+	ch <- prometheus.MustNewConstMetric(c.conns, prometheus.GaugeValue, float64(c.s.acceptor.Open()))
 }

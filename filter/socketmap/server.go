@@ -9,9 +9,9 @@ import (
 	"net"
 	"runtime/debug"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 )
 
 // Lookup returns what a map has for a key, and whether it has anything. It is called from many goroutines, and no answer is
@@ -51,11 +51,7 @@ type Server struct {
 	log    *slog.Logger
 	stats  stats
 
-	closing   atomic.Bool
-	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
-	conns     map[net.Conn]struct{}
-	idle      *sync.Cond // signalled when a connection is closed
+	acceptor *acceptor.Acceptor
 }
 
 // New makes a server. It serves nobody before [Server.Serve] is called.
@@ -63,8 +59,7 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil || len(o.Maps) == 0 {
 		return nil, errors.New("socketmap: Logger and Maps are needed")
 	}
-	s := &Server{maps: o.Maps, limits: o.Limits, log: o.Logger, listeners: map[net.Listener]struct{}{}, conns: map[net.Conn]struct{}{}}
-	s.idle = sync.NewCond(&s.mu)
+	s := &Server{maps: o.Maps, limits: o.Limits, log: o.Logger}
 	d := DefaultLimits()
 	if s.limits.Connections == 0 {
 		s.limits.Connections = d.Connections
@@ -78,60 +73,45 @@ func New(o Options) (*Server, error) {
 	if s.limits.WriteTimeout == 0 {
 		s.limits.WriteTimeout = d.WriteTimeout
 	}
+	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
 	return s, nil
 }
 
 // Serve serves the connections of ln until [Server.Shutdown] is called, and then returns nil. It closes ln.
-func (s *Server) Serve(ln net.Listener) error {
-	defer func() { _ = ln.Close() }() // closed already if it was Shutdown that ended this
-	s.mu.Lock()
-	if s.closing.Load() {
-		s.mu.Unlock()
-		return nil
-	}
-	s.listeners[ln] = struct{}{}
-	s.mu.Unlock()
+func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln, s.serveConn) }
 
-	var pause time.Duration
-	for {
-		c, err := ln.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			s.serveConn(c)
-			continue
-		case s.closing.Load():
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		}
-		// Out of file descriptors, most likely: those in use will be free again.
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
-		time.Sleep(pause)
+// cannotAccept logs that a listener failed to accept a connection.
+func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
+	s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+}
+
+// full counts a connection above the limit.
+func (s *Server) full() {
+	if s.stats.overLimit.Add(1) == 1 {
+		s.log.Error("socketmap: too many connections, closing further ones", "limit", s.limits.Connections)
 	}
 }
 
+// client is the connection of a client.
+type client struct{ net.Conn }
+
+// Drain ends the wait for what the client sends next.
+func (c client) Drain() { _ = c.SetReadDeadline(over) }
+
+// Abandon cuts the connection.
+func (c client) Abandon() { _ = c.Close() }
+
 // serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
-func (s *Server) serveConn(c net.Conn) {
-	s.mu.Lock()
-	if s.closing.Load() || len(s.conns) >= s.limits.Connections {
-		s.mu.Unlock()
-		if !s.closing.Load() && s.stats.overLimit.Add(1) == 1 {
-			s.log.Error("socketmap: too many connections, closing further ones", "limit", s.limits.Connections)
-		}
+func (s *Server) serveConn(nc net.Conn) {
+	c := client{nc}
+	if !s.acceptor.Add(c) {
 		_ = c.Close()
 		return
 	}
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
 	go func() {
 		defer func() {
 			_ = c.Close()
-			s.mu.Lock()
-			delete(s.conns, c)
-			s.idle.Broadcast()
-			s.mu.Unlock()
+			s.acceptor.Remove(c)
 		}()
 		s.answerAll(c)
 	}()
@@ -167,7 +147,7 @@ var over = time.Unix(1, 0)
 // waitFor bounds the wait for what the client says next. After Shutdown there is no wait: what has come already is answered.
 func (s *Server) waitFor(c net.Conn, d time.Duration) {
 	_ = c.SetReadDeadline(time.Now().Add(d))
-	if s.closing.Load() { // Shutdown sets its deadline after that, so that one of the two is the last
+	if s.acceptor.Closing() { // Shutdown sets its deadline after that, so that one of the two is the last
 		_ = c.SetReadDeadline(over)
 	}
 }
@@ -213,28 +193,4 @@ func cut(s string) string {
 
 // Shutdown stops accepting connections, ends idle ones, and lets requests under way be answered. When ctx is done it cuts what
 // is left and returns ctx's error.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.closing.Store(true)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for ln := range s.listeners {
-		_ = ln.Close()
-	}
-	for c := range s.conns {
-		_ = c.SetReadDeadline(over)
-	}
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for c := range s.conns {
-			_ = c.Close()
-		}
-	})
-	for len(s.conns) > 0 {
-		s.idle.Wait()
-	}
-	if !stop() {
-		return ctx.Err()
-	}
-	return nil
-}
+func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdown(ctx) }
