@@ -87,7 +87,7 @@ func TestAWipedStoreIsNoNewOneForANewHost(t *testing.T) {
 func TestStoreThatWasWipedOnItsFirstDay(t *testing.T) {
 	for _, restart := range []bool{false, true} {
 		file := filepath.Join(t.TempDir(), "history.json")
-		st := &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay}}, First: map[string]store.Day{"example.com": store.DayOf(testDay)}}
+		st := &storetest.Fake{Answer: storetest.NothingFound(testDay), First: map[string]store.Day{"example.com": store.DayOf(testDay)}}
 		run := func() *fixture {
 			f := startWith(t, st, nil, func(o *Options) { o.HistoryFile = file })
 			f.server.view.RefreshRecord(t.Context())

@@ -457,10 +457,10 @@ func TestProofAndAnIncompleteRecord(t *testing.T) {
 		log  string
 	}{
 		{"silent", &storetest.Fake{Err: store.ErrUnavailable}, "reason=grace action=accept would_be=untagged"},
-		{"vouches for nothing", &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99)}}, "reason=grace action=accept would_be=untagged"},
-		{"wiped two days ago", &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.Add(-48 * time.Hour)}},
+		{"vouches for nothing", &storetest.Fake{Answer: storetest.NothingFound(time.Time{})}, "reason=grace action=accept would_be=untagged"},
+		{"wiped two days ago", &storetest.Fake{Answer: storetest.NothingFound(testDay.Add(-48 * time.Hour)),
 			First: map[string]store.Day{"example.com": store.DayOf(testDay) - 100}}, "reason=grace action=accept would_be=untagged"},
-		{"complete", &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}},
+		{"complete", &storetest.Fake{Answer: storetest.NothingFound(testDay.AddDate(0, 0, -99)),
 			First: map[string]store.Day{"example.com": store.DayOf(testDay) - 99}}, "reason=untagged action=reject"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -120,7 +120,7 @@ func (f *fixture) replay() string {
 
 func TestRevocationsAreLearnt(t *testing.T) {
 	const revoked = "550 5.7.1 This bounce is not accepted (revoked tag in the recipient address)"
-	st := &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99)}}
+	st := &storetest.Fake{Answer: storetest.NothingFound(time.Time{})}
 	f := startWith(t, st, nil, nil)
 	f.server.view.RefreshRecord(t.Context())
 	expect := func(what, want string) {

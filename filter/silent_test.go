@@ -16,7 +16,7 @@ import (
 func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 	ago := func(d time.Duration) time.Time { return testDay.Add(-d) }
 	self := store.Node{Name: "test", Seen: testDay}
-	st := &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}}}
+	st := &storetest.Fake{Answer: storetest.NothingFound(testDay.AddDate(0, 0, -99))}
 	f := startWith(t, st, nil, nil)
 	f.server.view.RefreshRecord(t.Context())
 	st.Beating.Store(true)
@@ -49,7 +49,7 @@ func TestNothingIsRefusedForGoodWhileANodeIsSilent(t *testing.T) {
 // After the store has failed, the records in the journal of another node may come later than the answers that this one gets.
 func TestNothingIsRefusedForGoodBeforeHeartbeatsOfTheOthersAfterAnOutage(t *testing.T) {
 	at := func(d time.Duration) time.Time { return testDay.Add(d) }
-	complete := store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: testDay.AddDate(0, 0, -99)}}
+	complete := storetest.NothingFound(testDay.AddDate(0, 0, -99))
 	st := &failingStore{Fake: storetest.Fake{Answer: complete}}
 	f := startWith(t, st, nil, nil)
 	f.server.view.RefreshRecord(t.Context())

@@ -23,7 +23,7 @@ func TestNotIssued(t *testing.T) {
 		{"store that vouches for nothing", time.Time{}, 'a', "reason=grace action=accept would_be=not-issued"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := startWith(t, &storetest.Fake{Answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Complete: store.Completeness{Since: tt.complete}}}, nil, nil)
+			f := startWith(t, &storetest.Fake{Answer: storetest.NothingFound(tt.complete)}, nil, nil)
 			f.server.view.RefreshRecord(t.Context())
 			stage, r := f.outsideMTA().message("<>", signedUser)
 			if stage != "end" || r.code != tt.wantCode {
