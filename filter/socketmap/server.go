@@ -14,32 +14,32 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 )
 
-// Lookup returns what a map has for a key, and whether it has anything. It is called from many goroutines, and no answer is
-// given before it returns.
+// Lookup returns the data of a key, and whether the map has the key. It is called from many goroutines. The client waits until it
+// returns.
 type Lookup func(key string) (data string, found bool)
 
-// Limits bounds what clients may use. What is 0 stands for the default.
+// Limits bounds what clients may use. 0 means the default.
 type Limits struct {
-	// Connections is how many clients are served at once; further ones are closed, and Postfix defers the mail that it
-	// asked for. Every smtpd and cleanup process of Postfix holds one for each table that names the service.
+	// Connections is how many connections are served at once. Further ones are closed, and Postfix defers the mail for which it
+	// needs them. Each smtpd and cleanup process of Postfix has one connection for each table that names the service.
 	Connections int
-	// IdleTimeout is how long a client may be silent between two requests. Postfix ends a connection itself that it has
-	// not used for 10 s.
+	// IdleTimeout is how long a client may be silent between two requests. Postfix itself ends a connection that it has not
+	// used for 10 s.
 	IdleTimeout time.Duration
 	// RequestTimeout is how long a request may take to arrive once it has begun. Clients are on this host.
 	RequestTimeout time.Duration
-	// WriteTimeout is how long a client may take to read an answer.
+	// WriteTimeout is how long a client may take to read a reply.
 	WriteTimeout time.Duration
 }
 
-// DefaultLimits are used for what [Limits] leaves out.
+// DefaultLimits returns the limits that replace those that are 0.
 func DefaultLimits() Limits {
 	return Limits{Connections: 10_000, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 }
 
 // Options is what a [Server] is made from.
 type Options struct {
-	Maps   map[string]Lookup // by name; must not be changed
+	Maps   map[string]Lookup // by name; the caller does not change it afterwards
 	Limits Limits
 	Logger *slog.Logger
 }
@@ -54,7 +54,7 @@ type Server struct {
 	acceptor *acceptor.Acceptor
 }
 
-// New makes a server. It serves nobody before [Server.Serve] is called.
+// New makes a server. It serves no client before [Server.Serve] is called.
 func New(o Options) (*Server, error) {
 	if o.Logger == nil || len(o.Maps) == 0 {
 		return nil, errors.New("socketmap: Logger and Maps are needed")
@@ -119,11 +119,11 @@ func (s *Server) serveConn(nc net.Conn) {
 
 // answerAll answers requests until the connection ends.
 func (s *Server) answerAll(c net.Conn) {
-	r := bufio.NewReaderSize(c, 512) // more than an address has; longer requests go past it
+	r := bufio.NewReaderSize(c, 512) // more than an address has; longer requests are read past the buffer
 	for {
 		s.waitFor(c, s.limits.IdleTimeout)
 		if _, err := r.Peek(1); err != nil {
-			return // the client is done, or was silent for too long
+			return // the client ended the connection, or was silent for too long
 		}
 		s.waitFor(c, s.limits.RequestTimeout)
 		request, err := readNetstring(r)
@@ -141,13 +141,14 @@ func (s *Server) answerAll(c net.Conn) {
 	}
 }
 
-// over is a deadline that has passed.
+// over is a deadline in the past.
 var over = time.Unix(1, 0)
 
-// waitFor bounds the wait for what the client says next. After Shutdown there is no wait: what has come already is answered.
+// waitFor bounds the wait for what the client sends next. After Shutdown there is no wait: only requests that have arrived
+// already are answered.
 func (s *Server) waitFor(c net.Conn, d time.Duration) {
 	_ = c.SetReadDeadline(time.Now().Add(d))
-	if s.acceptor.Closing() { // Shutdown sets its deadline after that, so that one of the two is the last
+	if s.acceptor.Closing() { // Shutdown sets its deadline after Closing is true, so this deadline or that one is set last
 		_ = c.SetReadDeadline(over)
 	}
 }
@@ -165,7 +166,7 @@ func (s *Server) answer(request string) (reply []byte) {
 	lookup := s.maps[name]
 	if lookup == nil {
 		if s.stats.count(UnknownMap) == 1 {
-			s.log.Error("socketmap: a map was asked for that there is not; correct the name behind the last colon in main.cf", "map", cut(name))
+			s.log.Error("socketmap: a client asked for an unknown map; correct the name after the last colon in main.cf", "map", cut(name))
 		}
 		return appendNetstring(nil, "PERM ", "no such map")
 	}
@@ -182,7 +183,7 @@ func (s *Server) answer(request string) (reply []byte) {
 	return appendNetstring(nil, "OK ", data)
 }
 
-// cut shortens untrusted text for the log. The handler quotes it.
+// cut shortens text that a client sent, for the log. The log handler quotes it.
 func cut(s string) string {
 	const most = 80
 	if len(s) > most {
@@ -191,6 +192,6 @@ func cut(s string) string {
 	return s
 }
 
-// Shutdown stops accepting connections, ends idle ones, and lets requests under way be answered. When ctx is done it cuts what
-// is left and returns ctx's error.
+// Shutdown stops accepting connections, ends idle ones, and lets requests under way be answered. When ctx is done it cuts the
+// connections that are left and returns ctx's error.
 func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdown(ctx) }
