@@ -158,7 +158,7 @@ func (s *Server) answer(request string) (reply []byte) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.stats.count(Failed)
-			s.log.Error("socketmap: lookup failed, the client is told to try again", "panic", p, "stack", string(debug.Stack()))
+			s.log.Error("socketmap: lookup failed, the client is asked to try again", "panic", p, "stack", string(debug.Stack()))
 			reply = appendNetstring(nil, "TEMP ", "lookup failed")
 		}
 	}()
