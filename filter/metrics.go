@@ -110,10 +110,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(c.faults, n, string(f))
 	}
 	st.mu.Unlock()
-	c.s.mu.Lock()
-	open := len(c.s.conns)
-	c.s.mu.Unlock()
-	gauge(c.open, float64(open))
+	gauge(c.open, float64(c.s.acceptor.Open()))
 	counter(c.connections, st.connections.Load())
 	counter(c.overLimit, st.overLimit.Load())
 	counter(c.acceptErrors, st.acceptErrors.Load())

@@ -8,8 +8,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
-// wanted is what the filter asks the MTA for. Round trips decide what a milter costs, packets come next: no event that
-// is not used, no reply to an event whose answer is never anything but "go on".
+// wanted returns what the filter asks the MTA for. Round trips and packets decide what a milter costs. So it asks for no event
+// that it does not use, and for no reply where it would always reply "continue".
 func wanted(p *policy.Policy, role Role) (milter.OptAction, milter.OptProtocol) {
 	actions := milter.OptSetMacros
 	protocol := milter.OptNoUnknown | milter.OptNoEOH | milter.OptSkip |
@@ -22,7 +22,7 @@ func wanted(p *policy.Policy, role Role) (milter.OptAction, milter.OptProtocol) 
 		}
 	}
 	if !role.Verifies() {
-		// Nothing is refused and nothing is read but some headers: one answer, at the end, is all there is.
+		// This role refuses nothing and reads only some headers: it replies once, at the end of the message.
 		return actions, protocol | milter.OptNoHelo | milter.OptNoRcptReply | milter.OptNoData | milter.OptNoBody
 	}
 	actions |= milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs
@@ -41,9 +41,9 @@ func wanted(p *policy.Policy, role Role) (milter.OptAction, milter.OptProtocol) 
 	return actions, protocol
 }
 
-// negotiate takes of what the filter wants what the MTA offers. Everything that an older MTA lacks has a way round:
-// events that were not wanted are kept back and answered on the connection, modifications that are not allowed are left
-// out. What cannot be left out is CHGFROM; without it outbound mail is deferred, see [policy.CannotSign].
+// negotiate returns of what the filter wants what the MTA offers. The filter works with less: package wire withholds events
+// that it does not want and replies to them, and modifications that the MTA does not allow are left out. Only CHGFROM cannot
+// be left out: without it outbound mail is deferred, see [policy.CannotSign].
 func negotiate(p *policy.Policy, role Role, mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
 	version uint32, actions milter.OptAction, protocol milter.OptProtocol, err error) {
 	if mtaVersion < 2 {
@@ -54,8 +54,8 @@ func negotiate(p *policy.Policy, role Role, mtaVersion, ownVersion uint32, mtaAc
 	return version, actions & mtaActions, protocol & mtaProtocol, nil
 }
 
-// macroRequests names the macros each stage is to come with. MTAs send what they are asked for, and their long default
-// lists where nothing is asked for. Connection macros are asked for at MAIL as well: what comes with HELO is lost at the
+// macroRequests returns the macros that the MTA is asked to send at each stage. MTAs send their long default lists at a stage
+// for which the milter asks for none. It asks for connection macros at MAIL as well: the library drops those of HELO before the
 // second message of a session.
 func macroRequests() []milter.Option {
 	return []milter.Option{

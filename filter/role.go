@@ -2,18 +2,18 @@ package filter
 
 import "fmt"
 
-// Role says what a listener is there for. Mail that goes out and mail that comes in may take different ways through an MTA;
-// a listener for one of them asks the MTA for less, and cannot do by mistake what belongs to the other.
+// Role says what a listener does. Outbound and inbound mail may take different ways through an MTA. A listener for one of them
+// asks the MTA for less, and cannot do by mistake what belongs to the other.
 type Role uint8
 
 const (
-	// RoleBoth signs what is sent from here and judges bounces.
+	// RoleBoth signs mail sent from here and judges bounces.
 	RoleBoth Role = iota
-	// RoleSign signs what is sent from here and remembers it. Everything else passes: bounces are not judged, recipients keep
-	// their tags.
+	// RoleSign signs mail sent from here and puts it on record. All other mail passes: bounces are not judged, and tags stay in
+	// the recipients.
 	RoleSign
-	// RoleVerify judges bounces and removes tags from recipients. Nothing is signed or remembered, also not what is sent
-	// from here; bounces from here stay exempt.
+	// RoleVerify judges bounces and removes tags from recipients. It signs nothing and puts nothing on record, not even mail
+	// sent from here. Bounces sent from here are exempt as in RoleBoth.
 	RoleVerify
 )
 
@@ -38,8 +38,8 @@ func (r Role) Signs() bool { return r != RoleVerify }
 // Verifies says whether bounces are judged and recipients untagged.
 func (r Role) Verifies() bool { return r != RoleSign }
 
-// kindOf says what a message is to a listener of this role: one with the null sender, one that was sent from here, or one of
-// a sender that bounces come from.
+// kindOf returns the kind of a message for a listener of this role. null says that it has the null sender, outbound that it was
+// sent from here, daemon that its sender is one that bounces come from.
 func (r Role) kindOf(null, outbound, daemon bool) kind {
 	switch {
 	case null && r.Verifies():

@@ -5,13 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
 	"github.com/bouncefilter/bouncefilter/filter/view"
@@ -74,11 +74,7 @@ type Server struct {
 	summary  summaryState    // belongs to Run, and to Shutdown after it
 	enforced map[string]bool // domains in mode auto, as logged last; belongs to Run
 
-	mu        sync.Mutex
-	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     map[*wire.Conn]struct{}
-	idle      *sync.Cond // signalled when a connection is closed
+	acceptor *acceptor.Acceptor
 }
 
 // NewServer makes a server. It serves no MTA before [Server.Serve] is called.
@@ -89,10 +85,8 @@ func NewServer(o Options) (*Server, error) {
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
 		stats: newStats(), routes: routes.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
-		enforced:  map[string]bool{},
-		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
+		enforced: map[string]bool{},
 	}
-	s.idle = sync.NewCond(&s.mu)
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections
 	}
@@ -108,6 +102,7 @@ func NewServer(o Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
 	s.summary.since = s.now()
 	s.Reload(o.Policy)
 	s.view = view.New(view.Options{
@@ -123,37 +118,19 @@ func (s *Server) Reload(p *policy.Policy) { s.state.Store(newState(p, s.stats)) 
 
 // Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.
 func (s *Server) Serve(ln net.Listener, role Role) error {
-	defer ln.Close()
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		return nil
-	}
-	s.listeners[ln] = struct{}{}
-	s.mu.Unlock()
+	return s.acceptor.Serve(ln, func(c net.Conn) { s.serveConn(c, role) })
+}
 
-	var pause time.Duration
-	for {
-		c, err := ln.Accept()
-		if err == nil {
-			pause = 0
-			s.serveConn(c, role)
-			continue
-		}
-		s.mu.Lock()
-		closing := s.closing
-		s.mu.Unlock()
-		switch {
-		case closing:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		}
-		// Out of file descriptors, most likely: those in use will be free again.
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.stats.acceptErrors.Add(1)
-		s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
-		time.Sleep(pause)
+// cannotAccept logs that a listener failed to accept a connection.
+func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
+	s.stats.acceptErrors.Add(1)
+	s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+}
+
+// full counts a connection above the limit.
+func (s *Server) full() {
+	if s.stats.overLimit.Add(1) == 1 {
+		s.log.Error("too many connections, closing further ones; see limits.connections", "limit", s.limits.Connections)
 	}
 }
 
@@ -163,22 +140,12 @@ func (s *Server) serveConn(nc net.Conn, role Role) {
 		ReadTimeout:  s.limits.ReadTimeout,
 		WriteTimeout: s.limits.WriteTimeout,
 		Fault:        s.fault,
-		Closed:       s.closed,
+		Closed:       func(c *wire.Conn) { s.acceptor.Remove(c) },
 	})
-	s.mu.Lock()
-	if s.closing || len(s.conns) >= s.limits.Connections {
-		full := !s.closing
-		s.mu.Unlock()
+	if !s.acceptor.Add(c) {
 		_ = nc.Close()
-		if full {
-			if s.stats.overLimit.Add(1) == 1 {
-				s.log.Error("too many connections, closing further ones; see limits.connections", "limit", s.limits.Connections)
-			}
-		}
 		return
 	}
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
 	s.stats.connections.Add(1)
 
 	// The library gives a session no way to reach its connection, so each connection gets a library server of its own,
@@ -208,40 +175,10 @@ func (s *Server) fault(f wire.Fault) {
 	s.log.Warn("malformed milter frame", "fault", string(f))
 }
 
-// closed forgets a connection.
-func (s *Server) closed(c *wire.Conn) {
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.idle.Broadcast()
-	s.mu.Unlock()
-}
-
 // Shutdown stops accepting connections, ends idle ones, lets messages under way come to their end, and writes the last
 // summary. When ctx is done it cuts what is left and returns ctx's error. [Server.Run] must have ended before.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closing = true
-	for ln := range s.listeners {
-		_ = ln.Close()
-	}
-	for c := range s.conns {
-		c.Drain()
-	}
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		for c := range s.conns {
-			c.Abandon()
-		}
-		s.mu.Unlock()
-	})
-	for len(s.conns) > 0 {
-		s.idle.Wait()
-	}
-	s.mu.Unlock()
-	var err error
-	if !stop() {
-		err = ctx.Err()
-	}
+	err := s.acceptor.Shutdown(ctx)
 	s.view.Close()
 	s.flushCounters(context.WithoutCancel(ctx))
 	s.logSummary()
@@ -250,10 +187,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Ready says whether the server can do its work: nil, or what is missing.
 func (s *Server) Ready(ctx context.Context) error {
-	s.mu.Lock()
-	serving := len(s.listeners) > 0 && !s.closing
-	s.mu.Unlock()
-	if !serving {
+	if !s.acceptor.Accepting() {
 		return errors.New("not accepting connections")
 	}
 	if !s.store.Available() {
