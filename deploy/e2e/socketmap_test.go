@@ -188,6 +188,7 @@ func TestSocketmapAlone(t *testing.T) {
 			t.Errorf("the bounce arrived: %q", got)
 		}
 		s.daemon.start(t)
+		s.postfix.drain(t)
 		s.mailbox("user@virt.example").await(t, m.mark)
 	})
 }
