@@ -20,12 +20,12 @@ const patience = 5 * time.Minute
 // eventually polls until ok returns true. It is the only way in which these tests wait.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
+	begin := time.Now()
+	for pause := 5 * time.Millisecond; !ok(); pause = min(pause*5/4, 100*time.Millisecond) {
+		if time.Since(begin) > patience {
 			t.Fatalf("after %v still not: %s", patience, what)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 
