@@ -62,6 +62,7 @@ func TestBackupMX(t *testing.T) {
 		handIn(t, outsider, backup.smtp, "", tag, b)
 		eventually(t, "the backup has tried", func() bool { return strings.Contains(backup.log(), "status=deferred") })
 		s.daemon.start(all) // to run on after this subtest
+		backup.drain(t)
 		s.mailbox("user@virt.example").await(t, b.mark)
 	})
 	for reason, address := range map[string]string{"untagged": "user@virt.example", "bad-signature": forge(tag)} {

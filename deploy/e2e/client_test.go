@@ -42,7 +42,7 @@ func tryDial(t *testing.T, from string, port int) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn.SetDeadline(time.Now().Add(4 * patience))
+	conn.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { conn.Close() })
 	c := &client{t: t, conn: conn, in: bufio.NewReader(conn)}
 	for _, step := range []string{"", "EHLO client.example"} {

@@ -39,6 +39,9 @@ func newDaemon(t *testing.T, dir, store string, unixSocket bool, options, tables
 		listen = "unix:" + filepath.Join(dir, "milter.sock")
 		d.milter = listen
 	}
+	if !strings.Contains(options, "store_timeout = ") {
+		options += "\nstore_timeout = \"1m\"" // a store that is slow, as everything is on a busy machine, is no outage
+	}
 	d.write(t, fmt.Sprintf(daemonConfig, listen, d.http, filepath.Join(dir, "state"), store, options)+tables)
 	return d
 }
@@ -124,7 +127,7 @@ func (d *daemon) sign(t *testing.T, address string, at time.Time) string {
 }
 
 func (d *daemon) get(path string) (int, string) {
-	client := http.Client{Timeout: 5 * time.Second}
+	client := http.Client{Timeout: patience}
 	resp, err := client.Get("http://" + d.http + path)
 	if err != nil {
 		return 0, ""

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,10 +25,12 @@ type load struct {
 	t     *testing.T
 	p     *pair
 	phase atomic.Int32
-	stop  chan struct{} // ends the new mail
-	done  chan struct{} // ends the answers
-	mail  sync.WaitGroup
-	tries sync.WaitGroup
+
+	compared bool          // mail that the store has nothing to do with goes out as well, to compare times
+	stop     chan struct{} // ends the new mail
+	done     chan struct{} // ends the answers
+	mail     sync.WaitGroup
+	tries    sync.WaitGroup
 
 	count atomic.Int64 // of senders
 
@@ -73,9 +76,10 @@ type tally struct {
 	forged   outcome    // wrong signatures
 	unknown  [3]outcome // unknown messages, by phase
 	times    [3][]time.Duration
-	settling time.Duration // from the end of the fault to the last genuine bounce that was accepted late
-	refusals []string      // of genuine messages
-	leaks    []string      // forged tags that were accepted elsewhere or at another time than where and while a key may be missing
+	foreign  [3][]time.Duration // of messages that are not signed, so the store is told nothing of them
+	settling time.Duration      // from the end of the fault to the last genuine bounce that was accepted late
+	refusals []string           // of genuine messages
+	leaks    []string           // forged tags that were accepted elsewhere or at another time than where and while a key may be missing
 }
 
 const (
@@ -85,8 +89,8 @@ const (
 )
 
 // startLoad starts the mail of a pair. It ends with the test.
-func (p *pair) startLoad(t *testing.T) *load {
-	l := &load{t: t, p: p, stop: make(chan struct{}), done: make(chan struct{})}
+func (p *pair) startLoad(t *testing.T, compared bool) *load {
+	l := &load{t: t, p: p, compared: compared, stop: make(chan struct{}), done: make(chan struct{})}
 	p.load = l
 	l.mail.Go(l.send)
 	l.mail.Go(l.forge)
@@ -121,32 +125,46 @@ func pause(stop chan struct{}, d time.Duration) bool {
 	}
 }
 
+// foreignSender is one that the site does not sign for.
+const foreignSender = "somebody@elsewhere.example"
+
 // send sends one message after the other.
 func (l *load) send() {
 	for pause(l.stop, pauseOut) {
-		m := l.newLetter()
-		phase := l.phase.Load()
-		c, err := tryDial(l.t, internal, l.p.out.postfix.smtp)
-		if err != nil {
-			continue
+		if m := l.newLetter(); l.sendOne(m, &l.tally.times) {
+			l.accepted(m)
 		}
-		begin := time.Now()
-		reply := c.attempt(m.from, []string{"friend@remote.example"}, m.text)
-		took := time.Since(begin)
-		c.quit()
-		switch reply[0] {
-		case '2':
-			l.mu.Lock()
-			if phase == l.phase.Load() {
-				l.tally.times[phase] = append(l.tally.times[phase], took)
-			}
-			l.sent = append(l.sent, m)
-			l.mu.Unlock()
-		case '4': // another one is as good
-		default:
-			l.t.Errorf("outbound mail was answered %q", reply)
+		if l.compared {
+			m := newMessage(foreignSender, "friend@remote.example")
+			l.sendOne(&letter{mark: m.mark, from: foreignSender, text: m.text}, &l.tally.foreign)
 		}
 	}
+}
+
+// sendOne sends a message, and notes how long that took unless the phase has changed meanwhile. It says whether it was accepted.
+func (l *load) sendOne(m *letter, times *[3][]time.Duration) bool {
+	phase := l.phase.Load()
+	c, err := tryDial(l.t, internal, l.p.out.postfix.smtp)
+	if err != nil {
+		return false
+	}
+	defer c.quit()
+	begin := time.Now()
+	reply := c.attempt(m.from, []string{"friend@remote.example"}, m.text)
+	took := time.Since(begin)
+	switch reply[0] {
+	case '2':
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if phase == l.phase.Load() {
+			times[phase] = append(times[phase], took)
+		}
+		return true
+	case '4': // another one is as good
+	default:
+		l.t.Errorf("outbound mail was answered %q", reply)
+	}
+	return false
 }
 
 // newLetter writes a message from a sender that has not written before.
@@ -156,7 +174,7 @@ func (l *load) newLetter() *letter {
 	return &letter{mark: m.mark, from: from, text: m.text}
 }
 
-// accepted notes a letter that was accepted elsewhere than in send.
+// accepted notes a letter that was accepted.
 func (l *load) accepted(m *letter) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,6 +189,9 @@ func (l *load) answer() {
 		all := l.p.world.all()
 		for _, d := range all[seen:] {
 			seen++
+			if d.sender == foreignSender {
+				continue
+			}
 			l.answerTo(d, seen)
 			if l.phase.Load() == before {
 				known = append(known, d)
@@ -199,13 +220,9 @@ func (d delivery) plainSender() string {
 // forge sends forgeries.
 func (l *load) forge() {
 	for n := 0; pause(l.stop, pauseForged); n++ {
-		all := l.p.world.all()
-		if len(all) == 0 {
+		d, found := l.lastSigned()
+		if !found {
 			continue
-		}
-		d := all[len(all)-1]
-		if !isSigned(d.sender, d.plainSender()) {
-			continue // reported at the end
 		}
 		node, to := l.p.nodes()[n/2%2], d.plainSender()
 		if n%2 == 0 {
@@ -214,6 +231,16 @@ func (l *load) forge() {
 			l.add(&trial{kind: unknownMessage, node: node, to: to, m: readReceipt(to, newMessage(to, "friend@remote.example").text)})
 		}
 	}
+}
+
+// lastSigned returns the last message that arrived in the world and was signed.
+func (l *load) lastSigned() (delivery, bool) {
+	for _, d := range slices.Backward(l.p.world.all()) {
+		if isSigned(d.sender, d.plainSender()) {
+			return d, true
+		}
+	}
+	return delivery{}, false
 }
 
 func (l *load) add(tr *trial) {

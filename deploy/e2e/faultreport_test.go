@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/internal/pace"
 )
 
 // result is a line of the table.
@@ -89,7 +91,7 @@ func (p *pair) finish(t *testing.T, name string) *result {
 
 	r := &result{name: name, sent: len(l.sent), tally: l.tally}
 	for _, d := range p.world.all() {
-		if !isSigned(d.sender, d.plainSender()) {
+		if d.sender != foreignSender && !isSigned(d.sender, d.plainSender()) {
 			t.Errorf("a message left with the sender <%s>", d.sender)
 		}
 	}
@@ -151,7 +153,7 @@ func (p *pair) delivered(t *testing.T) map[string]string {
 }
 
 // check holds what is true for every fault.
-func (r *result) check(t *testing.T, f *fault) {
+func (r *result) check(t *testing.T, f *fault, meter *pace.Meter) {
 	t.Helper()
 	for _, refusal := range r.tally.refusals {
 		t.Errorf("a genuine bounce was refused: %s", refusal)
@@ -161,14 +163,14 @@ func (r *result) check(t *testing.T, f *fault) {
 			t.Errorf("only %d genuine messages of kind %d were accepted: the row shows nothing", o.accepted, kind)
 		}
 	}
-	if o := r.tally.unknown[before]; o.accepted+o.deferred > 0 || o.refused == 0 {
+	if o := r.tally.unknown[before]; o.accepted > 0 || o.refused == 0 || o.deferred > 0 && meter.Slowest() < slow {
 		t.Errorf("before the fault, receipts of unknown messages: %+v; expected all of them refused", o)
 	}
 	if o := r.tally.forged; o.accepted > 0 && !f.keyMissing || len(r.tally.leaks) > 0 || o.refused == 0 {
 		t.Errorf("bounces with a wrong signature: %+v, expected all of them refused; %v", o, r.tally.leaks)
 	}
-	if r.tally.settling > settles {
-		t.Errorf("genuine bounces that had been deferred were accepted %v after the end of the fault", r.tally.settling)
+	if limit := meter.Allow(settles, settleSteps); r.tally.settling > limit {
+		t.Errorf("genuine bounces that had been deferred were accepted %v after the end of the fault, expected %v at the most", r.tally.settling, limit)
 	}
 	if f.bounded {
 		r.checkTimes(t)
@@ -178,21 +180,29 @@ func (r *result) check(t *testing.T, f *fault) {
 	}
 }
 
-// checkTimes holds that a message waits for a store that does not answer once, for the store's timeout, and the others do not.
+// slow is how long the slowest step takes on a machine so busy that a host may not be heard in time by another one.
+const slow = 250 * time.Millisecond
+
+// checkTimes holds that a message waits for a store that does not answer once, for the store's timeout, and the others do not. What is
+// usual is what mail takes meanwhile that the store has nothing to do with.
 func (r *result) checkTimes(t *testing.T) {
 	t.Helper()
-	const timeout, noise = 250 * time.Millisecond, 200 * time.Millisecond
-	usual, now := quantile(r.tally.times[before], 0.5), r.tally.times[during]
+	const noise, noiseOfHalf = 200 * time.Millisecond, 20 * time.Millisecond
+	foreign, now := r.tally.foreign[during], r.tally.times[during]
+	if len(foreign) < outage/2 || len(now) < outage/2 {
+		t.Fatalf("%d messages were signed and %d were not: the row shows nothing", len(now), len(foreign))
+	}
+	usual, slowest := quantile(foreign, 0.5), quantile(foreign, 1)
 	late := 0
 	for _, took := range now {
-		if took > usual+timeout-10*time.Millisecond {
+		if took > usual+storeTimeout-10*time.Millisecond {
 			late++
 		}
 	}
-	if late > 1 || quantile(now, 1) > usual+timeout+noise {
-		t.Errorf("%d messages waited for the store, at most %v longer than usual", late, quantile(now, 1)-usual)
+	if most := quantile(now, 1); late > 1 || most > slowest+storeTimeout+noise+slowest {
+		t.Errorf("%d messages waited for the store, at most %v, when mail without it took %v, and %v at the most", late, most, usual, slowest)
 	}
-	if added := quantile(now, 0.5) - usual; added > 20*time.Millisecond {
-		t.Errorf("half of all messages took %v longer than usual", added)
+	if added := quantile(now, 0.5) - usual; added > usual+noiseOfHalf {
+		t.Errorf("half of all messages took %v longer than mail without the store, which took %v", added, usual)
 	}
 }

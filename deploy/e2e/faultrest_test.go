@@ -59,7 +59,7 @@ const ownGoroutines = 4
 func (d *daemon) restsAt(t *testing.T, before usage, storePorts map[int]bool) error {
 	t.Helper()
 	var now usage
-	for end := time.Now().Add(patience / 2); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if now = d.usage(t, storePorts); now.descriptors <= before.descriptors && now.goroutines <= before.goroutines+ownGoroutines {
 			return nil
 		}

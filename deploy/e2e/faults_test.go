@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"path/filepath"
-	"sync"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/internal/pace"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // fault is what happens to a pair of hosts while mail goes out and comes back.
@@ -12,7 +15,7 @@ type fault struct {
 	name       string
 	o          pairOptions
 	strike     func(t *testing.T, p *pair) // makes the fault and ends it
-	alone      bool                        // nothing else runs meanwhile: times are measured
+	alone      bool                        // no other test runs meanwhile: times are measured
 	complete   bool                        // the record is, afterwards
 	refuses    bool                        // unknown messages are refused afterwards, as before
 	keyMissing bool                        // a key is missing on a host, which then accepts what it cannot verify
@@ -20,8 +23,12 @@ type fault struct {
 }
 
 // settles is how long after the end of the fault the last bounce may be accepted that was deferred: the daemons try the store again
-// every second, a bounce waits up to 5 seconds until the other host is heard, and an MTA here comes again after 0.4 seconds.
-const settles = 10 * time.Second
+// every second, for as long as its timeout, a bounce waits up to 5 seconds until the other host is heard, and an MTA here comes again
+// after 0.4 seconds. At the most settleSteps processes have to do something for it, one after the other.
+const (
+	settles     = 10*time.Second + 2*storeTimeout
+	settleSteps = 100
+)
 
 // outage is how long the store is away in most rows, in messages that go out meanwhile.
 const outage = 12
@@ -52,7 +59,7 @@ var faults = []fault{
 	{name: "receiving host a day ahead", o: pairOptions{ahead: "in"}, complete: true, refuses: true, strike: nothing},
 	{name: "new key missing", complete: true, refuses: true, keyMissing: true, strike: missNewKey},
 	{name: "key unreadable", complete: true, refuses: true, keyMissing: true, strike: loseKey},
-	{name: "Redis takes 200 ms", o: pairOptions{slow: true}, complete: true, refuses: true, strike: func(t *testing.T, p *pair) {
+	{name: "Redis takes 200 ms", o: pairOptions{slow: true, timeout: guard.DefaultTimeout}, complete: true, refuses: true, strike: func(t *testing.T, p *pair) {
 		p.link.delay.Store(int64(100 * time.Millisecond))
 		p.load.await(t, outage)
 		p.link.delay.Store(0)
@@ -81,53 +88,46 @@ var faults = []fault{
 	}},
 }
 
-// atOnce is how many rows run at the same time. They wait most of it, so those that wait longest come first.
-const atOnce = 6
-
-// TestFaults shows for each fault that no genuine bounce is refused, that no mail is lost, and that forgeries are refused.
+// TestFaults shows for each fault that no genuine bounce is refused, that no mail is lost, and that forgeries are refused. Rows wait
+// most of the time; those that wait longest come first.
 func TestFaults(t *testing.T) {
+	t.Parallel()
+	runFaults(t, false)
+}
+
+// TestFaultsAlone does so for faults of which times are measured: no other test of this package runs meanwhile.
+func TestFaultsAlone(t *testing.T) { runFaults(t, true) }
+
+func runFaults(t *testing.T, alone bool) {
 	needServers(t)
 	bouncefilter(t)
 	results := make([]*result, len(faults))
-	run := func(i int) {
-		f := &faults[i]
-		t.Run(f.name, func(t *testing.T) { results[i] = f.run(t) })
-	}
-	var others sync.WaitGroup
-	free := make(chan struct{}, atOnce)
+	t.Cleanup(func() {
+		rows := slices.DeleteFunc(results, func(r *result) bool { return r == nil })
+		t.Logf("accepted/deferred/refused:\n%s", table(rows))
+	})
 	for i := range faults {
-		if faults[i].alone {
-			run(i)
-		}
-	}
-	for i := range faults {
-		if !faults[i].alone {
-			free <- struct{}{}
-			others.Go(func() {
-				defer func() { <-free }()
-				run(i)
+		if f := &faults[i]; f.alone == alone {
+			t.Run(f.name, func(t *testing.T) {
+				if !alone {
+					t.Parallel()
+				}
+				results[i] = f.run(t)
 			})
 		}
 	}
-	others.Wait()
-	var rows []*result
-	for _, r := range results {
-		if r != nil {
-			rows = append(rows, r)
-		}
-	}
-	t.Logf("accepted/deferred/refused:\n%s", table(rows))
 }
 
 // run is one row.
 func (f *fault) run(t *testing.T) *result {
 	begin := time.Now()
+	meter := pace.Start(t)
 	p := newPair(t, f.o)
 	ports := p.storePorts(t)
 	for _, s := range p.nodes() {
 		p.rest[s.daemon] = s.daemon.usage(t, ports)
 	}
-	l := p.startLoad(t)
+	l := p.startLoad(t, f.bounded)
 	l.await(t, 8)
 	eventually(t, "a message that was never sent is refused at both hosts", func() bool {
 		l.mu.Lock()
@@ -146,7 +146,7 @@ func (f *fault) run(t *testing.T) *result {
 		})
 	}
 	r := p.finish(t, f.name)
-	r.check(t, f)
+	r.check(t, f, meter)
 	for _, s := range p.nodes() {
 		if err := s.daemon.restsAt(t, p.rest[s.daemon], ports); err != nil {
 			t.Errorf("%s: %v", filepath.Base(s.dir), err)

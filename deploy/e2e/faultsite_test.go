@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -105,6 +106,10 @@ func (s faultStore) age(t *testing.T, domain string) {
 	}
 }
 
+// storeTimeout is that of the daemons unless a fault needs another one: much longer than a store takes that is well, also on a busy
+// machine.
+const storeTimeout = 2 * time.Second
+
 // pairOptions says what a fault needs.
 type pairOptions struct {
 	store   func(t *testing.T) faultStore // startSingle if nil
@@ -112,7 +117,7 @@ type pairOptions struct {
 	cut     string                        // "out" or "in": can be cut off from Redis
 	ahead   string                        // likewise: has a clock that is a day ahead
 	tmpfs   bool                          // the state of the daemon that signs is on a small file system
-	options string                        // further options of both
+	timeout time.Duration                 // store_timeout, if not storeTimeout
 }
 
 // newPair starts a pair whose record is two months old. It ends with the test.
@@ -161,7 +166,8 @@ func (p *pair) newNode(t *testing.T, dir, url string, o pairOptions, inner *sink
 		p.island = is
 		url = "redis://" + newSlowLink(t, is.store+":0", p.store.single.Addr, net.Dial).addr
 	}
-	s.daemon = newDaemon(t, filepath.Join(dir, "bouncefilter"), url, true, "node = \""+name+"\"\n"+o.options, "")
+	s.daemon = newDaemon(t, filepath.Join(dir, "bouncefilter"), url, true,
+		fmt.Sprintf("node = %q\nstore_timeout = %q\n", name, cmp.Or(o.timeout, storeTimeout)), "")
 	if o.ahead == name {
 		s.daemon.program = aDayAhead(t)
 	}

@@ -110,15 +110,17 @@ func killWhileWriting(t *testing.T, p *pair) {
 
 // killWhileReplaying kills the daemon that signs when it has begun to write its journal to the store and has no answer yet.
 func killWhileReplaying(t *testing.T, p *pair) {
-	p.link.delay.Store(int64(5 * time.Second))
+	const tooLong, longEnough = int64(5 * time.Second), int64(250 * time.Millisecond)
+	p.link.delay.Store(tooLong)
 	p.load.await(t, outage)
-	p.link.long.Store(0)
-	p.link.delay.Store(int64(120 * time.Millisecond))
 	for range 2 {
 		said := p.link.long.Load()
+		p.link.delay.Store(longEnough)
 		eventually(t, "the journal is being replayed", func() bool { return p.link.long.Load() > said })
 		p.out.daemon.kill(t)
+		p.link.delay.Store(tooLong) // it must not be replayed by a daemon that is still starting
 		p.out.daemon.startUntil(t, "/healthz")
+		p.load.await(t, 1)
 	}
 	p.link.delay.Store(0)
 }

@@ -41,7 +41,7 @@ mount -t tmpfs -o mode=0755 tmpfs $R/run
 mount -t tmpfs -o mode=1777 tmpfs $R/tmp
 mkdir $R/tmp/debs $R/tmp/stub $R/tmp/project
 cp $DEBS/$MTA/*.deb $R/tmp/debs
-tar -C "$PROJECT" --exclude=./.git -cf - . | tar -C $R/tmp/project -xf -
+tar -C "$PROJECT" --exclude=./.git --exclude=./bouncefilter -cf - . | tar -C $R/tmp/project -xf -
 ip link set lo up
 hostname mx.example.com
 echo '127.0.0.1 mx.example.com mx localhost' > $R/etc/hosts
@@ -92,6 +92,7 @@ func inFreshRoot(t *testing.T, mta stockMTA, script string) string {
 // TestFreshRoot follows the chapters of the README on a machine that has nothing but a mail server as Debian installs it, to the
 // end: a check of the running servers that finds nothing. Then it lets bounces be refused, and takes everything back.
 func TestFreshRoot(t *testing.T) {
+	t.Parallel()
 	const (
 		config = " --config /etc/bouncefilter/bouncefilter.toml\n"
 		check  = "bouncefilter check --live --user user@example.com" + config

@@ -41,6 +41,7 @@ func TestNeighbours(t *testing.T) {
 
 // TestNeighboursOfSendmail does the same with Sendmail, where a milter is a line of sendmail.mc.
 func TestNeighboursOfSendmail(t *testing.T) {
+	t.Parallel()
 	keys := newDKIM(t)
 	for _, n := range neighbours {
 		t.Run(n.name, func(t *testing.T) {

@@ -30,6 +30,7 @@ var peers = []peer{
 // TestPeers lets the software of other sites answer mail of ours: to the tagged envelope sender, as it should; to the sender
 // without its tag, as software does that looks at the header; and mail with a forged sender, which was never ours.
 func TestPeers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, siteOptions{})
 	toFriend := func(t *testing.T) delivery { return s.send(t, "user@virt.example", "friend@remote.example") }
 	for _, p := range peers {

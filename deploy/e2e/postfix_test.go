@@ -118,15 +118,22 @@ func (p *postfix) set(t *testing.T, setting string) {
 // drain waits until the queue is empty: everything delivered or bounced.
 func (p *postfix) drain(t *testing.T) {
 	t.Helper()
+	p.retry(t, "Postfix' queue is empty", func() bool {
+		return strings.TrimSpace(execute(t, "postqueue", "-c", p.conf, "-j")) == ""
+	})
+}
+
+// retry waits for something that comes when Postfix tries to deliver what is in its queue, and lets it try once a second: with times as
+// short as here a message may be skipped because it is still being delivered, and then be left alone for minutes.
+func (p *postfix) retry(t *testing.T, what string, ok func() bool) {
+	t.Helper()
 	var flushed time.Time
-	eventually(t, "Postfix' queue is empty", func() bool {
-		// With times as short as here a message may be skipped because it is still being delivered, and then be left
-		// alone for long.
+	eventually(t, what, func() bool {
 		if time.Since(flushed) > time.Second {
 			execute(t, "postqueue", "-c", p.conf, "-f")
 			flushed = time.Now()
 		}
-		return strings.TrimSpace(execute(t, "postqueue", "-c", p.conf, "-j")) == ""
+		return ok()
 	})
 }
 

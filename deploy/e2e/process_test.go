@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -11,20 +9,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/internal/freeport"
 )
 
-// patience is how long a test waits for something that happens within milliseconds on an idle machine.
-const patience = 30 * time.Second
+// patience is how long a test waits for a state that an idle machine reaches within milliseconds. It only ends a test that hangs: how
+// long something may take is held against package pace.
+const patience = 5 * time.Minute
 
 // eventually polls until ok returns true. It is the only way in which these tests wait.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for !ok() {
-		if time.Now().After(deadline) {
+	begin := time.Now()
+	for pause := 5 * time.Millisecond; !ok(); pause = min(pause*5/4, 100*time.Millisecond) {
+		if time.Since(begin) > patience {
 			t.Fatalf("after %v still not: %s", patience, what)
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(pause)
 	}
 }
 
@@ -128,30 +129,10 @@ func execute(t *testing.T, command ...string) string {
 	return stdout.String()
 }
 
-var ports struct {
-	sync.Mutex
-	next int
-}
-
-// freePort returns a TCP port that is free on 127.0.0.1. It is outside the range from which the kernel takes ports for
-// connections, so that a server can end and come back on the same port while the tests go on.
+// freePort returns a TCP port that is free on 127.0.0.1.
 func freePort(t *testing.T) int {
 	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	if ports.next == 0 {
-		ports.next = 20000 + os.Getpid()%10000
-	}
-	for range 1000 {
-		ports.next++
-		ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", ports.next))
-		if err == nil {
-			ln.Close()
-			return ports.next
-		}
-	}
-	t.Fatal("no free port")
-	return 0
+	return freeport.Get(t)
 }
 
 // lastLines returns the end of a text.

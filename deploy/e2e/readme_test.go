@@ -22,6 +22,7 @@ const (
 
 // The session in the README prints what it says it prints.
 func TestReadmeSession(t *testing.T) {
+	t.Parallel()
 	path := filepath.Dir(bouncefilter(t)) + ":" + os.Getenv("PATH")
 	dir := t.TempDir()
 	commands := 0
@@ -106,6 +107,7 @@ func attributes(line string) (names []string) {
 // The demonstration shows what the README says it shows, and the README's lines of the log have the attributes of those that it
 // logs.
 func TestReadmeDemonstration(t *testing.T) {
+	t.Parallel()
 	sh := exec.Command("bash", "-c", codeBlocks(t, readme, "See it", "sh")[0])
 	sh.Dir = root
 	out, err := sh.CombinedOutput()
@@ -140,6 +142,7 @@ func TestReadmeDemonstration(t *testing.T) {
 
 // The first of the two commands runs the main job, prints what Postfix needs, and ends when it is told to.
 func TestReadmeFirstCommand(t *testing.T) {
+	t.Parallel()
 	needServers(t)
 	needNamespaces(t)
 	command := strings.TrimSpace(codeBlocks(t, readme, "Two commands", "sh")[0])
@@ -163,7 +166,7 @@ func TestReadmeFirstCommand(t *testing.T) {
 		}
 		return string(text)
 	}
-	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(said(), "milter_default_action") && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(patience); !strings.Contains(said(), "milter_default_action") && time.Now().Before(deadline); {
 		time.Sleep(50 * time.Millisecond)
 	}
 	_ = syscall.Kill(-sh.Process.Pid, syscall.SIGTERM) // the go command and the program that it runs
@@ -197,7 +200,7 @@ start() {
 	echo $! > /var/lib/pid
 	await 8767 || { cat /var/lib/log; exit 1; }
 }
-await() { for i in $(seq 200); do (: < /dev/tcp/127.0.0.1/$1) 2>/dev/null && return; sleep 0.05; done; return 1; }
+await() { for i in $(seq 6000); do (: < /dev/tcp/127.0.0.1/$1) 2>/dev/null && return; sleep 0.05; done; return 1; }
 case "$*" in
 "daemon-reload") ;;
 "enable --now bouncefilter") start ;;
@@ -208,11 +211,13 @@ case "$*" in
 "reload bouncefilter")
 	loaded=$(grep -c 'configuration loaded' /var/lib/log || true)
 	kill -HUP $(cat /var/lib/pid)
-	for i in $(seq 200); do test $(grep -c 'configuration loaded' /var/lib/log) -gt $loaded && exit 0; sleep 0.05; done
+	for i in $(seq 6000); do test $(grep -c 'configuration loaded' /var/lib/log) -gt $loaded && exit 0; sleep 0.05; done
 	cat /var/lib/log; exit 1 ;;
 "reload sendmail")
+	touch /var/lib/before
 	kill -HUP "$(head -n 1 /run/sendmail/mta/sendmail.pid)"
-	sleep 1 # it goes on listening until it begins anew
+	# It goes on listening until it begins anew, and then writes its process ID again.
+	for i in $(seq 6000); do test /run/sendmail/mta/sendmail.pid -nt /var/lib/before && break; sleep 0.05; done
 	await 25 ;;
 *) echo "systemctl $*?"; exit 1 ;;
 esac
@@ -220,6 +225,7 @@ esac
 
 // The commands of the chapter Install, as they stand, give a daemon that runs as a user of its own and passes its check.
 func TestReadmeInstall(t *testing.T) {
+	t.Parallel()
 	needServers(t)
 	needNamespaces(t)
 	d := filepath.Join(folder, t.Name())

@@ -14,6 +14,7 @@ const (
 // TestReplay sends bounces to a harvested tag: until it is used up, and after it was revoked. Genuine bounces of the same mail come
 // in all the same.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	for _, variant := range []struct {
 		name  string
 		redis bool

@@ -14,6 +14,9 @@ import (
 
 // sendmailMc is a Sendmail that sends mail to our site there, and everything else to the world. The arguments are its
 // directory, the ports of our site and of the world, and lines of its own.
+//
+// A bounce that our site refuses is dropped. It would go to the local postmaster, and there is no program that delivers local mail:
+// Sendmail's exit status would depend on whether it has written the message to the pipe before the child has ended.
 const sendmailMc = `divert(-1)
 define(` + "`_USE_ETC_MAIL_'" + `)
 define(` + "`MAIL_SETTINGS_DIR', `%[1]s/'" + `)
@@ -26,6 +29,7 @@ define(` + "`ALIAS_FILE', `%[1]s/aliases'" + `)dnl
 define(` + "`confSERVICE_SWITCH_FILE', `%[1]s/service.switch'" + `)dnl
 define(` + "`confDONT_BLAME_SENDMAIL', `MapInUnsafeDirPath'" + `)dnl
 define(` + "`confTO_IDENT', `0'" + `)dnl
+define(` + "`confDOUBLE_BOUNCE_ADDRESS', `'" + `)dnl
 define(` + "`RELAY_MAILER_ARGS', `TCP $h %[2]d'" + `)dnl
 define(` + "`SMTP_MAILER_ARGS', `TCP $h %[3]d'" + `)dnl
 define(` + "`ESMTP_MAILER_ARGS', `TCP $h %[3]d'" + `)dnl

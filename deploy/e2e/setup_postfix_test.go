@@ -41,8 +41,8 @@ func TestSetupPostfix(t *testing.T) {
 			},
 		},
 	} {
-		// One after the other: each is a whole mail system.
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + `"`})
 			s.testSetup(t, tt.form, append(slices.Clone(afterSetup), tt.more...))
 		})

@@ -183,11 +183,12 @@ func TestSocketmapAlone(t *testing.T) {
 		c.quit()
 		s.without(t, "451 4.3.0", "451 4.3.0")
 		lookupError := regexp.MustCompile(`postfix/cleanup\[[0-9]+\]: warning: .*lookup error`)
-		eventually(t, "the bounce cannot be queued", func() bool { return lookupError.MatchString(s.postfix.log()) })
+		s.postfix.retry(t, "the bounce cannot be queued", func() bool { return lookupError.MatchString(s.postfix.log()) })
 		if got := s.mailbox("user@virt.example").mails(m.mark); len(got) > 0 {
 			t.Errorf("the bounce arrived: %q", got)
 		}
 		s.daemon.start(t)
+		s.postfix.drain(t)
 		s.mailbox("user@virt.example").await(t, m.mark)
 	})
 }

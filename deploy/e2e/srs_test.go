@@ -124,6 +124,7 @@ func TestForwarding(t *testing.T) {
 
 // TestUntagTableLeavesSRSAlone holds the table of step 1 to addresses that Postfix would make something else of.
 func TestUntagTableLeavesSRSAlone(t *testing.T) {
+	t.Parallel()
 	needServers(t)
 	text, err := os.ReadFile(filepath.Join(postfixFolder, "bouncefilter-untag.pcre"))
 	if err != nil {

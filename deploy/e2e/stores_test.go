@@ -6,6 +6,7 @@ import "testing"
 // over TCP, as the manual has it, and keeps Postfix' own bounces away from milters, as is its default; the second uses
 // a unix socket and shows them.
 func TestSite(t *testing.T) {
+	t.Parallel()
 	for _, variant := range []struct {
 		name string
 		o    siteOptions

@@ -65,6 +65,7 @@ var symptoms = map[string]func(t *testing.T) string{
 }
 
 func TestTroubleshooting(t *testing.T) {
+	t.Parallel()
 	for _, symptom := range slices.Sorted(maps.Keys(symptoms)) {
 		t.Run(symptom, func(t *testing.T) {
 			t.Parallel()
@@ -116,6 +117,7 @@ func TestTroubleshootingNamesWhatIsSaid(t *testing.T) {
 
 // Its configuration is one that bouncefilter takes, and its commands are run in [TestReadmeInstall] and [TestFreshRoot].
 func TestTroubleshootingConfiguration(t *testing.T) {
+	t.Parallel()
 	page := readManual(t, "deploy/troubleshooting.md")
 	options := regexp.MustCompile("(?s)```toml\n(.*?)```").FindAllStringSubmatch(page, -1)
 	if len(options) < 2 {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/internal/freeport"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/redistest"
 )
@@ -68,21 +69,10 @@ func authority(t *testing.T) (ca, cert, key string) {
 		write("key.pem", "PRIVATE KEY", der)
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listens on at the moment.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-}
-
 func TestTLS(t *testing.T) {
 	ca, cert, certKey := authority(t)
 	otherCA, _, _ := authority(t)
-	port := freePort(t)
+	port := strconv.Itoa(freeport.Get(t))
 	startServer(t, "--tls-port", port, "--bind", "127.0.0.1", "--tls-cert-file", cert, "--tls-key-file", certKey,
 		"--tls-ca-cert-file", ca, "--tls-auth-clients", "no", "--requirepass", "geheim")
 	base := "//:geheim@127.0.0.1:" + port + "/1"

@@ -13,12 +13,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/bouncefilter/bouncefilter/internal/freeport"
 )
 
 // patience is how long a server may take for what takes it less than a second on an idle machine.
@@ -156,31 +157,10 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-var ports struct {
-	sync.Mutex
-	next int
-}
-
-// freeAddr returns an address whose port is free, and below the range that the kernel takes ports for connections from, so that a
-// server can end and come back. Test binaries that run at the same time begin at different places.
+// freeAddr returns an address whose port is free.
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	ports.Lock()
-	defer ports.Unlock()
-	if ports.next == 0 {
-		ports.next = 10000 + os.Getpid()%10000
-	}
-	for range 1000 {
-		ports.next++
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports.next))
-		ln, err := net.Listen("tcp", addr)
-		if err == nil {
-			ln.Close()
-			return addr
-		}
-	}
-	t.Fatal("no free port")
-	return ""
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(freeport.Get(t)))
 }
 
 // Sentinels is a master with two replicas that three Sentinels watch over.
