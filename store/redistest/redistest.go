@@ -19,7 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/bouncefilter/bouncefilter/internal/freeport"
+	"github.com/bouncefilter/bouncefilter/store/redistest/freeport"
 )
 
 // patience is how long a server may take for what takes it less than a second on an idle machine.
