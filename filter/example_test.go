@@ -67,7 +67,7 @@ func example() error {
 		return err
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln, filter.RoleBoth) }()
+	go func() { served <- server.Serve(ln, policy.RoleBoth) }()
 
 	err = errors.Join(
 		send(socket, "user", "user@example.com", "friend@example.org"),

@@ -32,7 +32,7 @@ func cut(s string) string {
 	return s[:n] + "..."
 }
 
-var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kindBounce: "bounce", kindDaemon: "bounce", kindUnsigned: "outbound"}
+var messages = [...]string{policy.Inbound: "inbound", policy.Outgoing: "outbound", policy.Bounce: "bounce", policy.Daemon: "bounce", policy.Unsigned: "outbound"}
 
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
 func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdict, rcpt string, recipients int) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -17,22 +18,11 @@ const (
 	maxTagged = 1000
 )
 
-// kind is what a message is to this filter.
-type kind uint8
-
-const (
-	kindInbound  kind = iota // mail that is none of the others: at most untagged
-	kindOutbound             // sent from here: signed
-	kindBounce               // null sender: judged
-	kindDaemon               // mail of a sender that bounces come from: judged if it is one
-	kindUnsigned             // sent from here through a listener that signs nothing: at most untagged
-)
-
 // message is what is known about the message under way. It lives until the next MAIL: after a refusal at DATA a client
 // may repeat DATA, or RCPT and DATA, and must get the same answer.
 type message struct {
 	state   *state // the policy it is judged by, from beginning to end
-	kind    kind
+	kind    policy.Kind
 	now     time.Time
 	spent   time.Duration // in this filter
 	failed  bool          // a callback panicked: the next reply asks the MTA to try again

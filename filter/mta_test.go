@@ -100,10 +100,10 @@ func start(t testing.TB, change func(*policy.Settings)) *fixture {
 
 func startWith(t testing.TB, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
 	t.Helper()
-	return startAs(t, RoleBoth, st, change, options)
+	return startAs(t, policy.RoleBoth, st, change, options)
 }
 
-func startAs(t testing.TB, role Role, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
+func startAs(t testing.TB, role policy.Role, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: st, log: &logBuffer{}, clock: testDay}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))

@@ -10,7 +10,7 @@ import (
 
 // wanted returns what the filter asks the MTA for. Round trips and packets decide what a milter costs. So it asks for no event
 // that it does not use, and for no reply where it would always reply "continue".
-func wanted(p *policy.Policy, role Role) (milter.OptAction, milter.OptProtocol) {
+func wanted(p *policy.Policy, role policy.Role) (milter.OptAction, milter.OptProtocol) {
 	actions := milter.OptSetMacros
 	protocol := milter.OptNoUnknown | milter.OptNoEOH | milter.OptSkip |
 		milter.OptNoConnReply | milter.OptNoHeloReply | milter.OptNoMailReply | milter.OptNoHeaderReply |
@@ -44,7 +44,7 @@ func wanted(p *policy.Policy, role Role) (milter.OptAction, milter.OptProtocol) 
 // negotiate returns of what the filter wants what the MTA offers. The filter works with less: package wire withholds events
 // that it does not want and replies to them, and modifications that the MTA does not allow are left out. Only CHGFROM cannot
 // be left out: without it outbound mail is deferred, see [policy.CannotSign].
-func negotiate(p *policy.Policy, role Role, mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
+func negotiate(p *policy.Policy, role policy.Role, mtaVersion, ownVersion uint32, mtaActions milter.OptAction, mtaProtocol milter.OptProtocol) (
 	version uint32, actions milter.OptAction, protocol milter.OptProtocol, err error) {
 	if mtaVersion < 2 {
 		return 0, 0, 0, fmt.Errorf("the MTA speaks milter protocol version %d, which is too old", mtaVersion)

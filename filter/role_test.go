@@ -17,7 +17,7 @@ import (
 func testClock() time.Time { return testDay }
 
 // startRole runs a server with the test settings, whose only listener has a role.
-func startRole(t *testing.T, role Role, change func(*policy.Settings)) *fixture {
+func startRole(t *testing.T, role policy.Role, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	f := startAs(t, role, memory.NewWithClock(testClock), change, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
@@ -78,7 +78,7 @@ func TestRoles(t *testing.T) {
 		{name: "read receipt of a client that logged in", auth: "user", from: "<>", to: "<friend@example.org>",
 			both: passedAtData, sign: passedAtEnd, verify: passedAtData},
 	} {
-		for role, want := range map[Role]outcome{RoleBoth: tt.both, RoleSign: tt.sign, RoleVerify: tt.verify} {
+		for role, want := range map[policy.Role]outcome{policy.RoleBoth: tt.both, policy.RoleSign: tt.sign, policy.RoleVerify: tt.verify} {
 			t.Run(tt.name+"/"+role.String(), func(t *testing.T) {
 				f := startRole(t, role, nil)
 				m := f.dial()
@@ -105,7 +105,7 @@ func TestRoles(t *testing.T) {
 
 // What goes out through a listener that signs is on record, and what a listener that only verifies lets out is not.
 func TestRolesAndTheRecord(t *testing.T) {
-	for role, recorded := range map[Role]bool{RoleBoth: true, RoleSign: true, RoleVerify: false} {
+	for role, recorded := range map[policy.Role]bool{policy.RoleBoth: true, policy.RoleSign: true, policy.RoleVerify: false} {
 		f := startAs(t, role, memory.NewWithClock(testClock), func(s *policy.Settings) { s.AddMessageID = true }, nil)
 		m := f.dial()
 		m.auth = "user"
@@ -114,7 +114,7 @@ func TestRolesAndTheRecord(t *testing.T) {
 		m.rcpt("<friend@example.org>")
 		m.data()
 		m.header("Message-ID", "<letter@example.com>")
-		if role == RoleVerify {
+		if role == policy.RoleVerify {
 			m.abort()
 		} else if r := m.end(); r.code != 'a' {
 			t.Fatalf("%s: %c %s", role, r.code, r.text)
@@ -136,7 +136,7 @@ func TestRolesAndTheRecord(t *testing.T) {
 
 // A listener that signs adds the Message-ID that a message lacks.
 func TestSigningListenerAddsTheMessageID(t *testing.T) {
-	f := startRole(t, RoleSign, func(s *policy.Settings) { s.AddMessageID = true })
+	f := startRole(t, policy.RoleSign, func(s *policy.Settings) { s.AddMessageID = true })
 	m := f.dial()
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -152,7 +152,7 @@ func TestSigningListenerAddsTheMessageID(t *testing.T) {
 func TestRolesNegotiate(t *testing.T) {
 	const untagging = milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs
 	for _, tt := range []struct {
-		role       Role
+		role       policy.Role
 		actions    milter.OptAction
 		answered   bool // RCPT and DATA
 		body       bool
@@ -161,9 +161,9 @@ func TestRolesNegotiate(t *testing.T) {
 		inbound    int // of plain inbound mail
 		poorMetric uint64
 	}{
-		{RoleBoth, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 5, 5, 3, 1},
-		{RoleSign, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader, false, false, 2, 2, 2, 1},
-		{RoleVerify, milter.OptSetMacros | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 3, 5, 3, 0},
+		{policy.RoleBoth, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 5, 5, 3, 1},
+		{policy.RoleSign, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader, false, false, 2, 2, 2, 1},
+		{policy.RoleVerify, milter.OptSetMacros | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 3, 5, 3, 0},
 	} {
 		t.Run(tt.role.String(), func(t *testing.T) {
 			f := startRole(t, tt.role, func(s *policy.Settings) { s.AddMessageID = true })
@@ -204,7 +204,7 @@ func TestRolesNegotiate(t *testing.T) {
 
 // An MTA that cannot leave out what is not needed sends it, and is answered.
 func TestSigningListenerWithAnOldMTA(t *testing.T) {
-	f := startRole(t, RoleSign, nil)
+	f := startRole(t, policy.RoleSign, nil)
 	m := f.dialAs(6, allActions, 0x7f)
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -225,7 +225,7 @@ func TestSigningListenerWithAnOldMTA(t *testing.T) {
 
 // A fault at RCPT, to which a listener that signs has no reply, reaches the MTA at the end.
 func TestFaultWhereThereIsNoReply(t *testing.T) {
-	f := startRole(t, RoleSign, nil)
+	f := startRole(t, policy.RoleSign, nil)
 	m := f.dial()
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -236,12 +236,12 @@ func TestFaultWhereThereIsNoReply(t *testing.T) {
 }
 
 func TestParseRole(t *testing.T) {
-	for _, r := range []Role{RoleBoth, RoleSign, RoleVerify} {
-		if got, err := ParseRole(r.String()); err != nil || got != r {
+	for _, r := range []policy.Role{policy.RoleBoth, policy.RoleSign, policy.RoleVerify} {
+		if got, err := policy.ParseRole(r.String()); err != nil || got != r {
 			t.Errorf("%s: %v, %v", r, got, err)
 		}
 	}
-	if _, err := ParseRole("signing"); err == nil {
+	if _, err := policy.ParseRole("signing"); err == nil {
 		t.Error("an unknown role was accepted")
 	}
 }

@@ -117,7 +117,7 @@ func NewServer(o Options) (*Server, error) {
 func (s *Server) Reload(p *policy.Policy) { s.state.Store(newState(p, s.stats)) }
 
 // Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.
-func (s *Server) Serve(ln net.Listener, role Role) error {
+func (s *Server) Serve(ln net.Listener, role policy.Role) error {
 	return s.acceptor.Serve(ln, func(c net.Conn) { s.serveConn(c, role) })
 }
 
@@ -135,7 +135,7 @@ func (s *Server) full() {
 }
 
 // serveConn serves one connection in a goroutine of its own, which the library starts.
-func (s *Server) serveConn(nc net.Conn, role Role) {
+func (s *Server) serveConn(nc net.Conn, role policy.Role) {
 	c := wire.New(nc, wire.Options{
 		ReadTimeout:  s.limits.ReadTimeout,
 		WriteTimeout: s.limits.WriteTimeout,
@@ -158,7 +158,7 @@ func (s *Server) serveConn(nc net.Conn, role Role) {
 }
 
 // negotiator answers the MTA's offer for a connection in a role.
-func (s *Server) negotiator(role Role) milter.NegotiationCallbackFunc {
+func (s *Server) negotiator(role policy.Role) milter.NegotiationCallbackFunc {
 	return func(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
 		uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
 		version, actions, protocol, err := negotiate(s.state.Load().policy, role, mtaVersion, ownVersion, mtaActions, mtaProtocol)

@@ -21,7 +21,7 @@ type session struct {
 	milter.NoOpMilter
 	server *Server
 	conn   *wire.Conn
-	role   Role
+	role   policy.Role
 
 	skip      bool // the MTA can be asked to send no more of a body
 	client    netip.Addr
@@ -92,7 +92,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	var usable bool
 	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))
 	msg.badFrom = !usable
-	msg.kind = s.role.kindOf(usable && msg.from.IsNull(), outbound, usable && p.MayBeBounce(msg.from))
+	msg.kind = p.Kind(s.role, msg.from, usable, outbound)
 	s.want() // for MTAs that do not announce DATA: old ones, and those that were asked not to
 	return milter.RespContinue, nil
 }
@@ -100,9 +100,9 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 // want asks for what a message of its kind may need of the content.
 func (s *session) want() {
 	switch s.msg.kind {
-	case kindBounce, kindDaemon:
+	case policy.Bounce, policy.Daemon:
 		s.read(fullBody())
-	case kindOutbound:
+	case policy.Outgoing:
 		s.conn.WantHeaders(s.server.sentHeaders)
 	}
 }
@@ -129,17 +129,17 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		a = prvs.Address{} // no address of ours: left to the MTA
 	}
 	rcpt.Address = a
-	if msg.kind == kindBounce {
+	if msg.kind == policy.Bounce {
 		return s.bounceRecipient(&rcpt), nil
 	}
 	msg.count++
-	if msg.kind == kindOutbound || msg.kind == kindUnsigned {
+	if msg.kind == policy.Outgoing || msg.kind == policy.Unsigned {
 		msg.sent.Recipient(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
 	if d := p.Domain(strings.ToLower(a.Domain)); s.role.Verifies() && d != nil && len(msg.judged.Recipients) < maxTagged {
 		rcpt.Verdict = p.Ordinary(a, msg.now)
-		if rcpt.Verdict.Reason == policy.Untag || msg.kind == kindDaemon {
+		if rcpt.Verdict.Reason == policy.Untag || msg.kind == policy.Daemon {
 			msg.judged.Recipients = append(msg.judged.Recipients, rcpt)
 		}
 	}
@@ -166,16 +166,16 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
-	if msg.kind == kindUnsigned {
+	if msg.kind == policy.Unsigned {
 		s.warnUnsigned()
 	}
 	switch {
-	case msg.kind == kindBounce:
+	case msg.kind == policy.Bounce:
 		return s.bounceData()
 	case len(msg.judged.Recipients) > 0:
 		s.want()
 		return milter.RespContinue
-	case msg.kind == kindOutbound:
+	case msg.kind == policy.Outgoing:
 		// Mail that is not signed is recorded, too: it may be answered to an address of ours in its header.
 		s.want()
 		return milter.RespContinue
@@ -197,16 +197,16 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	}
 	defer msg.clock(time.Now())
 	s.readContent()
-	if msg.kind == kindDaemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
-		msg.kind, msg.judged.Report = kindInbound, nil
+	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
+		msg.kind, msg.judged.Report = policy.Inbound, nil
 	}
-	if msg.kind == kindBounce || msg.kind == kindDaemon {
-		msg.judged.Daemon = msg.kind == kindDaemon
+	if msg.kind == policy.Bounce || msg.kind == policy.Daemon {
+		msg.judged.Daemon = msg.kind == policy.Daemon
 		return s.bounceEnd(m)
 	}
 	var changes changes
 	var signing policy.Verdict
-	if msg.kind == kindOutbound {
+	if msg.kind == policy.Outgoing {
 		if signing = s.sign(m, &changes); signing.Refuses() {
 			s.decided(&signing, msg.first, msg.count)
 			return s.server.replies.of(&signing), nil
@@ -220,7 +220,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	if err := changes.apply(m); err != nil {
 		return nil, err
 	}
-	if msg.kind == kindOutbound {
+	if msg.kind == policy.Outgoing {
 		s.decided(&signing, msg.first, msg.count)
 	}
 	for i := range msg.judged.Recipients {
@@ -262,7 +262,7 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 	switch {
 	case msg.content != nil:
 		msg.content.addHeader(name, value)
-	case msg.kind == kindOutbound:
+	case msg.kind == policy.Outgoing:
 		msg.sent.Header(msg.state.policy, name, value)
 	}
 	return milter.RespContinue, nil

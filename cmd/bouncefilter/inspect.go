@@ -227,7 +227,7 @@ func (i *inspection) explain(report *bounce.Report, message []byte) *judge.Expla
 	// An error is in the steps: the record does not answer.
 	x, _ := i.record.Explain(ctx, judge.Delivery{
 		Sender: sender, Recipient: strings.Trim(i.cmd.Recipient, "<>"), Client: client, Helo: i.cmd.Helo,
-		Content: judge.Content(message, sender),
+		Role: i.record.Role(), Content: judge.Content(message, sender),
 	}, i.at)
 	return x
 }

@@ -20,6 +20,7 @@ type Delivery struct {
 	Client        netip.Addr // the zero Addr for one that is on no list
 	Helo          string
 	Authenticated bool
+	Role          policy.Role // of the listener that the message comes to
 	// Content reads the message with so many octets of its body.
 	Content func(bodyBytes int) *bounce.Report
 }
@@ -68,13 +69,17 @@ func Explain(m Message, d Delivery) *Explanation {
 	m.Sender, m.Client, m.Helo = "<"+d.Sender+">", d.Client, d.Helo
 	c := &Case{Message: m}
 	r := &Recipient{Raw: "<" + d.Recipient + ">", Address: a}
-	switch {
-	case usable && sender.IsNull():
+	switch p.Kind(d.Role, sender, usable, m.Own) {
+	case policy.Bounce:
 		x.say("The envelope sender is the null sender <>, so this is judged as a bounce.")
 		x.nullSender(c, r, d)
-	case !m.Own && usable && p.MayBeBounce(sender):
+	case policy.Daemon:
 		x.mailerDaemon(c, r, d)
 	default:
+		if !d.Role.Verifies() {
+			x.say("It comes to a listener that only signs: nothing is judged, and tags stay in the recipients.")
+			return x
+		}
 		x.ordinary(p.Ordinary(a, m.Now), d.Sender)
 	}
 	return x

@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/live"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
@@ -80,7 +80,7 @@ func keyLine(k keyring.Key) string {
 
 func listenerLine(l config.Listener) string {
 	line := l.Address.String()
-	if l.Role != filter.RoleBoth {
+	if l.Role != policy.RoleBoth {
 		line += ", only to " + l.Role.String()
 	}
 	if !l.Address.Loopback() {

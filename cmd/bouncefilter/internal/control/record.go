@@ -62,6 +62,16 @@ func (r *Record) Explain(ctx context.Context, d judge.Delivery, at time.Time) (*
 	return judge.Explain(judge.Message{Policy: p, Hasher: r.hasher, Record: &judged{ctx, r, &known.View, known.View.Revocations(r.hasher), err}, Now: at}, d), err
 }
 
+// Role returns the role of the listener to which mail from outside comes: one that verifies, if there is one.
+func (r *Record) Role() policy.Role {
+	for _, l := range r.site.Config.Listeners {
+		if l.Role.Verifies() {
+			return l.Role
+		}
+	}
+	return policy.RoleSign
+}
+
 // HasSigned says whether a message of a domain, given in lower case, was ever signed.
 func (r *Record) HasSigned(ctx context.Context, domain string) (bool, error) {
 	known, err := r.known(ctx)

@@ -24,6 +24,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/socketmap"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/guard"
@@ -83,7 +84,7 @@ type Daemon struct {
 // milterListener is an open socket and what it is for.
 type milterListener struct {
 	net.Listener
-	role filter.Role
+	role policy.Role
 }
 
 // Open opens store and sockets. Nothing is served before [Daemon.Run], which must be called unless there is an error.

@@ -65,7 +65,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 	if err != nil {
 		return nil, err
 	}
-	policy, err := policy.New(policy.Settings{
+	p, err := policy.New(policy.Settings{
 		Domains: []policy.Domain{{Name: domain, Mode: policy.ModeEnforce}}, Keys: ring, Outbound: policy.DefaultOutbound(),
 		Proofs: policy.DefaultProofs(), MailerDaemons: policy.DefaultMailerDaemons(), AddMessageID: true, ReadAll: true,
 		HeaderName: policy.DefaultHeaderName, Hostname: "mx." + domain,
@@ -77,7 +77,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 	filter.RedirectLibraryLog(logger)
 	d.guard = guard.New(memory.NewWithClock(now), guard.Options{Logger: logger, Now: now})
 	d.server, err = filter.NewServer(filter.Options{
-		Policy: policy, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,
+		Policy: p, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,
 	})
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 	if d.ln, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	d.wait.Go(func() { _ = d.server.Serve(d.ln, filter.RoleBoth) }) // nil when it is shut down
+	d.wait.Go(func() { _ = d.server.Serve(d.ln, policy.RoleBoth) }) // nil when it is shut down
 	if err := d.guard.Store().Heartbeat(ctx, store.Node{Name: "demonstration", At: now()}); err != nil {
 		return nil, err
 	}

@@ -143,7 +143,7 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 		step.Reply, step.Remark = "", fmt.Sprintf("the daemon does not answer: %v", err)
 		return step
 	}
-	want := l.explain(ctx, msg)
+	want := l.explain(ctx, ln.Role, msg)
 	refused := want.Reply.Code != 0 && want.Stage <= stages[until]
 	switch {
 	case !ln.Role.Verifies() && !outcome.Refused:
@@ -173,12 +173,13 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 const recordTimeout = control.BarrierTimeout + 2*time.Second
 
 // explain says what the daemon should do.
-func (l *live) explain(ctx context.Context, msg probe.Message) *judge.Explanation {
+func (l *live) explain(ctx context.Context, role policy.Role, msg probe.Message) *judge.Explanation {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	from := client("")
 	x, _ := l.Record.Explain(ctx, judge.Delivery{ // an error is in the steps
-		Sender: msg.From, Recipient: msg.To, Client: from.Address, Helo: from.Name, Content: judge.Content([]byte(msg.Text), msg.From),
+		Sender: msg.From, Recipient: msg.To, Client: from.Address, Helo: from.Name, Role: role,
+		Content: judge.Content([]byte(msg.Text), msg.From),
 	}, l.Now)
 	return x
 }

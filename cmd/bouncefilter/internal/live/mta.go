@@ -96,7 +96,7 @@ func (l *live) recipients(ctx context.Context, where string, s *probe.SMTP) erro
 			return false, "without a tag the answer is " + unknown
 		}},
 		{"the user's address with a forged tag", rcptTo(forged(signedUser.Address)), func(reply string) (bool, string) {
-			return l.forgedAtMTA(s, l.explain(ctx, probe.Message{To: forged(signedUser.Address)}), reply)
+			return l.forgedAtMTA(s, l.explain(ctx, l.Record.Role(), probe.Message{To: forged(signedUser.Address)}), reply)
 		}},
 	} {
 		reply, err := s.Command(question.command)

@@ -1,6 +1,10 @@
-package filter
+package policy
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
 
 // Role says what a listener does. Outbound and inbound mail may take different ways through an MTA. A listener for one of them
 // asks the MTA for less, and cannot do by mistake what belongs to the other.
@@ -38,20 +42,32 @@ func (r Role) Signs() bool { return r != RoleVerify }
 // Verifies says whether bounces are judged and recipients untagged.
 func (r Role) Verifies() bool { return r != RoleSign }
 
-// kindOf returns the kind of a message for a listener of this role. null says that it has the null sender, outbound that it was
-// sent from here, daemon that its sender is one that bounces come from.
-func (r Role) kindOf(null, outbound, daemon bool) kind {
+// Kind is what a message is to this site.
+type Kind uint8
+
+const (
+	Inbound  Kind = iota // mail that is none of the others: at most untagged
+	Outgoing             // sent from here: signed
+	Bounce               // null sender: judged
+	Daemon               // mail of a sender that bounces come from: judged if it is one
+	Unsigned             // sent from here through a listener that signs nothing: at most untagged
+)
+
+// Kind returns the kind of a message with this envelope sender for a listener in a role. usable is false for a sender that is no
+// address; outbound says that the message was sent from here, see [Policy.Outbound].
+func (p *Policy) Kind(r Role, sender prvs.Address, usable, outbound bool) Kind {
+	null := usable && sender.IsNull()
 	switch {
 	case null && r.Verifies():
-		return kindBounce
+		return Bounce
 	case null:
-		return kindInbound
+		return Inbound
 	case outbound && r.Signs():
-		return kindOutbound
+		return Outgoing
 	case outbound:
-		return kindUnsigned
-	case daemon && r.Verifies():
-		return kindDaemon
+		return Unsigned
+	case r.Verifies() && usable && p.MayBeBounce(sender):
+		return Daemon
 	}
-	return kindInbound
+	return Inbound
 }
