@@ -34,7 +34,8 @@ parsed() {
 echo "mailparser 3.14.2, node $(node --version)"
 expect "inReplyTo, no comment" "<original@example.com>" "$(parsed inReplyTo 'In-Reply-To: <original@example.com>')"
 expect messageId "<original@example.com> (by hand)>" "$(parsed messageId 'Message-ID: <original@example.com> (by hand)')"
-expect inReplyTo "<original@example.com> (of Sunday)>" "$(parsed inReplyTo 'In-Reply-To: <original@example.com> (of Sunday)')"
+expect inReplyTo "<original@example.com> (of Sunday)>" \
+	"$(parsed inReplyTo 'In-Reply-To: <original@example.com> (of Sunday)')"
 expect references "<first@example.com> <(and)> <original@example.com>" \
 	"$(parsed references 'References: <first@example.com> (and) <original@example.com>')"
 verdict

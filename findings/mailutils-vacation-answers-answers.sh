@@ -53,7 +53,8 @@ MESSAGE
 }
 
 LD_LIBRARY_PATH=$libraries "$root/usr/bin/sieve" --version | head -1
-expect "Auto-Submitted: auto-replied" "answered by user@example.net, marked 0 times" "$(judge 'Auto-Submitted: auto-replied')"
+expect "Auto-Submitted: auto-replied" "answered by user@example.net, marked 0 times" \
+	"$(judge 'Auto-Submitted: auto-replied')"
 expect "Auto-Submitted: auto-generated" "answered by user@example.net, marked 0 times" \
 	"$(judge 'Auto-Submitted: auto-generated')"
 expect "Precedence: bulk" "not answered" "$(judge 'Precedence: bulk')"
