@@ -11,12 +11,14 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
+	"github.com/bouncefilter/bouncefilter/internal/pace"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/redis"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	n := 0
 	storetest.Run(t, func(t *testing.T) store.Store {
@@ -26,6 +28,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestKeysOfTheServer(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url("?db=3"))
 	record(t, s, key(1))
@@ -56,6 +59,7 @@ func TestKeysOfTheServer(t *testing.T) {
 }
 
 func TestBucketsStayCompact(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	const records = 1000 // in one bucket of each layer, which the octets behind the first choose
@@ -90,6 +94,7 @@ func TestBucketsStayCompact(t *testing.T) {
 const full = 112
 
 func TestFlushLeavesAStoreWithoutMemory(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
@@ -111,11 +116,13 @@ func TestFlushLeavesAStoreWithoutMemory(t *testing.T) {
 }
 
 func TestRestartOfAnEmptyServer(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
 	srv.Kill(t)
 
+	meter := pace.Start(t)
 	start := time.Now()
 	_, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
 	if !errors.Is(err, store.ErrUnavailable) {
@@ -125,8 +132,8 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Record while the server is down: %v", err)
 	}
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("it took %v to find out that the server is down", d)
+	if d, limit := time.Since(start), meter.Allow(time.Second, 10); d > limit {
+		t.Errorf("it took %v to find out that the server is down, expected %v at the most", d, limit)
 	}
 
 	srv.Start(t)
@@ -141,6 +148,7 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 
 // A server that saves its data now and then comes back without the latest records.
 func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
@@ -178,6 +186,7 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 }
 
 func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		maxmemory, policy string
 		relied            bool
@@ -202,6 +211,7 @@ func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
 
 // Nobody knows what such a server has evicted until its policy was set right.
 func TestServerThatMightEvictMovesTheMemory(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
@@ -235,6 +245,7 @@ func TestServerThatMightEvictMovesTheMemory(t *testing.T) {
 }
 
 func TestUserWithoutRights(t *testing.T) {
+	t.Parallel()
 	const documented = "~bouncefilter:* +@hash +expireat +ping +info +time"
 	srv := startServer(t)
 	admin := srv.admin(t)
@@ -307,9 +318,10 @@ func written(t *testing.T, srv *server) (records int) {
 }
 
 func TestGuardWritesATagOnce(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	g := store.NewGuard(open(t, srv.url("")), store.GuardOptions{
-		Timeout: 5 * time.Second,
+		Timeout: time.Minute,
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	for n := range 100 {
@@ -325,6 +337,7 @@ func TestGuardWritesATagOnce(t *testing.T) {
 
 // TestRoundTrips puts a proxy before the server that counts how often the direction changes.
 func TestRoundTrips(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	p := startProxy(t, srv.Socket)
 	s := open(t, "unix:"+p.socket)
@@ -362,6 +375,7 @@ func TestRoundTrips(t *testing.T) {
 }
 
 func TestLookupFollowsAnotherNodeIntoALaterPeriod(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	here, there := open(t, srv.url("")), open(t, srv.url(""))
 	look(t, here, key(1)) // Connects, and learns what is there: nothing.
