@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,23 +18,10 @@ const requireServers = "BOUNCEFILTER_REQUIRE_SERVERS"
 // other users, which must be able to pass through it.
 var folder string
 
-// atOnce is how many tests run at the same time, unless -parallel says something else. They wait most of the time, for servers.
-const atOnce = 8
-
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	flag.Parse()
-	said := false
-	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
 	var err error
-	if !said {
-		err = flag.Set("test.parallel", itoa(atOnce))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
 	if folder, err = os.MkdirTemp("", "bouncefilter-e2e-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

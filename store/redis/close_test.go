@@ -66,7 +66,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			if err := s.Close(); err != nil {
 				t.Errorf("Close: %v", err)
 			}
-			for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 				g, f := inUse()
 				if g <= goroutines && f <= files {
 					break

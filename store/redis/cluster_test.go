@@ -15,6 +15,7 @@ import (
 )
 
 func TestSentinelConformance(t *testing.T) {
+	t.Parallel()
 	set := redistest.StartSentinels(t)
 	n := 0
 	storetest.Run(t, func(t *testing.T) store.Store {
@@ -24,6 +25,7 @@ func TestSentinelConformance(t *testing.T) {
 }
 
 func TestClusterConformance(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	n := 0
 	storetest.Run(t, func(t *testing.T) store.Store {

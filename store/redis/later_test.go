@@ -7,6 +7,7 @@ import (
 
 // A later version has written to the store, and was taken back.
 func TestAStoreWithRecordsOfALaterVersionSaysWhyItVouchesForNothing(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))

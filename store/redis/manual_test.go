@@ -50,6 +50,7 @@ func settings(conf string) (args []string) {
 }
 
 func TestManual(t *testing.T) {
+	t.Parallel()
 	users := manual(t, "A user with the least rights", "sh", 3)
 	conf := manual(t, "Settings of Redis", "conf", 2)
 	const user = "//bouncefilter:password@"

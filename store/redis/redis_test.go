@@ -15,9 +15,11 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/redis"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
+	"github.com/bouncefilter/bouncefilter/store/storetest/pace"
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	n := 0
 	storetest.Run(t, func(t *testing.T) store.Store {
@@ -27,6 +29,7 @@ func TestConformance(t *testing.T) {
 }
 
 func TestKeysOfTheServer(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url("?db=3"))
 	record(t, s, key(1))
@@ -57,6 +60,7 @@ func TestKeysOfTheServer(t *testing.T) {
 }
 
 func TestBucketsStayCompact(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	const records = 1000 // in one bucket of each layer, which the octets behind the first choose
@@ -91,6 +95,7 @@ func TestBucketsStayCompact(t *testing.T) {
 const full = 112
 
 func TestFlushLeavesAnEmptyStore(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
@@ -112,11 +117,13 @@ func TestFlushLeavesAnEmptyStore(t *testing.T) {
 }
 
 func TestRestartOfAnEmptyServer(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
 	srv.Kill(t)
 
+	meter := pace.Start(t)
 	start := time.Now()
 	_, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
 	if !errors.Is(err, store.ErrUnavailable) {
@@ -126,8 +133,8 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 	if !errors.Is(err, store.ErrUnavailable) {
 		t.Errorf("Record while the server is down: %v", err)
 	}
-	if d := time.Since(start); d > time.Second {
-		t.Errorf("it took %v to find out that the server is down", d)
+	if d, limit := time.Since(start), meter.Allow(time.Second, 10); d > limit {
+		t.Errorf("it took %v to find out that the server is down, expected %v at the most", d, limit)
 	}
 
 	srv.Start(t)
@@ -142,6 +149,7 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 
 // A server that saves its data now and then comes back without the latest records.
 func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
@@ -179,6 +187,7 @@ func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 }
 
 func TestServerThatMayEvictIsUntrusted(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		maxmemory, policy string
 		trusted           bool
@@ -203,6 +212,7 @@ func TestServerThatMayEvictIsUntrusted(t *testing.T) {
 
 // What such a server has evicted until its policy was set right is not known.
 func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
@@ -236,6 +246,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 }
 
 func TestUserWithoutRights(t *testing.T) {
+	t.Parallel()
 	const documented = "~bouncefilter:* +@hash +expireat +ping +info +time"
 	srv := startServer(t)
 	admin := srv.admin(t)
@@ -308,9 +319,10 @@ func written(t *testing.T, srv *server) (records int) {
 }
 
 func TestGuardWritesATagOnce(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	g := guard.New(open(t, srv.url("")), guard.Options{
-		Timeout: 5 * time.Second,
+		Timeout: time.Minute,
 		Logger:  slog.New(slog.DiscardHandler),
 	})
 	for n := range 100 {
@@ -326,6 +338,7 @@ func TestGuardWritesATagOnce(t *testing.T) {
 
 // TestRoundTrips puts a proxy before the server that counts how often the direction changes.
 func TestRoundTrips(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	p := startProxy(t, srv.Socket)
 	s := open(t, "unix:"+p.socket)
@@ -363,6 +376,7 @@ func TestRoundTrips(t *testing.T) {
 }
 
 func TestLookupFollowsAnotherNodeIntoALaterPeriod(t *testing.T) {
+	t.Parallel()
 	srv := startServer(t)
 	here, there := open(t, srv.url("")), open(t, srv.url(""))
 	look(t, here, key(1)) // Connects, and learns what is there: nothing.

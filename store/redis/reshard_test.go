@@ -9,6 +9,7 @@ import (
 
 // Slots move from one master to another while mail is recorded. Nothing is lost, not even sight of.
 func TestReshardUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	here, there := open(t, c.URL("")), open(t, c.URL(""))
 	record(t, here, key(0))

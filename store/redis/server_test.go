@@ -2,7 +2,9 @@ package redis_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"testing"
 	"time"
@@ -59,10 +61,38 @@ func key(n int) store.Key {
 	return store.NewHasher([]byte("test")).Tag(fmt.Sprintf("user%d@example.com", n), 0, 0)
 }
 
+// patience ends a test that hangs.
+const patience = 5 * time.Minute
+
+// late says whether a call failed for want of time only: that of a Store is bounded, and a busy machine may need more.
+func late(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// unhurried repeats a call as long as it fails for want of time.
+func unhurried(call func() error) error {
+	for end := time.Now().Add(patience); ; {
+		if err := call(); !late(err) || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// eventually polls until ok returns true.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("after %v still not: %s", patience, what)
+		}
+	}
+}
+
 func record(t testing.TB, s store.Store, k store.Key) {
 	t.Helper()
 	r := store.Record{Key: k, Expires: today() + 7}
-	if err := s.Record(t.Context(), today(), "example.com", r); err != nil {
+	if err := unhurried(func() error { return s.Record(t.Context(), today(), "example.com", r) }); err != nil {
 		t.Fatalf("Record: %v", err)
 	}
 }
@@ -70,7 +100,11 @@ func record(t testing.TB, s store.Store, k store.Key) {
 // look returns whether k is found, and since when the record is complete.
 func look(t testing.TB, s store.Store, k store.Key) (found bool, since time.Time) {
 	t.Helper()
-	a, err := s.Lookup(t.Context(), today(), store.AnyDay(k))
+	var a store.Answer
+	err := unhurried(func() (err error) {
+		a, err = s.Lookup(t.Context(), today(), store.AnyDay(k))
+		return err
+	})
 	if err != nil {
 		t.Fatalf("Lookup: %v", err)
 	}

@@ -22,8 +22,11 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/redistest/freeport"
 )
 
-// patience is how long a server may take for what takes it less than a second on an idle machine.
-const patience = 30 * time.Second
+// patience ends a test that waits for a state that an idle machine reaches within seconds.
+const patience = 5 * time.Minute
+
+// givenUp is how long a server may not answer before the others replace it: long enough for one that has to wait for a busy machine.
+const givenUp = 4 * time.Second
 
 // Server is a redis-server, or a Sentinel.
 type Server struct {
@@ -132,7 +135,7 @@ func (s *Server) signal(t testing.TB, sig syscall.Signal) {
 
 // Client returns a client of this server alone, to look behind the scenes with. It is closed after the test.
 func (s *Server) Client(t testing.TB) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialTimeout: time.Second, DialerRetries: 1})
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, MaxRetries: -1, DialTimeout: patience, DialerRetries: 1})
 	t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -170,7 +173,7 @@ type Sentinels struct {
 	Watchers []*Server
 }
 
-// StartSentinels starts a set. A master that does not answer for half a second is given up. args are options of the data servers.
+// StartSentinels starts a set. A master that does not answer for some seconds is given up. args are options of the data servers.
 func StartSentinels(t testing.TB, args ...string) *Sentinels {
 	t.Helper()
 	const name = "mail"
@@ -191,8 +194,8 @@ func StartSentinels(t testing.TB, args ...string) *Sentinels {
 		_, wport, _ := net.SplitHostPort(w.Addr)
 		config := filepath.Join(w.Dir, "sentinel.conf")
 		text := fmt.Sprintf("port %s\nbind 127.0.0.1\ndir %s\nlogfile %s\nsentinel monitor %s %s %s 2\n"+
-			"sentinel down-after-milliseconds %s 500\nsentinel failover-timeout %s 3000\n",
-			wport, w.Dir, filepath.Join(w.Dir, "log"), name, host, port, name, name)
+			"sentinel down-after-milliseconds %s %d\nsentinel failover-timeout %s 10000\n",
+			wport, w.Dir, filepath.Join(w.Dir, "log"), name, host, port, name, givenUp.Milliseconds(), name)
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -223,6 +226,16 @@ func (set *Sentinels) URL(options string) string {
 // Current returns the server that the Sentinels call the master.
 func (set *Sentinels) Current(t testing.TB) *Server {
 	t.Helper()
+	var now *Server
+	eventually(t, "a Sentinel knows a master", func() bool {
+		now = set.current()
+		return now != nil
+	})
+	return now
+}
+
+// current returns nil if no Sentinel answers.
+func (set *Sentinels) current() *Server {
 	for _, w := range set.Watchers {
 		if !w.Running() {
 			continue
@@ -239,7 +252,6 @@ func (set *Sentinels) Current(t testing.TB) *Server {
 			}
 		}
 	}
-	t.Fatal("no Sentinel knows a master")
 	return nil
 }
 
@@ -257,7 +269,7 @@ func (set *Sentinels) AwaitFailover(t testing.TB, former *Server) *Server {
 // Cluster is a Redis Cluster of three masters with a replica each.
 type Cluster struct{ Servers []*Server }
 
-// StartCluster starts a cluster. A server that does not answer for half a second is given up. args are options of all servers.
+// StartCluster starts a cluster. A server that does not answer for some seconds is given up. args are options of all servers.
 func StartCluster(t testing.TB, args ...string) *Cluster {
 	t.Helper()
 	const masters, replicas = 3, 3
@@ -265,7 +277,7 @@ func StartCluster(t testing.TB, args ...string) *Cluster {
 	create := []string{"--cluster", "create"}
 	for range masters + replicas {
 		_, bus, _ := net.SplitHostPort(freeAddr(t))
-		s := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", "500", "--repl-diskless-sync-delay", "0",
+		s := Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", bus, "--cluster-node-timeout", strconv.FormatInt(givenUp.Milliseconds(), 10), "--repl-diskless-sync-delay", "0",
 			"--cluster-replica-validity-factor", "0"}, args...)...)
 		c.Servers = append(c.Servers, s)
 		create = append(create, s.Addr)
