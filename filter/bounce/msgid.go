@@ -48,6 +48,41 @@ func firstWord(s string) string {
 	return s
 }
 
+// keyword returns the keyword of a structured field (RFC 3464 section 2.3.3), folded, without the comments that may be around it
+// (RFC 5322 section 3.2.2).
+func keyword(s string) string {
+	s = strings.TrimSpace(s)
+	for strings.HasPrefix(s, "(") {
+		end := commentEnd(s)
+		if end == 0 {
+			break
+		}
+		s = strings.TrimSpace(s[end:])
+	}
+	if i := strings.IndexByte(s, '('); i > 0 {
+		s = s[:i]
+	}
+	return strings.ToLower(firstWord(s))
+}
+
+// commentEnd returns where the comment ends that s begins with, 0 if it does not end.
+func commentEnd(s string) int {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
 // messageIDs reads the identifiers of In-Reply-To or References (RFC 5322 section 3.6.4), the last one first, at most limit.
 func messageIDs(value string, limit int) []string {
 	var ids []string

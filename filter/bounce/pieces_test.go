@@ -225,3 +225,20 @@ func TestPhrases(t *testing.T) {
 		}
 	}
 }
+
+func TestKeyword(t *testing.T) {
+	for value, want := range map[string]string{
+		"failed":                            "failed",
+		"Failed (permanent)":                "failed",
+		"failed(permanent)":                 "failed",
+		"(no user) Failed (permanent)":      "failed",
+		"(a (nested) \\) one)(two) delayed": "delayed",
+		"(open failed":                      "(open",
+		"()":                                "",
+		"":                                  "",
+	} {
+		if got := keyword(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
+		}
+	}
+}

@@ -87,7 +87,7 @@ func (a *statusReader) flush() {
 	}
 	rcpt := Recipient{
 		Address:    statusAddress(a.final, a.original),
-		Action:     strings.ToLower(firstWord(a.action)),
+		Action:     keyword(a.action),
 		Status:     statusField(a.status),
 		Diagnostic: untypedDiagnostic(a.diagnostic),
 		RemoteMTA:  untyped(a.remote),
