@@ -99,6 +99,20 @@ func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
 // configOf reads a case from what was captured.
 func configOf(t *testing.T, name string) (*Config, mta.Site) {
 	t.Helper()
+	c, site := capturedConfig(t, name)
+	tables, err := filepath.Glob(filepath.Join(cases, name, "*.pcre"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range tables {
+		c.Tables["/etc/postfix/"+filepath.Base(path)] = read(t, path)
+	}
+	return c, site
+}
+
+// capturedConfig is configOf without tables.
+func capturedConfig(t *testing.T, name string) (*Config, mta.Site) {
+	t.Helper()
 	o, site := siteOf(t, name)
 	parts := strings.Split("\n"+read(t, cases, name, "captured"), "\n$ postconf ")
 	if len(parts) != 4 {
@@ -115,13 +129,6 @@ func configOf(t *testing.T, name string) (*Config, mta.Site) {
 		Defaults: parseParameters(read(t, "testdata", "defaults")), Types: o.Types, Instances: o.Instances, Local: o.Local, Hosted: o.Hosted, Sockets: o.Sockets, Tables: map[string]string{}}
 	if o.Version != "" {
 		c.Defaults["mail_version"] = o.Version
-	}
-	tables, err := filepath.Glob(filepath.Join(cases, name, "*.pcre"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range tables {
-		c.Tables["/etc/postfix/"+filepath.Base(path)] = read(t, path)
 	}
 	return c, site
 }
