@@ -6,22 +6,18 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
 
-// detailBytes is how much of the body of a bounce is read that needs no proof: what it reports stands in front of what it
-// returns.
-const detailBytes = 64 << 10
-
-// usualBytes is the room that a bounce gets at once; most need no more.
+// usualBytes is the space in octets that is allocated for a bounce at first; most need no more.
 const usualBytes = 8 << 10
 
-// content keeps what a bounce says, as far as somebody needs it.
+// content collects the text of a bounce, within limits.
 type content struct {
 	text        bytes.Buffer
-	headerBytes int // that may still be kept
-	bodyBytes   int // likewise
+	headerBytes int // octets of the header that may still be added
+	bodyBytes   int // octets of the body that may still be added
 	inBody      bool
 }
 
-// newContent begins with the envelope sender, which says much about what a message is.
+// newContent begins with the envelope sender, as package bounce wants it.
 func newContent(sender string, bodyBytes int) *content {
 	c := &content{headerBytes: bounce.DefaultLimits().HeaderBytes, bodyBytes: bodyBytes}
 	c.text.Grow(usualBytes)
@@ -29,7 +25,7 @@ func newContent(sender string, bodyBytes int) *content {
 	return c
 }
 
-// addHeader keeps a header field. One that does not fit is left out, and so are those after it.
+// addHeader adds a header field. It leaves out the first field that exceeds the limit, and all after it.
 func (c *content) addHeader(name, value string) {
 	size := len(name) + len(": ") + len(value) + len("\n")
 	if c.headerBytes -= size; c.headerBytes < 0 {
@@ -41,14 +37,14 @@ func (c *content) addHeader(name, value string) {
 	c.text.WriteByte('\n')
 }
 
-// addBody keeps a piece of the body, and says whether more can be kept.
+// addBody adds a piece of the body, and says whether more can be added.
 func (c *content) addBody(chunk []byte) (more bool) {
 	c.beginBody()
 	if c.bodyBytes <= 0 {
 		return false
 	}
 	if c.bodyBytes -= len(chunk); c.bodyBytes < 0 {
-		// Whole lines: half a Message-ID is a wrong one.
+		// Whole lines: half of a Message-ID is a wrong Message-ID.
 		chunk = chunk[:len(chunk)+c.bodyBytes]
 		chunk = chunk[:bytes.LastIndexByte(chunk, '\n')+1]
 	}
@@ -63,7 +59,7 @@ func (c *content) beginBody() {
 	}
 }
 
-// readReport reads what was kept.
+// readReport reads the collected text.
 func readReport(c *content) *bounce.Report {
 	c.beginBody()
 	return bounce.Parse(c.text.Bytes(), bounce.DefaultLimits())

@@ -7,7 +7,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
 
-// What is kept of a bounce ends at its limit, with a whole line.
+// What is collected of a bounce ends at the limit, with a whole line.
 func TestContentEndsAtItsLimit(t *testing.T) {
 	c := newContent("<>", 25)
 	c.addHeader("Subject", "failure")
@@ -20,13 +20,13 @@ func TestContentEndsAtItsLimit(t *testing.T) {
 	}
 	want := "Return-Path: <>\nSubject: failure\n\n123456789\n123456789\n"
 	if got := c.text.String(); got != want {
-		t.Errorf("kept %q, want %q", got, want)
+		t.Errorf("collected %q, want %q", got, want)
 	}
 }
 
 func TestContentThatEndsWithTheLimit(t *testing.T) {
 	c := newContent("<>", 10)
 	if c.addBody([]byte("123456789\n")) || !strings.HasSuffix(c.text.String(), "\n\n123456789\n") {
-		t.Errorf("kept %q", c.text.String())
+		t.Errorf("collected %q", c.text.String())
 	}
 }

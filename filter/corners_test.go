@@ -7,7 +7,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // What MTAs and clients do beside the straight path.
@@ -73,7 +73,7 @@ func TestSendmailCommand(t *testing.T) {
 			wantMods(t, r.mods, "e "+signedUser)
 		})
 		t.Run(name+", own bounce where it is not signed", func(t *testing.T) {
-			f := start(t, func(s *Settings) { s.Outbound = Outbound{} })
+			f := start(t, func(s *policy.Settings) { s.Outbound = policy.Outbound{} })
 			m := f.dial()
 			m.event('C', connect, 0, milter.OptNoConnReply)
 			if _, r := m.message("<>", "<user@example.com>"); r.code != 'a' {
@@ -91,9 +91,9 @@ func TestSendmailCommand(t *testing.T) {
 
 // Mail that a list kept from being signed is answered untagged, also when the list has changed since, and also with the
 // recipient expanded into the sender (VERP).
-func TestMailLeftUnsignedIsRemembered(t *testing.T) {
-	f := start(t, func(s *Settings) {
-		s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
+func TestMailLeftUnsignedIsRecorded(t *testing.T) {
+	f := start(t, func(s *policy.Settings) {
+		s.DoNotTag = policy.DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
 	})
 	for from, to := range map[string]string{"<user@example.com>": "<list@lists.example.org>", "<news@example.com>": "<friend@example.org>"} {
 		m := f.dial()
@@ -123,7 +123,9 @@ func TestMailLeftUnsignedIsRemembered(t *testing.T) {
 }
 
 func TestADeferredRecipientDefersTheMessage(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDefer} })
+	f := start(t, func(s *policy.Settings) {
+		s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionDefer}
+	})
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	_, r := f.outsideMTA().message("<>", signedUser, "<other@example.com>")
 	if !strings.HasPrefix(r.text, "450 4.7.1 ") || len(r.mods) != 0 {
@@ -132,7 +134,7 @@ func TestADeferredRecipientDefersTheMessage(t *testing.T) {
 }
 
 func TestRecipientsWithoutReply(t *testing.T) {
-	f := start(t, func(s *Settings) { s.RefuseBadTagAtData = true })
+	f := start(t, func(s *policy.Settings) { s.RefuseBadTagAtData = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	for range maxBounceRecipients + 1 {
@@ -153,7 +155,7 @@ func TestRecipientsWithoutReply(t *testing.T) {
 	}
 }
 
-func TestMTAThatLetsNobodyChangeRecipients(t *testing.T) {
+func TestMTAThatLetsNoMilterChangeRecipients(t *testing.T) {
 	f := start(t, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	m := f.dialAs(6, milter.OptAddHeader|milter.OptChangeFrom, allProtocol)
@@ -166,7 +168,7 @@ func TestMTAThatLetsNobodyChangeRecipients(t *testing.T) {
 }
 
 func TestARepeatedCommandIsCountedOnce(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
@@ -180,7 +182,7 @@ func TestARepeatedCommandIsCountedOnce(t *testing.T) {
 }
 
 func TestShutdownDoesNotWaitForRefusedMessages(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
@@ -193,7 +195,7 @@ func TestShutdownDoesNotWaitForRefusedMessages(t *testing.T) {
 }
 
 func TestShutdownWaitsForAMessageThatGoesOn(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true })
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	m := f.outsideMTA()
 	m.mail("<>")
@@ -212,25 +214,5 @@ func TestShutdownWaitsForAMessageThatGoesOn(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Error(err)
-	}
-}
-
-// A wiped store does not set a domain back that this daemon has seen signing.
-func TestWipedStoreKeepsADomainsBeginning(t *testing.T) {
-	st := &fakeStore{}
-	f := startWith(t, st, nil, nil)
-	st.first = map[string]store.Day{"example.com": 100}
-	f.server.refreshSigning(t.Context())
-	st.first = map[string]store.Day{"example.com": 200, "example.org": 200}
-	f.server.refreshSigning(t.Context())
-	for domain, want := range map[string]store.Day{"example.com": 100, "example.org": 200} {
-		if got, _ := f.server.signingSince(domain); got != want {
-			t.Errorf("%s: %v", domain, got)
-		}
-	}
-	st.first = map[string]store.Day{}
-	f.server.refreshSigning(t.Context())
-	if got, ok := f.server.signingSince("example.com"); got != 100 || !ok {
-		t.Errorf("after a wipe: %v %v", got, ok)
 	}
 }

@@ -1,14 +1,16 @@
-// Package filter is bouncefilter's milter: it signs the envelope senders of outbound mail, judges bounces that come in,
-// and talks to the MTA.
+// Package filter is the milter: it signs the envelope senders of outbound mail, and refuses bounces that answer no mail sent from here.
 //
-// [NewPolicy] turns [Settings] into an immutable [Policy], whose methods are pure: facts in, [Verdict] out, no I/O, no
-// clock. [NewServer] serves the milter protocol with a Policy, a store and a logger; [Server.Reload] replaces the Policy
-// between two messages. A listener is served in a [Role], for one direction of mail or for both. Every outcome has a
-// [Reason], and everything that is ever said about a reason (SMTP reply, log word, metric label, header value, sentence)
-// stands in one table, in reason.go.
+// [NewServer] makes a [Server], [Server.Serve] serves the connections of MTAs, [Server.Run] does the work beside the mail path, and
+// [Server.Shutdown] ends both. Each connection has a session, which turns the events of the milter protocol into facts, and verdicts into
+// replies. It decides nothing itself:
 //
-// What a bounce says is read by package bounce; what it proves follows from the record of sent mail, in proof.go (what counts
-// as a proof, and how often) and inquiry.go (what the store is asked). What is revoked comes in notices, see [Revocation]. [Explain] tells each step to a verdict in words.
+//   - package policy decides, and has all that is said about reasons and causes;
+//   - package judge takes a bounce through the stages of SMTP and collects the facts;
+//   - package evidence has what is recorded about sent mail and looked up about bounces;
+//   - package view is what this daemon knows of the record.
 //
-// The package does not read configuration files and does not open stores or sockets.
+// All changes to a message are in apply.go, after the decision.
+//
+// A fault of this package costs no mail: a callback that panics makes the MTA try again, and a bounce that cannot be read is judged by
+// its tag alone.
 package filter

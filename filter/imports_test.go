@@ -18,7 +18,7 @@ var mayImport = map[string][]string{
 	"filter": {"filter", "store", "prvs"},
 	"cmd":    {"cmd", "filter", "store", "prvs"},
 	// Tests and benchmarks from outside: they run the command, against servers that tests of the store start as well.
-	"deploy": {"deploy", "store/redistest"},
+	"deploy": {"deploy", "store/redistest", "store/storetest/pace"},
 }
 
 func TestImportsPointOneWay(t *testing.T) {

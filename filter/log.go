@@ -12,6 +12,7 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -31,12 +32,12 @@ func cut(s string) string {
 	return s[:n] + "..."
 }
 
-var messages = [...]string{kindInbound: "inbound", kindOutbound: "outbound", kindBounce: "bounce", kindDaemon: "bounce", kindUnsigned: "outbound"}
+var messages = [...]string{policy.Inbound: "inbound", policy.Outgoing: "outbound", policy.Bounce: "bounce", policy.Daemon: "bounce", policy.Unsigned: "outbound"}
 
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
-func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt string, recipients int) {
+func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdict, rcpt string, recipients int) {
 	level := slog.LevelInfo
-	if v.Action == ActionNone && v.Domain == nil && v.Reason != UnusableSender {
+	if v.Action == policy.ActionNone && v.Domain == nil && v.Reason != policy.UnusableSender {
 		level = slog.LevelDebug // mail that is none of our business
 	}
 	if !s.log.Enabled(ctx, level) {
@@ -53,10 +54,13 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt
 		attrs = append(attrs, slog.Int("recipients", recipients))
 	}
 	attrs = append(attrs, slog.String("reason", v.Reason.String()), slog.String("action", v.Action.String()))
-	if v.Would != None && v.Would != v.Reason {
+	if v.Would != policy.None && v.Would != v.Reason {
 		attrs = append(attrs, slog.String("would_be", v.Would.String()))
 	}
-	if v.Reason == Signed || v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired {
+	if v.Cause != policy.NoCause {
+		attrs = append(attrs, slog.String("cause", v.Cause.String()))
+	}
+	if v.Reason == policy.Signed || v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired {
 		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)), slog.String("tag_expires", v.Tag.Expiry.String()))
 		if v.BySignature {
 			attrs = append(attrs, slog.String("method", "signature"))
@@ -64,8 +68,8 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *Verdict, rcpt
 	} else if v.Tag.Status == prvs.UnknownKey || v.Tag.Status == prvs.Unverifiable {
 		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)))
 	}
-	if msg.report != nil {
-		attrs = appendReport(attrs, msg.report)
+	if msg.judged.Report != nil {
+		attrs = appendReport(attrs, msg.judged.Report)
 	}
 	attrs = append(attrs, slog.Duration("duration", msg.spent.Round(time.Microsecond)))
 	s.log.LogAttrs(ctx, level, messages[msg.kind], attrs...)
@@ -113,6 +117,9 @@ func (s *session) clientName() string {
 	}
 	return s.client.String()
 }
+
+// formatTime writes a time as the log does.
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 var redirect sync.Once
 

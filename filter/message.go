@@ -3,9 +3,10 @@ package filter
 import (
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
-	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // Limits of one message.
@@ -17,57 +18,26 @@ const (
 	maxTagged = 1000
 )
 
-// kind is what a message is to this filter.
-type kind uint8
-
-const (
-	kindInbound  kind = iota // mail that is none of the others: at most untagged
-	kindOutbound             // sent from here: signed
-	kindBounce               // null sender: judged
-	kindDaemon               // mail of a sender that bounces come from: judged if it is one
-	kindUnsigned             // sent from here through a listener that signs nothing: at most untagged
-)
-
-// maxCorrespondents is how many domains one message makes correspondents of its sender.
-const maxCorrespondents = 100
-
-// recipient is one recipient that may still need something.
-type recipient struct {
-	raw     string // exactly as the MTA gave it
-	mta     string // as the MTA understood it ({rcpt_addr})
-	args    string // ESMTP parameters, to be kept (NOTIFY, ORCPT)
-	address prvs.Address
-	verdict Verdict
-	finding finding
-	told    bool // the verdict was counted and logged
-}
-
 // message is what is known about the message under way. It lives until the next MAIL: after a refusal at DATA a client
 // may repeat DATA, or RCPT and DATA, and must get the same answer.
 type message struct {
 	state   *state // the policy it is judged by, from beginning to end
-	kind    kind
+	kind    policy.Kind
 	now     time.Time
 	spent   time.Duration // in this filter
-	own     bool          // handed in here
-	failed  bool          // a callback panicked: the MTA is told to try again at the next reply
+	failed  bool          // a callback panicked: the next reply asks the MTA to try again
 	sender  string        // as the MTA gave it
 	from    prvs.Address
 	badFrom bool // cannot be parsed
 	queueID string
 
-	sent    sent           // what is recorded of outbound mail
-	content *content       // of a bounce, as far as it is needed; nil if not
-	report  *bounce.Report // what the content says; nil until it was read
-	unread  bool           // reading it failed
-	asked   bool           // the store was asked about all recipients
-	unheard bool           // a node was not heard since it came: what it signed may not be on record
-	memory  store.Memory   // of the store, when it was asked last
+	sent    evidence.Sent // what is recorded of outbound mail
+	content *content      // of a bounce, as far as it is needed; nil if not
+	judged  judge.Case    // a bounce, or what may be one; of other mail, the recipients in our domains
 
-	first      string // the first recipient, for the log
-	count      int    // recipients seen and not refused at RCPT
-	doNotTag   bool   // a recipient is on the do-not-tag list, or pairs with the sender
-	copies     int    // of our header, that the message came with
-	recipients []recipient
-	overflow   bool // there were more than maxBounceRecipients, and no reply to tell
+	first    string // the first recipient, for the log
+	count    int    // recipients seen and not refused at RCPT
+	doNotTag bool   // a recipient is on the do-not-tag list, or pairs with the sender
+	copies   int    // of our header, that the message came with
+	overflow bool   // there were more than maxBounceRecipients, and no reply at RCPT
 }

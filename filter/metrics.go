@@ -1,6 +1,12 @@
 package filter
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+)
 
 // collector hands the server's numbers to Prometheus. The mail path knows nothing of it.
 type collector struct {
@@ -21,8 +27,8 @@ func (s *Server) Collector() prometheus.Collector {
 		s: s,
 		messages: d("messages_total", "Verdicts about messages, or about recipients of bounces, by our domain, reason and action.",
 			"domain", "reason", "action"),
-		would: d("would_refuse_total", "Verdicts that would have refused, had the mode, grace or an exemption not prevented it.",
-			"domain", "reason"),
+		would: d("would_refuse_total", "Verdicts that would have refused, were there not the cause: mode, exemption, or a way in which we may be wrong.",
+			"domain", "reason", "cause"),
 		reported: d("reported_recipients_total", "Recipients of mail sent from here that accepted bounces report about, by our domain, by what became of them (failed, delayed, ...) and by class of the status (2, 4, 5 or none).",
 			"domain", "action", "class"),
 		connections:  d("connections_total", "Connections of MTAs that were served."),
@@ -30,7 +36,7 @@ func (s *Server) Collector() prometheus.Collector {
 		overLimit:    d("connections_over_limit_total", "Connections of MTAs that were closed because of limits.connections."),
 		acceptErrors: d("accept_errors_total", "Failures to accept a connection."),
 		faults:       d("frame_faults_total", "Malformed frames of the milter protocol.", "fault"),
-		panics:       d("panics_total", "Faults of this program: the MTA was told to try again, or a bounce was judged without its content."),
+		panics:       d("panics_total", "Faults of this program: the MTA was asked to try again, or a bounce was judged without its content."),
 		poorMTA:      d("connections_without_chgfrom_total", "Connections of MTAs that do not let a milter change the envelope sender."),
 		otherRoute:   d("other_route_bounces_total", "Untagged bounces of mail that seems to have left through another route, again and again."),
 		otherRoutes:  d("other_routes", "Senders and sources of mail that seems to leave through another route, as in /status."),
@@ -43,11 +49,19 @@ func (s *Server) Collector() prometheus.Collector {
 		silentNodes:    d("silent_nodes", "Nodes of the store that are silent and have not said goodbye: nothing is refused for good for what may be missing of them."),
 		journalEntries: d("store_journal_entries", "Messages whose records wait on local disk until the store answers."),
 		journalOctets:  d("store_journal_bytes", "Size of what waits on local disk until the store answers."),
-		journalled:     d("store_journalled_records_total", "Records kept on local disk because the store did not take them."),
+		journalled:     d("store_journalled_records_total", "Records journalled on local disk because the store did not take them."),
 		replayed:       d("store_replayed_records_total", "Records written to the store from local disk."),
 		lost:           d("store_lost_records_total", "Records that neither the store nor the local disk took."),
 		revocations:    d("revocations", "Revocations of tags, senders and keys that are in effect."),
 	}
+}
+
+// unixSeconds returns a time in seconds since 1970, 0 for the zero time.
+func unixSeconds(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.Unix())
 }
 
 // Describe implements prometheus.Collector.
@@ -77,8 +91,10 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	st.each(func(domain string, d *domainStats) {
 		for r := range d.would {
-			if n := d.would[r].Load(); n > 0 {
-				counter(c.would, n, domain, Reason(r).String())
+			for cause := range d.would[r] {
+				if n := d.would[r][cause].Load(); n > 0 {
+					counter(c.would, n, domain, policy.Reason(r).String(), policy.Cause(cause).String())
+				}
 			}
 		}
 		for a := range d.reported {
@@ -94,10 +110,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(c.faults, n, string(f))
 	}
 	st.mu.Unlock()
-	c.s.mu.Lock()
-	open := len(c.s.conns)
-	c.s.mu.Unlock()
-	gauge(c.open, float64(open))
+	gauge(c.open, float64(c.s.acceptor.Open()))
 	counter(c.connections, st.connections.Load())
 	counter(c.overLimit, st.overLimit.Load())
 	counter(c.acceptErrors, st.acceptErrors.Load())
@@ -107,9 +120,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(c.otherRoutes, float64(len(c.s.OtherRoutes())))
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
-	gauge(c.storeSince, c.s.completeSince())
-	gauge(c.silentNodes, float64(c.s.silent()))
-	gauge(c.revocations, float64(c.s.revoked.Load().Len()))
+	gauge(c.storeSince, unixSeconds(c.s.view.CompleteSince()))
+	gauge(c.silentNodes, float64(len(c.s.view.SilentNodes())))
+	gauge(c.revocations, float64(c.s.view.Revocations().Len()))
 	counter(c.storeFailures, c.s.store.Failures())
 	counter(c.storeRefused, c.s.store.Refused())
 	j := c.s.store.Journal()

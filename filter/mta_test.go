@@ -3,6 +3,7 @@ package filter
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -12,78 +13,24 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/filter/internal/filtertest"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
-// testDay is the day on which tests happen unless they say otherwise.
-var testDay = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+var testDay = filtertest.Day()
 
-// testKeys is a ring that signs with key 1 for all domains.
-func testKeys(t testing.TB) *prvs.Ring {
+func testPolicy(t testing.TB, change func(*policy.Settings)) *policy.Policy {
 	t.Helper()
-	ring, err := prvs.NewRing([]prvs.Key{
-		{Number: 1, State: prvs.StateSign, Secret: []byte("secret")},
-		{Number: 2, State: prvs.StateVerify, Secret: []byte("older")},
-	}, prvs.Options{Lifetime: 7, Rotation: 1, Slack: 53})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ring
-}
-
-// withAbsentKeys is the same with a key 8 whose secret is missing, and a key 9 of another domain; with another key 1 as well if
-// it is wanted twice.
-func withAbsentKeys(t testing.TB, twice bool) *prvs.Ring {
-	t.Helper()
-	keys := []prvs.Key{
-		{Number: 1, State: prvs.StateSign, Secret: []byte("secret")}, {Number: 2, Secret: []byte("older")}, {Number: 8, Absent: true},
-		{Number: 9, Domain: "example.org", Absent: true},
-	}
-	if twice {
-		keys = append(keys, prvs.Key{Number: 1, Domain: "example.com", Absent: true})
-	}
-	ring, err := prvs.NewRing(keys, testKeys(t).Options())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ring
-}
-
-// testSettings enforces example.com.
-func testSettings(t testing.TB) Settings {
-	return Settings{
-		Domains:  []Domain{{Name: "example.com", Mode: ModeEnforce}},
-		Keys:     testKeys(t),
-		Outbound: DefaultOutbound(),
-		Exempt:   Exemptions{Recipients: DefaultExemptRecipients()},
-		Proofs:   DefaultProofs(),
-
-		MailerDaemons: DefaultMailerDaemons(),
-		ReadAll:       true,
-
-		HeaderName: DefaultHeaderName,
-		Hostname:   "mx.example.com",
-	}
-}
-
-func testPolicy(t testing.TB, change func(*Settings)) *Policy {
-	t.Helper()
-	s := testSettings(t)
-	if change != nil {
-		change(&s)
-	}
-	p, err := NewPolicy(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	return filtertest.Policy(t, change)
 }
 
 // logBuffer collects log lines.
@@ -123,28 +70,46 @@ func (f *fixture) now() time.Time {
 
 func (f *fixture) setClock(t time.Time) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.clock = t
+	f.mu.Unlock()
+	f.beat()
+}
+
+// beat lets the server see the heartbeats of the nodes.
+func (f *fixture) beat() { f.server.view.RefreshNodes(f.t.Context()) }
+
+// heartbeats is a store with a new heartbeat of the node "test" in each answer, unless it has nodes of its own.
+type heartbeats struct {
+	store.Store
+	n atomic.Int64
+}
+
+func (s *heartbeats) Nodes(ctx context.Context) ([]store.Node, error) {
+	ns, err := s.Store.Nodes(ctx)
+	if err != nil || len(ns) > 0 {
+		return ns, err
+	}
+	return []store.Node{{Name: "test", Seen: testDay.Add(time.Duration(s.n.Add(1)))}}, nil
 }
 
 // start runs a server with the test settings, changed by change, on a unix socket.
-func start(t testing.TB, change func(*Settings)) *fixture {
+func start(t testing.TB, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	return startWith(t, memory.NewWithClock(func() time.Time { return testDay }), change, nil)
 }
 
-func startWith(t testing.TB, st store.Store, change func(*Settings), options func(*Options)) *fixture {
+func startWith(t testing.TB, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
 	t.Helper()
-	return startAs(t, RoleBoth, st, change, options)
+	return startAs(t, policy.RoleBoth, st, change, options)
 }
 
-func startAs(t testing.TB, role Role, st store.Store, change func(*Settings), options func(*Options)) *fixture {
+func startAs(t testing.TB, role policy.Role, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, store: st, log: &logBuffer{}, clock: testDay}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	guard := store.NewGuard(st, store.GuardOptions{Logger: logger, Now: f.now})
+	g := guard.New(&heartbeats{Store: st}, guard.Options{Logger: logger, Now: f.now})
 	o := Options{
-		Policy: testPolicy(t, change), Store: guard, Hasher: store.NewHasher([]byte("hash secret")),
+		Policy: testPolicy(t, change), Store: g, Hasher: store.NewHasher([]byte("hash secret")),
 		Logger: logger, Node: "test", Clock: f.now,
 	}
 	if options != nil {
@@ -155,7 +120,7 @@ func startAs(t testing.TB, role Role, st store.Store, change func(*Settings), op
 		t.Fatal(err)
 	}
 	f.server = srv
-	srv.nodes.advanced = testDay.AddDate(100, 0, 0) // all other nodes are there, for the whole test
+	f.beat()
 	f.addr = filepath.Join(t.TempDir(), "s")
 	ln, err := net.Listen("unix", f.addr)
 	if err != nil {
@@ -170,7 +135,7 @@ func startAs(t testing.TB, role Role, st store.Store, change func(*Settings), op
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-		_ = guard.Close()
+		_ = g.Close()
 	})
 	return f
 }

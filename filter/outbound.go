@@ -1,132 +1,104 @@
 package filter
 
 import (
-	"errors"
-	"net/netip"
-	"strings"
+	"context"
 
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Origin is what the MTA said about where a message came from.
-type Origin struct {
-	Authenticated bool       // {auth_authen} is set; {auth_author} can be set by any client
-	Daemon        string     // {daemon_name}
-	Client        netip.Addr // the zero Addr if there is none
-	Local         bool       // the MTA's sendmail command: localhost, port 0
+func (s *session) senderVerdict() policy.Verdict {
+	msg := &s.msg
+	return msg.state.policy.Sender(policy.SenderFacts{Sender: msg.from, Unusable: msg.badFrom, DoNotTag: msg.doNotTag})
 }
 
-type outboundRules struct {
-	Outbound
-	daemons map[string]bool
-}
-
-func newOutboundRules(o Outbound) outboundRules {
-	r := outboundRules{Outbound: o, daemons: make(map[string]bool, len(o.Daemons))}
-	for _, d := range o.Daemons {
-		r.daemons[d] = true
+// sign decides whether the sender of an outbound message is signed, records what its bounces will be proven by, and adds to the changes.
+func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
+	msg := &s.msg
+	v := s.senderVerdict()
+	if v.Reason != policy.Signed {
+		s.leaveUnsigned(&v)
+		return v
 	}
-	return r
-}
-
-// Outbound says whether mail of this origin was sent from here.
-func (p *Policy) Outbound(o Origin) bool {
-	r := &p.outbound
-	switch {
-	case r.Authenticated && o.Authenticated:
-		return true
-	case r.Local && o.Local:
-		return true
-	case o.Daemon != "" && r.daemons[o.Daemon]:
-		return true
+	signed, err := msg.state.policy.Settings().Keys.Sign(msg.from, v.Domain.Form, prvs.DayOf(msg.now))
+	if err != nil || m.Version() < 6 || m.Actions()&milter.OptChangeFrom == 0 {
+		// Mail that leaves unsigned would have its bounces refused.
+		v.Reason, v.Action = policy.CannotSign, policy.ActionDefer
+		return v
 	}
-	// The MTA's own sendmail command comes from 127.0.0.1 as well and has a switch of its own.
-	return !o.Local && inAny(r.Networks, o.Client)
-}
-
-// Address makes out what address is meant: as the client wrote it, or, if that cannot be parsed or is in none of our
-// domains, as the MTA understood it ({mail_addr}, {rcpt_addr}). A trailing dot of the domain, which MTAs remove, is removed.
-// ok is false if it is no address.
-func (p *Policy) Address(raw, mta string) (a prvs.Address, ok bool) {
-	a, err := prvs.ParseAddress(raw)
-	a.Domain = strings.TrimSuffix(a.Domain, ".")
-	if err == nil && (a.IsNull() || p.domains[lower(a.Domain)] != nil) {
-		return a, true
+	v.Tag = prvs.Result{Number: signed.Number, Expiry: signed.Expiry, Original: msg.from}
+	c.sender, c.messageID = signed.Address, s.identify(m)
+	expires := store.Day(signed.Expiry)
+	tag := store.Record{
+		Key:     s.server.hasher.Tag(msg.from.Fold().String(), expires, signed.Number),
+		Expires: expires,
+		Count:   uint32(msg.count),
 	}
-	if q, err := prvs.ParseAddress(mta); err == nil && q.Domain != "" {
-		q.Domain = strings.TrimSuffix(q.Domain, ".")
-		return q, true
+	s.record(&v, append(s.sentRecords(), tag)...)
+	return v
+}
+
+// identify makes a Message-ID for a message that has none, with its angle brackets. It returns "" if none is to be added.
+//
+// QUIRK: Sendmail adds its own only on delivery, and Postfix none for clients that are not on its own host
+// (local_header_rewrite_clients): what comes back would not be known.
+func (s *session) identify(m milter.Modifier) string {
+	msg := &s.msg
+	settings := msg.state.policy.Settings()
+	if msg.sent.HasMessageID() || !settings.AddMessageID || m.Actions()&milter.OptAddHeader == 0 {
+		return ""
 	}
-	return a, err == nil
+	id := evidence.NewMessageID(settings.Hostname)
+	msg.sent.AddMessageID(id)
+	return "<" + id + ">"
 }
 
-// SenderFacts is what is known about the sender of an outbound message.
-type SenderFacts struct {
-	Sender   prvs.Address
-	Unusable bool // the sender could not be parsed
-	DoNotTag bool // a recipient must not be shown a tag of this sender, see [Policy.DoNotTag]
+// recordedUntil returns the last day on which what happens now is on record.
+func (s *session) recordedUntil() store.Day {
+	return store.DayOf(s.msg.now) + store.Day(s.msg.state.policy.Settings().Proofs.Retention)
 }
 
-// Sender decides whether the envelope sender of an outbound message is signed.
-func (p *Policy) Sender(f SenderFacts) Verdict {
-	reason, d := p.sender(f)
-	return Verdict{Reason: reason, Action: p.actions[reason], Domain: d}
-}
-
-func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
-	switch {
-	case f.Unusable:
-		return UnusableSender, nil
-	case f.Sender.IsNull():
-		return NullSender, nil
-	}
-	d := p.domains[lower(f.Sender.Domain)]
-	err := prvs.CanSign(f.Sender)
-	switch {
-	case errors.Is(err, prvs.ErrNoDomain):
-		return UnusableSender, nil
-	case d == nil:
-		return ForeignDomain, nil
-	case errors.Is(err, prvs.ErrTagged), isSRS(f.Sender.Local):
-		return AlreadyTagged, d
-	case errors.Is(err, prvs.ErrTooLong):
-		return TooLong, d
-	case err != nil:
-		return UnusableSender, d
-	case p.unsigned.has(f.Sender, d != nil):
-		return ExcludedSender, d
-	case f.DoNotTag:
-		return DoNotTag, d
-	}
-	return Signed, d
-}
-
-// MayBeBounce says whether mail of this sender, which is not the null one, is read to find out whether it is a bounce.
-func (p *Policy) MayBeBounce(sender prvs.Address) bool {
-	return p.daemons.has(sender, true)
-}
-
-// DoNotTag says whether a recipient is on the do-not-tag list, or one to whom mail of this sender is not signed.
-func (p *Policy) DoNotTag(sender, recipient prvs.Address) bool {
-	return p.doNotTag.has(recipient, p.ours(recipient)) || p.pairs(sender, recipient)
-}
-
-// signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be
-// expected to carry a tag.
-func (p *Policy) signs(a prvs.Address) bool {
-	reason, _ := p.sender(SenderFacts{Sender: a})
-	return reason == Signed
-}
-
-func inAny(nets []netip.Prefix, a netip.Addr) bool {
-	if !a.IsValid() {
-		return false
-	}
-	a = a.Unmap()
-	for _, n := range nets {
-		if n.Contains(a) {
-			return true
+// leaveUnsigned notes that a message is not signed, and why. Bounces to a sender whose mail would be signed but for a list
+// are expected to come without a tag: it is recorded, whatever becomes of the lists.
+func (s *session) leaveUnsigned(v *policy.Verdict) {
+	msg := &s.msg
+	rs := s.sentRecords()
+	if v.Reason == policy.DoNotTag || v.Reason == policy.ExcludedSender {
+		for _, a := range msg.sent.Addresses(msg.state.policy, msg.from) {
+			rs = append(rs, store.Record{Key: s.server.hasher.Unsigned(a), Expires: s.recordedUntil()})
 		}
 	}
-	return false
+	s.record(v, rs...)
+}
+
+// warnUnsigned logs that a message which would be signed elsewhere leaves through a listener that only verifies.
+func (s *session) warnUnsigned() {
+	if v := s.senderVerdict(); v.Reason == policy.Signed {
+		v.Reason, v.Action = policy.VerifyOnly, s.msg.state.policy.Action(policy.VerifyOnly)
+		s.decided(&v, s.msg.first, s.msg.count)
+	}
+}
+
+// sentRecords returns what is recorded of the message, but for its tag.
+func (s *session) sentRecords() []store.Record {
+	msg := &s.msg
+	addresses := msg.sent.Addresses(msg.state.policy, msg.from)
+	return msg.sent.Records(s.server.hasher, addresses, uint32(msg.count), s.recordedUntil())
+}
+
+// record writes what a message leaves behind. The mail goes out whether or not the store answers: Guard journals it on
+// disk, or notes a gap, and a gap means that bounces are verified by signature alone.
+func (s *session) record(v *policy.Verdict, rs ...store.Record) {
+	if len(rs) == 0 {
+		return
+	}
+	domain := ""
+	if v.Domain != nil {
+		domain = v.Domain.Name
+	}
+	_ = s.server.store.Record(context.Background(), store.DayOf(s.msg.now), domain, rs...)
 }

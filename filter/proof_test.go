@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,8 +11,10 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
-	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
 // The message that the tests send before they answer it.
@@ -128,12 +131,18 @@ Message-ID: <outer@mx.example.org>
 }
 
 // explain explains what deliver is about to do.
-func (f *fixture) explain(from, to, text string) *Explanation {
-	report, err := bounce.Read(strings.NewReader("Return-Path: <"+from+">\n"+text), bounce.DefaultLimits())
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	return Explain(f.t.Context(), f.server.state.Load().policy, f.store, f.server.hasher, Delivery{Report: report, Sender: from, Recipient: to, Time: f.now()})
+func (f *fixture) explain(from, to, text string) *judge.Explanation {
+	return judge.Explain(judge.Message{
+		Policy: f.server.state.Load().policy, Hasher: f.server.hasher, Record: f.server.view, Now: f.now(),
+	}, judge.Delivery{Sender: from, Recipient: to, Content: func(bodyBytes int) *bounce.Report {
+		limits := bounce.DefaultLimits()
+		limits.BodyBytes = bodyBytes
+		report, err := bounce.Read(strings.NewReader("Return-Path: <"+from+">\n"+text), limits)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		return report
+	}})
 }
 
 // What a bounce without a usable tag proves by what it answers.
@@ -145,7 +154,7 @@ func TestProof(t *testing.T) {
 		to     string
 		text   string
 		after  int // days
-		change func(*Settings)
+		change func(*policy.Settings)
 		code   byte
 		reply  string
 		log    string
@@ -161,38 +170,38 @@ func TestProof(t *testing.T) {
 		{name: "reply without reference, from below a domain written to", to: "user@example.com", text: awayTextWithoutReference, code: 'a', log: "reason=valid-correspondent action=accept"},
 
 		{name: "Message-ID that is not on record", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject report=dsn"},
-		{name: "Message-ID of somebody else's mail", to: "other@example.com", text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
-		{name: "read receipt for somebody else's mail", to: "other@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "Message-ID of another sender's mail", to: "other@example.com", text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "read receipt for another sender's mail", to: "other@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "after the retention", to: "user@example.com", after: 31, text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "reply with a reference that is not on record", to: "user@example.com", text: fmt.Sprintf(awayText, "x@example.net"), code: 'y', reply: untagged, log: "reason=untagged"},
-		{name: "reply without reference, to somebody who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "reply without reference, to a recipient who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "DSN that names no message", to: "user@example.com", text: strings.ReplaceAll(dsnText(sentID), "Message-ID", "X-Id"), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "expired tag without proof", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText("another@mail.example.com"), code: 'y',
 			reply: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired"},
-		{name: "content not wanted", change: func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true }, to: "user@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "content not wanted", change: func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true }, to: "user@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
 
 		{name: "from mailer-daemon, marked", from: "MAILER-DAEMON@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "msg=bounce queue_id=4ZQUEUEID client=203.0.113.7 sender=<MAILER-DAEMON@mx.example.org> recipient=<user@example.com> reason=untagged action=tag"},
 		{name: "from mailer-daemon, proven", from: "MAILER-DAEMON@mx.example.org", to: "user@example.com", text: dsnText(sentID), code: 'a', log: "reason=valid-message"},
-		{name: "from mailer-daemon, refused if configured", change: func(s *Settings) { s.MailerDaemons.Refuse = true }, from: "mailer-daemon@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject"},
-		{name: "from postmaster, but a letter", change: func(s *Settings) { s.MailerDaemons.Refuse = true }, from: "postmaster@example.org", to: "user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a'},
+		{name: "from mailer-daemon, refused if configured", change: func(s *policy.Settings) { s.MailerDaemons.Refuse = true }, from: "mailer-daemon@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'y', reply: untagged, log: "reason=untagged action=reject"},
+		{name: "from postmaster, but a letter", change: func(s *policy.Settings) { s.MailerDaemons.Refuse = true }, from: "postmaster@example.org", to: "user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a'},
 		{name: "from postmaster, a letter to a tagged address", from: "postmaster@example.org", to: "prvs=178773a1ad=user@example.com", text: "From: postmaster@example.org\nSubject: your question\n\nYes, it is.\n", code: 'a', log: "msg=inbound"},
-		{name: "from somebody, not looked at", from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a'},
-		{name: "from somebody, if all are looked at", change: func(s *Settings) { s.MailerDaemons.Senders = []string{"*"} }, from: "somebody@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "reason=untagged action=tag"},
+		{name: "from another sender, not read", from: "sender@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a'},
+		{name: "from another sender, if mail of all is read", change: func(s *policy.Settings) { s.MailerDaemons.Senders = []string{"*"} }, from: "sender@example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "reason=untagged action=tag"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, tt.change)
-			f.server.checkWitness(t.Context())
+			f.server.view.RefreshRecord(t.Context())
 			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 			for day := range tt.after {
 				f.setClock(testDay.AddDate(0, 0, day+1))
-				f.server.checkWitness(t.Context())
+				f.server.view.RefreshRecord(t.Context())
 			}
 			explained := f.explain(tt.from, tt.to, tt.text)
 			_, r := f.outsideMTA().deliver("<"+tt.from+">", "<"+tt.to+">", tt.text)
 			if reply := explained.Reply.String(); explained.Reply.Code != 0 && reply != r.text || explained.Reply.Code == 0 && r.text != "" {
 				t.Errorf("explained as %q, done as %q", explained.Steps, r.text)
 			}
-			if reason := explained.Verdict.Reason; reason != None && !strings.Contains(f.log.String(), "reason="+reason.String()+" ") {
+			if reason := explained.Verdict.Reason; reason != policy.None && !strings.Contains(f.log.String(), "reason="+reason.String()+" ") {
 				t.Errorf("explained as %v:\n%s", reason, f.log)
 			}
 			if r.code != tt.code || r.text != tt.reply {
@@ -206,7 +215,7 @@ func TestProof(t *testing.T) {
 // A bounce or receipt may come to the author in the header instead of the envelope sender.
 func TestProofForAuthors(t *testing.T) {
 	f := start(t, nil)
-	f.server.checkWitness(t.Context())
+	f.server.view.RefreshRecord(t.Context())
 	f.sendMail("<login@example.com>", "<friend@example.org>", "Message-ID:\n <"+sentID+">\nFrom: =?utf-8?q?A?= <User@Example.com>\nReply-To: desk@example.com, other@example.net\nErrors-To: errors@example.org\nDisposition-Notification-To: receipts@example.com\n\n\n")
 	for _, to := range []string{"login", "user", "receipts", "desk"} {
 		if _, r := f.outsideMTA().deliver("<>", "<"+to+"@example.com>", dsnText(sentID)); r.code != 'a' {
@@ -218,7 +227,7 @@ func TestProofForAuthors(t *testing.T) {
 	}
 }
 
-// Mail that leaves unsigned is remembered as well: it may be answered to an address of ours in its header.
+// Mail that leaves unsigned is recorded as well: it may be answered to an address of ours in its header.
 func TestProofOfMailLeftUnsigned(t *testing.T) {
 	for _, tt := range []struct{ name, from, to, reason string }{
 		{"foreign sender", "<bounces@crm.example.net>", "<friend@example.org>", "foreign-domain"},
@@ -227,10 +236,10 @@ func TestProofOfMailLeftUnsigned(t *testing.T) {
 		{"no room for a tag", "<" + strings.Repeat("a", 49) + "@example.com>", "<friend@example.org>", "too-long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := start(t, func(s *Settings) {
-				s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
+			f := start(t, func(s *policy.Settings) {
+				s.DoNotTag = policy.DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
 			})
-			f.server.checkWitness(t.Context())
+			f.server.view.RefreshRecord(t.Context())
 			if r := f.sendMail(tt.from, tt.to, sentText); len(r.mods) != 0 {
 				t.Errorf("modifications: %v", r.mods)
 			}
@@ -247,26 +256,44 @@ func TestProofOfMailLeftUnsigned(t *testing.T) {
 // A fault in the reader costs no mail: what cannot be read may have been a proof.
 func TestBounceThatCannotBeRead(t *testing.T) {
 	f := start(t, nil)
-	f.server.checkWitness(t.Context())
+	f.server.view.RefreshRecord(t.Context())
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
-	f.server.readReport = func(*content) *bounce.Report { panic("a bug") }
-	for _, to := range []string{"<user@example.com>", signedUser} {
-		if _, r := f.outsideMTA().deliver("<>", to, dsnText(sentID)); r.code != 'a' {
-			t.Errorf("%s: %c %s", to, r.code, r.text)
+	p := f.server.state.Load().policy
+	for _, tt := range []struct {
+		to            string
+		reason, would policy.Reason
+		cause         policy.Cause
+	}{
+		{"<user@example.com>", policy.Grace, policy.Untagged, policy.UnreadContent},
+		{signedUser, policy.Valid, policy.None, policy.NoCause},
+	} {
+		s := &session{server: f.server}
+		s.msg.state = f.server.state.Load()
+		s.msg.judged.Message = judge.Message{Policy: p, Hasher: f.server.hasher, Record: f.server.view, Now: testDay, Sender: "<>"}
+		rcpt := judge.Recipient{Raw: tt.to, Address: address(t, tt.to)}
+		if s.msg.judged.Rcpt(&rcpt, true) || s.msg.judged.Data() != judge.Continue {
+			t.Fatalf("%s: refused before its content is read", tt.to)
+		}
+		s.readBounce(func() *bounce.Report { panic("a bug") })
+		if outcome := s.msg.judged.End(); outcome != judge.Delivered {
+			t.Errorf("%s: outcome %d", tt.to, outcome)
+		}
+		if v := s.msg.judged.Recipients[0].Verdict; v.Reason != tt.reason || v.Would != tt.would || v.Cause != tt.cause || v.Action != policy.ActionAccept {
+			t.Errorf("%s: %v (would be %v, cause %q) %v", tt.to, v.Reason, v.Would, v.Cause, v.Action)
+		}
+		if s.msg.isBounce() {
+			t.Errorf("%s: mail of a mailer daemon that cannot be read passes for a bounce", tt.to)
 		}
 	}
-	if _, r := f.outsideMTA().deliver("<mailer-daemon@example.org>", "<user@example.com>", dsnText(sentID)); r.code != 'a' {
-		t.Errorf("from mailer-daemon: %c %s", r.code, r.text)
-	}
-	wantLog(t, f, "reason=grace action=accept would_be=untagged", "reason=valid action=accept", "a bounce cannot be read")
-	if n := f.server.stats.panics.Load(); n != 3 {
+	wantLog(t, f, "a bounce cannot be read")
+	if n := f.server.stats.panics.Load(); n != 2 {
 		t.Errorf("%d faults counted", n)
 	}
 }
 
 func TestProofIsUsedUp(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
-	f.server.checkWitness(t.Context())
+	f := start(t, func(s *policy.Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
+	f.server.view.RefreshRecord(t.Context())
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	delivered := func(text string) (n int) {
 		t.Helper()
@@ -278,12 +305,12 @@ func TestProofIsUsedUp(t *testing.T) {
 				}
 				return n
 			}
-			f.server.notes.flush()
+			f.server.view.Flush()
 			n++
 		}
 		return n
 	}
-	if n := delivered(dsnText(sentID)); n != provenAtLeast+5 {
+	if n := delivered(dsnText(sentID)); n != policy.ProvenAtLeast+5 {
 		t.Errorf("one message to one recipient has proven %d bounces", n)
 	}
 	if n := delivered(awayTextWithoutReference); n != 3 {
@@ -297,8 +324,8 @@ func TestProofIsUsedUp(t *testing.T) {
 }
 
 func TestMessageIDIsAdded(t *testing.T) {
-	f := start(t, func(s *Settings) { s.AddMessageID = true })
-	f.server.witnessed.Store(true)
+	f := start(t, func(s *policy.Settings) { s.AddMessageID = true })
+	f.server.view.RefreshRecord(t.Context())
 	r := f.sendMail("<user@example.com>", "<friend@example.org>", "From: user@example.com\nSubject: no identifier\n\nHello\n")
 	if len(r.mods) != 2 || r.mods[0].code != 'h' || r.mods[0].args[0] != "Message-ID" {
 		t.Fatalf("modifications: %v", r.mods)
@@ -310,12 +337,25 @@ func TestMessageIDIsAdded(t *testing.T) {
 	if _, r := f.outsideMTA().deliver("<>", "<user@example.com>", dsnText(id)); r.code != 'a' {
 		t.Errorf("bounce: %c %s", r.code, r.text)
 	}
-	// An MTA that lets nobody add a header still has its mail signed.
+	// An MTA that lets no milter add a header still has its mail signed.
 	m := f.dialAs(6, allActions&^milter.OptAddHeader, allProtocol)
 	m.auth = "user"
 	m.connect(outsider, 40123)
 	_, r = m.deliver("<user@example.com>", "<friend@example.org>", "Subject: no identifier\n\n")
 	wantMods(t, r.mods, "e "+signedUser)
+}
+
+// countingStore holds what is recorded.
+type countingStore struct {
+	storetest.Fake
+	calls   int
+	records []store.Record
+}
+
+func (s *countingStore) Record(_ context.Context, _ store.Day, _ string, rs ...store.Record) error {
+	s.calls++
+	s.records = append(s.records, rs...)
+	return nil
 }
 
 // All that a message leaves behind is one call of the store.
@@ -353,12 +393,12 @@ func TestContentIsReadAsFarAsNeeded(t *testing.T) {
 	body := dsnText(sentID) + strings.Repeat(strings.Repeat("x", 76)+"\n", 5<<20/77)
 	for _, tt := range []struct {
 		name, from, to string
-		change         func(*Settings)
+		change         func(*policy.Settings)
 		chunks         int
 	}{
 		{name: "outbound mail", from: "<user@example.com>", to: "<friend@example.org>", chunks: 1},
-		{name: "proven by its tag, for the log", from: "<>", to: signedUser, chunks: detailBytes/chunk + 1},
-		{name: "proven by its tag, not read", from: "<>", to: signedUser, change: func(s *Settings) { s.ReadAll = false }, chunks: 1},
+		{name: "proven by its tag, for the log", from: "<>", to: signedUser, chunks: judge.DetailBytes/chunk + 1},
+		{name: "proven by its tag, not read", from: "<>", to: signedUser, change: func(s *policy.Settings) { s.ReadAll = false }, chunks: 1},
 		{name: "in need of a proof", from: "<>", to: "<user@example.com>", chunks: bounce.DefaultLimits().BodyBytes/chunk + 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -377,10 +417,10 @@ func TestContentIsReadAsFarAsNeeded(t *testing.T) {
 	}
 }
 
-// An MTA that cannot be told to stop sends all of a body; the rest is not kept.
+// An MTA that cannot be asked to stop sends all of a body; the rest is not read.
 func TestBodyFromAnMTAWithoutSkip(t *testing.T) {
 	f := start(t, nil)
-	f.server.checkWitness(t.Context())
+	f.server.view.RefreshRecord(t.Context())
 	m := f.dialAs(6, allActions, allProtocol&^milter.OptSkip)
 	m.connect(outsider, 40123)
 	body := dsnText(sentID) + strings.Repeat(strings.Repeat("x", 76)+"\n", 1<<20/77)
@@ -409,83 +449,34 @@ func TestLogSaysWhatABounceReports(t *testing.T) {
 	}
 }
 
-func TestEvidence(t *testing.T) {
-	original := func(depth int, source bounce.Source, id string) bounce.Original {
-		return bounce.Original{Depth: depth, Source: source, MessageID: id}
-	}
-	for _, tt := range []struct {
-		name     string
-		report   bounce.Report
-		messages string
-		domains  string
-	}{
-		{name: "nothing", report: bounce.Report{Kind: bounce.DSN}},
-		{name: "innermost first, best source first", report: bounce.Report{Kind: bounce.DSN, Originals: []bounce.Original{
-			original(1, bounce.ReturnedMessage, "outer@example"), original(1, bounce.FreeText, "text@example"),
-			original(2, bounce.ReturnedMessage, "Inner@example"), original(2, bounce.References, "inner@example"), original(2, bounce.References, ""),
-		}}, messages: "inner@example outer@example text@example"},
-		{name: "reply with a reference", report: bounce.Report{Kind: bounce.AutoReply, From: "a@example.org", Originals: []bounce.Original{
-			original(1, bounce.InReplyTo, "x@example")}}, messages: "x@example"},
-		{name: "reply without", report: bounce.Report{Kind: bounce.AutoReply, From: "a@Mail.Example.org"}, domains: "mail.example.org example.org"},
-		{name: "receipt without", report: bounce.Report{Kind: bounce.MDN, From: "a@example.org"}, domains: "example.org"},
-		{name: "bounce without", report: bounce.Report{Kind: bounce.Bounce, From: "a@example.org"}},
-		{name: "reply of nobody", report: bounce.Report{Kind: bounce.AutoReply, From: "nobody"}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			e := evidenceOf(&tt.report)
-			if strings.Join(e.messages, " ") != tt.messages || strings.Join(e.domains, " ") != tt.domains {
-				t.Errorf("messages %q, domains %q", e.messages, e.domains)
-			}
-		})
-	}
-}
-
-// However many recipients and references a message has, the store is asked a bounded number of questions.
-func TestQuestionsAreBounded(t *testing.T) {
-	q := inquiry{hasher: store.NewHasher([]byte("hash secret")), today: store.DayOf(testDay)}
-	e := evidence{}
-	for i := range 32 {
-		e.messages = append(e.messages, fmt.Sprintf("%d@example", i))
-	}
-	for i := range maxBounceRecipients {
-		q.ask(prvs.Address{Local: fmt.Sprintf("user%d+a+b", i), Domain: "example.com"}, prvs.Result{}, &e)
-	}
-	if n := len(q.queries); n < maxQueries || n > maxQueries+3*maxBounceRecipients { // the latter for mail left unsigned
-		t.Errorf("%d questions", n)
-	}
-	if len(q.about) != maxBounceRecipients {
-		t.Errorf("%d recipients", len(q.about))
-	}
-}
-
 // The bounce of mail sent while the store was wiped or silent is not refused.
 func TestProofAndAnIncompleteRecord(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		st   *fakeStore
+		st   *storetest.Fake
 		log  string
 	}{
-		{"silent", &fakeStore{err: store.ErrUnavailable}, "reason=grace action=accept would_be=untagged"},
-		{"vouches for nothing", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99)}}, "reason=grace action=accept would_be=untagged"},
-		{"wiped two days ago", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.Add(-48 * time.Hour)}},
-			first: map[string]store.Day{"example.com": store.DayOf(testDay) - 100}}, "reason=grace action=accept would_be=untagged"},
-		{"complete", &fakeStore{answer: store.Answer{Found: make([]bool, 99), Counts: make([]uint32, 99), Memory: store.Memory{Since: testDay.AddDate(0, 0, -99)}},
-			first: map[string]store.Day{"example.com": store.DayOf(testDay) - 99}}, "reason=untagged action=reject"},
+		{"silent", &storetest.Fake{Err: store.ErrUnavailable}, "reason=grace action=accept would_be=untagged"},
+		{"vouches for nothing", &storetest.Fake{Answer: storetest.NothingFound(time.Time{})}, "reason=grace action=accept would_be=untagged"},
+		{"wiped two days ago", &storetest.Fake{Answer: storetest.NothingFound(testDay.Add(-48 * time.Hour)),
+			First: map[string]store.Day{"example.com": store.DayOf(testDay) - 100}}, "reason=grace action=accept would_be=untagged"},
+		{"complete", &storetest.Fake{Answer: storetest.NothingFound(testDay.AddDate(0, 0, -99)),
+			First: map[string]store.Day{"example.com": store.DayOf(testDay) - 99}}, "reason=untagged action=reject"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := startWith(t, tt.st, nil, nil)
-			f.server.witnessed.Store(true)
-			f.server.refreshSigning(t.Context())
+			f.server.view.RefreshRecord(t.Context())
+			f.server.view.RefreshRecord(t.Context())
 			f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 			wantLog(t, f, tt.log)
 		})
 	}
 }
 
-// Each step to a verdict is told in words.
+// Each step to a verdict is put into words.
 func TestExplain(t *testing.T) {
 	f := start(t, nil)
-	f.server.checkWitness(t.Context())
+	f.server.view.RefreshRecord(t.Context())
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	for _, tt := range []struct {
 		name, from, to, text string
@@ -505,16 +496,16 @@ func TestExplain(t *testing.T) {
 			"The record is complete since ",
 			"None of what it answers is on record as sent by <other@example.com> in the last 30 days.",
 			"Verdict: untagged, reject.",
-			"The client is told at the end of the message: " + untagged,
+			"The client is answered at the end of the message: " + untagged,
 		}},
 		{"valid tag", "", strings.Trim(signedUser, "<>"), dsnText(sentID), []string{
 			"null sender", "ours",
 			"The recipient carries a tag for <user@example.com> with a right signature of key 1, valid until the end of 2026-11-30 (UTC).",
-			"It answers", "The record is complete", "The tag is on record.", "is on record as sent by", "Verdict: valid, accept.",
+			"It answers", "The record is complete", "The tag is on record.", "Verdict: valid, accept.",
 		}},
 		{"forged tag", "", strings.Trim(forged, "<>"), dsnText(sentID), []string{
 			"null sender", "ours", "The recipient carries a tag whose signature is not that of key 1.", "Verdict: bad-signature, reject.",
-			"The client is told at RCPT: " + badTag,
+			"The client is answered at RCPT: " + badTag,
 		}},
 		{"correspondent", "", "user@example.com", awayTextWithoutReference, []string{
 			"null sender", "ours", "no tag", "names no message which it answers; it comes from friend@mail.example.org.", "The record is complete",
@@ -523,13 +514,13 @@ func TestExplain(t *testing.T) {
 		}},
 		{"SRS address", "", "SRS0=vGc4=TT=example.net=alice@example.com", dsnText(sentID), []string{
 			"null sender", "ours", "The recipient is an SRS address, whose own hash is for the server to check that forwards mail.",
-			"The record is complete", "None of what it answers", "Verdict: exempt, accept."}},
+			"The record is complete", "Cause: never-signed. Mail of the recipient is never signed", "Verdict: exempt, accept."}},
 		{"foreign recipient", "", "user@example.org", dsnText(sentID), []string{"null sender", `The recipient's domain "example.org" is none of ours: the MTA decides.`}},
 		{"ordinary mail", "friend@example.org", strings.Trim(signedUser, "<>"), sentText, []string{
 			"The envelope sender <friend@example.org> is not the null sender, so this is ordinary mail, which is not judged.",
 			"The recipient's tag is removed: it is delivered to <user@example.com>."}},
 		{"from a mailer daemon", "mailer-daemon@example.org", "other@example.com", dsnText(sentID), []string{
-			"is one that bounces come from (mailer_daemons.senders), and this is one.", "ours", "no tag", "It answers", "complete since", "None of what", "Verdict: untagged, tag."}},
+			"is one that bounces come from (mailer_daemons.senders), and this is one.", "ours", "no tag", "It answers", "complete since", "None of what", "Cause: mailer-daemon.", "Verdict: untagged, tag."}},
 		{"no address", "", "@", dsnText(sentID), []string{"The recipient <@> is not an address: it is left to the MTA."}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

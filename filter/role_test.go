@@ -8,15 +8,16 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
-// testClock stands still at the test day.
+// testClock does not move from the test day.
 func testClock() time.Time { return testDay }
 
 // startRole runs a server with the test settings, whose only listener has a role.
-func startRole(t *testing.T, role Role, change func(*Settings)) *fixture {
+func startRole(t *testing.T, role policy.Role, change func(*policy.Settings)) *fixture {
 	t.Helper()
 	f := startAs(t, role, memory.NewWithClock(testClock), change, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
@@ -47,7 +48,7 @@ func TestRoles(t *testing.T) {
 			both: signed, sign: signed,
 			verify: outcome{stage: "data", code: 'a', log: "msg=outbound queue_id=4ZQUEUEID client=203.0.113.7 sender=<user@example.com> recipient=<friend@example.org> reason=verify-only action=none"}},
 		{name: "mail of a client that logged in to a tagged address of ours", auth: "user", from: "<user@example.com>", to: signedUser,
-			both:   outcome{stage: "end", code: 'a', mods: []string{"e " + signedUser, "- " + signedUser, "+ <user@example.com>"}, log: "reason=signed"},
+			both:   outcome{stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>", "e " + signedUser}, log: "reason=signed"},
 			sign:   outcome{stage: "end", code: 'a', mods: []string{"e " + signedUser}, log: "reason=signed"},
 			verify: outcome{stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=verify-only"}},
 		{name: "mail of a client that logged in with a foreign sender", auth: "user", from: "<user@example.org>", to: "<friend@example.org>",
@@ -72,12 +73,12 @@ func TestRoles(t *testing.T) {
 			both: outcome{stage: "end", code: 'y', text: untagged, log: "reason=untagged action=reject"},
 			sign: passedAtEnd, verify: outcome{stage: "end", code: 'y', text: untagged, log: "reason=untagged action=reject"}},
 		{name: "forged bounce of our own networks is exempt", client: "127.0.0.1", from: "<>", to: forged,
-			both: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"}, log: "reason=exempt action=accept would_be=bad-signature"},
-			sign: passedAtEnd, verify: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"}, log: "reason=exempt action=accept would_be=bad-signature"}},
+			both: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=own-mail"}, log: "reason=exempt action=accept would_be=bad-signature"},
+			sign: passedAtEnd, verify: outcome{stage: "end", code: 'a', mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=own-mail"}, log: "reason=exempt action=accept would_be=bad-signature"}},
 		{name: "read receipt of a client that logged in", auth: "user", from: "<>", to: "<friend@example.org>",
 			both: passedAtData, sign: passedAtEnd, verify: passedAtData},
 	} {
-		for role, want := range map[Role]outcome{RoleBoth: tt.both, RoleSign: tt.sign, RoleVerify: tt.verify} {
+		for role, want := range map[policy.Role]outcome{policy.RoleBoth: tt.both, policy.RoleSign: tt.sign, policy.RoleVerify: tt.verify} {
 			t.Run(tt.name+"/"+role.String(), func(t *testing.T) {
 				f := startRole(t, role, nil)
 				m := f.dial()
@@ -104,8 +105,8 @@ func TestRoles(t *testing.T) {
 
 // What goes out through a listener that signs is on record, and what a listener that only verifies lets out is not.
 func TestRolesAndTheRecord(t *testing.T) {
-	for role, recorded := range map[Role]bool{RoleBoth: true, RoleSign: true, RoleVerify: false} {
-		f := startAs(t, role, memory.NewWithClock(testClock), func(s *Settings) { s.AddMessageID = true }, nil)
+	for role, recorded := range map[policy.Role]bool{policy.RoleBoth: true, policy.RoleSign: true, policy.RoleVerify: false} {
+		f := startAs(t, role, memory.NewWithClock(testClock), func(s *policy.Settings) { s.AddMessageID = true }, nil)
 		m := f.dial()
 		m.auth = "user"
 		m.connect(outsider, 40123)
@@ -113,7 +114,7 @@ func TestRolesAndTheRecord(t *testing.T) {
 		m.rcpt("<friend@example.org>")
 		m.data()
 		m.header("Message-ID", "<letter@example.com>")
-		if role == RoleVerify {
+		if role == policy.RoleVerify {
 			m.abort()
 		} else if r := m.end(); r.code != 'a' {
 			t.Fatalf("%s: %c %s", role, r.code, r.text)
@@ -135,7 +136,7 @@ func TestRolesAndTheRecord(t *testing.T) {
 
 // A listener that signs adds the Message-ID that a message lacks.
 func TestSigningListenerAddsTheMessageID(t *testing.T) {
-	f := startRole(t, RoleSign, func(s *Settings) { s.AddMessageID = true })
+	f := startRole(t, policy.RoleSign, func(s *policy.Settings) { s.AddMessageID = true })
 	m := f.dial()
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -151,7 +152,7 @@ func TestSigningListenerAddsTheMessageID(t *testing.T) {
 func TestRolesNegotiate(t *testing.T) {
 	const untagging = milter.OptAddRcpt | milter.OptRemoveRcpt | milter.OptAddRcptWithArgs
 	for _, tt := range []struct {
-		role       Role
+		role       policy.Role
 		actions    milter.OptAction
 		answered   bool // RCPT and DATA
 		body       bool
@@ -160,12 +161,12 @@ func TestRolesNegotiate(t *testing.T) {
 		inbound    int // of plain inbound mail
 		poorMetric uint64
 	}{
-		{RoleBoth, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 5, 5, 3, 1},
-		{RoleSign, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader, false, false, 2, 2, 2, 1},
-		{RoleVerify, milter.OptSetMacros | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 3, 5, 3, 0},
+		{policy.RoleBoth, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 5, 5, 3, 1},
+		{policy.RoleSign, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader, false, false, 2, 2, 2, 1},
+		{policy.RoleVerify, milter.OptSetMacros | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 3, 5, 3, 0},
 	} {
 		t.Run(tt.role.String(), func(t *testing.T) {
-			f := startRole(t, tt.role, func(s *Settings) { s.AddMessageID = true })
+			f := startRole(t, tt.role, func(s *policy.Settings) { s.AddMessageID = true })
 			m := f.dial()
 			if m.actions != tt.actions {
 				t.Errorf("actions %b, want %b", m.actions, tt.actions)
@@ -192,7 +193,7 @@ func TestRolesNegotiate(t *testing.T) {
 					t.Errorf("%s to %s: %d round trips, want %d", mail.from, mail.to, m.trips, mail.trips)
 				}
 			}
-			// An MTA that lets nobody change the sender is poor only where there is something to sign.
+			// An MTA that lets no milter change the sender is poor only where there is something to sign.
 			f.dialAs(6, allActions&^milter.OptChangeFrom, allProtocol)
 			if n := f.server.stats.poorMTA.Load(); n != tt.poorMetric {
 				t.Errorf("%d connections counted that cannot sign, want %d", n, tt.poorMetric)
@@ -201,9 +202,9 @@ func TestRolesNegotiate(t *testing.T) {
 	}
 }
 
-// An MTA that cannot leave out what nobody needs sends it, and is answered.
+// An MTA that cannot leave out what is not needed sends it, and is answered.
 func TestSigningListenerWithAnOldMTA(t *testing.T) {
-	f := startRole(t, RoleSign, nil)
+	f := startRole(t, policy.RoleSign, nil)
 	m := f.dialAs(6, allActions, 0x7f)
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -224,7 +225,7 @@ func TestSigningListenerWithAnOldMTA(t *testing.T) {
 
 // A fault at RCPT, to which a listener that signs has no reply, reaches the MTA at the end.
 func TestFaultWhereThereIsNoReply(t *testing.T) {
-	f := startRole(t, RoleSign, nil)
+	f := startRole(t, policy.RoleSign, nil)
 	m := f.dial()
 	m.auth = "user"
 	m.connect(outsider, 40123)
@@ -235,12 +236,12 @@ func TestFaultWhereThereIsNoReply(t *testing.T) {
 }
 
 func TestParseRole(t *testing.T) {
-	for _, r := range []Role{RoleBoth, RoleSign, RoleVerify} {
-		if got, err := ParseRole(r.String()); err != nil || got != r {
+	for _, r := range []policy.Role{policy.RoleBoth, policy.RoleSign, policy.RoleVerify} {
+		if got, err := policy.ParseRole(r.String()); err != nil || got != r {
 			t.Errorf("%s: %v, %v", r, got, err)
 		}
 	}
-	if _, err := ParseRole("signing"); err == nil {
+	if _, err := policy.ParseRole("signing"); err == nil {
 		t.Error("an unknown role was accepted")
 	}
 }

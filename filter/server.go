@@ -5,26 +5,30 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/routes"
+	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // Limits bounds what MTAs may use.
 type Limits struct {
 	// Connections is how many MTA connections are served at once; further ones are closed, and the MTA does what its
-	// milter_default_action says. 0 stands for DefaultConnections.
+	// milter_default_action says. 0 means DefaultConnections.
 	Connections int
-	// ReadTimeout is how long an MTA may be silent. 0 stands for 7210 s, libmilter's default: an MTA is silent as long
+	// ReadTimeout is how long an MTA may be silent. 0 means 7210 s, libmilter's default: an MTA is silent as long
 	// as the SMTP client is.
 	ReadTimeout time.Duration
-	// WriteTimeout is how long an MTA may take to read a reply. 0 stands for 10 s.
+	// WriteTimeout is how long an MTA may take to read a reply. 0 means 10 s.
 	WriteTimeout time.Duration
 }
 
@@ -34,83 +38,55 @@ const DefaultConnections = 10_000
 
 // Options is what a [Server] is made from.
 type Options struct {
-	Policy *Policy
-	Store  *store.Guard
+	Policy *policy.Policy
+	Store  *guard.Guard
 	Hasher *store.Hasher
 	Logger *slog.Logger
 	// Node is the name of this daemon in counters that several daemons share.
 	Node   string
 	Limits Limits
-	// PastFile is where the server keeps since when domains have been signing and the record goes back, so that a store that was wiped
-	// is not taken for a new one. Empty for nowhere.
-	PastFile string
-	// SummaryInterval is the time between two summary lines in the log. 0 stands for 5 minutes.
+	// HistoryFile is the file that says, over a restart, since when domains have been signing and since when there is a record, so that a store that
+	// was wiped is not taken for a new one. Empty for nowhere.
+	HistoryFile string
+	// SummaryInterval is the time between two summary lines in the log. 0 means 5 minutes.
 	SummaryInterval time.Duration
-	// Clock tells the time. nil stands for time.Now.
+	// Clock returns the time. nil means time.Now.
 	Clock func() time.Time
 }
 
 // Server is the milter: it serves MTAs' connections and does the work beside them.
 type Server struct {
-	log       *slog.Logger
-	store     *store.Guard
-	hasher    *store.Hasher
-	node      string
-	limits    Limits
-	every     time.Duration
-	now       func() time.Time
-	state     atomic.Pointer[state]
-	signing   atomic.Pointer[map[string]store.Day]
-	witnessed atomic.Bool
-	nodes     nodes
-	hearing   hearing
-	pastFile  string
-	began     atomic.Pointer[time.Time]    // the earliest start of the store's memory
-	watched   atomic.Pointer[store.Memory] // what was last seen of the store's memory
-	revoked   atomic.Pointer[Revocations]
-	learning  sync.Mutex // what is revoked
-	notes     *notes
-	stats     *stats
-	routes    *routes
-	replies   *replies
-	macros    []milter.Option
+	log         *slog.Logger
+	store       *guard.Guard
+	hasher      *store.Hasher
+	view        *view.View // what is known of the record of sent mail
+	node        string
+	limits      Limits
+	every       time.Duration
+	now         func() time.Time
+	state       atomic.Pointer[state]
+	stats       *stats
+	routes      *routes.Table
+	replies     *replies
+	macros      []milter.Option
+	sentHeaders []string // that are recorded of outbound mail
 
-	readReport func(*content) *bounce.Report // tests let it fail
-	summary    summaryState
+	summary  summaryState    // belongs to Run, and to Shutdown after it
+	enforced map[string]bool // domains in mode auto, as logged last; belongs to Run
 
-	mu        sync.Mutex
-	closing   bool
-	listeners map[net.Listener]struct{}
-	conns     map[*wire.Conn]struct{}
-	idle      *sync.Cond // signalled when a connection is closed
+	acceptor *acceptor.Acceptor
 }
 
-// NewServer makes a server. It serves nobody before [Server.Serve] is called.
+// NewServer makes a server. It serves no MTA before [Server.Serve] is called.
 func NewServer(o Options) (*Server, error) {
 	if o.Policy == nil || o.Store == nil || o.Hasher == nil || o.Logger == nil {
 		return nil, errors.New("filter: Policy, Store, Hasher and Logger are needed")
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
-		stats: newStats(), routes: newRoutes(), replies: newReplies(), macros: macroRequests(), readReport: readReport,
-		listeners: map[net.Listener]struct{}{}, conns: map[*wire.Conn]struct{}{},
+		stats: newStats(), routes: routes.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
+		enforced: map[string]bool{},
 	}
-	s.idle = sync.NewCond(&s.mu)
-	s.hearing.waiting = make(chan struct{}, maxHearing)
-	if s.pastFile = o.PastFile; s.pastFile != "" {
-		past, err := LoadPast(s.pastFile)
-		if err != nil {
-			s.log.Warn("cannot read since when domains have been signing", "error", err)
-		}
-		if past.FirstSigned != nil {
-			s.signing.Store(&past.FirstSigned)
-		}
-		if !past.RecordBegan.IsZero() {
-			s.began.Store(&past.RecordBegan)
-		}
-		s.summary.kept = past
-	}
-	s.notes = newNotes(s.store, s.log, func() { s.stats.panics.Add(1) })
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections
 	}
@@ -126,72 +102,50 @@ func NewServer(o Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
 	s.summary.since = s.now()
 	s.Reload(o.Policy)
+	s.view = view.New(view.Options{
+		Store: s.store, Hasher: s.hasher, Logger: s.log, Node: s.node, HistoryFile: o.HistoryFile, Now: s.now,
+		Ours:  func(domain string) bool { return s.state.Load().policy.Domain(domain) != nil },
+		Fault: func() { s.stats.panics.Add(1) },
+	})
 	return s, nil
 }
 
-// Reload replaces the policy. Messages under way keep the one they began with.
-func (s *Server) Reload(p *Policy) { s.state.Store(newState(p, s.stats)) }
+// Reload replaces the policy. Messages in transit stay with the one that they began with.
+func (s *Server) Reload(p *policy.Policy) { s.state.Store(newState(p, s.stats)) }
 
 // Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.
-func (s *Server) Serve(ln net.Listener, role Role) error {
-	defer ln.Close()
-	s.mu.Lock()
-	if s.closing {
-		s.mu.Unlock()
-		return nil
-	}
-	s.listeners[ln] = struct{}{}
-	s.mu.Unlock()
+func (s *Server) Serve(ln net.Listener, role policy.Role) error {
+	return s.acceptor.Serve(ln, func(c net.Conn) { s.serveConn(c, role) })
+}
 
-	var pause time.Duration
-	for {
-		c, err := ln.Accept()
-		if err == nil {
-			pause = 0
-			s.serveConn(c, role)
-			continue
-		}
-		s.mu.Lock()
-		closing := s.closing
-		s.mu.Unlock()
-		switch {
-		case closing:
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		}
-		// Out of file descriptors, most likely: those in use will be free again.
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.stats.acceptErrors.Add(1)
-		s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
-		time.Sleep(pause)
+// cannotAccept logs that a listener failed to accept a connection.
+func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
+	s.stats.acceptErrors.Add(1)
+	s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+}
+
+// full counts a connection above the limit.
+func (s *Server) full() {
+	if s.stats.overLimit.Add(1) == 1 {
+		s.log.Error("too many connections, closing further ones; see limits.connections", "limit", s.limits.Connections)
 	}
 }
 
 // serveConn serves one connection in a goroutine of its own, which the library starts.
-func (s *Server) serveConn(nc net.Conn, role Role) {
+func (s *Server) serveConn(nc net.Conn, role policy.Role) {
 	c := wire.New(nc, wire.Options{
 		ReadTimeout:  s.limits.ReadTimeout,
 		WriteTimeout: s.limits.WriteTimeout,
 		Fault:        s.fault,
-		Closed:       s.closed,
+		Closed:       func(c *wire.Conn) { s.acceptor.Remove(c) },
 	})
-	s.mu.Lock()
-	if s.closing || len(s.conns) >= s.limits.Connections {
-		full := !s.closing
-		s.mu.Unlock()
+	if !s.acceptor.Add(c) {
 		_ = nc.Close()
-		if full {
-			if s.stats.overLimit.Add(1) == 1 {
-				s.log.Error("too many connections, closing further ones; see limits.connections", "limit", s.limits.Connections)
-			}
-		}
 		return
 	}
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
 	s.stats.connections.Add(1)
 
 	// The library gives a session no way to reach its connection, so each connection gets a library server of its own,
@@ -204,10 +158,10 @@ func (s *Server) serveConn(nc net.Conn, role Role) {
 }
 
 // negotiator answers the MTA's offer for a connection in a role.
-func (s *Server) negotiator(role Role) milter.NegotiationCallbackFunc {
+func (s *Server) negotiator(role policy.Role) milter.NegotiationCallbackFunc {
 	return func(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
 		uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
-		version, actions, protocol, err := s.state.Load().policy.negotiate(role, mtaVersion, ownVersion, mtaActions, mtaProtocol)
+		version, actions, protocol, err := negotiate(s.state.Load().policy, role, mtaVersion, ownVersion, mtaActions, mtaProtocol)
 		if err == nil && role.Signs() && actions&milter.OptChangeFrom == 0 {
 			s.stats.poorMTA.Add(1)
 		}
@@ -221,41 +175,11 @@ func (s *Server) fault(f wire.Fault) {
 	s.log.Warn("malformed milter frame", "fault", string(f))
 }
 
-// closed forgets a connection.
-func (s *Server) closed(c *wire.Conn) {
-	s.mu.Lock()
-	delete(s.conns, c)
-	s.idle.Broadcast()
-	s.mu.Unlock()
-}
-
 // Shutdown stops accepting connections, ends idle ones, lets messages under way come to their end, and writes the last
 // summary. When ctx is done it cuts what is left and returns ctx's error. [Server.Run] must have ended before.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closing = true
-	for ln := range s.listeners {
-		_ = ln.Close()
-	}
-	for c := range s.conns {
-		c.Drain()
-	}
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		for c := range s.conns {
-			c.Abandon()
-		}
-		s.mu.Unlock()
-	})
-	for len(s.conns) > 0 {
-		s.idle.Wait()
-	}
-	s.mu.Unlock()
-	var err error
-	if !stop() {
-		err = ctx.Err()
-	}
-	s.notes.close()
+	err := s.acceptor.Shutdown(ctx)
+	s.view.Close()
 	s.flushCounters(context.WithoutCancel(ctx))
 	s.logSummary()
 	return err
@@ -263,10 +187,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 
 // Ready says whether the server can do its work: nil, or what is missing.
 func (s *Server) Ready(ctx context.Context) error {
-	s.mu.Lock()
-	serving := len(s.listeners) > 0 && !s.closing
-	s.mu.Unlock()
-	if !serving {
+	if !s.acceptor.Accepting() {
 		return errors.New("not accepting connections")
 	}
 	if !s.store.Available() {
@@ -292,28 +213,40 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (l *oneConn) Close() error   { return nil }
 func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
 
+// View returns what is known of the record of sent mail.
+func (s *Server) View() *view.View { return s.view }
+
+// OtherRoutes returns the routes, other than through this filter, by which mail seems to leave whose bounces are refused, or would be:
+// the latest first.
+func (s *Server) OtherRoutes() []routes.Route { return s.routes.List(s.state.Load().policy, s.now()) }
+
+// Untag is [policy.Policy.Untag] with the policy in effect.
+func (s *Server) Untag(recipient string) (address string, known bool) {
+	return s.state.Load().policy.Untag(recipient, s.now())
+}
+
 // replies holds the SMTP replies in the library's form, made once.
 type replies struct {
-	refuse, defer_    [reasonCount]*milter.Response
+	refuse, defer_    [policy.Count]*milter.Response
 	tooManyRecipients *milter.Response
 }
 
 func newReplies() *replies {
 	r := &replies{}
-	for reason := range reasonCount {
-		if reasons[reason].reply == "" {
+	for _, reason := range policy.Reasons() {
+		if !reason.HasReply() {
 			continue
 		}
-		r.refuse[reason] = response(reason.Reply(Refuse))
-		r.defer_[reason] = response(reason.Reply(Defer))
+		r.refuse[reason] = response(reason.Reply(policy.Refuse))
+		r.defer_[reason] = response(reason.Reply(policy.Defer))
 	}
 	// RFC 5321 section 4.5.3.1.10: the client sends the rest in another transaction.
-	r.tooManyRecipients = response(Reply{452, "4.5.3", "Too many recipients for a bounce"})
+	r.tooManyRecipients = response(policy.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients for a bounce"})
 	return r
 }
 
 // response never fails: TestRepliesAreValid makes all of them.
-func response(r Reply) *milter.Response {
+func response(r policy.Reply) *milter.Response {
 	resp, err := milter.RejectWithCodeAndReason(r.Code, r.Enhanced+" "+r.Text)
 	if err != nil {
 		panic(err)
@@ -321,10 +254,10 @@ func response(r Reply) *milter.Response {
 	return resp
 }
 
-// of returns the reply for a reason that is refused or deferred.
-func (r *replies) of(reason Reason, a Action) *milter.Response {
-	if a == ActionDefer {
-		return r.defer_[reason]
+// of returns the reply for a verdict that refuses or defers.
+func (r *replies) of(v *policy.Verdict) *milter.Response {
+	if v.Action == policy.ActionDefer {
+		return r.defer_[v.Reason]
 	}
-	return r.refuse[reason]
+	return r.refuse[v.Reason]
 }

@@ -2,14 +2,17 @@ package filter
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
 func TestPanicIsContained(t *testing.T) {
-	f := startWith(t, &fakeStore{panics: true}, nil, nil)
+	f := startWith(t, &storetest.Fake{Panics: true}, nil, nil)
 	other := f.outsideMTA()
 	other.mail("<friend@example.org>")
 	m := f.outsideMTA()
@@ -34,7 +37,7 @@ func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
-	f.server.Reload(testPolicy(t, func(s *Settings) { s.Domains[0].Mode = ModeMonitor }))
+	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor }))
 	m.data()
 	if r := m.end(); r.text != untagged {
 		t.Errorf("message under way: %c %s", r.code, r.text)
@@ -46,14 +49,14 @@ func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
 }
 
 func TestAutoModeEnforcesAfterOneLifetime(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].Mode = ModeAuto })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto })
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))
 	for _, tt := range []struct {
 		days int
 		want byte
 	}{{0, 'a'}, {7, 'a'}, {8, 'y'}} {
 		f.setClock(testDay.AddDate(0, 0, tt.days))
-		f.server.refreshSigning(context.Background())
+		f.server.Prepare(context.Background())
 		if _, r := f.outsideMTA().message("<>", "<user@example.com>"); r.code != tt.want {
 			t.Errorf("after %d days: %c, want %c", tt.days, r.code, tt.want)
 		}
@@ -111,7 +114,7 @@ func TestShutdownIsBounded(t *testing.T) {
 }
 
 func TestConnectionLimit(t *testing.T) {
-	f := startWith(t, &fakeStore{}, nil, func(o *Options) { o.Limits.Connections = 1 })
+	f := startWith(t, &storetest.Fake{}, nil, func(o *Options) { o.Limits.Connections = 1 })
 	first := f.outsideMTA()
 	c := &mta{t: t}
 	c.c, c.br = rawDial(t, f)
@@ -123,5 +126,63 @@ func TestConnectionLimit(t *testing.T) {
 	}
 	if n := f.server.stats.overLimit.Load(); n != 1 {
 		t.Errorf("%d connections over the limit counted", n)
+	}
+}
+
+// Since when a domain has been signing is not known before the store has answered, and so its mode is not logged before.
+func TestModeIsNotLoggedBeforeTheStoreAnswers(t *testing.T) {
+	st := &storetest.Fake{
+		Err: store.ErrUnavailable, Answer: storetest.NothingFound(time.Time{}), First: map[string]store.Day{"example.com": store.DayOf(testDay) - 100},
+	}
+	f := startWith(t, st, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto }, nil)
+	f.server.Prepare(t.Context())
+	if log := f.log.String(); strings.Contains(log, "msg=\"domain is") {
+		t.Errorf("the store does not answer, and the log says:\n%s", log)
+	}
+	st.Err = nil
+	f.server.Prepare(t.Context())
+	wantLog(t, f, "msg=\"domain is enforced")
+}
+
+// Making all replies panics if one is not a valid SMTP reply; none may need quoting or several lines.
+func TestRepliesAreValid(t *testing.T) {
+	rs := newReplies()
+	n := 0
+	for _, r := range policy.Reasons() {
+		if !r.HasReply() {
+			continue
+		}
+		n++
+		if text := r.Reply(policy.Refuse).String(); strings.ContainsAny(text, "%\r\n") || len(text) > 510 {
+			t.Errorf("%v: %q", r, text)
+		}
+		for _, a := range []policy.Action{policy.ActionReject, policy.ActionDefer} {
+			if got := rs.of(&policy.Verdict{Reason: r, Action: a}); got == nil || got.Continue() {
+				t.Errorf("%v %v: %v", r, a, got)
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("only %d reasons have replies", n)
+	}
+}
+
+// The answer is that of the policy in effect, and does not wait for the store.
+func TestUntagAfterAReload(t *testing.T) {
+	f := start(t, nil)
+	const key = "prvs=178773a1ad=user@example.com"
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if a, known := f.server.Untag(key); !known || a != "user@example.com" {
+		t.Errorf("%q, %v", a, known)
+	}
+	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.Domains = []policy.Domain{{Name: "example.org"}} }))
+	if a, known := f.server.Untag(key); known {
+		t.Errorf("a domain that is ours no more: %q", a)
+	}
+	f.setClock(testDay.Add(100 * 24 * time.Hour))
+	if _, known := f.server.Untag("prvs=178773a1ad=user@example.org"); known {
+		t.Error("a tag of another domain is known")
 	}
 }

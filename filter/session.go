@@ -10,6 +10,8 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -19,9 +21,9 @@ type session struct {
 	milter.NoOpMilter
 	server *Server
 	conn   *wire.Conn
-	role   Role
+	role   policy.Role
 
-	skip      bool // the MTA can be told to send no more of a body
+	skip      bool // the MTA can be asked to send no more of a body
 	client    netip.Addr
 	local     bool // the MTA's sendmail command
 	rcptReply bool // the MTA waits for replies to RCPT
@@ -77,17 +79,20 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	defer msg.clock(time.Now())
 	p := msg.state.policy
 	msg.sender = from
-	outbound := p.Outbound(Origin{
+	outbound := p.Outbound(policy.Origin{
 		Authenticated: m.Get(milter.MacroAuthAuthen) != "",
 		Daemon:        m.Get(milter.MacroDaemonName),
 		Client:        s.client,
 		Local:         s.local,
 	})
-	msg.own = outbound || s.local
+	msg.judged.Message = judge.Message{
+		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Now: msg.now,
+		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local,
+	}
 	var usable bool
 	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))
 	msg.badFrom = !usable
-	msg.kind = s.role.kindOf(usable && msg.from.IsNull(), outbound, usable && p.MayBeBounce(msg.from))
+	msg.kind = p.Kind(s.role, msg.from, usable, outbound)
 	s.want() // for MTAs that do not announce DATA: old ones, and those that were asked not to
 	return milter.RespContinue, nil
 }
@@ -95,17 +100,11 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 // want asks for what a message of its kind may need of the content.
 func (s *session) want() {
 	switch s.msg.kind {
-	case kindBounce, kindDaemon:
-		s.read(bounce.DefaultLimits().BodyBytes)
-	case kindOutbound:
-		s.conn.Want(sentHeaders, false)
+	case policy.Bounce, policy.Daemon:
+		s.read(fullBody())
+	case policy.Outgoing:
+		s.conn.WantHeaders(s.server.sentHeaders)
 	}
-}
-
-// read lets the content of the message be kept, with so much of its body.
-func (s *session) read(bodyBytes int) {
-	s.msg.content = newContent(s.msg.sender, bodyBytes)
-	s.conn.Want(wire.AllHeaders, true)
 }
 
 // RcptTo notes a recipient and refuses a bad tag.
@@ -124,24 +123,24 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		msg.queueID = m.Get(milter.MacroQueueId)
 	}
 	p := msg.state.policy
-	rcpt := recipient{raw: to, mta: m.Get(milter.MacroRcptAddr), args: args}
-	a, ok := p.Address(to, rcpt.mta)
+	rcpt := judge.Recipient{Raw: to, MTA: m.Get(milter.MacroRcptAddr), Args: args}
+	a, ok := p.Address(to, rcpt.MTA)
 	if !ok {
 		a = prvs.Address{} // no address of ours: left to the MTA
 	}
-	rcpt.address = a
-	if msg.kind == kindBounce {
-		return s.bounceRecipient(rcpt), nil
+	rcpt.Address = a
+	if msg.kind == policy.Bounce {
+		return s.bounceRecipient(&rcpt), nil
 	}
 	msg.count++
-	if msg.kind == kindOutbound || msg.kind == kindUnsigned {
-		msg.sent.recipient(a)
+	if msg.kind == policy.Outgoing || msg.kind == policy.Unsigned {
+		msg.sent.Recipient(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
-	if d := p.Domain(lower(a.Domain)); s.role.Verifies() && d != nil && len(msg.recipients) < maxTagged {
-		rcpt.verdict = p.Ordinary(a, msg.now)
-		if rcpt.verdict.Reason == Untag || msg.kind == kindDaemon {
-			msg.recipients = append(msg.recipients, rcpt)
+	if d := p.Domain(strings.ToLower(a.Domain)); s.role.Verifies() && d != nil && len(msg.judged.Recipients) < maxTagged {
+		rcpt.Verdict = p.Ordinary(a, msg.now)
+		if rcpt.Verdict.Reason == policy.Untag || msg.kind == policy.Daemon {
+			msg.judged.Recipients = append(msg.judged.Recipients, rcpt)
 		}
 	}
 	return milter.RespContinue, nil
@@ -167,17 +166,17 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
-	if msg.kind == kindUnsigned {
+	if msg.kind == policy.Unsigned {
 		s.warnUnsigned()
 	}
 	switch {
-	case msg.kind == kindBounce:
+	case msg.kind == policy.Bounce:
 		return s.bounceData()
-	case len(msg.recipients) > 0:
+	case len(msg.judged.Recipients) > 0:
 		s.want()
 		return milter.RespContinue
-	case msg.kind == kindOutbound:
-		// Mail that is not signed is remembered, too: it may be answered to an address of ours in its header.
+	case msg.kind == policy.Outgoing:
+		// Mail that is not signed is recorded, too: it may be answered to an address of ours in its header.
 		s.want()
 		return milter.RespContinue
 	}
@@ -198,50 +197,61 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	}
 	defer msg.clock(time.Now())
 	s.readContent()
-	if msg.kind == kindDaemon && (len(msg.recipients) == 0 || !isBounce(msg.report)) {
-		msg.kind, msg.report = kindInbound, nil
+	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
+		msg.kind, msg.judged.Report = policy.Inbound, nil
 	}
-	if msg.kind == kindBounce || msg.kind == kindDaemon {
+	if msg.kind == policy.Bounce || msg.kind == policy.Daemon {
+		msg.judged.Daemon = msg.kind == policy.Daemon
 		return s.bounceEnd(m)
 	}
-	if msg.kind == kindOutbound {
-		if r, err := s.sign(m); r != nil || err != nil {
-			return r, err
+	var changes changes
+	var signing policy.Verdict
+	if msg.kind == policy.Outgoing {
+		if signing = s.sign(m, &changes); signing.Refuses() {
+			s.decided(&signing, msg.first, msg.count)
+			return s.server.replies.of(&signing), nil
 		}
 	}
-	for i := range msg.recipients {
-		rcpt := &msg.recipients[i]
-		if rcpt.verdict.Reason != Untag {
-			continue
+	for i := range msg.judged.Recipients {
+		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
+			changes.untag(m, rcpt)
 		}
-		if err := replaceRecipient(m, rcpt); err != nil {
-			return nil, err
+	}
+	if err := changes.apply(m); err != nil {
+		return nil, err
+	}
+	if msg.kind == policy.Outgoing {
+		s.decided(&signing, msg.first, msg.count)
+	}
+	for i := range msg.judged.Recipients {
+		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
+			s.decided(&rcpt.Verdict, rcpt.Raw, 1)
 		}
-		s.decided(&rcpt.verdict, rcpt.raw, 1)
 	}
 	return milter.RespAccept, nil
 }
 
-// readContent finds out what a bounce says. Should that fail, which is a fault of this program, nobody can know what it would
-// have proven.
+// readContent finds out what a bounce says.
 func (s *session) readContent() {
-	msg := &s.msg
-	c := msg.content
-	if c == nil {
-		return
+	if c := s.msg.content; c != nil {
+		s.msg.content = nil
+		s.readBounce(func() *bounce.Report { return readReport(c) })
 	}
-	msg.content = nil
+}
+
+// readBounce reads a bounce. Should that fail, which is a fault of this program, it cannot be known what the bounce would have proven.
+func (s *session) readBounce(read func() *bounce.Report) {
 	defer func() {
 		if p := recover(); p != nil {
-			msg.report, msg.unread = nil, true
+			s.msg.judged.Report, s.msg.judged.Unread = nil, true
 			s.server.stats.panics.Add(1)
 			s.server.log.Error("a bounce cannot be read, it is judged by its tag alone", "panic", p, "stack", string(debug.Stack()))
 		}
 	}()
-	msg.report = s.server.readReport(c)
+	s.msg.judged.Report = read()
 }
 
-// Header notes what is of use in a header field; fields that are not are kept back on the connection. It has no reply.
+// Header notes what is of use in a header field; other fields are held back on the connection. It has no reply.
 func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
 	msg := &s.msg
@@ -252,19 +262,19 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 	switch {
 	case msg.content != nil:
 		msg.content.addHeader(name, value)
-	case msg.kind == kindOutbound:
-		msg.sent.header(msg.state.policy, name, value)
+	case msg.kind == policy.Outgoing:
+		msg.sent.Header(msg.state.policy, name, value)
 	}
 	return milter.RespContinue, nil
 }
 
-// BodyChunk keeps a piece of the body of a bounce; other bodies are kept back on the connection.
+// BodyChunk takes a piece of the body of a bounce; other bodies are held back on the connection.
 func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
 	if s.msg.content != nil && s.msg.content.addBody(chunk) {
 		return milter.RespContinue, nil
 	}
-	s.conn.Want(nil, false)
+	s.conn.WantHeaders(nil)
 	if s.skip {
 		return milter.RespSkip, nil
 	}
@@ -285,19 +295,20 @@ func (msg *message) clock(start time.Time) { msg.spent += time.Since(start) }
 
 // reset forgets the message.
 func (s *session) reset() {
-	recipients := s.msg.recipients
+	recipients := s.msg.judged.Recipients
 	clear(recipients)
 	if cap(recipients) > 16 {
 		recipients = nil // a connection may stay open for long
 	}
-	s.msg = message{recipients: recipients[:0]}
-	s.conn.Want(nil, false)
+	s.msg = message{}
+	s.msg.judged.Recipients = recipients[:0]
+	s.conn.WantHeaders(nil)
 }
 
-// done notes that the MTA has been told about the message. Its content is dropped, which may be large: a connection may stay
+// done notes that the MTA has the reply about the message. Its content is dropped, which may be large: a connection may stay
 // open for long.
 func (s *session) done() {
-	s.msg.content, s.msg.report = nil, nil
+	s.msg.content, s.msg.judged.Report = nil, nil
 	s.conn.SetBusy(false)
 }
 
@@ -310,8 +321,8 @@ func (s *session) contain(r **milter.Response) {
 	}
 	s.msg.failed = true
 	s.server.stats.panics.Add(1)
-	s.server.log.Error("callback failed, the MTA is told to try again", "panic", p, "stack", string(debug.Stack()))
-	v := Verdict{Reason: Failure, Action: ActionDefer}
+	s.server.log.Error("callback failed, the MTA is asked to try again", "panic", p, "stack", string(debug.Stack()))
+	v := failure
 	if s.msg.state == nil {
 		s.msg.state = s.server.state.Load()
 	}
@@ -319,65 +330,13 @@ func (s *session) contain(r **milter.Response) {
 	*r = s.tempfail()
 }
 
-func (s *session) tempfail() *milter.Response { return s.server.replies.of(Failure, ActionDefer) }
+// failure is the verdict about a message on which a callback failed.
+var failure = policy.Verdict{Reason: policy.Failure, Action: policy.ActionDefer}
+
+func (s *session) tempfail() *milter.Response { return s.server.replies.of(&failure) }
 
 // decided counts and logs one verdict.
-func (s *session) decided(v *Verdict, rcpt string, recipients int) {
+func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
 	s.msg.state.count(v)
 	s.server.logVerdict(context.Background(), s, v, rcpt, recipients)
-}
-
-// replaceRecipient removes a recipient's tag.
-//
-// QUIRK: Sendmail loses the message if ADDRCPT comes before DELRCPT. Postfix keeps NOTIFY and ORCPT only with
-// ADDRCPT_PAR.
-func replaceRecipient(m milter.Modifier, r *recipient) error {
-	if m.Actions()&milter.OptRemoveRcpt == 0 || m.Actions()&(milter.OptAddRcpt|milter.OptAddRcptWithArgs) == 0 {
-		return nil // an MTA that lets nobody change recipients delivers to the tagged one
-	}
-	if r.untaggedByMTA() {
-		return nil
-	}
-	if err := deleteRecipient(m, r); err != nil {
-		return err
-	}
-	args := r.args
-	if m.Actions()&milter.OptAddRcptWithArgs == 0 {
-		args = ""
-	}
-	return m.AddRecipient(r.verdict.Tag.Original.String(), args)
-}
-
-// untaggedByMTA says whether the MTA delivers to the address without the tag anyway, as {rcpt_addr} shows.
-//
-// QUIRK: Sendmail has resolved the recipient by then, with the rule of deploy/sendmail that removes tags. Removing a local user
-// with a detail (user+shop) and adding it again under the name that it is already known by loses the message: Sendmail has
-// accepted it and delivers it to nobody. The scenarios "details" in deploy/e2e show it.
-func (r *recipient) untaggedByMTA() bool {
-	return r.mta != "" && hasTagMark(r.raw) && !hasTagMark(r.mta)
-}
-
-// hasTagMark says whether there is a tag in an address, or what has become of one.
-func hasTagMark(address string) bool { return strings.Contains(lower(address), "prvs=") }
-
-// deleteRecipient removes a recipient, under the name by which the MTA knows it.
-//
-// QUIRK: Postfix compares with the recipient as it understood it, without a source route (RFC 5321 appendix F.2) and with
-// whatever it has normalized, and keeps a recipient that it does not find: the message would be delivered twice.
-// The scenarios "with a source route" and "with a dot" in deploy/e2e show it.
-func deleteRecipient(m milter.Modifier, r *recipient) error {
-	if m.Actions()&milter.OptRemoveRcpt == 0 {
-		return nil
-	}
-	raw := r.raw
-	if i := strings.IndexByte(raw, ':'); i > 0 && raw[0] == '@' {
-		raw = raw[i+1:]
-	}
-	if err := m.DeleteRecipient(raw); err != nil {
-		return err
-	}
-	if r.mta == "" || r.mta == raw || r.address.String() == raw {
-		return nil
-	}
-	return m.DeleteRecipient(r.mta)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
@@ -68,7 +69,7 @@ func TestOutboundMailIsSigned(t *testing.T) {
 		{"configured daemon", func(m *mta) { m.daemon = "ORIGINATING"; m.connect(outsider, 40123) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := start(t, func(s *Settings) {
+			f := start(t, func(s *policy.Settings) {
 				s.Outbound.Daemons = []string{"ORIGINATING"}
 				s.Outbound.Networks = append(s.Outbound.Networks, mustPrefix("192.0.2.0/24"))
 			})
@@ -111,8 +112,8 @@ func TestMailIsNotSigned(t *testing.T) {
 		{"no room for a tag", "user", "<" + strings.Repeat("a", 49) + "@example.com>", "<friend@example.org>", "too-long"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := start(t, func(s *Settings) {
-				s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
+			f := start(t, func(s *policy.Settings) {
+				s.DoNotTag = policy.DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{"news@example.com"}}
 			})
 			m := f.dial()
 			m.auth = tt.auth
@@ -156,7 +157,7 @@ func TestBounces(t *testing.T) {
 	sub := "<user+prvs=178773a1ad@example.com>"
 	for _, tt := range []struct {
 		name   string
-		change func(*Settings)
+		change func(*policy.Settings)
 		from   string // <> unless set
 		to     []string
 		at     time.Duration // after the test day
@@ -190,11 +191,11 @@ func TestBounces(t *testing.T) {
 			log: "reason=bad-signature action=reject"},
 		{name: "unknown key is refused at RCPT", to: []string{"<prvs=578773a1ad=user@example.com>"}, stage: "rcpt", code: 'y', text: badTag,
 			log: "reason=unknown-key action=reject tag_key=5"},
-		{name: "bad tag at DATA if configured", change: func(s *Settings) { s.RefuseBadTagAtData = true },
+		{name: "bad tag at DATA if configured", change: func(s *policy.Settings) { s.RefuseBadTagAtData = true },
 			to: []string{forged}, stage: "data", code: 'y', text: badTag, log: "reason=bad-signature action=reject"},
 		{name: "missing tag is refused at end of message", to: []string{"<user@example.com>"}, stage: "end", code: 'y', text: untagged,
 			log: "reason=untagged action=reject"},
-		{name: "missing tag at DATA if configured", change: func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true },
+		{name: "missing tag at DATA if configured", change: func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true },
 			to: []string{"<user@example.com>"}, stage: "data", code: 'y', text: untagged, log: "reason=untagged action=reject"},
 		{name: "expired tag is refused at end of message", at: 8 * 24 * time.Hour, to: []string{signedUser}, stage: "end", code: 'y',
 			text: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired action=reject tag_key=1 tag_expires=2026-11-30"},
@@ -203,35 +204,43 @@ func TestBounces(t *testing.T) {
 		{name: "other domain is not ours", to: []string{"<user@example.org>"}, stage: "data", code: 'a'},
 		{name: "unqualified recipient is left to the MTA", to: []string{"<postmaster>"}, stage: "data", code: 'a'},
 		{name: "postmaster is exempt", to: []string{"<postmaster@example.com>"}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged cause=listed"},
 			log:  "reason=exempt action=accept would_be=untagged"},
-		{name: "exempt client", change: func(s *Settings) { s.Exempt.Networks = append(s.Exempt.Networks, mustPrefix("203.0.113.0/24")) },
+		{name: "exempt client", change: func(s *policy.Settings) { s.Exempt.Networks = append(s.Exempt.Networks, mustPrefix("203.0.113.0/24")) },
 			to: []string{forged}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=listed"},
 			log:  "reason=exempt action=accept would_be=bad-signature"},
-		{name: "exempt HELO name", change: func(s *Settings) { s.Exempt.Helo = []string{".example.net"} },
+		{name: "exempt HELO name", change: func(s *policy.Settings) { s.Exempt.Helo = []string{".example.net"} },
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=untagged cause=listed"},
 			log:  "reason=exempt"},
-		{name: "monitor refuses nothing", change: func(s *Settings) { s.Domains[0].Mode = ModeMonitor },
+		{name: "monitor refuses nothing", change: func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor },
 			to: []string{forged}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=bad-signature"},
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=bad-signature cause=monitor-mode"},
 			log:  "reason=bad-signature action=monitor"},
-		{name: "auto monitors at first", change: func(s *Settings) { s.Domains[0].Mode = ModeAuto },
+		{name: "auto monitors at first", change: func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto },
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=neutral reason=grace would-be=untagged"},
-			log:  "reason=grace action=monitor would_be=untagged"},
-		{name: "no header if none is configured", change: func(s *Settings) { s.HeaderName = "" },
+			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=neutral reason=grace would-be=untagged cause=new-domain"},
+			log:  "reason=grace action=monitor would_be=untagged cause=new-domain"},
+		{name: "no header if none is configured", change: func(s *policy.Settings) { s.HeaderName = "" },
 			to: []string{signedUser}, stage: "end", code: 'a', mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=valid"},
-		{name: "action tag", change: func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionTag} },
+		{name: "action tag", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionTag}
+		},
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
 			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=untagged"}, log: "reason=untagged action=tag"},
-		{name: "action quarantine", change: func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionQuarantine} },
+		{name: "action quarantine", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionQuarantine}
+		},
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
 			mods: []string{"q bouncefilter: untagged", "i .... X-Bouncefilter mx.example.com; batv=fail reason=untagged"}, log: "reason=untagged action=quarantine"},
-		{name: "action discard", change: func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDiscard} },
+		{name: "action discard", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.Untagged: policy.ActionDiscard}
+		},
 			to: []string{"<user@example.com>"}, stage: "end", code: 'd', log: "reason=untagged action=discard"},
-		{name: "action defer at RCPT", change: func(s *Settings) { s.Actions = map[Reason]Action{BadSignature: ActionDefer} },
+		{name: "action defer at RCPT", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.BadSignature: policy.ActionDefer}
+		},
 			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)",
 			log: "reason=bad-signature action=defer"},
 		{name: "several recipients: bad tags are refused one by one", to: []string{forged, signedUser}, stage: "end", code: 'a',
@@ -242,7 +251,9 @@ func TestBounces(t *testing.T) {
 			mods: []string{"- <other@example.com>", "- " + signedUser, "+ <user@example.com>",
 				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
 			log: "recipient=<other@example.com> reason=several-recipients action=discard would_be=untagged"},
-		{name: "several recipients: refused as a whole if configured", change: func(s *Settings) { s.Actions = map[Reason]Action{SeveralRecipients: ActionReject} },
+		{name: "several recipients: refused as a whole if configured", change: func(s *policy.Settings) {
+			s.Actions = map[policy.Reason]policy.Action{policy.SeveralRecipients: policy.ActionReject}
+		},
 			to: []string{"<other@example.com>", signedUser}, stage: "end", code: 'y',
 			text: "550 5.7.1 A bounce has one recipient, this one has several, not all of which can be proven",
 			log:  "reason=several-recipients action=reject"},
@@ -300,7 +311,7 @@ func TestCalloutSees250(t *testing.T) {
 }
 
 func TestRefusalSurvivesRepeatedCommands(t *testing.T) {
-	f := start(t, func(s *Settings) { s.Domains[0].RefuseUntaggedAtData = true })
+	f := start(t, func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
@@ -342,13 +353,13 @@ func TestForgedCopiesOfTheHeaderAreRemoved(t *testing.T) {
 	m.header("Subject", "failure")
 	m.header("x-bounceFILTER", "mx.example.com; batv=pass")
 	mods := m.end().mods
-	wantMods(t, mods[2:4], "m .... X-Bouncefilter ", "m .... X-Bouncefilter ")
-	if first, second := mods[2].args, mods[3].args; !strings.HasPrefix(mods[2].raw, "\x00\x00\x00\x02") || !strings.HasPrefix(mods[3].raw, "\x00\x00\x00\x01") {
+	wantMods(t, mods[1:3], "m .... X-Bouncefilter ", "m .... X-Bouncefilter ")
+	if first, second := mods[1].args, mods[2].args; !strings.HasPrefix(mods[1].raw, "\x00\x00\x00\x02") || !strings.HasPrefix(mods[2].raw, "\x00\x00\x00\x01") {
 		t.Errorf("copies are not removed last one first: %q %q", first, second)
 	}
 }
 
-// The body has a reply, so that the MTA can be told to send no more of it.
+// The body has a reply, so that the MTA can be asked to send no more of it.
 func TestRoundTrips(t *testing.T) {
 	f := start(t, nil)
 	f.record("user@example.com", testDay.AddDate(0, 0, 7))

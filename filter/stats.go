@@ -6,10 +6,9 @@ import (
 	"sync/atomic"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 )
-
-const actionCount = int(ActionSign) + 1
 
 // stats counts everything. The mail path adds to atomic numbers; the summary, the metrics and the store's counters read
 // them.
@@ -28,8 +27,8 @@ type stats struct {
 
 // domainStats counts verdicts of one domain; the domain "" is for what belongs to none of ours.
 type domainStats struct {
-	verdicts [reasonCount][actionCount]atomic.Uint64
-	would    [reasonCount]atomic.Uint64 // reasons that would have refused, had mode, grace or an exemption not prevented it
+	verdicts [policy.Count][policy.ActionCount]atomic.Uint64
+	would    [policy.Count][policy.CauseCount]atomic.Uint64 // reasons that would have refused, and the causes for which they did not
 	reported [len(reportActions)][len(statusClasses)]atomic.Uint64
 }
 
@@ -87,13 +86,13 @@ func (s *stats) each(f func(domain string, d *domainStats)) {
 
 // state is a policy with the counters of its domains: what a message holds on to from beginning to end.
 type state struct {
-	policy *Policy
-	stats  map[*Domain]*domainStats
+	policy *policy.Policy
+	stats  map[*policy.Domain]*domainStats
 }
 
-func newState(p *Policy, s *stats) *state {
-	st := &state{policy: p, stats: make(map[*Domain]*domainStats, len(p.domains)+1)}
-	for name, d := range p.domains {
+func newState(p *policy.Policy, s *stats) *state {
+	st := &state{policy: p, stats: map[*policy.Domain]*domainStats{}}
+	for name, d := range p.Domains() {
 		st.stats[d] = s.domain(name)
 	}
 	st.stats[nil] = s.domain("")
@@ -101,10 +100,10 @@ func newState(p *Policy, s *stats) *state {
 }
 
 // count counts a verdict.
-func (st *state) count(v *Verdict) {
+func (st *state) count(v *policy.Verdict) {
 	d := st.stats[v.Domain]
 	d.verdicts[v.Reason][v.Action].Add(1)
-	if v.Would != None && v.Reason != SeveralRecipients {
-		d.would[v.Would].Add(1)
+	if v.Would != policy.None && v.Reason != policy.SeveralRecipients {
+		d.would[v.Would][v.Cause].Add(1)
 	}
 }

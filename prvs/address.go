@@ -2,10 +2,10 @@ package prvs
 
 import "strings"
 
-// Address is an RFC 5321 mailbox in the form it has on the wire, without angle brackets.
+// Address is a mailbox (RFC 5321 section 4.1.2) in its form on the wire, without angle brackets.
 //
-// The zero Address is the null sender. Addresses compare with ==, octet by octet; compare what [Address.Fold] returns
-// to find out whether two of them name the same mailbox.
+// The zero Address is the null sender. The operator == compares octets. To find out whether two addresses name the same
+// mailbox, compare what [Address.Fold] returns.
 type Address struct {
 	Local  string // local part as it was written, with its quotes if it had any
 	Domain string // domain or address literal, without the "@"; empty if the address had none
@@ -22,19 +22,19 @@ func (a Address) String() string {
 	return a.Local + "@" + a.Domain
 }
 
-// Fold returns the address in the one form that all spellings of it share: lower case, and the local part quoted only
-// if RFC 5321 needs it to be. Case is folded in the local part too, which RFC 5321 (2.4) leaves to the receiving
-// host, because many relays fold it. A site that tells users apart by case loses nothing but that one user's tag
-// verifies for the other.
+// Fold returns the address in the one form that all its spellings share: in lower case, and with quotes around the local
+// part only if RFC 5321 section 4.1.2 needs them. It folds the case of the local part too, because many relays do, although
+// RFC 5321 section 2.4 leaves that to the receiving host. At a site that distinguishes users by case, the tag of one user
+// then verifies for the other, and nothing else changes.
 //
-// Lower case is that of ASCII, and for other letters that of [unicode.ToLower]. Nothing is allocated if a is in this
-// form already.
+// Lower case is that of ASCII, and for other letters that of [unicode.ToLower]. If a is in this form already, Fold allocates
+// nothing.
 func (a Address) Fold() Address {
 	return Address{Local: foldLocal(a.Local), Domain: strings.ToLower(a.Domain)}
 }
 
-// appendAddress appends what a.String() returns, with local part and domain folded where that is asked for, without
-// allocating for ASCII addresses without quotes.
+// appendAddress appends what a.String() returns, with local part and domain folded on demand. It does not allocate for ASCII
+// addresses without quotes.
 func appendAddress(dst []byte, a Address, foldedLocal, foldedDomain bool) []byte {
 	switch {
 	case !foldedLocal:
@@ -53,7 +53,7 @@ func appendAddress(dst []byte, a Address, foldedLocal, foldedDomain bool) []byte
 	return append(append(dst, '@'), a.Domain...)
 }
 
-// appendLower appends strings.ToLower(s), without allocating for ASCII.
+// appendLower appends strings.ToLower(s). It does not allocate for ASCII.
 func appendLower(dst []byte, s string) []byte {
 	start := len(dst)
 	for i := range len(s) {

@@ -34,8 +34,8 @@ func TestDayOfCountsDaysInUTC(t *testing.T) {
 	}
 }
 
-// A tag is valid from the day it is made to its day of expiry, and expired for 500 days after it, on every day of the
-// cycle, before 1970 too. The largest window allowed is tested with the usual ones.
+// A tag is valid from the day on which it is made to its day of expiry, and expired for 500 days after that, on every day of
+// the cycle, before 1970 too. The windows are the usual ones and the largest one.
 func TestExpiryIsRightOnEveryDayOfTheCycle(t *testing.T) {
 	for _, window := range []int{1, 7, 13, maxWindow} {
 		for _, first := range []Day{20000, -1000} {
@@ -53,8 +53,8 @@ func TestExpiryIsRightOnEveryDayOfTheCycle(t *testing.T) {
 	}
 }
 
-// The same through Sign and Verify, so that the digits, the rotation and the signature take part.
-func TestTagsLiveAsLongAsTheyShouldOnEveryDayOfTheCycle(t *testing.T) {
+// The same through Sign and Verify, with digits, rotation and signature.
+func TestTagsAreValidForTheirLifetimeOnEveryDayOfTheCycle(t *testing.T) {
 	a := Address{"user", "example.com"}
 	for _, o := range []Options{{}, {Lifetime: 1}, {Lifetime: 7, Rotation: 7}, {Lifetime: 10, Rotation: 4}} {
 		ring := mustRing(t, o, Key{Number: 3, State: StateSign, Secret: []byte("secret")})
@@ -88,7 +88,7 @@ func TestTagsLiveAsLongAsTheyShouldOnEveryDayOfTheCycle(t *testing.T) {
 	}
 }
 
-func TestRotationKeepsOneTagForSeveralDays(t *testing.T) {
+func TestRotationUsesOneTagForSeveralDays(t *testing.T) {
 	ring := mustRing(t, Options{Lifetime: 7, Rotation: 3}, Key{State: StateSign, Secret: []byte("secret")})
 	tags := map[string]int{}
 	for today := Day(20001); today < 20001+30; today++ {

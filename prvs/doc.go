@@ -1,6 +1,6 @@
 // Package prvs signs and verifies envelope senders with PRVS tags, the tag type that Bounce Address Tag Validation
-// (BATV, draft-levine-smtp-batv-01) defines. A site that signs the envelope sender of everything it sends can refuse
-// bounces that come to an unsigned address, because nobody but the site could have caused them.
+// (BATV, draft-levine-smtp-batv-01) defines. A site that signs the envelope sender of all mail that it sends can refuse
+// bounces to an unsigned address: they answer mail that an attacker sent in the site's name.
 //
 // # Use
 //
@@ -11,34 +11,34 @@
 //	signed, err := ring.Sign(sender, prvs.Standard, prvs.DayOf(now))   // prvs=1787...=user@example.com
 //	result := ring.Verify(recipient, prvs.DayOf(now))                  // result.Status, result.Original
 //
-// Nothing here reads a clock, does I/O or keeps state: the day comes in as a value, a Ring never changes, and all
-// functions may be called by many goroutines at once. Only the standard library is needed.
+// The package reads no clock, does no I/O and has no state: the day is an argument, a Ring never changes, and all functions
+// may be called by many goroutines at once. It needs only the standard library.
 //
 // # Tags
 //
 // A tag consists of ten characters, KDDDSSSSSS: K is the key number, DDD the day of expiry (days since 1970-01-01 UTC,
 // modulo 1000), SSSSSS the first three octets, in hexadecimal, of HMAC-SHA1 over K, DDD and the address (section 4.1).
-// It stands in one of two places:
+// It is in one of two places:
 //
 //	prvs=KDDDSSSSSS=user@example.com    Standard, the form of the draft
 //	user+prvs=KDDDSSSSSS@example.com    SubAddress, for sites whose mail system ignores what follows a "+"
 //
-// Both are understood at all times, whichever is used for signing. A local part that needs quotes is quoted as a whole,
-// "prvs=KDDDSSSSSS=user name"@example.com, which every RFC 5321 parser reads; prvs=KDDDSSSSSS="user name"@example.com,
-// which Exim writes, is understood as well. A tag lasts until the end of its day of expiry, in UTC. It repeats after
+// [Ring.Verify] accepts both, whichever is used for signing. [Ring.Sign] quotes a local part that needs quotes as a whole,
+// "prvs=KDDDSSSSSS=user name"@example.com, which every RFC 5321 parser reads. Verify also accepts what Exim writes,
+// prvs=KDDDSSSSSS="user name"@example.com. A tag is valid until the end of its day of expiry, in UTC. It repeats after
 // 1000 days, so retire a key before it is that old, or keep a record of the tags that were issued.
 //
 // # Case, and what other products sign
 //
 // The draft does not say whether case counts. Relays and mailboxes fold it, so [Ring.Sign] hashes the folded address
-// (see [Address.Fold]) and leaves the case of the address it returns alone; the tag then verifies in any case. Exim,
-// Halon and batv-tools hash the address as it was written. For lower case without needless quotes that is the same, and
-// the tags are interchangeable; [Ring.Verify] accepts their tags over mixed-case addresses too, see there for the exact
-// list. They do not accept ours over mixed case unless the address has been folded on its way.
+// (see [Address.Fold]) and returns the address in its own case. The tag then verifies in any case. Exim, Halon and
+// batv-tools hash the address as it was written. For lower case without needless quotes that is the same, and the tags
+// are interchangeable. [Ring.Verify], which has the exact list, accepts their tags over mixed-case addresses too. They do
+// not accept ours over mixed case unless the address has been folded on its way.
 //
 // # What it refuses to do
 //
-// It signs no null sender, no address that is tagged already, none without a domain, and none whose tagged local part
-// would exceed the 64 octets of RFC 5321. It does not convert internationalized domains between their two forms, nor
-// normalize Unicode: both sides of a comparison must use one form. It keeps no record of issued tags.
+// It signs no null sender, no address with a tag, no address without a domain, and none whose tagged local part would exceed
+// the 64 octets of RFC 5321 section 4.5.3.1.1. It does not convert internationalized domains between their two forms, and it
+// does not normalize Unicode: both sides of a comparison must use one form. It has no record of issued tags.
 package prvs

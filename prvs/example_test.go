@@ -8,7 +8,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// Outbound mail is signed, and a bounce to it recognised.
+// The sender of outbound mail is signed, and a bounce to it is recognised.
 func Example() {
 	ring, err := prvs.NewRing([]prvs.Key{
 		{Number: 1, State: prvs.StateSign, Secret: []byte("secret")},
@@ -48,7 +48,7 @@ func Example() {
 	// untagged
 }
 
-// A new key is known everywhere before anything is signed with it, and an old one verifies until its tags have expired.
+// All hosts have a new key before one of them signs with it, and an old key verifies until its last tag has expired.
 func ExampleNewRing() {
 	ring, err := prvs.NewRing([]prvs.Key{
 		{Number: 1, State: prvs.StateRetired, Secret: []byte("of the year before last")},
@@ -74,7 +74,7 @@ func ExampleNewRing() {
 	// prvs: keys[1], key 1 (verify): number is used by keys[0] already
 }
 
-// Sites whose mail system ignores what follows a "+" need not teach it about tags.
+// A mail system that ignores what follows a "+" needs no change for tags in this form.
 func ExampleRing_Sign_subAddress() {
 	ring, err := prvs.NewRing([]prvs.Key{{Number: 1, State: prvs.StateSign, Secret: []byte("secret")}}, prvs.Options{})
 	if err != nil {
@@ -91,7 +91,7 @@ func ExampleRing_Sign_subAddress() {
 	// true
 }
 
-// The reason for a refusal comes with its place.
+// An error says why the address is refused, and at which octet.
 func ExampleParseAddress() {
 	a, err := prvs.ParseAddress(`<@relay.example:"user name"@Example.com>`)
 	fmt.Println(a, a.Fold(), err)

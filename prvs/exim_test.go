@@ -12,8 +12,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// Exim is an independent implementation of the draft. It is an oracle for signing and for hashes. It is none for
-// expiry, see TestEximKeepsTagsAliveAtTheEndOfTheCycle, nor for case: it compares octets.
+// Exim is an independent implementation of the draft. It is an oracle for signing and for hashes. It is no oracle for
+// expiry, see TestEximAcceptsOldTagsAtTheEndOfTheCycle, nor for case: it compares octets.
 
 const (
 	eximSecret    = "of the oracle"
@@ -96,8 +96,8 @@ func TestEximVerifiesOurTags(t *testing.T) {
 			folded := a.Fold()
 			ask(tag+folded.String(), fmt.Sprintf("[1|%d|%s]", eximNumber, folded))
 
-			// QUIRK: Exim 4.96 compares octets, so it knows our tag only once the address has been folded, and it
-			// does not look between the quotes of a local part that is quoted as a whole.
+			// QUIRK: Exim 4.96 compares octets, so it accepts our tag only for the folded address, and it finds no tag between
+			// the quotes of a local part that is quoted as a whole.
 			switch {
 			case start > 0:
 				quoted++
@@ -123,7 +123,7 @@ func TestEximVerifiesOurTags(t *testing.T) {
 
 // QUIRK: Exim 4.96 does not subtract days modulo 1000, so that a tag of the last days of the cycle does not expire.
 // This is why Exim is no oracle for expiry.
-func TestEximKeepsTagsAliveAtTheEndOfTheCycle(t *testing.T) {
+func TestEximAcceptsOldTagsAtTheEndOfTheCycle(t *testing.T) {
 	exim := findExim(t)
 	ring := eximRing(t)
 	signed, err := ring.Sign(prvs.Address{Local: "user", Domain: "example.com"}, prvs.Standard, 20992)
@@ -190,7 +190,7 @@ func findExim(t *testing.T) exim {
 	}
 	e := exim{path, faketime}
 
-	// The dynamic linker does not preload faketime into a set-uid program that somebody else than root runs.
+	// The dynamic linker preloads faketime into a set-uid program only for root.
 	const day = prvs.Day(20780)
 	if got, want := e.expand(t, day, []string{"${substr{0}{10}{$tod_zulu}}"}), "2026112312"; got[0] != want {
 		t.Fatalf("Exim believes that it is %s, want %s: does faketime work, and is %s set-uid?", got[0], want, path)
@@ -198,8 +198,8 @@ func findExim(t *testing.T) exim {
 	return e
 }
 
-// expand returns what Exim makes of the expressions at noon of a day. Exim reads them from standard input, one a line,
-// so that thousands take as long as one; no configuration is needed.
+// expand returns Exim's expansions of the expressions at noon of a day. Exim reads them from standard input, one on each line,
+// so thousands take as long as one. It needs no configuration.
 func (e exim) expand(t *testing.T, day prvs.Day, expressions []string) []string {
 	t.Helper()
 	cmd := exec.Command(e.faketime, day.String()+" 12:00:00", e.path, "-C", "/dev/null", "-be")
@@ -211,7 +211,7 @@ func (e exim) expand(t *testing.T, day prvs.Day, expressions []string) []string 
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, stderr.String())
 	}
-	// Each answer stands after a prompt; a last prompt has none.
+	// Each answer follows a prompt; nothing follows the last prompt.
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	if len(lines) != len(expressions)+1 {
 		t.Fatalf("%s: %d answers to %d expressions\n%s", cmd, len(lines)-1, len(expressions), stderr.String())
@@ -222,8 +222,8 @@ func (e exim) expand(t *testing.T, day prvs.Day, expressions []string) []string 
 	return lines[:len(expressions)]
 }
 
-// randomAddresses returns n addresses that can be signed, the same for the same seed: in lower and in mixed case, with
-// all characters of an atom, dots, letters beyond ASCII, quotes and escapes, address literals.
+// randomAddresses returns n addresses that can be signed, the same ones for the same seed: in lower and in mixed case, with
+// all characters of an atom, dots, letters above ASCII, quotes and escapes, address literals.
 func randomAddresses(seed uint64, n int) []prvs.Address {
 	random := rand.New(rand.NewPCG(seed, 0))
 	pick := func(alphabet []rune, most int) string {

@@ -2,7 +2,7 @@ package prvs
 
 import "fmt"
 
-// Form says where in the local part a tag stands.
+// Form says where in the local part a tag is.
 type Form uint8
 
 const (
@@ -21,7 +21,7 @@ func (f Form) String() string {
 	return fmt.Sprintf("form %d", uint8(f))
 }
 
-// ParseForm reads what [Form.String] returns.
+// ParseForm returns the form whose [Form.String] is s.
 func ParseForm(s string) (Form, error) {
 	for _, f := range [...]Form{Standard, SubAddress} {
 		if s == f.String() {

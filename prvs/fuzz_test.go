@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// fuzzDay is the day the hashes in the vectors belong to, so that some seeds are valid.
+// fuzzDay is the day of the hashes in the vectors, so that some seeds are valid.
 const fuzzDay = Day(20780)
 
-// seedAddresses returns the addresses of the vectors and some that are none. readVectors fails if there are no vectors.
+// seedAddresses returns the addresses of the vectors and some malformed ones. readVectors fails if there are no vectors.
 func seedAddresses(t testing.TB) []string {
 	t.Helper()
 	seeds := []string{
@@ -35,8 +35,8 @@ func fuzzRing(t testing.TB, o Options) *Ring {
 	)
 }
 
-// What is parsed prints as something that parses to the same; what is folded is an address, is folded already, and is
-// what is hashed; what is refused is refused with a place inside the input.
+// A parsed address prints as text that parses to the same address. A folded one is an address, folds to itself, and is what
+// is hashed. The error for a refused input has a position inside the input.
 func FuzzParseAddress(f *testing.F) {
 	for _, s := range seedAddresses(f) {
 		f.Add(s)
@@ -72,8 +72,8 @@ func FuzzParseAddress(f *testing.F) {
 	})
 }
 
-// Whatever can be signed verifies on each day until it expires, and not on the day after; in both forms; and when
-// relays have changed its case.
+// Every address that can be signed verifies on each day until its tag expires, and not on the day after, in both forms, and
+// after relays have changed its case.
 func FuzzSignVerify(f *testing.F) {
 	for i, s := range seedAddresses(f) {
 		f.Add(s, i%2 == 0, int32(fuzzDay)+int32(i), uint16(i), uint16(i/2))
@@ -127,7 +127,7 @@ func FuzzSignVerify(f *testing.F) {
 	})
 }
 
-// capitals is what a relay that knows ASCII only makes of an address.
+// capitals returns an address in upper case, as a relay that knows only ASCII writes it.
 func capitals(s string) string {
 	b := []byte(s)
 	for i, c := range b {
@@ -138,7 +138,7 @@ func capitals(s string) string {
 	return string(b)
 }
 
-// Whatever arrives, Verify answers consistently, and the sender of a valid tag could have been signed here.
+// For every address the result of Verify is consistent, and the sender of a valid tag can be signed.
 func FuzzVerify(f *testing.F) {
 	ring := fuzzRing(f, Options{})
 	valid := 0
@@ -175,21 +175,7 @@ func FuzzVerify(f *testing.F) {
 			if remaining < 0 || remaining > 7 {
 				t.Fatalf("Verify(%#v) on %v = %+v", a, today, got)
 			}
-			signed, err := ring.Sign(got.Sender, got.Form, today)
-			if err != nil {
-				if errors.Is(err, ErrTooLong) || errors.Is(err, ErrTagged) || errors.Is(err, ErrNoDomain) {
-					return // Other products sign such.
-				}
-				t.Fatalf("Verify(%#v) = %+v, but its sender cannot be signed: %v", a, got, err)
-			}
-			tagged, err := ParseAddress(signed.Address)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again := ring.Verify(tagged, today)
-			if again.Status != Valid || again.Original.Fold() != got.Sender.Fold() {
-				t.Fatalf("Verify(%#v) = %+v, but its sender signed is %q: %+v", a, got, signed.Address, again)
-			}
+			signsAgain(t, ring, a, got, today)
 		case Expired, BadSignature, UnknownKey:
 			if got.Original.Local == "" || remaining > 7 || remaining < 7-cycle {
 				t.Fatalf("Verify(%#v) on %v = %+v", a, today, got)
@@ -200,8 +186,27 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// Nothing is made of a signed address, by changing one octet of it, that is valid for somebody else. Each change has a
-// chance of one in some 2^22 by design, which a fuzzer does find; only a flaw works under three keys at once.
+// signsAgain checks that the sender of an address with a valid tag can be signed, and that the result verifies.
+func signsAgain(t *testing.T, ring *Ring, a Address, got Result, today Day) {
+	signed, err := ring.Sign(got.Sender, got.Form, today)
+	switch {
+	case errors.Is(err, ErrTooLong), errors.Is(err, ErrTagged), errors.Is(err, ErrNoDomain):
+		return // Other products sign such addresses.
+	case err != nil:
+		t.Fatalf("Verify(%#v) = %+v, but its sender cannot be signed: %v", a, got, err)
+	}
+	tagged, err := ParseAddress(signed.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := ring.Verify(tagged, today)
+	if again.Status != Valid || again.Original.Fold() != got.Sender.Fold() {
+		t.Fatalf("Verify(%#v) = %+v, but its sender signed is %q: %+v", a, got, signed.Address, again)
+	}
+}
+
+// An attacker who changes one octet of a signed address gets no valid tag for another address. By design each change has a
+// chance of about one in 2^22, which a fuzzer does find; only a flaw works under three keys at once.
 func FuzzForge(f *testing.F) {
 	for i, s := range seedAddresses(f) {
 		f.Add(s, uint16(i), byte('0'+i%80))

@@ -5,13 +5,13 @@ import (
 	"log/slog"
 )
 
-// State says what a key is used for.
+// State says what a key does.
 type State uint8
 
 const (
-	StateVerify  State = iota // tags made with it are accepted; before all hosts know it, and while its tags last
-	StateSign                 // tags are made with it, and accepted
-	StateRetired              // it is listed and ignored: tags with its number are those of an unknown key
+	StateVerify  State = iota // it verifies: until all hosts have the key, and later until its last tag has expired
+	StateSign                 // it signs and verifies
+	StateRetired              // it is ignored: a tag with its number is one of an unknown key
 )
 
 // String returns "verify", "sign" or "retired".
@@ -27,7 +27,7 @@ func (s State) String() string {
 	return fmt.Sprintf("state %d", uint8(s))
 }
 
-// ParseState reads what [State.String] returns.
+// ParseState returns the state whose [State.String] is s.
 func ParseState(s string) (State, error) {
 	for _, state := range [...]State{StateVerify, StateSign, StateRetired} {
 		if s == state.String() {
@@ -37,21 +37,21 @@ func ParseState(s string) (State, error) {
 	return 0, fmt.Errorf(`prvs: unknown key state %q: choose "verify", "sign" or "retired"`, s)
 }
 
-// Key is a secret of the site and what it is used for. However a Key is printed, logged or encoded as JSON, its
-// secret stays out.
+// Key is a secret of the site, and what it does. No form in which a Key is printed, logged or encoded as JSON contains the
+// secret.
 type Key struct {
 	Number uint8  // 0 to 9, the K of a tag
-	State  State  // what it is used for; the zero value only verifies
-	Domain string // the one domain it is for, in any case; "" for every domain
-	Secret []byte `json:"-"` // of any length but zero; 20 random octets, the length of a SHA-1 hash, are ample
+	State  State  // what it does; the zero value only verifies
+	Domain string // its domain, in any case; "" for all domains
+	Secret []byte `json:"-"` // not empty; 20 random octets, the length of a SHA-1 hash, are enough
 
-	// Absent says that there is such a key and that its secret is not at hand: Secret is empty. Nothing is signed with it, also
-	// not with another key in its place, and tags with its number are [Unverifiable] unless another key made them, which may even
-	// be one with the same number and domain.
+	// Absent says that the site has this key, but that its secret is missing here: Secret is empty. If it is the signing key,
+	// nothing is signed, not even with another key. Tags with its number are [Unverifiable], unless another key made them, which
+	// may have the same number and domain.
 	Absent bool `json:",omitzero"`
 }
 
-// String names the key by number, domain and state.
+// String returns number, domain and state.
 func (k Key) String() string {
 	if k.Domain == "" {
 		return fmt.Sprintf("key %d (%s)", k.Number, k.State)
@@ -59,10 +59,10 @@ func (k Key) String() string {
 	return fmt.Sprintf("key %d of %s (%s)", k.Number, k.Domain, k.State)
 }
 
-// GoString is String, for the verb %#v.
+// GoString returns the same as String, for the verb %#v.
 func (k Key) GoString() string { return k.String() }
 
-// Format prints String for every verb: %x and %d would show the secret otherwise.
+// Format prints what String returns for every verb. Otherwise %x and %d would print the secret.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(k.String())) }
 
 // LogValue logs number, domain and state.

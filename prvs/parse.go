@@ -6,14 +6,14 @@ import (
 	"unicode/utf8"
 )
 
-// MaxAddressLen is the number of octets [ParseAddress] accepts. RFC 5321 (4.5.3.1.3) grants a path 256; addresses that
-// several forwarders rewrote (SRS) or that name a recipient (VERP) exceed that and are delivered all the same. The
-// limit keeps hashing and logging cheap whatever a client sends.
+// MaxAddressLen is the number of octets that [ParseAddress] accepts. RFC 5321 section 4.5.3.1.3 allows a path 256. Addresses
+// that several forwarders rewrote (SRS) or that name a recipient (VERP) exceed that, and MTAs deliver to them all the same.
+// The limit bounds the cost of hashing and logging what a client sends.
 const MaxAddressLen = 1024
 
 // AddressError says why [ParseAddress] refused its input.
 type AddressError struct {
-	Input   string // what was to be parsed; the start of it, if it is long
+	Input   string // the input, or the start of a long one
 	Pos     int    // octet of the input at which the problem was found
 	Problem string // what is wrong, such as "space outside quotes"
 }
@@ -23,17 +23,16 @@ func (e *AddressError) Error() string {
 	return fmt.Sprintf("prvs: address %q: %s at position %d", e.Input, e.Problem, e.Pos)
 }
 
-// maxErrorInput is the number of octets of an address that an error repeats: enough to recognise it.
+// maxErrorInput is how many octets of an address an error contains: enough to recognise the address.
 const maxErrorInput = 80
 
-// ParseAddress reads the argument of MAIL FROM or RCPT TO, with or without angle brackets. A source route
-// ("@relay.example:user@example.com") is dropped, as RFC 5321 (appendix C) asks. "" and "<>" are the null sender, the
-// zero Address. The last "@" outside quotes separates local part and domain.
+// ParseAddress reads the argument of MAIL FROM or RCPT TO, with or without angle brackets. It drops a source route
+// ("@relay.example:user@example.com"), as RFC 5321 appendix C asks. "" and "<>" are the null sender, the zero Address. The
+// last "@" outside quotes separates local part and domain.
 //
-// It accepts what mail systems deliver rather than what the RFC grants: addresses without a domain, dots anywhere,
-// quotes in the middle of a local part, any UTF-8. It refuses control characters, space and specials outside quotes,
-// text that is not UTF-8, and more than [MaxAddressLen] octets. Errors are of type *[AddressError]. Nothing is
-// allocated unless there is an error.
+// It accepts what MTAs deliver, which is more than the RFC allows: addresses without a domain, dots anywhere, quotes in the
+// middle of a local part, any UTF-8. It refuses control characters, space and specials outside quotes, text that is not
+// UTF-8, and more than [MaxAddressLen] octets. Errors are of type *[AddressError]. It allocates only for an error.
 func ParseAddress(s string) (Address, error) {
 	a, pos, problem := parseAddress(s)
 	if problem != "" {
@@ -80,8 +79,8 @@ func parseAddress(s string) (a Address, pos int, problem string) {
 	return Address{Local: s[start:at], Domain: s[at+1 : end]}, 0, ""
 }
 
-// routeLen returns the length of the source route s starts with, its colon included, or -1 if no colon ends it. The
-// colons of an IPv6 address literal do not.
+// routeLen returns the length of the source route at the start of s, its colon included, or -1 if no colon ends it. The
+// colons of an IPv6 address literal do not end it.
 func routeLen(s string) int {
 	literal := false
 	for i := range len(s) {
@@ -127,7 +126,7 @@ func scanLocal(s string, start, end int) (at, pos int, problem string) {
 				}
 			}
 		case c == '@':
-			// Another "@" may follow, and what was taken for the domain belongs to the local part then.
+			// If another "@" follows, what comes after this one belongs to the local part.
 			at = i
 			if !strings.Contains(s[i+1:end], "@") {
 				return at, 0, ""
@@ -144,8 +143,8 @@ func scanLocal(s string, start, end int) (at, pos int, problem string) {
 	return at, 0, ""
 }
 
-// scanDomain checks the domain s[start:end]. What an MTA would never look up is let through: this package only compares
-// domains.
+// scanDomain checks the domain s[start:end]. It accepts names that an MTA would never look up, because this package only
+// compares domains.
 func scanDomain(s string, start, end int) (pos int, problem string) {
 	if start == end {
 		return start, "domain is empty"
@@ -176,7 +175,7 @@ func scanDomain(s string, start, end int) (pos int, problem string) {
 	return 0, ""
 }
 
-// runeLen returns the length of the character s starts with, or 0 if it is not UTF-8.
+// runeLen returns the length of the character at the start of s, or 0 if it is not UTF-8.
 func runeLen(s string) int {
 	r, n := utf8.DecodeRuneInString(s)
 	if r == utf8.RuneError && n <= 1 {

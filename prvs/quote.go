@@ -2,7 +2,7 @@ package prvs
 
 import "strings"
 
-// foldLocal returns a local part in lower case, quoted only if it needs to be.
+// foldLocal returns a local part in lower case, with quotes only if it needs them.
 func foldLocal(local string) string {
 	local = strings.ToLower(local)
 	if local == "" || isDotString(local) || isCanonicalQuoted(local) { // "" is the null sender, not an empty string
@@ -11,8 +11,8 @@ func foldLocal(local string) string {
 	return quote(unquote(local))
 }
 
-// quote returns a local part whose text is text: as it is if that is a Dot-string, else as a Quoted-string with
-// nothing escaped but what must be (RFC 5321 section 4.1.2).
+// quote returns the local part whose text is text: text itself if it is a Dot-string, or else a Quoted-string that escapes
+// only what it must (RFC 5321 section 4.1.2).
 func quote(text string) string {
 	if isDotString(text) {
 		return text
@@ -20,7 +20,7 @@ func quote(text string) string {
 	return string(append(appendEscaped([]byte{'"'}, text), '"'))
 }
 
-// appendEscaped appends text as it stands between the quotes of a Quoted-string.
+// appendEscaped appends text in the form that it has between the quotes of a Quoted-string.
 func appendEscaped(dst []byte, text string) []byte {
 	for i := range len(text) {
 		if text[i] == '"' || text[i] == '\\' {
@@ -31,12 +31,12 @@ func appendEscaped(dst []byte, text string) []byte {
 	return dst
 }
 
-// escapedLen returns the number of octets appendEscaped appends.
+// escapedLen returns how many octets appendEscaped appends.
 func escapedLen(text string) int {
 	return len(text) + strings.Count(text, `"`) + strings.Count(text, `\`)
 }
 
-// unquote returns the text of a local part: without quotes, and with escaped characters as themselves.
+// unquote returns the text of a local part, without quotes and escapes.
 func unquote(local string) string {
 	if strings.IndexByte(local, '"') < 0 && strings.IndexByte(local, '\\') < 0 {
 		return local
@@ -96,7 +96,7 @@ func isDotString(s string) bool {
 	return !dot
 }
 
-// isAtext reports whether c may stand in an atom (RFC 5322 section 3.2.3) or is part of a character beyond ASCII.
+// isAtext reports whether c may be in an atom (RFC 5322 section 3.2.3) or is part of a character above ASCII.
 func isAtext(c byte) bool {
 	switch {
 	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c >= 0x80:

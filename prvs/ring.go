@@ -10,38 +10,37 @@ const (
 	defaultLifetime = 7 // days; what the draft recommends (section 4.2.2)
 	defaultRotation = 1 // days
 
-	// maxWindow is the most days a tag may live. Three digits tell 1000 days apart; with less than half of them in
-	// the future, a tag is taken for the right day for 500 days after it has expired.
+	// maxWindow is the greatest number of days for which a tag may be valid. Three digits distinguish 1000 days. With less
+	// than half of them in the future, an expired tag is recognised as expired for 500 days.
 	maxWindow = cycle/2 - 1
 
 	keyNumbers = 10 // K is one digit
 )
 
-// Options say how long tags live. The zero value is what the draft recommends.
+// Options say how long tags are valid. The zero value is what the draft recommends.
 type Options struct {
-	// Lifetime is the number of days after which a tag expires; the day of expiry itself is still valid. 0 means 7.
+	// Lifetime is the number of days after which a tag expires; it is still valid on the day of expiry. 0 means 7.
 	Lifetime int
 
-	// Rotation is the number of days for which a sender keeps one tag: the day of expiry is rounded up to the next
-	// multiple of it. Greylisting and allow lists, which see a new sender with each tag, like more than one. A tag
-	// lives up to Lifetime + Rotation - 1 days, at most 499. 0 means 1, a new tag each day.
+	// Rotation is the number of days for which a sender has the same tag: the day of expiry is rounded up to the next
+	// multiple of it. To greylisting and allow lists each tag is a new sender, so more than one day suits them. A tag is
+	// valid for up to Lifetime + Rotation - 1 days, at most 499. 0 means 1, a new tag each day.
 	Rotation int
 
-	// Slack is the number of days by which a tag may expire later than this ring would let it and still verify. It
-	// covers hosts whose clocks differ around midnight, and tags that were issued before Lifetime or Rotation were
-	// lowered. Its price is that a tag comes alive again earlier in its cycle of 1000 days. 0 is what the draft has
-	// (section 4.2.2). Lifetime + Rotation - 1 + Slack may be at most 499.
+	// Slack is the number of days by which a valid tag may expire later than the tags of this ring do. It covers hosts whose
+	// clocks differ around midnight, and tags that were issued before the operator lowered Lifetime or Rotation. Its price
+	// is that an old tag becomes valid again earlier in its cycle of 1000 days. 0 is what the draft has (section 4.2.2).
+	// Lifetime + Rotation - 1 + Slack may be at most 499.
 	Slack int
 }
 
-// Window returns the most days that may remain until a tag expires for it to be valid.
+// Window returns the greatest number of days from today to the day of expiry of a valid tag.
 func (o Options) Window() int { return o.Lifetime + o.Rotation - 1 + o.Slack }
 
 // Ring is the set of keys of a site. It is immutable and safe for concurrent use.
 //
-// A key for a domain takes precedence over one for all domains: a domain is signed with its own signing key, and with
-// the global one if it has none. In verifying, both count. A domain that is given its own key 3 where there was a
-// global key 3 keeps accepting the tags it made before.
+// Sign uses the domain's own signing key, or the global one, for all domains, if the domain has none. Verify accepts tags of
+// both. So the tags of the global key 3 stay valid for a domain that gets its own key 3.
 type Ring struct {
 	options Options
 	global  keyset
@@ -50,16 +49,17 @@ type Ring struct {
 
 // keyset is the keys of one domain.
 type keyset struct {
-	keys    [keyNumbers]*macKey // those in use, by number
-	absent  [keyNumbers]bool    // of those in use, the ones without a secret
+	keys    [keyNumbers]*macKey // those that are not retired, by number
+	absent  [keyNumbers]bool    // numbers of keys, not retired, whose secret is missing
 	signs   bool                // there is a signing key
 	signing *macKey             // nil if it is absent
 	number  uint8               // number of the signing key
 }
 
-// NewRing checks keys and options and returns all that is wrong with them as one error, joined by [errors.Join]:
-// numbers above 9, the same number twice for one domain, empty secrets (but of absent keys), two signing keys for one domain,
-// domains that are none, unknown states, a lifetime or rotation out of range. Keys are copied. No error shows a secret.
+// NewRing checks keys and options and returns everything that is wrong with them as one error, joined by [errors.Join]:
+// numbers above 9, a number that two keys of one domain have, empty secrets of keys that are not absent, two signing keys for
+// one domain, domains that are none, unknown states, a lifetime, rotation or slack out of range. It copies the keys. No error
+// contains a secret.
 //
 // A ring without a signing key verifies; its Sign returns [ErrNoKey].
 func NewRing(keys []Key, o Options) (*Ring, error) {
@@ -84,7 +84,7 @@ func NewRing(keys []Key, o Options) (*Ring, error) {
 			fail(i, "%q is no domain: %s", k.Domain, problem)
 		}
 		if first, used := numbers[slot{domain, k.Number}]; k.Absent {
-			// It may be another key than the one here.
+			// The absent key may be another one than the key with the same number.
 		} else if used {
 			fail(i, "number is used by keys[%d] already", first)
 		} else {
@@ -145,7 +145,7 @@ func (o Options) problems() (problems []error) {
 	return problems
 }
 
-// add files a key that has been checked.
+// add adds a key that has been checked.
 func (r *Ring) add(domain string, k Key) {
 	set := &r.global
 	if domain != "" {
@@ -169,22 +169,22 @@ func (r *Ring) add(domain string, k Key) {
 	}
 }
 
-// Options returns the options of the ring, defaults filled in.
+// Options returns the options of the ring, with the defaults filled in.
 func (r *Ring) Options() Options { return r.options }
 
-// SigningKey returns the number of the key that Sign uses for a domain, in any case. ok is false if there is none. Sign fails
-// nevertheless if it is absent.
+// SigningKey returns the number of the signing key of a domain, given in any case. ok is false if there is none. If the key is
+// absent, ok is true, but Sign fails.
 func (r *Ring) SigningKey(domain string) (number uint8, ok bool) {
 	set := r.signer(domain)
 	return set.number, set.signs
 }
 
-// Format prints the number of domains with keys of their own, and nothing of the keys, whatever the verb.
+// Format prints for every verb how many domains have keys of their own, and nothing about the keys.
 func (r *Ring) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "ring of keys for %d domains", len(r.domains))
 }
 
-// signer returns the keys of which one signs for the domain, or the global ones if none does.
+// signer returns the keys of the domain if one of them signs, or else the global keys.
 func (r *Ring) signer(domain string) *keyset {
 	if set := r.domain(domain); set != nil && set.signs {
 		return set
@@ -192,7 +192,7 @@ func (r *Ring) signer(domain string) *keyset {
 	return &r.global
 }
 
-// verifiers returns the keys in use that have the number, the domain's own first. Either may be nil.
+// verifiers returns the keys with this number that are not retired, the domain's own first. Either may be nil.
 func (r *Ring) verifiers(domain string, number uint8) (keys [2]*macKey) {
 	if set := r.domain(domain); set != nil {
 		keys[0] = set.keys[number]
@@ -201,13 +201,13 @@ func (r *Ring) verifiers(domain string, number uint8) (keys [2]*macKey) {
 	return keys
 }
 
-// absent says whether a key that has the number, the domain's own or a global one, lacks its secret.
+// absent says whether a key with this number, the domain's own or a global one, is absent.
 func (r *Ring) absent(domain string, number uint8) bool {
 	set := r.domain(domain)
 	return r.global.absent[number] || set != nil && set.absent[number]
 }
 
-// domain returns the keys of a domain, in any case, or nil. It does not allocate.
+// domain returns the keys of a domain, given in any case, or nil. It does not allocate.
 func (r *Ring) domain(name string) *keyset {
 	if len(r.domains) == 0 {
 		return nil

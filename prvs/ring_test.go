@@ -47,7 +47,7 @@ func TestNewRingReportsAllProblemsAtOnce(t *testing.T) {
 	}
 }
 
-func TestNewRingLimitsTheLifeOfTags(t *testing.T) {
+func TestNewRingLimitsTheLifetimeOfTags(t *testing.T) {
 	const maxInt = int(^uint(0) >> 1)
 	for _, c := range []struct {
 		o  Options
@@ -181,7 +181,7 @@ func TestWithoutASigningKeyOnlyVerifyWorks(t *testing.T) {
 	}
 }
 
-// Tags that were made with the global key are on their way when a domain gets its own key of the same number.
+// When a domain gets its own key, tags of the global key with the same number are still in use.
 func TestADomainsKeyDoesNotHideTheGlobalKeyOfTheSameNumber(t *testing.T) {
 	global := Key{Number: 3, State: StateSign, Secret: []byte("global")}
 	signed, err := mustRing(t, Options{}, global).Sign(Address{"user", "example.com"}, Standard, 20780)
@@ -196,8 +196,8 @@ func TestADomainsKeyDoesNotHideTheGlobalKeyOfTheSameNumber(t *testing.T) {
 	}
 }
 
-// Whoever takes a key out of use must be able to tell its tags from those of the other key with its number.
-func TestAResultTellsWhoseKeyItWas(t *testing.T) {
+// An operator who revokes a key must be able to distinguish its tags from those of the other key with the same number.
+func TestAResultSaysWhoseKeyItWas(t *testing.T) {
 	global := Key{Number: 3, State: StateSign, Secret: []byte("global")}
 	own := Key{Number: 3, State: StateSign, Domain: "example.com", Secret: []byte("own")}
 	both := mustRing(t, Options{}, global, own)
@@ -225,7 +225,7 @@ func TestAResultTellsWhoseKeyItWas(t *testing.T) {
 	}
 }
 
-func TestRingKeepsItsOwnCopyOfSecrets(t *testing.T) {
+func TestRingHasItsOwnCopyOfSecrets(t *testing.T) {
 	secret := []byte("secret")
 	ring := mustRing(t, Options{}, Key{State: StateSign, Secret: secret})
 	before, err := ring.Sign(Address{"user", "example.com"}, Standard, 20780)

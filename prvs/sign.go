@@ -2,10 +2,10 @@ package prvs
 
 import "errors"
 
-// maxLocalLen is the number of octets RFC 5321 (4.5.3.1.1) grants a local part. Many hosts refuse more.
+// maxLocalLen is the number of octets that RFC 5321 section 4.5.3.1.1 allows a local part. Many hosts refuse more.
 const maxLocalLen = 64
 
-// Reasons for which an address is not signed. Sign and CanSign return them as they are.
+// Reasons for which an address is not signed. Sign and CanSign return them without wrapping them.
 var (
 	ErrNull     = errors.New("prvs: null sender or empty local part is not signed")
 	ErrNoDomain = errors.New("prvs: address without a domain is not signed")
@@ -17,11 +17,11 @@ var (
 // Signed is an address with its tag.
 type Signed struct {
 	Address string // wire form without angle brackets, ready for MAIL FROM
-	Number  uint8  // number of the key it was signed with
+	Number  uint8  // number of the key that signed it
 	Expiry  Day    // last day on which the tag is valid
 }
 
-// CanSign returns the error that Sign returns for a whatever the keys are: [ErrNull], [ErrNoDomain], [ErrTagged] or
+// CanSign returns the error that Sign returns for the address with any keys: [ErrNull], [ErrNoDomain], [ErrTagged] or
 // [ErrTooLong], tested in this order; or nil.
 func CanSign(a Address) error {
 	text := unquote(a.Local)
@@ -46,11 +46,11 @@ func CanSign(a Address) error {
 }
 
 // Sign returns a, which must come from [ParseAddress], with a tag that expires Lifetime days after today, rounded up
-// to a multiple of Rotation days. On one day it returns the same for the same address (section 5).
+// to a multiple of Rotation days. On one day it returns the same for the same address (draft section 5).
 //
-// The tag is computed over a.Fold(); the address returned keeps its case. Its local part is quoted, as a whole, only
-// if it needs to be. An address that carries a tag of whatever key or product, even a malformed one, is refused with
-// [ErrTagged]: there must be one tag only (section 2.4.1). The other errors are those of [CanSign] and [ErrNoKey].
+// The tag is computed over a.Fold(). The returned address has the case of a. Its local part has quotes, around the whole of
+// it, only if it needs them. Sign refuses an address with a tag of any key or product, even a malformed one, with
+// [ErrTagged]: there must be only one tag (draft section 2.4.1). The other errors are those of [CanSign] and [ErrNoKey].
 func (r *Ring) Sign(a Address, f Form, today Day) (Signed, error) {
 	if err := CanSign(a); err != nil {
 		return Signed{}, err

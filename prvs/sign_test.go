@@ -36,7 +36,7 @@ func TestSignRefusesWhatMustNotBeTagged(t *testing.T) {
 		{"64 octets with tag and quotes", `"` + strings.Repeat("a", 45) + ` "@example.com`, nil},
 		{"64 octets with tag, quotes and an escape", `"` + strings.Repeat("a", 44) + `\""@example.com`, nil},
 		{"64 octets with a tag when needless quotes have gone", `"` + long[1:] + `"@example.com`, nil},
-		{"somebody else's scheme", "SRS0=HHH=TT=remote.example=user@example.com", nil},
+		{"another scheme", "SRS0=HHH=TT=remote.example=user@example.com", nil},
 		{"a user whose name begins like the tag type", "prvsuser@example.com", nil},
 		{"an extension that begins like the tag type", "user+prvs@example.com", nil},
 	} {

@@ -13,20 +13,22 @@ const (
 	tagLen = 4 + 2*macLen // KDDDSSSSSS
 )
 
-// tag is a KDDDSSSSSS in numbers.
+// tag is a parsed KDDDSSSSSS.
 type tag struct {
 	number uint8
 	ddd    int
 	mac    [macLen]byte
 }
 
-// append appends KDDDSSSSSS in lower case: Exim accepts no other.
+// append appends KDDDSSSSSS in lower case.
+//
+// QUIRK: Exim accepts no upper case.
 func (t tag) append(dst []byte) []byte {
 	digits := prefix(t.number, t.ddd)
 	return hex.AppendEncode(append(dst, digits[:]...), t.mac[:])
 }
 
-// parseTag reads KDDDSSSSSS, the hexadecimal digits in any case.
+// parseTag reads KDDDSSSSSS, with hexadecimal digits in any case.
 func parseTag(s string) (t tag, ok bool) {
 	if len(s) != tagLen {
 		return tag{}, false
@@ -48,24 +50,24 @@ func parseTag(s string) (t tag, ok bool) {
 	return t, true
 }
 
-// split is a local part taken apart.
+// split is a local part and the tag in it.
 type split struct {
-	status Status // Untagged, Malformed, or Valid if there is a tag, which is yet to be verified
+	status Status // Untagged, Malformed, or Valid if there is a tag, which is not yet verified
 	form   Form
 	tag    tag
-	sender string // local part that was signed; of a malformed tag as much as could be recognised
-	suffix string // extension that stood behind the tag of a sub-address, with its "+"
+	sender string // local part that was signed; for a malformed tag what was recognised of it
+	suffix string // extension after the tag of a sub-address, with its "+"
 }
 
-// splitLocal looks for a tag in a local part as it stands in an address.
+// splitLocal looks for a tag in a local part, which may have quotes.
 func splitLocal(local string) split {
 	if hasTagPrefix(local) {
 		s := splitStandard(local[len(tagPrefix):])
 		switch {
 		case s.status == Malformed && strings.IndexByte(s.sender, '"') >= 0:
-			s.sender = "" // The "=" at which it was split may have stood between the quotes.
+			s.sender = "" // The "=" at which it was split may have been between the quotes.
 		case strings.HasPrefix(s.sender, "@"):
-			s.sender = quote(s.sender) // Without quotes it would read as a source route.
+			s.sender = quote(s.sender) // Without quotes it would be a source route.
 		}
 		return s
 	}
@@ -86,8 +88,8 @@ func splitLocal(local string) split {
 	return s
 }
 
-// splitStandard takes apart what follows "prvs=". The first "=" in it ends the tag: all others belong to the original
-// local part (section 3).
+// splitStandard splits what follows "prvs=". The first "=" in it ends the tag, all others belong to the original local part
+// (draft section 3).
 func splitStandard(s string) split {
 	value, rest, found := strings.Cut(s, "=")
 	if t, ok := parseTag(value); ok && found && rest != "" {
@@ -96,8 +98,10 @@ func splitStandard(s string) split {
 	return split{status: Malformed, form: Standard, sender: guessSender(value, rest)}
 }
 
-// guessSender returns the original of a tag that is not of the draft's shape: prvs=TAG=user with another length (Cisco
-// has 9 digits), or prvs=user=TAG and prvs=user/TAG, which older drafts and vendors' documents have.
+// guessSender returns the original of a tag in another form than the draft's: prvs=TAG=user with a tag of another length, or
+// prvs=user=TAG and prvs=user/TAG, which older drafts and vendors' documents have.
+//
+// QUIRK: Cisco's tags have 9 digits.
 func guessSender(value, rest string) string {
 	if rest == "" {
 		user, value, found := strings.Cut(value, "/")
@@ -112,7 +116,8 @@ func guessSender(value, rest string) string {
 	return rest
 }
 
-// looksLikeTag reports whether s could be a tag of some product: hexadecimal digits, about ten, with a number in front.
+// looksLikeTag reports whether s could be the tag of another product: about ten hexadecimal digits, of which the first is
+// decimal.
 func looksLikeTag(s string) bool {
 	if len(s) < tagLen-2 || len(s) > tagLen+2 || !isDigit(s[0]) {
 		return false
@@ -125,8 +130,8 @@ func looksLikeTag(s string) bool {
 	return true
 }
 
-// splitSubAddress looks for the last "+prvs=". Only one that is followed by another "+" or by nothing can be a tag of
-// this form: list+prvs=0123456789=user=remote.example is a VERP address that names somebody else's tagged address.
+// splitSubAddress looks for the last "+prvs=". A tag in this form ends the local part, or another "+" follows it. So
+// list+prvs=0123456789=user=remote.example has none: it is a VERP address that names the tagged address of another site.
 func splitSubAddress(s string) split {
 	bad := split{status: Untagged}
 	for end := len(s); ; {
@@ -149,7 +154,7 @@ func splitSubAddress(s string) split {
 	}
 }
 
-// hasTagPrefix reports whether s begins with "prvs=" in any case: the tag type is case-insensitive (section 3).
+// hasTagPrefix reports whether s begins with "prvs=" in any case: the tag type is case-insensitive (draft section 3).
 func hasTagPrefix(s string) bool {
 	return len(s) >= len(tagPrefix) && strings.EqualFold(s[:len(tagPrefix)], tagPrefix)
 }

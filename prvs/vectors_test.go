@@ -18,7 +18,7 @@ type vector struct {
 	fields     map[string]string
 }
 
-// vectorFields are the fields a block may have, by kind. Those marked true must be there.
+// vectorFields returns the fields that a block of this kind may have. Those that are true must be there.
 func vectorFields(kind string) map[string]bool {
 	switch kind {
 	case "mac":
@@ -33,7 +33,7 @@ func vectorFields(kind string) map[string]bool {
 	return nil
 }
 
-// readVectors reads all blocks. It fails on whatever it does not understand, and if there is nothing to read.
+// readVectors reads all blocks. It fails on a line that it does not understand, and if there are no blocks of a kind.
 func readVectors(t testing.TB) []vector {
 	t.Helper()
 	f, err := os.Open("testdata/vectors.txt")
@@ -43,7 +43,7 @@ func readVectors(t testing.TB) []vector {
 	defer f.Close()
 
 	var vectors []vector
-	var v *vector // block being read
+	var v *vector // the current block
 	lines := bufio.NewScanner(f)
 	for n := 1; lines.Scan(); n++ {
 		line := lines.Text()

@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Status says what Verify found.
+// Status is the result of Verify.
 type Status uint8
 
 const (
 	Untagged     Status = iota // no prvs tag: a plain address, or the tag of another scheme (btv1, msprvs1, SRS0)
 	Valid                      // made with one of the keys, and not expired
-	Expired                    // made with one of the keys, too long ago
+	Expired                    // made with one of the keys, and expired
 	BadSignature               // made with none of the keys, or for another address
-	UnknownKey                 // no key in use has its number
-	Malformed                  // prvs, but not of the shape KDDDSSSSSS
-	Unverifiable               // an absent key has its number, and no other one made it
+	UnknownKey                 // no key has its number, or only a retired one
+	Malformed                  // prvs, but not in the form KDDDSSSSSS
+	Unverifiable               // an absent key has its number, and no other key made it
 )
 
 // String returns "untagged", "valid", "expired", "bad-signature", "unknown-key", "malformed" or "unverifiable".
@@ -39,49 +39,49 @@ func (s Status) String() string {
 	return fmt.Sprintf("status %d", uint8(s))
 }
 
-// Result is what Verify found out about an address.
+// Result is what Verify returns about an address.
 type Result struct {
 	Status Status
 
-	// Original is the address without its tag: where mail to it is to be delivered. It is the address itself if it
-	// is untagged. Of a malformed tag it is what could be recognised, or else the zero Address. Its case and quotes
-	// are those the address arrived with.
+	// Original is the address without its tag, to which mail is delivered. It is the address itself if that is
+	// untagged. For a malformed tag it is what was recognised, or the zero Address. It has the case and quotes with
+	// which the address arrived.
 	Original Address
 
-	// Sender is the address whose tag this is: Original, or, if a Valid or Expired tag was found to be made before
-	// an extension was added (see Verify), Original without that. Fold it before comparing.
+	// Sender is the address that was signed: Original, or, if an extension was added to a Valid or Expired tag's address
+	// after it was signed (see Verify), Original without the extension. Fold it before you compare it.
 	Sender Address
 
-	// Number, Expiry and Form are what the tag says; they are zero if it is untagged or malformed (Form excepted).
-	// They can be trusted if the tag is Valid or Expired. Expiry is the last day on which the tag is, or was, valid:
-	// of the days with its three digits, the next one if a valid tag may have it, else the last one.
+	// Number, Expiry and Form are what the tag says. Number and Expiry are zero if it is untagged or malformed, Form if it
+	// is untagged. They are authentic if the tag is Valid or Expired. Expiry is the last day on which the tag is or was
+	// valid: of the days with its three digits the next one if a valid tag may have it, or else the last one.
 	Number uint8
 	Expiry Day
 	Form   Form
-	// OwnKey says of a Valid or Expired tag that it was made with a key of the domain's own, not with one for all domains.
+	// OwnKey says that a Valid or Expired tag was made with the domain's own key, not with a key for all domains.
 	OwnKey bool
 }
 
-// Verify takes the tag off an address, which must come from [ParseAddress], and tests it. A tag is tested in this
-// order: shape (Malformed), key number (UnknownKey), hash (BadSignature), day (Expired). In place of UnknownKey and BadSignature
-// it is Unverifiable if an absent key may have made it (see [Key]).
+// Verify removes the tag from an address, which must come from [ParseAddress], and verifies it, in this order: form
+// (Malformed), key number (UnknownKey), hash (BadSignature), day (Expired). The result is Unverifiable in place of
+// UnknownKey and BadSignature if an absent key may have made the tag (see [Key]).
 //
-// The hash of the draft covers the octets of the address, which change on their way, and which products write
-// differently. A tag is good if it is the hash of one of these:
+// The draft hashes the octets of the address. Relays change these, and products write them differently. So a tag is good if
+// it is the hash of one of these:
 //
 //  1. the address in folded form, which is what Sign hashes;
 //  2. the address as it arrived: Exim, Halon and batv-tools sign it as written, in mixed case;
 //  3. the same with its domain folded: they signed User@example.com, and a relay wrote User@EXAMPLE.COM;
 //  4. and 5., 1 and 2 without what follows the last "+" of the local part: Postfix expands VERP (XVERP) after milters
 //     have signed, which makes prvs=KDDDSSSSSS=list+user=remote.example@example.com;
-//  6. and 7., the same with the first "+", for a list, or a subscriber, that has a "+" of its own.
+//  6. and 7., the same with the first "+", for a list or a subscriber with a "+" in the address.
 //
-// Only an address with upper case and two "+" is different in all seven, and each candidate adds a chance of one in
-// 2^24 to a guess. The case of a local part that another product signed, and the case of a domain that was signed in
-// upper case, cannot be recovered if they have changed on the way. An extension that follows the tag of a sub-address,
-// user+prvs=KDDDSSSSSS+ext@example.com, was added after signing too; only user is hashed, and Original is user+ext.
+// Only for an address with upper case and two "+" are all seven different. Each candidate adds a chance of one in 2^24
+// that a guess is good. If a relay has changed the case of a local part that another product signed, or of a domain that
+// was signed in upper case, the tag does not verify. An extension after the tag of a sub-address,
+// user+prvs=KDDDSSSSSS+ext@example.com, was added after signing too: only user is hashed, and Original is user+ext.
 //
-// Nothing is allocated for ASCII addresses of up to 256 octets without quotes.
+// Verify allocates nothing for ASCII addresses of up to 256 octets without quotes.
 func (r *Ring) Verify(a Address, today Day) Result {
 	s := splitLocal(a.Local)
 	if s.status == Untagged {
@@ -137,9 +137,8 @@ func appendExtension(local, extension string) string {
 	return quote(unquote(local) + extension)
 }
 
-// signer returns the address the tag was made for: sender, or sender without an extension. The candidates are those
-// that the documentation of Verify lists, in its order; the folded one comes first because it is almost always right.
-// A key that is nil has made nothing.
+// signer returns the address that was signed: sender, or sender without an extension. It tries the candidates that the
+// documentation of Verify lists, in this order; the first is almost always right. A nil key has signed no address.
 func (t tag) signer(key *macKey, sender Address) (Address, bool) {
 	if key == nil {
 		return sender, false
@@ -165,10 +164,10 @@ func (t tag) signer(key *macKey, sender Address) (Address, bool) {
 	return sender, false
 }
 
-// spelling says which octets of an address are hashed.
+// spelling says which parts of an address are folded before it is hashed.
 type spelling struct{ foldedLocal, foldedDomain bool }
 
-// matches reports whether the tag is that of the address, so spelled, under the key.
+// matches reports whether the tag is that of the address, in this spelling, under the key.
 func (t tag) matches(key *macKey, a Address, how spelling) bool {
 	var buf [messageLen]byte
 	message := key.message(buf[:0], prefix(t.number, t.ddd))

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// foreign makes a tag as Exim, Halon and batv-tools do, over the address as it is written.
+// foreign signs as Exim, Halon and batv-tools do: it hashes the address as it is written.
 func foreign(address string, expiry Day) string {
 	mac := MAC([]byte("secret"), 1, expiry, address)
 	return fmt.Sprintf("prvs=1%03d%s=%s", expiry.ddd(), hex.EncodeToString(mac[:]), address)
@@ -56,7 +56,7 @@ func TestVerifySurvivesWhatRelaysDoToAnAddress(t *testing.T) {
 	}
 }
 
-// Whoever has one tag must not get another address, key or day out of it.
+// An attacker with one tag must not be able to make a tag for another address, key or day from it.
 func TestAChangedTagIsNotValid(t *testing.T) {
 	const today = Day(20780)
 	ring := mustRing(t, Options{},
@@ -105,7 +105,7 @@ func TestAChangedTagIsNotValid(t *testing.T) {
 	}
 }
 
-// Cutting an extension off must leave a user: a tag over "@example.com" is a tag for nobody.
+// An address without its extension must have a local part: a tag over "@example.com" is not valid.
 func TestAnExtensionWithoutAUserIsNotCutOff(t *testing.T) {
 	const today = Day(20780)
 	ring := mustRing(t, Options{}, Key{Number: 1, State: StateSign, Secret: []byte("secret")})
@@ -163,7 +163,7 @@ func TestTheOriginalOfATagCanBeParsed(t *testing.T) {
 	}
 }
 
-// A site whose clocks differ, or that has lowered its lifetime, gives its ring some slack.
+// Slack is for a site whose clocks differ, or whose operator has lowered the lifetime.
 func TestSlack(t *testing.T) {
 	secret := []byte("secret")
 	ring := func(o Options) *Ring {

@@ -12,18 +12,17 @@ import (
 	"sync"
 )
 
-// Kinds of record. The kind is the first octet that is hashed, so that a key of one kind never equals a key of
-// another. A new kind of record gets its own octet here and its own method on [Hasher]. Values are part of the stored
-// format: never reuse or renumber one.
+// The kinds of key. The kind is the first octet that is hashed, so that a key of one kind never equals a key of another. A new
+// kind has its own octet here and its own method of [Hasher]. The octets are part of the stored format: never reuse or change one.
 const (
 	kindTag           = 't'
 	kindUnsigned      = 'u'
-	kindWitness       = 'w'
+	kindKeyCheck      = 'w'
 	kindMessage       = 'm'
 	kindProven        = 'p'
 	kindCorrespondent = 'c'
 	kindTrusted       = 'r'
-	kindMark          = 'k'
+	kindKeyID         = 'k'
 	kindSeal          = 's'
 	kindShard         = 'h'
 	kindAnswered      = 'a'
@@ -33,35 +32,35 @@ const (
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256
-// (RFC 2104, FIPS 180-4) under the site's secret, cut to [KeySize] octets. Without the secret nobody who reads a store
-// can try out addresses.
+// (RFC 2104, FIPS 180-4) under the site's hash secret, cut to [KeySize] octets. A reader of the store who lacks the secret cannot
+// find out whether an address is in it.
 //
-// All nodes that share a store need the same secret. With another secret every record is absent.
+// All nodes that share a store need the same secret. Under another secret no record is found.
 //
-// The first octet of a key depends on the sender alone, whatever extension its address has: a store that is spread over several
-// servers keeps all that belongs to one sender on one of them.
+// The first octet of a key depends on the sender's address alone, without its extension: a store of several servers places all
+// records of one sender on one of them.
 //
-// A Hasher is safe for concurrent use and never shows its secret, whatever the formatting verb.
+// Many goroutines may use a Hasher. It never shows its secret, whatever the formatting verb.
 type Hasher struct {
 	states sync.Pool // of *hashState
-	seed   uint32    // of the first octets
+	seed   uint32    // of the hash that gives the first octets
 }
 
-// hashState is what one computation needs. It is pooled because a fresh HMAC costs more than the hash itself.
+// hashState is the working memory of one computation. It is pooled because a fresh HMAC costs more than the hash itself.
 type hashState struct {
 	mac hash.Hash
 	in  []byte
 	sum []byte
 }
 
-// inputSize holds the input for an address of the largest size that SMTP allows (RFC 5321 section 4.5.3.1).
+// inputSize is room for an address of the largest size that SMTP allows (RFC 5321 section 4.5.3.1), in octets.
 const inputSize = 384
 
-// maxPooledInput bounds what an oversized sender can leave behind in the pool, in octets.
+// maxPooledInput bounds the memory that an oversized sender leaves behind in the pool, in octets.
 const maxPooledInput = 4096
 
-// NewHasher returns a Hasher under secret, which it copies. The secret should have 32 random octets; it must not be
-// one of the keys that sign tags.
+// NewHasher returns a Hasher under secret, which it copies. The secret should be 32 random octets. It must not be one of the keys that
+// sign tags.
 func NewHasher(secret []byte) *Hasher {
 	own := append([]byte(nil), secret...)
 	h := &Hasher{}
@@ -77,27 +76,25 @@ func NewHasher(secret []byte) *Hasher {
 	return h
 }
 
-// Tag returns the key of an issued tag. The three arguments are all that tells one tag from another: tags of one
-// sender, one last day of validity and one key number are the same tag.
+// Tag returns the key of an issued tag. Two tags with the same sender, last day of validity and key number are the same tag.
 //
-// The sender is hashed as given. A caller that wants a tag to be found when its address comes back in another case
-// must fold the address the same way when it records and when it looks up.
+// All methods hash addresses and Message-IDs as given. A caller that wants a record to be found when an address comes back in another case
+// folds the address the same way when it records and when it looks up.
 func (h *Hasher) Tag(sender string, expires Day, keyNumber uint8) Key {
 	return h.finish(h.tag(kindTag, sender, expires, keyNumber), sender)
 }
 
-// Answered returns the key under which the bounces are counted that were accepted for an issued tag. See [Hasher.Tag].
+// Answered returns the key of the count of bounces that were accepted for an issued tag (see [Hasher.Tag]).
 func (h *Hasher) Answered(sender string, expires Day, keyNumber uint8) Key {
 	return h.finish(h.tag(kindAnswered, sender, expires, keyNumber), sender)
 }
 
-// Failed returns the key under which the recipients are counted that these bounces named as failed, each of them once.
+// Failed returns the key of the count of recipients that these bounces reported as failed, each of them once.
 func (h *Hasher) Failed(sender string, expires Day, keyNumber uint8) Key {
 	return h.finish(h.tag(kindFailed, sender, expires, keyNumber), sender)
 }
 
-// FailedRecipient returns the key that says that one of these bounces named recipient as failed. The recipient is hashed as
-// given, like the sender.
+// FailedRecipient returns the key of the record that one of these bounces reported recipient as failed.
 func (h *Hasher) FailedRecipient(sender string, expires Day, keyNumber uint8, recipient string) Key {
 	s := h.tag(kindFailedTo, sender, expires, keyNumber)
 	s.in = appendField(s.in, recipient)
@@ -112,46 +109,42 @@ func (h *Hasher) tag(kind byte, sender string, expires Day, keyNumber uint8) *ha
 	return s
 }
 
-// Unsigned returns the key that says that mail of sender was left unsigned on purpose, so that an untagged bounce to
-// it is expected. The sender is hashed as given, see [Hasher.Tag].
+// Unsigned returns the key of the record that mail of sender was left unsigned on purpose, so that bounces to it have no tag.
 func (h *Hasher) Unsigned(sender string) Key {
 	s := h.begin(kindUnsigned)
 	s.in = appendField(s.in, sender)
 	return h.finish(s, sender)
 }
 
-// Message returns the key of a message that sender sent. Only who knows both the sender and the Message-ID (RFC 5322
-// section 3.6.4, without angle brackets) finds it, so a Message-ID seen in public proves nothing about other addresses.
-// Both are hashed as given, see [Hasher.Tag].
+// Message returns the key of a message that sender sent, by its Message-ID (RFC 5322 section 3.6.4, without angle brackets). It takes
+// both to find the record, so that a Message-ID seen in public proves nothing about other addresses.
 func (h *Hasher) Message(sender, messageID string) Key { return h.pair(kindMessage, sender, messageID) }
 
-// Proven returns the key under which the bounces are counted that a message has proven.
+// Proven returns the key of the count of bounces that a message has proven.
 func (h *Hasher) Proven(sender, messageID string) Key { return h.pair(kindProven, sender, messageID) }
 
-// Correspondent returns the key that says that sender wrote to an address in domain.
+// Correspondent returns the key of the record that sender wrote to an address in domain.
 func (h *Hasher) Correspondent(sender, domain string) Key {
 	return h.pair(kindCorrespondent, sender, domain)
 }
 
-// Trusted returns the key under which the bounces to recipient are counted that nothing but the correspondent's domain
-// spoke for.
+// Trusted returns the key of the count of bounces to recipient that were accepted for the correspondent's domain alone.
 func (h *Hasher) Trusted(recipient string) Key {
 	s := h.begin(kindTrusted)
 	s.in = appendField(s.in, recipient)
 	return h.finish(s, recipient)
 }
 
-// Mark returns what nodes tell each other a secret apart by, in hexadecimal. It is made from a fingerprint of the secret, and
-// who has not the hasher's secret as well cannot try out secrets on it.
-func (h *Hasher) Mark(fingerprint string) string {
-	s := h.begin(kindMark)
+// KeyID returns a name for a signing key, 16 hexadecimal digits, by which nodes tell keys apart without showing them. It is made from the
+// fingerprint of the key. A reader of the store needs the hasher's secret, too, to try out keys on it.
+func (h *Hasher) KeyID(fingerprint string) string {
+	s := h.begin(kindKeyID)
 	s.in = appendField(s.in, fingerprint)
 	k := h.finish(s, "")
 	return hex.EncodeToString(k[:8])
 }
 
-// Revocation returns the name under which nodes tell each other that something is revoked, in hexadecimal. kind says what
-// kind of thing it is.
+// Revocation returns the name of the broadcast that revokes something of a kind, 12 hexadecimal digits.
 func (h *Hasher) Revocation(kind, revoked string) string {
 	k := h.pair(kindRevoked, kind, revoked)
 	return hex.EncodeToString(k[1:7])
@@ -164,11 +157,11 @@ func (h *Hasher) pair(kind byte, a, b string) Key {
 	return h.finish(s, a)
 }
 
-// Witness returns the key of a record about nothing. Whoever finds it knows that the store was written under the same
-// secret.
-func (h *Hasher) Witness() Key { return h.finish(h.begin(kindWitness), "") }
+// KeyCheck returns the key check value of the secret: a key with nothing behind it. A daemon that finds its record knows that
+// the store was written under the same secret.
+func (h *Hasher) KeyCheck() Key { return h.finish(h.begin(kindKeyCheck), "") }
 
-// appendField appends a field behind its length, so that two different lists of fields never give the same input.
+// appendField appends the length of a field and the field, so that two different lists of fields never give the same input.
 func appendField(in []byte, field string) []byte {
 	in = binary.BigEndian.AppendUint32(in, uint32(len(field)))
 	return append(in, field...)
@@ -180,7 +173,7 @@ func (h *Hasher) begin(kind byte) *hashState {
 	return s
 }
 
-// finish returns the key of what was collected, which belongs to a sender; "" for nobody.
+// finish returns the key of the input in s. The sender chooses the first octet; "" stands for no sender.
 func (h *Hasher) finish(s *hashState, sender string) Key {
 	s.mac.Reset()
 	s.mac.Write(s.in) // never fails, see hash.Hash
@@ -195,8 +188,8 @@ func (h *Hasher) finish(s *hashState, sender string) Key {
 	return k
 }
 
-// shard returns the first octet of a sender's keys: FNV-1a of the address without its extension, from "+" to "@". It begins
-// with a seed that comes from the secret.
+// shard returns the first octet of a sender's keys: the highest octet of the 32-bit FNV-1a hash of the address without its extension, from
+// "+" to "@". The hash begins with a seed that is derived from the secret.
 func (h *Hasher) shard(sender string) byte {
 	const prime = 16777619
 	sum := 2166136261 ^ h.seed
@@ -217,7 +210,7 @@ func (h *Hasher) shard(sender string) byte {
 	return byte(sum >> 24)
 }
 
-// hidden is what a Hasher shows of itself.
+// hidden is printed instead of a Hasher.
 const hidden = "store.Hasher(secret hidden)"
 
 // String implements [fmt.Stringer] and shows nothing of the secret.

@@ -1,43 +1,61 @@
 package store
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
-// Node is what a daemon says about itself in the store that it shares with others, so that somebody notices when one of them
-// lacks a key or has a clock that is off.
-type Node struct {
-	Name string    `json:"name"`
-	At   time.Time `json:"at"`   // when it said so, by its own clock
-	Seen time.Time `json:"seen"` // when it said so, by the store's clock; stores set it, whatever a caller writes
-	Keys []NodeKey `json:"keys"`
-	// Instance tells daemons apart that have the same name by mistake.
-	Instance string `json:"instance,omitempty"`
-	// Still, if there is one, is asked by Announce when it has taken Seen. If it says no, nothing is announced: what is true when
-	// Announce is called may not be when the store is reached.
-	Still func() bool `json:"-"`
+// Nodes is the list of the daemons that use a store, by their heartbeats. It is not for the mail path. A backend that only one process can
+// have open may keep it in memory.
+type Nodes interface {
+	// Heartbeat stores n in place of the last heartbeat of the node with this name, and sets n.Seen by the store's clock. It
+	// stores nothing, and returns nil, if n.Condition returns false.
+	Heartbeat(ctx context.Context, n Node) error
+
+	// Nodes returns the last heartbeat of each node that has sent one within [NodeRetention], in no order.
+	Nodes(ctx context.Context) ([]Node, error)
+
+	// RemoveNode removes the heartbeat of a node that has stopped or will not come back.
+	RemoveNode(ctx context.Context, node string) error
 }
 
-// Holds says whether there is something to announce still.
-func (n Node) Holds() bool { return n.Still == nil || n.Still() }
+// Node is a heartbeat: what a daemon tells the other daemons about itself, so that they and the operator learn when it is silent,
+// lacks a key or has a clock that is wrong.
+type Node struct {
+	Name string    `json:"name"` // the node option of the configuration
+	At   time.Time `json:"at"`   // when it was sent, by the node's clock
+	Seen time.Time `json:"seen"` // when it was sent, by the store's clock; the store sets it
+	Keys []NodeKey `json:"keys"`
+	// Instance tells daemons apart that were given the same name by mistake.
+	Instance string `json:"instance,omitempty"`
+	// Condition, if it is not nil, is called by Heartbeat after it has taken Seen. What is true when Heartbeat is called may be
+	// false when the store is reached; if it returns false, nothing is stored.
+	Condition func() bool `json:"-"`
+}
+
+// ConditionHolds says whether a backend is to store the heartbeat.
+func (n Node) ConditionHolds() bool { return n.Condition == nil || n.Condition() }
 
 // NodeKey is one key of a node.
 type NodeKey struct {
 	Number uint8  `json:"number"`
 	Domain string `json:"domain,omitempty"` // "" for a key of all domains
 	Signs  bool   `json:"signs,omitempty"`  // tags are made with it; otherwise it only verifies
-	Next   bool   `json:"next,omitempty"`   // it is to sign as soon as every node has it
-	Mark   string `json:"mark"`             // of its secret, see [Hasher.Mark]
+	Next   bool   `json:"next,omitempty"`   // it will sign as soon as every node has it
+	KeyID  string `json:"key_id"`           // tells secrets apart without showing them, see [Hasher.KeyID]
 }
 
-// Skew returns how far the node's clock is ahead of the store's, negative if it is behind. It includes the time that the
-// call took.
+// Skew returns how far the node's clock is ahead of the store's, negative if it is behind. It includes the duration of the
+// call.
 func (n Node) Skew() time.Duration { return n.At.Sub(n.Seen) }
 
-// NodeRetention is for how long a store keeps what a node has said.
+// NodeRetention is how long a store keeps a heartbeat.
 const NodeRetention = 7 * 24 * time.Hour
 
 const (
-	// AnnounceInterval is how often a node that runs says so.
-	AnnounceInterval = 2 * time.Second
-	// NodeSilence is how long a node that runs says nothing at the most: some announcements may fail, or be late.
-	NodeSilence = 15 * time.Second
+	// HeartbeatInterval is how often a running node sends a heartbeat.
+	HeartbeatInterval = 2 * time.Second
+	// HeartbeatTimeout is how old the last heartbeat of a running node can be: some of them may fail, or be late. A node
+	// whose last heartbeat is older is silent.
+	HeartbeatTimeout = 15 * time.Second
 )

@@ -16,11 +16,11 @@ type cutOff struct {
 	meanwhile atomic.Pointer[func()]
 }
 
-func (c *cutOff) Announce(ctx context.Context, n store.Node) error {
+func (c *cutOff) Heartbeat(ctx context.Context, n store.Node) error {
 	if do := c.meanwhile.Load(); do != nil {
 		(*do)()
 	}
-	return c.Store.Announce(ctx, n)
+	return c.Store.Heartbeat(ctx, n)
 }
 
 func (c *cutOff) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {

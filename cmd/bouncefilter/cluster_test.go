@@ -7,10 +7,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/memory"
+)
+
+const (
+	// keyTopic is the topic of broadcasts of new keys, which are sealed for it and their name.
+	keyTopic = "keys"
+	// settleRounds is in how many rounds every node must have a new key before it signs: a round is 2 s, a node is silent after 15 s.
+	settleRounds = 8
+	// rotationPatience is how long a new key may wait for nodes before the log warns of it.
+	rotationPatience = time.Minute
 )
 
 // cluster is several hosts that share a store, each with a daemon. They begin with the same key and the same hash secret.
@@ -22,7 +32,7 @@ type cluster struct {
 
 type host struct {
 	*world
-	*daemon
+	*running
 	config string
 }
 
@@ -48,7 +58,7 @@ func (c *cluster) join(lines string) *host {
 	h.store = c.store
 	h.config = h.world.config(fmt.Sprintf("node = \"mx%d\"\nstore = \"redis://127.0.0.1:1/0\"\n%s", len(c.hosts)+1, lines))
 	c.hosts = append(c.hosts, h)
-	h.daemon = h.start("-c", h.config)
+	h.running = h.start("-c", h.config)
 	return h
 }
 
@@ -105,7 +115,7 @@ func (c *cluster) rounds(n int) {
 	c.t.Helper()
 	for range n {
 		for _, h := range c.hosts {
-			h.daemon.rounds(1)
+			h.running.rounds(1)
 		}
 	}
 }
@@ -145,7 +155,7 @@ func (c *cluster) accepts(what, tag string) {
 // untouched checks that no secret is in the store in clear, or in a log.
 func (c *cluster) untouched() {
 	c.t.Helper()
-	notices, err := c.store.Notices(c.t.Context(), keyTopic, 0)
+	notices, err := c.store.Broadcasts(c.t.Context(), keyTopic, 0)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -171,19 +181,19 @@ func (c *cluster) untouched() {
 }
 
 // rcpt hands a bounce for an address to the milter of a daemon, and returns the reply if it is refused.
-func rcpt(t *testing.T, d *daemon, address string) string {
+func rcpt(t *testing.T, d *running, address string) string {
 	t.Helper()
 	return refusal(t, d, probe.Client{Name: "mx.example.net", Address: netip.MustParseAddr("192.0.2.1")}, "", address)
 }
 
 // send hands a message of a user to the milter of a daemon, and returns the reply if it is refused.
-func send(t *testing.T, d *daemon, sender string) string {
+func send(t *testing.T, d *running, sender string) string {
 	t.Helper()
 	return refusal(t, d, probe.Client{Name: "pc", Address: netip.MustParseAddr("192.0.2.2"), Login: "user"}, sender, "friend@example.net")
 }
 
 // refusal hands over a message that says nothing.
-func refusal(t *testing.T, d *daemon, client probe.Client, from, to string) string {
+func refusal(t *testing.T, d *running, client probe.Client, from, to string) string {
 	t.Helper()
 	o := hand(t, d, client, from, to, "Subject: test\nMessage-ID: <x@example.com>\n\ntest\n")
 	if !o.Refused {

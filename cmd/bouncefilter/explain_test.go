@@ -48,7 +48,7 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 	proven := `    6. <sent@example.com> is on record as sent by <user@example.com> to 2 recipients, and has proven 0 bounces of at most 60.
     7. Verdict: valid-message, accept. The message proves that it answers mail this recipient sent.
 `
-	tell := func(args ...string) result {
+	verdict := func(args ...string) result {
 		t.Helper()
 		r := w.run(append([]string{"inspect", "-c", config}, args...)...)
 		if r.status != 0 || r.stderr != "" {
@@ -56,82 +56,33 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 		}
 		return r
 	}
-	contains(t, "words", tell("--recipient", "user@example.com", report).stdout, report+dsnWords+steps, proven)
-	refused := tell("--json", "--recipient", "<other@example.com>", report).stdout
+	contains(t, "words", verdict("--recipient", "user@example.com", report).stdout, report+dsnWords+steps, proven)
+	refused := verdict("--json", "--recipient", "<other@example.com>", report).stdout
 	contains(t, "JSON", refused, strings.TrimSuffix(dsnJSON, "}\n")+`,"verdict":{"reason":"untagged","action":"reject",`+
 		`"reply":"550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)","steps":["The envelope sender`,
 		`"None of what it answers is on record as sent by <other@example.com> in the last 30 days."`)
-	contains(t, "sender", tell("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, which is not judged.")
-	contains(t, "later", tell("--at", w.now.AddDate(0, 0, 31).Format(time.RFC3339), "--recipient", "user@example.com", report).stdout, "in the last 30 days.")
+	contains(t, "sender", verdict("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, which is not judged.")
+	contains(t, "later", verdict("--at", w.now.AddDate(0, 0, 31).Format(time.RFC3339), "--recipient", "user@example.com", report).stdout, "in the last 30 days.")
 
-	// Nobody else can open the file while a daemon has it open.
+	// No other process can open the file while a daemon has it open.
 	d := w.start("-c", config)
-	d.eventually("metrics", func() bool { return strings.Contains(d.stderr.String(), "http://") })
-	address := strings.TrimPrefix(d.find(`(http://[^ "]+)`), "http://")
-	w.file("bouncefilter.toml", strings.Replace(mustRead(t, config), "http = \"127.0.0.1:0\"", "http = \""+address+"\"", 1), 0o600)
-	contains(t, "asked", tell("--recipient", "user@example.com", report).stdout, steps, proven)
+	contains(t, "asked", verdict("--recipient", "user@example.com", report).stdout, steps, proven)
 	for _, body := range []string{"", "{", `{"queries":[{"key":"00"}]}`, `{"queries":[{"key":"` + strings.Repeat("0", 34) + `"}]}`, `{"queries":[{"key":"` + strings.Repeat("x", 32) + `"}]}`} {
-		resp, err := http.Post("http://"+address+"/lookup", "application/json", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
-		if resp.StatusCode != http.StatusBadRequest {
-			t.Errorf("lookup of %q: %s", body, resp.Status)
+		if status, answer := d.control(http.MethodPost, "/lookup", body); status != http.StatusBadRequest {
+			t.Errorf("lookup of %q: %d %s", body, status, answer)
 		}
 	}
-	off := w.file("off.toml", strings.Replace(mustRead(t, config), "http = ", "http = \"\" # ", 1), 0o600)
-	r := w.run("inspect", "-c", off, "--recipient", "user@example.com", report)
-	if r.status != 2 {
+	if err := os.Remove(w.path("state/control.sock")); err != nil {
+		t.Fatal(err)
+	}
+	r := w.run("inspect", "-c", config, "--recipient", "user@example.com", report)
+	if r.status != 1 {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "not asked", r.stderr, "another process has the file open", "hint: the daemon could tell what is on record if its http option were set")
+	contains(t, "not asked", r.stderr, "another process has the file open", "the daemon cannot be asked on "+w.path("state/control.sock"), "hint: its log says why it has no control socket")
 }
 
-func TestInspectBeforeTheFirstStart(t *testing.T) {
-	w := newWorld(t)
-	config := w.config("")
-	if r := w.run("key", "add", "-c", config); r.status != 0 {
-		t.Fatal(r)
-	}
-	w.stdin = strings.NewReader(dsn(""))
-	r := w.run("inspect", "-c", config, "--recipient", "user@example.com")
-	if r.status != 0 {
-		t.Errorf("got %+v", r)
-	}
-	contains(t, "verdict", r.stdout, "The record does not vouch for being complete.", "Verdict: grace, accept.")
-	for _, path := range []string{"state/state.db", "state/hash.secret"} {
-		if exists(w.path(path)) {
-			t.Errorf("inspect made %s", path)
-		}
-	}
-}
-
-func TestInspectWithoutWhatAVerdictNeeds(t *testing.T) {
-	w := newWorld(t)
-	config := w.config("")
-	report := w.file("report.eml", dsn(""), 0o600)
-	for _, tt := range []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"no configuration", []string{"--recipient", "user@example.com"}, "--recipient needs the configuration: add --config FILE"},
-		{"no recipient", []string{"--sender", "<>"}, "--sender and --at belong to --recipient"},
-		{"no keys", []string{"-c", config, "--recipient", "user@example.com"}, "no such file; make a key: bouncefilter key add"},
-		{"no file", []string{"-c", w.path("none.toml"), "--recipient", "user@example.com"}, "none.toml: "},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := w.run(append(append([]string{"inspect"}, tt.args...), report)...)
-			if r.status != 2 || r.stdout != "" {
-				t.Errorf("got %+v", r)
-			}
-			contains(t, "error", r.stderr, tt.want)
-		})
-	}
-}
-
-// Whoever only looks leaves a damaged store to the daemon, which says in its log that it moved it aside.
+// Commands that only read leave a damaged store to the daemon, which logs that it moved it aside.
 func TestLookingLeavesADamagedStore(t *testing.T) {
 	w := newWorld(t)
 	config := enforced(t, w)

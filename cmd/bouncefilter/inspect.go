@@ -1,41 +1,49 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/inspect"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
 )
 
 // inspectCmd explains automatic messages, and, with a configuration, what the daemon would do with them.
 type inspectCmd struct {
-	envelope
-	JSON  bool     `name:"json" help:"Print one JSON object a line for each message."`
-	Paths []string `arg:"" optional:"" name:"file" help:"Messages, folders of messages, or - for the standard input (the default)."`
+	siteFlags
+	Recipient string    `placeholder:"ADDRESS" help:"Print the verdict for this envelope recipient, and each step to it."`
+	Sender    *string   `placeholder:"ADDRESS" help:"With --recipient: the envelope sender, <> for the null sender (default: the Return-Path, or <>)."`
+	Client    string    `placeholder:"IP" help:"With --recipient: the address of the SMTP client (default: one on no list)."`
+	Helo      string    `placeholder:"NAME" help:"With --recipient: the HELO name of the SMTP client."`
+	At        time.Time `placeholder:"RFC3339" help:"With --recipient: the verdict as at that time, such as 2026-11-23T12:00:00Z (default: now)."`
+	JSON      bool      `name:"json" help:"Print one JSON object a line for each message."`
+	Paths     []string  `arg:"" optional:"" name:"file" help:"Messages, folders of messages, or - for the standard input (the default)."`
 }
 
 // Help is shown by inspect --help.
 func (inspectCmd) Help() string {
 	return `Each file is one message. Of a folder, the regular files are read in the order of their names, not the folders within it and no
 names that begin with a dot. Kinds are dsn, bounce (in no standard form), mdn, auto-reply, arf and none. A file that cannot be read is
-told on the standard error and left out, the others are still read; the exit status is then 2. It is 0 otherwise, whatever the messages
-are. The envelope sender is taken from a Return-Path line in front, if there is one.
+reported on the standard error and left out, the others are still read; the exit status is then 2. It is 0 otherwise, whatever the
+messages are. The envelope sender is taken from a Return-Path line in front, if there is one.
 
-With --config and --recipient, the verdict that the daemon would reach about the message for that recipient is told, and each step to
-it. The store is only looked at; an embedded store is asked through the daemon that has it open (see the http option).`
+With --config and --recipient, the verdict that the daemon would reach about the message for that recipient is printed, and each step
+to it. Nothing in the store is changed. The running daemon is asked for it, over its control socket.`
 }
 
-// stdinName stands for the standard input on the command line.
+// stdinName means the standard input on the command line.
 const stdinName = "-"
 
 // Run implements the command.
@@ -44,12 +52,15 @@ func (cmd *inspectCmd) Run(ctx context.Context, a *app) (err error) {
 	if len(paths) == 0 {
 		paths = []string{stdinName}
 	}
-	i := inspection{ctx: ctx, app: a, json: cmd.JSON}
-	if i.judge, err = cmd.envelope.judge(ctx, a); err != nil {
+	i := inspection{ctx: ctx, app: a, cmd: cmd, at: cmd.At}
+	if i.record, err = cmd.open(ctx, a); err != nil {
 		return err
 	}
-	if i.judge != nil {
-		defer func() { err = errors.Join(err, i.judge.close()) }()
+	if i.record != nil {
+		defer func() { err = errors.Join(err, i.record.Close()) }()
+	}
+	if cmd.At.IsZero() {
+		i.at = a.now()
 	}
 	for _, path := range paths {
 		if err := i.path(path); err != nil {
@@ -62,13 +73,39 @@ func (cmd *inspectCmd) Run(ctx context.Context, a *app) (err error) {
 	return nil
 }
 
-// inspection is one run of the command. Its functions return an error only if the results cannot be printed; what cannot
-// be read is told at once, beside the results in front of it.
+// open opens the record that a verdict needs. Without a recipient there is none: nil.
+func (cmd *inspectCmd) open(ctx context.Context, a *app) (*control.Record, error) {
+	if cmd.Recipient == "" {
+		if cmd.Sender != nil || !cmd.At.IsZero() || cmd.Client != "" || cmd.Helo != "" {
+			return nil, usageError{errors.New("--sender, --client, --helo and --at belong to --recipient")}
+		}
+		return nil, nil
+	}
+	if _, err := netip.ParseAddr(cmd.Client); err != nil && cmd.Client != "" {
+		return nil, usageError{fmt.Errorf("--client: %q is not an IP address", cmd.Client)}
+	}
+	if cmd.Config == "" {
+		return nil, usageError{errors.New("--recipient needs the configuration: add --config FILE")}
+	}
+	c, problems := cmd.load(a)
+	if c.Unread() {
+		return nil, problems
+	}
+	s, problems := site.Load(c, append(problems, c.NeedDomain()...))
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return control.OpenRecord(ctx, s, a.openStore, a.now)
+}
+
+// inspection is one run of the command. Its functions return an error only if the results cannot be printed; what cannot be read is
+// reported at once, beside the results in front of it.
 type inspection struct {
 	ctx     context.Context // of the run
 	app     *app
-	judge   *judge // nil if no verdict is asked for
-	json    bool
+	cmd     *inspectCmd
+	record  *control.Record // nil if no verdict is asked for
+	at      time.Time       // of the verdict
 	printed int
 	stdin   bool // has been read
 	unread  bool
@@ -94,8 +131,8 @@ func (i *inspection) path(path string) error {
 	return i.file(path)
 }
 
-// folder reads the messages in a folder. Links are followed, since mail may be kept elsewhere; what is neither a regular
-// file nor a link to one (a FIFO would be waited for) is left alone.
+// folder reads the messages in a folder. Links are followed, since mail may be stored elsewhere; what is neither a regular file nor a
+// link to one is left alone: reading a FIFO would wait.
 func (i *inspection) folder(path string) error {
 	entries, err := os.ReadDir(path) // sorted
 	if err != nil {
@@ -121,7 +158,7 @@ func (i *inspection) folder(path string) error {
 		found++
 	}
 	if found == 0 && err == nil {
-		fmt.Fprintf(i.app.stderr, "hint: %s holds no messages; folders within it are not read\n", oneLine(path))
+		fmt.Fprintf(i.app.stderr, "hint: %s holds no messages; folders within it are not read\n", inspect.OneLine(path))
 	}
 	return nil
 }
@@ -133,37 +170,38 @@ func (i *inspection) file(path string) error {
 		return nil
 	}
 	defer f.Close()
-	return i.message(oneLine(path), f)
+	return i.message(inspect.OneLine(path), f)
 }
 
 // message reads one message and prints what it is. What was read of a message before an error is not shown: it could
 // pass for all of it.
 func (i *inspection) message(name string, r io.Reader) error {
-	report, err := bounce.Read(r, bounce.DefaultLimits())
+	var read bytes.Buffer
+	report, err := bounce.Read(io.TeeReader(r, &read), bounce.DefaultLimits()) // which reads no more than the limits
 	if err != nil {
 		i.failed(fmt.Errorf("%s: %w", name, err))
 		return nil
 	}
-	var x *filter.Explanation
-	if i.judge != nil {
-		x = i.judge.explain(i.ctx, report)
+	var x *judge.Explanation
+	if i.record != nil {
+		x = i.explain(report, read.Bytes())
 	}
 	var text []byte
-	if i.json {
+	if i.cmd.JSON {
 		// Not by an encoder, which would change what the report says of itself.
 		if text, err = report.MarshalJSON(); err != nil {
 			return err
 		}
 		if x != nil {
-			if text, err = withVerdict(text, x); err != nil {
+			if text, err = inspect.WithVerdict(text, x); err != nil {
 				return err
 			}
 		}
 		text = append(text, '\n')
 	} else {
-		text = []byte(explain(name, report))
+		text = []byte(inspect.Words(name, report))
 		if x != nil {
-			text = append(text, explanationWords(i.judge.envelope.Recipient, x)...)
+			text = append(text, inspect.VerdictWords(i.cmd.Recipient, x)...)
 		}
 		if i.printed > 0 {
 			text = append([]byte("\n"), text...)
@@ -174,130 +212,32 @@ func (i *inspection) message(name string, r io.Reader) error {
 	return err
 }
 
-// failed tells why something cannot be read.
+// verdictTimeout bounds what a verdict waits for the record, which may wait for other nodes as long as a bounce does.
+const verdictTimeout = control.BarrierTimeout + 2*time.Second
+
+// explain returns the verdict about a message.
+func (i *inspection) explain(report *bounce.Report, message []byte) *judge.Explanation {
+	sender := report.Sender
+	if i.cmd.Sender != nil {
+		sender = strings.Trim(*i.cmd.Sender, "<>")
+	}
+	client, _ := netip.ParseAddr(i.cmd.Client) // checked before
+	ctx, cancel := context.WithTimeout(i.ctx, verdictTimeout)
+	defer cancel()
+	// An error is in the steps: the record does not answer.
+	x, _ := i.record.Explain(ctx, judge.Delivery{
+		Sender: sender, Recipient: strings.Trim(i.cmd.Recipient, "<>"), Client: client, Helo: i.cmd.Helo,
+		Role: i.record.Role(), Content: judge.Content(message, sender),
+	}, i.at)
+	return x
+}
+
+// failed prints why something cannot be read.
 func (i *inspection) failed(err error) {
 	i.unread = true
 	var about *fs.PathError
 	if errors.As(err, &about) {
-		about.Path = oneLine(about.Path)
+		about.Path = inspect.OneLine(about.Path)
 	}
 	i.app.fail(err)
-}
-
-// kindWords says what the kinds are.
-func kindWords(k bounce.Kind) string {
-	switch k {
-	case bounce.DSN:
-		return "a delivery status notification (dsn)"
-	case bounce.Bounce:
-		return "a bounce in no standard form (bounce)"
-	case bounce.MDN:
-		return "a read receipt (mdn)"
-	case bounce.AutoReply:
-		return "an automatic reply (auto-reply)"
-	case bounce.ARF:
-		return "an abuse report (arf)"
-	}
-	return "no bounce, receipt, automatic reply or abuse report (none)"
-}
-
-// sourceWords says how it is known which message is answered.
-func sourceWords(s bounce.Source) string {
-	switch s {
-	case bounce.ReturnedMessage:
-		return "which came back with it"
-	case bounce.ReturnedHeaders:
-		return "whose header came back with it"
-	case bounce.ReturnedText:
-		return "whose header its text quotes"
-	case bounce.FreeText:
-		return "which its text names"
-	case bounce.InReplyTo:
-		return "which its In-Reply-To field names"
-	case bounce.References:
-		return "which its References field names"
-	}
-	return "which a field of the report names"
-}
-
-// explain tells a report in words: a line that says what it is, and lines below it for what it says.
-func explain(name string, r *bounce.Report) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", name, kindWords(r.Kind))
-	switch r.Family {
-	case "", string(r.Kind): // nothing is known beyond the kind
-	case "other":
-		b.WriteString(", by software not known here")
-	default:
-		b.WriteString(", by " + r.Family)
-	}
-	b.WriteByte('\n')
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0) // into a Builder, which takes everything
-	row := func(what, value string) { fmt.Fprintf(w, "  %s\t%s\n", what, value) }
-	if r.ReportingMTA != "" {
-		row("reported by", r.ReportingMTA)
-	}
-	if !r.ArrivalDate.IsZero() {
-		row("arrived there", r.ArrivalDate.UTC().Format(time.RFC3339))
-	}
-	if o := r.Original(); o.Source != "" {
-		row("answers", originalWords(o))
-	} else if r.Kind != bounce.None {
-		row("answers", "a message that it does not name")
-	}
-	for _, o := range r.Originals {
-		if o.Depth > 1 {
-			row("that answered", originalWords(o))
-		}
-	}
-	for _, rcpt := range r.Recipients {
-		row("recipient", recipientWords(rcpt))
-	}
-	for _, p := range r.Problems {
-		row("problem", oneLine(p))
-	}
-	_ = w.Flush()
-	return b.String()
-}
-
-func originalWords(o bounce.Original) string {
-	s := "a message"
-	if o.MessageID != "" {
-		s = "<" + o.MessageID + ">"
-	}
-	if from := orDash(o.From, o.Sender); from != "" {
-		s += " from " + from
-	}
-	if len(o.Recipients) > 0 {
-		s += " to " + strings.Join(o.Recipients, ", ")
-	}
-	s += ", " + sourceWords(o.Source)
-	if o.EnvelopeID != "" {
-		s += "; envelope ID " + o.EnvelopeID
-	}
-	return s
-}
-
-func recipientWords(r bounce.Recipient) string {
-	s := orDash(r.Address, "(not named)") + ": " + orDash(r.Action, "no action told")
-	if r.Status != "" {
-		s += ", status " + r.Status
-	} else if r.Code != 0 {
-		s += ", reply code " + strconv.Itoa(r.Code)
-	}
-	if r.RemoteMTA != "" {
-		s += ", told by " + r.RemoteMTA
-	}
-	if r.Diagnostic != "" {
-		s += ": " + r.Diagnostic
-	}
-	return s
-}
-
-// oneLine quotes a name with characters that could forge a line or move the cursor of a terminal.
-func oneLine(s string) string {
-	if q := strconv.Quote(s); strings.ContainsFunc(s, func(c rune) bool { return !strconv.IsPrint(c) }) {
-		return q
-	}
-	return s
 }

@@ -59,7 +59,7 @@ const (
   reported by    mx.example.net
   arrived there  2026-11-23T11:00:00Z
   answers        <sent@example.com> from user@example.com to nobody@example.org, whose header came back with it; envelope ID QQ1
-  recipient      nobody@example.org: failed, status 5.1.1, told by mail.example.org: 550 5.1.1 User & mailbox unknown
+  recipient      nobody@example.org: failed, status 5.1.1, according to mail.example.org: 550 5.1.1 User & mailbox unknown
 `
 
 	letter = "From: a@example.org\nTo: user@example.com\nSubject: Lunch\nMessage-ID: <l@example.org>\n\nAt noon?\n"

@@ -58,7 +58,7 @@ func TestAKeyWithWhichAnotherNodeSignsIsNotRetired(t *testing.T) {
 	c.want("62 days later", "1 signs")
 }
 
-// The keys are not complete while somebody copies them.
+// The keys are not complete while an operator copies them.
 func TestAnIndexThatIsBeingCopiedTakesNoKeyAway(t *testing.T) {
 	w := newWorld(t)
 	c := w.config("")
@@ -129,7 +129,7 @@ func TestServeStartsWithoutASecret(t *testing.T) {
 					t.Errorf("%s: %q", address, reply)
 				}
 			}
-			contains(t, "log", d.stderr.String(), "reason=grace action=accept would_be=unknown-key tag_key=0", "reason=unknown-key action=reject tag_key=5")
+			contains(t, "log", d.stderr.String(), "reason=grace action=accept would_be=unknown-key cause=missing-key tag_key=0", "reason=unknown-key action=reject tag_key=5")
 			if reply := send(t, d, "user@example.com"); !strings.HasPrefix(reply, "450 4.7.1 Cannot sign") {
 				t.Errorf("mail that the key would sign: %q", reply)
 			}
@@ -172,7 +172,6 @@ func TestServeWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 		if err := os.RemoveAll(w.path(remove)); err != nil {
 			t.Fatal(err)
 		}
-		w.states = nil
 		d = w.start("-c", c)
 		contains(t, remove, d.stderr.String(), "level=ERROR", "keys.toml: is missing, although there have been keys: ", "restore the folder of keys from a backup or from another host")
 		if reply := send(t, d, "user@example.com"); !strings.HasPrefix(reply, "450") {
@@ -213,7 +212,7 @@ func TestServeWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 	}
 }
 
-// Keys whose index was lost come back one by one. Until all are there, nobody knows which numbers have signed.
+// Keys whose index was lost come back one by one. Until all are there, it is not known which numbers have signed.
 func TestKeysThatComeBackOneByOne(t *testing.T) {
 	w := newWorld(t)
 	c := w.config("mode = \"enforce\"\n")
@@ -224,7 +223,6 @@ func TestKeysThatComeBackOneByOne(t *testing.T) {
 	if err := os.Remove(w.path(keysIndex)); err != nil {
 		t.Fatal(err)
 	}
-	w.states = nil
 	d := w.start("-c", c)
 	bring := func(number string) {
 		t.Helper()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -46,7 +47,7 @@ func (cmd *keyAddCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	if problems := lostIndex(c); !exists(c.Keys) && cmd.File == "" && len(problems) > 0 {
+	if problems := site.MissingIndex(c); cmd.File == "" && len(problems) > 0 {
 		return problems
 	}
 	secret := keyring.NewSecret()
@@ -64,8 +65,8 @@ func (cmd *keyAddCmd) Run(a *app) error {
 	if cmd.Domain != "" && !config.IsDomain(cmd.Domain) {
 		return usageError{fmt.Errorf("--domain: %q is not a domain name", cut(cmd.Domain))}
 	}
-	if err := makeFolder(filepath.Dir(c.Keys)); err != nil {
-		return keysProblem(c, err)
+	if err := site.MakeKeyFolder(c); err != nil {
+		return err
 	}
 	var key keyring.Key
 	err = keyring.Update(c.Keys, func(k *keyring.Keyring) (err error) {
@@ -142,8 +143,8 @@ func (cmd *keyRetireCmd) Run(a *app) error {
 
 // updateIndex changes an index that exists.
 func updateIndex(c *config.Config, change func(*keyring.Keyring) error) error {
-	if !exists(c.Keys) {
-		return withKeyHint(c, nil)
+	if !site.Exists(c.Keys) {
+		return site.IndexProblems(c, nil)
 	}
 	return keyring.Update(c.Keys, change)
 }
@@ -179,7 +180,7 @@ func (cmd *keyListCmd) Run(a *app) error {
 		return err
 	}
 	ring, problems := keyring.LoadUsable(c.Keys)
-	if problems = withKeyHint(c, problems); len(problems) > 0 {
+	if problems = site.IndexProblems(c, problems); len(problems) > 0 {
 		return problems
 	}
 	for _, p := range ring.Unreadable {
@@ -222,7 +223,7 @@ func listed(k keyring.Key) listedKey {
 	return l
 }
 
-// orDash returns s, or what stands for nothing.
+// orDash returns s, or another text for nothing.
 func orDash(s, nothing string) string {
 	if s == "" {
 		return nothing

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // waitInterval is how often --wait looks at the index.
@@ -24,8 +28,8 @@ type keyRotateCmd struct {
 func (keyRotateCmd) Help() string {
 	return `The new key only verifies until every node of the store has it; then the daemons let it sign by themselves, and the old one goes on
 verifying until the last bounces to its tags have come. With key_distribution = "store" the daemons give it to each other; otherwise
-copy the keys to the other hosts (deploy/two-hosts.md). A node that has not been seen lately is waited for: "check" names it, and
-"node remove" gives up on it.`
+copy the keys to the other hosts (deploy/two-hosts.md). A silent node is waited for: "check" names it, and "node remove" gives
+up on it.`
 }
 
 // Run implements the command.
@@ -41,7 +45,7 @@ func (cmd *keyRotateCmd) Run(ctx context.Context, a *app) error {
 	err = updateIndex(c, func(k *keyring.Keyring) (err error) {
 		former, _ = k.SignerOf(cmd.Domain)
 		if c.KeysInStore {
-			return k.Want(cmd.Domain)
+			return k.RequestRotation(cmd.Domain)
 		}
 		key, err = k.Rotate(cmd.Domain, keyring.NewSecret(), a.now())
 		return err
@@ -62,8 +66,12 @@ func (cmd *keyRotateCmd) Run(ctx context.Context, a *app) error {
 	return cmd.wait(ctx, a, c, former)
 }
 
-// wait waits until the place of the former key is taken.
+// wait waits until the place of the former key is taken: in the index, which daemons write, and at the daemon of this host.
 func (cmd *keyRotateCmd) wait(ctx context.Context, a *app, c *config.Config, former keyring.Key) error {
+	daemon := control.NewClient(c.ControlSocket())
+	if err := daemon.Ping(ctx); err != nil {
+		fmt.Fprintf(a.stderr, "hint: no daemon of this host lets the key sign: %v\n", err)
+	}
 	tick := time.NewTicker(waitInterval)
 	defer tick.Stop()
 	for {
@@ -71,18 +79,27 @@ func (cmd *keyRotateCmd) wait(ctx context.Context, a *app, c *config.Config, for
 		if len(problems) == 0 {
 			_, under := k.Next(cmd.Domain)
 			now, signs := k.SignerOf(cmd.Domain)
+			replaced := signs && (now.Number != former.Number || !now.Created.Equal(former.Created))
 			switch {
-			case signs && (now.Number != former.Number || !now.Created.Equal(former.Created)):
-				fmt.Fprintf(a.stdout, "%s signs\n", keyName(now.Number, now.Domain))
+			case replaced && signsWith(ctx, daemon, now):
+				fmt.Fprintf(a.stdout, "%s signs\n", keyring.Name(now.Number, now.Domain))
 				return nil
-			case !under && !k.Wanted(cmd.Domain):
-				return errors.New("the new key was taken back before it signed; see bouncefilter key list")
+			case !replaced && !under && !k.RotationRequested(cmd.Domain):
+				return errors.New("the new key was retired before it signed; see bouncefilter key list")
 			}
-		} // else somebody is copying keys
+		} // else an operator may be copying keys
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
 		}
 	}
+}
+
+// signsWith says whether the daemon of this host signs with a key, as far as it can be asked.
+func signsWith(ctx context.Context, daemon *control.Client, key keyring.Key) bool {
+	keys, err := daemon.Keys(ctx)
+	return err != nil || slices.ContainsFunc(keys, func(k control.Key) bool {
+		return k.Number == key.Number && strings.EqualFold(k.Domain, key.Domain) && k.State == prvs.StateSign.String()
+	})
 }

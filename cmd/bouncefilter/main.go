@@ -1,9 +1,9 @@
 // Command bouncefilter ends backscatter: mail that bounces although it was never sent from here.
 //
-// bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and
-// rotates keys, revoke takes tags out of use, check finds mistakes in the configuration before a restart does and in that of the mail server, setup puts
-// the latter right, sign and verify show what the milter would do with an address, inspect explains bounces, try is a
-// demonstration.
+// bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and rotates keys, revoke
+// takes tags out of use, check finds mistakes in the configuration before a restart does and in that of the mail server, setup puts the
+// latter right, node lists the daemons that share a store, sign and verify show what the milter would do with an address, inspect
+// explains bounces, try is a demonstration. There is a file for each; what they do is in the packages below internal.
 //
 // Results go to the standard output, everything else to the standard error. The exit status is 0 for yes, 1 for no (an
 // invalid tag, an address that cannot be signed, a problem found by check), 2 for wrong usage, a configuration that
@@ -24,6 +24,7 @@ import (
 	"github.com/alecthomas/kong"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/open"
@@ -48,7 +49,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		stdin: stdin, stdout: stdout, stderr: stderr,
 		now:    time.Now,
 		getenv: os.Getenv,
-		notify: func(state string) { _, _ = sd.SdNotify(false, state) }, // whoever started us may not want to know
+		notify: func(state string) { _, _ = sd.SdNotify(false, state) }, // there may be no service manager
 		hangups: func() (<-chan os.Signal, func()) {
 			c := make(chan os.Signal, 1) // one reload reads what several signals are about
 			signal.Notify(c, syscall.SIGHUP)
@@ -69,7 +70,7 @@ type app struct {
 	stdout, stderr io.Writer
 	now            func() time.Time
 	getenv         func(string) string
-	notify         func(state string)                       // tells the service manager, see sd_notify(3)
+	notify         func(state string)                       // reports to the service manager, see sd_notify(3)
 	hangups        func() (c <-chan os.Signal, stop func()) // each value asks for a reload
 	ticks          func(interval time.Duration) (c <-chan time.Time, stop func())
 	openStore      func(ctx context.Context, url string, opts ...open.Option) (store.Store, error)
@@ -84,7 +85,7 @@ type grammar struct {
 	Node    nodeCmd    `cmd:"" help:"List the daemons that share the store, and remove one that will not come back."`
 	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
 	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`
-	Revoke  revokeCmd  `cmd:"" help:"Revoke tags, senders and keys that somebody else has, list and remove revocations."`
+	Revoke  revokeCmd  `cmd:"" help:"Revoke tags, senders and keys that attackers have, list and remove revocations."`
 	Inspect inspectCmd `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer, what they say, and what the milter would do with them."`
 	Try     tryCmd     `cmd:"" help:"Show what the milter does, in memory and without a mail server."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -92,7 +93,7 @@ type grammar struct {
 
 const description = "bouncefilter signs the envelope senders of outbound mail and refuses bounces that answer no such mail."
 
-// run parses the command line, runs the command and says what went wrong.
+// run parses the command line, runs the command and prints its error.
 func (a *app) run(ctx context.Context, args []string) (status int) {
 	// Kong ends the process after --help through a function that must not return.
 	type exit struct{ status int }
@@ -127,26 +128,18 @@ func (a *app) run(ctx context.Context, args []string) (status int) {
 // usageError is a command line that cannot be understood.
 type usageError struct{ error }
 
-// hinted is an error with something to do about it.
-type hinted struct {
-	error
-	hint string
-}
-
-func (h hinted) Unwrap() error { return h.error }
-
 // errNo ends a command whose answer is no, after it has printed the answer.
 var errNo = errors.New("no")
 
-// errUnread ends a command that has told already which files it could not read.
+// errUnread ends a command that has said already which files it could not read.
 var errUnread = errors.New("not everything could be read")
 
-// negative is an answer of no that is told as an error.
+// negative is an answer of no that is printed as an error.
 type negative struct{ error }
 
 func (n negative) Unwrap() error { return n.error }
 
-// fail tells an error and returns the exit status that belongs to it.
+// fail prints an error and returns the exit status that belongs to it.
 func (a *app) fail(err error) int {
 	if errors.Is(err, errNo) {
 		return exitNo
@@ -158,7 +151,6 @@ func (a *app) fail(err error) int {
 	var problems tomlfile.Problems
 	var problem tomlfile.Problem
 	var usage usageError
-	var with hinted
 	switch {
 	case errors.As(err, &usage):
 		status, hint = exitUsage, "bouncefilter --help lists commands and flags"
@@ -174,8 +166,8 @@ func (a *app) fail(err error) int {
 	if errors.As(err, &no) {
 		status = exitNo
 	}
-	if errors.As(err, &with) {
-		hint = with.hint
+	if r := remedy.Of(err); r != "" {
+		hint = r
 	}
 	for _, l := range lines {
 		fmt.Fprintf(a.stderr, "bouncefilter: error: %s\n", strings.ReplaceAll(l, "\n", "; "))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,7 +18,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
-// world is where a command runs in a test: a folder of its own and a clock that stands still.
+// world is where a command runs in a test: a folder of its own and a clock that does not move.
 type world struct {
 	t      *testing.T
 	dir    string
@@ -28,11 +29,16 @@ type world struct {
 	store  store.Store    // in place of the one that the configuration names; nil for that
 	env    map[string]string
 	mu     sync.Mutex
-	states []string // told to the service manager
+	states []string // reported to the service manager
 }
 
 func newWorld(t *testing.T) *world {
-	dir := t.TempDir()
+	// Not t.TempDir, whose path may be too long for the control socket in it.
+	dir, err := os.MkdirTemp("", "bf-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return &world{
 		t: t, dir: dir, now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC),
 		hup: make(chan os.Signal, 1), ticks: make(chan time.Time), env: map[string]string{"HOME": dir},
@@ -132,28 +138,29 @@ func (w *world) run(args ...string) result {
 	return result{status, stdout.String(), stderr.String()}
 }
 
-// daemon is a serve that runs.
-type daemon struct {
+// running is a serve that runs.
+type running struct {
 	w              *world
 	cancel         context.CancelFunc
 	stdout, stderr lockedBuffer
 	done           chan int
-	status         int
+	exit           int
 }
 
 // start runs serve and waits until it is ready.
-func (w *world) start(args ...string) *daemon {
+func (w *world) start(args ...string) *running {
 	w.t.Helper()
+	before := w.notified("READY=1")
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &daemon{w: w, cancel: cancel, done: make(chan int, 1)}
+	d := &running{w: w, cancel: cancel, done: make(chan int, 1)}
 	go func() { d.done <- w.app(&d.stdout, &d.stderr).run(ctx, append([]string{"serve"}, args...)) }()
 	w.t.Cleanup(func() { d.stop() })
-	d.eventually("ready", func() bool { return w.told("READY=1") >= 1 })
+	d.eventually("ready", func() bool { return w.notified("READY=1") > before })
 	return d
 }
 
-// told returns how often the service manager was told a state.
-func (w *world) told(state string) int {
+// notified returns how often a state was reported to the service manager.
+func (w *world) notified(state string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := 0
@@ -166,13 +173,13 @@ func (w *world) told(state string) int {
 }
 
 // eventually polls until something is true.
-func (d *daemon) eventually(what string, is func() bool) {
+func (d *running) eventually(what string, is func() bool) {
 	d.w.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
 		select {
-		case d.status = <-d.done:
-			d.done <- d.status
-			d.w.t.Fatalf("%s: serve ended with status %d\n%s", what, d.status, d.stderr.String())
+		case d.exit = <-d.done:
+			d.done <- d.exit
+			d.w.t.Fatalf("%s: serve ended with status %d\n%s", what, d.exit, d.stderr.String())
 		default:
 		}
 		if time.Now().After(deadline) {
@@ -182,23 +189,23 @@ func (d *daemon) eventually(what string, is func() bool) {
 }
 
 // stop ends serve as SIGTERM does.
-func (d *daemon) stop() result {
+func (d *running) stop() result {
 	d.cancel()
-	d.status = <-d.done
-	d.done <- d.status
-	return result{d.status, d.stdout.String(), d.stderr.String()}
+	d.exit = <-d.done
+	d.done <- d.exit
+	return result{d.exit, d.stdout.String(), d.stderr.String()}
 }
 
 // reload asks for a reload and waits for its end.
-func (d *daemon) reload() {
+func (d *running) reload() {
 	d.w.t.Helper()
-	before := d.w.told("READY=1")
+	before := d.w.notified("READY=1")
 	d.w.hup <- os.Interrupt // any value
-	d.eventually("reload", func() bool { return d.w.told("READY=1") > before })
+	d.eventually("reload", func() bool { return d.w.notified("READY=1") > before })
 }
 
 // rounds lets the daemon look after its keys n times, and begin once more.
-func (d *daemon) rounds(n int) {
+func (d *running) rounds(n int) {
 	d.w.t.Helper()
 	for range n + 1 { // it takes the last value when it is through with the round before
 		select {
@@ -210,12 +217,12 @@ func (d *daemon) rounds(n int) {
 }
 
 // address returns where the daemon listens.
-func (d *daemon) address() string {
+func (d *running) address() string {
 	d.w.t.Helper()
 	return d.find(`listening on (?:tcp|unix):([^ "]+)`)
 }
 
-func (d *daemon) find(pattern string) string {
+func (d *running) find(pattern string) string {
 	d.w.t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(d.stderr.String())
 	if m == nil {
@@ -225,9 +232,36 @@ func (d *daemon) find(pattern string) string {
 }
 
 // get asks the daemon's HTTP port.
-func (d *daemon) get(path string) (int, string) {
+func (d *running) get(path string) (int, string) {
 	d.w.t.Helper()
-	resp, err := http.Get(d.find(`(http://[^ "]+)`) + path)
+	return d.request(http.DefaultClient, http.MethodGet, d.find(`(http://[^ "]+)`)+path, "")
+}
+
+// control asks the daemon over its control socket.
+func (d *running) control(method, path, body string) (int, string) {
+	d.w.t.Helper()
+	return d.request(&http.Client{Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", d.w.path("state/control.sock"))
+		},
+	}}, method, "http://daemon"+path, body)
+}
+
+// status is what the daemon says about its domains.
+func (d *running) status() string {
+	d.w.t.Helper()
+	_, body := d.control(http.MethodGet, "/status", "")
+	return body
+}
+
+func (d *running) request(client *http.Client, method, url, content string) (int, string) {
+	d.w.t.Helper()
+	req, err := http.NewRequestWithContext(d.w.t.Context(), method, url, strings.NewReader(content))
+	if err != nil {
+		d.w.t.Fatal(err)
+	}
+	resp, err := client.Do(req)
 	if err != nil {
 		d.w.t.Fatal(err)
 	}

@@ -11,13 +11,15 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keydist"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/store"
-	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // nodeCmd is about the daemons that share a store.
 type nodeCmd struct {
-	List   nodeListCmd   `cmd:"" help:"List the daemons that use the store, or have used it in the last 7 days and not stopped properly."`
+	List   nodeListCmd   `cmd:"" help:"List the daemons that use the store, or have used it in the last 7 days and did not stop properly."`
 	Remove nodeRemoveCmd `cmd:"" help:"Remove a daemon that is gone for good, so that no key rotation waits for it."`
 }
 
@@ -32,7 +34,11 @@ func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 {
 		return problems
 	}
-	nodes, err := cmd.nodes(ctx, a, c)
+	var nodes []store.Node
+	err := withStore(ctx, a, c, func(ctx context.Context, s control.Store) (err error) {
+		nodes, err = s.Nodes(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -47,12 +53,12 @@ func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
 	fmt.Fprintln(w, "NODE\tSEEN\tSTATE\tKEYS")
 	for _, n := range nodes {
 		state := "runs"
-		if a.now().Sub(n.Seen) > store.NodeSilence {
+		if a.now().Sub(n.Seen) > store.HeartbeatTimeout {
 			state = "silent"
 		}
 		var keys []string
 		for _, k := range n.Keys {
-			name := strings.TrimPrefix(nodeKeyName(k), "key ")
+			name := strings.TrimPrefix(keydist.Name(k), "key ")
 			switch {
 			case k.Signs:
 				name += " signs"
@@ -66,27 +72,7 @@ func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
 	return w.Flush()
 }
 
-// nodes asks the store, or the daemon that has it open.
-func (cmd *nodeListCmd) nodes(ctx context.Context, a *app, c *config.Config) ([]store.Node, error) {
-	if embedded(c) {
-		if c.HTTP == "" {
-			return nil, errEmbedded
-		}
-		s, err := askStatus(ctx, c.HTTP)
-		if err != nil {
-			return nil, hinted{fmt.Errorf("ask the daemon that has the store open: %w", err), "it does not run, or not with this http option"}
-		}
-		return s.Nodes, nil
-	}
-	var nodes []store.Node
-	err := withStore(ctx, a, c, func(ctx context.Context, s store.Store) (err error) {
-		nodes, err = s.Nodes(ctx)
-		return err
-	})
-	return nodes, err
-}
-
-// errEmbedded is returned for a store that no other process can use.
+// errEmbedded is returned for a store that has no other nodes.
 var errEmbedded = errors.New("the store is embedded: it belongs to the one daemon of this host, and there are no other nodes")
 
 type nodeRemoveCmd struct {
@@ -100,26 +86,26 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 {
 		return problems
 	}
-	if embedded(c) {
+	if c.Embedded() {
 		return errEmbedded
 	}
-	return withStore(ctx, a, c, func(ctx context.Context, s store.Store) error {
+	return withStore(ctx, a, c, func(ctx context.Context, s control.Store) error {
 		nodes, err := s.Nodes(ctx)
 		if err != nil {
 			return err
 		}
 		i := slices.IndexFunc(nodes, func(n store.Node) bool { return n.Name == cmd.Name })
 		if i < 0 {
-			return hinted{fmt.Errorf("the store knows no node %q", cut(cmd.Name)), "bouncefilter node list shows those that it knows"}
+			return remedy.With(fmt.Errorf("the store has no node %q", cut(cmd.Name)), "bouncefilter node list shows the nodes")
 		}
-		if silent := a.now().Sub(nodes[i].Seen); silent <= store.NodeSilence {
-			return hinted{fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself"}
+		if silent := a.now().Sub(nodes[i].Seen); silent <= store.HeartbeatTimeout {
+			return remedy.With(fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself")
 		}
-		// What it kept for the store is lost. Daemons tell the store as well, but only those that have found it silent before.
-		if err := s.Forget(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
+		// What it journalled is lost. Daemons mark the record incomplete as well, but only those that have found it silent before.
+		if err := s.MarkIncomplete(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
 			return err
 		}
-		if err := s.Dismiss(ctx, cmd.Name); err != nil {
+		if err := s.RemoveNode(ctx, cmd.Name); err != nil {
 			return err
 		}
 		a.report("if it runs and is only cut off from the store, it refuses bounces of mail that a newer key has signed", "removed %s, which was last seen at %s", cmd.Name, nodes[i].Seen.UTC().Format(time.RFC3339))
@@ -127,13 +113,16 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-// withStore does something with a store that several processes can use.
-func withStore(ctx context.Context, a *app, c *config.Config, do func(context.Context, store.Store) error) error {
-	s, err := a.openStore(ctx, c.Store, open.Look(), open.Clock(a.now))
+// storeTimeout bounds what a command waits for a store.
+const storeTimeout = 2 * time.Second
+
+// withStore calls do with the store of a site.
+func withStore(ctx context.Context, a *app, c *config.Config, do func(context.Context, control.Store) error) error {
+	s, err := control.Open(ctx, c, a.openStore, a.now)
 	if err != nil {
-		return storeProblem(c, err)
+		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	return errors.Join(do(ctx, s), s.Close())
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// later is the same folder some days on, for commands beside a daemon whose clock stands still.
+// later is the same folder some days on, for commands beside a daemon whose clock does not move.
 func (w *world) later(days int) *world {
 	return &world{t: w.t, dir: w.dir, now: w.now.AddDate(0, 0, days), env: w.env}
 }
@@ -110,14 +110,12 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 			tt.change(w)
 			w.config("mode = \"enforce\"\n" + tt.after)
 			d.reload()
-			_, status := d.get("/status")
-			contains(t, "old configuration", status, `"mode":"auto"`)
+			contains(t, "old configuration", d.status(), `"mode":"auto"`)
 			contains(t, "log", d.stderr.String(), append(tt.want, "configuration not loaded, the old one stays in effect")...)
 
 			tt.remedy(w)
 			d.reload()
-			_, status = d.get("/status")
-			contains(t, "after the remedy", status, `"mode":"enforce"`)
+			contains(t, "after the remedy", d.status(), `"mode":"enforce"`)
 		})
 	}
 }

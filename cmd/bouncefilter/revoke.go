@@ -12,84 +12,89 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/inspect"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// revokeCmd holds what can be done about tags that somebody has harvested, or made.
+// revokeCmd holds what can be done about tags that an attacker has harvested, or made.
 type revokeCmd struct {
 	Tag    revokeTagCmd    `cmd:"" help:"Revoke one tag."`
 	Sender revokeSenderCmd `cmd:"" help:"Revoke all tags of a sender that were issued until now."`
 	Key    revokeKeyCmd    `cmd:"" help:"Revoke all tags made with a key."`
 	List   revokeListCmd   `cmd:"" help:"List what is revoked."`
-	Remove revokeRemoveCmd `cmd:"" help:"Take a revocation back."`
+	Remove revokeRemoveCmd `cmd:"" help:"Remove a revocation."`
 }
 
 // Help is shown by revoke --help.
 func (revokeCmd) Help() string {
 	return `Bounces to a revoked tag are refused, unless their content proves that they answer mail that the recipient sent: the Message-ID of
 mail that was sent with the tag is on record. Ordinary mail to the address is delivered. All daemons that share the store
-learn of it within seconds. A revocation ends by itself when all that it revokes has expired.`
+have a revocation within seconds. A revocation ends by itself when all that it revokes has expired.`
 }
 
-// revokeDelay is what is told of how soon a revocation is in effect.
-const revokeDelay = "running daemons learn of it within seconds"
+// revokeDelay says how soon a revocation is in effect.
+const revokeDelay = "running daemons have it within seconds"
 
 // revokeFlags are those of all commands that revoke something.
 type revokeFlags struct {
 	siteFlags
-	Note string `placeholder:"TEXT" help:"Why, for those who list it later."`
+	Note string `placeholder:"TEXT" help:"Why; revoke list prints it."`
 }
 
-// revoker is what is needed to revoke something.
+// revoker is what the commands need to revoke something.
 type revoker struct {
 	config *config.Config
 	keys   *keyring.Keyring
 	ring   *prvs.Ring
 	hasher *store.Hasher
-	board  noticeBoard
+	store  control.Store
 }
 
-// withRevoker does something with it. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
+// withRevoker calls do with a revoker. Secrets of keys that cannot be read are done without: such a key can be revoked, too.
 func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker) error) error {
 	c, keys, ring, err := f.loadRing(a, keyring.LoadUsable)
 	if err != nil {
 		return err
 	}
-	secret, problems := readHashSecret(c)
+	secret, problems := site.HashSecret(c)
 	if len(problems) > 0 {
 		return problems
 	}
-	board, closeBoard, err := openBoard(ctx, a, c)
+	st, err := control.Open(ctx, c, a.openStore, a.now)
 	if err != nil {
 		return err
 	}
-	r := &revoker{config: c, keys: keys, ring: ring, hasher: store.NewHasher(secret), board: board}
-	return errors.Join(do(r), closeBoard())
+	r := &revoker{config: c, keys: keys, ring: ring, hasher: store.NewHasher(secret), store: st}
+	return errors.Join(do(r), st.Close())
 }
 
-// publish revokes something and says so.
-func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *filter.Revocation, hint string) error {
+// publish revokes something and prints that it did.
+func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *policy.Revocation, hint string) error {
 	x.At, x.Note = a.now().UTC().Truncate(time.Second), f.Note
-	n, err := x.Notice(r.hasher)
+	n, err := view.SealRevocation(r.hasher, x)
 	if err != nil {
 		return usageError{err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if _, err := r.board.Publish(ctx, n, false); err != nil {
+	if _, err := r.store.Publish(ctx, n, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	if err := r.board.Withdraw(ctx, filter.TakenBackTopic, n.Name); err != nil { // if it was taken back before
+	if err := r.store.Withdraw(ctx, view.TombstoneTopic, n.Name); err != nil { // removed before
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
 	return nil
 }
 
-// ours parses an address of one of the domains: nobody else's is signed, so that another one is a mistake.
+// ours parses an address in one of the domains: no other is signed, so that another one is a mistake.
 func (r *revoker) ours(address string) (prvs.Address, error) {
 	parsed, err := prvs.ParseAddress(strings.Trim(address, "<>"))
 	if err != nil {
@@ -124,15 +129,15 @@ func (cmd *revokeTagCmd) do(ctx context.Context, a *app, r *revoker) error {
 	case prvs.Valid:
 	case prvs.Untagged:
 		err := fmt.Errorf("%q carries no tag", cut(cmd.Address))
-		return negative{hinted{err, "bouncefilter revoke sender revokes all tags of a sender"}}
+		return negative{remedy.With(err, "bouncefilter revoke sender revokes all tags of a sender")}
 	case prvs.Expired:
 		return negative{fmt.Errorf("the tag of %q expired after %v: bounces to it are refused anyway", cut(cmd.Address), tag.Expiry)}
 	default:
 		return negative{fmt.Errorf("%q carries no tag that was made with a key of this site (%v): bounces to it are refused anyway",
 			cut(cmd.Address), tag.Status)}
 	}
-	return cmd.publish(ctx, a, r, &filter.Revocation{
-		Kind: filter.RevokedTag, Sender: tag.Sender.Fold().String(), Number: tag.Number, Until: tag.Expiry, Expires: store.Day(tag.Expiry),
+	return cmd.publish(ctx, a, r, &policy.Revocation{
+		Kind: policy.RevokedTag, Sender: tag.Sender.Fold().String(), Number: tag.Number, Until: tag.Expiry, Expires: tag.Expiry,
 	}, revokeDelay)
 }
 
@@ -159,16 +164,16 @@ func (cmd *revokeSenderCmd) do(ctx context.Context, a *app, r *revoker) error {
 	}
 	signed, err := r.ring.Sign(address, prvs.Standard, prvs.DayOf(a.now()))
 	if errors.Is(err, prvs.ErrTagged) {
-		return negative{hinted{fmt.Errorf("%q carries a tag", cut(cmd.Address)), "bouncefilter revoke tag revokes it"}}
+		return negative{remedy.With(fmt.Errorf("%q carries a tag", cut(cmd.Address)), "bouncefilter revoke tag revokes it")}
 	}
 	if errors.Is(err, prvs.ErrNoKey) {
-		return negative{hinted{fmt.Errorf("%q: no key signs for it, or its key cannot be read", cut(cmd.Address)), "bouncefilter key list shows the keys; revoke key revokes the tags of all senders"}}
+		return negative{remedy.With(fmt.Errorf("%q: no key signs for it, or its key cannot be read", cut(cmd.Address)), "bouncefilter key list shows the keys; revoke key revokes the tags of all senders")}
 	}
 	if err != nil {
 		return negative{fmt.Errorf("%q: %w", cut(cmd.Address), err)}
 	}
-	return cmd.publish(ctx, a, r, &filter.Revocation{
-		Kind: filter.RevokedSender, Sender: address.Fold().String(), Until: signed.Expiry, Expires: store.Day(signed.Expiry),
+	return cmd.publish(ctx, a, r, &policy.Revocation{
+		Kind: policy.RevokedSender, Sender: address.Fold().String(), Until: signed.Expiry, Expires: signed.Expiry,
 	}, revokeDelay)
 }
 
@@ -180,7 +185,7 @@ type revokeKeyCmd struct {
 
 // Help is shown by revoke key --help.
 func (revokeKeyCmd) Help() string {
-	return `For a key that somebody else has. Let another one sign first (key rotate --wait): mail that is still signed with a revoked key has
+	return `For a key that an attacker may have. Let another one sign first (key rotate --wait): mail that is still signed with a revoked key has
 its bounces accepted only if they name its Message-ID.`
 }
 
@@ -198,16 +203,16 @@ func (cmd *revokeKeyCmd) do(ctx context.Context, a *app, r *revoker) error {
 	}
 	key, listed := r.keys.Find(uint8(cmd.Number), cmd.Domain)
 	if !listed {
-		return negative{hinted{fmt.Errorf("no key has the number %d", cmd.Number),
-			"bouncefilter key list shows the keys; --domain names the domain of one that is for one domain only"}}
+		return negative{remedy.With(fmt.Errorf("no key has the number %d", cmd.Number),
+			"bouncefilter key list shows the keys; --domain names the domain of one that is for one domain only")}
 	}
 	hint := revokeDelay
 	if key.State == prvs.StateSign {
 		hint += "; the key still signs: bouncefilter key rotate lets another one do it"
 	}
 	days := max(keyDays, r.ring.Options().Window()) + r.config.Settings.Proofs.Retention
-	return cmd.publish(ctx, a, r, &filter.Revocation{
-		Kind: filter.RevokedKey, Number: key.Number, Domain: strings.ToLower(key.Domain), Expires: store.DayOf(a.now()) + store.Day(days),
+	return cmd.publish(ctx, a, r, &policy.Revocation{
+		Kind: policy.RevokedKey, Number: key.Number, Domain: strings.ToLower(key.Domain), Expires: prvs.DayOf(a.now()) + prvs.Day(days),
 	}, hint)
 }
 
@@ -235,16 +240,16 @@ func (cmd *revokeListCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
-	ns, err := r.notices(ctx, a)
+	ns, err := r.broadcasts(ctx, a)
 	if err != nil {
 		return err
 	}
 	list := make([]listedRevocation, 0, len(ns))
 	words := map[string]string{}
 	for _, n := range ns {
-		x, err := filter.OpenRevocation(r.hasher, n)
+		x, err := view.OpenRevocation(r.hasher, n)
 		if err != nil {
-			fmt.Fprintf(a.stderr, "hint: the revocation %s cannot be understood: %v\n", oneLine(n.Name), err)
+			fmt.Fprintf(a.stderr, "hint: the revocation %s cannot be understood: %v\n", inspect.OneLine(n.Name), err)
 			continue
 		}
 		list, words[n.Name] = append(list, listRevocation(n, x)), x.String()
@@ -257,37 +262,37 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tREVOKED\tLAST DAY\tWHAT\tNOTE")
 	for _, l := range list {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Revoked, l.Expires, oneLine(words[l.ID]), oneLine(orDash(l.Note, "-")))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", l.ID, l.Revoked, l.Expires, inspect.OneLine(words[l.ID]), inspect.OneLine(orDash(l.Note, "-")))
 	}
 	return w.Flush()
 }
 
-// notices returns the notices of revocations, the oldest first as far as can be seen.
-func (r *revoker) notices(ctx context.Context, a *app) ([]store.Notice, error) {
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+// broadcasts returns the broadcasts of revocations, the oldest first as far as they can be read.
+func (r *revoker) broadcasts(ctx context.Context, a *app) ([]store.Broadcast, error) {
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ns, err := r.board.Notices(ctx, filter.RevocationTopic, store.DayOf(a.now()))
+	ns, err := r.store.Broadcasts(ctx, view.RevocationTopic, store.DayOf(a.now()))
 	if err != nil {
 		return nil, fmt.Errorf("revoke: %w", err)
 	}
-	at := func(n store.Notice) string {
-		if x, err := filter.OpenRevocation(r.hasher, n); err == nil {
+	at := func(n store.Broadcast) string {
+		if x, err := view.OpenRevocation(r.hasher, n); err == nil {
 			return x.At.UTC().Format(time.RFC3339) + n.Name
 		}
 		return n.Name
 	}
-	slices.SortFunc(ns, func(a, b store.Notice) int { return strings.Compare(at(a), at(b)) })
+	slices.SortFunc(ns, func(a, b store.Broadcast) int { return strings.Compare(at(a), at(b)) })
 	return ns, nil
 }
 
-func listRevocation(n store.Notice, x *filter.Revocation) listedRevocation {
+func listRevocation(n store.Broadcast, x *policy.Revocation) listedRevocation {
 	l := listedRevocation{ID: n.Name, Kind: string(x.Kind), Address: x.Sender, Domain: x.Domain,
 		Revoked: x.At.UTC().Format(time.RFC3339), Expires: n.Expires.String(), Note: x.Note}
-	if x.Kind != filter.RevokedSender {
+	if x.Kind != policy.RevokedSender {
 		number := int(x.Number)
 		l.Key = &number
 	}
-	if x.Kind != filter.RevokedKey {
+	if x.Kind != policy.RevokedKey {
 		l.Until = x.Until.String()
 	}
 	return l
@@ -304,22 +309,22 @@ func (cmd *revokeRemoveCmd) Run(ctx context.Context, a *app) error {
 }
 
 func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
-	ns, err := r.notices(ctx, a)
+	ns, err := r.broadcasts(ctx, a)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(ns, func(n store.Notice) bool { return n.Name == cmd.ID })
+	i := slices.IndexFunc(ns, func(n store.Broadcast) bool { return n.Name == cmd.ID })
 	if i < 0 {
 		err := errors.New("no revocation has the ID " + strconv.Quote(cut(cmd.ID)))
-		return negative{hinted{err, "bouncefilter revoke list shows what is revoked"}}
+		return negative{remedy.With(err, "bouncefilter revoke list shows what is revoked")}
 	}
-	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	// First, so that no daemon takes it for lost and writes it again.
-	if _, err := r.board.Publish(ctx, store.Notice{Topic: filter.TakenBackTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
+	// The tombstone comes first, so that no daemon takes the revocation for lost and publishes it again.
+	if _, err := r.store.Publish(ctx, store.Broadcast{Topic: view.TombstoneTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
-	if err := r.board.Withdraw(ctx, filter.RevocationTopic, cmd.ID); err != nil {
+	if err := r.store.Withdraw(ctx, view.RevocationTopic, cmd.ID); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(revokeDelay, "removed %s", cmd.ID)

@@ -37,7 +37,7 @@ func TestAKeyRotatesOnASingleHostAtOnce(t *testing.T) {
 	if r := w.run("verify", "-c", c, old); r.status != 0 {
 		t.Errorf("the old tag: %+v", r)
 	}
-	if strings.Contains(d.stderr.String(), "RELOAD") || w.told("RELOADING=1") != 0 {
+	if strings.Contains(d.stderr.String(), "RELOAD") || w.notified("RELOADING=1") != 0 {
 		t.Error("it was reloaded")
 	}
 }
@@ -104,7 +104,7 @@ func TestNoNodeSignsWithAKeyBeforeAllHaveIt(t *testing.T) {
 				c.hosts[0].copyKeys(late)
 			}
 			c.rounds(1)
-			c.want("all have it, but the store may have forgotten somebody", "0 signs, 1 next")
+			c.want("all have it, but the store may have lost a node", "0 signs, 1 next")
 			c.rounds(settleRounds + 1)
 			c.want("all have it", "0, 1 signs")
 			for _, h := range c.hosts {
@@ -153,18 +153,17 @@ func TestARotationDoesNotWaitForNodesThatHaveStoppedOrWereRemoved(t *testing.T) 
 	if r := remove(); r.status != 0 || !strings.Contains(r.stdout, "removed mx3, which was last seen at 2026-11-23T12:00:00Z") {
 		t.Errorf("remove: %+v", r)
 	}
-	if a, err := c.store.Lookup(t.Context(), 0, nil); err != nil || !a.Memory.Since.Equal(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)) {
-		t.Errorf("what it may have kept is lost, and the record is complete since %v, %v", a.Memory.Since, err)
+	if a, err := c.store.Lookup(t.Context(), 0, nil); err != nil || !a.Complete.Since.Equal(time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("what it may have journalled is lost, and the record is complete since %v, %v", a.Complete.Since, err)
 	}
-	if r := remove(); r.status != 1 || !strings.Contains(r.stderr, `the store knows no node "mx3"`) {
+	if r := remove(); r.status != 1 || !strings.Contains(r.stderr, `the store has no node "mx3"`) {
 		t.Errorf("twice: %+v", r)
 	}
 	c.rounds(settleRounds + 1)
 	c.want("after it", "0, 1 signs")
 
 	// The one that had stopped has the key before it judges its first bounce.
-	stopped.states = nil
-	stopped.daemon = stopped.start("-c", stopped.config)
+	stopped.running = stopped.start("-c", stopped.config)
 	contains(t, "log", stopped.stderr.String(), `msg="took in a new key; it signs once every node has it" key="key 1"`)
 	if got := stopped.keys(c); got != "0, 1 next" && got != "0 signs, 1 next" {
 		t.Errorf("it has %q", got)
@@ -198,7 +197,7 @@ func TestRotationsAtTheSameTimeEndWithOneKey(t *testing.T) {
 			// All at once, in no order.
 			done := make(chan struct{})
 			for _, h := range c.hosts {
-				go func() { defer func() { done <- struct{}{} }(); h.daemon.rounds(3 * settleRounds) }()
+				go func() { defer func() { done <- struct{}{} }(); h.running.rounds(3 * settleRounds) }()
 			}
 			for range c.hosts {
 				<-done
@@ -211,7 +210,7 @@ func TestRotationsAtTheSameTimeEndWithOneKey(t *testing.T) {
 				t.Fatalf("%v, %v", nodes, err)
 			}
 			for _, n := range nodes {
-				marks[n.Keys[1].Mark] = true
+				marks[n.Keys[1].KeyID] = true
 			}
 			if len(marks) != 1 {
 				t.Errorf("they sign with %d keys", len(marks))
@@ -274,12 +273,12 @@ func TestANoticeWhoseDigitIsTakenIsRefused(t *testing.T) {
 
 func TestANoticeUnderAnotherHashSecretIsRefused(t *testing.T) {
 	c := newCluster(t, 1, "key_distribution = \"store\"\n")
-	value, err := json.Marshal(keyNotice{Number: 3, Secret: []byte("hunter2")})
+	value, err := json.Marshal(map[string]any{"number": 3, "secret": []byte("hunter2")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := store.NewHasher([]byte("another secret"))
-	if _, err := c.store.Publish(t.Context(), store.Notice{Topic: keyTopic, Name: " x", Value: other.Seal(noticeUse(" x"), value), Expires: 1 << 20}, true); err != nil {
+	if _, err := c.store.Publish(t.Context(), store.Broadcast{Topic: keyTopic, Name: " x", Value: other.Seal(keyTopic+"  x", value), Expires: 1 << 20}, true); err != nil {
 		t.Fatal(err)
 	}
 	c.rounds(2)
@@ -294,14 +293,14 @@ func TestBouncesOfAnotherNodesMailAreNotRefusedForLackOfItsKey(t *testing.T) {
 	c := newCluster(t, 2, "mode = \"enforce\"\n")
 	judges := c.hosts[1]
 	c.hosts[0].mustRun("key", "add", "-c", c.hosts[0].config)
-	c.hosts[0].mustRun("key", "activate", "-c", c.hosts[0].config, "1") // at once, and copied to nobody
+	c.hosts[0].mustRun("key", "activate", "-c", c.hosts[0].config, "1") // at once, and copied to no other host
 	tag := c.hosts[0].tag()
-	if reply := rcpt(t, judges.daemon, tag); !strings.HasPrefix(reply, "550") {
+	if reply := rcpt(t, judges.running, tag); !strings.HasPrefix(reply, "550") {
 		t.Errorf("before it can know: %q", reply)
 	}
 	c.rounds(1)
 	for address, want := range map[string]string{tag: "", "prvs=1787000000=user@example.com": "", "prvs=2787000000=user@example.com": "550"} {
-		if reply := rcpt(t, judges.daemon, address); !strings.HasPrefix(reply, want) || want == "" && reply != "" {
+		if reply := rcpt(t, judges.running, address); !strings.HasPrefix(reply, want) || want == "" && reply != "" {
 			t.Errorf("%s: %q", address, reply)
 		}
 	}
@@ -310,7 +309,7 @@ func TestBouncesOfAnotherNodesMailAreNotRefusedForLackOfItsKey(t *testing.T) {
 }
 
 // The nodes of a store come in no order.
-func TestAKeyThatIsMissingHereIsToldOnce(t *testing.T) {
+func TestAKeyThatIsMissingHereIsLoggedOnce(t *testing.T) {
 	c := newCluster(t, 4, "")
 	c.hosts[0].mustRun("key", "add", "-c", c.hosts[0].config)
 	for _, h := range c.hosts[1:3] {
@@ -322,7 +321,7 @@ func TestAKeyThatIsMissingHereIsToldOnce(t *testing.T) {
 	c.rounds(20)
 	log := c.hosts[3].stderr.String()
 	if n := strings.Count(log, `msg="another node signs with a key that is missing here; bounces with its number are not refused"`); n < 1 || n > 2 { // one node signed first
-		t.Errorf("told %d times\n%s", n, log)
+		t.Errorf("logged %d times\n%s", n, log)
 	}
 }
 
@@ -339,46 +338,46 @@ func (u unreachable) Nodes(ctx context.Context) ([]store.Node, error) {
 	return u.Store.Nodes(ctx)
 }
 
-func (u unreachable) Announce(ctx context.Context, n store.Node) error {
+func (u unreachable) Heartbeat(ctx context.Context, n store.Node) error {
 	if u.down.Load() {
 		return store.ErrUnavailable
 	}
-	return u.Store.Announce(ctx, n)
+	return u.Store.Heartbeat(ctx, n)
 }
 
-// Nobody has waited for a host that the store does not know.
+// No node has waited for a host that the store does not know.
 func TestAHostThatIsCutOffFromItsStartRefusesNoUnknownKey(t *testing.T) {
 	c := newCluster(t, 2, "mode = \"enforce\"\n")
 	signs, judges := c.hosts[0], c.hosts[1]
 	judges.stop()
 	var down atomic.Bool
 	down.Store(true)
-	judges.store, judges.states = unreachable{c.store, &down}, nil
+	judges.store = unreachable{c.store, &down}
 	signs.mustRun("key", "rotate", "-c", signs.config)
-	signs.daemon.rounds(settleRounds + 1)
+	signs.running.rounds(settleRounds + 1)
 	tag := signs.tag()
 	if !strings.HasPrefix(tag, "prvs=1") {
 		t.Fatalf("it signs %s", tag)
 	}
-	judges.daemon = judges.start("-c", judges.config)
+	judges.running = judges.start("-c", judges.config)
 	check := func(when string, want map[string]string) {
 		t.Helper()
 		for address, reply := range want {
-			if got := rcpt(t, judges.daemon, address); !strings.HasPrefix(got, reply) || reply == "" && got != "" {
+			if got := rcpt(t, judges.running, address); !strings.HasPrefix(got, reply) || reply == "" && got != "" {
 				t.Errorf("%s: %s: %q", when, address, got)
 			}
 		}
 	}
-	const forged, nobodys = "prvs=0787000000=user@example.com", "prvs=2787000000=user@example.com"
-	check("cut off", map[string]string{tag: "", forged: "550", nobodys: ""})
-	contains(t, "log", judges.stderr.String(), `msg="the store does not tell with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused"`)
+	const forged, unknown = "prvs=0787000000=user@example.com", "prvs=2787000000=user@example.com"
+	check("cut off", map[string]string{tag: "", forged: "550", unknown: ""})
+	contains(t, "log", judges.stderr.String(), `msg="the store does not say with which keys other nodes sign; until it does, bounces with a key number that is missing here are not refused"`)
 	down.Store(false)
-	judges.daemon.rounds(1)
-	check("connected", map[string]string{tag: "", forged: "550", nobodys: "550"})
+	judges.running.rounds(1)
+	check("connected", map[string]string{tag: "", forged: "550", unknown: "550"})
 	down.Store(true)
-	judges.daemon.rounds(1)
-	check("cut off for a moment", map[string]string{tag: "", forged: "550", nobodys: "550"})
+	judges.running.rounds(1)
+	check("cut off for a moment", map[string]string{tag: "", forged: "550", unknown: "550"})
 	judges.world.pass(8)
-	judges.daemon.rounds(1)
-	check("cut off for longer than it is waited for", map[string]string{tag: "", nobodys: ""})
+	judges.running.rounds(1)
+	check("cut off for longer than others wait for it", map[string]string{tag: "", unknown: ""})
 }

@@ -2,39 +2,18 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
-	"slices"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/store/memory"
 )
-
-func TestRouteFindings(t *testing.T) {
-	since := time.Date(2026, 11, 20, 8, 0, 0, 0, time.UTC)
-	fs := routeFindings([]filter.OtherRoute{
-		{Sender: "user@example.com", Source: "203.0.113.0/24", Bounces: 7, Since: since},
-		{Sender: `"a b"@example.com`, Source: "web.shop.example", Bounces: 5, Since: since},
-		{Sender: "user@example.com", Source: "2001:db8::/64", Bounces: 9, Since: since},
-	}, []string{"postmaster"})
-	if len(fs) != 2 {
-		t.Fatalf("got %+v", fs)
-	}
-	for i, want := range []struct{ where, what, cure string }{
-		{"sender user@example.com", "203.0.113.0/24 (7 bounces of mail sent since 2026-11-20T08:00:00Z), 2001:db8::/64 (9 bounces of mail", `recipients = ["postmaster", "user@example.com"]`},
-		{`sender "a b"@example.com`, "web.shop.example (5 bounces", `recipients = ["postmaster", "\"a b\"@example.com"]`},
-	} {
-		f := fs[i]
-		if f.Level != mta.LevelWarning || f.Name != "other-route" || f.Where != want.where || !strings.Contains(f.What, want.what) || !slices.Equal(f.Cure, []string{"[exempt]", want.cure}) {
-			t.Errorf("got %+v", f)
-		}
-	}
-}
 
 // A daemon that refuses bounces from the same source again and again says so, and check does, until the sender is exempt as check
 // proposes.
@@ -45,7 +24,6 @@ func TestCheckTellsOfAnotherRoute(t *testing.T) {
 	hand(t, d, probe.Client{Name: "desk", Address: netip.MustParseAddr("192.0.2.1"), Login: "user"}, "user@example.com", "friend@remote.example", "Message-ID: <1@example.com>\n\nHello\n")
 	d.stop()
 	w.pass(3)
-	w.states = nil // ready is the next one
 	d = w.start("-c", w.path("bouncefilter.toml"))
 	for i := range 5 {
 		o := hand(t, d, probe.Client{Name: "mx", Address: netip.MustParseAddr("192.0.2.9")}, "", "user@example.com", bounceOf(i, w.clock()))
@@ -54,20 +32,15 @@ func TestCheckTellsOfAnotherRoute(t *testing.T) {
 		}
 	}
 	contains(t, "log", d.stderr.String(), `level=WARN msg="this sender seems to send through another route" sender=<user@example.com> source=203.0.113.0/24 count=5`)
-	_, status := d.get("/status")
-	contains(t, "status", status, `"other_routes":[{"sender":"user@example.com","source":"203.0.113.0/24","bounces":5,`)
+	contains(t, "status", d.status(), `"other_routes":[{"sender":"user@example.com","source":"203.0.113.0/24","bounces":5,`)
 
-	fixed := func(more string) string {
-		text := strings.Replace(mustRead(t, w.config(options+more)), "http = \"127.0.0.1:0\"", "http = \""+strings.TrimPrefix(d.find(`(http://[^ "]+)`), "http://")+"\"", 1)
-		return w.file("fixed.toml", text, 0o600)
-	}
 	const cure = "[exempt]\n           recipients = [\"postmaster\", \"abuse\", \"user@example.com\"]\n"
-	r := w.run("check", "-c", fixed(""), "--mta", "none")
+	r := w.run("check", "-c", w.path("bouncefilter.toml"), "--mta", "none")
 	contains(t, "check", r.stdout, "warning  sender user@example.com\n", cure)
 	if r.status != 0 {
 		t.Errorf("a warning is no error: %+v", r)
 	}
-	contains(t, "JSON", w.run("check", "-c", fixed(""), "--mta", "none", "--json").stdout, `"other-route"`, `"other_routes":[{"sender":`)
+	contains(t, "JSON", w.run("check", "-c", w.path("bouncefilter.toml"), "--mta", "none", "--json").stdout, `"other-route"`, `"other_routes":[{"sender":`)
 
 	w.config(options + strings.ReplaceAll(cure, "           ", ""))
 	d.reload()
@@ -75,7 +48,7 @@ func TestCheckTellsOfAnotherRoute(t *testing.T) {
 		t.Errorf("refused after the cure: %+v", o)
 	}
 	contains(t, "log", d.stderr.String(), "reason=exempt action=accept would_be=untagged")
-	if r := w.run("check", "-c", fixed(strings.ReplaceAll(cure, "           ", "")), "--mta", "none"); strings.Contains(r.stdout, "sender user@example.com") {
+	if r := w.run("check", "-c", w.path("bouncefilter.toml"), "--mta", "none"); strings.Contains(r.stdout, "sender user@example.com") {
 		t.Errorf("still a finding:\n%s", r.stdout)
 	}
 }
@@ -83,16 +56,26 @@ func TestCheckTellsOfAnotherRoute(t *testing.T) {
 // check asks the daemon also if it can open the store itself.
 func TestCheckAsksTheDaemonForOtherRoutes(t *testing.T) {
 	w := newWorld(t)
-	daemon := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	w.store = memory.New()
+	c := w.config("store = \"redis://127.0.0.1:1/0\"\n")
+	if err := os.Mkdir(w.path("state"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", w.path("state/control.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	daemon := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"other_routes":[{"sender":"user@example.com","source":"203.0.113.0/24","bounces":5}]}`)
-	}))
-	t.Cleanup(daemon.Close)
-	text := strings.Replace(mustRead(t, w.config("store = \"memory:\"\n")), "http = \"127.0.0.1:0\"", "http = \""+daemon.Listener.Addr().String()+"\"", 1)
-	contains(t, "check", w.run("check", "-c", w.file("fixed.toml", text, 0o600), "--mta", "none").stdout, "warning  sender user@example.com\n")
+	})}
+	var serve sync.WaitGroup
+	serve.Go(func() { _ = daemon.Serve(ln) })
+	t.Cleanup(func() { _ = daemon.Close(); serve.Wait() })
+	contains(t, "check", w.run("check", "-c", c, "--mta", "none").stdout, "warning  sender user@example.com\n")
 }
 
 // hand hands a message to the daemon's milter.
-func hand(t *testing.T, d *daemon, c probe.Client, from, to, text string) probe.Outcome {
+func hand(t *testing.T, d *running, c probe.Client, from, to, text string) probe.Outcome {
 	t.Helper()
 	m, err := probe.DialMilter("tcp", d.address(), c)
 	if err != nil {

@@ -2,13 +2,17 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // serveCmd runs the milter. Its flags come before the file, also in a reload.
@@ -25,8 +29,8 @@ type serveCmd struct {
 
 // Help is shown by serve --help.
 func (serveCmd) Help() string {
-	return `With only --domain it runs: it keeps its state in one directory, makes a key there when there is none, and prints the lines
-that Postfix needs. SIGHUP reads configuration and keys anew, SIGTERM ends it after the messages in flight.`
+	return `With only --domain it runs: its state is in one directory, makes a key there when there is none, and prints the lines
+that Postfix needs. SIGHUP reads configuration and keys again, SIGTERM ends it after the messages in transit.`
 }
 
 func (cmd *serveCmd) load(a *app) (*config.Config, tomlfile.Problems) {
@@ -34,7 +38,7 @@ func (cmd *serveCmd) load(a *app) (*config.Config, tomlfile.Problems) {
 		Domains: cmd.Domain, Listen: cmd.Listen, HTTP: cmd.HTTP, Store: cmd.Store, Mode: cmd.Mode,
 		StateDir: cmd.StateDir, LogLevel: cmd.LogLevel, LogFormat: cmd.LogFormat,
 	}, a.host())
-	if unread(c, problems) {
+	if c.Unread() {
 		return c, problems
 	}
 	return c, append(problems, c.NeedDomain()...)
@@ -43,42 +47,39 @@ func (cmd *serveCmd) load(a *app) (*config.Config, tomlfile.Problems) {
 // Run implements the command.
 func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	c, problems := cmd.load(a)
-	if len(problems) > 0 {
-		if !unread(c, problems) {
-			_, _, _, problems = inspect(ctx, a, c, problems) // tell what else is wrong in the same breath
-		}
-		return problems
+	if len(problems) > 0 { // and all others, so that an operator sees them at once
+		return check.Problems(ctx, c, problems, check.Options{Now: a.now, OpenStore: a.openStore})
 	}
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
-	log := newLogger(a.stderr, c.LogFormat, level)
+	log := daemon.NewLogger(a.stderr, c.LogFormat, level)
 	switch {
-	case holdsPassword(cmd.Store):
+	case check.HoldsPassword(cmd.Store):
 		log.Warn("every user of this host can see the password in --store; put store into a configuration file")
-	case holdsPassword(c.Store) && readByAll(c.Path):
+	case check.PasswordReadable(c):
 		log.Warn("every user of this host can read the password of the store", "file", c.Path, "remedy", "chmod o-r "+c.Path)
 	}
-	if err := prepare(a, c, log); err != nil {
+	if err := site.Prepare(c, a.now(), log); err != nil {
 		return err
 	}
-	s, problems := loadUsableSite(c, nil, nil)
-	secret, found := readHashSecret(c)
+	s, problems := site.LoadUsable(c)
+	secret, found := site.HashSecret(c)
 	if problems = append(problems, found...); len(problems) > 0 {
 		return problems
 	}
-	for _, p := range s.keys.Unreadable {
-		if s.noIndex {
-			log.Error("the index of keys cannot be read: outbound mail waits, and no bounce is refused for its tag", "problem", p.String())
-			continue
-		}
-		log.Error("a key cannot be read: what it would sign waits, bounces with its number are not refused", "problem", p.String())
-	}
-	d := &milterDaemon{app: a, log: log, level: level, metrics: newMetrics(a.now()), instance: rand.Text()}
-	d.metrics.keysUnreadable.Set(float64(len(s.keys.Unreadable)))
-	d.current.Store(s)
-	d.load = func() (*config.Config, tomlfile.Problems) { return cmd.load(a) }
-	if err := d.open(ctx, secret); err != nil {
-		return errors.Join(err, d.close())
+	logUnreadable(log, s)
+	reloads, ignore := a.hangups()
+	defer ignore()
+	ticks, endTicks := a.ticks(store.HeartbeatInterval)
+	defer endTicks()
+	d, err := daemon.Open(ctx, daemon.Options{
+		Site: s, HashSecret: secret, Version: readBuild().version,
+		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
+		Reloads: reloads, Ticks: ticks, Notify: a.notify,
+		OpenStore: a.openStore, Now: a.now, Log: log, Level: level,
+	})
+	if err != nil {
+		return err
 	}
 	if c.Path == "" {
 		printMainCf(a.stdout, c)
@@ -86,9 +87,33 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if a.getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	return d.run(ctx)
+	return d.Run(ctx)
+}
+
+// logUnreadable logs keys without which the daemon starts.
+func logUnreadable(log *slog.Logger, s *site.Site) {
+	for _, p := range s.Keys.Unreadable {
+		if s.IndexLost() {
+			log.Error("the index of keys cannot be read: outbound mail waits, and no bounce is refused for its tag", "problem", p.String())
+			continue
+		}
+		log.Error("a key cannot be read: what it would sign waits, bounces with its number are not refused", "problem", p.String())
+	}
 }
 
 // gcPercent is how much the heap may grow between two collections. A daemon that lives in some megabytes spends a tenth of
 // its time collecting with Go's default of 100; this costs a few megabytes more.
 const gcPercent = 300
+
+// printMainCf prints what a postmaster adds to Postfix. Without a file, all listeners have the same role.
+func printMainCf(w io.Writer, c *config.Config) {
+	milter := c.Listeners[0].Address.Postfix()
+	fmt.Fprintf(w, `# "bouncefilter setup postfix" shows what the Postfix of this host needs, and does it with --write. By hand:
+# First let Postfix know tagged recipients: step 1 of deploy/postfix/README.md. Bounces come to them from the first signed
+# message on. Then add these lines to /etc/postfix/main.cf (to milters that are there: append) and run "postfix reload":
+smtpd_milters = %s
+non_smtpd_milters = %s
+# Mail must wait rather than leave unsigned while the milter is down.
+milter_default_action = tempfail
+`, milter, milter)
+}

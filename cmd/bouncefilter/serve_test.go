@@ -2,6 +2,7 @@ package main
 
 import (
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -23,8 +24,7 @@ func TestServeRunsWithADomainAlone(t *testing.T) {
 	}
 	_, metrics := d.get("/metrics")
 	contains(t, "metrics", metrics, "bouncefilter_config_last_reload_successful 1\n", "bouncefilter_store_available 1\n", "go_goroutines ", "bouncefilter_build_info{version=")
-	_, status := d.get("/status")
-	contains(t, "status", status, `"name":"example.com","mode":"auto","signing_since":"","enforced_from":"","enforced":false`)
+	contains(t, "status", d.status(), `"name":"example.com","mode":"auto","signing_since":"","enforced_from":"","enforced":false`)
 
 	r := d.stop()
 	if r.status != 0 {
@@ -35,8 +35,8 @@ func TestServeRunsWithADomainAlone(t *testing.T) {
 	if _, err := net.Dial("tcp", d.address()); err == nil {
 		t.Error("it still listens")
 	}
-	if w.told("READY=1") != 1 || w.told("STOPPING=1") != 1 {
-		t.Errorf("the service manager was told %v", w.states)
+	if w.notified("READY=1") != 1 || w.notified("STOPPING=1") != 1 {
+		t.Errorf("the service manager was notified of %v", w.states)
 	}
 	for _, path := range []string{"state", "state/keys"} {
 		if info, err := os.Stat(w.path(path)); err != nil || info.Mode().Perm() != 0o700 {
@@ -107,19 +107,15 @@ func TestServeOnAUnixSocket(t *testing.T) {
 func TestReload(t *testing.T) {
 	w := newWorld(t)
 	d := w.start("-c", w.config(""))
-	mode := func() string {
-		_, status := d.get("/status")
-		return status
-	}
-	contains(t, "before", mode(), `"mode":"auto"`)
+	contains(t, "before", d.status(), `"mode":"auto"`)
 
 	w.config("mode = \"enforce\"\n[log]\nlevel = \"debug\"\n")
 	d.reload()
-	contains(t, "a good configuration", mode(), `"mode":"enforce"`)
+	contains(t, "a good configuration", d.status(), `"mode":"enforce"`)
 
 	w.config("mode = \"on\"\nlifetime = 0\n")
 	d.reload()
-	contains(t, "a bad configuration", mode(), `"mode":"enforce"`)
+	contains(t, "a bad configuration", d.status(), `"mode":"enforce"`)
 	contains(t, "log", d.stderr.String(), `level=ERROR msg="configuration not loaded, the old one stays in effect" problem="`+w.path("bouncefilter.toml")+`:5: mode: \"on\" is not a mode;`,
 		`bouncefilter.toml:6: lifetime: 0 is too short`)
 	_, metrics := d.get("/metrics")
@@ -127,24 +123,24 @@ func TestReload(t *testing.T) {
 
 	w.config("mode = \"monitor\"\nstore = \"memory:\"\nsocket_mode = \"0600\"\n")
 	d.reload()
-	contains(t, "what needs a restart", mode(), `"mode":"enforce"`)
+	contains(t, "what needs a restart", d.status(), `"mode":"enforce"`)
 	contains(t, "log", d.stderr.String(), "socket_mode, store: cannot change while the daemon runs; restart it")
 
 	secret := mustRead(t, w.path("state/keys/key-0.secret"))
 	w.file("state/keys/key-0.secret", "", 0o600)
 	w.config("mode = \"monitor\"\n")
 	d.reload()
-	contains(t, "a key that cannot be read", mode(), `"mode":"enforce"`)
+	contains(t, "a key that cannot be read", d.status(), `"mode":"enforce"`)
 	contains(t, "log", d.stderr.String(), "key-0.secret: is empty")
 
 	w.file("state/keys/key-0.secret", secret, 0o600)
 	d.reload()
-	contains(t, "all is well again", mode(), `"mode":"monitor"`)
+	contains(t, "all is well again", d.status(), `"mode":"monitor"`)
 	if _, metrics = d.get("/metrics"); !strings.Contains(metrics, "bouncefilter_config_last_reload_successful 1\n") {
 		t.Error("the metric says no")
 	}
-	if r := d.stop(); r.status != 0 || w.told("RELOADING=1") != 5 || w.told("READY=1") != 6 {
-		t.Errorf("status %d, told %v", r.status, w.states)
+	if r := d.stop(); r.status != 0 || w.notified("RELOADING=1") != 5 || w.notified("READY=1") != 6 {
+		t.Errorf("status %d, notified of %v", r.status, w.states)
 	}
 }
 
@@ -153,8 +149,7 @@ func TestFlagsStayInEffectAfterAReload(t *testing.T) {
 	d := w.start("-c", w.config(""), "--mode", "monitor")
 	w.config("mode = \"enforce\"\n")
 	d.reload()
-	_, status := d.get("/status")
-	contains(t, "status", status, `"mode":"monitor"`)
+	contains(t, "status", d.status(), `"mode":"monitor"`)
 }
 
 func TestServeStartsWithADamagedStore(t *testing.T) {
@@ -164,12 +159,9 @@ func TestServeStartsWithADamagedStore(t *testing.T) {
 	if err := os.Truncate(w.path("state/state.db"), 9000); err != nil {
 		t.Fatal(err)
 	}
-	w.states = nil
 	d := w.start("-c", c)
 	contains(t, "log", d.stderr.String(), "level=WARN", "store: ", "damaged-")
-	if status, body := d.get("/readyz"); status != 200 {
-		t.Errorf("%d %s", status, body)
-	}
+	d.eventually("ready", func() bool { status, _ := d.get("/readyz"); return status == 200 }) // once the file has answered in time
 }
 
 func TestServeStartsWithoutItsStoreAndSaysSo(t *testing.T) {
@@ -186,7 +178,7 @@ func TestServeStartsWithoutItsStoreAndSaysSo(t *testing.T) {
 	if status, body := d.get("/healthz"); status != 200 {
 		t.Errorf("%d %s", status, body)
 	}
-	if status, body := d.get("/status"); status != 503 || strings.Contains(body, "hunter2") {
+	if status, body := d.control(http.MethodGet, "/status", ""); status != 503 || strings.Contains(body, "hunter2") {
 		t.Errorf("%d %s", status, body)
 	}
 	r := d.stop()
@@ -255,7 +247,7 @@ func TestAPublicAddressIsWarnedAbout(t *testing.T) {
 	if r.status != 2 {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "log", r.stderr, "whoever can connect can have any address signed", "bouncefilter: error: --listen: listen on tcp:192.0.2.1:1")
+	contains(t, "log", r.stderr, "every client that can connect can have any address signed", "bouncefilter: error: --listen: listen on tcp:192.0.2.1:1")
 }
 
 func TestServeWhereItMayNotWrite(t *testing.T) {

@@ -9,7 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mailserver"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 )
 
 // setupCmd sets up the mail server.
@@ -17,8 +20,8 @@ type setupCmd struct {
 	siteFlags
 	mtaConfigFlag
 	Server string `arg:"" name:"mta" help:"Mail server: postfix or sendmail."`
-	Write  bool   `xor:"what" help:"Make the change. What was there before is kept in the state directory."`
-	Undo   bool   `xor:"what" help:"Bring back what was there before."`
+	Write  bool   `xor:"what" help:"Make the change. The former files are saved in the state directory."`
+	Undo   bool   `xor:"what" help:"Restore the former files."`
 	Reload bool   `help:"Also run the commands that make it take effect."`
 }
 
@@ -33,7 +36,7 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 	if cmd.Reload && !cmd.Write && !cmd.Undo {
 		return usageError{errors.New("--reload belongs to --write or --undo")}
 	}
-	server, err := cmd.locateNamed(a, "setup", cmd.Server)
+	server, err := cmd.named(a, "setup", cmd.Server)
 	if err != nil {
 		return err
 	}
@@ -47,22 +50,22 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 {
 		return problems
 	}
-	site := mtaSite(c)
-	change, err := server.setup(ctx, server.configuration, site)
+	fit := mailserver.SiteOf(c)
+	change, err := server.Setup(ctx, fit)
 	if err != nil {
-		return withRemedy(fmt.Errorf("set up %s: %w", server.title, err))
+		return fmt.Errorf("set up %s: %w", server.Title, err)
 	}
 	if len(change.Files) == 0 {
-		fmt.Fprintf(a.stdout, "Nothing is to be done: %s in %s is set up.\n", server.title, server.configuration)
+		fmt.Fprintf(a.stdout, "Nothing is to be done: %s in %s is set up.\n", server.Title, server.Configuration)
 		if cmd.Reload { // the last try may have come to the files, and no further
-			if err := cmd.takeEffect(ctx, a, server.reload(server.configuration)); err != nil {
+			if err := cmd.takeEffect(ctx, a, server.Reload()); err != nil {
 				return err
 			}
 		}
-		return cmd.remains(ctx, a, server, site)
+		return cmd.remains(ctx, a, server, fit)
 	}
 	for _, why := range change.Why {
-		for i, line := range wrap(why, columns-2) {
+		for i, line := range mta.Wrap(why, mta.Columns-2) {
 			fmt.Fprintf(a.stdout, "%s%s\n", []string{"- ", "  "}[min(i, 1)], line)
 		}
 	}
@@ -71,22 +74,22 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 		fmt.Fprintf(a.stdout, "Nothing was changed. To do it, give --write as well; then:\n  %s\n", strings.Join(change.Then, "\n  "))
 		return nil
 	}
-	if !exists(c.StateDir) {
-		return hinted{fmt.Errorf("%s does not exist, and what is there now could not be kept in it", c.StateDir),
-			"start bouncefilter first: systemctl start bouncefilter"}
+	if !site.Exists(c.StateDir) {
+		return remedy.With(fmt.Errorf("%s does not exist, so that the files could not be saved in it", c.StateDir),
+			"start bouncefilter first: systemctl start bouncefilter")
 	}
-	backup := cmd.backup(c.StateDir, server.configuration)
-	if err := change.Apply(backup, func() error { return server.verify(ctx, server.configuration) }); err != nil {
-		return fmt.Errorf("nothing was changed: %w", withRemedy(err))
+	backup := cmd.backup(c.StateDir, server.Configuration)
+	if err := change.Apply(backup, func() error { return server.Verify(ctx) }); err != nil {
+		return fmt.Errorf("nothing was changed: %w", err)
 	}
-	fmt.Fprintf(a.stdout, "Changed:\n  %s\nWhat was there before is in %s; --undo brings it back.\n", strings.Join(paths(change.Files), "\n  "), backup)
+	fmt.Fprintf(a.stdout, "Changed:\n  %s\nThe former files are in %s; --undo restores them.\n", strings.Join(paths(change.Files), "\n  "), backup)
 	if err := cmd.takeEffect(ctx, a, change.Then); err != nil {
 		return err
 	}
-	return cmd.remains(ctx, a, server, site)
+	return cmd.remains(ctx, a, server, fit)
 }
 
-// backup is where the files of a configuration are kept as they were: each instance of a mail server has a place of its own.
+// backup is where the former files of a configuration are saved: each instance of a mail server has a place of its own.
 func (cmd *setupCmd) backup(stateDir, configuration string) string {
 	return filepath.Join(stateDir, "setup", cmd.Server+strings.ReplaceAll(configuration, "/", "-"))
 }
@@ -99,32 +102,20 @@ func paths(files []mta.File) []string {
 	return list
 }
 
-// withRemedy adds what an administrator can do about an error.
-func withRemedy(err error) error {
-	var remediable interface {
-		error
-		Remedy() string
-	}
-	if errors.As(err, &remediable) {
-		return hinted{err, remediable.Remedy()}
-	}
-	return err
-}
-
-func (cmd *setupCmd) undo(ctx context.Context, a *app, server *located, stateDir string) error {
-	changed, err := mta.Undo(cmd.backup(stateDir, server.configuration))
+func (cmd *setupCmd) undo(ctx context.Context, a *app, server *mailserver.Server, stateDir string) error {
+	changed, err := mta.Undo(cmd.backup(stateDir, server.Configuration))
 	if errors.Is(err, mta.ErrNothingToUndo) {
 		fmt.Fprintln(a.stdout, "There is nothing to undo.")
 		return nil
 	}
 	if err != nil {
-		return withRemedy(err)
+		return err
 	}
-	fmt.Fprintf(a.stdout, "Brought back:\n  %s\n", strings.Join(changed, "\n  "))
-	for _, line := range wrap("Tagged recipients are unknown from then on: bounces of mail that was signed until now, and answers to its envelope sender, are refused.", columns) {
+	fmt.Fprintf(a.stdout, "Restored:\n  %s\n", strings.Join(changed, "\n  "))
+	for _, line := range mta.Wrap("Tagged recipients are unknown from then on: bounces of mail that was signed until now, and answers to its envelope sender, are refused.", mta.Columns) {
 		fmt.Fprintln(a.stdout, line)
 	}
-	return cmd.takeEffect(ctx, a, server.reload(server.configuration))
+	return cmd.takeEffect(ctx, a, server.Reload())
 }
 
 // takeEffect prints or runs commands.
@@ -144,15 +135,15 @@ func (cmd *setupCmd) takeEffect(ctx context.Context, a *app, commands []string) 
 	return nil
 }
 
-// remains prints what setup leaves to its reader.
-func (cmd *setupCmd) remains(ctx context.Context, a *app, server *located, site mta.Site) error {
-	findings, err := server.find(ctx, server.configuration, site)
+// remains prints what setup leaves to the operator.
+func (cmd *setupCmd) remains(ctx context.Context, a *app, server *mailserver.Server, fit mta.Site) error {
+	findings, err := server.Find(ctx, fit)
 	if err != nil {
 		return err
 	}
 	if len(findings) > 0 {
-		fmt.Fprintf(a.stdout, "\nLeft to you: %s.\n", counted(findings))
-		printFindings(a.stdout, findings)
+		fmt.Fprintf(a.stdout, "\nLeft to do by hand: %s.\n", mta.Count(findings))
+		mta.Print(a.stdout, findings)
 	}
 	return nil
 }

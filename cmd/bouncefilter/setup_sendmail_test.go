@@ -70,10 +70,10 @@ func TestSetupAndCheckSendmail(t *testing.T) {
 	same("dry run")
 
 	contains(t, "written", run(0, "setup", "sendmail", "--write"), "\nChanged:\n  DIR/mail/sendmail.mc\n  DIR/mail/sendmail.cf\n",
-		"What was there before is in DIR/state/setup/sendmail-", "\nLeft to you: 1 error.\n")
+		"The former files are in DIR/state/setup/sendmail-", "\nLeft to do by hand: 1 error.\n")
 	contains(t, "afterwards", run(1, "check"), "/sendmail.cf: 1 error\n", "There is no such socket")
 	contains(t, "again", run(0, "setup", "sendmail", "--write"), "Nothing is to be done: Sendmail in DIR/mail/sendmail.cf is set up.\n")
-	contains(t, "undone", run(0, "setup", "sendmail", "--undo"), "Brought back:\n  DIR/mail/sendmail.mc\n  DIR/mail/sendmail.cf\n")
+	contains(t, "undone", run(0, "setup", "sendmail", "--undo"), "Restored:\n  DIR/mail/sendmail.mc\n  DIR/mail/sendmail.cf\n")
 	same("undone")
 
 	// What cannot be done says what can.

@@ -9,6 +9,9 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 )
 
 var sbin sync.Once
@@ -69,7 +72,7 @@ func TestSetupAndCheck(t *testing.T) {
 	main, master := mustRead(t, w.path("postfix/main.cf")), mustRead(t, w.path("postfix/master.cf"))
 	same := func(step string) {
 		t.Helper()
-		if mustRead(t, w.path("postfix/main.cf")) != main || mustRead(t, w.path("postfix/master.cf")) != master || exists(w.path("postfix/bouncefilter-untag.pcre")) {
+		if mustRead(t, w.path("postfix/main.cf")) != main || mustRead(t, w.path("postfix/master.cf")) != master || site.Exists(w.path("postfix/bouncefilter-untag.pcre")) {
 			t.Errorf("%s: the files are not as they were", step)
 		}
 	}
@@ -79,7 +82,7 @@ func TestSetupAndCheck(t *testing.T) {
 		"\nerror    DIR/postfix/main.cf: smtpd_milters\n         bouncefilter is not asked: ", "\n           postconf -c DIR/postfix -e 'smtpd_milters = $bouncefilter'\n",
 		"\n\"bouncefilter setup postfix\" shows ")
 	for line := range strings.Lines(before) {
-		if len(line) > columns+1 && !strings.HasPrefix(line, "           ") {
+		if len(line) > mta.Columns+1 && !strings.HasPrefix(line, "           ") {
 			t.Errorf("a line of %d columns: %s", len(line), line)
 		}
 	}
@@ -88,14 +91,14 @@ func TestSetupAndCheck(t *testing.T) {
 	same("dry run")
 
 	contains(t, "written", run(0, "setup", "postfix", "--write"), "\nChanged:\n  DIR/postfix/main.cf\n  DIR/postfix/master.cf\n  DIR/postfix/bouncefilter-untag.pcre\n",
-		"What was there before is in DIR/state/setup/postfix-", "\nTo let it take effect:\n  postfix -c DIR/postfix reload\n")
+		"The former files are in DIR/state/setup/postfix-", "\nTo let it take effect:\n  postfix -c DIR/postfix reload\n")
 	if after := run(0, "check"); !strings.HasSuffix(after, "\npostfix        DIR/postfix: fine\n") {
 		t.Errorf("check after it says\n%s", after)
 	}
 	if again := run(0, "setup", "postfix", "--write"); again != "Nothing is to be done: Postfix in DIR/postfix is set up.\n" {
 		t.Errorf("a second setup says\n%s", again)
 	}
-	contains(t, "undone", run(0, "setup", "postfix", "--undo"), "Brought back:\n  DIR/postfix/main.cf\n", "\nTagged recipients are unknown from then on: ", "reload\n")
+	contains(t, "undone", run(0, "setup", "postfix", "--undo"), "Restored:\n  DIR/postfix/main.cf\n", "\nTagged recipients are unknown from then on: ", "reload\n")
 	same("undone")
 	if again := run(0, "setup", "postfix", "--undo"); again != "There is nothing to undo.\n" {
 		t.Errorf("undone twice: %s", again)
@@ -149,12 +152,12 @@ func TestSetupThatFails(t *testing.T) {
 	if r.status != 1 || !strings.Contains(r.stderr, "bouncefilter: error: nothing was changed: postfix -c "+w.path("postfix")+" check: ") {
 		t.Errorf("got %+v", r)
 	}
-	if mustRead(t, w.path("postfix/main.cf")) != broken || exists(w.path("postfix/bouncefilter-untag.pcre")) {
+	if mustRead(t, w.path("postfix/main.cf")) != broken || site.Exists(w.path("postfix/bouncefilter-untag.pcre")) {
 		t.Error("not everything was taken back")
 	}
 	w.settled("postfix/main.cf", main)
 
-	// Somebody has edited a file since.
+	// An operator has edited a file since.
 	if r := setup("--write"); r.status != 0 {
 		t.Fatalf("got %+v", r)
 	}

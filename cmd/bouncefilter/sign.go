@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -99,7 +100,7 @@ func (cmd *signCmd) Run(a *app) error {
 	}
 	signed, err := ring.Sign(address, form, cmd.today(a))
 	if errors.Is(err, prvs.ErrNoKey) {
-		return negative{hinted{err, "bouncefilter key list shows the keys; key activate lets one sign"}}
+		return negative{remedy.With(err, "bouncefilter key list shows the keys; key activate lets one sign")}
 	}
 	if err != nil {
 		return negative{fmt.Errorf("sign %q: %w", cut(cmd.Address), err)}

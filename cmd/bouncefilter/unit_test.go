@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
 )
 
 const unitFile = "../../deploy/systemd/bouncefilter.service"
@@ -43,8 +45,8 @@ func TestUnitStartsServeWithFlagsThatExist(t *testing.T) {
 func TestUnitLeavesServeTheTimeItNeeds(t *testing.T) {
 	unit := mustRead(t, unitFile)
 	contains(t, "unit", unit, "Type=notify\n", "ExecReload=/bin/kill -HUP $MAINPID\n", "TimeoutStopSec=45s\n", "LimitNOFILE=16384\n")
-	if patience.Seconds() >= 45 {
-		t.Errorf("serve may take %v to stop", patience)
+	if daemon.Patience.Seconds() >= 45 {
+		t.Errorf("serve may take %v to stop", daemon.Patience)
 	}
 }
 

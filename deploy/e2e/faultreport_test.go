@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/internal/pace"
+	"github.com/bouncefilter/bouncefilter/store/storetest/pace"
 )
 
 // result is a line of the table.

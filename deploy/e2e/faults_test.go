@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/internal/pace"
-	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/storetest/pace"
 )
+
+// defaultStoreTimeout is store_timeout where it is not configured.
+const defaultStoreTimeout = 250 * time.Millisecond
 
 // fault is what happens to a pair of hosts while mail goes out and comes back.
 type fault struct {
@@ -59,7 +61,7 @@ var faults = []fault{
 	{name: "receiving host a day ahead", o: pairOptions{ahead: "in"}, complete: true, refuses: true, strike: nothing},
 	{name: "new key missing", complete: true, refuses: true, keyMissing: true, strike: missNewKey},
 	{name: "key unreadable", complete: true, refuses: true, keyMissing: true, strike: loseKey},
-	{name: "Redis takes 200 ms", o: pairOptions{slow: true, timeout: store.DefaultTimeout}, complete: true, refuses: true, strike: func(t *testing.T, p *pair) {
+	{name: "Redis takes 200 ms", o: pairOptions{slow: true, timeout: defaultStoreTimeout}, complete: true, refuses: true, strike: func(t *testing.T, p *pair) {
 		p.link.delay.Store(int64(100 * time.Millisecond))
 		p.load.await(t, outage)
 		p.link.delay.Store(0)

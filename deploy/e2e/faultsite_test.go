@@ -96,7 +96,7 @@ func (s faultStore) age(t *testing.T, domain string) {
 	then := time.Now().AddDate(0, 0, -60)
 	for _, prefix := range prefixes {
 		for _, field := range []struct{ key, name, value string }{
-			{"memory2", "start", strconv.FormatInt(then.UnixMilli(), 10)},
+			{"state", "start", strconv.FormatInt(then.UnixMilli(), 10)},
 			{"domains", "first:" + domain, strconv.FormatInt(then.Unix()/86400, 10)},
 		} {
 			if err := c.HSet(t.Context(), prefix+field.key, field.name, field.value).Err(); err != nil {

@@ -101,7 +101,7 @@ func TestFreshRoot(t *testing.T) {
 		t.Run(mta.name, func(t *testing.T) {
 			t.Parallel()
 			setup := "bouncefilter setup " + mta.name
-			chapter := strings.Join(blocks(t, strings.ToUpper(mta.name[:1])+mta.name[1:], "sh"), "\n")
+			chapter := strings.Join(codeBlocks(t, readme, strings.ToUpper(mta.name[:1])+mta.name[1:], "sh"), "\n")
 			if !strings.Contains(chapter, setup+" --write") || !strings.Contains(chapter, check) {
 				t.Fatalf("the chapter has no commands:\n%s", chapter)
 			}
@@ -110,7 +110,7 @@ func TestFreshRoot(t *testing.T) {
 				prepare = "sed -i '1i " + unixSocketOption(t) + "' /etc/bouncefilter/bouncefilter.toml\nsystemctl restart bouncefilter\n"
 			}
 			const parted = "\necho PARTED\n"
-			out := strings.Split(inFreshRoot(t, mta, strings.Join(blocks(t, "Install", "sh"), "\n")+"\n"+prepare+
+			out := strings.Split(inFreshRoot(t, mta, strings.Join(codeBlocks(t, readme, "Install", "sh"), "\n")+"\n"+prepare+
 				"! bouncefilter check"+config+"mkdir /tmp/before\ncp -a "+mta.files+" /tmp/before\n"+parted+
 				chapter+parted+
 				"sed -i '1i mode = \"enforce\"' /etc/bouncefilter/bouncefilter.toml\nsystemctl reload bouncefilter\n"+check+setup+config+parted+

@@ -54,7 +54,7 @@ func (s *site) age(t *testing.T, domain string, days int) func() {
 	return func() {
 		then := time.Now().AddDate(0, 0, -days)
 		for _, field := range []struct{ key, name, value string }{
-			{"bouncefilter:memory2", "start", fmt.Sprint(then.UnixMilli())},
+			{"bouncefilter:state", "start", fmt.Sprint(then.UnixMilli())},
 			{"bouncefilter:domains", "first:" + domain, fmt.Sprint(then.Unix() / 86400)},
 		} {
 			if added := strings.TrimSpace(s.redis.cli(t, "hset", field.key, field.name, field.value)); added != "0" {

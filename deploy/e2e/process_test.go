@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/internal/freeport"
+	"github.com/bouncefilter/bouncefilter/store/redistest/freeport"
 )
 
 // patience is how long a test waits for a state that an idle machine reaches within milliseconds. It only ends a test that hangs: how

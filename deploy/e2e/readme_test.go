@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,27 +14,11 @@ import (
 
 const root = "../.."
 
-// blocks returns the code blocks of a language in a chapter of the project's README.
-func blocks(t *testing.T, chapter, language string) []string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, body, found := strings.Cut(string(text), "\n## "+chapter+"\n")
-	if !found {
-		t.Fatalf("README.md has no chapter %q", chapter)
-	}
-	body, _, _ = strings.Cut(body, "\n## ")
-	var texts []string
-	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(body, -1) {
-		texts = append(texts, m[1])
-	}
-	if len(texts) == 0 {
-		t.Fatalf("README.md: chapter %q has no %s block", chapter, language)
-	}
-	return texts
-}
+// The documents for a first look, and the reference.
+const (
+	readme = "README.md"
+	manual = "deploy/manual.md"
+)
 
 // The session in the README prints what it says it prints.
 func TestReadmeSession(t *testing.T) {
@@ -41,7 +26,7 @@ func TestReadmeSession(t *testing.T) {
 	path := filepath.Dir(bouncefilter(t)) + ":" + os.Getenv("PATH")
 	dir := t.TempDir()
 	commands := 0
-	for _, block := range blocks(t, "A session", "console") {
+	for _, block := range codeBlocks(t, readme, "A session", "console") {
 		for _, step := range strings.Split("\n"+block, "\n$ ")[1:] {
 			command, want, _ := strings.Cut(step, "\n")
 			sh := exec.Command("bash", "-c", command)
@@ -59,13 +44,9 @@ func TestReadmeSession(t *testing.T) {
 	}
 }
 
-// The refusal that the README shows is the one in its table, which a test of the filter holds.
+// The refusal that the README shows is the one in the manual's table of reasons, which a test of the filter holds.
 func TestReadmeDialogue(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root, "README.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	dialogue := blocks(t, "A session", "text")[0]
+	dialogue := codeBlocks(t, readme, "A session", "text")[0]
 	var left []string
 	for _, line := range strings.Split(dialogue, "\n") {
 		if len(line) > 51 {
@@ -74,7 +55,7 @@ func TestReadmeDialogue(t *testing.T) {
 		left = append(left, strings.TrimSpace(line))
 	}
 	reply := "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
-	if !strings.Contains(strings.Join(left, " "), reply) || !strings.Contains(string(text), "`"+reply+"`") {
+	if !strings.Contains(strings.Join(left, " "), reply) || !strings.Contains(readManual(t, manual), "`"+reply+"`") {
 		t.Errorf("the dialogue does not show %q:\n%s", reply, dialogue)
 	}
 }
@@ -113,14 +94,44 @@ export PATH=` + d + `/stub:$PATH
 	return sh
 }
 
-// The demonstration shows what the README says it shows.
+// attributes returns the names of the attributes of a line of the log, but for the queue ID, which Postfix does not have at RCPT.
+func attributes(line string) (names []string) {
+	for _, m := range regexp.MustCompile(`(?:^| )([a-z_]+)=`).FindAllStringSubmatch(line, -1) {
+		if m[1] != "queue_id" {
+			names = append(names, m[1])
+		}
+	}
+	return names
+}
+
+// The demonstration shows what the README says it shows, and the README's lines of the log have the attributes of those that it
+// logs.
 func TestReadmeDemonstration(t *testing.T) {
 	t.Parallel()
-	sh := exec.Command("bash", "-c", blocks(t, "See it", "sh")[0])
+	sh := exec.Command("bash", "-c", codeBlocks(t, readme, "See it", "sh")[0])
 	sh.Dir = root
 	out, err := sh.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
+	}
+	logged := map[string][]string{} // attributes, by reason
+	reason := regexp.MustCompile(` reason=(\S+) `)
+	for line := range strings.Lines(string(out)) {
+		if _, line, isLog := strings.Cut(line, "log: "); isLog {
+			logged[reason.FindStringSubmatch(line)[1]] = attributes(line)
+		}
+	}
+	shown := 0
+	for line := range strings.Lines(codeBlocks(t, readme, "A session", "text")[1]) {
+		if m := reason.FindStringSubmatch(line); m != nil {
+			shown++
+			if got := attributes(line); !slices.Equal(got, logged[m[1]]) {
+				t.Errorf("%s: the README shows %v, the demonstration logs %v", m[1], got, logged[m[1]])
+			}
+		}
+	}
+	if shown != 3 {
+		t.Errorf("the README shows %d decisions", shown)
 	}
 	for _, reason := range []string{"signed", "valid", "bad-signature", "untagged", "valid-message"} {
 		if !strings.Contains(string(out), "reason="+reason+" ") {
@@ -134,7 +145,7 @@ func TestReadmeFirstCommand(t *testing.T) {
 	t.Parallel()
 	needServers(t)
 	needNamespaces(t)
-	command := strings.TrimSpace(blocks(t, "Two commands", "sh")[0])
+	command := strings.TrimSpace(codeBlocks(t, readme, "Two commands", "sh")[0])
 	if command != "go run ./cmd/bouncefilter serve --domain example.com" {
 		t.Fatalf("the first command is %q", command)
 	}
@@ -170,7 +181,7 @@ func TestReadmeFirstCommand(t *testing.T) {
 
 // The second is the one that runs this test.
 func TestReadmeSecondCommand(t *testing.T) {
-	command := strings.TrimSpace(blocks(t, "Two commands", "sh")[1])
+	command := strings.TrimSpace(codeBlocks(t, readme, "Two commands", "sh")[1])
 	info, err := os.Stat(filepath.Join(root, command))
 	if err != nil || info.Mode()&0o111 == 0 {
 		t.Errorf("%s cannot be run: %v", command, err)
@@ -229,15 +240,15 @@ func TestReadmeInstall(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(d, "message.eml"), []byte(receipt.text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	script := "trap 'test -f /var/lib/pid && kill $(cat /var/lib/pid) && wait' EXIT\n" + strings.Join(blocks(t, "Install", "sh"), "\n") +
-		"\ncd " + d + "\n" + blocks(t, "Read a bounce", "sh")[0]
+	script := "trap 'test -f /var/lib/pid && kill $(cat /var/lib/pid) && wait' EXIT\n" + strings.Join(codeBlocks(t, readme, "Install", "sh"), "\n") +
+		"\ncd " + d + "\n" + codeBlocks(t, manual, "Read a bounce", "sh")[0]
 	out, err := inPrivate(t, script).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	want := []string{"configuration  /etc/bouncefilter/bouncefilter.toml", "example.com: auto", "key 0 (sign)", "bolt:/var/lib/bouncefilter/state.db"}
 	// What inspect is shown to print, as far as it does not depend on what has happened before.
-	shown := strings.Split(blocks(t, "Read a bounce", "text")[0], "\n")
+	shown := strings.Split(codeBlocks(t, manual, "Read a bounce", "text")[0], "\n")
 	want = append(want, strings.Join(shown[:5], "\n"), shown[6], shown[7])
 	for _, want := range want {
 		if !strings.Contains(string(out), want) {

@@ -2,8 +2,8 @@ package bounce
 
 import "strings"
 
-// findAddress returns the first address in s at or after from, and where it stands without its angle brackets. It knows
-// addresses the way people write them; RFC 5322 allows more, which no report has been seen to use.
+// findAddress returns the first address in s at or after from, and where it is, without its angle brackets. It finds
+// addresses in the usual form; RFC 5322 section 3.4.1 allows more, which no report has been seen to use.
 func findAddress(s string, from int) (address string, start, end int) {
 	for from < len(s) {
 		at := strings.IndexByte(s[from:], '@')
@@ -13,7 +13,7 @@ func findAddress(s string, from int) (address string, start, end int) {
 		at += from
 		start, end = localStart(s, from, at), domainEnd(s, at+1)
 		if end < len(s) && s[end] == '\'' {
-			// 'user@example.com' with something in front of it: the local part begins behind the quotation mark.
+			// 'user@example.com' behind other text: the local part begins after the quotation mark.
 			start = max(start, from+strings.LastIndexByte(s[from:at], '\'')+1)
 		}
 		if start < at && end > at+1 && end-start <= maxAddressBytes {
@@ -36,7 +36,7 @@ func localStart(s string, from, at int) int {
 	for i > from && at-i < 256 && isAtext(s[i-1]) {
 		i--
 	}
-	// Octets above ASCII may be text that stands right in front; they count between angle brackets alone.
+	// Octets above ASCII may be text right in front of the address. They belong to it only between angle brackets.
 	if i == 0 || s[i-1] != '<' {
 		for k := at; k > i; k-- {
 			if s[k-1] >= 0x80 {
@@ -62,7 +62,7 @@ func domainEnd(s string, from int) int {
 	for i < len(s) && (isAlnum(s[i]) || s[i] == '-' || s[i] == '.' || s[i] == '_' || s[i] >= 0x80) {
 		i++
 	}
-	// A domain in a sentence ends where octets above ASCII begin, unless all of it is between angle brackets.
+	// In a sentence, a domain ends where octets above ASCII begin; between angle brackets it may contain them.
 	if i < len(s) && s[i] != '>' || i == len(s) {
 		for k := from; k < i; k++ {
 			if s[k] >= 0x80 {
@@ -81,13 +81,14 @@ func isAlnum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// isAtext says whether c may stand in a local part: RFC 5322's atext, the dot, and RFC 6532's octets above ASCII.
+// isAtext says whether c may be in a local part: atext (RFC 5322 section 3.2.3), the dot, and octets above ASCII (RFC 6532
+// section 3.2).
 func isAtext(c byte) bool {
 	return isAlnum(c) || c >= 0x80 || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0
 }
 
-// fieldAddress returns the address in a field such as From or "rfc822; user@example.com"; without one in it, what the
-// field has between angle brackets or after its type.
+// fieldAddress returns the address in a field such as From or "rfc822; user@example.com". If the field has no address, it
+// returns what is between angle brackets or after the type.
 func fieldAddress(value string) string {
 	if i := strings.IndexByte(value, ';'); i >= 0 && i < 20 && !strings.ContainsAny(value[:i], "@<\"") {
 		value = value[i+1:]
@@ -102,7 +103,7 @@ func fieldAddress(value string) string {
 		}
 	}
 	if !strings.ContainsAny(value, " \t<>()\",;:") {
-		return value // also one with letters above ASCII (RFC 6533)
+		return value // which may have letters above ASCII (RFC 6533)
 	}
 	if a, _, _ := findAddress(value, 0); a != "" {
 		return a

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// analysis is the work on one message and what it contains. The limits are shared by all messages within.
+// analysis is the state while one message is read. The messages that it contains share its limits.
 type analysis struct {
 	limits   Limits
-	parts    int // parts that may still be looked at
+	parts    int // parts that may still be read
 	problems []string
 }
 
@@ -18,29 +18,29 @@ func (a *analysis) problem(s string) {
 	}
 }
 
-// facts are what the header and the parts of a message say, before a verdict about its kind.
+// facts are what the header and the parts of a message say, before its kind is decided.
 type facts struct {
 	header   header
 	report   string // report-type of a multipart/report, or ""
 	status   string // message/delivery-status, decoded
 	receipt  string // message/disposition-notification
 	feedback string // message/feedback-report
-	text     string // what the report says in words, without what it returns
-	tail     string // text that follows a header in the text
+	text     string // what the report says in words, without the returned message
+	tail     string // what follows a returned header in the text
 	folded   string // the beginning of text in lower case, white space folded
 	returned []returned
-	virus    bool // an attachment as viruses have it
-	machine  bool // one of status, receipt, feedback is there, even when empty
+	virus    bool // there is an attachment of a type that viruses have
+	machine  bool // there is a part for status, receipt or feedback, which may be empty
 	calendar bool // an invitation, or the answer to one
 }
 
-// returned is an original message, or its beginning, as found.
+// returned is an original message, or its beginning, as the report contains it.
 type returned struct {
 	text   string
 	source Source
 }
 
-// message reports about one message; depth is 1 for the one that was read, more for those it returns.
+// message reports about one message. depth is 1 for the message that the caller passed, and more for returned ones.
 func (a *analysis) message(s string, depth int) *Report {
 	if strings.HasPrefix(s, "From ") || strings.HasPrefix(s, ">From ") {
 		_, s = cutLine(s)
@@ -65,7 +65,7 @@ func (a *analysis) message(s string, depth int) *Report {
 	r.Kind = f.kind(r)
 	switch r.Kind {
 	case None, AutoReply:
-		// What looked like recipients and returned messages was part of what somebody wrote.
+		// What looked like recipients and returned messages was part of a text that a person wrote.
 		r.Recipients, r.ReportingMTA = nil, ""
 		r.Originals = slices.DeleteFunc(r.Originals, func(o Original) bool {
 			return o.Source != InReplyTo && o.Source != References
@@ -88,8 +88,8 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 	var plain, page []string
 	ps := a.split(nil, h, body, depth)
 	if len(ps) > 0 {
-		// That of the first part, since a signature or a list's footer may be wrapped around a report. One that comes later
-		// is what somebody writes about.
+		// The first part counts, because a signature or a list's footer may be wrapped around a report. A report in a later
+		// part is one that a person writes about.
 		f.report = ps[0].report
 	}
 	for i := range ps {
@@ -113,7 +113,7 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 	return f
 }
 
-// part sorts one part into what it is. later says that text came before it.
+// part adds one part to the facts. later says that text came before it.
 func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 	switch p.kind {
 	case "message/delivery-status", "message/global-delivery-status", "message/xdelivery-status":
@@ -132,7 +132,8 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		*page = append(*page, a.text(p))
 	default:
 		if !strings.HasPrefix(p.kind, "text/") {
-			// QUIRK: gateways turn the returned message into an attachment of unknown type, often in base64.
+			// QUIRK: gateways turn the returned message into an attachment of unknown type, often in base64
+			// (testdata/base64-octet-stream.eml).
 			if s := p.content(); p.mayBeMessage() && startsLikeMessage(s) {
 				f.returned = append(f.returned, returned{s, ReturnedMessage})
 			}
@@ -147,7 +148,7 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 	}
 }
 
-// mayBeMessage says whether the type or name of a part is one that returned messages are attached under.
+// mayBeMessage says whether the type or name of a part is one that attached returned messages have.
 func (p *part) mayBeMessage() bool {
 	switch p.kind {
 	case "application/octet-stream", "application/x-unknown", "application/unknown", "application/eml", "application/x-eml":
@@ -156,8 +157,10 @@ func (p *part) mayBeMessage() bool {
 	return strings.HasPrefix(p.kind, "message/") || strings.HasSuffix(p.fileName(), ".eml")
 }
 
-// machine returns the content of a machine-readable part. QUIRK: gateways add fields of their own in front, with or
-// without the blank line; fields in the part's header count as well.
+// machine returns the content of a machine-readable part.
+//
+// QUIRK: gateways leave out the blank line after the part's header, or put fields of their own in front of it. Then fields
+// of the report are in the part's header, and count as well.
 func (p *part) machine() string {
 	s := p.content()
 	for _, f := range p.header {
@@ -168,15 +171,18 @@ func (p *part) machine() string {
 	return s
 }
 
-// embedded returns the message in a part. QUIRK: where the blank line after the part's header is missing, the header of
-// the message is read as that of the part; and base64 and quoted-printable are used though RFC 2046 forbids them.
+// embedded returns the message in a part.
+//
+// QUIRK: gateways leave out the blank line after the part's header, so that the header of the message is read as that of
+// the part (testdata/no-blank-line.eml). They also use base64 and quoted-printable, which RFC 2046 section 5.2.1 forbids
+// (testdata/base64-rfc822.eml).
 func (p *part) embedded() string {
 	if p.header.has("message-id") && (p.header.has("from") || p.header.has("subject") || p.header.has("received")) {
 		return writeHeader(p.header) + "\n" + p.content()
 	}
 	s := p.content()
 	if s == p.body && !startsLikeMessage(s) {
-		// QUIRK: an encoding that nobody declared.
+		// QUIRK: gateways encode the message without a Content-Transfer-Encoding.
 		if d := undeclared(s); startsLikeMessage(d) {
 			return d
 		}
@@ -205,7 +211,9 @@ func (a *analysis) text(p *part) string {
 	return s
 }
 
-// undeclared decodes text that is all base64, or that holds quoted-printable Message-IDs, without saying so.
+// undeclared decodes text that is base64 or quoted-printable without a Content-Transfer-Encoding that says so.
+//
+// QUIRK: Exim, qmail and Yahoo return a message in the text of the report, encoded as it was.
 func undeclared(s string) string {
 	line, rest := cutLine(strings.TrimLeft(s, "\n"))
 	next, _ := cutLine(rest)

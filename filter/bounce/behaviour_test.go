@@ -13,7 +13,7 @@ import (
 )
 
 // The samples under testdata are written for these tests in the formats that MTAs use. Each has a row in expected.jsonl
-// with everything that is to be found in it.
+// with its whole report.
 func TestSamples(t *testing.T) {
 	expected := expectations(t)
 	for _, name := range samples(t) {
@@ -58,7 +58,7 @@ func expectations(t *testing.T) map[string]json.RawMessage {
 	return rows
 }
 
-// samples returns the names of the samples, and fails if they are not where they are looked for.
+// samples returns the names of the samples, and fails if they are not in testdata.
 func samples(t testing.TB) []string {
 	t.Helper()
 	paths, err := filepath.Glob("testdata/*.eml")
@@ -204,7 +204,7 @@ func TestTheSenderOfAReportIsNotItsRecipient(t *testing.T) {
 	}
 }
 
-// Responders say what they are in the language of their owner, and often nowhere else.
+// Responders often say only in the subject, in their owner's language, that they are automatic.
 func TestAutomaticRepliesInManyLanguages(t *testing.T) {
 	for _, subject := range []string{
 		"Automatic reply: Offer", "Out of Office: Offer", "Automatische Antwort: Angebot", "Abwesenheitsnotiz: Angebot", "Réponse automatique : Offre",

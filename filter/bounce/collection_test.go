@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// collectionEnv names a folder with a collection of messages whose contents are known: index.jsonl, one object a line.
-// Collections of real mail are large and have licences of their own, so none comes with the source.
+// collectionEnv is the name of an environment variable with the path of a labelled collection: messages, and index.jsonl, which
+// says what they contain. Collections of real mail are large and have licences of their own, so this repository contains none.
 const collectionEnv = "BOUNCE_COLLECTION"
 
 // labelled is a line of the index. Only what is known for sure ("high") is compared.

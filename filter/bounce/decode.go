@@ -10,8 +10,8 @@ import (
 	"github.com/emersion/go-message/charset"
 )
 
-// decodeTransfer undoes a Content-Transfer-Encoding. Damaged encodings yield what can be read: the standard library's
-// decoders stop at the first octet that is wrong.
+// decodeTransfer undoes a Content-Transfer-Encoding (RFC 2045 section 6). Of a damaged encoding it returns what can be
+// read: the standard library's decoders stop at the first wrong octet.
 func decodeTransfer(encoding, s string) string {
 	encoding, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(encoding)), ";")
 	switch strings.TrimSpace(encoding) {
@@ -23,7 +23,7 @@ func decodeTransfer(encoding, s string) string {
 	return s
 }
 
-// decodeBase64 skips what is not in the alphabet, as RFC 2045 section 6.8 asks, and reads up to the first padding.
+// decodeBase64 skips octets outside the alphabet, as RFC 2045 section 6.8 asks, and reads up to the first padding.
 func decodeBase64(s string) string {
 	clean := make([]byte, 0, len(s))
 	for i := range len(s) {
@@ -33,7 +33,7 @@ func decodeBase64(s string) string {
 		} else if c == '=' {
 			break
 		} else if c == '-' && strings.HasPrefix(s[i:], "--") {
-			break // a boundary that was not recognised as one
+			break // a boundary that was not found
 		}
 	}
 	if len(clean)%4 == 1 {
@@ -43,7 +43,7 @@ func decodeBase64(s string) string {
 	return normal(clean[:n])
 }
 
-// decodeQuoted decodes quoted-printable (RFC 2045 section 6.7) and leaves what is not encoded properly as it stands.
+// decodeQuoted decodes quoted-printable (RFC 2045 section 6.7). It leaves alone what is not encoded properly.
 func decodeQuoted(s string) string {
 	if strings.IndexByte(s, '=') < 0 {
 		return s
@@ -91,12 +91,12 @@ func unhex(c byte) int {
 	return -1
 }
 
-// decodeCharset converts text to UTF-8. ok is false if the charset is not known; the text is then as it was.
+// decodeCharset converts text to UTF-8. If it does not know the charset, it returns the text unchanged and ok is false.
 func decodeCharset(name, s string) (text string, ok bool) {
 	name = strings.ToLower(strings.Trim(name, " \t\"'"))
 	switch name {
 	case "", "utf-8", "utf8", "us-ascii", "ascii", "unicode-1-1-utf-7", "utf-7":
-		// What matters in a report is ASCII in UTF-7 as well.
+		// What matters in a report is ASCII, in UTF-7 as well.
 		return s, true
 	}
 	if isASCII(s) && !strings.HasPrefix(name, "utf-16") && !strings.HasPrefix(name, "utf-32") && strings.IndexByte(s, 0x1b) < 0 {
@@ -106,7 +106,7 @@ func decodeCharset(name, s string) (text string, ok bool) {
 	if err != nil {
 		return s, false
 	}
-	// The decoders replace what they cannot read and do not fail; what they produce is bounded by 3 octets for each.
+	// The decoders replace what they cannot read and do not fail. They produce at most 3 octets for each octet.
 	out, err := io.ReadAll(r)
 	return string(out), err == nil
 }
@@ -120,7 +120,7 @@ func isASCII(s string) bool {
 	return true
 }
 
-// decodeWords decodes the encoded words of a header field (RFC 2047); what cannot be decoded stays.
+// decodeWords decodes the encoded words of a header field (RFC 2047). A value that it cannot decode stays as it is.
 func decodeWords(s string) string {
 	if !strings.Contains(s, "=?") {
 		return s
@@ -133,7 +133,8 @@ func decodeWords(s string) string {
 	return out
 }
 
-// textOfHTML makes text of an HTML page: tags that end a line become line ends, others go, entities are decoded.
+// textOfHTML returns the text of an HTML page: tags that end a line become line ends, other tags are removed, entities are
+// decoded.
 func textOfHTML(s string) string {
 	var b strings.Builder
 	b.Grow(len(s))
@@ -150,7 +151,7 @@ func textOfHTML(s string) string {
 			break
 		}
 		tag := s[1:gt]
-		// QUIRK: addresses in angle brackets that a gateway did not escape are not tags.
+		// QUIRK: gateways do not escape the angle brackets around addresses; these are no tags.
 		if strings.IndexByte(tag, '@') > 0 && !strings.ContainsAny(tag, " =\"") {
 			b.WriteString(s[:gt+1])
 			s = s[gt+1:]
@@ -173,7 +174,7 @@ func textOfHTML(s string) string {
 	return strings.ReplaceAll(html.UnescapeString(b.String()), "\u00a0", " ")
 }
 
-// endOfElement returns where the end tag of that name begins, or the length of s.
+// endOfElement returns where the end tag with this name begins, or the length of s.
 func endOfElement(s, name string) int {
 	for i := 0; ; {
 		n := strings.Index(s[i:], "</")

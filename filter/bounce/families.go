@@ -2,7 +2,7 @@ package bounce
 
 import "strings"
 
-// place is where a family gives itself away.
+// place is where the words of a family are.
 type place uint8
 
 const (
@@ -13,8 +13,8 @@ const (
 	inMTA                 // the reporting MTA, or the machine-readable part
 )
 
-// family is the software or service that wrote a report. Two rows of a name are two ways to know it. Rows are tried in
-// order, the specific before those that others have copied; words are in lower case.
+// family is the software or service that wrote a report. Two rows with one name are two ways to recognise it. The first
+// row that fits counts: specific rows come before those whose words other software has copied. Words are in lower case.
 type family struct {
 	name  string
 	place place
@@ -22,7 +22,7 @@ type family struct {
 }
 
 var families = []family{
-	// Services and gateways that speak through someone else's MTA.
+	// Services and gateways that send through another product's MTA.
 	{"googlegroups", inText, "google groups"},
 	{"gmail", inFrom, "@googlemail.com"},
 	{"gmail", inText, "google tried to deliver your message"},
@@ -138,12 +138,12 @@ var families = []family{
 	{"sendmail", inHeader, "auto-submitted: auto-generated (failure)"},
 }
 
-// familyOf names what wrote the report, or "other". text and status are in lower case.
+// familyOf returns the family that wrote the report, or "other". text and status are in lower case.
 func familyOf(h header, text, status string) string {
 	from, id := strings.ToLower(h.get("from")), strings.ToLower(h.get("message-id"))
 	var fields strings.Builder
 	for _, f := range h {
-		// Of the trace, only who made the message is of interest: that is the last Received field.
+		// Of the trace, only the MTA that wrote the message matters: it is in the last Received field.
 		if f.name != "received" {
 			fields.WriteString(f.name + ": " + f.value[:min(len(f.value), 200)] + "\n")
 		}

@@ -9,7 +9,7 @@ type field struct {
 
 type header []field
 
-// get returns the value of the first field of that name (in lower case), or "".
+// get returns the value of the first field with this name, given in lower case, or "".
 func (h header) get(name string) string {
 	for i := range h {
 		if h[i].name == name {
@@ -29,8 +29,8 @@ func (h header) has(name string) bool {
 }
 
 // parseHeader reads the header in front of a message or part and returns what follows it. A line that is neither a
-// field nor a continuation ends the header, unless it is lenient: then up to maxJunk such lines between two fields are
-// stepped over, because headers come with lines that lost their indentation. junk counts them all.
+// field nor a continuation ends the header. If lenient is set, up to maxJunk such lines between two fields are skipped,
+// because some headers have lines that lost their indentation. junk counts all of them.
 func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
 	const maxJunk = 40 // encoded words of Exchange's diagnostics run to 35 lines
 	run := 0
@@ -44,7 +44,7 @@ func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
 			}
 			return h, after, junk
 		case line[0] == ' ' || line[0] == '\t':
-			// A continuation of nothing: the first field was cut off, or the header is not one.
+			// A continuation without a field: the first field was cut off, or this is no header.
 			if !lenient && len(h) == 0 {
 				return h, s, junk
 			}
@@ -94,7 +94,7 @@ func unfold(value, rest string) (unfolded, after string) {
 	return b.String(), rest
 }
 
-// splitField splits "Name: value". White space in front of the colon is tolerated (RFC 5322 section 4.5).
+// splitField splits "Name: value". White space in front of the colon is allowed (RFC 5322 section 4.5).
 func splitField(line string) (name, value string, ok bool) {
 	colon := strings.IndexByte(line, ':')
 	if colon < 1 || colon > 76 || strings.HasPrefix(line[colon:], "://") {
@@ -118,8 +118,8 @@ func cutLine(s string) (line, rest string) {
 	return strings.TrimSuffix(line, "\r"), rest
 }
 
-// mediaType splits a Content-Type or Content-Disposition value into its type in lower case and its parameters. It takes
-// what mime.ParseMediaType refuses: missing quotes, stray semicolons, parameters given twice.
+// mediaType splits the value of Content-Type or Content-Disposition into the type, in lower case, and the parameters. It
+// accepts what mime.ParseMediaType refuses: missing quotes, stray semicolons, a parameter that is there twice.
 func mediaType(value string) (kind string, params map[string]string) {
 	kind, rest, _ := strings.Cut(value, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
@@ -148,7 +148,7 @@ func mediaType(value string) (kind string, params map[string]string) {
 			}
 			val, rest = strings.TrimSpace(rest[:end]), rest[end:]
 		}
-		// RFC 2231 section 4: name*=charset'language'value; the charset does not matter for what is looked at here.
+		// RFC 2231 section 4: name*=charset'language'value. The charset does not matter for the parameters that are read.
 		if k, ok := strings.CutSuffix(key, "*"); ok {
 			key = k
 			if p := strings.SplitN(val, "'", 3); len(p) == 3 {

@@ -11,8 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzRead holds what is true of every input: nothing panics, the report is bounded, fit for a log, the same each time
-// and the same with either line end, and identifiers are not made up, also when the input is cut off.
+// FuzzRead checks what is true of every input: Read does not panic; the report is bounded, fit for a log, the same each time
+// and the same with either line end; and each identifier is in the input, which may be cut off.
 func FuzzRead(f *testing.F) {
 	for _, name := range samples(f) {
 		f.Add(sample(f, name))
@@ -126,8 +126,8 @@ func loggable(t *testing.T, s string, limit int) {
 	}
 }
 
-// checkIdentifiers says that each Message-ID stands in the input, white space and quotation marks apart, if the input has
-// nothing that is decoded.
+// checkIdentifiers checks that each Message-ID is in the input, apart from white space and quotation marks. It skips an input
+// that has something to decode.
 func checkIdentifiers(t *testing.T, r *Report, data []byte) {
 	if !isASCII(string(data)) || bytes.ContainsAny(data, "=&\x1b") || allBase64Line(data) {
 		return

@@ -5,16 +5,16 @@ import (
 	"strings"
 )
 
-// maxHops is how many Received fields are looked at. Postfix takes a message with more than 50 for one in a loop.
+// maxHops is how many Received fields are read. Postfix takes a message with more than 50 for a loop (hopcount_limit).
 const maxHops = 50
 
-// Returned says whether the message itself came back, or at least its header.
+// Returned says whether the message itself was returned, or at least its header.
 func (o *Original) Returned() bool {
 	return o.Source == ReturnedMessage || o.Source == ReturnedHeaders || o.Source == ReturnedText
 }
 
-// Authors returns the addresses under which a returned message was written: those of From, of Sender (RFC 5322 section 3.6.2)
-// and of the envelope, as far as they are told.
+// Authors returns the addresses under which a returned message was written: those of From and of Sender (RFC 5322 section
+// 3.6.2) and the envelope sender, as far as the report contains them.
 func (o *Original) Authors() []string {
 	var list []string
 	for _, a := range [...]string{o.From, fieldAddress(o.header.get("sender")), o.Sender} {
@@ -25,14 +25,14 @@ func (o *Original) Authors() []string {
 	return list
 }
 
-// HandOver returns the host from which the original came to the site that reports, or "" if that cannot be told: its address,
-// or else its name in lower case. It is the reporting MTA itself if the original was written there: then that MTA could not
-// deliver it elsewhere.
+// HandOver returns the host from which the reporting site got the original: its address, or else its name in lower case. It
+// returns "" if the report does not say so for sure. It is the reporting MTA itself if the original was written there: then
+// that MTA could not deliver it elsewhere.
 //
-// The Received fields of the returned message say so (RFC 5321 section 4.4), read from the top: each MTA writes who handed it
-// the message, which that one cannot forge, and what stands below the first host from outside may be made up. Where no such
-// field was returned, Received-From-MTA (RFC 3464 section 2.2.4) says the same with a name, which may be no more than the one
-// given with HELO.
+// The source is the Received fields of the returned message (RFC 5321 section 4.4), read from the top. Each MTA writes which
+// host handed it the message, and that host cannot forge it. An attacker may have made up everything below the first host from
+// outside the site. If no Received field was returned, Received-From-MTA (RFC 3464 section 2.2.4) is the source; its name may be
+// only the one that the host gave with HELO.
 func (r *Report) HandOver() string {
 	hops, doubtful := 0, false
 	for i := range r.Originals {
@@ -51,7 +51,7 @@ func (r *Report) HandOver() string {
 			switch {
 			case h.inside():
 			case h.withinSite():
-				// Without a name that was looked up this may as well be a stranger who gives the site's own name.
+				// If the MTA did not look up the name, this may be a client from outside that gives the site's own name.
 				doubtful = doubtful || h.address.IsValid()
 			case h.address.IsValid():
 				return h.address.String()
@@ -72,9 +72,9 @@ func (r *Report) HandOver() string {
 
 // hop is what a Received field says.
 type hop struct {
-	address netip.Addr // of the host that handed over, as the writer saw it
-	names   []string   // that it gave, or that its address has
-	by      string     // the writer
+	address netip.Addr // of the host that handed the message over, as the writer saw it
+	names   []string   // names that this host gave, or that its address has
+	by      string     // the host that wrote the field
 	unknown bool       // its address has no name
 }
 
@@ -85,14 +85,14 @@ type hop struct {
 //	from unknown (HELO HELO) (ADDRESS)      qmail
 //	from HELO (ADDRESS)                     Exchange
 //
-// so that the last address is the one that was seen, but for what follows "helo=".
+// so the last address is the one that the writer saw, apart from what follows "helo=".
 func readHop(value string) hop {
 	var h hop
 	value = strings.Join(strings.Fields(value), " ")
 	from, by, _ := strings.Cut(" "+value, " by ")
 	h.by, _, _ = strings.Cut(by, " ")
 	h.by = hostName(strings.TrimRight(h.by, ";"))
-	// What Postfix adds about TLS and logins names versions and addresses.
+	// Postfix adds remarks about TLS and logins, which contain versions and addresses.
 	for _, remark := range [...]string{" (using ", " (Authenticated sender"} {
 		from, _, _ = strings.Cut(from, remark)
 	}
@@ -121,7 +121,7 @@ func readHop(value string) hop {
 	return h
 }
 
-// inside says whether the message did not come from another host, or from one that only the site itself reaches.
+// inside says whether the message came from no other host, or from one that only the site itself can reach.
 func (h *hop) inside() bool {
 	if !h.address.IsValid() {
 		return len(h.names) == 0
@@ -130,7 +130,7 @@ func (h *hop) inside() bool {
 	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() || a.IsUnspecified()
 }
 
-// withinSite says whether the host goes by names of the writer's site alone.
+// withinSite says whether all names of the host are names of the writer's site.
 func (h *hop) withinSite() bool {
 	if h.unknown || len(h.names) == 0 {
 		return false
@@ -152,8 +152,8 @@ func parseHostAddress(s string) (netip.Addr, bool) {
 	return a.Unmap().WithZone(""), err == nil
 }
 
-// hostName returns the name of a host in lower case, or its address, or "" if s is neither. A name without a dot means nothing
-// outside.
+// hostName returns the name of a host in lower case, or its address, or "" if s is neither. A name without a dot is no name
+// outside the site.
 func hostName(s string) string {
 	if a, ok := parseHostAddress(s); ok {
 		return a.String()
@@ -173,10 +173,10 @@ func hostName(s string) string {
 	return s
 }
 
-// sameSite says whether two names of hosts end alike, so that they belong together most likely.
+// sameSite says whether two names of hosts have the same end, so that they most likely belong to one site.
 func sameSite(a, b string) bool { return a != "" && site(a) == site(b) }
 
-// site returns the last two labels of a name, or three where the last two are what a country gives to many (example.co.uk).
+// site returns the last two labels of a name, or three under a country's public suffix such as co.uk.
 func site(name string) string {
 	labels := strings.Split(name, ".")
 	n := 2

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// returning is a DSN with these fields about the reporting MTA, which returns a header with these.
+// returning is a DSN that has these fields in its first block and returns this header.
 func returning(fields, header string) string {
 	return "From: MAILER-DAEMON@mx.victim.example\nTo: user@example.com\nSubject: Undelivered Mail Returned to Sender\n" +
 		"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n" +
@@ -36,7 +36,7 @@ func TestHandOver(t *testing.T) {
 		{"what is below the first host from outside may be made up", "", "from x (bot.isp.example [203.0.113.5]) by mx.victim.example\n" +
 			"Received: from y (mail.example.com [192.0.2.99]) by x", "203.0.113.5"},
 		{"a stranger under the site's name", "", "from mx.victim.example (unknown [203.0.113.5]) by mx.victim.example", "203.0.113.5"},
-		{"a stranger under the site's name, which nobody looked up", "", "from mx.victim.example (203.0.113.5) by mx.victim.example", ""},
+		{"a stranger under the site's name, which the MTA did not look up", "", "from mx.victim.example (203.0.113.5) by mx.victim.example", ""},
 
 		{"written by a program on the reporting host", "", "by mx.victim.example (Postfix, from userid 33) id 4BX; Tue, 3 Mar 2026 10:00:00 +0000", "mx.victim.example"},
 		{"written in the reporting site's network", "", "from desk.victim.example (desk.victim.example [10.1.2.3]) by mx.victim.example", "mx.victim.example"},
@@ -46,7 +46,7 @@ func TestHandOver(t *testing.T) {
 		{"Received-From-MTA beside the header", "Received-From-MTA: dns; helo.example\n", "from helo.example (x.shop.example [203.0.113.5]) by mx.victim.example", "203.0.113.5"},
 		{"Received-From-MTA without a domain", "Received-From-MTA: dns; ylmf-pc\n", "", ""},
 		{"Received-From-MTA with the site's name", "Received-From-MTA: dns; edge.victim.example\n", "", ""},
-		{"nothing is told", "", "", ""},
+		{"the report says nothing", "", "", ""},
 		{"a loop", "", strings.Repeat("from a.victim.example by b.victim.example\nReceived: ", maxHops) + "from x (y.example [203.0.113.5]) by z.example", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -2,7 +2,7 @@ package bounce
 
 import "encoding/json"
 
-// The form in which a report is printed, one object a line. Field names are part of the command's contract.
+// jsonReport is the printed form of a report, one object on a line. Users of the command rely on the names of its fields.
 type jsonReport struct {
 	Kind         Kind            `json:"kind"`
 	Family       string          `json:"family"`
@@ -25,7 +25,7 @@ type jsonRecipient struct {
 	Diagnostic string `json:"diagnostic"`
 }
 
-// MarshalJSON prints the report with the message it answers directly. Lists are never null.
+// MarshalJSON prints the report with the message that it answers directly. Lists are never null.
 func (r *Report) MarshalJSON() ([]byte, error) {
 	o := r.Original()
 	j := jsonReport{

@@ -5,21 +5,21 @@ import (
 	"strings"
 )
 
-// kind decides what the message is. A machine-readable part decides by itself within multipart/report; everything else
-// needs a sender that reports come from, so that mail which only quotes or forwards a report is none.
+// kind decides what the message is. Within multipart/report a machine-readable part decides by itself. Anything else
+// needs a sender that reports come from, so that mail that only quotes or forwards a report is no report.
 func (f *facts) kind(r *Report) Kind {
 	from := f.origin()
 	switch {
 	case f.feedback != "" && (f.report != "" || from > person || len(f.returned) > 0 && !f.conversation()):
-		return ARF // QUIRK: some providers send it as multipart/mixed
+		return ARF // QUIRK: NetEase (163.com) sends it as multipart/mixed
 	case len(f.returned) > 0 && strings.HasPrefix(f.subject(), complaintSubject):
-		return ARF // QUIRK: Outlook.com's program sends no feedback part
+		return ARF // QUIRK: Outlook.com's complaint service sends no feedback part
 	case f.receipt != "" && (f.report != "" || from > person):
 		return MDN
 	case f.status != "" && len(r.Recipients) > 0 && (f.report != "" || from > person || f.bounceSubject()):
 		return DSN
 	case f.report == "delivery-status" && (from > person || f.bounceSubject()):
-		return DSN // its status part is empty or was cut off
+		return DSN // the status part is empty or was cut off
 	case f.report == "disposition-notification" && (from > person || f.machine):
 		return MDN
 	case f.isBounce(r, from):
@@ -37,57 +37,57 @@ func (f *facts) isBounce(r *Report, from origin) bool {
 	}
 	subject, says := f.bounceSubject(), f.failure()
 	returned := len(f.returned) > 0
-	if f.conversation() || f.virus && !returned || notices.in(f.subject()) {
+	if f.conversation() || f.virus && !returned || postmasterSubjects.in(f.subject()) {
 		return false
 	}
 	named := len(r.Recipients) > 0
-	told := len(r.Recipients) == 1 && quotesReply(f.text)
+	quoted := len(r.Recipients) == 1 && quotesReply(f.text) // a server's reply is
 	for i := range r.Recipients {
-		told = told || r.Recipients[i].Class() != 0
+		quoted = quoted || r.Recipients[i].Class() != 0
 	}
 	switch {
 	case f.header.has("x-failed-recipients"):
 		return true
 	case from == mailerDaemon:
-		// Enough in a language that no list knows: somebody is named with a reply code.
-		return subject && (says || returned || named) || says && (returned || named) || told && (returned || named)
+		// In a language that no list has, a recipient with a reply code is enough.
+		return subject && (says || returned || named) || says && (returned || named) || quoted && (returned || named)
 	case f.reply() && !subject:
 		return false
 	case from == postmaster:
-		// Quarantine digests and the like come from postmasters too: what is said has to be about one message.
-		return subject && (returned || named && (told || !digests.in(f.folded))) || says && (returned || told) || returned && told
-	case from == nobody:
-		return (subject || says) && (returned || told) && (says || named)
+		// Quarantine digests and the like come from postmasters as well: the text must be about one message.
+		return subject && (returned || named && (quoted || !digests.in(f.folded))) || says && (returned || quoted) || returned && quoted
+	case from == nullSender:
+		return (subject || says) && (returned || quoted) && (says || named)
 	case from == system:
-		// Phishing takes such names as well, but returns nothing and quotes no server.
+		// Phishing uses such names as well, but it returns no message and quotes no server.
 		return subject && says && named && (returned || r.anyStatus())
 	}
-	// From anybody else everything must be there, and go to whoever wrote what is returned: bug reports and trackers quote
-	// the bounces of others, and people who answer under a new subject quote what they answer.
+	// From any other sender the message must have everything, and must go to the author of the returned message. Bug reports
+	// and trackers quote the bounces of other users, and people who answer under a new subject quote what they answer.
 	if f.header.has("in-reply-to") || f.header.has("references") {
 		return false
 	}
 	return subject && says && (returned && named || f.attached() && len(r.Original().Recipients) == 1) && f.answersItsRecipient(r)
 }
 
-// attached says whether a message is returned as a part of its own, and not quoted.
+// attached says whether a message is returned as a part of its own, not quoted in the text.
 func (f *facts) attached() bool {
 	return slices.ContainsFunc(f.returned, func(r returned) bool { return r.source != ReturnedText })
 }
 
-// origin is where a message seems to come from, the more like a report's the higher.
+// origin is the sort of sender that a message seems to have. A higher one is more likely to send reports.
 type origin int
 
 const (
-	person       origin = iota // or anything else that says nothing of being automatic
-	program                    // it says that it is automatic (RFC 3834)
+	person       origin = iota // or a program that does not say that it is one
+	program                    // it says that the message is automatic (RFC 3834 section 5)
 	system                     // an ordinary address under the name of a mail system
-	nobody                     // null sender, or no From
-	postmaster                 // and what else writes reports, but other mail too
-	mailerDaemon               // which writes nothing but reports
+	nullSender                 // null envelope sender, or no From
+	postmaster                 // an address that sends reports and other mail
+	mailerDaemon               // an address that sends nothing but reports
 )
 
-// origin tells from the header who wrote the message.
+// origin reads from the header what sort of sender wrote the message.
 func (f *facts) origin() origin {
 	h := f.header
 	from := h.get("from")
@@ -97,8 +97,8 @@ func (f *facts) origin() origin {
 		return mailerDaemon
 	case h.has("x-failed-recipients"), isDaemonAddress(address):
 		return postmaster
-	case !h.has("from") && !h.has("sender"), f.nullSender():
-		return nobody
+	case !h.has("from") && !h.has("sender"), f.hasNullSender():
+		return nullSender
 	case isDaemon(from):
 		return system
 	case strings.HasPrefix(strings.ToLower(h.get("auto-submitted")), "auto-"):
@@ -107,10 +107,10 @@ func (f *facts) origin() origin {
 	return person
 }
 
-// nullSender says whether the header tells that the envelope sender was null.
-func (f *facts) nullSender() bool { return nullPath(f.header.get("return-path")) }
+// hasNullSender says whether the Return-Path field says that the envelope sender was null.
+func (f *facts) hasNullSender() bool { return nullPath(f.header.get("return-path")) }
 
-// answersItsRecipient says whether the report goes to the one who wrote what it returns.
+// answersItsRecipient says whether the report goes to the author of the message that it returns.
 func (f *facts) answersItsRecipient(r *Report) bool {
 	o := r.Original()
 	return slices.ContainsFunc(fieldAddresses(f.header.get("to"), maxOriginalRcpts), func(to string) bool {
@@ -125,7 +125,7 @@ func isDaemon(from string) bool {
 	if isDaemonAddress(address) {
 		return true
 	}
-	// The display name, which anybody may choose, has to be one of them and not hold one somewhere.
+	// Any sender may choose a display name, so it must begin with one of the names or have one in brackets at its end.
 	display := strings.Trim(strings.TrimSpace(strings.Replace(from, "<"+address+">", "", 1)), `"' `)
 	for _, name := range daemonNames {
 		if strings.HasPrefix(display, name) || strings.HasSuffix(display, "("+name+")") {
@@ -135,14 +135,14 @@ func isDaemon(from string) bool {
 	return false
 }
 
-// isDaemonAddress says whether reports come from an address, given in lower case.
+// isDaemonAddress says whether an address, given in lower case, is one that reports come from.
 func isDaemonAddress(address string) bool {
 	local, _, _ := strings.Cut(address, "@")
 	local = strings.Trim(local, `"`) // "system administrator"@example.com
 	return slices.ContainsFunc(daemonNames, func(name string) bool { return strings.HasPrefix(local, name) })
 }
 
-// nullPath says whether a Return-Path is null, or one that stands for it.
+// nullPath says whether the value of a Return-Path field is the null sender, or an address that MTAs write in its place.
 func nullPath(value string) bool {
 	value = strings.ToLower(strings.TrimSpace(value))
 	return value == "<>" || strings.HasPrefix(value, "<mailer-daemon") || strings.HasPrefix(value, "mailer-daemon")
@@ -159,7 +159,7 @@ func (f *facts) bounceSubject() bool {
 // failure says whether the text says near its beginning that something was not delivered.
 func (f *facts) failure() bool { return failures.in(f.folded) }
 
-// conversation says whether somebody wrote or passed on this message: answers, forwards and list mail quote bounces.
+// conversation says whether a person or a list sent this message: answers, forwarded messages and list mail quote bounces.
 func (f *facts) conversation() bool {
 	subject := strings.ToLower(f.header.get("subject"))
 	if isAnswer(subject) && !isDaemon(f.header.get("from")) {
@@ -168,7 +168,7 @@ func (f *facts) conversation() bool {
 	return f.header.has("list-post") && !isDaemon(f.header.get("from"))
 }
 
-// isAnswer says whether a subject, in lower case, is that of an answer or a forwarded message.
+// isAnswer says whether a subject, given in lower case, is that of an answer or a forwarded message.
 func isAnswer(subject string) bool {
 	for _, p := range [...]string{"re:", "fw:", "fwd:", "aw:", "wg:", "tr:", "rv:", "sv:", "antw:", "rif:", "enc:", "res:", "odp:", "vs:", "[fwd:"} {
 		if strings.HasPrefix(subject, p) {
@@ -178,16 +178,16 @@ func isAnswer(subject string) bool {
 	return false
 }
 
-// isReply says whether a responder wrote the message (RFC 3834, and what was in use before it).
+// isReply says whether a responder wrote the message (RFC 3834, and conventions older than it).
 func (f *facts) isReply() bool {
 	subject := f.subject()
 	switch {
 	case f.reply():
 		return true
 	case isAnswer(subject):
-		// Distribution lists pass on what people write with a null sender.
-	case f.nullSender() && f.header.has("in-reply-to") && !f.calendar:
-		return true // only programs answer without wanting an answer
+		// Distribution lists pass on answers of people with a null sender.
+	case f.hasNullSender() && f.header.has("in-reply-to") && !f.calendar:
+		return true // only programs answer with a null sender
 	case strings.Contains(strings.ToLower(f.header.get("x-ms-exchange-generated-message-source")), "mailbox rules agent"):
 		return true // QUIRK: Exchange declares its replies as auto-generated
 	}
@@ -198,7 +198,7 @@ func (f *facts) isReply() bool {
 			}
 			continue
 		}
-		// At the beginning it is the responder's word; further on it may be what people write about.
+		// At the beginning the responder wrote it. Elsewhere it may be what people write about.
 		switch i := strings.Index(subject, p); {
 		case i == 0:
 			return true
@@ -209,7 +209,7 @@ func (f *facts) isReply() bool {
 	return false
 }
 
-// endsSentence says whether nothing of a sentence follows: "Bert is out of the office.", not "out of office messages".
+// endsSentence says whether the sentence ends before rest: "Bert is out of the office.", not "out of office messages".
 func endsSentence(rest string) bool {
 	rest = strings.TrimSpace(rest)
 	return rest == "" || strings.IndexByte(".:;,!(-", rest[0]) >= 0

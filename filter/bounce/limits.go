@@ -2,14 +2,14 @@ package bounce
 
 // Limits bound what one message may cost. A field that is zero or less takes its value from [DefaultLimits].
 type Limits struct {
-	HeaderBytes int // bytes of the message's header that are read
-	BodyBytes   int // bytes of its body that are read, in transfer encoding
+	HeaderBytes int // octets of the message's header that are read
+	BodyBytes   int // octets of its body that are read, in transfer encoding
 	Depth       int // levels of multiparts and of messages within messages
-	Parts       int // MIME parts looked at, of all levels together
+	Parts       int // MIME parts that are read, of all levels together
 }
 
-// DefaultLimits returns limits that hold for the bounces of all MTAs known: what they say stands in front of the message
-// that they return, and of that one only the header matters.
+// DefaultLimits returns limits that fit the bounces of all known MTAs: the report comes before the returned message, and of
+// the returned message only the header matters.
 func DefaultLimits() Limits {
 	return Limits{
 		HeaderBytes: 128 << 10, // headers that passed many filters reach 60 KiB
@@ -19,7 +19,7 @@ func DefaultLimits() Limits {
 	}
 }
 
-// What a report holds is bounded as well, so that it can be logged and kept.
+// The contents of a Report are bounded as well, so that they can be logged and stored.
 const (
 	maxRecipients      = 1000 // the recipients that one message may have at common MTAs
 	maxOriginals       = 32

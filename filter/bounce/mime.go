@@ -2,14 +2,14 @@ package bounce
 
 import "strings"
 
-// part is one leaf of the MIME tree, or an embedded message, which is not taken apart here.
+// part is one leaf of the MIME tree, or an embedded message, which is not split here.
 type part struct {
 	header header
 	kind   string // media type in lower case; text/plain if none is given
 	params map[string]string
 	body   string // in transfer encoding
 	typed  bool   // the part has a Content-Type
-	report string // report-type of the multipart/report around it, or "?" if that has none; "" if there is no such around
+	report string // report-type of the multipart/report around the part, "?" if that has none; "" outside a multipart/report
 }
 
 // content returns the body without its transfer encoding.
@@ -17,14 +17,14 @@ func (p *part) content() string {
 	return decodeTransfer(p.header.get("content-transfer-encoding"), p.body)
 }
 
-// fileName returns the name under which the part is attached.
+// fileName returns the part's file name.
 func (p *part) fileName() string {
 	_, params := mediaType(p.header.get("content-disposition"))
 	return strings.ToLower(decodeWords(first(params["filename"], p.params["name"])))
 }
 
-// split appends the leaves of the message or part with that header to ps. go-message's reader stops at the first
-// boundary that is wrong; here a boundary that never comes is looked for in the body, and a missing end is no error.
+// split appends the leaves of the message or part with this header to ps. go-message's reader stops at the first wrong
+// boundary. This function guesses the boundary from the body if the announced one is not in it, and needs no closing line.
 func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 	if a.parts <= 0 || depth > a.limits.Depth {
 		a.problem("there are more MIME parts than the limits allow")
@@ -64,12 +64,13 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		}
 		ph, rest, _ := parseHeader(s, false)
 		// A blank line first means a part without header (RFC 2046 section 5.1).
-		// QUIRK: gateways add one in front of the header.
+		// QUIRK: gateways add one in front of the header (testdata/blank-line-before-part-headers.eml).
 		if after := strings.TrimLeft(s, "\n"); after != s && startsWithContentType(after) {
 			ph, rest, _ = parseHeader(after, false)
 		}
 		if i > 1 && isMessageHeader(ph) {
-			// QUIRK: OpenMail and others put the returned message between the boundaries without a header for the part.
+			// QUIRK: OpenMail puts the returned message between the boundaries without a header for the part
+			// (testdata/part-is-message.eml).
 			a.parts--
 			ps = append(ps, part{kind: "message/rfc822", body: s})
 			continue
@@ -82,7 +83,7 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 	return ps
 }
 
-// isMessageHeader says whether the header that stands first in a part is that of a message and not of the part.
+// isMessageHeader says whether the header at the start of a part is that of a message, not that of the part.
 func isMessageHeader(h header) bool {
 	return h.has("message-id") && h.has("from") && !strings.HasPrefix(strings.ToLower(h.get("content-type")), "message/")
 }
@@ -97,8 +98,8 @@ func hasBoundary(body, boundary string) bool {
 	return strings.HasPrefix(body, "--"+boundary) || strings.Contains(body, "\n--"+boundary)
 }
 
-// guessBoundary returns the boundary that the body seems to use: that of the first line which begins with "--" and is
-// followed by a Content- field or by a blank line and comes again.
+// guessBoundary returns the boundary that the body seems to use: what follows "--" in the first line that a Content- field
+// follows.
 func guessBoundary(body string) string {
 	for rest := body; rest != ""; {
 		var line string
@@ -116,7 +117,7 @@ func guessBoundary(body string) string {
 }
 
 // splitBoundary splits a multipart body at its boundary lines into the preamble and at most n-1 parts. closed says
-// whether the closing line was seen; what follows that is dropped, unless further parts follow.
+// whether there is a closing line; what follows it is dropped, unless further parts follow.
 func splitBoundary(body, boundary string, n int) (sections []string, closed bool) {
 	delimiter := "--" + boundary
 	start, at := 0, 0
@@ -132,7 +133,7 @@ func splitBoundary(body, boundary string, n int) (sections []string, closed bool
 		line, _ := cutLine(body[i:])
 		tail := strings.TrimRight(line[len(delimiter):], " \t")
 		if tail != "" && tail != "--" {
-			at = i + 1 // the beginning of a longer boundary, of a multipart within
+			at = i + 1 // the longer boundary of a multipart inside this one
 			if at >= len(body) {
 				break
 			}

@@ -7,7 +7,8 @@ import (
 )
 
 // messageID reads a Message-ID from the value of a field: without angle brackets, without the white space that folding
-// leaves in it, and with entities decoded. Identifiers without angle brackets are taken as well, since they are sent.
+// leaves in it, and with HTML entities decoded. It accepts identifiers without angle brackets, because some software sends
+// them.
 func messageID(value string) string {
 	if strings.Contains(value, "&") && (strings.Contains(value, "&lt;") || strings.Contains(value, "&#")) {
 		value = html.UnescapeString(value)
@@ -15,7 +16,7 @@ func messageID(value string) string {
 	id := value
 	if open := strings.IndexByte(value, '<'); open >= 0 {
 		id = value[open+1:]
-		// "<<a@b>>" is sent as well.
+		// Some software sends "<<a@b>>".
 		id = strings.TrimLeft(id, "<")
 		if end := strings.IndexByte(id, '>'); end >= 0 {
 			id = id[:end]
@@ -34,7 +35,7 @@ func messageID(value string) string {
 	}
 	id = strings.ToValidUTF8(id, "?")
 	if len(id) > maxMessageIDBytes || strings.IndexFunc(id, unicode.IsControl) >= 0 {
-		return "" // also the controls U+0080 to U+009F, which terminals obey
+		return "" // the controls U+0080 to U+009F as well, which terminals obey
 	}
 	return id
 }
@@ -47,7 +48,42 @@ func firstWord(s string) string {
 	return s
 }
 
-// messageIDs reads the identifiers of In-Reply-To or References, the last one first, at most limit.
+// keyword returns the keyword of a structured field (RFC 3464 section 2.3.3), folded, without the comments that may be around it
+// (RFC 5322 section 3.2.2).
+func keyword(s string) string {
+	s = strings.TrimSpace(s)
+	for strings.HasPrefix(s, "(") {
+		end := commentEnd(s)
+		if end == 0 {
+			break
+		}
+		s = strings.TrimSpace(s[end:])
+	}
+	if i := strings.IndexByte(s, '('); i > 0 {
+		s = s[:i]
+	}
+	return strings.ToLower(firstWord(s))
+}
+
+// commentEnd returns where the comment ends that s begins with, 0 if it does not end.
+func commentEnd(s string) int {
+	depth := 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
+// messageIDs reads the identifiers of In-Reply-To or References (RFC 5322 section 3.6.4), the last one first, at most limit.
 func messageIDs(value string, limit int) []string {
 	var ids []string
 	for len(ids) < limit {
@@ -61,7 +97,7 @@ func messageIDs(value string, limit int) []string {
 		value = value[:open]
 	}
 	if len(ids) == 0 {
-		// Without angle brackets, an identifier is told from the prose of old In-Reply-To fields by its "@".
+		// Without angle brackets, the "@" distinguishes an identifier from the prose of old In-Reply-To fields.
 		if id := messageID(value); strings.IndexByte(id, '@') > 0 {
 			ids = append(ids, id)
 		}
@@ -69,7 +105,7 @@ func messageIDs(value string, limit int) []string {
 	return ids
 }
 
-// mentionedID finds a Message-ID that a sentence names: "message-id of 123@example.com received", "Message ID: <...>".
+// mentionedID returns a Message-ID that a sentence names: "message-id of 123@example.com received", "Message ID: <...>".
 func mentionedID(text string) string {
 	const window = 40 // octets between the words and the identifier
 	for rest := text; ; {

@@ -2,8 +2,8 @@ package bounce
 
 import "strings"
 
-// originals notes what the report returns, what its fields name, and, if a returned message was a bounce itself, what that
-// one returned.
+// originals adds to r the messages that the report returns or that its fields name. If a returned message is a bounce
+// itself, it adds the messages that this one returned, too.
 func (a *analysis) originals(r *Report, f *facts, depth int) {
 	for _, ret := range f.returned {
 		if len(r.Originals) >= maxOriginals {
@@ -30,14 +30,14 @@ func (a *analysis) originals(r *Report, f *facts, depth int) {
 	}
 }
 
-// original notes one returned message and looks into it if it looks like a bounce.
+// original adds one returned message to r, and those in it if it looks like a bounce.
 func (a *analysis) original(r *Report, ret returned, depth int) {
 	text := ret.text
 	if t := strings.TrimLeft(text, "\n"); strings.HasPrefix(t, "From ") || strings.HasPrefix(t, ">From ") {
 		_, text = cutLine(t)
 	}
 	if t := strings.TrimLeft(text, "\n"); t != "" && (t[0] == ' ' || t[0] == '\t') {
-		// QUIRK: gateways indent every line of a returned header.
+		// QUIRK: gateways indent every line of a returned header (testdata/indented-headers.eml).
 		text = dedent(t)
 	}
 	h, body, junk := parseHeader(text, true)
@@ -53,7 +53,7 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 		o.Sender = ""
 	}
 	if o.MessageID == "" && (junk > 0 || len(h) < 2) {
-		// The header is broken or does not stand first; take the first Message-ID field that stands on a line of its own.
+		// The header is malformed or not at the start: take the first Message-ID field on a line of its own.
 		o.MessageID = strayMessageID(text)
 		if len(h) < 2 && o.MessageID == "" {
 			return
@@ -74,13 +74,13 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 	}
 }
 
-// looksAutomatic says whether a returned message may be a report itself, so that it is worth being taken apart.
+// looksAutomatic says whether a returned message may be a report itself, so that it is worth reading.
 func looksAutomatic(h header) bool {
 	kind, _ := mediaType(h.get("content-type"))
 	return kind == "multipart/report" || isDaemon(h.get("from")) || nullPath(h.get("return-path"))
 }
 
-// strayMessageID finds a Message-ID field within the first lines of a text that has no proper header.
+// strayMessageID returns the Message-ID field within the first lines of a text that has no proper header.
 func strayMessageID(s string) string {
 	for n := 0; n < 200 && s != ""; n++ {
 		var line string
@@ -101,7 +101,7 @@ func (r *Report) disposition(s string) {
 	r.original(Original{Source: OriginalMessageID, Depth: 1, MessageID: messageID(h.get("original-message-id"))})
 	if final, original := h.get("final-recipient"), h.get("original-recipient"); final+original != "" {
 		rcpt := Recipient{Address: statusAddress(final, original), Diagnostic: untypedDiagnostic(first(h.get("error"), h.get("failure")))}
-		// "manual-action/MDN-sent-manually; displayed": what was done with the message comes last.
+		// "manual-action/MDN-sent-manually; displayed": the disposition comes last (RFC 8098 section 3.2.6).
 		_, done, _ := strings.Cut(h.get("disposition"), ";")
 		rcpt.Action = strings.ToLower(strings.TrimSpace(done))
 		r.Recipients = append(r.Recipients, rcpt)
@@ -110,7 +110,7 @@ func (r *Report) disposition(s string) {
 
 // feedback reads the fields of a message/feedback-report part (RFC 5965 section 3).
 func (r *Report) feedback(s string) {
-	// QUIRK: list software puts another header in front, with a blank line in between.
+	// QUIRK: list software puts another header in front, with a blank line in between (testdata/arf.eml).
 	for s != "" {
 		before := len(s)
 		var h header

@@ -2,15 +2,15 @@ package bounce
 
 import "strings"
 
-// phrases is a list of words that are looked for all at once. Looking for each in turn costs milliseconds for a few
-// kilobytes of text; here the next three octets of the text tell whether any of them can begin there.
+// phrases is a list of words that are searched for all at once. To search for one after the other costs milliseconds for
+// a few kilobytes of text. Here the next three octets of the text say whether any of the words can begin there.
 type phrases struct {
 	words  []string
 	begins [1 << 10]uint64 // a bit for each hash of the first three octets of words
 	byHash map[uint16][]int
 }
 
-// phraseOctets is the length of what is hashed, and the shortest that words may be.
+// phraseOctets is how many octets are hashed, and how many each of the words has at least.
 const phraseOctets = 3
 
 func newPhrases(words []string) *phrases {
@@ -27,7 +27,7 @@ func phraseHash(s string, i int) uint16 {
 	return uint16((uint32(s[i])<<16 | uint32(s[i+1])<<8 | uint32(s[i+2])) * 0x9e3779b1 >> 16)
 }
 
-// in says whether s holds any of the words.
+// in says whether s contains any of the words.
 func (p *phrases) in(s string) bool {
 	for i := 0; i+phraseOctets <= len(s); i++ {
 		h := phraseHash(s, i)
@@ -43,7 +43,7 @@ func (p *phrases) in(s string) bool {
 	return false
 }
 
-// lowest returns the index of the first of the words, in their order, that s holds, or -1.
+// lowest returns the index of the first of the words, in their order, that s contains, or -1.
 func (p *phrases) lowest(s string) int {
 	low := -1
 	for i := 0; i+phraseOctets <= len(s); i++ {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestStatusCodesAreToldFromOtherNumbers(t *testing.T) {
+func TestStatusCodesAreDistinguishedFromOtherNumbers(t *testing.T) {
 	for text, want := range map[string]string{
 		"550 5.1.1 unknown":                         "5.1.1",
 		"550-5.7.26 unauthenticated":                "5.7.26",
@@ -185,7 +185,7 @@ func TestPrintable(t *testing.T) {
 	}
 }
 
-// Hotmail's export loses the indentation of folded fields, and Exchange's diagnostics are long.
+// QUIRK: Hotmail's export loses the indentation of folded fields, and Exchange's diagnostics are long.
 func TestHeadersThatLostTheirIndentation(t *testing.T) {
 	diagnostics := "X-Diagnostics: 1\n" + strings.Repeat("=?us-ascii?Q?MDzu6jkjt8UvBkVECKZ3Pp1zfL8?=\n", 35)
 	h, rest, junk := parseHeader("From: a@example.com\n"+diagnostics+diagnostics+"Message-ID: <1@example.com>\n\ntext", true)
@@ -203,7 +203,7 @@ func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 	lists := map[string][]string{
 		"daemonNames": daemonNames, "bounceSubjects": bounceSubjects.words, "failures": failures.words, "delays": delays.words,
 		"returns": returns.words, "recipientWords": recipientWords.words, "recipientPrefixes": recipientPrefixes, "aliasWords": aliasWords.words, "strangers": strangers.words, "replySubjects": replySubjects,
-		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters, "notices": notices.words, "digests": digests.words, "complaintSubject": {complaintSubject},
+		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters, "postmasterSubjects": postmasterSubjects.words, "digests": digests.words, "complaintSubject": {complaintSubject},
 	}
 	for _, f := range families {
 		lists["families"] = append(lists["families"], f.words)
@@ -222,6 +222,23 @@ func TestPhrases(t *testing.T) {
 	for text, want := range map[string]int{"": -1, "un": -1, "sound": 1, "was undelivered": 0, "darüber und": 1, "über": 2, "UND": -1} {
 		if got := p.lowest(text); got != want || p.in(text) != (want >= 0) {
 			t.Errorf("%q: got %d and %t, want %d", text, got, p.in(text), want)
+		}
+	}
+}
+
+func TestKeyword(t *testing.T) {
+	for value, want := range map[string]string{
+		"failed":                            "failed",
+		"Failed (permanent)":                "failed",
+		"failed(permanent)":                 "failed",
+		"(no user) Failed (permanent)":      "failed",
+		"(a (nested) \\) one)(two) delayed": "delayed",
+		"(open failed":                      "(open",
+		"()":                                "",
+		"":                                  "",
+	} {
+		if got := keyword(value); got != want {
+			t.Errorf("%q: %q, want %q", value, got, want)
 		}
 	}
 }

@@ -10,9 +10,9 @@ import (
 )
 
 // Read reads one message from r and reports what it is. It reads no more than the limits allow and leaves the rest of r
-// unread. Line ends may be CRLF or LF; an mbox "From " line in front is skipped.
+// unread. Line ends may be CRLF or LF. It skips an mbox "From " line in front.
 //
-// The Report is never nil. The error is that of the reader, wrapped; the Report then tells what came before.
+// The Report is never nil. The error is that of r, wrapped; the Report then says what came before it.
 func Read(r io.Reader, limits Limits) (*Report, error) {
 	limits = limits.withDefaults()
 	text, problems, err := readMessage(r, limits)
@@ -23,8 +23,8 @@ func Read(r io.Reader, limits Limits) (*Report, error) {
 	return rep, nil
 }
 
-// Parse reports what a message in memory is. Who calls it has kept the message within the limits of octets, and has cut it
-// off at the end of a line if it was longer.
+// Parse reports what a message in memory is. It does not check HeaderBytes and BodyBytes: the caller passes no more than that,
+// and cuts off a longer message at the end of a line.
 func Parse(message []byte, limits Limits) *Report {
 	return analyse(normal(message), limits.withDefaults(), nil)
 }
@@ -39,8 +39,8 @@ func analyse(text string, limits Limits, problems []string) *Report {
 	return rep
 }
 
-// readMessage returns the message with LF line ends, cut off at the limits. A header that is too long is cut at the end
-// of a line, and the body is still read.
+// readMessage returns the message with LF line ends, cut off at the limits. It cuts a header that is too long at the end of
+// a line, and still reads the body.
 func readMessage(r io.Reader, limits Limits) (text string, problems []string, err error) {
 	br := bufio.NewReaderSize(r, 8<<10)
 	var b bytes.Buffer
@@ -48,7 +48,7 @@ func readMessage(r io.Reader, limits Limits) (text string, problems []string, er
 	for {
 		line, e := br.ReadSlice('\n')
 		for partial := e == bufio.ErrBufferFull; partial; partial = e == bufio.ErrBufferFull {
-			// A line longer than the buffer: keep its beginning, and bound the search for its end.
+			// A line longer than the buffer: take its beginning, and bound the search for its end.
 			if header += len(line); header <= limits.HeaderBytes {
 				b.Write(line)
 			} else if skipped += len(line); skipped > limits.BodyBytes {
@@ -89,10 +89,12 @@ func readMessage(r io.Reader, limits Limits) (text string, problems []string, er
 	return normal(b.Bytes()), problems, nil
 }
 
-// wholeLines drops a last line that was cut off, since half a Message-ID is a wrong one.
+// wholeLines drops a last line that was cut off: half of a Message-ID is a wrong Message-ID.
 func wholeLines(b []byte) []byte { return b[:bytes.LastIndexByte(b, '\n')+1] }
 
-// normal turns CRLF into LF. A lone CR is left alone, but not in front of CRLF, as some gateways write it.
+// normal turns CRLF into LF. It leaves a lone CR alone, except in front of CRLF.
+//
+// QUIRK: the DragonFly Mail Agent ends the lines of an SMTP reply that it quotes with CR CR LF.
 func normal(b []byte) string {
 	if bytes.IndexByte(b, '\r') < 0 {
 		return string(b)
@@ -101,7 +103,7 @@ func normal(b []byte) string {
 	return strings.ReplaceAll(s, "\r\n", "\n")
 }
 
-// bound cuts what a hostile message could make large.
+// bound cuts everything that an attacker's message could make large.
 func (r *Report) bound() {
 	r.Recipients = r.Recipients[:min(len(r.Recipients), maxRecipients)]
 	for i := range r.Recipients {
@@ -137,7 +139,7 @@ func (r *Report) bound() {
 	}
 }
 
-// printable makes s fit for a log: valid UTF-8, no control characters, one line, at most limit bytes.
+// printable makes s fit for a log: valid UTF-8, no control characters, one line, at most limit octets.
 func printable(s string, limit int) string {
 	clean := true
 	for i := range len(s) {

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// textRecipients finds the recipients that a report names outside its machine-readable part. The ways are tried from
-// the surest to the vaguest, and the first that finds somebody is taken; what is said about a recipient goes with it.
+// textRecipients reads the recipients that a report names outside its machine-readable part, with what it says about each.
+// It tries several ways, the surest one first, until one finds a recipient.
 func (r *Report) textRecipients(f *facts) {
 	if r.hasAddresses() {
 		return
 	}
 	t := reportText{own: ownAddresses(f.header)}
 	for i := range r.Originals {
-		t.own[strings.ToLower(r.Originals[i].MessageID)] = true // which looks like an address
+		t.own[strings.ToLower(r.Originals[i].MessageID)] = true // a Message-ID looks like an address
 	}
 	t.lines = strings.Split(f.text, "\n")
 	t.lines = t.lines[:min(len(t.lines), maxTextLines)]
@@ -27,7 +27,7 @@ func (r *Report) textRecipients(f *facts) {
 		}
 	}
 	if len(found) == 0 && f.tail != "" {
-		// The summary of the original stands in front of what became of it.
+		// The report summarizes the original before it says what happened to it.
 		t.lines = strings.Split(f.tail, "\n")
 		t.lines = t.lines[:min(len(t.lines), maxTextLines)]
 		for _, way := range [...]func() []Recipient{t.transcript, t.spoken} {
@@ -37,7 +37,7 @@ func (r *Report) textRecipients(f *facts) {
 		}
 	}
 	if len(r.Recipients) > 0 && len(found) > 0 {
-		// The status part names nobody: its first block is about the first that the text names.
+		// The status part names no recipient: its first block is about the first recipient that the text names.
 		found[0].Action, found[0].Status = r.Recipients[0].Action, first(r.Recipients[0].Status, found[0].Status)
 		found[0].Diagnostic = first(r.Recipients[0].Diagnostic, found[0].Diagnostic)
 	}
@@ -46,7 +46,7 @@ func (r *Report) textRecipients(f *facts) {
 	}
 }
 
-// maxTextLines bounds the lines of a report's text that are looked at: 1,000 recipients with four lines each.
+// maxTextLines bounds the lines of a report's text that are read: 1,000 recipients with four lines each, and a margin.
 const maxTextLines = 5000
 
 func (r *Report) hasAddresses() bool {
@@ -61,7 +61,7 @@ func (r *Report) hasAddresses() bool {
 // reportText is the text of a report, line by line.
 type reportText struct {
 	lines []string
-	own   map[string]bool // of the report's own header and of what it answers, in lower case: no failed recipients
+	own   map[string]bool // addresses, in lower case, that are no failed recipients: those of the report's own header
 }
 
 func ownAddresses(h header) map[string]bool {
@@ -74,7 +74,7 @@ func ownAddresses(h header) map[string]bool {
 	return own
 }
 
-// named takes the recipients from header fields that MTAs add for this purpose.
+// named reads the recipients from header fields that MTAs add for this purpose.
 func (t *reportText) named(h header) []Recipient {
 	var list recipientList
 	for _, f := range h {
@@ -99,7 +99,7 @@ func (t *reportText) named(h header) []Recipient {
 	return list
 }
 
-// fields takes the recipients from the fields of RFC 3464 where they stand in the text.
+// fields reads the recipients from fields of RFC 3464 in the text.
 func (t *reportText) fields(r *Report) []Recipient {
 	var b strings.Builder
 	seen := false
@@ -145,7 +145,7 @@ func statusField0(line string) bool {
 	return ok && (statusFields[name] || name == "final-recipient" || name == "original-recipient")
 }
 
-// listed takes the recipients that stand at the beginning of a line, alone or followed by what is said about them.
+// listed reads the recipients at the beginning of a line, alone or followed by what is said about them.
 func (t *reportText) listed() []Recipient {
 	var list recipientList
 	for i := 0; i < len(t.lines); i++ {
@@ -158,7 +158,7 @@ func (t *reportText) listed() []Recipient {
 		}
 		rcpt := list.add(address)
 		if rcpt == nil {
-			rcpt = list.untold(address)
+			rcpt = list.withoutClass(address)
 		}
 		if rcpt != nil {
 			rcpt.say(rest, t.lines[i+1:])
@@ -191,7 +191,7 @@ func leadingAddress(line string) (address, rest string, ok bool) {
 		strings.HasPrefix(tail, "- "), strings.HasPrefix(tail, "on "):
 		return address, tail, true
 	}
-	// "user@example.com Invalid address": what follows must tell of a failure.
+	// "user@example.com Invalid address": what follows must say that delivery failed.
 	if rest[0] == ' ' || rest[0] == '\t' {
 		low := strings.ToLower(tail)
 		if replyCode(tail) > 0 || findStatus(tail) != "" || failureWords.in(low) {
@@ -204,7 +204,7 @@ func leadingAddress(line string) (address, rest string, ok bool) {
 // failureWords may follow an address on its line.
 var failureWords = newPhrases([]string{"invalid", "unknown", "no such", "not found", "not exist", "error", "fail", "rejected", "disabled", "full", "quota", "expired", "timed out"})
 
-// transcript takes the recipients of an SMTP session: "550 <user@example.com>... User unknown", "RCPT TO:<...>".
+// transcript reads the recipients of an SMTP session: "550 <user@example.com>... User unknown", "RCPT TO:<...>".
 func (t *reportText) transcript() []Recipient {
 	var list recipientList
 	pending := "" // the recipient of the last RCPT command, until the reply to it is read
@@ -241,7 +241,7 @@ func (t *reportText) transcript() []Recipient {
 	return list
 }
 
-// spoken takes the recipients that a sentence names: "Unable to deliver message to <user@example.com>".
+// spoken reads the recipients that a sentence names: "Unable to deliver message to <user@example.com>".
 func (t *reportText) spoken() []Recipient {
 	var list recipientList
 	for i, line := range t.lines {
@@ -273,7 +273,7 @@ func endsIn(s string, words []string) bool {
 	return slices.ContainsFunc(words, func(w string) bool { return strings.HasSuffix(s, w) })
 }
 
-// only takes the one address that the text names at all.
+// only returns the address in the text if there is exactly one.
 func (t *reportText) only() []Recipient {
 	var list recipientList
 	for i, line := range t.lines {
@@ -298,7 +298,7 @@ func (t *reportText) only() []Recipient {
 	return list
 }
 
-// stranger says whether the words in front of an address make it that of somebody else.
+// stranger says whether the words in front of an address show that it is not the recipient's.
 func stranger(before string) bool {
 	before = strings.ToLower(before)
 	return strangers.in(before) && !aliasWords.in(before)

@@ -2,8 +2,8 @@ package bounce
 
 import "strings"
 
-// findStatus returns the enhanced status code (RFC 3463) that s tells, or "". Of several it takes the first that
-// follows an SMTP reply code or "#", since other numbers look alike; IP addresses and longer versions are passed over.
+// findStatus returns the enhanced status code (RFC 3463) in s, or "". Of several it returns the first that follows an SMTP
+// reply code or "#", because other numbers look like one. It skips IP addresses and longer version numbers.
 func findStatus(s string) string {
 	weak := ""
 	for i := 0; i+4 < len(s); i++ {
@@ -51,8 +51,8 @@ func statusEnd(s string, i int) int {
 	return k
 }
 
-// afterCode says whether "#" or a reply code of the same class stands in front of the status at i: "550 5.1.1",
-// "550-5.1.1", "550 #5.1.1", "SMTP;550 <user> 5.1.1" not.
+// afterCode says whether the status at i follows "#" or a reply code of the same class: "550 5.1.1", "550-5.1.1",
+// "550 #5.1.1", but not "SMTP;550 <user> 5.1.1".
 func afterCode(s string, i int) bool {
 	if i > 0 && s[i-1] == '#' {
 		return true
@@ -64,8 +64,8 @@ func afterCode(s string, i int) bool {
 	return k >= 3 && k < i && s[k-3] == s[i] && isDigit(s[k-2]) && isDigit(s[k-1]) && (k == 3 || !isAlnum(s[k-4]))
 }
 
-// quotesReply says whether a line of text is the reply of a server, so that the number in it is no other one: it begins
-// with the code, or a status of the same class follows.
+// quotesReply says whether a line of text is surely the reply of a server: it begins with the reply code, or a status of the
+// same class follows the code.
 func quotesReply(text string) bool {
 	for text != "" {
 		var line string
@@ -84,7 +84,7 @@ func quotesReply(text string) bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// replyCode returns the first SMTP reply code for a failure that s tells, or 0.
+// replyCode returns the first SMTP reply code in s for a failure, or 0.
 func replyCode(s string) int {
 	for i := 0; i+2 < len(s); i++ {
 		if (s[i] == '4' || s[i] == '5') && s[i+1] <= '5' && isDigit(s[i+1]) && isDigit(s[i+2]) &&

@@ -5,32 +5,32 @@ import (
 	"time"
 )
 
-// Kind is what sort of automatic message was read.
+// Kind is the sort of automatic message that a message is.
 type Kind string
 
 // The kinds of messages.
 const (
-	None      Kind = "none"       // an ordinary message, or an automatic one that answers nothing
+	None      Kind = "none"       // an ordinary message, or an automatic one that answers no message
 	DSN       Kind = "dsn"        // delivery status notification with a message/delivery-status part (RFC 3464)
-	Bounce    Kind = "bounce"     // says that a message was not delivered, in no standard form
+	Bounce    Kind = "bounce"     // it says in no standard form that a message was not delivered
 	MDN       Kind = "mdn"        // message disposition notification, the read receipt (RFC 8098)
-	AutoReply Kind = "auto-reply" // out-of-office notes and other answers by a responder (RFC 3834)
+	AutoReply Kind = "auto-reply" // out-of-office note or another answer of a responder (RFC 3834)
 	ARF       Kind = "arf"        // abuse feedback report (RFC 5965)
 )
 
 // Source is the place in the message where an [Original] was found.
 type Source string
 
-// The places, the most reliable one first.
+// The sources.
 const (
 	ReturnedMessage   Source = "returned-message"    // a returned message with its body, or its beginning
-	ReturnedHeaders   Source = "returned-headers"    // text/rfc822-headers and its kin
+	ReturnedHeaders   Source = "returned-headers"    // a text/rfc822-headers part, or one of a similar type
 	ReportField       Source = "report-field"        // Original-Envelope-Id or Original-Message-ID in a machine-readable part
 	ReturnedText      Source = "returned-text"       // headers copied into the text of the report
 	OriginalMessageID Source = "original-message-id" // the field of an MDN (RFC 8098 section 3.2.5)
-	FreeText          Source = "free-text"           // named in a sentence
+	FreeText          Source = "free-text"           // a Message-ID in a sentence
 	InReplyTo         Source = "in-reply-to"         // the header field of the report itself
-	References        Source = "references"          // likewise, the last identifier first
+	References        Source = "references"          // likewise; the last identifier comes first
 )
 
 // Report is what was found in one message.
@@ -38,55 +38,55 @@ type Report struct {
 	Kind   Kind
 	Family string // the software that wrote it, as named in families.go, or "other"; empty for None
 
-	// ReportingMTA is the name of the MTA that reports, without its type: "mx.example.com".
+	// ReportingMTA is the name of the MTA that reports, without its type: "mx.example.com" (RFC 3464 section 2.2.2).
 	ReportingMTA string
-	// ReceivedFrom is the host from which the reporting MTA got the original, as Received-From-MTA has it.
+	// ReceivedFrom is the host from which the reporting MTA got the original (Received-From-MTA, RFC 3464 section 2.2.4).
 	ReceivedFrom string
-	// ArrivalDate is when the reporting MTA took the original in; zero if the report does not say.
+	// ArrivalDate is when the original arrived at the reporting MTA; zero if the report does not say so.
 	ArrivalDate time.Time
 
-	// MessageID is that of the report itself, without angle brackets. It answers nothing.
+	// MessageID is that of the report itself, without angle brackets.
 	MessageID string
-	// Sender is the envelope sender in the Return-Path line in front of the report; empty if it is null or there is none.
+	// Sender is the envelope sender in the Return-Path field in front of the report; empty if it is null or there is none.
 	Sender string
 	// From is the address in the From field of the report itself.
 	From string
 
-	// Originals are the messages that this one answers or may answer: those it answers directly first, ordered by
-	// source, then what these answered in turn if they were bounces themselves. The innermost comes last.
+	// Originals are the messages that this one answers or may answer. Those that it answers directly come first, the most
+	// reliable source first. If they were bounces themselves, the messages that they answered follow; the innermost is last.
 	Originals []Original
 
 	Recipients []Recipient
 
-	// Problems say what was malformed or cut off, in words for an operator. They never make a report useless.
+	// Problems say in words for the operator what was malformed or cut off. The rest of the Report is valid in spite of them.
 	Problems []string
 }
 
 // Original is what a report says about one message that it answers.
 type Original struct {
 	Source Source
-	Depth  int // 1 for what the report answers, 2 for what that one answered, and so on
+	Depth  int // 1 for a message that the report answers, 2 for one that this message answered, and so on
 
-	MessageID  string   // without angle brackets and white space; empty if it is not told
-	Sender     string   // envelope sender from Return-Path or the report's fields; empty if not told or null
+	MessageID  string   // without angle brackets and white space; empty if the report does not contain it
+	Sender     string   // envelope sender from Return-Path or the report's fields; empty if it is null or not in the report
 	From       string   // address of the From field
 	Recipients []string // addresses of To and Cc, or those that the report names
-	EnvelopeID string   // Original-Envelope-Id, the ENVID of RFC 3461
+	EnvelopeID string   // Original-Envelope-Id, the ENVID of RFC 3461 section 4.4
 
-	header header // of a returned message; what is seldom asked for is read from it when it is
+	header header // of a returned message, for methods that few callers need
 }
 
-// Recipient is what became of one recipient of the original.
+// Recipient is what the report says about one recipient of the original.
 type Recipient struct {
-	Address    string // as given, without type and angle brackets
+	Address    string // as the report has it, without type and angle brackets
 	Action     string // failed, delayed, delivered, relayed or expanded (RFC 3464 section 2.3.3), in lower case
-	Status     string // enhanced status code (RFC 3463) such as "5.1.1"; empty if none is told
-	Code       int    // SMTP reply code such as 550; 0 if none is told
-	Diagnostic string // the remote server's reply or the reporter's words, on one line
-	RemoteMTA  string // the server that said it
+	Status     string // enhanced status code (RFC 3463) such as "5.1.1"; empty if there is none
+	Code       int    // SMTP reply code such as 550; 0 if there is none
+	Diagnostic string // the remote server's reply or the reporting MTA's words, on one line
+	RemoteMTA  string // the server that gave the reply
 }
 
-// Class returns '2', '4' or '5', the class of the status or else of the reply code, or 0 if neither is told.
+// Class returns '2', '4' or '5', the class of the status or else of the reply code, or 0 if there is neither.
 func (r *Recipient) Class() byte {
 	switch {
 	case r.Status != "":
@@ -97,8 +97,8 @@ func (r *Recipient) Class() byte {
 	return 0
 }
 
-// Original returns the message that the report answers directly, merged from all that is said about it. All its
-// fields are empty if nothing is said. Nested messages are not part of it.
+// Original returns the message that the report answers directly, merged from all Originals of depth 1. All its fields are
+// empty if there are none.
 func (r *Report) Original() Original {
 	var merged Original
 	for i := range r.Originals {
@@ -110,7 +110,7 @@ func (r *Report) Original() Original {
 			merged = *o
 			continue
 		}
-		// In-Reply-To next to a returned message without Message-ID would be a guess about another message.
+		// Beside a returned message without Message-ID, In-Reply-To may name another message.
 		weak := o.Source == InReplyTo || o.Source == References
 		if merged.MessageID == "" && !(weak && merged.Returned()) {
 			merged.MessageID = o.MessageID
@@ -125,7 +125,7 @@ func (r *Report) Original() Original {
 	return merged
 }
 
-// rank orders sources by how directly they tell what is answered.
+// rank orders the sources, the most reliable one first.
 func (s Source) rank() int {
 	for i, known := range [...]Source{
 		ReturnedMessage, ReturnedHeaders, ReturnedText, ReportField, OriginalMessageID, FreeText, InReplyTo, References,
@@ -137,7 +137,7 @@ func (s Source) rank() int {
 	return int(^uint(0) >> 1)
 }
 
-// problem notes what is wrong with the message, each thing once.
+// problem adds to Problems what is wrong with the message, each thing once.
 func (r *Report) problem(s string) {
 	for _, p := range r.Problems {
 		if p == s {
@@ -147,7 +147,7 @@ func (r *Report) problem(s string) {
 	r.Problems = append(r.Problems, strings.ToValidUTF8(s, "?"))
 }
 
-// first returns the first of its arguments that is not empty.
+// first returns the first of the values that is not empty, or "".
 func first(values ...string) string {
 	for _, v := range values {
 		if v != "" {

@@ -2,8 +2,8 @@ package bounce
 
 import "strings"
 
-// mailFields are the header fields by which a returned header is known in running text; strong ones do not occur in the
-// summaries that reports make of a message.
+// mailFields are the header fields by which a returned header is recognised in text. Those that are true do not occur in a
+// report's own summary of the message.
 var mailFields = map[string]bool{
 	"return-path": true, "received": true, "message-id": true, "dkim-signature": true, "mime-version": true,
 	"x-originating-ip": true, "delivered-to": true, "domainkey-signature": true, "x-apparently-from": true,
@@ -15,7 +15,7 @@ var mailFields = map[string]bool{
 	"organization": false, "errors-to": false, "x-loop": false, "sent": false, "thread-index": false, "thread-topic": false,
 }
 
-// startsLikeMessage says whether s begins with the header of a message: two known fields in its first lines.
+// startsLikeMessage says whether s begins with the header of a message: it has two or three known fields in its first lines.
 func startsLikeMessage(s string) bool {
 	s = strings.TrimLeft(s, "\n\t ")
 	if strings.HasPrefix(s, "From ") || strings.HasPrefix(s, ">From ") {
@@ -50,12 +50,12 @@ func countFields(s string, lines int) (known, strong int) {
 	return known, strong
 }
 
-// splitReturned splits the text of a report into what it says and the messages whose headers it quotes. tail is what
-// follows the first of them.
+// splitReturned splits the text of a report into lead, the report's own words, and the messages whose headers it quotes. tail
+// is what follows the first of them.
 func splitReturned(text string) (lead string, found []returned, tail string) {
 	const maxFound = 2
 	lead = text
-	marked := false // the line before says that the original follows, or is a rule
+	marked := false // the previous line says that the original follows, or it is a rule
 	blank := true
 	for at := 0; at < len(text) && len(found) < maxFound; {
 		line, rest := cutLine(text[at:])
@@ -101,11 +101,12 @@ func splitReturned(text string) (lead string, found []returned, tail string) {
 	return lead, found, tail
 }
 
-// headerHere says whether the header of a message begins at s, whose first line is given. Behind a line that announces it
-// two fields are enough; elsewhere it must have one that only real headers have.
+// headerHere says whether the header of a message begins at s, whose first line is line. After a line that announces it, two
+// fields are enough. Elsewhere it must have a field that summaries do not have.
 func headerHere(s, line string, marked bool) bool {
 	if sender, ok := strings.CutPrefix(line, "From "); ok && !isDaemonAddress(strings.ToLower(sender)) {
-		// As in an mbox file; the header begins behind it. A report in that form is what this one goes on to say.
+		// As in an mbox file: the header begins after this line. If a mailer daemon is the sender, the text that follows
+		// belongs to this report.
 		_, s = cutLine(s)
 		line, _ = cutLine(s)
 	}
@@ -120,7 +121,7 @@ func headerHere(s, line string, marked bool) bool {
 	return marked && known >= 2 || known >= 3 && strong >= 2 || known >= 2 && strong >= 1 && hasMessageID(s)
 }
 
-// hasMessageID says whether a Message-ID field stands in the header at s.
+// hasMessageID says whether the header at s has a Message-ID field.
 func hasMessageID(s string) bool {
 	for s != "" {
 		var line string
@@ -144,7 +145,7 @@ func announces(line string) bool {
 	return returns.in(strings.ToLower(line)) || isRule(line)
 }
 
-// ruleOctets are what rules are drawn with.
+// ruleOctets are the octets that a rule consists of.
 const ruleOctets = "-=_*|+# "
 
 // isRule says whether a line is a rule, with or without words in it: "-----", "--- Unsent message ---", "=====".
@@ -159,7 +160,7 @@ func isRule(line string) bool {
 	return n >= 3
 }
 
-// dedent takes from each line the indentation or quotation mark that the first line has.
+// dedent removes from each line the indentation or quotation mark that the first line has.
 func dedent(s string) string {
 	n := 0
 	for n < len(s) && strings.IndexByte(" \t>|", s[n]) >= 0 {

@@ -1,9 +1,9 @@
 package bounce
 
 // The phrases below are compared with text in lower case, white space folded to single spaces. They are fragments that
-// several programs share, in the languages seen, rather than whole sentences of one of them.
+// several programs share, in many languages, rather than whole sentences of one program.
 
-// daemonNames are local parts, or their beginnings, from which bounces come; also compared with display names.
+// daemonNames are the beginnings of local parts that bounces come from. They are compared with display names as well.
 var daemonNames = []string{
 	"mailer-daemon", "mailerdaemon", "mailer_daemon", "mail-daemon", "maildaemon", "mdaemon", "postmaster", "post_master",
 	"mail.delivery", "mail-delivery", "mail delivery", "mail deliver system", "mail.deliver", "delivery subsystem",
@@ -38,8 +38,7 @@ var bounceSubjects = newPhrases([]string{
 	"nepristat", "nepiegād", "neisporuč", "isporuka", "không gửi được", "không thể gửi", "ไม่สามารถส่ง", "gagal dikirim", "tidak terkirim",
 })
 
-// failures are what bounces say of themselves near their beginning. One of them, from a sender that bounces come from, is
-// enough.
+// failures are what bounces say near their beginning. From a sender that bounces come from, one of them is enough.
 var failures = newPhrases([]string{
 	"could not be delivered", "couldn't be delivered", "cannot be delivered", "can't be delivered", "can not be delivered",
 	"not be delivered", "wasn't delivered", "was not delivered", "were not delivered", "has not been delivered", "not yet been delivered",
@@ -67,7 +66,7 @@ var failures = newPhrases([]string{
 	"无法将邮件", "没有到达", "永久失败", "被退回", "無法傳遞", "傳遞至下列", "届きませんでした", "完全に失敗", "배달하지 못", "전달하지 못", "không gửi được", "không thể gửi",
 })
 
-// delays say that the reporter goes on trying.
+// delays say that the reporting MTA will try again.
 var delays = newPhrases([]string{
 	"has not yet been delivered", "not yet been delivered", "has been delayed", "is delayed", "been delayed", "will be retried",
 	"will keep trying", "still trying", "continue to try", "delivery attempts will continue", "warning message only",
@@ -86,7 +85,7 @@ var returns = newPhrases([]string{
 	"oorspronkelijke bericht", "ursprungligt", "oryginalna", "исходное", "оригинал", "копия", "元のメ", "送信メール", "原文", "原始邮件",
 })
 
-// recipientWords stand in front of a failed address on its line.
+// recipientWords are in front of a failed address on its line.
 var recipientWords = newPhrases([]string{
 	"recipient", "rcpt to", "rcptto", "delivering your mail to", "deliver message to", "deliver your message to", "delivered to", "deliver to", "delivery to",
 	"unknown user", "user unknown", "no such user", "mailbox", "exceeds allowed size", "undeliverable to", "addressed to", "address:", "failed address",
@@ -95,19 +94,19 @@ var recipientWords = newPhrases([]string{
 	"получател", "адрес", "宛", "アドレス",
 })
 
-// recipientPrefixes stand right in front of a failed address; further off they say nothing.
+// recipientPrefixes are right in front of a failed address; elsewhere they mean nothing.
 var recipientPrefixes = []string{"user ", "user <", "to: ", "to:<", "to: <", "for <"}
 
-// aliasWords stand in front of the address that the failed one was made from. It is the one that the sender knows.
+// aliasWords are in front of the address that was expanded to the failed one. The sender knows this address.
 var aliasWords = newPhrases([]string{"generated from ", "expanded from"})
 
-// strangers stand in front of an address that is not the recipient's.
+// strangers are in front of an address that is not the recipient's.
 var strangers = newPhrases([]string{
 	"contact", "from:", "from ", "sender", "support", "assistance", "e-mail us", "help", "mail from", "reply-to", "abuse@", "postmaster",
 	"kontakt", "administrator", "please write", "question", "message-id", "unsubscribe",
 })
 
-// replySubjects begin or are part of the subjects of automatic replies; those that end in "*" must be at the beginning.
+// replySubjects are parts of the subjects of automatic replies. Those that end in "*" must be at the beginning.
 var replySubjects = []string{
 	"out of office", "out of the office", "out-of-office", "autoreply", "auto-reply", "auto reply", "automatic reply", "automatic response",
 	"automated reply", "automated response", "auto response", "auto-response", "autoresponse", "autoresponder", "auto:*", "ooo:*", "[auto]",
@@ -125,7 +124,7 @@ var replySubjects = []string{
 	"mimo kancelář", "irodán kívül", "ofis dışında", "kontorist väljas", "外出:*", "外出：*", "외출:*",
 }
 
-// absences are what replies say whose subject is only a likely one.
+// absences are what an automatic reply says. One of them is needed if the subject alone is not clear.
 var absences = newPhrases([]string{
 	"out of the office", "out of office", "on vacation", "away from my", "i am away", "i'm away", "i will be away", "on leave",
 	"on holiday", "annual leave", "maternity leave", "limited access to", "thank you for your email", "we have received your",
@@ -133,14 +132,14 @@ var absences = newPhrases([]string{
 	"fuera de la oficina", "vacaciones", "fuori ufficio", "in ferie", "afwezig",
 })
 
-// reporters stand in front of the name of the host that writes.
+// reporters are in front of the name of the host that writes the report.
 var reporters = []string{
 	"qmail-send program at ", "mail system at host ", "postfix program at host ", "generating server: ", "mail server at ",
 	"queue on ", "delivery subsystem of ", "status notification from ",
 	"serveur de génération : ", "serveur de génération : ", "generierender server: ", "servidor de generación: ", "message from ",
 }
 
-// responders are header fields of automatic replies. Where no words are given, any value counts that does not deny it.
+// responders are header fields of automatic replies. Without words, any value counts except "no" and "false".
 var responders = []struct{ field, words string }{
 	{"x-autoreply", ""}, {"x-autorespond", ""}, {"x-autoresponder", ""}, {"x-autoreply-from", ""}, {"x-auto-reply", ""},
 	{"x-autogenerated", ""}, {"x-mail-autoreply", ""}, {"x-vacation", ""}, {"x-ms-exchange-inbox-rules-loop", ""},
@@ -151,10 +150,10 @@ var responders = []struct{ field, words string }{
 	{"delivered-to", "autoresponder"},        // qmail-autoresponder
 }
 
-// notices are parts of the subjects of what mail systems tell their own postmaster.
-var notices = newPhrases([]string{"smtp server: errors from", "smtp client: errors from"})
+// postmasterSubjects are parts of the subjects of reports that mail systems send to their own postmaster.
+var postmasterSubjects = newPhrases([]string{"smtp server: errors from", "smtp client: errors from"})
 
-// digests are words of lists of mail that was held back from their reader.
+// digests are words of reports that list the mail in a user's quarantine.
 var digests = newPhrases([]string{
 	"quarantin", "quarantän", "quarentena", "cuarentena", "quarantena", "kwarant", "карантин", "隔離", "隔离", "격리",
 	"pending messages", "incoming messages", "messages on hold",
@@ -163,5 +162,5 @@ var digests = newPhrases([]string{
 // complaintSubject begins the subjects of Outlook.com's complaints.
 const complaintSubject = "complaint about message from "
 
-// executables end the names of attachments that viruses carry and bounces do not.
+// executables are the ends of the names of attachments that viruses have and bounces do not.
 var executables = []string{".exe", ".scr", ".pif", ".com", ".bat", ".cmd", ".vbs", ".js", ".zip", ".lnk", ".iso", ".htm", ".html"}

@@ -2,10 +2,10 @@ package bounce
 
 import "strings"
 
-// recipientList holds each address once.
+// recipientList is a list of recipients that has each address once.
 type recipientList []Recipient
 
-// add appends a recipient and returns it, or nil if it is there already or the list is full.
+// add appends a recipient and returns it. It returns nil if the list has the address already or is full.
 func (l *recipientList) add(address string) *Recipient {
 	if len(*l) >= maxRecipients {
 		return nil
@@ -19,9 +19,11 @@ func (l *recipientList) add(address string) *Recipient {
 	return &(*l)[len(*l)-1]
 }
 
-// untold returns the recipient of that address if nothing but words was said about it so far, or nil. Exchange names each
-// recipient twice: for its reader in front, and with the reply of the server further down.
-func (l recipientList) untold(address string) *Recipient {
+// withoutClass returns the recipient with this address if the report has given no status and no reply code for it so far, or
+// nil.
+//
+// QUIRK: Exchange names each recipient twice: at the beginning for the reader, and below with the server's reply.
+func (l recipientList) withoutClass(address string) *Recipient {
 	for i := range l {
 		if strings.EqualFold(l[i].Address, address) && l[i].Class() == 0 {
 			return &l[i]
@@ -30,8 +32,8 @@ func (l recipientList) untold(address string) *Recipient {
 	return nil
 }
 
-// say keeps what the report says about a recipient: the rest of its line and the lines up to the next blank one or the
-// next recipient.
+// say sets what the report says about a recipient: the rest of its line, and the lines up to the next blank one or the next
+// recipient.
 func (r *Recipient) say(rest string, more []string) {
 	const maxLines = 12
 	words := []string{strings.TrimLeft(rest, ":,>'\" .)]")}
@@ -44,7 +46,7 @@ func (r *Recipient) say(rest string, more []string) {
 			break
 		}
 		if strings.TrimSpace(line) == "" {
-			// A blank line ends what is said, unless nothing is said yet or it was only announced: "because:".
+			// A blank line ends what is said, unless the report has said nothing yet or only announced it: "because:".
 			if last != "" && !strings.HasSuffix(last, ":") {
 				break
 			}
@@ -52,7 +54,7 @@ func (r *Recipient) say(rest string, more []string) {
 		}
 		last = strings.TrimSpace(line)
 		if isRule(last) {
-			// One with words in it begins something else, others are decoration.
+			// A rule with words in it begins another topic, one without is decoration.
 			if strings.Trim(last, ruleOctets) != "" {
 				break
 			}
@@ -70,10 +72,10 @@ func (r *Recipient) say(rest string, more []string) {
 	}
 }
 
-// complete fills in what the recipients of a bounce lack from the rest of the report.
+// complete fills in from the rest of the report what the recipients of a bounce lack.
 func (r *Report) complete(f *facts) {
 	if len(r.Recipients) == 0 {
-		// Nobody is named. A message with one recipient failed for that one.
+		// The report names no recipient. A message with one recipient failed for that one.
 		if to := r.Original().Recipients; len(to) == 1 {
 			r.Recipients = []Recipient{{Address: to[0]}}
 		}
@@ -102,7 +104,7 @@ func (r *Report) complete(f *facts) {
 	}
 }
 
-// reporter returns the host that a report in words names as its writer.
+// reporter returns the host that the text of a report names as the reporting MTA.
 func reporter(text string) string {
 	for _, words := range reporters {
 		i := indexFold(text, words)
@@ -126,7 +128,7 @@ func (r *Report) anyStatus() bool {
 	return false
 }
 
-// reason returns the remote server's reply that a report tells, or "".
+// reason returns the remote server's reply that the text of a report quotes, or "".
 func reason(text string) string {
 	for text != "" {
 		var line string
@@ -141,8 +143,8 @@ func reason(text string) string {
 // maxReplyLines bounds the lines of one SMTP reply.
 const maxReplyLines = 10
 
-// wholeReply adds to the first line of an SMTP reply those that continue it: lines that begin with its code, as long as
-// a hyphen follows the code (RFC 5321 section 4.2.1).
+// wholeReply adds to the first line of an SMTP reply the lines that continue it: lines that begin with its code, as long as a
+// hyphen follows the code (RFC 5321 section 4.2.1).
 func wholeReply(line string, more []string) string {
 	line = strings.TrimSpace(line)
 	if len(line) < 4 || line[3] != '-' {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// deliveryStatus reads the fields of a message/delivery-status part (RFC 3464 section 2) into r. Blocks of fields may
-// come in any order, run together or fall apart: a new recipient begins where a second address field is met, or a field
-// that the current one has already.
+// deliveryStatus reads the fields of a message/delivery-status part (RFC 3464 section 2) into r. Blocks of fields may come in
+// any order, and blank lines between or inside them may be wrong: a new recipient begins at a second address field, or at a
+// field that the current recipient has already.
 func (r *Report) deliveryStatus(s string) {
 	a := statusReader{report: r}
 	for s != "" {
@@ -50,7 +50,7 @@ func (a *statusReader) block(h header) {
 		case "x-postfix-sender", "x-original-sender", "original-mail-from":
 			a.report.original(Original{Source: ReportField, Depth: 1, Sender: fieldAddress(f.value)})
 		case "final-recipient":
-			// RFC 3464 has it once for each recipient and in front of most fields; some write it last.
+			// RFC 3464 section 2.3 has it once for each recipient, in front of most fields; some MTAs write it last.
 			a.begin(&a.final, f.value, fresh)
 			fresh = false
 		case "original-recipient":
@@ -71,8 +71,8 @@ func (a *statusReader) block(h header) {
 	}
 }
 
-// begin sets a field of the current recipient and starts a new one if it has that field, or if a new block with an
-// address begins.
+// begin sets a field of the current recipient. It starts a new recipient first if the current one has that field, or if a
+// new block with an address begins.
 func (a *statusReader) begin(field *string, value string, newBlock bool) {
 	address := field == &a.final || field == &a.original
 	if *field != "" || newBlock && address && (a.final != "" || a.original != "") {
@@ -87,7 +87,7 @@ func (a *statusReader) flush() {
 	}
 	rcpt := Recipient{
 		Address:    statusAddress(a.final, a.original),
-		Action:     strings.ToLower(firstWord(a.action)),
+		Action:     keyword(a.action),
 		Status:     statusField(a.status),
 		Diagnostic: untypedDiagnostic(a.diagnostic),
 		RemoteMTA:  untyped(a.remote),
@@ -98,7 +98,7 @@ func (a *statusReader) flush() {
 	}
 	r := a.report
 	*a = statusReader{report: r}
-	// The same recipient told twice, as relays that merge reports do, is one recipient.
+	// Relays that merge reports name a recipient twice.
 	for i := range r.Recipients {
 		if have := &r.Recipients[i]; rcpt.Address != "" && strings.EqualFold(have.Address, rcpt.Address) {
 			have.Status, have.Action = first(have.Status, rcpt.Status), first(have.Action, rcpt.Action)
@@ -111,8 +111,10 @@ func (a *statusReader) flush() {
 	}
 }
 
-// statusAddress chooses between Final-Recipient and Original-Recipient. The final one is preferred unless it is no mail
-// address, such as a pipe or an X.400 name, or made unreadable as iCloud does: "*****@*****".
+// statusAddress chooses between Final-Recipient and Original-Recipient (RFC 3464 section 2.3). It prefers the final one,
+// unless that is no mail address, such as a pipe or an X.400 name.
+//
+// QUIRK: iCloud masks the final recipient: "*****@*****" (testdata/masked-recipient.eml).
 func statusAddress(final, original string) string {
 	f, o := fieldAddress(final), fieldAddress(original)
 	_, domain, _ := strings.Cut(f, "@")
@@ -127,7 +129,7 @@ func statusField(value string) string {
 	if s := findStatus(value); s != "" {
 		return s
 	}
-	// QUIRK: "5.1.x" and the like are kept as sent.
+	// QUIRK: some MTAs write "5.1.x". It is reported as it is.
 	if w := firstWord(value); len(w) >= 5 && len(w) <= 11 && strings.IndexByte("245", w[0]) >= 0 && w[1] == '.' &&
 		strings.Trim(w, "0123456789.xX") == "" {
 		return w
@@ -135,7 +137,7 @@ func statusField(value string) string {
 	return ""
 }
 
-// untyped takes the type off "dns; mx.example.com (192.0.2.1)" and the comment as well.
+// untyped removes type and comment from "dns; mx.example.com (192.0.2.1)".
 func untyped(value string) string {
 	if kind, rest, ok := strings.Cut(value, ";"); ok && len(kind) < 20 {
 		value = rest
@@ -152,7 +154,7 @@ func untypedDiagnostic(value string) string {
 	return strings.Join(strings.Fields(value), " ")
 }
 
-// date reads an RFC 5322 date; zero if it is none.
+// date reads a date (RFC 5322 section 3.3). It returns the zero time if value is none.
 func date(value string) time.Time {
 	t, err := mail.ParseDate(value)
 	if err != nil {
@@ -164,7 +166,7 @@ func date(value string) time.Time {
 	return t
 }
 
-// original adds what is known about an original, merged into the entry of the same source and depth where that lacks it.
+// original adds an original to r. It completes an entry of the same source and depth instead if that is the same message.
 func (r *Report) original(o Original) {
 	if o.MessageID == "" && o.Sender == "" && o.From == "" && o.EnvelopeID == "" && len(o.Recipients) == 0 {
 		return

@@ -10,11 +10,11 @@ import (
 	"testing"
 )
 
-// netstringSyntax is a length without leading zeros and no more digits than are allowed; see leading.
+// netstringSyntax is a length without leading zeros and with no more digits than are allowed.
 var netstringSyntax = regexp.MustCompile(`^(0|[1-9][0-9]{0,4}):`)
 
-// leading returns the netstrings that input begins with, and whether something else follows. It is written in another way than
-// the parser that it is compared with.
+// leading returns the netstrings that input begins with, and whether other octets follow. The parser is compared with it, so it
+// works in another way.
 func leading(input []byte) (requests []string, rest bool) {
 	for len(input) > 0 {
 		m := netstringSyntax.FindSubmatch(input)
@@ -32,7 +32,7 @@ func leading(input []byte) (requests []string, rest bool) {
 	return requests, false
 }
 
-// whole is a connection whose other side has said everything already.
+// whole is a connection whose client has sent everything already.
 type whole struct {
 	net.Conn
 	io.Reader
@@ -42,7 +42,7 @@ type whole struct {
 func (w *whole) Read(p []byte) (int, error)  { return w.Reader.Read(p) }
 func (w *whole) Write(p []byte) (int, error) { return w.out.Write(p) }
 
-// Whatever a client says, each well-formed request before the first mistake gets its one reply, in order, and what follows
+// Whatever a client sends, each well-formed request before the first malformed one gets one reply, in order, and what follows
 // gets none. Replies are netstrings that Postfix understands.
 func FuzzConnection(f *testing.F) {
 	seeds := []string{
@@ -71,7 +71,7 @@ func FuzzConnection(f *testing.F) {
 			t.Errorf("got %q\nwant %q", c.out.Bytes(), want)
 		}
 		if malformed := s.stats.malformed.Load(); malformed > 1 || (malformed == 1) != rest {
-			t.Errorf("%d counted as malformed, something follows: %v", malformed, rest)
+			t.Errorf("%d counted as malformed, other octets follow: %v", malformed, rest)
 		}
 		replies := regexp.MustCompile(`^(?:[0-9]+:(?:OK [^,]+|NOTFOUND |TEMP [a-z ]+|PERM [a-z ]+),)*$`)
 		if !replies.Match(c.out.Bytes()) {

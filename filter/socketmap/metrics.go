@@ -6,15 +6,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Result is what became of a lookup.
+// Result is how a lookup ended.
 type Result uint8
 
 // The results.
 const (
 	Found Result = iota
 	NotFound
-	UnknownMap // the client asked for a map that there is not
-	Failed     // a fault of this program
+	UnknownMap // the server has no map with this name
+	Failed     // the lookup function failed, or its answer was too long
 
 	resultCount // not a result
 )
@@ -24,17 +24,17 @@ var resultWords = [resultCount]string{Found: "found", NotFound: "not-found", Unk
 // String returns the result's word in metrics.
 func (r Result) String() string { return resultWords[r] }
 
-// stats counts everything.
+// stats counts lookups and what went wrong with connections.
 type stats struct {
 	lookups   [resultCount]atomic.Uint64
 	malformed atomic.Uint64
 	overLimit atomic.Uint64
 }
 
-// count counts a lookup and returns how many had this result.
+// count counts a lookup and returns how many lookups have had this result.
 func (s *stats) count(r Result) uint64 { return s.lookups[r].Add(1) }
 
-// collector hands the server's numbers to Prometheus. Lookups know nothing of it.
+// collector reports the server's counters to Prometheus.
 type collector struct {
 	s                                    *Server
 	lookups, malformed, overLimit, conns *prometheus.Desc
@@ -71,8 +71,5 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.malformed, c.s.stats.malformed.Load())
 	counter(c.overLimit, c.s.stats.overLimit.Load())
-	c.s.mu.Lock()
-	open := len(c.s.conns)
-	c.s.mu.Unlock()
-	ch <- prometheus.MustNewConstMetric(c.conns, prometheus.GaugeValue, float64(open))
+	ch <- prometheus.MustNewConstMetric(c.conns, prometheus.GaugeValue, float64(c.s.acceptor.Open()))
 }

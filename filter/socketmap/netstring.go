@@ -8,21 +8,21 @@ import (
 )
 
 const (
-	// MaxRequest is how many octets a request may have. Postfix takes no command line longer than 2048 octets
+	// MaxRequest is how many octets a request may have. Postfix accepts no command line longer than 2048 octets
 	// (line_length_limit), so no address is longer.
 	MaxRequest = 10_000
 	// MaxReply is how many octets Postfix reads of a reply (socketmap_table(5)).
 	MaxReply = 100_000
 )
 
-// errMalformed is returned for what is no netstring, or too long a one.
+// errMalformed is returned for a request that is no netstring or too long.
 var errMalformed = errors.New("not a netstring, or one of more octets than a request may have")
 
 // maxDigits is how many digits the length of a netstring may have: those of MaxRequest.
 const maxDigits = 5
 
-// readNetstring reads one netstring. It returns io.EOF if there is none, and io.ErrUnexpectedEOF if there is only a part of
-// one.
+// readNetstring reads one netstring. It returns io.EOF if there is none, io.ErrUnexpectedEOF if the input ends inside one, and
+// errMalformed.
 func readNetstring(r *bufio.Reader) (string, error) {
 	size, digits := 0, 0
 	for {
@@ -36,7 +36,7 @@ func readNetstring(r *bufio.Reader) (string, error) {
 		if b == ':' && digits > 0 {
 			break
 		}
-		// A length has no leading zeros, except that 0 is one.
+		// A length has no leading zeros; 0 is "0".
 		if b < '0' || b > '9' || digits == maxDigits || digits > 0 && size == 0 {
 			return "", errMalformed
 		}

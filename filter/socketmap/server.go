@@ -9,37 +9,37 @@ import (
 	"net"
 	"runtime/debug"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 )
 
-// Lookup returns what a map has for a key, and whether it has anything. It is called from many goroutines, and no answer is
-// given before it returns.
+// Lookup returns the data of a key, and whether the map has the key. It is called from many goroutines. The client waits until it
+// returns.
 type Lookup func(key string) (data string, found bool)
 
-// Limits bounds what clients may use. What is 0 stands for the default.
+// Limits bounds what clients may use. 0 means the default.
 type Limits struct {
-	// Connections is how many clients are served at once; further ones are closed, and Postfix defers the mail that it
-	// asked for. Every smtpd and cleanup process of Postfix holds one for each table that names the service.
+	// Connections is how many connections are served at once. Further ones are closed, and Postfix defers the mail for which it
+	// needs them. Each smtpd and cleanup process of Postfix has one connection for each table that names the service.
 	Connections int
-	// IdleTimeout is how long a client may be silent between two requests. Postfix ends a connection itself that it has
-	// not used for 10 s.
+	// IdleTimeout is how long a client may be silent between two requests. Postfix itself ends a connection that it has not
+	// used for 10 s.
 	IdleTimeout time.Duration
 	// RequestTimeout is how long a request may take to arrive once it has begun. Clients are on this host.
 	RequestTimeout time.Duration
-	// WriteTimeout is how long a client may take to read an answer.
+	// WriteTimeout is how long a client may take to read a reply.
 	WriteTimeout time.Duration
 }
 
-// DefaultLimits are used for what [Limits] leaves out.
+// DefaultLimits returns the limits that replace those that are 0.
 func DefaultLimits() Limits {
 	return Limits{Connections: 10_000, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 }
 
 // Options is what a [Server] is made from.
 type Options struct {
-	Maps   map[string]Lookup // by name; must not be changed
+	Maps   map[string]Lookup // by name; the caller does not change it afterwards
 	Limits Limits
 	Logger *slog.Logger
 }
@@ -51,20 +51,15 @@ type Server struct {
 	log    *slog.Logger
 	stats  stats
 
-	closing   atomic.Bool
-	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
-	conns     map[net.Conn]struct{}
-	idle      *sync.Cond // signalled when a connection is closed
+	acceptor *acceptor.Acceptor
 }
 
-// New makes a server. It serves nobody before [Server.Serve] is called.
+// New makes a server. It serves no client before [Server.Serve] is called.
 func New(o Options) (*Server, error) {
 	if o.Logger == nil || len(o.Maps) == 0 {
 		return nil, errors.New("socketmap: Logger and Maps are needed")
 	}
-	s := &Server{maps: o.Maps, limits: o.Limits, log: o.Logger, listeners: map[net.Listener]struct{}{}, conns: map[net.Conn]struct{}{}}
-	s.idle = sync.NewCond(&s.mu)
+	s := &Server{maps: o.Maps, limits: o.Limits, log: o.Logger}
 	d := DefaultLimits()
 	if s.limits.Connections == 0 {
 		s.limits.Connections = d.Connections
@@ -78,60 +73,45 @@ func New(o Options) (*Server, error) {
 	if s.limits.WriteTimeout == 0 {
 		s.limits.WriteTimeout = d.WriteTimeout
 	}
+	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
 	return s, nil
 }
 
 // Serve serves the connections of ln until [Server.Shutdown] is called, and then returns nil. It closes ln.
-func (s *Server) Serve(ln net.Listener) error {
-	defer func() { _ = ln.Close() }() // closed already if it was Shutdown that ended this
-	s.mu.Lock()
-	if s.closing.Load() {
-		s.mu.Unlock()
-		return nil
-	}
-	s.listeners[ln] = struct{}{}
-	s.mu.Unlock()
+func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln, s.serveConn) }
 
-	var pause time.Duration
-	for {
-		c, err := ln.Accept()
-		switch {
-		case err == nil:
-			pause = 0
-			s.serveConn(c)
-			continue
-		case s.closing.Load():
-			return nil
-		case errors.Is(err, net.ErrClosed):
-			return err
-		}
-		// Out of file descriptors, most likely: those in use will be free again.
-		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
-		time.Sleep(pause)
+// cannotAccept logs that a listener failed to accept a connection.
+func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
+	s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+}
+
+// full counts a connection above the limit.
+func (s *Server) full() {
+	if s.stats.overLimit.Add(1) == 1 {
+		s.log.Error("socketmap: too many connections, closing further ones", "limit", s.limits.Connections)
 	}
 }
 
+// client is the connection of a client.
+type client struct{ net.Conn }
+
+// Drain ends the wait for what the client sends next.
+func (c client) Drain() { _ = c.SetReadDeadline(over) }
+
+// Abandon cuts the connection.
+func (c client) Abandon() { _ = c.Close() }
+
 // serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
-func (s *Server) serveConn(c net.Conn) {
-	s.mu.Lock()
-	if s.closing.Load() || len(s.conns) >= s.limits.Connections {
-		s.mu.Unlock()
-		if !s.closing.Load() && s.stats.overLimit.Add(1) == 1 {
-			s.log.Error("socketmap: too many connections, closing further ones", "limit", s.limits.Connections)
-		}
+func (s *Server) serveConn(nc net.Conn) {
+	c := client{nc}
+	if !s.acceptor.Add(c) {
 		_ = c.Close()
 		return
 	}
-	s.conns[c] = struct{}{}
-	s.mu.Unlock()
 	go func() {
 		defer func() {
 			_ = c.Close()
-			s.mu.Lock()
-			delete(s.conns, c)
-			s.idle.Broadcast()
-			s.mu.Unlock()
+			s.acceptor.Remove(c)
 		}()
 		s.answerAll(c)
 	}()
@@ -139,11 +119,11 @@ func (s *Server) serveConn(c net.Conn) {
 
 // answerAll answers requests until the connection ends.
 func (s *Server) answerAll(c net.Conn) {
-	r := bufio.NewReaderSize(c, 512) // more than an address has; longer requests go past it
+	r := bufio.NewReaderSize(c, 512) // more than an address has; longer requests are read past the buffer
 	for {
 		s.waitFor(c, s.limits.IdleTimeout)
 		if _, err := r.Peek(1); err != nil {
-			return // the client is done, or was silent for too long
+			return // the client ended the connection, or was silent for too long
 		}
 		s.waitFor(c, s.limits.RequestTimeout)
 		request, err := readNetstring(r)
@@ -161,13 +141,14 @@ func (s *Server) answerAll(c net.Conn) {
 	}
 }
 
-// over is a deadline that has passed.
+// over is a deadline in the past.
 var over = time.Unix(1, 0)
 
-// waitFor bounds the wait for what the client says next. After Shutdown there is no wait: what has come already is answered.
+// waitFor bounds the wait for what the client sends next. After Shutdown there is no wait: only requests that have arrived
+// already are answered.
 func (s *Server) waitFor(c net.Conn, d time.Duration) {
 	_ = c.SetReadDeadline(time.Now().Add(d))
-	if s.closing.Load() { // Shutdown sets its deadline after that, so that one of the two is the last
+	if s.acceptor.Closing() { // Shutdown sets its deadline after Closing is true, so this deadline or that one is set last
 		_ = c.SetReadDeadline(over)
 	}
 }
@@ -177,7 +158,7 @@ func (s *Server) answer(request string) (reply []byte) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.stats.count(Failed)
-			s.log.Error("socketmap: lookup failed, the client is told to try again", "panic", p, "stack", string(debug.Stack()))
+			s.log.Error("socketmap: lookup failed, the client is asked to try again", "panic", p, "stack", string(debug.Stack()))
 			reply = appendNetstring(nil, "TEMP ", "lookup failed")
 		}
 	}()
@@ -185,7 +166,7 @@ func (s *Server) answer(request string) (reply []byte) {
 	lookup := s.maps[name]
 	if lookup == nil {
 		if s.stats.count(UnknownMap) == 1 {
-			s.log.Error("socketmap: a map was asked for that there is not; correct the name behind the last colon in main.cf", "map", cut(name))
+			s.log.Error("socketmap: a client asked for an unknown map; correct the name after the last colon in main.cf", "map", cut(name))
 		}
 		return appendNetstring(nil, "PERM ", "no such map")
 	}
@@ -202,7 +183,7 @@ func (s *Server) answer(request string) (reply []byte) {
 	return appendNetstring(nil, "OK ", data)
 }
 
-// cut shortens untrusted text for the log. The handler quotes it.
+// cut shortens text that a client sent, for the log. The log handler quotes it.
 func cut(s string) string {
 	const most = 80
 	if len(s) > most {
@@ -211,30 +192,6 @@ func cut(s string) string {
 	return s
 }
 
-// Shutdown stops accepting connections, ends idle ones, and lets requests under way be answered. When ctx is done it cuts what
-// is left and returns ctx's error.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.closing.Store(true)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for ln := range s.listeners {
-		_ = ln.Close()
-	}
-	for c := range s.conns {
-		_ = c.SetReadDeadline(over)
-	}
-	stop := context.AfterFunc(ctx, func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for c := range s.conns {
-			_ = c.Close()
-		}
-	})
-	for len(s.conns) > 0 {
-		s.idle.Wait()
-	}
-	if !stop() {
-		return ctx.Err()
-	}
-	return nil
-}
+// Shutdown stops accepting connections, ends idle ones, and lets requests under way be answered. When ctx is done it cuts the
+// connections that are left and returns ctx's error.
+func (s *Server) Shutdown(ctx context.Context) error { return s.acceptor.Shutdown(ctx) }

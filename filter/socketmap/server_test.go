@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// answers is the map of the tests: it knows one key, fails at another, and has too much to say about a third.
+// answers is the map of the tests: it has some keys, panics for one, and returns too much for another.
 func answers(key string) (string, bool) {
 	switch key {
 	case "tagged@example.com":
@@ -95,8 +95,8 @@ func (f *fixture) dial() net.Conn {
 	return c
 }
 
-// talk lets a client say everything at once and then nothing more, and returns everything that is answered. It needs no
-// network, where a reply may be lost when the connection ends with input that was not read.
+// talk lets a client send input at once and nothing more, and returns all replies. It uses no network, which may lose a reply
+// when the connection ends before all input was read.
 func (f *fixture) talk(input string) string {
 	ours, theirs := net.Pipe() // for the deadlines
 	defer func() { _, _ = ours.Close(), theirs.Close() }()
@@ -151,11 +151,11 @@ func TestReplies(t *testing.T) {
 		{"unknown", "untag user@example.com", "NOTFOUND "},
 		{"no key", "untag ", "NOTFOUND "},
 		{"no space", "untag", "NOTFOUND "},
-		{"a map that there is not", "other tagged@example.com", "PERM no such map"},
+		{"unknown map", "other tagged@example.com", "PERM no such map"},
 		{"nothing", "", "PERM no such map"},
 		{"lookup that fails", "untag fails", "TEMP lookup failed"},
 		{"more than Postfix reads", "untag long", "PERM answer too long"},
-		{"after all that", "untag tagged@example.com", "OK user@example.com"},
+		{"known, after all others", "untag tagged@example.com", "OK user@example.com"},
 	} {
 		if got := f.ask(c, tt.request); got != tt.reply {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.reply)
@@ -166,12 +166,12 @@ func TestReplies(t *testing.T) {
 	if got := f.metrics(); !maps.Equal(got, want) {
 		t.Errorf("metrics: got %v, want %v", got, want)
 	}
-	if log := f.log.String(); strings.Count(log, "a map was asked for") != 1 || !strings.Contains(log, `panic="a fault"`) {
+	if log := f.log.String(); strings.Count(log, "a client asked for an unknown map") != 1 || !strings.Contains(log, `panic="a fault"`) {
 		t.Errorf("log:\n%s", log)
 	}
 }
 
-func TestRequestsThatComeTogetherAreAnsweredInOrder(t *testing.T) {
+func TestRequestsThatArriveTogetherAreAnsweredInOrder(t *testing.T) {
 	f := start(t, Limits{})
 	var in, want []byte
 	for range 1000 {
@@ -198,7 +198,7 @@ func TestRequestInPieces(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoNetstringEndsTheConnection(t *testing.T) {
+func TestMalformedRequestEndsTheConnection(t *testing.T) {
 	f := start(t, Limits{})
 	good := string(appendNetstring(nil, "untag tagged@example.com"))
 	reply := string(appendNetstring(nil, "OK user@example.com"))
@@ -245,7 +245,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 			}
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the place of one that left stays taken: %v", err)
+			t.Fatalf("the place of a closed connection stays taken: %v", err)
 		}
 	}
 }
@@ -272,7 +272,7 @@ func TestSilentClientsAreCut(t *testing.T) {
 	}
 }
 
-// A client that asks and never reads does not hold a goroutine for ever.
+// A client that sends requests and never reads does not hold a goroutine for ever.
 func TestClientThatDoesNotReadIsCut(t *testing.T) {
 	f := start(t, Limits{WriteTimeout: 50 * time.Millisecond})
 	c := f.dial()
@@ -318,7 +318,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A lookup that hangs does not keep the daemon from ending.
+// A lookup that hangs does not prevent the end of the daemon.
 func TestShutdownDoesNotWaitForever(t *testing.T) {
 	hang := make(chan struct{})
 	s, err := New(Options{Logger: slog.New(slog.DiscardHandler), Maps: map[string]Lookup{"untag": func(string) (string, bool) { <-hang; return "", false }}})

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// bufferSize is the size of a read buffer: more than what Postfix sends of an ordinary message's envelope and headers
-// at once.
+// bufferSize is the size of a read buffer in octets: more than what Postfix sends at once of the envelope and headers of an
+// ordinary message.
 const bufferSize = 16 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, bufferSize); return &b }}
@@ -21,7 +21,7 @@ func (c *Conn) fill(n int) error {
 		if c.r == c.w {
 			c.r, c.w = 0, 0
 			if c.pooled == nil {
-				c.buf = nil // one that was made for a long frame
+				c.buf = nil // it was made for one long frame
 			}
 		}
 		if c.buf != nil && c.r+n > len(c.buf) {
@@ -34,7 +34,7 @@ func (c *Conn) fill(n int) error {
 	return nil
 }
 
-// makeRoom moves what is unread to the front of a buffer with room for n octets.
+// makeRoom moves what is unread to the front of a buffer that has room for n octets.
 func (c *Conn) makeRoom(n int) {
 	if n <= len(c.buf) {
 		c.w = copy(c.buf, c.buf[c.r:c.w])
@@ -47,8 +47,8 @@ func (c *Conn) makeRoom(n int) {
 	c.buf, c.r, c.w = bigger, 0, w
 }
 
-// wait reads once into the free part of the buffer; before it blocks it sends what is to be sent and gives an empty
-// buffer back.
+// wait reads once into the free part of the buffer. Before it blocks it sends the pending replies and returns an empty
+// buffer to the pool.
 func (c *Conn) wait(n int) error {
 	for {
 		got, err := c.readOnce()
@@ -65,11 +65,11 @@ func (c *Conn) wait(n int) error {
 		if !c.draining.Load() || !c.busy.Load() {
 			return io.EOF // timed out, or drained between two messages
 		}
-		c.deadline = time.Time{} // woken by Drain in the middle of a message: wait on
+		c.deadline = time.Time{} // Drain woke this in the middle of a message: wait again
 	}
 }
 
-// beforeWait does what has to be done before a read that may block.
+// beforeWait sends the pending replies and sets the deadline of a read that may block.
 func (c *Conn) beforeWait() error {
 	if err := c.flush(); err != nil {
 		return err
@@ -77,21 +77,21 @@ func (c *Conn) beforeWait() error {
 	if c.draining.Load() && !c.busy.Load() {
 		return io.EOF
 	}
-	// Setting a deadline costs as much as a read: it is set a third later than asked for, and not again before that third
-	// is over.
+	// Setting a deadline costs as much as a read. It is set a third later than ReadTimeout asks for, and not again until
+	// that third is over.
 	if now := time.Now(); c.deadline.Sub(now) < c.opts.ReadTimeout {
 		c.deadline = now.Add(c.opts.ReadTimeout / 3 * 4)
 		if err := c.Conn.SetReadDeadline(c.deadline); err != nil {
 			return err
 		}
-		if c.draining.Load() && !c.busy.Load() { // Drain's wake-up may have been overwritten
+		if c.draining.Load() && !c.busy.Load() { // this may have overwritten the deadline that Drain set
 			return io.EOF
 		}
 	}
 	return nil
 }
 
-// readOnce reads what is there into the buffer, or waits for something.
+// readOnce reads into the buffer what has arrived, or waits until something arrives.
 func (c *Conn) readOnce() (int, error) {
 	if err := c.beforeWait(); err != nil {
 		return 0, err
@@ -107,8 +107,8 @@ func (c *Conn) readOnce() (int, error) {
 	return c.rawN, c.rawErr
 }
 
-// tryRead is called with a file descriptor that may be readable. A buffer is held only while there is something in it,
-// so that an idle connection costs none.
+// tryRead reads from a file descriptor that may be readable. If nothing has arrived, it returns an empty buffer to the
+// pool, so that an idle connection holds none.
 func (c *Conn) tryRead(fd uintptr) (done bool) {
 	c.acquire()
 	for {
@@ -146,10 +146,10 @@ func (c *Conn) release() {
 	c.pooled, c.buf, c.r, c.w = nil, nil, 0, 0
 }
 
-// maxPending is how much is kept in the hope of more before it is sent.
+// maxPending is the number of octets of replies at which Write sends them without waiting for more.
 const maxPending = 16 << 10
 
-// Write keeps p until the next wait for the MTA, so that all replies to an event travel together.
+// Write collects replies until the next wait for the MTA, so that all replies to an event are sent together.
 //
 // QUIRK: Postfix and Sendmail over TCP wait 40 ms for a delayed acknowledgement when a reply comes in several segments.
 func (c *Conn) Write(p []byte) (int, error) {

@@ -1,9 +1,12 @@
-// Package wire stands between an MTA's connection and the milter library: it checks every frame before the library reads
-// it, keeps from the library what the current message does not need, reads ahead into a buffer that an idle connection
-// does not hold, and sends the replies to one event in one write.
+// Package wire is the layer between an MTA's connection and the milter library. It checks every frame before the library
+// reads it, withholds what the current message does not need, reads ahead into a buffer that an idle connection does not
+// hold, and sends the replies to one event in one write.
 //
-// [New] wraps a connection; [Conn.Negotiated] and [Conn.Want] tell it what to keep back. It understands the framing of
-// the milter protocol and the few commands named in frame.go, and takes no decisions about mail.
+// [New] wraps a connection. [Conn.WantHeaders] and [Conn.WantContent] say which parts of the current message are passed
+// on; the rest is withheld, and answered in the library's place where the MTA waits for a reply.
+//
+// The package knows the framing of the milter protocol and the commands in frame.go. It makes no decisions about mail, and
+// it passes on no frame that fails its check.
 package wire
 
 import (
@@ -21,8 +24,8 @@ import (
 
 // Options of a [Conn].
 type Options struct {
-	// ReadTimeout bounds the wait for the MTA's next frame. Between two commands of an SMTP session it waits as long as
-	// the SMTP client takes; libmilter's default is 7210 s.
+	// ReadTimeout bounds the wait for the MTA's next frame. Between two commands of an SMTP session the MTA waits for the
+	// SMTP client; libmilter's default is 7210 s.
 	ReadTimeout time.Duration
 	// WriteTimeout bounds how long the MTA may take to read a reply.
 	WriteTimeout time.Duration
@@ -32,8 +35,8 @@ type Options struct {
 	Closed func(*Conn)
 }
 
-// Conn is the connection of an MTA, as the milter library sees it. Read, Write and Want belong to one goroutine; Drain
-// and Close may be called from any.
+// Conn is the connection of an MTA as the milter library sees it. Its methods belong to the goroutine that reads, but
+// Drain and Abandon may be called from any.
 type Conn struct {
 	net.Conn
 	opts Options
@@ -42,11 +45,11 @@ type Conn struct {
 	pooled *[]byte // buf, if it is from the pool
 	r, w   int     // buf[r:w] was read from the MTA and not yet passed on
 	pass   int     // octets of a checked frame that the library may read now
-	skip   int     // octets of a frame that nobody wants
+	skip   int     // octets of a withheld frame, yet to be read and dropped
 
 	out      []byte // replies not yet sent
 	writeErr error
-	deadline time.Time // of the read deadline set last
+	deadline time.Time // the read deadline set last
 
 	raw     syscall.RawConn
 	rawRead func(fd uintptr) bool // made once; allocating it at every wait would cost more than the read
@@ -55,15 +58,15 @@ type Conn struct {
 
 	negotiating bool // no frame has been seen yet
 	protocol    milter.OptProtocol
-	headers     []string // names of the headers that are passed on, or AllHeaders
-	body        bool
+	headers     []string // names of the headers that are passed on
+	content     bool     // all headers and the body are passed on
 
 	busy     atomic.Bool // inside a message
 	draining atomic.Bool
 	closed   atomic.Bool
 }
 
-// New wraps c. Until [Conn.Want] says otherwise, headers and body of messages are kept back.
+// New wraps c. Headers and bodies of messages are withheld until [Conn.WantHeaders] or [Conn.WantContent] is called.
 func New(c net.Conn, o Options) *Conn {
 	w := &Conn{Conn: c, opts: o, negotiating: true}
 	if sc, ok := c.(syscall.Conn); ok {
@@ -75,17 +78,16 @@ func New(c net.Conn, o Options) *Conn {
 	return w
 }
 
-// Negotiated tells what was agreed with the MTA, so that events which are kept back are answered where it waits for an
-// answer.
+// Negotiated sets the protocol flags agreed with the MTA. They say for which withheld events the MTA waits for a reply.
 func (c *Conn) Negotiated(p milter.OptProtocol) { c.protocol = p }
 
-// AllHeaders stands for all headers, see [Conn.Want].
-var AllHeaders = []string{"*"}
+// WantHeaders says that of the current message the headers with these names are passed on, and no others. The caller does
+// not change names afterwards. What is left of the body is withheld; an MTA that waits for a reply to a piece of the body
+// is asked to send no more.
+func (c *Conn) WantHeaders(names []string) { c.headers, c.content = names, false }
 
-// Want says which headers of the current message are passed on, those of some names, [AllHeaders] or none, and whether
-// what is left of its body is. Where the MTA waits for an answer to a piece of the body that is not passed on, it is told
-// to send no more of it.
-func (c *Conn) Want(headers []string, body bool) { c.headers, c.body = headers, body }
+// WantContent says that all headers of the current message and its body are passed on.
+func (c *Conn) WantContent() { c.headers, c.content = nil, true }
 
 // SetBusy says whether a message is under way; see [Conn.Drain].
 func (c *Conn) SetBusy(b bool) { c.busy.Store(b) }
@@ -93,12 +95,12 @@ func (c *Conn) SetBusy(b bool) { c.busy.Store(b) }
 // Drain ends the connection as soon as no message is under way. It does not wait.
 func (c *Conn) Drain() {
 	c.draining.Store(true)
-	// Wakes a Read that waits for the next frame; it goes on waiting if a message is under way.
+	// This wakes a Read that waits for the next frame. If a message is under way, Read waits again.
 	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// SetDeadline does nothing: the timeouts are those of [Options]. The library sets deadlines at every packet, and a
-// fixed one second for the negotiation, which is short for a busy machine.
+// SetDeadline does nothing: the timeouts are those of [Options]. The library sets a deadline for every frame, and a fixed
+// one of one second for the negotiation, which is too short on a busy machine.
 func (c *Conn) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline does nothing, see [Conn.SetDeadline].
@@ -118,7 +120,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) > c.pass {
 		p = p[:c.pass]
 	}
-	if c.r == c.w { // inside a long frame that was not looked at as a whole
+	if c.r == c.w { // inside a body chunk longer than the buffer
 		if err := c.fill(1); err != nil {
 			return 0, err
 		}
@@ -129,66 +131,27 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next finds the next frame to pass on and swallows those before it.
+// next reads up to the next frame: it either withholds that frame, or checks it and lets Read pass it on.
 func (c *Conn) next() error {
-	if err := c.swallow(); err != nil {
+	if err := c.drop(); err != nil {
 		return err
 	}
-	if err := c.fill(4); err != nil {
+	cmd, total, err := c.head()
+	if err != nil {
 		return err
 	}
-	length := binary.BigEndian.Uint32(c.buf[c.r:])
-	switch {
-	case length == 0:
-		return c.fail(FaultEmpty)
-	case length > maxSwallow:
-		return c.fail(FaultLength)
-	}
-	if err := c.fill(5); err != nil {
+	t, err := c.treatmentOf(cmd, total)
+	if err != nil {
 		return err
 	}
-	cmd := c.buf[c.r+4]
-	total := 4 + int(length)
-	if c.negotiating != (cmd == cmdNegotiate) {
-		return c.fail(FaultOrder)
+	if t == answer {
+		c.reply(cmd)
 	}
-	if length > MaxFrame {
-		if cmd != cmdHeader && cmd != cmdBody {
-			return c.fail(FaultLength)
-		}
-		c.opts.Fault(FaultOversized)
-		return c.keepBack(cmd, total)
+	if t != passOn {
+		c.skip = total
+		return nil
 	}
-	c.negotiating = false
-	switch cmd {
-	case cmdAbort, cmdEndOfBody, cmdQuitNewConn, cmdQuit, cmdData, cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdNegotiate:
-	case cmdMacro:
-		// Macros of events that are kept back or whose macros nobody reads.
-		if err := c.fill(min(total, 6)); err != nil {
-			return err
-		}
-		if length > 1 && !macroWanted(c.buf[c.r+5]) {
-			c.skip = total
-			return nil
-		}
-	case cmdHeader:
-		wanted, err := c.wantsHeader(total)
-		if err != nil {
-			return err
-		}
-		if !wanted {
-			return c.keepBack(cmd, total)
-		}
-	case cmdBody:
-		if !c.body {
-			return c.keepBack(cmd, total)
-		}
-	case cmdEndOfHeader, cmdUnknown:
-		return c.keepBack(cmd, total)
-	default:
-		return c.fail(FaultCommand)
-	}
-	if cmd != cmdBody { // body chunks have no structure and go past the buffer if they are long
+	if cmd != cmdBody { // a body chunk has no structure, and a long one does not fit into the buffer
 		if err := c.fill(total); err != nil {
 			return err
 		}
@@ -202,44 +165,101 @@ func (c *Conn) next() error {
 	return nil
 }
 
-// wantsHeader says whether the header in the frame at hand is passed on.
-func (c *Conn) wantsHeader(total int) (bool, error) {
-	switch {
-	case len(c.headers) == 0:
-		return false, nil
-	case c.headers[0] == AllHeaders[0]:
-		return true, nil
+// head reads the length and the command of the next frame, and checks both. total is the frame's length in octets with
+// the length field itself.
+func (c *Conn) head() (cmd byte, total int, err error) {
+	if err := c.fill(4); err != nil {
+		return 0, 0, err
+	}
+	length := binary.BigEndian.Uint32(c.buf[c.r:])
+	if f := checkLength(length); f != "" {
+		return 0, 0, c.fail(f)
+	}
+	if err := c.fill(5); err != nil {
+		return 0, 0, err
+	}
+	cmd = c.buf[c.r+4]
+	if c.negotiating != (cmd == cmdNegotiate) {
+		return 0, 0, c.fail(FaultOrder)
+	}
+	c.negotiating = false
+	return cmd, 4 + int(length), nil
+}
+
+// treatment is what happens to a frame.
+type treatment uint8
+
+const (
+	passOn treatment = iota // the library reads it
+	answer                  // it is withheld, and the MTA gets its reply if it waits for one
+	ignore                  // it is withheld, and the protocol has no reply to it
+)
+
+// treatmentOf decides what happens to the frame at hand. It ends the connection for a frame that is neither passed on nor
+// withheld.
+func (c *Conn) treatmentOf(cmd byte, total int) (treatment, error) {
+	if total > 4+MaxFrame {
+		if cmd != cmdHeader && cmd != cmdBody {
+			return 0, c.fail(FaultLength)
+		}
+		c.opts.Fault(FaultOversized)
+		return answer, nil
+	}
+	switch cmd {
+	case cmdAbort, cmdEndOfBody, cmdQuitNewConn, cmdQuit, cmdData, cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdNegotiate:
+		return passOn, nil
+	case cmdMacro:
+		return c.macroTreatment(total)
+	case cmdHeader:
+		return c.headerTreatment(total)
+	case cmdBody:
+		if c.content {
+			return passOn, nil
+		}
+		return answer, nil
+	case cmdEndOfHeader, cmdUnknown:
+		return answer, nil
+	}
+	return 0, c.fail(FaultCommand)
+}
+
+// macroTreatment withholds the macros of events that are withheld themselves or whose macros the milter does not read.
+func (c *Conn) macroTreatment(total int) (treatment, error) {
+	if total < 6 {
+		return passOn, nil // to the check, which refuses macros without an event
+	}
+	if err := c.fill(6); err != nil {
+		return 0, err
+	}
+	switch event := c.buf[c.r+5]; event {
+	case cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdData, cmdEndOfBody:
+		return passOn, nil
+	}
+	return ignore, nil
+}
+
+// headerTreatment passes on the headers that the current message wants.
+func (c *Conn) headerTreatment(total int) (treatment, error) {
+	if c.content {
+		return passOn, nil
+	}
+	if len(c.headers) == 0 {
+		return answer, nil
 	}
 	if err := c.fill(total); err != nil {
-		return false, err
+		return 0, err
 	}
 	name, _, _ := bytes.Cut(c.buf[c.r+5:c.r+total], []byte{0})
 	for _, wanted := range c.headers {
 		if len(name) == len(wanted) && strings.EqualFold(string(name), wanted) {
-			return true, nil
+			return passOn, nil
 		}
 	}
-	return false, nil
+	return answer, nil
 }
 
-// keepBack lets nobody see the frame at hand.
-func (c *Conn) keepBack(cmd byte, total int) error {
-	c.answer(cmd)
-	c.skip = total
-	return nil
-}
-
-// macroWanted says whether the macros of an event are passed on.
-func macroWanted(event byte) bool {
-	switch event {
-	case cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdData, cmdEndOfBody:
-		return true
-	}
-	return false
-}
-
-// answer replies to an event that the library does not get to see, if the MTA waits for a reply.
-func (c *Conn) answer(cmd byte) {
+// reply replies to a withheld event if the MTA waits for a reply.
+func (c *Conn) reply(cmd byte) {
 	var noReply milter.OptProtocol
 	switch cmd {
 	case cmdHeader:
@@ -254,15 +274,15 @@ func (c *Conn) answer(cmd byte) {
 	if c.protocol&noReply != 0 {
 		return
 	}
-	reply := byte('c') // SMFIR_CONTINUE
+	code := byte('c') // SMFIR_CONTINUE
 	if cmd == cmdBody && c.protocol&milter.OptSkip != 0 {
-		reply = 's' // SMFIR_SKIP
+		code = 's' // SMFIR_SKIP
 	}
-	c.out = append(c.out, 0, 0, 0, 1, reply)
+	c.out = append(c.out, 0, 0, 0, 1, code)
 }
 
-// swallow reads and forgets the rest of a frame that nobody wants.
-func (c *Conn) swallow() error {
+// drop reads and drops what is left of a withheld frame.
+func (c *Conn) drop() error {
 	for c.skip > 0 {
 		if c.r == c.w {
 			if err := c.fill(1); err != nil {
@@ -276,8 +296,8 @@ func (c *Conn) swallow() error {
 	return nil
 }
 
-// fail ends the connection because of a frame. The library sees the end of the stream: it has nothing to say about it,
-// and its words would carry what the other side sent.
+// fail ends the connection because of a frame. The library sees the end of the stream, which it does not log; what it logs
+// about a malformed frame would contain what the other side sent.
 func (c *Conn) fail(f Fault) error {
 	c.opts.Fault(f)
 	c.r, c.w = 0, 0
@@ -285,8 +305,8 @@ func (c *Conn) fail(f Fault) error {
 	return io.EOF
 }
 
-// Close ends the connection. The milter library calls it when the session is over, from the goroutine that reads, and
-// [Conn] is then no longer used; Abandon is for everybody else.
+// Close ends the connection. The milter library calls it once the session is over, from the goroutine that reads, and does
+// not use the Conn afterwards. Other goroutines call Abandon.
 func (c *Conn) Close() error {
 	if !c.closed.CompareAndSwap(false, true) {
 		return net.ErrClosed

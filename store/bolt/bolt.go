@@ -1,24 +1,24 @@
 // Package bolt is the embedded [store.Store]: one file, no server, one process on one host.
 //
-// [Open] opens or creates the file. What a method has acknowledged is on disk: callers that write at the same time
-// share one commit, so that many sessions cost about as many syncs as one. Lookups do not wait for writers.
+// [Open] opens or creates the file. What a method has acknowledged is on disk, except heartbeats, which are kept in memory. Callers that
+// write at the same time share one commit, so that many sessions cost about as many syncs as one. Lookups do not wait for writers.
 //
-// A file that was damaged (the host crashed on bad hardware, a disk filled up, somebody truncated it) does not keep a
-// mail server from starting: Open moves it aside, says so, and begins a new one. Its memory begins anew as well (see
-// [store.Memory]), so nothing is refused for records that were lost with the file. Damage that shows only later makes
-// all methods fail with [store.ErrUnavailable]; the process goes on.
+// A damaged file (bad hardware, a full disk, a file that was truncated) does not keep a daemon from starting: Open moves it aside,
+// passes a warning to [Warn], and creates a new one. The record in the new file is complete (see [store.Completeness]) only since its own
+// first record, so that no bounce is refused for a record that was lost with the file. Damage that shows only later makes all methods
+// fail with [store.ErrUnavailable]; the process goes on.
 //
-// Putting an old copy of the file back (a backup, a snapshot of the machine) loses records without a trace. Remove the
-// file instead, or let it be.
+// The package cannot detect that an old copy of the file was put back (a backup, a snapshot of the machine): records are lost, and
+// the record counts as complete. The operator removes the file instead.
 //
 // The file holds these buckets:
 //
-//	meta        "format" → version of this layout; "since" → start of the memory, nanoseconds since 1970, 8 octets
+//	meta        "format" → version of this layout; "since" → since when the record is complete, nanoseconds since 1970, 8 octets
 //	records     YYYY-MM-DD (last day) → bucket of 16-octet keys → count (base 128, encoding/binary's Uvarint; nothing
 //	            for 0), dropped 30 days after that day
-//	domains     domain → day of its first and of its last record, 4 octets each
+//	domains     domain → days of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
-//	notices     topic, octet 0, name of a notice → last day, space, value
+//	broadcasts  topic, octet 0, name of a broadcast → last day, space, value
 //
 // Numbers are in network byte order.
 package bolt
@@ -44,17 +44,17 @@ import (
 
 // Buckets and keys of the file.
 var (
-	bucketMeta     = []byte("meta")
-	bucketRecords  = []byte("records")
-	bucketDomains  = []byte("domains")
-	bucketCounters = []byte("counters")
-	bucketNotices  = []byte("notices")
-	keyFormat      = []byte("format")
-	keySince       = []byte("since")
+	bucketMeta       = []byte("meta")
+	bucketRecords    = []byte("records")
+	bucketDomains    = []byte("domains")
+	bucketCounters   = []byte("counters")
+	bucketBroadcasts = []byte("broadcasts")
+	keyFormat        = []byte("format")
+	keySince         = []byte("since")
 )
 
-// format is the version of the layout. A process refuses a file with a higher one.
-const format = "2"
+// format is the version of the layout. Open refuses a file with another one, which another version of bouncefilter wrote.
+const format = "3"
 
 // Store is a file. Use [Open]; a Store may be used by many goroutines.
 type Store struct {
@@ -63,13 +63,13 @@ type Store struct {
 
 	leaveDamaged bool // see the option of that name
 
-	nodes *memory.Store // what nodes say; nothing else is in it
+	nodes store.Nodes // in memory: no other process can have the file open
 	db    *bbolt.DB
-	since atomic.Pointer[time.Time] // what meta says, nil for nothing; no other process writes the file
+	since atomic.Pointer[time.Time] // since when the record is complete; nil if it is empty. No other process writes the file.
 
 	// Once bbolt has panicked, its locks may never be released.
 	broken  atomic.Pointer[error] // the panic
-	failing chan struct{}         // closed then
+	failing chan struct{}         // closed once broken is set
 
 	writes  chan *write
 	life    context.Context // ends with Close
@@ -83,18 +83,17 @@ var _ store.Store = (*Store)(nil)
 // Option changes how Open works.
 type Option func(*Store, *func(string))
 
-// Warn gives Open a function to call with what an operator should know although the file could be opened: that a
-// damaged one was moved aside.
+// Warn gives Open a function that it calls with a warning for the operator when it has moved a damaged file aside.
 func Warn(f func(message string)) Option { return func(_ *Store, warn *func(string)) { *warn = f } }
 
-// LeaveDamaged lets Open fail on a damaged file instead of moving it aside: for whoever only wants to look.
+// LeaveDamaged lets Open fail on a damaged file instead of moving it aside: for commands that only read.
 func LeaveDamaged() Option { return func(s *Store, _ *func(string)) { s.leaveDamaged = true } }
 
-// Clock replaces the system's clock, on which the start of the memory and the removal of what is over depend.
+// Clock replaces the system's clock, which sets since when the record is complete and when expired records are removed.
 func Clock(now func() time.Time) Option { return func(s *Store, _ *func(string)) { s.now = now } }
 
-// Open opens the file at path, which it creates with mode 0600 if there is none, in a folder that it creates with mode
-// 0700 if there is none. Only one process can have it open; another one gets an error after a second.
+// Open opens the file at path. It creates a missing file with mode 0600, and a missing folder with mode 0700. Only one process can have
+// the file open: Open waits a second for another one to close it, and returns [ErrInUse].
 func Open(path string, opts ...Option) (*Store, error) {
 	s := &Store{
 		path:   filepath.Clean(path),
@@ -123,7 +122,7 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	if len(domain) > maxDomain {
 		return fmt.Errorf("bolt store: domain of %d octets", len(domain))
 	}
-	rs = slices.Clone(rs) // An unfinished change may outlive this call.
+	rs = slices.Clone(rs) // a change that is under way may outlive this call
 	days := make([][]byte, len(rs))
 	for i, r := range rs {
 		var err error
@@ -153,7 +152,7 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	})
 }
 
-// add adds a record to the bucket of its day, and writes only what changes.
+// add adds a record to the bucket of its day. It writes only what changes.
 func add(b *bbolt.Bucket, r store.Record) error {
 	before := b.Get(r.Key[:])
 	if before != nil && r.Count == 0 {
@@ -184,7 +183,7 @@ func nameOf(d store.Day) ([]byte, error) {
 	return []byte(name), nil
 }
 
-// recordDomain notes that a domain has signed today. It writes only what changes.
+// recordDomain sets the days of a domain's first and last record. It writes only what changes.
 func recordDomain(tx *bbolt.Tx, today store.Day, domain string) error {
 	if domain == "" {
 		return nil
@@ -211,10 +210,10 @@ func parseDomain(v []byte) (first, last store.Day, ok bool) {
 
 // Lookup implements [store.Store].
 func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
-	qs = slices.Clone(qs) // An unfinished search may outlive this call.
+	qs = slices.Clone(qs) // a search that is under way may outlive this call
 	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}
 	if since := s.since.Load(); since != nil {
-		a.Memory.Since = *since
+		a.Complete.Since = *since
 	}
 	first, err := nameOf(today)
 	if err != nil {
@@ -262,7 +261,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	return a, nil
 }
 
-// look adds to the answer to a query what the bucket of one day knows.
+// look adds to the answer to a query what is in the bucket of one day.
 func look(b *bbolt.Bucket, q store.Query, a *store.Answer, i int) {
 	if v := b.Get(q.Key[:]); v != nil {
 		a.Found[i] = true
@@ -270,13 +269,13 @@ func look(b *bbolt.Bucket, q store.Query, a *store.Answer, i int) {
 	}
 }
 
-// Forget implements [store.Store].
-func (s *Store) Forget(ctx context.Context, at time.Time) error {
-	return s.update(ctx, "forget", func(tx *bbolt.Tx) error {
-		if since, ok, err := sinceOf(tx); err != nil || ok && !at.After(since) {
+// MarkIncomplete implements [store.Store].
+func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
+	return s.update(ctx, "mark incomplete", func(tx *bbolt.Tx) error {
+		if since, ok, err := sinceOf(tx); err != nil || ok && !until.After(since) {
 			return err
 		}
-		return putSince(tx, at)
+		return putSince(tx, until)
 	})
 }
 
@@ -284,7 +283,7 @@ func putSince(tx *bbolt.Tx, t time.Time) error {
 	return tx.Bucket(bucketMeta).Put(keySince, binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())))
 }
 
-// sinceOf returns the start of the memory, if it has one.
+// sinceOf returns since when the record is complete. ok is false if it is empty.
 func sinceOf(tx *bbolt.Tx) (since time.Time, ok bool, err error) {
 	v := tx.Bucket(bucketMeta).Get(keySince)
 	switch len(v) {
@@ -293,7 +292,7 @@ func sinceOf(tx *bbolt.Tx) (since time.Time, ok bool, err error) {
 	case 8:
 		return time.Unix(0, int64(binary.BigEndian.Uint64(v))).UTC(), true, nil
 	default:
-		return time.Time{}, false, fmt.Errorf("%w: the start of the memory has %d octets", errDamaged, len(v))
+		return time.Time{}, false, fmt.Errorf("%w: the time since when the record is complete has %d octets", errDamaged, len(v))
 	}
 }
 

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// closeWait is how long Close waits for bbolt once the file has failed. What it waits for then is a read that is under
-// way, which takes milliseconds, or nothing that will ever come.
+// closeWait is how long Close waits for bbolt once the file has failed: for a read that is under way, which takes milliseconds, or for a lock
+// that is never released.
 const closeWait = 250 * time.Millisecond
 
 // Close implements [store.Store]. What was acknowledged before is on disk already.
 //
-// Of a file that has failed, bbolt may hold locks of its own for good. Close then gives up after closeWait; the lock on the
-// file goes with the process, and the next start moves the file aside.
+// When the file has failed, bbolt may never release its locks. Close then gives up after closeWait; the lock on the file ends with the
+// process, and the next start moves the file aside.
 func (s *Store) Close() error {
 	s.end()
 	s.janitor.Wait()
@@ -32,7 +32,7 @@ func (s *Store) Close() error {
 		}
 	}
 	if s.broken.Load() != nil {
-		return nil // The failure itself was the answer to every call.
+		return nil // every call has returned the failure already
 	}
 	if err != nil {
 		return fmt.Errorf("bolt store %s: close: %w", s.path, err)

@@ -44,10 +44,8 @@ func (s *Store) update(ctx context.Context, op string, apply func(*bbolt.Tx) err
 	}
 }
 
-// commitAll makes the changes, all that wait at a time in one commit, until Close.
-//
-// While one commit waits for the disk the next callers queue up. That is all the grouping there is: a caller that is
-// alone never waits for company.
+// commitAll is the writer. It makes the changes until Close, all that wait at a time in one commit. While one commit waits for the disk, the
+// next changes queue up; a single change never waits for others.
 func (s *Store) commitAll() {
 	var group []*write
 	for w := range s.writes {
@@ -104,10 +102,10 @@ func (s *Store) transact(group []*write) error {
 }
 
 // view reads from the file. It waits for no writer. If ctx ends first, or the file fails, read may still be running when
-// view returns its error, and what it has read is not to be touched.
+// view returns its error, and the caller must not touch what read writes to.
 //
-// The goroutine costs a few microseconds. Without it a call would hang for good that is waiting for a lock of bbolt's when
-// another one panics and never releases it.
+// The goroutine costs a few microseconds. Without it, a call that waits for a lock of bbolt's would hang for good when another one panics
+// and never releases it.
 func (s *Store) view(ctx context.Context, op string, read func(*bbolt.Tx) error) error {
 	if err := s.usable(ctx, op); err != nil {
 		return err
@@ -138,8 +136,8 @@ func (s *Store) usable(ctx context.Context, op string) error {
 	return nil
 }
 
-// contain calls f and turns a panic into an error. bbolt panics on pages that make no sense, and the file is mapped into
-// memory, so that a part of it that is gone or cannot be read is a fault of this process.
+// contain calls f and turns a panic into an error. bbolt panics on damaged pages. The file is mapped into memory, so that a part of it
+// that is gone or cannot be read is a fault of this process.
 func (s *Store) contain(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {

@@ -64,7 +64,7 @@ func TestRecordsSurviveARestart(t *testing.T) {
 	if err != nil || !a.Found[0] || !a.Found[1] || a.Found[2] {
 		t.Errorf("found %v, %v", a.Found, err)
 	}
-	if since := a.Memory.Since; since.IsZero() || time.Since(since) > time.Minute {
+	if since := a.Complete.Since; since.IsZero() || time.Since(since) > time.Minute {
 		t.Errorf("Since %v", since)
 	}
 }
@@ -120,7 +120,7 @@ func TestDamagedFileIsMovedAside(t *testing.T) {
 				t.Error("the file moved aside is not what was there")
 			}
 			a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
-			if err != nil || a.Found[0] || !a.Memory.Since.IsZero() {
+			if err != nil || a.Found[0] || !a.Complete.Since.IsZero() {
 				t.Errorf("the new store answers %+v, %v; want an empty one", a, err)
 			}
 			if err := s.Record(t.Context(), today(), "", store.Record{Key: key(1), Expires: today()}); err != nil {
@@ -185,13 +185,13 @@ func TestOpenRefuses(t *testing.T) {
 	if err := os.WriteFile(foreign, []byte(strings.Repeat("root:x:0:0:root:/root:/bin/bash\n", 500)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	newer := filled(t, 1)
-	db, err := bbolt.Open(newer, 0o600, nil)
+	other := filled(t, 1)
+	db, err := bbolt.Open(other, 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("3"))
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("4"))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +207,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"a folder", t.TempDir(), "folder"},
 		{"a device", "/dev/null", "not a regular file"},
 		{"below a file", filepath.Join(foreign, "state.db"), "not a directory"},
-		{"a file of somebody else", foreign, "not a bouncefilter store"},
-		{"a newer format", newer, "a newer bouncefilter"},
+		{"a file of another program", foreign, "not a bouncefilter store"},
+		{"another format", other, "another version of bouncefilter"},
 		{"a folder without the right to write", filepath.Join(shut, "state.db"), "permission denied"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestOpenRefuses(t *testing.T) {
 		})
 	}
 	if b, err := os.ReadFile(foreign); err != nil || !strings.HasPrefix(string(b), "root:x:0") {
-		t.Errorf("somebody else's file was touched: %v", err)
+		t.Errorf("another program's file was touched: %v", err)
 	}
 }
 

@@ -10,24 +10,24 @@ import (
 )
 
 const (
-	// expireEvery is how often the file is searched for what has expired.
+	// expireEvery is the interval at which expired records are removed.
 	expireEvery = time.Hour
 
-	// expireKeys is how many keys are removed in one commit, for records on the mail path wait for it: some 10 ms.
+	// expireKeys is how many keys are removed in one commit, which takes some 10 ms: records on the mail path wait for it.
 	expireKeys = 4096
 
-	// expiryMargin is how many days records are kept after their last day, on which they are found no more. A host may
-	// boot with a clock that is days ahead, until it is set. What was removed then would be missing afterwards, while
-	// the memory still counts as complete: bounces of genuine mail would look like those of mail that was never sent.
+	// expiryMargin is for how many days after its last day a record is not removed, although no Lookup finds it any more. A host may
+	// boot with a clock that is days ahead, until it is set. A record that was removed too early would be missing afterwards,
+	// while the record counts as complete: bounces of genuine mail would look like those of mail that was never sent.
 	expiryMargin = 30
 )
 
-// expireHourly removes what has expired, now and then every hour until Close.
+// expireHourly is the janitor. It removes what has expired, now and every hour until Close.
 func (s *Store) expireHourly() {
 	tick := time.NewTicker(expireEvery)
 	defer tick.Stop()
 	for {
-		// A failure is not reported here: it shows in the calls of others, and the next hour tries again.
+		// A failure is not reported here: it also shows in other calls, and the next round tries again.
 		_ = s.expire(s.life, store.DayOf(s.now()))
 		select {
 		case <-s.life.Done():
@@ -37,8 +37,8 @@ func (s *Store) expireHourly() {
 	}
 }
 
-// expire removes what is over on the day today, a little in each commit: records after their margin, counters and
-// domains after their retention.
+// expire removes what has expired on the day today, a part in each commit: records after the margin, counters and domains after
+// their retention.
 func (s *Store) expire(ctx context.Context, today store.Day) error {
 	for {
 		more := false
@@ -106,7 +106,7 @@ func dropBefore(days *bbolt.Bucket, oldest store.Day, limit int) (removed int, e
 	return removed, nil
 }
 
-// dropDomains removes the domains that have recorded nothing since oldest. They are few.
+// dropDomains removes the domains without a record since oldest.
 func dropDomains(b *bbolt.Bucket, oldest store.Day) error {
 	return deleteIf(b, func(v []byte) bool {
 		_, last, ok := parseDomain(v)
@@ -114,11 +114,11 @@ func dropDomains(b *bbolt.Bucket, oldest store.Day) error {
 	})
 }
 
-// deleteIf removes what has a value that is over. There is little in the bucket.
-func deleteIf(b *bbolt.Bucket, over func(value []byte) bool) error {
+// deleteIf removes the keys of a small bucket whose values have expired.
+func deleteIf(b *bbolt.Bucket, expired func(value []byte) bool) error {
 	var gone [][]byte
 	if err := b.ForEach(func(key, value []byte) error {
-		if over(value) {
+		if expired(value) {
 			gone = append(gone, key)
 		}
 		return nil

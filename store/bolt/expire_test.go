@@ -99,7 +99,7 @@ func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
 	found := func(today store.Day, q store.Query) bool {
 		t.Helper()
 		a, err := s.Lookup(t.Context(), today, []store.Query{q})
-		if err != nil || a.Memory.Since.IsZero() {
+		if err != nil || a.Complete.Since.IsZero() {
 			t.Fatalf("Lookup: %+v, %v", a, err)
 		}
 		return a.Found[0]

@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -19,13 +20,13 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// lockWait is how long Open waits for another process to let go of the file: a restart may overlap a little.
+// lockWait is how long Open waits for another process to close the file: at a restart the old process may still be ending.
 const lockWait = time.Second
 
 // ErrInUse is wrapped by the error of Open on a file that another process has open.
 var ErrInUse = errors.New("another process has the file open")
 
-// errDamaged is wrapped by errors that say that the file's content makes no sense.
+// errDamaged is wrapped by errors about the content of the file.
 var errDamaged = errors.New("the file is damaged")
 
 var errNoBucket = fmt.Errorf("%w: a bucket is missing", errDamaged)
@@ -43,8 +44,8 @@ func (s *Store) open(warn func(string)) error {
 	if renameErr := os.Rename(s.path, aside); renameErr != nil {
 		return fmt.Errorf("%w; moving it aside failed: %w", err, renameErr)
 	}
-	warn(fmt.Sprintf("%v; moved it to %s and started a new one: what was recorded before is lost, and no mail is "+
-		"refused on its account", err, aside))
+	warn(fmt.Sprintf("%v; moved it to %s and started a new one: earlier records are lost, and no bounce is "+
+		"refused for want of them", err, aside))
 	return s.openOnce()
 }
 
@@ -85,19 +86,33 @@ func (s *Store) openOnce() error {
 	return nil
 }
 
-// isNonsense says whether an error of the file is none of the system's: bbolt was led by the content to a place that no file has.
+// isNonsense says whether the content of the file has led bbolt to an offset that no file has. bbolt notices some of them itself, with an
+// error that does not come from the system; the system refuses others as beyond the largest file (EFBIG), which a store does not reach
+// unless the size of files is limited (setrlimit(2)).
 func isNonsense(err error) bool {
 	var of *fs.PathError
 	var errno syscall.Errno
-	return errors.As(err, &of) && !errors.As(err, &errno)
+	switch {
+	case !errors.As(err, &of):
+		return false
+	case !errors.As(err, &errno):
+		return true
+	}
+	return errno == syscall.EFBIG && !sizeIsLimited()
 }
 
-// load makes what a new file lacks, and reads an old one from end to end: what is damaged is to show now, when it can
-// be moved aside, and not while mail is waiting. It takes about 50 ms for a million records.
+// sizeIsLimited says whether files of this process have a largest size of its own.
+func sizeIsLimited() bool {
+	var limit syscall.Rlimit
+	return syscall.Getrlimit(syscall.RLIMIT_FSIZE, &limit) != nil || limit.Cur < math.MaxInt64
+}
+
+// load creates missing buckets and reads the file from end to end, so that damage shows now, when the file can be moved aside, and not
+// while mail is waiting. It takes about 50 ms for a million records.
 func (s *Store) load() error {
 	err := s.contain(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketNotices} {
+			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketBroadcasts} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 					return err
 				}
@@ -105,17 +120,12 @@ func (s *Store) load() error {
 			meta := tx.Bucket(bucketMeta)
 			switch v := string(meta.Get(keyFormat)); v {
 			case format:
-			case "1": // Its keys began otherwise: what is recorded there is not found.
-				if err := putSince(tx, s.now()); err != nil {
-					return err
-				}
-				fallthrough
 			case "":
 				if err := meta.Put(keyFormat, []byte(format)); err != nil {
 					return err
 				}
 			default:
-				return fmt.Errorf("the file has format %q, this version knows %s: a newer bouncefilter wrote it", v, format)
+				return fmt.Errorf("the file has format %q, this version knows %s: another version of bouncefilter wrote it", v, format)
 			}
 			since, ok, err := sinceOf(tx)
 			if err != nil {
@@ -136,8 +146,8 @@ func (s *Store) load() error {
 	return err
 }
 
-// readDays reads all of a bucket of days, whose keys have the given size unless that is 0. bbolt keeps no checksums of
-// its pages, but keys that were overwritten no longer stand in order, and a lookup would miss some of them.
+// readDays reads all of a bucket of days, whose keys have the given size unless that is 0. bbolt's pages have no checksums, but keys that
+// were overwritten are no longer in order, and a lookup would miss some of them.
 func readDays(days *bbolt.Bucket, size int) error {
 	return days.ForEach(func(day, v []byte) error {
 		b := days.Bucket(day)
@@ -158,8 +168,8 @@ func readDays(days *bbolt.Bucket, size int) error {
 	})
 }
 
-// examine looks at a file before bbolt maps it into memory. bbolt trusts the sizes it reads there, so a file that was
-// truncated would fault.
+// examine checks a file before bbolt maps it into memory: bbolt trusts the sizes that it reads there, and a truncated file would
+// fault.
 func (s *Store) examine() error {
 	info, err := os.Stat(s.path)
 	switch {
@@ -172,21 +182,21 @@ func (s *Store) examine() error {
 	case !info.Mode().IsRegular():
 		return errors.New("this is not a regular file")
 	case info.Size() == 0:
-		return nil // bbolt makes a new one of it.
+		return nil // bbolt makes a new store of it
 	}
 	file, err := os.OpenFile(s.path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	// Another process may be in the middle of writing what is read here.
+	// Another process may be writing what is read here.
 	if err := lock(file, lockWait); err != nil {
 		return err
 	}
 	return examineMeta(file, info.Size())
 }
 
-// lock takes the lock that bbolt takes. Closing the file releases it.
+// lock takes the same lock as bbolt. Closing the file releases it.
 func lock(file *os.File, wait time.Duration) error {
 	for end := time.Now().Add(wait); ; time.Sleep(20 * time.Millisecond) {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
@@ -203,7 +213,7 @@ func lock(file *os.File, wait time.Duration) error {
 
 // A bbolt file begins with two pages that each describe the whole file: a header of 16 octets, then, in the byte order
 // of the machine, magic, version, page size and flags of 4 octets each, and root page, sequence, freelist page, number
-// of pages, transaction and checksum of 8 octets each. The checksum is FNV-1a of what stands before it. The page with
+// of pages, transaction and checksum of 8 octets each. The checksum is FNV-1a of the fields before it. The page with
 // the later transaction counts, unless its checksum is wrong.
 const (
 	metaOffset   = 16
@@ -214,11 +224,11 @@ const (
 	maxPage      = 1 << 24
 )
 
-// examineMeta finds out whether a file is a bbolt file of at least the size it says.
+// examineMeta checks that a file is a bbolt file of at least the size that its first pages state.
 func examineMeta(file io.ReaderAt, size int64) error {
 	order := binary.NativeEndian
-	// A file of ours begins with the number of its first page, which is 0, in 8 octets. That tells a damaged one from one
-	// that belongs to somebody else, which is not to be touched.
+	// A bbolt file begins with the number of its first page, which is 0, in 8 octets. This tells a damaged store from a file of
+	// another program, which is not to be touched.
 	var begin [8]byte
 	if _, err := file.ReadAt(begin[:], 0); err != nil && !errors.Is(err, io.EOF) {
 		return err
@@ -227,7 +237,7 @@ func examineMeta(file io.ReaderAt, size int64) error {
 
 	var pages, pageSize, latest uint64
 	valid := false
-	// The second page is found by trying: where it begins stands in the first, which may be the damaged one.
+	// The second page is found by trial: its offset is in the first, which may be the damaged one.
 	for at := int64(0); at < size && at <= maxPage; at = max(2*at, minPage) {
 		var m [metaSize]byte
 		if n, err := file.ReadAt(m[:], at+metaOffset); err != nil && !errors.Is(err, io.EOF) {

@@ -6,14 +6,15 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Nodes are those of this process: nobody else has the file. They are not in it, so that saying every few seconds that it runs costs a
-// daemon no write.
+// Heartbeats stay in memory, so that a heartbeat costs no write to the disk: no other process can have the file open.
 
-// Announce implements [store.Store].
-func (s *Store) Announce(ctx context.Context, n store.Node) error { return s.nodes.Announce(ctx, n) }
+// Heartbeat implements [store.Store].
+func (s *Store) Heartbeat(ctx context.Context, n store.Node) error { return s.nodes.Heartbeat(ctx, n) }
 
 // Nodes implements [store.Store].
 func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) { return s.nodes.Nodes(ctx) }
 
-// Dismiss implements [store.Store].
-func (s *Store) Dismiss(ctx context.Context, node string) error { return s.nodes.Dismiss(ctx, node) }
+// RemoveNode implements [store.Store].
+func (s *Store) RemoveNode(ctx context.Context, node string) error {
+	return s.nodes.RemoveNode(ctx, node)
+}

@@ -1,7 +1,7 @@
-// Package memory is a [store.Store] that lives as long as its process: for tests, and for trying things out.
+// Package memory is a [store.Store] in the memory of the process, for tests and demonstrations.
 //
-// It forgets everything when the process ends, so its memory (see [store.Memory]) begins anew with the first record
-// after each start. A daemon that shall refuse tags that were never issued needs package bolt or package redis.
+// [New] returns an empty one. Everything is lost when the process ends, so the record is complete (see [store.Completeness]) only since the
+// first record after each start. A daemon that refuses bounces for want of a record needs package bolt or package redis.
 package memory
 
 import (
@@ -14,22 +14,22 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Store keeps everything in maps. Use [New]; a Store may be used by many goroutines.
+// Store holds everything in maps. Use [New]; a Store may be used by many goroutines.
 type Store struct {
 	now func() time.Time
 
-	mu       sync.RWMutex
-	since    time.Time
-	records  map[store.Day]map[store.Key]uint32 // counts by last day
-	swept    store.Day                          // the latest day of a Record; what was over was dropped then
-	domains  map[string]clock
-	counters map[counter]int64
-	nodes    map[string]store.Node
-	notices  map[[2]string]store.Notice // by topic and name
+	mu         sync.RWMutex
+	since      time.Time
+	records    map[store.Day]map[store.Key]uint32 // counts by last day
+	swept      store.Day                          // the latest day of a Record, on which expired records were dropped
+	domains    map[string]signed
+	counters   map[counter]int64
+	nodes      map[string]store.Node
+	broadcasts map[[2]string]store.Broadcast // by topic and name
 }
 
-// clock is what is known of a domain.
-type clock struct{ first, last store.Day }
+// signed has the days of a domain's first and last record.
+type signed struct{ first, last store.Day }
 
 // counter is a store.Counter without its count.
 type counter struct {
@@ -42,16 +42,16 @@ var _ store.Store = (*Store)(nil)
 // New returns an empty Store on the system's clock.
 func New() *Store { return NewWithClock(time.Now) }
 
-// NewWithClock returns an empty Store that asks now for the time. Only [store.Memory] depends on it: days come with each
-// call, and the latest of them decides what is dropped.
+// NewWithClock returns an empty Store with the clock now, which sets [store.Completeness] and the times of heartbeats. Records expire
+// by the days that callers pass.
 func NewWithClock(now func() time.Time) *Store {
 	return &Store{
-		now:      now,
-		records:  make(map[store.Day]map[store.Key]uint32),
-		domains:  make(map[string]clock),
-		counters: make(map[counter]int64),
-		nodes:    make(map[string]store.Node),
-		notices:  make(map[[2]string]store.Notice),
+		now:        now,
+		records:    make(map[store.Day]map[store.Key]uint32),
+		domains:    make(map[string]signed),
+		counters:   make(map[counter]int64),
+		nodes:      make(map[string]store.Node),
+		broadcasts: make(map[[2]string]store.Broadcast),
 	}
 }
 
@@ -80,7 +80,7 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	if domain != "" {
 		c, known := s.domains[domain]
 		if !known {
-			c = clock{first: today, last: today}
+			c = signed{first: today, last: today}
 		}
 		c.last = max(c.last, today)
 		s.domains[domain] = c
@@ -88,12 +88,12 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	return nil
 }
 
-// expiryMargin is how many days records are kept after their last day, on which they are found no more. Callers take
-// their days from a clock that may be days ahead for a while. What was dropped then would be missing afterwards, while
-// the memory still counts as complete: bounces of genuine mail would look like those of mail that was never sent.
+// expiryMargin is for how many days after its last day a record is not dropped, although no Lookup finds it any more. Callers take their
+// days from a clock that may be days ahead for a while. A record that was dropped too early would be missing afterwards, while the
+// record counts as complete: bounces of genuine mail would look like those of mail that was never sent.
 const expiryMargin = 30
 
-// sweep drops what is over, once a day.
+// sweep drops what has expired, once a day.
 func (s *Store) sweep(today store.Day) {
 	if today <= s.swept {
 		return
@@ -102,7 +102,7 @@ func (s *Store) sweep(today store.Day) {
 	maps.DeleteFunc(s.records, func(d store.Day, _ map[store.Key]uint32) bool {
 		return d < today-expiryMargin
 	})
-	maps.DeleteFunc(s.domains, func(_ string, c clock) bool { return c.last < today-store.CounterRetention })
+	maps.DeleteFunc(s.domains, func(_ string, c signed) bool { return c.last < today-store.CounterRetention })
 	s.sweepCounters(today)
 }
 
@@ -117,7 +117,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Memory: store.Memory{Since: s.since}}
+	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Complete: store.Completeness{Since: s.since}}
 	for day, counts := range s.records {
 		if day < today {
 			continue
@@ -132,15 +132,15 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	return a, nil
 }
 
-// Forget implements [store.Store].
-func (s *Store) Forget(ctx context.Context, at time.Time) error {
+// MarkIncomplete implements [store.Store].
+func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
 	if err := check(ctx); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at.After(s.since) {
-		s.since = at
+	if until.After(s.since) {
+		s.since = until
 	}
 	return nil
 }
@@ -200,7 +200,7 @@ func (s *Store) Ping(ctx context.Context) error { return check(ctx) }
 // Close implements [store.Store]. It drops nothing: a closed Store may be inspected.
 func (s *Store) Close() error { return nil }
 
-// check turns a context that has ended into the error that every backend gives for it.
+// check returns the error of a call whose context has ended.
 func check(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("memory store: %w: %w", store.ErrUnavailable, err)

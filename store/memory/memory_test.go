@@ -20,8 +20,8 @@ func TestClockSetsTheStartOfTheMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	a, err := s.Lookup(t.Context(), store.DayOf(at), nil)
-	if err != nil || !a.Memory.Since.Equal(at) {
-		t.Errorf("Since %v, %v; want %v", a.Memory.Since, err, at)
+	if err != nil || !a.Complete.Since.Equal(at) {
+		t.Errorf("Since %v, %v; want %v", a.Complete.Since, err, at)
 	}
 }
 
@@ -46,7 +46,7 @@ func TestWhatHasExpiredIsDropped(t *testing.T) {
 	}
 	// Even on a day on which it had not expired: it is gone, not only hidden.
 	if a, _ := s.Lookup(t.Context(), 20_000, store.AnyDay(store.Key{32})); a.Found[0] {
-		t.Error("an expired record was kept")
+		t.Error("an expired record was not dropped")
 	}
 }
 
@@ -85,7 +85,7 @@ func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
 	}
 	record(last+margin+1, store.Record{Key: store.Key{2}, Expires: last + 100})
 	if found(day, k) {
-		t.Error("a record is kept for longer than the margin")
+		t.Error("a record outlives the margin")
 	}
 }
 

@@ -1,6 +1,8 @@
-// Package open turns the one URL that a site configures into a [store.Store].
+// Package open turns the store URL of a site's configuration into a [store.Store].
 //
-//	memory:                                    lost at the end of the process; for tests and for trying out
+// [Open] opens the store, and [Redacted] makes a URL fit for logs. No error of the package holds a password. The URLs:
+//
+//	memory:                                    lost at the end of the process; for tests and demonstrations
 //	bolt:/var/lib/bouncefilter/state.db        a file on this host; bolt:state.db is relative to the working folder
 //	redis://user:password@host:6379/0          a Redis server, which several nodes may share
 //	rediss://user:password@host:6380/0         the same over TLS; ?ca=/path trusts only the authorities in that file
@@ -8,7 +10,7 @@
 //	redis+sentinel://user:password@host1,host2/mymaster/0   the master that Sentinels watch over
 //	redis+cluster://user:password@host1,host2  a Redis Cluster; both also with rediss for TLS
 //
-// Packages bolt and redis describe what these promise. [Redacted] makes a URL fit for logs.
+// The comments of packages bolt and redis say what each of them promises.
 package open
 
 import (
@@ -29,23 +31,22 @@ import (
 type Option func(*options)
 
 type options struct {
-	warn func(string)
-	look bool
-	now  func() time.Time
+	warn         func(string)
+	leaveDamaged bool
+	now          func() time.Time
 }
 
-// Warn gives Open a function to call with what an operator should know although the store could be opened: that a
-// damaged file was moved aside.
+// Warn gives Open a function that it calls with a warning for the operator when it has moved a damaged file aside.
 func Warn(f func(message string)) Option { return func(o *options) { o.warn = f } }
 
-// Look is for whoever only wants to look: a damaged file is left where it is, and Open fails.
-func Look() Option { return func(o *options) { o.look = true } }
+// LeaveDamaged lets Open fail on a damaged file instead of moving it aside: for commands that only read.
+func LeaveDamaged() Option { return func(o *options) { o.leaveDamaged = true } }
 
-// Clock replaces the system's clock in a store that is part of this process. A server has a clock of its own.
+// Clock replaces the system's clock in a store that is part of this process (memory:, bolt:).
 func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
 
-// Open opens the store that rawURL names. It does not wait for a server: whether one answers is for Ping to find out,
-// because a mail server has to start without it. Errors never hold a password.
+// Open opens the store that rawURL names. It does not connect to a server, because a mail server has to start without it: Ping finds out
+// whether the server answers. Errors never hold a password.
 func Open(ctx context.Context, rawURL string, opts ...Option) (store.Store, error) {
 	o := options{warn: func(string) {}, now: time.Now}
 	for _, opt := range opts {
@@ -58,7 +59,7 @@ func Open(ctx context.Context, rawURL string, opts ...Option) (store.Store, erro
 	return s, nil
 }
 
-// open returns no nil pointers in its Store, unlike the functions it calls.
+// open returns a nil Store with an error, not one that holds a nil pointer.
 func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 	scheme, rest, ok := strings.Cut(rawURL, ":")
 	if !ok {
@@ -76,7 +77,7 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 			return nil, err
 		}
 		opts := []bolt.Option{bolt.Warn(o.warn), bolt.Clock(o.now)}
-		if o.look {
+		if o.leaveDamaged {
 			opts = append(opts, bolt.LeaveDamaged())
 		}
 		s, err := bolt.Open(path, opts...)
@@ -95,7 +96,7 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 	return nil, errors.New("unknown kind of store; use memory:, bolt:/path, redis://host, rediss://host, unix:/path, redis+sentinel://hosts/master or redis+cluster://hosts")
 }
 
-// boltPath returns the path in what follows bolt:. The form with three slashes is understood because people write it.
+// boltPath returns the path in a URL behind "bolt:". It accepts three slashes before it, because operators write them.
 func boltPath(rest string) (string, error) {
 	if after, ok := strings.CutPrefix(rest, "//"); ok {
 		if !strings.HasPrefix(after, "/") {
@@ -113,10 +114,11 @@ func boltPath(rest string) (string, error) {
 	return path, nil
 }
 
-// hidden stands for what may be a password.
+// hidden is printed instead of what may be a password.
 const hidden = "xxxxx"
 
-// Redacted returns rawURL without its password, for logs and errors. What cannot be taken apart is left out as a whole.
+// Redacted returns rawURL without its password, for logs and errors. Of a URL that cannot be parsed it shows only the scheme and what must be
+// a host.
 func Redacted(rawURL string) string {
 	scheme, rest, ok := strings.Cut(rawURL, ":")
 	switch {
@@ -130,7 +132,7 @@ func Redacted(rawURL string) string {
 	single, hosts := redis.SplitHosts(rawURL)
 	u, err := url.Parse(single)
 	if err != nil || strings.ContainsRune(u.Opaque+u.Path+u.RawQuery+u.Fragment, '@') {
-		// A password with a slash, a question mark or the like ends up in all sorts of places.
+		// A password with a slash or a question mark may be anywhere in the URL.
 		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
 			return scheme + "://" + hidden + "@" + host(rest[at+1:])
 		}
@@ -160,10 +162,10 @@ func Redacted(rawURL string) string {
 	return u.String()
 }
 
-// standIn stands for several hosts, of which a URL cannot be put together.
+// standIn takes the place of several hosts, which net/url cannot print.
 const standIn = "hosts.invalid"
 
-// host returns what names the server in the part of a URL behind the last @.
+// host returns the hosts and the path in the part of a URL behind the last @.
 func host(s string) string {
 	if i := strings.IndexAny(s, "?#"); i >= 0 {
 		s = s[:i]

@@ -40,11 +40,11 @@ func TestClusterConformance(t *testing.T) {
 func aged(t *testing.T, c goredis.UniversalClient, prefix string) {
 	t.Helper()
 	start := time.Now().Add(-time.Hour).UnixMilli()
-	names := []string{prefix + "memory2"}
+	names := []string{prefix + "state"}
 	if _, ok := c.(*goredis.ClusterClient); ok {
 		names = names[:0]
 		for shard := range 256 {
-			names = append(names, fmt.Sprintf("%s{%02x}:memory2", prefix, shard))
+			names = append(names, fmt.Sprintf("%s{%02x}:state", prefix, shard))
 		}
 	}
 	for _, name := range names {
@@ -67,7 +67,7 @@ func message(sender string) []store.Record {
 
 func testOneServer(t *testing.T, c *redistest.Cluster) {
 	s := open(t, c.URL("?prefix=one:"))
-	record(t, s, key(1)) // begins the memory everywhere
+	record(t, s, key(1)) // makes all shards complete
 	calls := func() map[string]int {
 		n := map[string]int{}
 		for _, m := range c.Masters(t) {
@@ -92,7 +92,7 @@ func testOneServer(t *testing.T, c *redistest.Cluster) {
 		for _, r := range rs {
 			qs = append(qs, store.Query{Key: r.Key})
 		}
-		if a, err := s.Lookup(t.Context(), today(), qs); err != nil || strings.Contains(fmt.Sprint(a.Found), "false") || a.Memory.Since.IsZero() {
+		if a, err := s.Lookup(t.Context(), today(), qs); err != nil || strings.Contains(fmt.Sprint(a.Found), "false") || a.Complete.Since.IsZero() {
 			t.Fatalf("Lookup: %+v, %v", a, err)
 		}
 		used := 0
@@ -128,20 +128,20 @@ func all(t *testing.T, s *redis.Store) {
 	}
 	ctx := t.Context()
 	for name, call := range map[string]func() error{
-		"Ping":        func() error { return s.Ping(ctx) },
-		"Forget":      func() error { return s.Forget(ctx, time.Now()) },
-		"FirstSigned": func() error { _, err := s.FirstSigned(ctx); return err },
-		"Count":       func() error { return s.Count(ctx, []store.Counter{{Day: today(), Count: 1}}) },
-		"Counters":    func() error { _, err := s.Counters(ctx, today(), today()); return err },
-		"Announce":    func() error { return s.Announce(ctx, store.Node{Name: "n"}) },
-		"Nodes":       func() error { _, err := s.Nodes(ctx); return err },
-		"Dismiss":     func() error { return s.Dismiss(ctx, "n") },
+		"Ping":           func() error { return s.Ping(ctx) },
+		"MarkIncomplete": func() error { return s.MarkIncomplete(ctx, time.Now()) },
+		"FirstSigned":    func() error { _, err := s.FirstSigned(ctx); return err },
+		"Count":          func() error { return s.Count(ctx, []store.Counter{{Day: today(), Count: 1}}) },
+		"Counters":       func() error { _, err := s.Counters(ctx, today(), today()); return err },
+		"Heartbeat":      func() error { return s.Heartbeat(ctx, store.Node{Name: "n"}) },
+		"Nodes":          func() error { _, err := s.Nodes(ctx); return err },
+		"RemoveNode":     func() error { return s.RemoveNode(ctx, "n") },
 		"Publish": func() error {
-			_, err := s.Publish(ctx, store.Notice{Topic: "t", Name: "n", Expires: today()}, true)
+			_, err := s.Publish(ctx, store.Broadcast{Topic: "t", Name: "n", Expires: today()}, true)
 			return err
 		},
-		"Notices":  func() error { _, err := s.Notices(ctx, "t", today()); return err },
-		"Withdraw": func() error { return s.Withdraw(ctx, "t", "n") },
+		"Broadcasts": func() error { _, err := s.Broadcasts(ctx, "t", today()); return err },
+		"Withdraw":   func() error { return s.Withdraw(ctx, "t", "n") },
 	} {
 		if err := call(); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -2,50 +2,15 @@ package redis
 
 import (
 	"context"
+	"fmt"
+	"strconv"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/internal/counterkey"
 )
-
-// FirstSigned implements [store.Store]. It also removes the domains whose time is over, and examines the server: one that is
-// asked nothing else is looked at then.
-func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, failed("first-signed days", err)
-	}
-	if err := s.examine(ctx); err != nil {
-		return nil, failed("first-signed days", err)
-	}
-	replies := make([]*redis.MapStringStringCmd, len(s.shards))
-	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
-		for i := range s.shards {
-			replies[i] = c.HGetAll(ctx, s.layout.domains(i))
-		}
-		return nil
-	}); err != nil {
-		return nil, failed("first-signed days", err)
-	}
-	all := make(map[string]store.Day)
-	for i, reply := range replies {
-		first, gone, err := parseDomains(reply.Val(), store.DayOf(s.now())-store.CounterRetention)
-		if err != nil {
-			return nil, failed("first-signed days", err)
-		}
-		if len(gone) > 0 {
-			if err := s.client.HDel(ctx, s.layout.domains(i), gone...).Err(); err != nil {
-				return nil, failed("first-signed days", err)
-			}
-		}
-		for domain, day := range first {
-			if d, known := all[domain]; !known || day < d {
-				all[domain] = day
-			}
-		}
-	}
-	return all, nil
-}
 
 // Count implements [store.Store].
 func (s *Store) Count(ctx context.Context, cs []store.Counter) error {
@@ -77,8 +42,8 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 	if err := ctx.Err(); err != nil {
 		return nil, failed("counters", err)
 	}
-	// Nothing is older than the retention, and no node's clock is a day ahead.
-	today := store.DayOf(s.now())
+	// No counter is older than the retention, and no node's clock is more than a day ahead.
+	today := store.DayOf(time.Now())
 	from, to = max(from, today-store.CounterRetention), min(to, today+1)
 	var days []*redis.MapStringStringCmd
 	if from > to {
@@ -98,6 +63,22 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 		if cs, err = appendCounters(cs, from+store.Day(i), day.Val()); err != nil {
 			return nil, failed("counters", err)
 		}
+	}
+	return cs, nil
+}
+
+// appendCounters reads the fields of one day's counters.
+func appendCounters(cs []store.Counter, day store.Day, fields map[string]string) ([]store.Counter, error) {
+	for name, value := range fields {
+		c, err := counterkey.Parse(name)
+		if err != nil {
+			return nil, err
+		}
+		if c.Count, err = strconv.ParseInt(value, 10, 64); err != nil {
+			return nil, fmt.Errorf("counter %q: %w", name, err)
+		}
+		c.Day = day
+		cs = append(cs, c)
 	}
 	return cs, nil
 }

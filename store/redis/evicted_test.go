@@ -28,8 +28,8 @@ func TestWhatWasEvictedIsMissingAfterThePolicyWasPutRight(t *testing.T) {
 	}
 	set(t, srv, "maxmemory-policy", "volatile-ttl")
 	set(t, srv, "maxmemory", "1")
-	if n := admin.Exists(t.Context(), "bouncefilter:memory2").Val(); n != 1 {
-		t.Fatal("the memory was evicted as well: this test shows nothing")
+	if n := admin.Exists(t.Context(), "bouncefilter:state").Val(); n != 1 {
+		t.Fatal("the state was evicted as well: this test shows nothing")
 	}
 	eventually(t, "the records are evicted", func() bool { return len(admin.Keys(t.Context(), "bouncefilter:records:*").Val()) == 0 })
 	set(t, srv, "maxmemory", "0")

@@ -5,42 +5,43 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// relied says whether what p answered about a shard, whose memory is m, can be relied upon: the process keeps everything, and
-// the shard was examined since it took over.
-func (s *Store) relied(p process, m memory) bool {
-	return p.fault == "" && p.run != "" && p.run == m.run && !s.now().Before(p.settled)
+// trusted says whether the absence of a record in the answer of p about a shard with the state m means that it was not made: p keeps all
+// records, and the shard was examined since p took over.
+func (p process) trusted(m shardState) bool {
+	return p.fault == "" && p.run != "" && p.run == m.run && !time.Now().Before(p.trustedFrom)
 }
 
-// changed says whether the shard was answered for by another process than the last time, or by one that its memory does not
-// know. What was acknowledged before may be lost.
-func (sh *shard) changed(p process, m memory) bool {
+// changed says whether p, which answers for the shard, is another process than the one that answered last, or than the one in its
+// state m. What was acknowledged before may be lost.
+func (sh *shard) changed(p process, m shardState) bool {
 	last := sh.run.Load()
 	return p.run != "" && !m.since.IsZero() && (p.run != m.run || last != nil && *last != p.run)
 }
 
-// took says whether another process than the last time has taken a record. If none has answered yet, the next
-// lookup finds out.
-func (sh *shard) took(p process) bool {
+// moved says whether p, which has taken a record, is another process than the one that answered last. If none has answered yet, the next
+// Lookup finds out.
+func (sh *shard) moved(p process) bool {
 	last := sh.run.Load()
 	return p.run != "" && last != nil && *last != p.run
 }
 
-// examine finds out for all shards whether records may have been lost since they were last looked at, and moves the start of
-// their memory past the loss. It takes two round trips, and is needed after a server was restarted, wiped or replaced, and
-// at the very beginning. One caller examines at a time, and those who waited for it need not do so again.
+// examine finds out for all shards whether records may have been lost since they were last examined, and marks the record incomplete up to
+// a time after the loss. It takes two round trips, and is needed after a server was restarted, wiped or replaced, and after the start of
+// this process. One caller examines at a time, and callers that have waited for it do not examine again.
 //
-// Four things show a loss: the process that answers may evict; or it is not the one noted in the memory, as after a restart, when a
-// replica took over or when it has evicted keys; or it is not the one that answered this Store before, which may have gone on writing to
-// a server that others had given up already; or the memory is gone, of which a shard without a start tells.
+// Four things show a loss: the process that answers may evict; or it is not the one in the shard's state, as after a restart, when a
+// replica took over, or when it has evicted keys; or it is not the one that answered this Store before, which may have gone on writing to
+// a server that other nodes had left already; or the state is gone: it has no start.
 //
-// The memory moves past the life of all connections from before: behind a proxy some of them may still reach the former process,
-// which goes on acknowledging what the one that took over will never have.
+// The record becomes complete only after the life of all connections from before: behind a proxy some of them may still reach the former
+// process, which goes on acknowledging records that the new one will never have.
 func (s *Store) examine(ctx context.Context) error {
 	before := s.examined.Load()
 	select {
@@ -60,12 +61,12 @@ func (s *Store) examine(ctx context.Context) error {
 }
 
 func (s *Store) examineAll(ctx context.Context) error {
-	now := s.now()
-	ctx, w := witnessed(ctx)
+	now := time.Now()
+	ctx, by := withResponders(ctx)
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			replies[i] = c.HGetAll(ctx, s.layout.memory(i))
+			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
 		return nil
 	}); err != nil {
@@ -75,37 +76,37 @@ func (s *Store) examineAll(ctx context.Context) error {
 	pipe := s.client.Pipeline()
 	runs := make([]string, len(s.shards))
 	for i, reply := range replies {
-		m, err := parseMemory(reply.Val())
+		m, err := parseState(reply.Val())
 		if err != nil {
 			return err
 		}
 		sh := &s.shards[i]
 		sh.learn(m.layers)
-		sh.drop(periodOf(store.DayOf(now)) - keptPeriods)
-		p := w.process(reply)
+		sh.drop(periodOf(store.DayOf(now)) - listedPeriods)
+		p := by.process(reply)
 		if p.run == "" {
 			continue
 		}
 		runs[i] = p.run
-		// What claims nothing about the time until now cannot have lost any of it. Half of the margin is for clocks that differ.
-		// A server that may evict loses some all the time, and so the memory begins once it is set right.
+		// A record that is complete only since a time after now has lost nothing. Half of the margin is for clocks that differ.
+		// A server that may evict loses records all the time, so that the record becomes complete once the operator has set it right.
 		if m.since.Before(now.Add(startMargin/2)) && (sh.changed(p, m) || p.fault != "" && !m.since.IsZero()) {
-			changes++ // Before the process is noted as known: in between this may fail.
-			pipe.HSet(ctx, s.layout.memory(i), forgetField(now.Add(connLifetime+startMargin)), "")
+			changes++ // this comes before the process is noted, because the connection may fail in between
+			pipe.HSet(ctx, s.layout.state(i), incompleteField(now.Add(connLifetime+startMargin)), "")
 		}
 		if p.run != m.run && !m.since.IsZero() {
 			changes++
-			pipe.HSet(ctx, s.layout.memory(i), fieldRun, p.run)
+			pipe.HSet(ctx, s.layout.state(i), fieldRun, p.run)
 		}
 		gone := m.outdated
 		for _, l := range m.layers {
-			if l.period < periodOf(store.DayOf(now))-keptPeriods {
+			if l.period < periodOf(store.DayOf(now))-listedPeriods {
 				gone = append(gone, l.field())
 			}
 		}
 		if len(gone) > 0 {
 			changes++
-			pipe.HDel(ctx, s.layout.memory(i), gone...)
+			pipe.HDel(ctx, s.layout.state(i), gone...)
 		}
 	}
 	if changes > 0 {
@@ -121,12 +122,12 @@ func (s *Store) examineAll(ctx context.Context) error {
 	return nil
 }
 
-// begin starts the memory of all shards: one that is empty would never say that it is complete.
+// begin sets start in all shards: an empty shard would never be complete.
 func (s *Store) begin(ctx context.Context) error {
-	start := formatTime(s.now().Add(startMargin))
+	start := formatTime(time.Now().Add(startMargin))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			c.HSetNX(ctx, s.layout.memory(i), fieldStart, start)
+			c.HSetNX(ctx, s.layout.state(i), fieldStart, start)
 		}
 		return nil
 	}); err != nil {
@@ -135,7 +136,7 @@ func (s *Store) begin(ctx context.Context) error {
 	return s.examine(ctx)
 }
 
-// mayEvict says why a server with this INFO memory may not keep its keys until they expire, or "".
+// mayEvict returns, from INFO memory, why a server may remove keys before they expire, or "".
 func mayEvict(info string) string {
 	limit, err := strconv.ParseInt(infoField(info, "maxmemory"), 10, 64)
 	if err != nil {
@@ -157,7 +158,7 @@ func infoField(info, name string) string {
 	return ""
 }
 
-// isReply says whether err is what a server answered, and not that none did.
+// isReply says whether err is the answer of a server, and not the lack of one.
 func isReply(err error) bool {
 	var reply redis.Error
 	return errors.As(err, &reply)

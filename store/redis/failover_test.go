@@ -102,7 +102,7 @@ func lookAgain(t *testing.T, s store.Store, k store.Key) (found bool, since time
 	for end := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 		a, err := s.Lookup(t.Context(), today(), store.AnyDay(k))
 		if err == nil {
-			return a.Found[0], a.Memory.Since
+			return a.Found[0], a.Complete.Since
 		}
 		if time.Now().After(end) {
 			t.Fatalf("Lookup: %v", err)

@@ -11,11 +11,11 @@ func TestAStoreWithRecordsOfALaterVersionSaysWhyItVouchesForNothing(t *testing.T
 	srv := startServer(t)
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:memory2", "p:3:99", "").Err(); err != nil {
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "p:3:99", "").Err(); err != nil {
 		t.Fatal(err)
 	}
 	a, err := s.Lookup(t.Context(), today(), nil)
-	if err != nil || !a.Memory.Since.IsZero() || !strings.Contains(a.Memory.Reason, "a later version") {
+	if err != nil || !a.Complete.Since.IsZero() || !strings.Contains(a.Complete.Reason, "a later version") {
 		t.Errorf("%+v, %v", a, err)
 	}
 }

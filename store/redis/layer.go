@@ -13,9 +13,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// periodDays is the length of a period, the time whose records expire together. A lookup does not know when its keys
-// expire and asks all periods that are not over: days would be many commands, and longer periods keep records for
-// longer than needed.
+// periodDays is the length of a period, whose records expire together. A lookup that does not know when its keys expire asks all
+// periods that are not over. With periods of one day these would be many commands; longer ones keep records for longer than needed.
 const periodDays = 8
 
 // period is a period's number: those periods that begin with day 0, 8, 16 and so on.
@@ -29,28 +28,27 @@ func periodOf(d store.Day) period {
 	return period(p)
 }
 
-// keptPeriods is for how many periods it stays on record that there were records in a period. A clock that is days ahead must not
-// hide those of today.
-const keptPeriods = 4
+// listedPeriods is for how many periods after its own a layer stays listed in the shard's state. A clock that is days ahead must not hide
+// the records of today.
+const listedPeriods = 4
 
 // end is when the records of the period are removed. The day added lets clocks differ.
 func (p period) end() time.Time { return (store.Day(p+1)*periodDays + 1).Time() }
 
-// Redis stores a hash of up to 128 fields in 24 octets a field, a larger one in 83 (hash-max-listpack-entries, which is not ours to
-// set), and a hash of its own for a record takes about 150. So records lie in buckets, and the number of buckets follows the number
-// of records: a period begins with few, or with as many as the one before it had in the end, and when a bucket has become
-// full, new records go to a layer with four times as many. What was recorded before stays where it is. A lookup asks all layers, of
-// which there is one but for the first period and for those in which mail becomes more.
+// Redis stores a hash of up to 128 fields in 24 octets a field, a larger one in 83 (hash-max-listpack-entries, a setting of the
+// operator's), and a hash for each record would take about 150. So records are in buckets, and the number of buckets follows the number
+// of records: see the package comment. A lookup asks all layers of a period, mostly one: there are more only in the first period, and
+// when the site sends more mail than before.
 const (
-	// minBits is the number of buckets of a period at first, as a power of two: room for some 60,000 records. In a cluster
-	// each shard begins with minShardBits.
+	// minBits is the number of buckets in the smallest layer, as a power of two: room for some 60,000 records. In a cluster the
+	// smallest layer of a shard has minShardBits.
 	minBits      = 9
 	minShardBits = 2
 	// maxBits is room for 10^10 records in a period, in a cluster for each shard.
 	maxBits = 26
 	// growBits is by how many bits a layer is larger than the one before.
 	growBits = 2
-	// full is how many records make a bucket full. Those that other nodes still add to it must not make it larger than 128.
+	// full is how many records make a bucket full. Records that other nodes still add to it must not make it larger than 128.
 	full = 112
 )
 
@@ -69,7 +67,7 @@ func (l layer) field() string {
 	return fieldPeriod + strconv.Itoa(int(l.period)) + ":" + strconv.Itoa(l.bits)
 }
 
-// parseLayer reads what follows p: in the name of a field. ok is false for what this version does not write.
+// parseLayer reads the name of a field behind "p:". ok is false for a layer that this version does not write.
 func parseLayer(s string) (l layer, ok bool) {
 	p, b, _ := strings.Cut(s, ":")
 	number, err := strconv.ParseInt(p, 10, 32)
@@ -80,7 +78,7 @@ func parseLayer(s string) (l layer, ok bool) {
 	return layer{period(number), bits}, err == nil && bits >= 0 && bits <= maxBits
 }
 
-// bucket names the hash that holds k in a layer. The octets of a key behind the first one are as good as random.
+// bucket returns the name of the hash that holds k in a layer. The octets of a key behind the first one are as good as random.
 func (l layout) bucket(in layer, k store.Key) string {
 	name := make([]byte, 0, 64)
 	name = append(name, l.within(l.shardOf(k))...)
@@ -94,10 +92,10 @@ func (l layout) bucket(in layer, k store.Key) string {
 	return string(name)
 }
 
-// shard is what is known of a shard.
+// shard is what this process knows of a shard.
 type shard struct {
 	layers atomic.Pointer[[]layer] // that may hold records, in order
-	run    atomic.Pointer[string]  // run_id of the process that answered last; nil if none did
+	run    atomic.Pointer[string]  // identity of the process that answered last; nil if none did
 }
 
 // known returns the layers that may hold records.
@@ -125,7 +123,7 @@ func (sh *shard) learn(ls []layer) {
 	}
 }
 
-// drop removes layers of periods that are over.
+// drop removes the layers of periods before a period.
 func (sh *shard) drop(before period) {
 	known := sh.layers.Load()
 	if known == nil || len(*known) == 0 || (*known)[0].period >= before {
@@ -135,8 +133,8 @@ func (sh *shard) drop(before period) {
 	sh.layers.CompareAndSwap(known, &next) // or the next caller does it
 }
 
-// writeTo returns the layer that records of a period go to: the largest of it, or one as large as the largest of the latest
-// period before it.
+// writeTo returns the layer that new records of a period go to: its largest, or else one as large as the largest of the latest earlier
+// period.
 func (sh *shard) writeTo(p period, smallest int) layer {
 	bits := smallest
 	for _, l := range sh.known() {

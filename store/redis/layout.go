@@ -8,32 +8,29 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
-	"github.com/bouncefilter/bouncefilter/store/internal/counterkey"
 )
 
 // What is stored, each name behind the prefix:
 //
 //	records:PERIOD:BITS:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
-//	memory2                hash: what store.Memory says and where records lie, see below.
+//	state                  hash: since when the record is complete, and where records are, see below.
 //	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
-//	nodes                  hash: name of a node → what it said, in JSON (see store.Node). It expires as a whole.
-//	notices:TOPIC          hash: name of a notice → last day, space, value. Fields that are over are removed by readers.
+//	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node). It expires as a whole.
+//	broadcasts:TOPIC       hash: name of a broadcast → last day, space, value. Readers remove expired fields.
 //
-// In a cluster the first three stand once for each of 256 shards, with "{SHARD}:" before their names: that is what a cluster
-// places keys by (hash tags). The first octet of a key, which depends on its sender alone, chooses the shard, so what one message leaves
-// behind, and what is asked about a bounce, lies with one server and takes one round trip. Each shard has a memory of its own,
-// because servers lose records one by one.
+// A cluster has the first three for each of its 256 shards, with "{SHARD}:" before their names: a cluster places keys by the text in
+// braces (hash tags).
 //
-// The fields of memory are such that nodes may set them at the same time in any order without losing anything, for
-// scripts and transactions are not to be had everywhere:
+// The fields of state are such that nodes may set them at the same time in any order without losing anything, because scripts and
+// transactions are not available everywhere:
 //
-//	start         → when the first record was made, in milliseconds since 1970; set once
-//	forget:TIME   → nothing: records from before TIME may be lost. The latest counts.
-//	run           → run_id of the server process that was seen last
-//	p:PERIOD:BITS → nothing: there may be records in PERIOD in 2^BITS buckets, see [layer]
+//	start            → when the first record was made, in milliseconds since 1970; set once
+//	incomplete:TIME  → empty: records from before TIME may be lost. The latest counts.
+//	run              → identity of the server process that answered last
+//	p:PERIOD:BITS    → empty: there may be records in PERIOD in 2^BITS buckets, see [layer]
 //
-// The memory starts at the latest of start and all forget; without any of them there is none.
+// The record is complete since the latest of start and all incomplete fields. Without any of them it is empty.
 type layout struct {
 	prefix string
 	shards bool
@@ -50,7 +47,7 @@ func (l layout) shardOf(k store.Key) int {
 	return 0
 }
 
-// within is what names of a shard begin with.
+// within is how the names of a shard begin.
 func (l layout) within(shard int) string {
 	if !l.shards {
 		return l.prefix
@@ -58,22 +55,22 @@ func (l layout) within(shard int) string {
 	return l.prefix + "{" + hex.EncodeToString([]byte{byte(shard)}) + "}:"
 }
 
-func (l layout) memory(shard int) string       { return l.within(shard) + "memory2" } // the first layout had another one
-func (l layout) domains(shard int) string      { return l.within(shard) + "domains" }
-func (l layout) nodes() string                 { return l.prefix + "nodes" }
-func (l layout) notices(topic string) string   { return l.prefix + "notices:" + topic }
-func (l layout) counters(day store.Day) string { return l.prefix + "counters:" + day.String() }
+func (l layout) state(shard int) string         { return l.within(shard) + "state" }
+func (l layout) domains(shard int) string       { return l.within(shard) + "domains" }
+func (l layout) nodes() string                  { return l.prefix + "nodes" }
+func (l layout) broadcasts(topic string) string { return l.prefix + "broadcasts:" + topic }
+func (l layout) counters(day store.Day) string  { return l.prefix + "counters:" + day.String() }
 
 const (
-	fieldStart  = "start"
-	fieldForget = "forget:"
-	fieldRun    = "run"
-	fieldPeriod = "p:"
-	fieldFirst  = "first:"
-	fieldLast   = "last:"
+	fieldStart      = "start"
+	fieldIncomplete = "incomplete:"
+	fieldRun        = "run"
+	fieldPeriod     = "p:"
+	fieldFirst      = "first:"
+	fieldLast       = "last:"
 )
 
-// formatTime rounds up: later is always safe.
+// formatTime rounds up to a millisecond: later is always safe.
 func formatTime(t time.Time) string {
 	return strconv.FormatInt(t.Add(time.Millisecond-time.Nanosecond).UnixMilli(), 10)
 }
@@ -86,30 +83,30 @@ func parseTime(s string) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-func forgetField(at time.Time) string { return fieldForget + formatTime(at) }
+func incompleteField(at time.Time) string { return fieldIncomplete + formatTime(at) }
 
-// memory is what the hash of that name says.
-type memory struct {
-	since    time.Time // zero: none
+// shardState is what a shard's hash "state" holds.
+type shardState struct {
+	since    time.Time // since when the record is complete; zero if it is empty or unreadable
 	run      string
 	layers   []layer  // that may hold records, in no order
-	outdated []string // fields that a later one has made pointless
+	outdated []string // incomplete fields with an earlier time than another one
 	unknown  string   // a layer that this version cannot read
 }
 
-// parseMemory reads the fields. Those of later versions are passed over; if there is a layer among them, in which nobody looks, there is
-// no memory.
-func parseMemory(fields map[string]string) (memory, error) {
-	m := memory{run: fields[fieldRun]}
-	var forget time.Time
-	forgetName := ""
+// parseState reads the fields. It skips those of later versions. If a layer is among them, the record is unreadable, because this version
+// does not look there.
+func parseState(fields map[string]string) (shardState, error) {
+	m := shardState{run: fields[fieldRun]}
+	var latest time.Time
+	latestName := ""
 	for name, value := range fields {
 		var err error
-		if rest, ok := strings.CutPrefix(name, fieldForget); ok {
+		if rest, ok := strings.CutPrefix(name, fieldIncomplete); ok {
 			var at time.Time
 			if at, err = parseTime(rest); err == nil {
-				if forgetName == "" || at.After(forget) {
-					forget, name, forgetName = at, forgetName, name
+				if latestName == "" || at.After(latest) {
+					latest, name, latestName = at, latestName, name
 				}
 				if name != "" {
 					m.outdated = append(m.outdated, name)
@@ -126,60 +123,14 @@ func parseMemory(fields map[string]string) (memory, error) {
 			m.since, err = parseTime(value)
 		}
 		if err != nil {
-			return memory{}, fmt.Errorf("the memory's field %q: %w", name, err)
+			return shardState{}, fmt.Errorf("field %q of the state: %w", name, err)
 		}
 	}
-	if forget.After(m.since) {
-		m.since = forget
+	if latest.After(m.since) {
+		m.since = latest
 	}
 	if m.unknown != "" {
 		m.since = time.Time{}
 	}
 	return m, nil
-}
-
-// parseDomains reads the fields of the hash domains: the first days, and the fields of domains whose last record is
-// older than oldest.
-func parseDomains(fields map[string]string, oldest store.Day) (first map[string]store.Day, gone []string, err error) {
-	first = make(map[string]store.Day)
-	for name, value := range fields {
-		domain, ok := strings.CutPrefix(name, fieldFirst)
-		if !ok {
-			continue
-		}
-		f, err := strconv.ParseInt(value, 10, 32)
-		if err != nil {
-			return nil, nil, fmt.Errorf("first day of %q: %w", domain, err)
-		}
-		last, ok := fields[fieldLast+domain]
-		if !ok { // Its first record is being made at this moment.
-			last = value
-		}
-		l, err := strconv.ParseInt(last, 10, 32)
-		if err != nil {
-			return nil, nil, fmt.Errorf("last day of %q: %w", domain, err)
-		}
-		if store.Day(l) < oldest {
-			gone = append(gone, name, fieldLast+domain)
-			continue
-		}
-		first[domain] = store.Day(f)
-	}
-	return first, gone, nil
-}
-
-// appendCounters reads the fields of one day's counters.
-func appendCounters(cs []store.Counter, day store.Day, fields map[string]string) ([]store.Counter, error) {
-	for name, value := range fields {
-		c, err := counterkey.Parse(name)
-		if err != nil {
-			return nil, err
-		}
-		if c.Count, err = strconv.ParseInt(value, 10, 64); err != nil {
-			return nil, fmt.Errorf("counter %q: %w", name, err)
-		}
-		c.Day = day
-		cs = append(cs, c)
-	}
-	return cs, nil
 }

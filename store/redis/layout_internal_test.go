@@ -8,7 +8,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-func TestParseMemory(t *testing.T) {
+func TestParseState(t *testing.T) {
 	at := func(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 	for _, tt := range []struct {
 		name     string
@@ -20,16 +20,16 @@ func TestParseMemory(t *testing.T) {
 	}{
 		{"none", nil, time.Time{}, 0, nil, false},
 		{"begun", map[string]string{"start": "1000", "run": "x", "p:3:9": ""}, at(1000), 1, nil, false},
-		{"the latest loss counts", map[string]string{"start": "1000", "forget:3000": "", "forget:2000": ""}, at(3000), 0, []string{"forget:2000"}, false},
-		{"a loss from before it began", map[string]string{"start": "5000", "forget:3000": ""}, at(5000), 0, nil, false},
-		{"a loss in an empty store", map[string]string{"forget:3000": ""}, at(3000), 0, nil, false},
+		{"the latest loss counts", map[string]string{"start": "1000", "incomplete:3000": "", "incomplete:2000": ""}, at(3000), 0, []string{"incomplete:2000"}, false},
+		{"a loss from before it began", map[string]string{"start": "5000", "incomplete:3000": ""}, at(5000), 0, nil, false},
+		{"a loss in an empty store", map[string]string{"incomplete:3000": ""}, at(3000), 0, nil, false},
 		{"a field of a later version", map[string]string{"start": "1000", "other": "?"}, at(1000), 0, nil, false},
 		{"a layer of a later version", map[string]string{"start": "1000", "p:3:99": "", "p:3:9": ""}, time.Time{}, 1, nil, false},
 		{"a layer in another form", map[string]string{"start": "1000", "p:3": ""}, time.Time{}, 0, nil, false},
 		{"a start that is none", map[string]string{"start": "soon"}, time.Time{}, 0, nil, true},
-		{"a loss at no time", map[string]string{"forget:soon": ""}, time.Time{}, 0, nil, true},
+		{"a loss at no time", map[string]string{"incomplete:soon": ""}, time.Time{}, 0, nil, true},
 	} {
-		m, err := parseMemory(tt.fields)
+		m, err := parseState(tt.fields)
 		if (err != nil) != tt.err {
 			t.Errorf("%s: %v", tt.name, err)
 			continue

@@ -17,7 +17,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// BenchmarkLayout compares ways to keep records of one expiry in Redis: octets a record, and records a second of one caller that
+// BenchmarkLayout compares ways to store records of one expiry in Redis: octets a record, and records a second of one caller that
 // writes a hundred at a time. The layers of this package are the last; they are written by the package.
 func BenchmarkLayout(b *testing.B) {
 	const batch = 100

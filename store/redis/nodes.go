@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -10,48 +11,62 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/internal/nodevalue"
 )
 
-// Announce implements [store.Store]. What others said longer ago than the retention is removed.
+// Heartbeat implements [store.Store]. Now and then it also removes heartbeats that are older than the retention.
 //
-// The server is asked for its time. A user without the right to do so gets the node's own instead, which shows no skew.
-func (s *Store) Announce(ctx context.Context, n store.Node) error {
+// The time comes from the server. If the user may not ask for it, it is the node's own, which shows no skew.
+func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	if err := ctx.Err(); err != nil {
-		return failed("announce", err)
+		return failed("heartbeat", err)
 	}
 	var err error
 	if n.Seen, err = s.client.Time(ctx).Result(); err != nil {
 		var reply redis.Error
 		if !errors.As(err, &reply) {
-			return failed("announce", err)
+			return failed("heartbeat", err)
 		}
-		n.Seen = s.now()
+		n.Seen = time.Now()
 	}
-	if !n.Holds() {
+	if !n.ConditionHolds() {
 		return nil
 	}
 	value, err := nodevalue.Format(n)
 	if err != nil {
-		return failed("announce", err)
+		return failed("heartbeat", err)
 	}
-	var all *redis.MapStringStringCmd
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		c.HSet(ctx, s.layout.nodes(), n.Name, value)
 		c.ExpireAt(ctx, s.layout.nodes(), n.Seen.Add(store.NodeRetention))
-		all = c.HGetAll(ctx, s.layout.nodes())
 		return nil
 	}); err != nil {
-		return failed("announce", err)
+		return failed("heartbeat", err)
 	}
-	var gone []string
-	for name, value := range all.Val() {
-		if _, ok := nodevalue.Parse(name, value, n.Seen); !ok {
-			gone = append(gone, name)
+	s.removeOld(ctx, n.Seen)
+	return nil
+}
+
+// tidyInterval is how often a node removes heartbeats that are older than the retention.
+const tidyInterval = time.Hour
+
+// removeOld removes heartbeats that are older than the retention at the time now, on the server's clock. Readers leave them out, so that
+// it does not matter if this fails.
+func (s *Store) removeOld(ctx context.Context, now time.Time) {
+	last := s.tidied.Load()
+	if now.Unix()-last < int64(tidyInterval/time.Second) || !s.tidied.CompareAndSwap(last, now.Unix()) {
+		return
+	}
+	all, err := s.client.HGetAll(ctx, s.layout.nodes()).Result()
+	if err != nil {
+		return
+	}
+	var old []string
+	for name, value := range all {
+		if _, ok := nodevalue.Parse(name, value, now); !ok {
+			old = append(old, name)
 		}
 	}
-	if len(gone) > 0 {
-		// Tidiness only: readers leave out what is too old.
-		_ = s.client.HDel(ctx, s.layout.nodes(), gone...).Err()
+	if len(old) > 0 {
+		_ = s.client.HDel(ctx, s.layout.nodes(), old...).Err()
 	}
-	return nil
 }
 
 // Nodes implements [store.Store].
@@ -63,7 +78,7 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	if err != nil {
 		return nil, failed("nodes", err)
 	}
-	now := s.now()
+	now := time.Now()
 	var nodes []store.Node
 	for name, value := range fields {
 		if n, ok := nodevalue.Parse(name, value, now); ok {
@@ -73,13 +88,13 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	return nodes, nil
 }
 
-// Dismiss implements [store.Store].
-func (s *Store) Dismiss(ctx context.Context, node string) error {
+// RemoveNode implements [store.Store].
+func (s *Store) RemoveNode(ctx context.Context, node string) error {
 	if err := ctx.Err(); err != nil {
-		return failed("dismiss", err)
+		return failed("remove node", err)
 	}
 	if err := s.client.HDel(ctx, s.layout.nodes(), node).Err(); err != nil {
-		return failed("dismiss", err)
+		return failed("remove node", err)
 	}
 	return nil
 }

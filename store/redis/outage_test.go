@@ -9,19 +9,20 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/internal/pace"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
+	"github.com/bouncefilter/bouncefilter/store/storetest/pace"
 )
 
 // timeout is that of a Guard here: long enough for what a busy machine does in time.
 const timeout = 4 * time.Second
 
 // guard returns a Guard of the server, with a journal of so many octets.
-func guard(t *testing.T, srv *server, size int64) (g *store.Guard, journal string) {
+func newGuard(t *testing.T, srv *server, size int64) (g *guard.Guard, journal string) {
 	t.Helper()
 	s := open(t, srv.url(""))
 	journal = filepath.Join(t.TempDir(), "store.journal")
-	g = store.NewGuard(s, store.GuardOptions{
+	g = guard.New(s, guard.Options{
 		Timeout:     timeout,
 		Probe:       20 * time.Millisecond,
 		JournalFile: journal,
@@ -51,7 +52,7 @@ func tagOf(n int) store.Record {
 }
 
 // back waits until the Guard has found out that the server is back.
-func back(t *testing.T, g *store.Guard) {
+func back(t *testing.T, g *guard.Guard) {
 	t.Helper()
 	eventually(t, "the guard notices that the server is back", g.Available)
 }
@@ -92,7 +93,7 @@ func TestGuardKeepsTheRecordsOfAnOutage(t *testing.T) {
 	for _, outage := range outages() {
 		t.Run(outage.name, func(t *testing.T) {
 			srv := startServer(t)
-			g, journal := guard(t, srv, 0)
+			g, journal := newGuard(t, srv, 0)
 			if err := g.Record(t.Context(), today(), "example.com", tagOf(1)); err != nil {
 				t.Fatal(err)
 			}
@@ -127,20 +128,20 @@ func TestGuardKeepsTheRecordsOfAnOutage(t *testing.T) {
 					t.Errorf("record %d is not found", i)
 				}
 			}
-			if outage.keeps != a.Memory.Since.Equal(before.Memory.Since) || a.Memory.Since.IsZero() {
-				t.Errorf("Since %v, before the outage %v", a.Memory.Since, before.Memory.Since)
+			if outage.keeps != a.Complete.Since.Equal(before.Complete.Since) || a.Complete.Since.IsZero() {
+				t.Errorf("Since %v, before the outage %v", a.Complete.Since, before.Complete.Since)
 			}
 		})
 	}
 }
 
-// What could not be kept during an outage either is a gap after it.
+// Records that could not be journalled during an outage are a gap after it.
 func TestGuardThroughAnOutage(t *testing.T) {
 	t.Parallel()
 	for _, outage := range outages() {
 		t.Run(outage.name, func(t *testing.T) {
 			srv := startServer(t)
-			g, journal := guard(t, srv, 1)
+			g, journal := newGuard(t, srv, 1)
 			if err := g.Record(t.Context(), today(), "example.com", tagOf(1)); err != nil {
 				t.Fatal(err)
 			}
@@ -175,8 +176,8 @@ func TestGuardThroughAnOutage(t *testing.T) {
 			if a.Found[0] != outage.keeps || a.Found[1] {
 				t.Errorf("found %v, want %t and false", a.Found, outage.keeps)
 			}
-			if !a.Memory.Since.After(lost) {
-				t.Errorf("Since %v, the last record was lost at %v", a.Memory.Since, lost)
+			if !a.Complete.Since.After(lost) {
+				t.Errorf("Since %v, the last record was lost at %v", a.Complete.Since, lost)
 			}
 			eventually(t, "the gap is not marked any more", func() bool { return !gapMarked(t, journal) })
 			if err := g.Record(t.Context(), today(), "example.com", tagOf(3)); err != nil {

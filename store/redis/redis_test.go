@@ -11,10 +11,11 @@ import (
 
 	goredis "github.com/redis/go-redis/v9"
 
-	"github.com/bouncefilter/bouncefilter/internal/pace"
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 	"github.com/bouncefilter/bouncefilter/store/redis"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
+	"github.com/bouncefilter/bouncefilter/store/storetest/pace"
 )
 
 func TestConformance(t *testing.T) {
@@ -93,7 +94,7 @@ func TestBucketsStayCompact(t *testing.T) {
 // full is how many records make a bucket full.
 const full = 112
 
-func TestFlushLeavesAStoreWithoutMemory(t *testing.T) {
+func TestFlushLeavesAnEmptyStore(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
 	s := open(t, srv.url(""))
@@ -147,13 +148,13 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 }
 
 // A server that saves its data now and then comes back without the latest records.
-func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
+func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
-	// The memory says that nothing is missing of the last hour.
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:memory2", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+	// The record counts as complete since an hour ago.
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
@@ -175,7 +176,7 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 	if !since.After(killed) || !since.After(before) {
 		t.Errorf("Since %v, want later than %v, when the server died", since, killed)
 	}
-	// A proxy may still connect somebody to the former process, for as long as a connection lives.
+	// A proxy may still connect another node to the former process, for as long as a connection lives.
 	if since.Before(killed.Add(10 * time.Minute)) {
 		t.Errorf("Since %v is within the life of connections to the process that was killed at %v", since, killed)
 	}
@@ -185,11 +186,11 @@ func TestRestartWithOldDataMovesTheMemory(t *testing.T) {
 	}
 }
 
-func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
+func TestServerThatMayEvictIsUntrusted(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		maxmemory, policy string
-		relied            bool
+		trusted           bool
 	}{
 		{"0", "noeviction", true},
 		{"0", "allkeys-lru", true},
@@ -202,21 +203,21 @@ func TestServerThatMayEvictIsNotReliedUpon(t *testing.T) {
 			s := open(t, srv.url(""))
 			record(t, s, key(1))
 			found, since := look(t, s, key(1))
-			if !found || !since.IsZero() != test.relied {
-				t.Errorf("found %t, Since %v; relied upon: want %t", found, since, test.relied)
+			if !found || !since.IsZero() != test.trusted {
+				t.Errorf("found %t, Since %v; trusted: want %t", found, since, test.trusted)
 			}
 		})
 	}
 }
 
-// Nobody knows what such a server has evicted until its policy was set right.
-func TestServerThatMightEvictMovesTheMemory(t *testing.T) {
+// What such a server has evicted until its policy was set right is not known.
+func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
-	// The memory says that nothing is missing of the last hour.
-	if err := admin.HSet(t.Context(), "bouncefilter:memory2", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+	// The record counts as complete since an hour ago.
+	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
 		t.Fatal(err)
 	}
 	setPolicy := func(policy string) {
@@ -268,16 +269,16 @@ func TestUserWithoutRights(t *testing.T) {
 			t.Errorf("found %t, Since %v", found, since)
 		}
 		for name, err := range map[string]error{
-			"Ping":   s.Ping(t.Context()),
-			"Forget": s.Forget(t.Context(), time.Now()),
-			"Count":  s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
+			"Ping":           s.Ping(t.Context()),
+			"MarkIncomplete": s.MarkIncomplete(t.Context(), time.Now()),
+			"Count":          s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
 	})
-	t.Run("without INFO the server is not relied upon", func(t *testing.T) {
+	t.Run("without INFO the server is untrusted", func(t *testing.T) {
 		setUser("blind", strings.Replace(documented, "+info", "-info", 1))
 		s := open(t, srv.as("blind", "pass:w@rd/1?"))
 		record(t, s, key(2))
@@ -305,7 +306,7 @@ func TestUserWithoutRights(t *testing.T) {
 	})
 }
 
-// written returns how many records the server was told of.
+// written returns how many records the server was sent.
 func written(t *testing.T, srv *server) (records int) {
 	t.Helper()
 	for line := range strings.Lines(srv.admin(t).Info(t.Context(), "commandstats").Val()) {
@@ -320,7 +321,7 @@ func written(t *testing.T, srv *server) (records int) {
 func TestGuardWritesATagOnce(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
-	g := store.NewGuard(open(t, srv.url("")), store.GuardOptions{
+	g := guard.New(open(t, srv.url("")), guard.Options{
 		Timeout: time.Minute,
 		Logger:  slog.New(slog.DiscardHandler),
 	})
@@ -341,7 +342,7 @@ func TestRoundTrips(t *testing.T) {
 	srv := startServer(t)
 	p := startProxy(t, srv.Socket)
 	s := open(t, "unix:"+p.socket)
-	record(t, s, key(0)) // Connects and begins the memory, which is not counted.
+	record(t, s, key(0)) // connects and makes the record complete, which is not counted
 	var many []store.Query
 	for n := range 20 {
 		many = append(many, store.Query{Key: key(n)})

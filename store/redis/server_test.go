@@ -25,7 +25,7 @@ func startServer(t testing.TB, args ...string) *server {
 	return &server{redistest.Start(t, args...)}
 }
 
-// admin returns a client to look behind the scenes with.
+// admin returns a client for what the package itself does not do.
 func (s *server) admin(t testing.TB) *goredis.Client {
 	t.Helper()
 	c := goredis.NewClient(&goredis.Options{Network: "unix", Addr: s.Socket})
@@ -97,7 +97,7 @@ func record(t testing.TB, s store.Store, k store.Key) {
 	}
 }
 
-// look returns whether k is found, and since when the memory is complete.
+// look returns whether k is found, and since when the record is complete.
 func look(t testing.TB, s store.Store, k store.Key) (found bool, since time.Time) {
 	t.Helper()
 	var a store.Answer
@@ -108,5 +108,5 @@ func look(t testing.TB, s store.Store, k store.Key) (found bool, since time.Time
 	if err != nil {
 		t.Fatalf("Lookup: %v", err)
 	}
-	return a.Found[0], a.Memory.Since
+	return a.Found[0], a.Complete.Since
 }

@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/internal/freeport"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/redistest"
+	"github.com/bouncefilter/bouncefilter/store/redistest/freeport"
 )
 
 // authority makes a certificate authority and a certificate of it for 127.0.0.1. It returns the files' paths.

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// DefaultPrefix is what the names of all keys begin with unless the URL says otherwise.
+// DefaultPrefix is what the names of all keys begin with if the URL has no option prefix.
 const DefaultPrefix = "bouncefilter:"
 
 const (
@@ -22,12 +22,12 @@ const (
 	defaultHost         = "localhost"
 )
 
-// config is what a URL says.
+// config is a parsed URL.
 type config struct {
 	network        string
-	addrs          []string // one, or those of Sentinels or of servers of a cluster
+	addrs          []string // one; or several of Sentinels, or of servers of a cluster
 	user, password string
-	master         string // that Sentinels watch over; "" without Sentinels
+	master         string // the name by which Sentinels know the master; "" without Sentinels
 	cluster        bool
 
 	sentinelUser, sentinelPassword string
@@ -36,17 +36,17 @@ type config struct {
 	tls                            *tls.Config
 }
 
-// errNotURL is all that is said about text that is no URL: net/url quotes parts of it, and among them the password.
+// errNotURL takes the place of an error of net/url, which quotes parts of the text, perhaps the password.
 var errNotURL = errors.New("this is not a URL: " +
 	"write redis://user:password@host:6379/0, and special characters of the password as %XX")
 
-// Schemes are what the URLs of this package begin with.
+// schemes are those of the URLs of this package.
 var schemes = []string{"redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster"}
 
-// IsScheme says whether URLs with the scheme are for this package.
+// IsScheme says whether [Open] takes URLs with this scheme.
 func IsScheme(scheme string) bool { return slices.Contains(schemes, scheme) }
 
-// parseURL reads a URL. Its errors hold no part of the URL but host names, paths and the names of options.
+// parseURL parses a URL. Its errors hold no part of the URL but host names, paths and the names of options.
 func parseURL(raw string) (config, error) {
 	single, hosts := SplitHosts(raw)
 	u, err := url.Parse(single)
@@ -82,7 +82,7 @@ func parseURL(raw string) (config, error) {
 	return c, c.options(q)
 }
 
-// SplitHosts returns a URL with the first of its hosts, and all of them. [url.Parse] knows no URLs with several hosts.
+// SplitHosts returns a URL with the first of its hosts only, and all of its hosts. [url.Parse] does not take a URL with several hosts.
 func SplitHosts(raw string) (single string, hosts []string) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
@@ -97,10 +97,10 @@ func SplitHosts(raw string) (single string, hosts []string) {
 	return scheme + "://" + authority[:at] + hosts[0] + tail, hosts
 }
 
-// servers reads what comes before the options of all schemes but unix:.
+// servers reads the part before the options in URLs of all schemes but unix:.
 func (c *config) servers(u *url.URL, kind string, hosts []string, q url.Values) error {
 	if u.Opaque != "" || strings.ContainsRune(u.Path, '@') || strings.ContainsRune(u.RawQuery, '@') {
-		return errNotURL // It may hold part of a password.
+		return errNotURL // the path may hold part of a password
 	}
 	c.network, c.cluster = "tcp", kind == "cluster"
 	port := defaultPort
@@ -115,7 +115,7 @@ func (c *config) servers(u *url.URL, kind string, hosts []string, q url.Values) 
 		c.addrs = append(c.addrs, addr)
 	}
 	if strings.HasPrefix(u.Scheme, "rediss") {
-		// Without a name go-redis takes that of each server it connects to.
+		// Without a ServerName go-redis sets it to the host of each server.
 		c.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	db := strings.Trim(u.Path, "/")
@@ -138,7 +138,7 @@ func (c *config) servers(u *url.URL, kind string, hosts []string, q url.Values) 
 	return c.setDB(db)
 }
 
-// address returns a host of a URL with a port.
+// address returns host:port for a host of a URL, which may have a port.
 func address(host, port string) (string, error) {
 	u, err := url.Parse("redis://" + host)
 	if err != nil || u.Host != host {
@@ -154,7 +154,7 @@ func address(host, port string) (string, error) {
 	return net.JoinHostPort(name, port), nil
 }
 
-// socket reads what comes before the options of unix:.
+// socket reads the part before the options in a URL of the scheme unix:.
 func (c *config) socket(u *url.URL) error {
 	if u.Host != "" {
 		return errors.New("unix: takes a path, not a host: write unix:/run/redis/redis.sock")
@@ -176,7 +176,7 @@ func (c *config) socket(u *url.URL) error {
 	return nil
 }
 
-// options reads what comes after the question mark.
+// options reads the options, behind the question mark.
 func (c *config) options(q url.Values) error {
 	for name, values := range q {
 		if len(values) != 1 {
@@ -199,7 +199,7 @@ func (c *config) options(q url.Values) error {
 				c.sentinelPassword = value
 			}
 		default:
-			// Not even its name is shown: it may be the end of a password with a question mark.
+			// The error does not show even its name: it may be the end of a password with a question mark.
 			err = errors.New("the URL has an option other than db, prefix, ca, sentinel_user and sentinel_password")
 		}
 		if err != nil {
@@ -221,7 +221,7 @@ func (c *config) setDB(s string) error {
 	return nil
 }
 
-// trust makes the certificates in a file the only authorities that are trusted.
+// trust makes the certificates in a file (PEM) the only trusted authorities.
 func (c *config) trust(path string) error {
 	if c.tls == nil {
 		return errors.New("the option ca is for rediss: only")

@@ -19,7 +19,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/bouncefilter/bouncefilter/internal/freeport"
+	"github.com/bouncefilter/bouncefilter/store/redistest/freeport"
 )
 
 // patience ends a test that waits for a state that an idle machine reaches within seconds.

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // benchParallel is how many callers per processor the parallel benchmarks have: about the sessions of a busy server.
 const benchParallel = 8
 
-// Benchmark measures what the mail path asks of a store: records and lookups, from one caller and from many, and a
-// record that a Guard has written before. newStore is as in [Run].
+// Benchmark measures the calls of the mail path: records and lookups, from one caller and from many, and a record that a Guard has
+// written before. newStore is as in [Run].
 func Benchmark(b *testing.B, newStore func(b *testing.B) store.Store) {
 	day := today()
 	var n atomic.Uint64
@@ -93,7 +94,7 @@ func Benchmark(b *testing.B, newStore func(b *testing.B) store.Store) {
 		})
 	})
 	b.Run("known to the guard", func(b *testing.B) {
-		g := store.NewGuard(newStore(b), store.GuardOptions{Logger: slog.New(slog.DiscardHandler)})
+		g := guard.New(newStore(b), guard.Options{Logger: slog.New(slog.DiscardHandler)})
 		r := next()
 		b.ReportAllocs()
 		for b.Loop() {

@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
-// What a site sends, over eight days: each sender a thousand messages, to correspondents in so many domains.
+// The mail of a site, over eight days: each sender sends spaceEach messages, to correspondents in spaceCorrespondents domains.
 const (
 	spaceDays           = 8
 	spaceEach           = 1_000
@@ -21,7 +22,7 @@ const (
 // spaceSizes are the numbers of messages that are measured.
 var spaceSizes = []int{10_000, 100_000, 1_000_000, 10_000_000}
 
-// BenchmarkSpace records messages as the mail path does, through a [store.Guard], from many sessions at once, and
+// BenchmarkSpace records messages as the mail path does, through a [guard.Guard], from many sessions at once, and
 // reports what they take: size returns the octets in use. A message leaves a tag with a count (one for each sender and day),
 // its Message-ID with a count, and a correspondent (one for each sender and domain). Then bounces of some of them are looked up.
 //
@@ -33,7 +34,7 @@ func BenchmarkSpace(b *testing.B, newStore func(b *testing.B) store.Store, size 
 			for b.Loop() {
 				b.StopTimer()
 				s := newStore(b)
-				g := store.NewGuard(s, store.GuardOptions{Timeout: time.Minute})
+				g := guard.New(s, guard.Options{Timeout: time.Minute})
 				before := size()
 				b.StartTimer()
 				took := site.fill(b, g)
@@ -91,7 +92,7 @@ func each(n int, f func(n int) error) (time.Duration, error) {
 	return took, <-errs
 }
 
-func (s *spaceSite) fill(b *testing.B, g *store.Guard) time.Duration {
+func (s *spaceSite) fill(b *testing.B, g *guard.Guard) time.Duration {
 	took, err := each(s.messages, func(n int) error { return g.Record(b.Context(), s.day(n), "example.com", s.records(n)...) })
 	if err != nil {
 		b.Fatal(err)
@@ -99,8 +100,8 @@ func (s *spaceSite) fill(b *testing.B, g *store.Guard) time.Duration {
 	return took
 }
 
-// look looks bounces up, with what they name, and makes sure that what was measured is what was meant.
-func (s *spaceSite) look(b *testing.B, g *store.Guard) time.Duration {
+// look looks up bounces of messages, and checks that their records are found with the right counts.
+func (s *spaceSite) look(b *testing.B, g *guard.Guard) time.Duration {
 	took, err := each(spaceLookups, func(n int) error {
 		n = int(uint64(n) * 7919 % uint64(s.messages))
 		rs := s.records(n)

@@ -1,5 +1,5 @@
-// Package counterkey writes the names of a counter (node, domain, reason) as one string and reads them back. The
-// backends that keep counters outside this process share it. The form is meant to be readable in a database's shell:
+// Package counterkey is the form in which backends store the names of a counter (node, domain, reason): one string, which an operator
+// can read in a database's shell:
 //
 //	mx1|example.com|untagged
 package counterkey

@@ -1,5 +1,5 @@
-// Package nodevalue is the form in which stores keep what a node says about itself: JSON, so that a later version may say
-// more.
+// Package nodevalue is the form in which backends store a heartbeat under the name of its node: JSON, so that a later version may add
+// fields.
 package nodevalue
 
 import (
@@ -9,10 +9,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Format returns the value that is stored under the node's name.
+// Format returns the stored form of n.
 func Format(n store.Node) ([]byte, error) { return json.Marshal(n) }
 
-// Parse reads what is stored under a name. ok is false if it cannot be read or, at the time now, is too old to be kept.
+// Parse reads the stored form of a heartbeat. ok is false if it cannot be read, or is older than [store.NodeRetention] at the time now.
 func Parse(name, value string, now time.Time) (n store.Node, ok bool) {
 	n.Name = name
 	err := json.Unmarshal([]byte(value), &n)

@@ -18,6 +18,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -74,7 +75,7 @@ type Config struct {
 	HashSecretChosen bool   // HashSecret is not merely the default
 	Node             string
 
-	KeysInStore bool          // nodes give each other new keys in the store; otherwise somebody copies files
+	KeysInStore bool          // nodes give each other new keys in the store; otherwise an operator copies files
 	KeyRotation time.Duration // age at which a signing key is replaced; 0 for never
 
 	LogLevel        slog.Level
@@ -83,7 +84,7 @@ type Config struct {
 	Limits          filter.Limits
 
 	Ring     prvs.Options
-	Settings filter.Settings // without keys
+	Settings policy.Settings // without keys
 
 	doc   *tomlfile.Document
 	raw   file
@@ -113,21 +114,21 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	return c, r.problems
 }
 
-// apply lets the flags come first. --domain replaces the list of domains; one that has a table in the file keeps what
-// stands there. --listen replaces all listeners. --mode is meant for all domains.
+// apply lets the flags come first. --domain replaces the list of domains; one that has a table in the file stays as
+// that says. --listen replaces all listeners. --mode is meant for all domains.
 func (f *file) apply(o Flags) {
 	if len(o.Domains) > 0 {
 		f.Domains = nil
-		var kept []domainTable
+		var tables []domainTable
 		for _, name := range o.Domains {
 			same := func(d domainTable) bool { return strings.EqualFold(d.Name, name) }
 			if i := slices.IndexFunc(f.Domain, same); i >= 0 {
-				kept = append(kept, f.Domain[i])
+				tables = append(tables, f.Domain[i])
 			} else {
 				f.Domains = append(f.Domains, name)
 			}
 		}
-		f.Domain = kept
+		f.Domain = tables
 	}
 	if len(o.Listen) > 0 {
 		f.Listen, f.Listener = o.Listen, nil
@@ -191,23 +192,37 @@ func (c *Config) NeedDomain() tomlfile.Problems {
 	return tomlfile.Problems{c.Problem("domains", "", "no domain is named", `add domains = ["example.com"] to the configuration, or --domain example.com`)}
 }
 
+// Unread says whether there is a file that could not be read as TOML, so that the rest of the configuration means nothing.
+func (c *Config) Unread() bool { return c.Path != "" && !c.Read }
+
+// Embedded says whether the store is a part of one daemon: there are no other nodes, and no other process can use it while that runs.
+func (c *Config) Embedded() bool {
+	scheme, _, _ := strings.Cut(c.Store, ":")
+	return scheme == "bolt" || scheme == "memory"
+}
+
+// StoreProblem returns the problem that the store cannot be opened, or does not answer.
+func (c *Config) StoreProblem(err error) tomlfile.Problems {
+	return tomlfile.Problems{c.Problem("store", "", err.Error(), "see the store option in deploy/bouncefilter.toml")}
+}
+
 // Domain returns the settings of a domain, if it is one of ours.
-func (c *Config) Domain(name string) (filter.Domain, bool) {
+func (c *Config) Domain(name string) (policy.Domain, bool) {
 	for _, d := range c.Settings.Domains {
 		if strings.EqualFold(d.Name, name) {
 			return d, true
 		}
 	}
-	return filter.Domain{}, false
+	return policy.Domain{}, false
 }
 
-// PastFile is where the daemon keeps since when domains have been signing (see [filter.Options]).
-func (c *Config) PastFile() string { return filepath.Join(c.StateDir, "past.json") }
+// HistoryFile is where the daemon saves since when domains have been signing (see [filter.Options]).
+func (c *Config) HistoryFile() string { return filepath.Join(c.StateDir, "history.json") }
 
-// JournalFile is the file that keeps records while the store does not answer (see [store.GuardOptions]).
+// JournalFile is the journal of records while the store does not answer (see [guard.Options]).
 func (c *Config) JournalFile() string { return filepath.Join(c.StateDir, "store.journal") }
 
-// ControlSocket is the socket over which other commands reach the daemon's embedded store.
+// ControlSocket is the socket over which other commands reach the daemon.
 func (c *Config) ControlSocket() string { return filepath.Join(c.StateDir, "control.sock") }
 
 // Fixed returns the options that differ between two configurations and can only be changed by a restart.
@@ -240,7 +255,7 @@ func Fixed(running, next *Config) []string {
 	return keys
 }
 
-// String keeps the store's password out of whatever prints a Config.
+// String leaves out the store's password.
 func (c *Config) String() string { return fmt.Sprintf("configuration %s", c.Path) }
 
 // paths fills in the paths that depend on the state directory. Relative ones start there.

@@ -3,8 +3,8 @@ package config
 import (
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/filter"
-	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
 // file is the configuration as it is written. deploy/bouncefilter.toml says what each option means; a test holds the
@@ -107,7 +107,7 @@ type logTable struct {
 }
 
 // DefaultListen is where the MTA finds the milter unless configured otherwise. It is a TCP port because that is the one
-// address that Postfix reaches with and without chroot, whoever runs the daemon: a chrooted smtpd sees no socket in /run,
+// address that Postfix reaches with and without chroot, whichever user runs the daemon: a chrooted smtpd sees no socket in /run,
 // and only root could make one in Postfix' queue directory.
 const DefaultListen = "tcp:127.0.0.1:8766"
 
@@ -117,15 +117,15 @@ const DefaultHTTP = "127.0.0.1:8767"
 // defaults returns the configuration of a site that configures nothing. Paths stay empty: they depend on the state
 // directory.
 func defaults(h Host) file {
-	out, proofs, daemons := filter.DefaultOutbound(), filter.DefaultProofs(), filter.DefaultMailerDaemons()
+	out, proofs, daemons := policy.DefaultOutbound(), policy.DefaultProofs(), policy.DefaultMailerDaemons()
 	f := file{
-		Mode:        filter.ModeAuto.String(),
+		Mode:        policy.ModeAuto.String(),
 		TagForm:     "standard",
 		Untagged:    untaggedAtEnd,
 		BadTag:      badTagAtRcpt,
 		Lifetime:    7,
 		TagRotation: 1,
-		Header:      filter.DefaultHeaderName,
+		Header:      policy.DefaultHeaderName,
 		Hostname:    h.Name,
 
 		Listen:     []string{DefaultListen},
@@ -133,13 +133,13 @@ func defaults(h Host) file {
 		HTTP:       DefaultHTTP,
 
 		StateDir:     h.StateDir,
-		StoreTimeout: store.DefaultTimeout,
+		StoreTimeout: guard.DefaultTimeout,
 		Node:         h.Name,
 
 		KeyDistribution: distributeFiles,
 
 		Outbound: outboundTable{Authenticated: out.Authenticated, Local: out.Local},
-		Exempt:   exemptTable{Recipients: filter.DefaultExemptRecipients()},
+		Exempt:   exemptTable{Recipients: policy.DefaultExemptRecipients()},
 		Proof: proofTable{
 			Retention: proofs.Retention, BouncesPerRecipient: proofs.BouncesPerRecipient, RepliesPerDay: proofs.RepliesPerDay,
 			AddMessageID: true,

@@ -22,7 +22,7 @@ const (
 	// rests for 1000 days from the day on which it stopped.
 	shortestRotation = numberRests/(numbers-1) + 1
 
-	longestRotation = 3650 // days; whoever writes more means something else
+	longestRotation = 3650 // days; more is a mistake
 )
 
 // keys resolves how keys are rotated.

@@ -22,7 +22,7 @@ func defaultLimits() limitsTable {
 	}
 }
 
-// limits resolves the limits. Zero would mean the server's default and is not what somebody means who writes it.
+// limits resolves the limits. Zero would mean the server's default, which no operator means who writes it.
 func (r *resolver) limits() {
 	l := r.c.raw.Limits
 	r.c.Limits = filter.Limits{Connections: l.Connections, ReadTimeout: l.ReadTimeout, WriteTimeout: l.WriteTimeout}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // listenerTable is a listener with a role of its own.
@@ -22,18 +22,18 @@ type listenerTable struct {
 // Listener is one address on which the MTA finds the milter, and what the milter does for mail that comes there.
 type Listener struct {
 	Address listener.Address
-	Role    filter.Role
-	Key     string // where it stands in the file: "listen[0]", "listener[1].address"
+	Role    policy.Role
+	Key     string // its place in the file: "listen[0]", "listener[1].address"
 }
 
-// ofTable says whether the listener stands in a table [[listener]].
+// ofTable says whether the listener is of a table [[listener]].
 func (l Listener) ofTable() bool { return strings.HasPrefix(l.Key, "listener[") }
 
 // addressRemedy is the remedy for what is no address.
 const addressRemedy = `use "unix:/path/to/socket" or "tcp:host:port"`
 
-// listeners resolves where the MTA finds the milter and the lookup service, and who may use their unix sockets. The default
-// of listen is for those who name no address at all.
+// listeners resolves where the MTA finds the milter and the lookup service, and which users may use their unix sockets. listen
+// has its default only if no address at all is named.
 func (r *resolver) listeners() {
 	c, f := r.c, &r.c.raw
 	if len(f.Listener) > 0 && !c.doc.Has("listen") && len(c.flags.Listen) == 0 {
@@ -43,14 +43,14 @@ func (r *resolver) listeners() {
 		r.problem("listen", "", "is empty", "name at least one address, such as "+strconv.Quote(DefaultListen))
 	}
 	for i, s := range f.Listen {
-		r.listener(fmt.Sprintf("listen[%d]", i), s, filter.RoleBoth)
+		r.listener(fmt.Sprintf("listen[%d]", i), s, policy.RoleBoth)
 	}
 	for i, l := range f.Listener {
 		key := fmt.Sprintf("listener[%d]", i)
-		role := filter.RoleBoth
+		role := policy.RoleBoth
 		if l.Role != "" {
 			var err error
-			if role, err = filter.ParseRole(l.Role); err != nil {
+			if role, err = policy.ParseRole(l.Role); err != nil {
 				r.problem(key+".role", tomlfile.Quote(l.Role), "is not a role", `use "sign" for mail that goes out, "verify" for mail that comes in, or "both"`)
 			}
 		}
@@ -71,7 +71,7 @@ func (r *resolver) listeners() {
 }
 
 // listener adds one listener of the milter.
-func (r *resolver) listener(key, s string, role filter.Role) {
+func (r *resolver) listener(key, s string, role policy.Role) {
 	a, err := listener.Parse(s)
 	if err != nil {
 		r.problem(key, tomlfile.Quote(s), err.Error(), addressRemedy)

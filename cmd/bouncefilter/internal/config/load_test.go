@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -123,8 +124,8 @@ write_timeout = "2s"
 `)
 	s := c.Settings
 	for what, ok := range map[string]bool{
-		"first domain":  s.Domains[0] == filter.Domain{Name: "a.example", Mode: filter.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true},
-		"second domain": s.Domains[1] == filter.Domain{Name: "b.example", Mode: filter.ModeMonitor, Form: prvs.Standard},
+		"first domain":  s.Domains[0] == policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true},
+		"second domain": s.Domains[1] == policy.Domain{Name: "b.example", Mode: policy.ModeMonitor, Form: prvs.Standard},
 		"bad_tag":       s.RefuseBadTagAtData,
 		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48},
 		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
@@ -143,9 +144,9 @@ write_timeout = "2s"
 			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
 		"do_not_tag":     s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
 		"skip":           fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
-		"proof":          s.Proofs == filter.Proofs{Retention: 60, BouncesPerRecipient: 4, RepliesPerDay: 0} && !s.AddMessageID && !s.ReadAll,
+		"proof":          s.Proofs == policy.Proofs{Retention: 60, BouncesPerRecipient: 4, RepliesPerDay: 0} && !s.AddMessageID && !s.ReadAll,
 		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
-		"actions":        len(s.Actions) == 1 && s.Actions[filter.Untagged] == filter.ActionQuarantine,
+		"actions":        len(s.Actions) == 1 && s.Actions[policy.Untagged] == policy.ActionQuarantine,
 		"log":            c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
 		"limits":         c.Limits == filter.Limits{Connections: 5, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second},
 	} {
@@ -214,7 +215,7 @@ func TestFlagsComeBeforeTheFile(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	d, ours := c.Domain("b.EXAMPLE")
-	if !ours || d.Mode != filter.ModeMonitor || d.Form != prvs.SubAddress {
+	if !ours || d.Mode != policy.ModeMonitor || d.Form != prvs.SubAddress {
 		t.Errorf("b.example: %v %+v", ours, d)
 	}
 	if _, ours := c.Domain("a.example"); ours {

@@ -32,8 +32,8 @@ func (r *resolver) http() {
 	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
 		r.problem("http", tomlfile.Quote(c.HTTP), "is not host:port", `use an address such as "127.0.0.1:8767", or "" for none`)
 	} else if host != "localhost" && !ip.IsLoopback() {
-		r.problem("http", tomlfile.Quote(c.HTTP), "is not a loopback address, and metrics are served to whoever asks",
-			"use 127.0.0.1 and let a proxy with access control stand in front")
+		r.problem("http", tomlfile.Quote(c.HTTP), "is not a loopback address, and metrics are served to every client",
+			"use 127.0.0.1, and a proxy with access control in front of it")
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -20,25 +20,25 @@ func (r *resolver) settings() {
 	all := r.commonDomain()
 	r.domains(all)
 
-	s.Outbound = filter.Outbound{
+	s.Outbound = policy.Outbound{
 		Authenticated: f.Outbound.Authenticated,
 		Local:         f.Outbound.Local,
 		Networks:      r.networks("outbound.networks", f.Outbound.Networks),
 		Daemons:       r.words("outbound.daemons", f.Outbound.Daemons, "a daemon name"),
 	}
-	s.Exempt = filter.Exemptions{
+	s.Exempt = policy.Exemptions{
 		Recipients: r.addresses("exempt.recipients", f.Exempt.Recipients),
 		Senders:    r.addresses("exempt.senders", f.Exempt.Senders),
 		Networks:   r.networks("exempt.networks", f.Exempt.Networks),
 		Helo:       r.words("exempt.helo", f.Exempt.Helo, "a HELO name"),
 	}
-	s.DoNotTag = filter.DoNotTagLists{
+	s.DoNotTag = policy.DoNotTagLists{
 		Recipients: r.addresses("do_not_tag.recipients", f.DoNotTag.Recipients),
 		Senders:    r.addresses("do_not_tag.senders", f.DoNotTag.Senders),
 	}
 	s.Skip = r.skipPairs()
 	r.proofs()
-	s.MailerDaemons = filter.MailerDaemons{Senders: f.MailerDaemons.Senders, Refuse: f.MailerDaemons.Refuse}
+	s.MailerDaemons = policy.MailerDaemons{Senders: f.MailerDaemons.Senders, Refuse: f.MailerDaemons.Refuse}
 	if !slices.Equal(f.MailerDaemons.Senders, []string{"*"}) {
 		s.MailerDaemons.Senders = r.addresses("mailer_daemons.senders", f.MailerDaemons.Senders)
 	}
@@ -100,7 +100,7 @@ func (r *resolver) ringOptions() prvs.Options {
 	return o
 }
 
-// proofs resolves what the record of sent mail proves. Unless somebody chose it, the retention follows a long lifetime.
+// proofs resolves what the record of sent mail proves. Unless the operator chose it, the retention follows a long lifetime.
 func (r *resolver) proofs() {
 	f, o := &r.c.raw.Proof, r.c.Ring
 	retention := f.Retention
@@ -110,7 +110,7 @@ func (r *resolver) proofs() {
 		retention = shortest
 	case retention < shortest:
 		r.problem("proof.retention", strconv.Itoa(retention), "is too short",
-			fmt.Sprintf("sent mail must be remembered longer than tags live: use %d days or more", shortest))
+			fmt.Sprintf("sent mail must be on record for longer than tags are valid: use %d days or more", shortest))
 	case retention > max(longest, shortest):
 		r.problem("proof.retention", strconv.Itoa(retention), "is too long", fmt.Sprintf("use %d days or less", longest))
 	}
@@ -121,20 +121,20 @@ func (r *resolver) proofs() {
 		r.problem("proof.replies_per_day", strconv.Itoa(f.RepliesPerDay), "is no number of messages", "use 20, or 0 to believe no automatic reply that names no message")
 	}
 	s := &r.c.Settings
-	s.Proofs = filter.Proofs{Retention: retention, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay}
+	s.Proofs = policy.Proofs{Retention: retention, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay}
 	s.AddMessageID = f.AddMessageID
 }
 
 // commonDomain returns the settings of domains that have none of their own.
-func (r *resolver) commonDomain() filter.Domain {
+func (r *resolver) commonDomain() policy.Domain {
 	f := &r.c.raw
-	return r.domain("", domainTable{Mode: f.Mode, TagForm: f.TagForm, Untagged: f.Untagged}, filter.Domain{})
+	return r.domain("", domainTable{Mode: f.Mode, TagForm: f.TagForm, Untagged: f.Untagged}, policy.Domain{})
 }
 
-func (r *resolver) domains(all filter.Domain) {
+func (r *resolver) domains(all policy.Domain) {
 	f := &r.c.raw
 	places := map[string]string{}
-	add := func(key string, d filter.Domain) {
+	add := func(key string, d policy.Domain) {
 		name := strings.ToLower(d.Name)
 		first, twice := places[name]
 		switch {
@@ -161,10 +161,10 @@ func (r *resolver) domains(all filter.Domain) {
 }
 
 // domain resolves the settings of a domain, or of all of them. What is empty is as in all.
-func (r *resolver) domain(place string, t domainTable, all filter.Domain) filter.Domain {
+func (r *resolver) domain(place string, t domainTable, all policy.Domain) policy.Domain {
 	d := all
 	if t.Mode != "" {
-		mode, err := filter.ParseMode(t.Mode)
+		mode, err := policy.ParseMode(t.Mode)
 		if err != nil {
 			r.problem(place+"mode", tomlfile.Quote(t.Mode), "is not a mode", `use "auto", "monitor" or "enforce"`)
 		}
@@ -187,17 +187,17 @@ func (r *resolver) domain(place string, t domainTable, all filter.Domain) filter
 	return d
 }
 
-func (r *resolver) actions() map[filter.Reason]filter.Action {
+func (r *resolver) actions() map[policy.Reason]policy.Action {
 	raw := r.c.raw.Actions
-	actions := make(map[filter.Reason]filter.Action, len(raw))
+	actions := make(map[policy.Reason]policy.Action, len(raw))
 	for _, word := range slices.Sorted(maps.Keys(raw)) {
 		key := "actions." + word
-		reason, err := filter.ParseReason(word)
+		reason, err := policy.ParseReason(word)
 		if err != nil || !reason.Configurable() {
 			r.problem(key, "", "is not a reason to refuse", "the reasons are "+strings.Join(actionReasons(), ", "))
 			continue
 		}
-		action, err := filter.ParseAction(raw[word])
+		action, err := policy.ParseAction(raw[word])
 		if err != nil {
 			r.problem(key, tomlfile.Quote(raw[word]), "is not an action", `use "reject", "defer", "quarantine", "tag", "discard" or "accept"`)
 			continue
@@ -209,7 +209,7 @@ func (r *resolver) actions() map[filter.Reason]filter.Action {
 
 func actionReasons() []string {
 	var words []string
-	for _, r := range filter.Reasons() {
+	for _, r := range policy.Reasons() {
 		if r.Configurable() {
 			words = append(words, r.String())
 		}
@@ -217,10 +217,10 @@ func actionReasons() []string {
 	return words
 }
 
-// skipPairs resolves which senders' mail is not signed to which recipients. A side that is empty would pair with nobody, or,
-// as somebody may believe, with everybody.
-func (r *resolver) skipPairs() []filter.SkipPair {
-	var pairs []filter.SkipPair
+// skipPairs resolves which senders' mail is not signed to which recipients. A side that is empty would match no address, or,
+// as an operator may believe, every address.
+func (r *resolver) skipPairs() []policy.SkipPair {
+	var pairs []policy.SkipPair
 	for i, t := range r.c.raw.Skip {
 		place := fmt.Sprintf("skip[%d].", i)
 		if len(t.Senders) == 0 {
@@ -229,7 +229,7 @@ func (r *resolver) skipPairs() []filter.SkipPair {
 		if len(t.Recipients) == 0 {
 			r.problem(place+"recipients", "", "is empty", "name the recipients to whom mail of these senders is not signed, or list the senders in do_not_tag.senders")
 		}
-		pairs = append(pairs, filter.SkipPair{
+		pairs = append(pairs, policy.SkipPair{
 			Senders:    r.addresses(place+"senders", t.Senders),
 			Recipients: r.addresses(place+"recipients", t.Recipients),
 		})
@@ -296,7 +296,7 @@ func (r *resolver) words(key string, list []string, what string) []string {
 	return list
 }
 
-// IsDomain says whether s can stand behind the @ of an address. It is meant to find mistakes, not to judge names.
+// IsDomain says whether s can follow the @ of an address. It is meant to find mistakes, not to judge names.
 func IsDomain(s string) bool {
 	const most = 255 // octets, RFC 5321 section 4.5.3.1.2
 	return s != "" && len(s) <= most && !strings.ContainsAny(s, "@<>,;\"\\/* \t\r\n") &&

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // shipped is the file that a postmaster copies and edits.
@@ -80,12 +80,12 @@ func TestDocumentedDefaultsAreTheBuiltInOnes(t *testing.T) {
 
 	// The actions have their defaults in the table of reasons.
 	for reason, action := range documented.Settings.Actions {
-		want := filter.ActionReject
+		want := policy.ActionReject
 		switch {
-		case reason == filter.SeveralRecipients:
-			want = filter.ActionDiscard
-		case reason.Outcome() == filter.Defer:
-			want = filter.ActionDefer
+		case reason == policy.SeveralRecipients:
+			want = policy.ActionDiscard
+		case reason.Outcome() == policy.Defer:
+			want = policy.ActionDefer
 		}
 		if action != want {
 			t.Errorf("actions.%s: documented as %s, is %s", reason, action, want)

@@ -1,4 +1,4 @@
-// Package keyring keeps the keys on disk: an index file, keys.toml, and beside it one file for each secret.
+// Package keyring has the keys on disk: an index file, keys.toml, and beside it one file for each secret.
 //
 // [Load] reads both and reports everything that is wrong; [Keyring.Ring] turns the result into the ring that signs and
 // verifies. [Update] changes the index while no other process does: [Keyring.Add], [Keyring.Activate] and [Keyring.Retire]
@@ -31,7 +31,7 @@ type Key struct {
 	SignedUntil time.Time // day on which it stopped signing; zero if it signs or never did
 
 	place       string // in the index: keys[1]
-	fingerprint string // that stands in the index
+	fingerprint string // that is in the index
 	numbered    bool   // the index gives it a number that can be used
 }
 
@@ -71,7 +71,7 @@ func Load(path string) (*Keyring, tomlfile.Problems) {
 	return k, append(problems, k.Unreadable...)
 }
 
-// LoadUsable is Load for whoever can do without some of the secrets: those that cannot be read are no problem, their keys are
+// LoadUsable is Load for callers that can do without some of the secrets: those that cannot be read are no problem, their keys are
 // absent.
 func LoadUsable(path string) (*Keyring, tomlfile.Problems) {
 	var in index
@@ -169,7 +169,7 @@ func (l *loader) time(field, value, layout, example string) time.Time {
 	return t
 }
 
-// conflicts reports key numbers and signing keys that stand twice. A number says which key made a tag, so two keys of
+// conflicts reports key numbers and signing keys that are there twice. A number says which key made a tag, so two keys of
 // one domain cannot share it; retired ones no longer take part.
 func (k *Keyring) conflicts() tomlfile.Problems {
 	type slot struct {
@@ -258,4 +258,12 @@ func (k *Keyring) Find(number uint8, domain string) (Key, bool) {
 // Problem returns a problem with a field of a key, such as "state", that was loaded from the index.
 func (k *Keyring) Problem(key Key, field, value, what, remedy string) tomlfile.Problem {
 	return k.doc.Problem(key.place+"."+field, value, what, remedy)
+}
+
+// Name is what a key is called in logs and findings: "key 1", or "key 1 of example.com".
+func Name(number uint8, domain string) string {
+	if domain == "" {
+		return fmt.Sprintf("key %d", number)
+	}
+	return fmt.Sprintf("key %d of %s", number, domain)
 }

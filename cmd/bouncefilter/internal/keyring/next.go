@@ -30,7 +30,7 @@ func (k *Keyring) mayRotate(domain string) error {
 	if key, under := k.Next(domain); under {
 		return fmt.Errorf("a rotation%s is under way: key %d signs as soon as every node has it; see bouncefilter check", of(domain), key.Number)
 	}
-	if k.Wanted(domain) {
+	if k.RotationRequested(domain) {
 		return fmt.Errorf("a rotation%s is under way: the daemon has not made the key yet; see its log", of(domain))
 	}
 	if !k.has(domain) {
@@ -39,8 +39,8 @@ func (k *Keyring) mayRotate(domain string) error {
 	return nil
 }
 
-// Want asks the daemon for a rotation: of all daemons that share a store, one makes the key.
-func (k *Keyring) Want(domain string) error {
+// RequestRotation asks the daemons for a rotation: of all daemons that share a store, one makes the key.
+func (k *Keyring) RequestRotation(domain string) error {
 	if err := k.mayRotate(domain); err != nil {
 		return err
 	}
@@ -48,13 +48,13 @@ func (k *Keyring) Want(domain string) error {
 	return nil
 }
 
-// Wanted says whether a rotation was asked for that has not begun.
-func (k *Keyring) Wanted(domain string) bool {
+// RotationRequested says whether a rotation was requested that has not begun.
+func (k *Keyring) RotationRequested(domain string) bool {
 	return slices.ContainsFunc(k.Rotations, func(d string) bool { return strings.EqualFold(d, domain) })
 }
 
-// Unwant takes back what Want has asked for.
-func (k *Keyring) Unwant(domain string) {
+// DropRequest removes the request of a rotation.
+func (k *Keyring) DropRequest(domain string) {
 	k.Rotations = slices.DeleteFunc(k.Rotations, func(d string) bool { return strings.EqualFold(d, domain) })
 }
 
@@ -99,17 +99,17 @@ func (k *Keyring) Adopt(key prvs.Key, created, now time.Time) (Key, error) {
 	return added, nil
 }
 
-// SignedElsewhere notes that another node signs with a key today that only verifies here: it retires, and its digit is free
-// again, as late as if it had signed here. It says whether that was news.
+// SignedElsewhere records that another node signs with a key today that only verifies here: it retires, and its digit is free
+// again, as late as if it had signed here. It returns false if that was recorded before.
 func (k *Keyring) SignedElsewhere(number uint8, domain string, today time.Time) bool {
-	news := false
+	changed := false
 	for i := range k.Keys {
 		key := &k.Keys[i]
 		if key.Number == number && strings.EqualFold(key.Domain, domain) && key.State == prvs.StateVerify && day(key.SignedUntil) < day(today) {
-			key.SignedUntil, news = today, true
+			key.SignedUntil, changed = today, true
 		}
 	}
-	return news
+	return changed
 }
 
 // Due returns the keys whose last tags cannot be proven any more at the time now, rest being how long after their last use that

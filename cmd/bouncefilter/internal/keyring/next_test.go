@@ -47,7 +47,7 @@ func TestRotate(t *testing.T) {
 		}, want: "0 sign, 1 a.example verify, 2 verify"},
 		{name: "a rotation was asked for", before: func(r ring) {
 			r.mustAdd(0, "", days(0))
-			if err := r.update(func(k *keyring.Keyring) error { return k.Want("") }); err != nil {
+			if err := r.update(func(k *keyring.Keyring) error { return k.RequestRotation("") }); err != nil {
 				r.t.Fatal(err)
 			}
 		}, err: "the daemon has not made the key yet"},
@@ -115,18 +115,18 @@ func TestAKeyThatWasActivatedOrRetiredIsNotTheNext(t *testing.T) {
 func TestAdopt(t *testing.T) {
 	r := newRing(t)
 	r.mustAdd(0, "", days(0))
-	if err := r.update(func(k *keyring.Keyring) error { return k.Want("") }); err != nil {
+	if err := r.update(func(k *keyring.Keyring) error { return k.RequestRotation("") }); err != nil {
 		t.Fatal(err)
 	}
 	adopt := func(number uint8, domain string) error {
 		return r.update(func(k *keyring.Keyring) error {
-			k.Unwant(domain)
+			k.DropRequest(domain)
 			_, err := k.Adopt(prvs.Key{Number: number, Domain: domain, Secret: []byte("theirs")}, days(3), days(5))
 			return err
 		})
 	}
 	wantError(t, adopt(0, ""), "key number 0 is in use")
-	if !r.load().Wanted("") {
+	if !r.load().RotationRequested("") {
 		t.Error("what failed has changed the index")
 	}
 	if err := adopt(4, ""); err != nil {
@@ -134,8 +134,8 @@ func TestAdopt(t *testing.T) {
 	}
 	r.want("0 sign, 4 verify")
 	k := r.load()
-	if next, ok := k.Next(""); !ok || string(next.Secret) != "theirs" || !next.Created.Equal(days(3)) || k.Wanted("") {
-		t.Errorf("next is %v made at %v, wanted %v", next.Key, next.Created, k.Wanted(""))
+	if next, ok := k.Next(""); !ok || string(next.Secret) != "theirs" || !next.Created.Equal(days(3)) || k.RotationRequested("") {
+		t.Errorf("next is %v made at %v, wanted %v", next.Key, next.Created, k.RotationRequested(""))
 	}
 	// The first key of a domain does not sign at once either.
 	s := newRing(t)
@@ -212,7 +212,7 @@ func TestUnreadableSecretsLeaveTheOthersUsable(t *testing.T) {
 		}
 		wantError(t, r.activate(0, nil, days(1)), "the secret of key 0 cannot be read")
 	}
-	// It does not stand in the way of another one.
+	// It is not in the way of another one.
 	r.mustRotate("")
 	if err := r.activate(2, nil, days(1)); err != nil {
 		t.Fatal(err)

@@ -117,7 +117,7 @@ func (k *Keyring) freeNumber(domain string, now time.Time) (int, bool) {
 	return 0, false
 }
 
-// blocks returns the key that stands in the way of a new one. Keys of one domain and those for all domains share the
+// blocks returns the key that is in the way of a new one. Keys of one domain and those for all domains share the
 // numbers: a tag shows the number and not which kind of key made it.
 func (k *Keyring) blocks(number int, domain string, now time.Time) (Key, bool) {
 	for _, key := range k.Keys {

@@ -18,7 +18,7 @@ import (
 )
 
 // secretSize is the number of random octets in a secret made here; its file has twice as many hexadecimal digits. The
-// digits are the secret, as they stand.
+// digits themselves are the secret.
 const secretSize = 32
 
 // maxSecret is the largest secret that is read, in octets. Larger files are something else, named by mistake.
@@ -77,7 +77,7 @@ func CreateSecret(path string, secret []byte) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(temp) }() // its other name keeps the content
+	defer func() { _ = os.Remove(temp) }() // it is a second link to the same file
 	if err := os.Link(temp, path); err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func EnsureSecret(path string) (secret []byte, made bool, err error) {
 	return secret, made, err
 }
 
-// Fingerprint returns a short mark by which people can compare a secret on two hosts. It cannot be turned back into a
+// Fingerprint returns a few digits by which operators can compare a secret on two hosts. It cannot be turned back into a
 // random secret.
 func Fingerprint(secret []byte) string {
 	m := hmac.New(sha256.New, secret)
@@ -107,7 +107,7 @@ func Fingerprint(secret []byte) string {
 }
 
 // writeTemp writes data to a new file in dir, durably, and returns its name. If a privileged process writes into
-// somebody's folder the file becomes his: keys made by root must be readable by the daemon that owns the folder.
+// another user's folder the file becomes that user's: keys made by root must be readable by the daemon that owns the folder.
 func writeTemp(dir string, data []byte, mode fs.FileMode) (string, error) {
 	f, err := os.CreateTemp(dir, ".bouncefilter-*") // with O_EXCL and mode 0600
 	if err != nil {
@@ -151,7 +151,7 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// pathless returns a file error without the path, which stands in the problem already.
+// pathless returns a file error without the path, which is in the problem already.
 func pathless(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

@@ -13,7 +13,7 @@ import (
 )
 
 // header opens every index written here.
-const header = `# The keys of bouncefilter, written by "bouncefilter key". The secrets stand in the files beside it; back them up
+const header = `# The keys of bouncefilter, written by "bouncefilter key". The secrets are in the files beside it; back them up
 # together. Retired keys stay listed: their numbers must not be used again for 1000 days.
 
 `

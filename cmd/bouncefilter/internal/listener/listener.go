@@ -1,8 +1,7 @@
 // Package listener opens the sockets on which the MTA reaches the milter.
 //
-// [Parse] reads an address as it stands in the configuration, [Address.Listen] opens it, [Address.Postfix] says it the way
-// Postfix wants to hear it. A socket file that somebody listens on is never taken away from him; one that nobody listens
-// on is what a killed process left behind and is replaced.
+// [Parse] reads an address as the configuration has it, [Address.Listen] opens it, [Address.Postfix] returns it in the notation of
+// Postfix. A socket file on which a process listens is never replaced; one on which none listens was left by a killed process, and is.
 package listener
 
 import (
@@ -67,8 +66,8 @@ func (a Address) IsZero() bool { return a == Address{} }
 // String returns the address as [Parse] reads it.
 func (a Address) String() string { return a.network + ":" + a.address }
 
-// Loopback says whether only this host can connect. The milter protocol has no authentication: whoever can connect can
-// have any address signed.
+// Loopback says whether only this host can connect. The milter protocol has no authentication: every client that can
+// connect can have any address signed.
 func (a Address) Loopback() bool {
 	if a.network == "unix" {
 		return true
@@ -151,7 +150,7 @@ func (a Address) listenUnix(o Options) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes a socket file that nobody listens on.
+// removeStale removes a socket file on which no process listens.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	switch {
@@ -160,9 +159,9 @@ func removeStale(path string) error {
 	case err != nil:
 		return err
 	case info.Mode()&fs.ModeSocket == 0:
-		return errors.New("a file that is no socket stands there")
+		return errors.New("there is a file that is no socket")
 	}
-	// A full backlog would make a connect wait: then somebody listens.
+	// A full backlog would make a connect wait: then a process listens.
 	const patience = time.Second
 	c, err := net.DialTimeout("unix", path, patience)
 	switch {

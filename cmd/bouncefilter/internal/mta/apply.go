@@ -9,11 +9,11 @@ import (
 
 // Apply makes the change. dir is the folder of the backup; it is made if need be, but for what is above its parent.
 //
-// Copies and manifest are on the disk before the first file is replaced, each file is replaced in one step and keeps mode
+// Copies and manifest are on the disk before the first file is replaced, each file is replaced in one step and has mode
 // and owner, and the result is given to verify (which may be nil). If anything fails, verify included, all files are put
 // back as they were. After a crash in between, [Undo] or another Apply puts things right.
 //
-// A backup that is there already is kept, so that Undo leads back to before the first change. If a file was edited since
+// A backup that is there already stays, so that Undo leads back to before the first change. If a file was edited since
 // then, Undo could not tell one's work from the other's: Apply refuses.
 func (c *Change) Apply(dir string, verify func() error) error {
 	if len(c.Files) == 0 {
@@ -42,11 +42,11 @@ func (c *Change) Apply(dir string, verify func() error) error {
 	}
 	for _, s := range steps {
 		if err := b.save(s.path, s.before, s.after); err != nil {
-			return errors.Join(err, b.forget(earlier))
+			return errors.Join(err, b.restore(earlier))
 		}
 	}
 	if err := b.commit(); err != nil {
-		return errors.Join(err, b.forget(earlier))
+		return errors.Join(err, b.restore(earlier))
 	}
 	done := 0
 	for _, s := range steps {
@@ -67,7 +67,7 @@ func (c *Change) Apply(dir string, verify func() error) error {
 			return errors.Join(err, fmt.Errorf("not everything could be taken back, the files are in %s: %w", dir, back))
 		}
 	}
-	return errors.Join(err, b.forget(earlier))
+	return errors.Join(err, b.restore(earlier))
 }
 
 // step is one file of a change, ready to be replaced.
@@ -91,7 +91,7 @@ func (c *Change) steps(b *backup) ([]step, error) {
 			return steps, err
 		}
 		if (before == nil) != (f.Old == nil) || before != nil && !bytes.Equal(before.data, f.Old) {
-			return steps, fmt.Errorf("%s was changed in this moment by somebody else; try again", f.Path)
+			return steps, fmt.Errorf("%s was changed by another process in this moment; try again", f.Path)
 		}
 		if s := b.of(path); s != nil && !s.unchanged(before) {
 			return steps, &EditedError{Path: path, Backup: b.dir, Copy: s.copyIn(b.dir)}
@@ -111,8 +111,8 @@ func (c *Change) steps(b *backup) ([]step, error) {
 	return steps, nil
 }
 
-// forget brings a backup back to what it was before a change that was taken back.
-func (b *backup) forget(earlier []saved) error {
+// restore brings a backup back to what it was before a change that was taken back.
+func (b *backup) restore(earlier []saved) error {
 	added := b.Files[len(earlier):]
 	b.Files = earlier
 	if err := b.commit(); err != nil {

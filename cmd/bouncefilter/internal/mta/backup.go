@@ -17,8 +17,8 @@ import (
 const manifestName = "manifest.json"
 
 // backup is a folder with files as they were before the first change, and a manifest. Everything in it is reached through
-// the open folder, which was found to belong to whoever runs this: it says which files root will write, and it may lie in
-// a folder of the daemon, which is somebody else.
+// the open folder, which was found to belong to the user who runs this: it says which files root will write, and it may lie in
+// a folder of the daemon, which is another user.
 type backup struct {
 	dir  string
 	root *os.Root
@@ -195,7 +195,7 @@ func (b *backup) original(s *saved) (*content, error) {
 	return &content{data: data, mode: s.Mode, uid: s.UID, gid: s.GID}, nil
 }
 
-// unchanged says whether a file is what was saved or what was put there since. Anything else is somebody's work.
+// unchanged says whether a file is what was saved or what was put there since. Anything else is an operator's work.
 func (s *saved) unchanged(now *content) bool {
 	if now == nil {
 		return s.Missing

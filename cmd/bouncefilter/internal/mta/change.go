@@ -11,7 +11,7 @@ import (
 // Change sets a mail server up: files that are replaced, and what makes that take effect. One without files has nothing left
 // to do.
 //
-// [Change.Diff] shows it, [Change.Apply] makes it and keeps what was there before, [Undo] brings that back.
+// [Change.Diff] shows it, [Change.Apply] makes it and saves the former files, [Undo] restores them.
 type Change struct {
 	Why   []string // sentences: what is changed, and why in this way and in no other
 	Files []File
@@ -23,7 +23,7 @@ type File struct {
 	Path string
 	Old  []byte // nil if there is no such file
 	New  []byte
-	Mode fs.FileMode // of a file that is new; an old one keeps its mode and owner
+	Mode fs.FileMode // of a file that is new; the mode and owner of an old one stay
 }
 
 // Add adds a file unless it stays as it is. A file that is empty is not one that is missing.

@@ -271,7 +271,7 @@ func TestACrashInBetween(t *testing.T) {
 	}
 }
 
-// Whoever can write to the backup could choose what root writes where.
+// A user who can write to the backup could choose what root writes where.
 func TestABackupOfOthersIsRefused(t *testing.T) {
 	p := newPlace(t)
 	p.write("main.cf", "old\n", 0o644)

@@ -1,4 +1,4 @@
-// Package mta holds what is common to the mail servers that bouncefilter is set up in: what an administrator is told about a
+// Package mta holds what is common to the mail servers that bouncefilter is set up in: what an operator should know about a
 // live configuration ([Finding]), and how its files are changed and changed back ([Change]).
 //
 // Package postfix and package sendmail know the one and the other. They read a configuration, say what is missing or
@@ -53,7 +53,7 @@ func Errors(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Level == LevelError })
 }
 
-// Finding is one thing that an administrator should know about a live configuration.
+// Finding is one thing that an operator should know about a live configuration.
 type Finding struct {
 	Level Level    `json:"level"`
 	Name  string   `json:"name"`  // stable, for programs: "milter-missing"

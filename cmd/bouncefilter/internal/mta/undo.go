@@ -29,9 +29,9 @@ func (e *EditedError) Error() string {
 // Remedy says what to do about it.
 func (e *EditedError) Remedy() string {
 	if e.Copy == "" {
-		return fmt.Sprintf("keep what you need of it and remove it, or move %s away to keep everything as it is now", e.Backup)
+		return fmt.Sprintf("keep what you need of it and remove it, or move %s away to leave everything as it is now", e.Backup)
 	}
-	return fmt.Sprintf("see diff -u %s %s and edit by hand, or move %s away to keep everything as it is now", e.Copy, e.Path, e.Backup)
+	return fmt.Sprintf("see diff -u %s %s and edit by hand, or move %s away to leave everything as it is now", e.Copy, e.Path, e.Backup)
 }
 
 func (s *saved) copyIn(dir string) string {
@@ -41,7 +41,7 @@ func (s *saved) copyIn(dir string) string {
 	return filepath.Join(dir, s.Copy)
 }
 
-// Undo brings back what was there before the first change whose backup is in dir, to the last byte, with mode and owner,
+// Undo restores the files as they were before the first change whose backup is in dir, to the last byte, with mode and owner,
 // and removes files that the changes made. It returns the files, and removes the backup. It changes nothing if one of
 // them was edited since ([EditedError]) or if there is no backup ([ErrNothingToUndo]). Undo can be tried again after it
 // failed in between.

@@ -1,11 +1,12 @@
 // Package probe asks running servers: a milter, in the role of the mail server in front of it, and a mail server, in the role of
 // an SMTP client.
 //
-// [DialMilter] and [Milter.Message] hand a message to a milter, which may change it; nobody delivers it. [DialSMTP] begins an
+// [DialMilter] and [Milter.Message] hand a message to a milter, which may change it; it is not delivered. [DialSMTP] begins an
 // SMTP session that stops before a message is handed over.
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -18,7 +19,7 @@ import (
 // for 6 s before it greets them.
 const patience = 15 * time.Second
 
-// Client is whom the milter is told the message comes from.
+// Client is the SMTP client that a message comes from, as the milter sees it.
 type Client struct {
 	Name    string
 	Address netip.Addr
@@ -54,7 +55,7 @@ type Milter struct{ session *milter.ClientSession }
 // queueID is the one that the milter sees, and logs.
 const queueID = "4BXyzT3Wq1zKk"
 
-// DialMilter connects to a milter and tells it about a client. The network is "tcp" or "unix".
+// DialMilter connects to a milter and names a client to it. The network is "tcp" or "unix".
 func DialMilter(network, address string, c Client) (*Milter, error) {
 	macros := milter.NewMacroBag()
 	macros.Set(milter.MacroQueueId, queueID)
@@ -81,9 +82,9 @@ func DialMilter(network, address string, c Client) (*Milter, error) {
 // Close ends the connection.
 func (m *Milter) Close() error { return m.session.Close() }
 
-// Message hands over a message, one on each connection, no further than until. tell, if it is not nil, is called with each SMTP
+// Message hands over a message, one on each connection, no further than until. show, if it is not nil, is called with each SMTP
 // command and the reply that the client would see.
-func (m *Milter) Message(msg Message, until Stage, tell func(command, reply string)) (Outcome, error) {
+func (m *Milter) Message(msg Message, until Stage, show func(command, reply string)) (Outcome, error) {
 	var o Outcome
 	for _, step := range []struct {
 		stage          Stage
@@ -106,8 +107,8 @@ func (m *Milter) Message(msg Message, until Stage, tell func(command, reply stri
 		if action != nil && action.StopProcessing() {
 			o.Reply, o.Refused = strings.TrimSpace(action.SMTPReply), true
 		}
-		if tell != nil {
-			tell(step.command, o.Reply)
+		if show != nil {
+			show(step.command, o.Reply)
 		}
 		if o.Refused {
 			break
@@ -130,4 +131,14 @@ func (m *Milter) content(text string, o *Outcome) (*milter.Action, error) {
 	changes, action, err := m.session.BodyReadFrom(strings.NewReader(strings.ReplaceAll(body, "\n", "\r\n")))
 	o.Changes = changes
 	return action, err
+}
+
+// Deliver hands a whole message to a milter, on a connection of its own.
+func Deliver(network, address string, c Client, msg Message) (Outcome, error) {
+	m, err := DialMilter(network, address, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	outcome, err := m.Message(msg, EndOfMessage, nil)
+	return outcome, errors.Join(err, m.Close())
 }

@@ -156,7 +156,7 @@ func typeName(raw any) string {
 func fieldsOf(v reflect.Value) map[string]reflect.Value {
 	fields := map[string]reflect.Value{}
 	for i := range v.NumField() {
-		tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",") // what follows is for those who write
+		tag, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("toml"), ",") // the rest is for encoders
 		if tag != "" {
 			fields[tag] = v.Field(i)
 		}

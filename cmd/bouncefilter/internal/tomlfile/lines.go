@@ -31,13 +31,13 @@ type lineIndex struct {
 	elements map[string]int // how many [[tables]] a path has had so far
 }
 
-// enter follows a dotted key from a table and notes the line of what it names. Where the way leads through a list of
+// enter follows a dotted key from a table and records the line of what it names. Where the way leads through a list of
 // tables, it is the last one's.
 func (x *lineIndex) enter(path string, key unstable.Iterator) string {
 	for key.Next() {
 		n := key.Node()
 		path = join(path, string(n.Data))
-		x.note(path, n)
+		x.set(path, n)
 		if i := x.elements[path]; i > 0 && !key.IsLast() {
 			path = fmt.Sprintf("%s[%d]", path, i-1)
 		}
@@ -51,7 +51,7 @@ func (x *lineIndex) element(key unstable.Iterator) string {
 	path := fmt.Sprintf("%s[%d]", list, x.elements[list])
 	x.elements[list]++
 	for key.Next() {
-		x.note(path, key.Node()) // the last part wins
+		x.set(path, key.Node()) // the last part wins
 	}
 	return path
 }
@@ -61,7 +61,7 @@ func (x *lineIndex) keyValue(table string, e *unstable.Node) {
 	x.value(path, e.Value(), x.lines[path])
 }
 
-// value notes the lines of what a list or an inline table holds. line is where the value itself begins, for elements
+// value records the lines of what a list or an inline table holds. line is where the value itself begins, for elements
 // whose place the parser does not give.
 func (x *lineIndex) value(path string, n *unstable.Node, line int) {
 	switch n.Kind {
@@ -82,8 +82,8 @@ func (x *lineIndex) value(path string, n *unstable.Node, line int) {
 	}
 }
 
-// note sets the line of path unless it has one: a table that was opened by one of its members begins there.
-func (x *lineIndex) note(path string, n *unstable.Node) {
+// set sets the line of path unless it has one: a table that was opened by one of its members begins there.
+func (x *lineIndex) set(path string, n *unstable.Node) {
 	if x.lines[path] == 0 {
 		x.lines[path] = x.line(n)
 	}

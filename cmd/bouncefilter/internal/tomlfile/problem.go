@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing that is wrong with a configuration, told so that it can be put right without a manual.
+// Problem is one thing that is wrong with a configuration, in words by which an operator can put it right without a manual.
 // Value is what is shown of the value that was found; it must never be a secret.
 type Problem struct {
 	File   string

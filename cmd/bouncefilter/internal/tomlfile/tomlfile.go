@@ -1,9 +1,9 @@
 // Package tomlfile reads a TOML file strictly into a struct and says, for everything that is wrong with it, what it is,
-// where it stands and what to do: unknown keys, wrong types, and whatever the caller finds later. All problems are found
+// its place and what to do: unknown keys, wrong types, and problems that the caller finds later. All problems are found
 // in one go.
 //
 // [Read] does it all; [Document.Problem] makes a [Problem] with the place of a key. A Go library for TOML reports the
-// first wrong type and stops, and forgets where a value stood once it has been decoded. Hence this package: go-toml parses
+// first wrong type and stops, and does not say where a value was once it has been decoded. Hence this package: go-toml parses
 // and finds duplicates, its syntax tree gives the lines, and the values are put into the struct here.
 //
 // Fields are matched by their `toml` tag. Their types may be string, bool, int, [time.Duration] (written as "5m"), lists
@@ -76,7 +76,7 @@ func (d *Document) Parsed() bool { return d.lines != nil }
 // Has reports whether the file sets key.
 func (d *Document) Has(key string) bool { return d.lines[key] > 0 }
 
-// Line returns the line where key stands, or that of the closest table or list around it, or 0.
+// Line returns the line of key, or that of the closest table or list around it, or 0.
 func (d *Document) Line(key string) int {
 	for key != "" {
 		if l := d.lines[key]; l > 0 {
@@ -126,7 +126,7 @@ func readFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// reason returns the cause of a file error without the path, which stands in the problem already.
+// reason returns the cause of a file error without the path, which is in the problem already.
 func reason(err error) string {
 	var pe *fs.PathError
 	if errors.As(err, &pe) {

@@ -1,0 +1,30 @@
+package check
+
+import (
+	"os"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/store/open"
+)
+
+// HoldsPassword says whether there is a password in the URL of a store.
+func HoldsPassword(url string) bool { return strings.Contains(url, "@") && open.Redacted(url) != url }
+
+// PasswordReadable says whether the configuration file has the password of the store, and every user of this host can read it.
+func PasswordReadable(c *config.Config) bool {
+	if !HoldsPassword(c.Store) {
+		return false
+	}
+	info, err := os.Stat(c.Path)
+	return err == nil && info.Mode().Perm()&0o004 != 0
+}
+
+func passwordFindings(c *config.Config) []mta.Finding {
+	if !PasswordReadable(c) {
+		return nil
+	}
+	return []mta.Finding{{Level: mta.LevelError, Name: "config-readable", Where: c.Path,
+		What: "It holds the password of the store, and every user of this host can read it.", Cure: []string{"chmod o-r " + c.Path}}}
+}

@@ -1,0 +1,111 @@
+package check
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/live"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/store/open"
+)
+
+// Print prints problems, or what is in effect, and findings, for people.
+func (r *Report) Print(out io.Writer) error {
+	for _, p := range r.problems {
+		fmt.Fprintln(out, p)
+	}
+	if len(r.problems) == 0 {
+		if err := r.printEffect(out); err != nil {
+			return err
+		}
+	}
+	mta.Print(out, r.Findings)
+	live.Print(out, r.Live)
+	if mta.Errors(r.ofMTA) {
+		fmt.Fprintf(out, "\n\"bouncefilter setup %s\" shows a change that puts right what a program can.\n", r.server.Name)
+	}
+	return nil
+}
+
+// printEffect prints what is in effect.
+func (r *Report) printEffect(out io.Writer) error {
+	c := r.site.Config
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	row := func(what, value string) { fmt.Fprintf(w, "%s\t%s\n", what, value) }
+	row("configuration", or(c.Path, "(none)"))
+	for _, d := range r.Status.Domains {
+		row("domain", d.Name+": "+d.String())
+	}
+	for _, k := range r.site.Keys.Keys {
+		row("key", keyLine(k))
+	}
+	for _, l := range c.Listeners {
+		row("listen", listenerLine(l))
+	}
+	if !c.Socketmap.IsZero() {
+		row("socketmap", c.Socketmap.String())
+	}
+	row("http", or(c.HTTP, "off"))
+	row("store", r.storeLine())
+	if n := r.Status.Revocations; n > 0 {
+		row("revocations", fmt.Sprintf("%d in effect, see bouncefilter revoke list", n))
+	}
+	if r.server != nil {
+		row(r.server.Name, r.server.Configuration+": "+mta.Count(r.ofMTA))
+	}
+	return w.Flush()
+}
+
+func keyLine(k keyring.Key) string {
+	if k.File == "" {
+		return "none yet; serve makes one"
+	}
+	next, created, fingerprint := "", "(unknown)", "-"
+	if k.Next {
+		next = ", signs as soon as every node has it"
+	}
+	if !k.Created.IsZero() {
+		created = k.Created.UTC().Format(time.RFC3339)
+	}
+	if len(k.Secret) > 0 {
+		fingerprint = keyring.Fingerprint(k.Secret)
+	}
+	return fmt.Sprintf("%v%s, created %s, fingerprint %s", k.Key, next, created, fingerprint)
+}
+
+func listenerLine(l config.Listener) string {
+	line := l.Address.String()
+	if l.Role != policy.RoleBoth {
+		line += ", only to " + l.Role.String()
+	}
+	if !l.Address.Loopback() {
+		line += " (not loopback: every client that can connect can have any address signed)"
+	}
+	return line
+}
+
+func (r *Report) storeLine() string {
+	line := open.Redacted(r.site.Config.Store)
+	if r.note != "" {
+		line += ": " + r.note
+	}
+	if !r.Status.Since.IsZero() {
+		line += ": complete since " + r.Status.Since.UTC().Format(time.RFC3339)
+	} else if r.note == "" {
+		line += ": nothing recorded yet, or it cannot vouch for its record"
+	}
+	return line
+}
+
+// or returns s, or another text for nothing.
+func or(s, nothing string) string {
+	if s == "" {
+		return nothing
+	}
+	return s
+}

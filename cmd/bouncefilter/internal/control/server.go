@@ -1,0 +1,213 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// Daemon is what a Server needs of the daemon.
+type Daemon interface {
+	Status(ctx context.Context) (*status.Status, error)
+	Keys() []Key
+	// Known returns what is judged by and only the daemon knows.
+	Known() Known
+	// Barrier waits until every other node has written what it signed before; see [view.View.Barrier].
+	Barrier(ctx context.Context) (passed, waited bool)
+	// Store is the daemon's store, which no other process can open if it is embedded.
+	Store() store.Store
+	// RefreshRevocations lets the daemon take revocations into effect that have changed in the store.
+	RefreshRevocations(ctx context.Context)
+}
+
+// connectionTimeout bounds every step of a connection, so that clients that hang are gone some time.
+const connectionTimeout = 10 * time.Second
+
+// Server answers commands on the control socket of a daemon.
+type Server struct {
+	daemon  Daemon
+	ln      net.Listener
+	http    *http.Server
+	barrier chan struct{} // held by the one request that waits at the barrier: the other places are for bounces
+
+	mu      sync.Mutex
+	closing bool
+	active  sync.WaitGroup // requests
+}
+
+// Listen opens the control socket at path. A socket that a killed process has left is replaced.
+func Listen(path string, d Daemon, log *slog.Logger) (*Server, error) {
+	address, err := listener.Parse("unix:" + path)
+	if err != nil {
+		return nil, err
+	}
+	ln, err := address.Listen(listener.Options{Mode: 0o600, Group: -1})
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{daemon: d, ln: ln, barrier: make(chan struct{}, 1)}
+	s.http = &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: connectionTimeout, ReadTimeout: connectionTimeout, WriteTimeout: connectionTimeout, IdleTimeout: connectionTimeout,
+		MaxHeaderBytes: 1 << 14,
+		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	return s, nil
+}
+
+// Serve answers until Close is called, when it returns nil.
+func (s *Server) Serve() error {
+	if err := s.http.Serve(s.ln); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Close closes the socket, ends Serve, and returns when no request uses the daemon any more.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	err := s.http.Close() // which ends the contexts of requests
+	_ = s.ln.Close()      // closed already if it was served
+	s.active.Wait()
+	return err
+}
+
+// begin says whether a request may begin; active.Done ends it.
+func (s *Server) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.active.Add(1)
+	}
+	return !s.closing
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	for pattern, f := range map[string]func(ctx context.Context, r *http.Request) (any, error){
+		"GET /status":        s.status,
+		"GET /keys":          func(context.Context, *http.Request) (any, error) { return s.daemon.Keys(), nil },
+		"GET /known":         func(context.Context, *http.Request) (any, error) { return s.daemon.Known(), nil },
+		"POST /barrier":      s.passBarrier,
+		"POST /lookup":       s.lookup,
+		"GET /nodes":         s.nodes,
+		"DELETE /nodes":      s.removeNode,
+		"POST /incomplete":   s.markIncomplete,
+		"GET /broadcasts":    s.broadcasts,
+		"POST /broadcasts":   s.publish,
+		"DELETE /broadcasts": s.withdraw,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if !s.begin() {
+				http.Error(w, "the daemon stops", http.StatusServiceUnavailable)
+				return
+			}
+			defer s.active.Done()
+			ctx, cancel := context.WithTimeout(r.Context(), timeout)
+			defer cancel()
+			r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+			value, err := f(ctx, r)
+			answer(w, value, err)
+		})
+	}
+	return mux
+}
+
+// badRequest is a request that cannot be understood.
+type badRequest struct{ error }
+
+// answer writes a value as JSON, or an error as text.
+func answer(w http.ResponseWriter, value any, err error) {
+	var bad badRequest
+	switch {
+	case errors.As(err, &bad):
+		http.Error(w, err.Error(), http.StatusBadRequest)
+	case err != nil:
+		http.Error(w, "the store does not answer: "+err.Error(), http.StatusServiceUnavailable)
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(value) // the client may be gone
+	}
+}
+
+func (s *Server) status(ctx context.Context, _ *http.Request) (any, error) {
+	return s.daemon.Status(ctx)
+}
+
+// passBarrier is answered when the barrier is passed, or not: after the timeout of other requests, but before that of the connection.
+func (s *Server) passBarrier(_ context.Context, r *http.Request) (any, error) {
+	select {
+	case s.barrier <- struct{}{}:
+		defer func() { <-s.barrier }()
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	passed, waited := s.daemon.Barrier(r.Context())
+	return barrierAnswer{passed, waited}, nil
+}
+
+func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
+	var l lookup
+	if err := json.NewDecoder(r.Body).Decode(&l); err != nil {
+		return nil, badRequest{fmt.Errorf("not a lookup: %w", err)}
+	}
+	qs, err := l.queries()
+	if err != nil {
+		return nil, badRequest{err}
+	}
+	a, err := s.daemon.Store().Lookup(ctx, l.Today, qs)
+	return lookupAnswer{a.Found, a.Counts, a.Complete.Since, a.Complete.Reason}, err
+}
+
+func (s *Server) nodes(ctx context.Context, _ *http.Request) (any, error) {
+	return s.daemon.Store().Nodes(ctx)
+}
+
+func (s *Server) removeNode(ctx context.Context, r *http.Request) (any, error) {
+	return true, s.daemon.Store().RemoveNode(ctx, r.FormValue("name"))
+}
+
+func (s *Server) markIncomplete(ctx context.Context, r *http.Request) (any, error) {
+	until, err := time.Parse(time.RFC3339, r.FormValue("until"))
+	if err != nil {
+		return nil, badRequest{errors.New("until is not a time")}
+	}
+	return true, s.daemon.Store().MarkIncomplete(ctx, until)
+}
+
+func (s *Server) broadcasts(ctx context.Context, r *http.Request) (any, error) {
+	today, err := strconv.ParseInt(r.FormValue("today"), 10, 32)
+	if err != nil {
+		return nil, badRequest{errors.New("today is not a day")}
+	}
+	return s.daemon.Store().Broadcasts(ctx, r.FormValue("topic"), store.Day(today))
+}
+
+func (s *Server) publish(ctx context.Context, r *http.Request) (any, error) {
+	var b store.Broadcast
+	if err := json.NewDecoder(r.Body).Decode(&b); err != nil || b.Name == "" {
+		return nil, badRequest{errors.New("not a broadcast")}
+	}
+	published, err := s.daemon.Store().Publish(ctx, b, r.URL.Query().Has("new"))
+	s.daemon.RefreshRevocations(ctx)
+	return published, err
+}
+
+func (s *Server) withdraw(ctx context.Context, r *http.Request) (any, error) {
+	err := s.daemon.Store().Withdraw(ctx, r.FormValue("topic"), r.FormValue("name"))
+	s.daemon.RefreshRevocations(ctx)
+	return true, err
+}

@@ -1,0 +1,112 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
+)
+
+// stub is a daemon whose store does not answer, and at whose barrier requests wait until they are ended.
+type stub struct {
+	waiting chan struct{} // has a value for each request that waits at the barrier
+	ended   chan struct{} // and for each that no longer does
+}
+
+func (*stub) Status(context.Context) (*status.Status, error) { return nil, store.ErrUnavailable }
+func (*stub) Keys() []Key                                    { return nil }
+func (*stub) Known() Known                                   { return Known{Store: "redis://127.0.0.1:6379"} }
+func (*stub) Store() store.Store                             { return &storetest.Fake{Err: store.ErrUnavailable} }
+func (*stub) RefreshRevocations(context.Context)             {}
+func (s *stub) Barrier(ctx context.Context) (passed, waited bool) {
+	s.waiting <- struct{}{}
+	<-ctx.Done()
+	s.ended <- struct{}{}
+	return false, true
+}
+
+func serve(t *testing.T) (*stub, *Server, *Client) {
+	t.Helper()
+	d := &stub{waiting: make(chan struct{}, 9), ended: make(chan struct{}, 9)}
+	socket := filepath.Join(t.TempDir(), "control.sock")
+	s, err := Listen(socket, d, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	t.Cleanup(func() {
+		_ = s.Close()
+		if err := <-served; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return d, s, NewClient(socket)
+}
+
+func TestClientSaysWhatTheDaemonSays(t *testing.T) {
+	_, _, c := serve(t)
+	if _, err := c.Nodes(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the daemon says: the store does not answer: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDaemonWithAnotherStore(t *testing.T) {
+	_, _, c := serve(t)
+	if err := c.sameStore(t.Context(), &config.Config{Store: "redis://127.0.0.1:6379"}); err != nil {
+		t.Errorf("the same store: %v", err)
+	}
+	err := c.sameStore(t.Context(), &config.Config{Store: "redis://127.0.0.1:6380"})
+	if err == nil || !strings.Contains(err.Error(), "uses the store redis://127.0.0.1:6379, and the configuration names redis://127.0.0.1:6380") || remedy.Of(err) == "" {
+		t.Errorf("another store: %v", err)
+	}
+}
+
+// One command waits at the barrier at a time, no longer than its client, and none is there any more when the server is closed.
+func TestCommandsAtTheBarrier(t *testing.T) {
+	d, s, c := serve(t)
+	ask := func() (end context.CancelFunc, done <-chan error) {
+		ctx, cancel := context.WithCancel(t.Context())
+		result := make(chan error, 1)
+		go func() {
+			_, _, err := c.Barrier(ctx)
+			result <- err
+		}()
+		return cancel, result
+	}
+	end, first := ask()
+	<-d.waiting
+	endSecond, second := ask()
+	defer endSecond()
+	select {
+	case <-d.waiting:
+		t.Fatal("two commands wait at the barrier")
+	case <-time.After(50 * time.Millisecond):
+	}
+	end()
+	if err := <-first; !errors.Is(err, context.Canceled) {
+		t.Errorf("the first: %v", err)
+	}
+	<-d.ended
+	<-d.waiting // the second
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	select {
+	case <-d.ended:
+	default:
+		t.Error("a request uses the daemon after Close")
+	}
+	if err := <-second; err == nil {
+		t.Error("the second was answered")
+	}
+}

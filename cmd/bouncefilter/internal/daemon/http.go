@@ -1,0 +1,125 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+)
+
+// httpTimeout bounds every step of a request for metrics or health. They take milliseconds.
+const httpTimeout = 10 * time.Second
+
+// metrics are those of the daemon; the filter brings its own.
+type metrics struct {
+	lastReload     prometheus.Gauge
+	lastReloadAt   prometheus.Gauge
+	keysUnreadable prometheus.Gauge
+}
+
+func newMetrics(now time.Time) *metrics {
+	m := &metrics{
+		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_config_last_reload_successful",
+			Help: "1 if the last attempt to load the configuration succeeded."}),
+		lastReloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_config_last_reload_success_timestamp_seconds",
+			Help: "When the configuration in effect was loaded."}),
+		keysUnreadable: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_keys_unreadable",
+			Help: "Keys in use whose secrets cannot be read."}),
+	}
+	m.reloaded(true, now)
+	return m
+}
+
+func (m *metrics) reloaded(ok bool, now time.Time) {
+	if !ok {
+		m.lastReload.Set(0)
+		return
+	}
+	m.lastReload.Set(1)
+	m.lastReloadAt.Set(float64(now.Unix()))
+}
+
+// show shows the site in effect.
+func (m *metrics) show(s *site.Site) { m.keysUnreadable.Set(float64(len(s.Keys.Unreadable))) }
+
+// listenHTTP opens the port for metrics and health. Mail must not depend on it: if the default port is in use, the milter runs without.
+func (d *Daemon) listenHTTP() error {
+	c := d.config
+	if c.HTTP == "" {
+		return nil
+	}
+	ln, err := net.Listen("tcp", c.HTTP)
+	if err != nil && !c.HTTPChosen {
+		d.log.Warn("no metrics and no health checks: cannot listen on the default address; set http", "http", c.HTTP, "error", err)
+		return nil
+	}
+	if err != nil {
+		return tomlfile.Problems{c.Problem("http", tomlfile.Quote(c.HTTP), "cannot be listened on: "+err.Error(), "end the other process, or listen elsewhere")}
+	}
+	d.httpLn = ln
+	d.http = &http.Server{
+		Handler:           d.handler(),
+		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout, IdleTimeout: time.Minute,
+		MaxHeaderBytes: 1 << 14,
+		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+	}
+	d.log.Info("metrics and health on http://" + ln.Addr().String())
+	return nil
+}
+
+func (d *Daemon) serveHTTP() {
+	if err := d.http.Serve(d.httpLn); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("the port for metrics and health has failed", "error", err)
+	}
+}
+
+// handler serves /metrics, /healthz and /readyz.
+func (d *Daemon) handler() http.Handler {
+	registry := prometheus.NewRegistry()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
+		ConstLabels: prometheus.Labels{"version": d.o.Version}})
+	build.Set(1)
+	registry.MustRegister(d.server.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, d.metrics.keysUnreadable, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if d.socketmap != nil {
+		registry.MustRegister(d.socketmap.Collector())
+	}
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+		if err := d.ready(r.Context()); err != nil {
+			say(w, http.StatusServiceUnavailable, "not ready: "+err.Error())
+			return
+		}
+		say(w, http.StatusOK, "ready")
+	})
+	return mux
+}
+
+// ready says what the milter lacks to do all of its work. It signs and delivers without the store, too.
+func (d *Daemon) ready(ctx context.Context) error {
+	if err := d.server.Ready(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	return d.guard.Store().Ping(ctx)
+}
+
+func say(w http.ResponseWriter, status int, sentence string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = fmt.Fprintln(w, sentence) // the client may be gone
+}

@@ -1,0 +1,25 @@
+package daemon
+
+import (
+	"io"
+	"log/slog"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+)
+
+// NewLogger returns a logger in one of the two formats. Both write one line for each event and quote what is not plain
+// text.
+func NewLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
+	if format == config.FormatJSON {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: durationsInWords}))
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// durationsInWords writes a duration in JSON as logfmt has it, 1.5ms, and not as a number of nanoseconds.
+func durationsInWords(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
+}

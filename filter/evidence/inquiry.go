@@ -1,0 +1,248 @@
+package evidence
+
+import (
+	"context"
+	"slices"
+
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// maxQueries bounds what the store is asked about one bounce. A bounce has one recipient and names a handful of messages;
+// recipients for whom nothing can be asked any more are judged without.
+const maxQueries = 2000
+
+// Inquiry is what the store is asked about the recipients of one bounce, in one round trip.
+type Inquiry struct {
+	hasher  *store.Hasher
+	today   store.Day
+	failed  []string // recipients that the bounce names as failed, see failedRecipients
+	queries []store.Query
+	about   []question // one for each recipient
+}
+
+// NewInquiry begins an inquiry about a bounce. The report is nil if the content was not read.
+func NewInquiry(h *store.Hasher, today store.Day, r *bounce.Report) *Inquiry {
+	return &Inquiry{hasher: h, today: today, failed: failedRecipients(r)}
+}
+
+// question is what is asked about one recipient, as ranges and positions in the queries.
+type question struct {
+	issued   span // its tag, or mail of it that was left unsigned on purpose
+	use      use
+	messages []candidate
+	domains  span     // for each of names and each of senders
+	names    []string // of the domains
+	trusted  int
+	senders  []prvs.Address // the recipient without its tag, and without its extension
+}
+
+type span struct{ from, to int }
+
+// use is what is asked about the use of a tag. Where nothing is, the positions are 0.
+type use struct {
+	expires  store.Day
+	answered int  // bounces that were accepted
+	failed   int  // recipients that these named as failed
+	named    span // those that this bounce names
+}
+
+// candidate is a message that may prove the bounce. Its count of recipients and that of the bounces it has proven are asked
+// for one after the other.
+type candidate struct {
+	at int // of the former
+	id string
+}
+
+// Finding is what the record says about one recipient.
+type Finding struct {
+	Issued policy.Issued
+	Use    policy.TagUse
+	Proof  policy.Proof
+
+	Message string // the Message-ID that proves the bounce, or has proven too many
+	SentTo  uint32 // recipients of that message
+	Proven  uint32 // bounces that it has proven
+
+	Domain  string // the domain that proves an automatic reply, or has proven too many
+	Replies uint32 // automatic replies that were accepted today because of a domain alone
+
+	ProofUsed store.Record   // to be recorded if the bounce is delivered for its proof
+	TagUsed   []store.Record // to be recorded if the bounce is delivered
+}
+
+// Ask adds the questions about one recipient with its tag. The content of the bounce names e; nil if no proof is asked for.
+func (q *Inquiry) Ask(a prvs.Address, tag prvs.Result, e *Named) {
+	about := question{senders: policy.WithoutExtension(Sender(a, tag))}
+	about.issued.from = len(q.queries)
+	switch tag.Status {
+	case prvs.Valid:
+		expires := store.Day(tag.Expiry)
+		q.add(q.hasher.Tag(tag.Sender.Fold().String(), expires, tag.Number), expires)
+	case prvs.Untagged:
+		for _, s := range about.senders {
+			q.add(q.hasher.Unsigned(s.String()), 0)
+		}
+	}
+	about.issued.to = len(q.queries)
+	if tag.Status == prvs.Valid {
+		q.askUse(&about, tag)
+	}
+	if e != nil {
+		q.askProof(&about, e)
+	}
+	q.about = append(q.about, about)
+}
+
+// askUse adds the questions how much a tag was used. All about it expires with it.
+func (q *Inquiry) askUse(about *question, tag prvs.Result) {
+	sender, expires := tag.Sender.Fold().String(), store.Day(tag.Expiry)
+	about.use = use{expires: expires, answered: len(q.queries)}
+	q.add(q.hasher.Answered(sender, expires, tag.Number), expires)
+	if len(q.failed) == 0 || len(q.queries)+1+len(q.failed) > maxQueries {
+		return
+	}
+	about.use.failed = len(q.queries)
+	q.add(q.hasher.Failed(sender, expires, tag.Number), expires)
+	about.use.named.from = len(q.queries)
+	for _, to := range q.failed {
+		q.add(q.hasher.FailedRecipient(sender, expires, tag.Number, to), expires)
+	}
+	about.use.named.to = len(q.queries)
+}
+
+func (q *Inquiry) askProof(about *question, e *Named) {
+	for _, id := range e.Messages {
+		for _, s := range about.senders {
+			if len(q.queries)+2 > maxQueries {
+				return
+			}
+			about.messages = append(about.messages, candidate{len(q.queries), id})
+			q.add(q.hasher.Message(s.String(), id), 0)
+			q.add(q.hasher.Proven(s.String(), id), 0)
+		}
+	}
+	if len(e.Domains) == 0 || len(q.queries)+len(e.Domains)*len(about.senders)+1 > maxQueries {
+		return
+	}
+	about.names = e.Domains
+	about.domains.from = len(q.queries)
+	for _, d := range e.Domains {
+		for _, s := range about.senders {
+			q.add(q.hasher.Correspondent(s.String(), d), 0)
+		}
+	}
+	about.domains.to = len(q.queries)
+	about.trusted = len(q.queries)
+	q.add(q.hasher.Trusted(about.senders[0].String()), q.today)
+}
+
+// Sender returns the address, folded, whose mail a bounce to a recipient with this tag answers.
+func Sender(a prvs.Address, tag prvs.Result) prvs.Address {
+	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
+		a = tag.Original
+	}
+	return a.Fold()
+}
+
+func (q *Inquiry) add(key store.Key, expires store.Day) {
+	q.queries = append(q.queries, store.Query{Key: key, Expires: expires})
+}
+
+// Record is the record of sent mail. Its completeness must be one that can be relied upon.
+type Record interface {
+	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
+}
+
+// Empty says whether there is nothing to ask the record.
+func (q *Inquiry) Empty() bool { return len(q.queries) == 0 }
+
+// Answer asks the record and returns what it says about each recipient, and since when it is complete. The error says that it did not
+// answer.
+func (q *Inquiry) Answer(ctx context.Context, s Record, p *policy.Policy) ([]Finding, store.Completeness, error) {
+	findings := make([]Finding, len(q.about))
+	if len(q.queries) == 0 {
+		return findings, store.Completeness{}, nil
+	}
+	a, err := s.Lookup(ctx, q.today, q.queries)
+	for i := range q.about {
+		if err == nil {
+			findings[i] = q.found(&q.about[i], a, p)
+		} else if q.about[i].proofAsked() {
+			findings[i].Proof = policy.ProofUnknown
+		}
+	}
+	return findings, a.Complete, err
+}
+
+func (about *question) proofAsked() bool {
+	return len(about.messages) > 0 || about.domains.from < about.domains.to
+}
+
+func (q *Inquiry) found(about *question, a store.Answer, p *policy.Policy) Finding {
+	var f Finding
+	if s := about.issued; s.from < s.to {
+		f.Issued = policy.IssuedNo
+		if slices.Contains(a.Found[s.from:s.to], true) {
+			f.Issued = policy.IssuedYes
+		}
+	}
+	if about.use.answered > 0 && f.Issued == policy.IssuedYes {
+		q.foundUse(&f, about, a, p)
+	}
+	if about.proofAsked() {
+		q.foundProof(&f, about, a, p)
+	}
+	return f
+}
+
+// foundProof finds out whether the record proves the bounce.
+func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer, p *policy.Policy) {
+	f.Proof = policy.ProofAbsent
+	for _, m := range about.messages {
+		if !a.Found[m.at] {
+			continue
+		}
+		f.Message, f.SentTo, f.Proven = m.id, a.Counts[m.at], a.Counts[m.at+1]
+		if p.ProvesMore(f.SentTo, f.Proven) {
+			f.Proof = policy.ProofMessage
+			f.ProofUsed = store.Record{Key: q.queries[m.at+1].Key, Expires: q.today + store.Day(p.Settings().Proofs.Retention), Count: 1}
+			return
+		}
+		f.Proof = policy.ProofSpent
+	}
+	s := about.domains
+	if at := slices.Index(a.Found[s.from:s.to], true); at >= 0 {
+		f.Proof = policy.ProofSpent
+		f.Domain, f.Replies = about.names[at/len(about.senders)], a.Counts[about.trusted]
+		if p.TrustsMore(f.Replies) {
+			f.Proof = policy.ProofCorrespondent
+			f.ProofUsed = store.Record{Key: q.queries[about.trusted].Key, Expires: q.today, Count: 1}
+		}
+	}
+}
+
+// foundUse finds out how much a tag was used that is on record, and what the bounce adds to it. What it names is recorded only within
+// the budget: an attacker who harvested a tag must not be able to fill the store.
+func (q *Inquiry) foundUse(f *Finding, about *question, a store.Answer, p *policy.Policy) {
+	u := about.use
+	f.Use = policy.TagUse{Recipients: a.Counts[about.issued.from], Bounces: a.Counts[u.answered]}
+	f.TagUsed = []store.Record{{Key: q.queries[u.answered].Key, Expires: u.expires, Count: 1}}
+	if u.failed == 0 {
+		return
+	}
+	f.Use.Failed = a.Counts[u.failed]
+	var named []store.Record
+	for at := u.named.from; at < u.named.to; at++ {
+		if !a.Found[at] {
+			named = append(named, store.Record{Key: q.queries[at].Key, Expires: u.expires})
+		}
+	}
+	f.Use.NewFailed = uint32(len(named))
+	if len(named) > 0 && p.AnswersMore(f.Use) {
+		f.TagUsed = append(f.TagUsed, store.Record{Key: q.queries[u.failed].Key, Expires: u.expires, Count: f.Use.NewFailed})
+		f.TagUsed = append(f.TagUsed, named...)
+	}
+}

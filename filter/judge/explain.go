@@ -1,0 +1,228 @@
+package judge
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Delivery is a saved message with the envelope that it came or would come in.
+type Delivery struct {
+	Sender        string // "" for the null sender
+	Recipient     string
+	Client        netip.Addr // the zero Addr for one that is on no list
+	Helo          string
+	Authenticated bool
+	Role          policy.Role // of the listener that the message comes to
+	// Content reads the message with so many octets of its body.
+	Content func(bodyBytes int) *bounce.Report
+}
+
+// Content returns the content of a saved message for [Delivery]: as the daemon reads it, with the envelope sender in front. An mbox
+// "From " line and a Return-Path field, which the last MTA has put there, are left out.
+func Content(message []byte, sender string) func(bodyBytes int) *bounce.Report {
+	for _, prefix := range []string{"From ", "Return-Path:"} {
+		if len(message) >= len(prefix) && strings.EqualFold(string(message[:len(prefix)]), prefix) {
+			_, message, _ = bytes.Cut(message, []byte("\n"))
+		}
+	}
+	text := append([]byte("Return-Path: <"+sender+">\n"), message...)
+	return func(bodyBytes int) *bounce.Report {
+		limits := bounce.DefaultLimits()
+		limits.BodyBytes = bodyBytes
+		r, _ := bounce.Read(bytes.NewReader(text), limits) // from memory
+		return r
+	}
+}
+
+// Explanation is a verdict with its trace in words.
+type Explanation struct {
+	Verdict policy.Verdict
+	Steps   []string // sentences, the last of which says the verdict, or the reply
+	Stage   policy.Stage
+	Reply   policy.Reply // if the message is refused or deferred at that stage
+}
+
+func (x *Explanation) say(format string, args ...any) {
+	x.Steps = append(x.Steps, fmt.Sprintf(format, args...))
+}
+
+// Explain drives a case with a saved message, as the daemon does for an MTA, and says what becomes of it and why. Policy, Hasher,
+// Record and Now of m must be set. It changes nothing: a proof is not used up by it.
+func Explain(m Message, d Delivery) *Explanation {
+	x := &Explanation{}
+	p := m.Policy
+	a, ok := p.Address("<"+d.Recipient+">", "")
+	if !ok {
+		x.say("The recipient <%s> is not an address: it is left to the MTA.", d.Recipient)
+		return x
+	}
+	sender, usable := p.Address("<"+d.Sender+">", "")
+	m.Own = p.Outbound(policy.Origin{Authenticated: d.Authenticated, Client: d.Client})
+	m.Sender, m.Client, m.Helo = "<"+d.Sender+">", d.Client, d.Helo
+	c := &Case{Message: m}
+	r := &Recipient{Raw: "<" + d.Recipient + ">", Address: a}
+	switch p.Kind(d.Role, sender, usable, m.Own) {
+	case policy.Bounce:
+		x.say("The envelope sender is the null sender <>, so this is judged as a bounce.")
+		x.nullSender(c, r, d)
+	case policy.Daemon:
+		x.mailerDaemon(c, r, d)
+	default:
+		if !d.Role.Verifies() {
+			x.say("It comes to a listener that only signs: nothing is judged, and tags stay in the recipients.")
+			return x
+		}
+		x.ordinary(p.Ordinary(a, m.Now), d.Sender)
+	}
+	return x
+}
+
+// nullSender explains the verdict about a message with the null sender.
+func (x *Explanation) nullSender(c *Case, r *Recipient, d Delivery) {
+	refused := c.Rcpt(r, true)
+	if r.Verdict.Domain == nil {
+		x.Verdict = r.Verdict
+		x.say("The recipient's domain %q is none of ours: the MTA decides.", r.Address.Domain)
+		return
+	}
+	x.Steps = append(x.Steps, r.Verdict.TraceTag(c.Facts(r).Record.Revoked)...)
+	if refused {
+		x.verdict(&r.Verdict, policy.StageRcpt)
+		return
+	}
+	r = &c.Recipients[0]
+	before := r.Verdict
+	if c.Data() == Refused {
+		if r.Verdict.Reason == policy.Untagged {
+			x.say("The domain refuses untagged bounces at DATA, so that the content is not seen.")
+		}
+		x.record(c, r, nil)
+		x.verdict(&r.Verdict, policy.StageData)
+		return
+	}
+	if n := c.WantsBody(); n > 0 {
+		c.Report = d.Content(n)
+	}
+	x.end(c, &before)
+}
+
+// mailerDaemon explains the verdict about a message of a sender that bounces come from. What it is shows only at its end.
+func (x *Explanation) mailerDaemon(c *Case, r *Recipient, d Delivery) {
+	r.Verdict = c.Policy.Ordinary(r.Address, c.Now)
+	if c.Report = d.Content(bounce.DefaultLimits().BodyBytes); !IsBounce(c.Report) {
+		x.ordinary(r.Verdict, d.Sender)
+		return
+	}
+	x.say("The envelope sender <%s> is one that bounces come from (mailer_daemons.senders), and this is one.", d.Sender)
+	if r.Verdict.Domain == nil {
+		x.Verdict = r.Verdict
+		x.say("The recipient's domain %q is none of ours: the MTA decides.", r.Address.Domain)
+		return
+	}
+	c.Daemon = true
+	x.Steps = append(x.Steps, r.Verdict.TraceTag(c.Facts(r).Record.Revoked)...)
+	c.Recipients = append(c.Recipients, *r)
+	x.end(c, nil)
+}
+
+// end explains what the content and the record say. before is the verdict about the tag alone, if there was one.
+func (x *Explanation) end(c *Case, before *policy.Verdict) {
+	c.End()
+	r := &c.Recipients[0]
+	var named *evidence.Named
+	if c.Report != nil {
+		n := evidence.Of(c.Report)
+		named = &n
+		if before == nil || c.Policy.NeedsProof(before) || r.Verdict.Tag.Status == prvs.Valid {
+			x.named(named, c.Report)
+		}
+	}
+	x.record(c, r, named)
+	x.verdict(&r.Verdict, policy.StageEndOfMessage)
+}
+
+func (x *Explanation) ordinary(v policy.Verdict, sender string) {
+	x.Verdict = v
+	x.say("The envelope sender <%s> is not the null sender, so this is ordinary mail, which is not judged.", sender)
+	if v.Reason == policy.Untag {
+		x.say("The recipient's tag is removed: it is delivered to <%s>.", v.Tag.Original)
+	}
+}
+
+// named says what the message names.
+func (x *Explanation) named(n *evidence.Named, r *bounce.Report) {
+	switch {
+	case len(n.Messages) > 0:
+		x.say("It answers, by its content, <%s>.", strings.Join(n.Messages, ">, or <"))
+	case len(n.Domains) > 0:
+		x.say("It is an automatic message that names no message which it answers; it comes from %s.", r.From)
+	default:
+		x.say("It names no message that it answers.")
+	}
+}
+
+// record says what the record knows.
+func (x *Explanation) record(c *Case, r *Recipient, named *evidence.Named) {
+	f := &r.Finding
+	switch {
+	case c.lookupError != nil:
+		x.say("The record does not answer: %v.", c.lookupError)
+	case c.queried && c.completeness.Since.IsZero():
+		x.say("The record does not vouch for being complete.")
+	case c.queried:
+		x.say("The record is complete since %s.", c.completeness.Since.UTC().Format(time.RFC3339))
+	}
+	switch {
+	case r.Verdict.Tag.Status == prvs.Valid && f.Issued == policy.IssuedYes:
+		x.use(c.Policy, f.Use)
+	case r.Verdict.Tag.Status == prvs.Valid && f.Issued == policy.IssuedNo:
+		x.say("The tag is not on record.")
+	case f.Issued == policy.IssuedYes:
+		x.say("Mail of this sender was left unsigned on purpose, so that its bounces carry no tag.")
+	}
+	proofs := &c.Policy.Settings().Proofs
+	sender := evidence.Sender(r.Address, r.Verdict.Tag)
+	switch {
+	case f.Message != "":
+		x.say("<%s> is on record as sent by <%s> to %d recipients, and has proven %d bounces of at most %d.",
+			f.Message, sender, f.SentTo, f.Proven, c.Policy.ProvenAtMost(f.SentTo))
+	case f.Domain != "":
+		x.say("<%s> wrote to %s lately, and got %d of at most %d automatic replies without a reference today.",
+			sender, f.Domain, f.Replies, proofs.RepliesPerDay)
+	case f.Proof == policy.ProofAbsent && named != nil && len(named.Messages) > 0:
+		x.say("None of what it answers is on record as sent by <%s> in the last %d days.", sender, proofs.Retention)
+	case f.Proof == policy.ProofAbsent:
+		x.say("<%s> has not written there in the last %d days.", sender, proofs.Retention)
+	}
+}
+
+// use says how much a tag was used.
+func (x *Explanation) use(p *policy.Policy, u policy.TagUse) {
+	failed := ""
+	if u.Failed+u.NewFailed > 0 {
+		failed = fmt.Sprintf(" They named %d failed recipients of at most %d, and this one names %d more.",
+			u.Failed, policy.FailedAtMost(u.Recipients), u.NewFailed)
+	}
+	x.say("The tag is on record. The tag was sent to %d recipients, and has been answered by %d bounces of at most %d.%s",
+		u.Recipients, u.Bounces, p.ProvenAtMost(u.Recipients), failed)
+}
+
+// verdict says how it ends.
+func (x *Explanation) verdict(v *policy.Verdict, stage policy.Stage) {
+	x.Verdict = *v
+	x.Steps = append(x.Steps, v.TraceDecision()...)
+	if !v.Refuses() {
+		return
+	}
+	x.Stage, x.Reply = stage, v.Reason.Reply(v.Outcome())
+	stages := [...]string{policy.StageRcpt: "RCPT", policy.StageData: "DATA", policy.StageEndOfMessage: "the end of the message"}
+	x.say("The client is answered at %s: %s", stages[stage], x.Reply)
+}

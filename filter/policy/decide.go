@@ -1,0 +1,353 @@
+package policy
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// Issued is what the record says about a tag.
+type Issued uint8
+
+const (
+	IssuedUnknown Issued = iota // the store was not asked or did not answer
+	IssuedYes
+	IssuedNo
+)
+
+// Proof is what the content of a bounce proves about one recipient, together with the record of sent mail.
+type Proof uint8
+
+const (
+	ProofNone          Proof = iota // it names nothing that could be on record, or was not read
+	ProofUnread                     // it cannot be read
+	ProofUnknown                    // it names something, but the store does not answer
+	ProofAbsent                     // it names something that is not on record
+	ProofMessage                    // it answers a message that the recipient sent
+	ProofCorrespondent              // it is an automatic reply from a domain that the recipient wrote to lately
+	ProofSpent                      // one of the two, but that has proven as many bounces as it can
+)
+
+// RecordFacts is what a daemon knows of the record of sent mail apart from what the record says about one bounce.
+type RecordFacts struct {
+	// CompleteSince says since when the record is complete; the zero time if nothing vouches for it.
+	CompleteSince time.Time
+	// Began is the earliest time, as far as known here, at which the record began; the zero time if none is known.
+	Began time.Time
+	// SigningSince is the day of the first signature of the recipient's domain, if Signing.
+	SigningSince prvs.Day
+	Signing      bool
+	// NodeSilent says that a node may have signed mail lately that is not on record yet.
+	NodeSilent bool
+	// Revoked is what is revoked; nil for nothing.
+	Revoked *Revocations
+}
+
+// RecipientFacts is what is known about one recipient of a message that is judged as a bounce.
+type RecipientFacts struct {
+	Address prvs.Address // as the client gave it, or as the MTA qualified it
+	Client  netip.Addr   // the zero Addr if there is none
+	Helo    string       // only if the policy needs it
+	Sender  string       // the envelope sender
+	Own     bool         // handed in here: authenticated, internal network, local
+	Daemon  bool         // a bounce that did not come with the null sender, see [MailerDaemons]
+	// Issued says whether the tag is on record, or, for a recipient without a tag, whether mail of it was left
+	// unsigned on purpose.
+	Issued Issued
+	// Use is how much a tag was used that is on record.
+	Use TagUse
+	// Proof is what the content of the bounce and the record prove.
+	Proof  Proof
+	Record RecordFacts
+}
+
+// Verdict is the decision about one recipient, or about one outbound message. It carries the trace of the decision: what the tag
+// says, what is proven (Would, or else Reason), the cause for which that is not held against it, and the action. [Verdict.Trace] puts
+// it into words.
+type Verdict struct {
+	Reason      Reason
+	Would       Reason // the reason it would be refused for, were there not the cause
+	Cause       Cause  // why it is not refused, or not for good
+	Action      Action
+	Domain      *Domain     // ours; nil if the address is not in one
+	Tag         prvs.Result // what its tag says
+	BySignature bool        // the store could not be asked, the signature alone decided
+	ByAbsence   bool        // it is refused for good, and would not be were something on record that is not
+}
+
+// Refuses says whether the verdict keeps the message from the recipient with an SMTP reply.
+func (v *Verdict) Refuses() bool { return v.Action == ActionReject || v.Action == ActionDefer }
+
+// Recipient decides about one recipient of a message that is judged as a bounce: what is proven, whether that may be wrong or needs
+// no proof, and what the domain's mode and the configured actions make of it. The first row that fits decides.
+func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
+	today := prvs.DayOf(now)
+	v := Verdict{Domain: p.domains[lower(f.Address.Domain)]}
+	if v.Domain == nil {
+		return v.with(NotProtected, ActionNone)
+	}
+	v.Tag = p.verify(f.Address, now)
+
+	proven := p.proven(&v, f)
+	if reasons[proven].outcome == Accept {
+		return v.with(proven, p.actions[proven])
+	}
+	if cause := p.mayBeWrong(&v, proven, f, today); cause != NoCause {
+		return v.spared(proven, cause)
+	}
+	if cause := p.notEnforced(&v, f, today); cause != NoCause {
+		return v.spared(proven, cause)
+	}
+	v = v.with(proven, p.actions[proven])
+	v.ByAbsence = (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(proven, f)
+	if v.ByAbsence && f.Record.NodeSilent {
+		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
+	}
+	return v
+}
+
+// proven says what the tag, the content and the record prove. A bounce to an address without a tag that needs none is [Exempt], with
+// its cause.
+func (p *Policy) proven(v *Verdict, f RecipientFacts) Reason {
+	reason := p.provenByTag(v, f)
+	if !reason.provable() {
+		return reason
+	}
+	switch {
+	case f.Proof == ProofMessage:
+		return ValidMessage
+	case f.Proof == ProofCorrespondent:
+		return ValidCorrespondent
+	case f.Proof == ProofSpent && reason != Revoked:
+		return OverBudget
+	}
+	return reason
+}
+
+// provenByTag says what the tag proves, or the lack of one.
+func (p *Policy) provenByTag(v *Verdict, f RecipientFacts) Reason {
+	switch v.Tag.Status {
+	case prvs.Valid:
+		v.BySignature = f.Issued == IssuedUnknown
+		switch {
+		case f.Record.Revoked.Of(&v.Tag) != nil:
+			return Revoked
+		case f.Issued == IssuedNo:
+			return NotIssued
+		case f.Issued == IssuedYes && !p.AnswersMore(f.Use):
+			return OverBudget
+		}
+		return Valid
+	case prvs.Untagged:
+		// Mail that we leave unsigned is answered without a tag.
+		switch {
+		case f.Issued == IssuedYes:
+			v.Cause = LeftUnsigned
+			return Exempt
+		case !p.Signs(f.Address):
+			v.Cause = NeverSigned
+			return Exempt
+		}
+		return Untagged
+	case prvs.BadSignature:
+		return BadSignature
+	case prvs.UnknownKey, prvs.Unverifiable:
+		return UnknownKey
+	case prvs.Expired:
+		return Expired
+	default:
+		return Malformed
+	}
+}
+
+// mayBeWrong says why a bounce that would be refused for what is proven must not be, whatever the mode: because that may be wrong, or
+// because it needs no proof.
+func (p *Policy) mayBeWrong(v *Verdict, proven Reason, f RecipientFacts, today prvs.Day) Cause {
+	switch {
+	case v.Tag.Status == prvs.Unverifiable:
+		return MissingKey
+	case f.Own:
+		return OwnMail
+	case p.exempts(f, v.Tag):
+		return Listed
+	case v.Tag.Status == prvs.Valid && (proven == NotIssued || proven == OverBudget) && !p.reachesBack(proven, f.Record.CompleteSince, v.Tag.Expiry):
+		return IncompleteRecord
+	case proven == Untagged && p.leavesUnsigned(f.Address) && f.Issued == IssuedUnknown:
+		return StoreUnavailable
+	case proven == Untagged && p.leavesUnsigned(f.Address) && p.MayBeMissing(f.Record, today):
+		return IncompleteRecord
+	case !proven.provable():
+		return NoCause
+	case f.Proof == ProofUnread:
+		return UnreadContent
+	case f.Proof == ProofUnknown:
+		return StoreUnavailable
+	case f.Proof == ProofAbsent && p.MayBeMissing(f.Record, today):
+		return IncompleteRecord
+	}
+	return NoCause
+}
+
+// notEnforced says why the site does not want the bounce refused.
+func (p *Policy) notEnforced(v *Verdict, f RecipientFacts, today prvs.Day) Cause {
+	switch {
+	case v.Domain.Mode == ModeMonitor:
+		return MonitorMode
+	case v.Domain.Mode == ModeAuto && !p.Enforces(v.Domain, f.Record.SigningSince, f.Record.Signing, today):
+		return NewDomain
+	case f.Daemon && !p.set.MailerDaemons.Refuse:
+		return MailerDaemon
+	}
+	return NoCause
+}
+
+// with returns the verdict with its reason and action.
+func (v Verdict) with(r Reason, a Action) Verdict {
+	v.Reason, v.Action = r, a
+	return v
+}
+
+// spared returns the verdict about a bounce that would be refused for what is proven, and is delivered for the cause.
+func (v Verdict) spared(proven Reason, c Cause) Verdict {
+	v.Would, v.Cause = proven, c
+	if r := c.Reason(); r != None {
+		return v.with(r, c.Action())
+	}
+	return v.with(proven, c.Action())
+}
+
+// reliesOnAbsence says whether the reason would be another one, were something on record that is not.
+func (p *Policy) reliesOnAbsence(reason Reason, f RecipientFacts) bool {
+	return reason == NotIssued || reason == OverBudget || reason.provable() && f.Proof == ProofAbsent ||
+		reason == Untagged && f.Issued == IssuedNo && p.leavesUnsigned(f.Address)
+}
+
+// verify says what the tag of an address says. An SRS address has no tag of ours unless its signature is right.
+func (p *Policy) verify(a prvs.Address, now time.Time) prvs.Result {
+	r := p.set.Keys.Verify(a, prvs.DayOf(now))
+	if isSRS(a.Local) && r.Status != prvs.Valid && r.Status != prvs.Expired {
+		return prvs.Result{Status: prvs.Untagged, Original: a, Sender: a}
+	}
+	return r
+}
+
+// reachesBack says whether the record is complete for all days on which a tag with this day of expiry can have been
+// issued. A tag that was issued while tags lived longer is older than it looks; for its budget, which is generous, that does not
+// matter, but for a clock that is ahead.
+func (p *Policy) reachesBack(reason Reason, since time.Time, expiry prvs.Day) bool {
+	o := p.set.Keys.Options()
+	days := o.Window()
+	if reason == OverBudget {
+		days = min(days, o.Lifetime+o.Rotation)
+	}
+	return !since.IsZero() && prvs.DayOf(since) < expiry-prvs.Day(days)
+}
+
+// leavesUnsigned says whether there is mail of the sender that is left unsigned on purpose.
+func (p *Policy) leavesUnsigned(a prvs.Address) bool { return !p.doNotTag.empty() || p.skips(a) }
+
+// MayBeMissing says whether a record of mail sent lately may be missing: nothing vouches for the record, it had a gap after the domain
+// began to sign, or it has begun anew.
+func (p *Policy) MayBeMissing(r RecordFacts, today prvs.Day) bool {
+	if r.CompleteSince.IsZero() {
+		return true
+	}
+	since := prvs.DayOf(r.CompleteSince)
+	anew := r.Signing && since > r.SigningSince || !r.Began.IsZero() && r.CompleteSince.After(r.Began)
+	return anew && today <= since+prvs.Day(p.set.Proofs.Retention)
+}
+
+// IncompleteUntil says until which day bounces of a domain are accepted because the record that might have proven them is not
+// complete. incomplete is false if it is complete; until is 0 if that cannot be told.
+func (p *Policy) IncompleteUntil(r RecordFacts, today prvs.Day) (until prvs.Day, incomplete bool) {
+	if !p.MayBeMissing(r, today) {
+		return 0, false
+	}
+	if r.CompleteSince.IsZero() {
+		return 0, true
+	}
+	return prvs.DayOf(r.CompleteSince) + prvs.Day(p.set.Proofs.Retention), true
+}
+
+// Ordinary decides about a recipient of mail that is no bounce. A sender who answers the Return-Path has the address from us,
+// so an expired tag is removed as well, and one whose key is missing here; a tag that never verified is left to the MTA.
+func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
+	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(a.Domain)]}
+	if v.Domain == nil {
+		return v
+	}
+	v.Tag = p.verify(a, now)
+	if removable(v.Tag.Status) {
+		return v.with(Untag, p.actions[Untag])
+	}
+	return v.with(None, ActionNone)
+}
+
+// removable says whether a tag is removed from a recipient: one of ours, and one that may be.
+func removable(s prvs.Status) bool {
+	return s == prvs.Valid || s == prvs.Expired || s == prvs.Unverifiable
+}
+
+// Untags says whether a bounce that is delivered is delivered to the address without the tag.
+func (v *Verdict) Untags() bool {
+	return removable(v.Tag.Status) || v.Reason == ValidMessage && v.Tag.Status == prvs.Malformed && !v.Tag.Original.IsNull()
+}
+
+// EnforcesFrom returns the first day on which mode auto enforces, for a domain that has been signing since the day since.
+func (p *Policy) EnforcesFrom(since prvs.Day) prvs.Day {
+	o := p.set.Keys.Options()
+	return since + prvs.Day(o.Lifetime+o.Rotation-1) + 1
+}
+
+// Enforces says whether bounces of the domain are refused on the day today.
+func (p *Policy) Enforces(d *Domain, since prvs.Day, signing bool, today prvs.Day) bool {
+	switch d.Mode {
+	case ModeEnforce:
+		return true
+	case ModeAuto:
+		return signing && today >= p.EnforcesFrom(since)
+	}
+	return false
+}
+
+// RefusesAt says at which stage the verdict may be given to the client. A missing tag waits for the content, which may
+// prove the bounce, and because a callout must see 250 at RCPT.
+func (p *Policy) RefusesAt(v *Verdict) Stage {
+	switch {
+	case v.Reason == Untagged && v.Domain.RefuseUntaggedAtData:
+		return StageData
+	case reasons[v.Reason].stage == StageRcpt && p.set.RefuseBadTagAtData:
+		return StageData
+	}
+	return reasons[v.Reason].stage
+}
+
+// NeedsProof says whether the content may change the verdict.
+func (p *Policy) NeedsProof(v *Verdict) bool {
+	return v.Reason.provable() || v.Reason == Grace && v.Would.provable()
+}
+
+// SeveralRecipients changes the verdicts of a message with the null sender whose recipients were not all treated alike:
+// some may have it, others must not, and DATA and end of message know one reply for all. If one of them is only deferred,
+// nothing is changed: the whole message is deferred and comes again.
+func (p *Policy) SeveralRecipients(vs []*Verdict) {
+	refused := 0
+	for _, v := range vs {
+		if v.Action == ActionDefer {
+			return
+		}
+		if v.Refuses() {
+			refused++
+		}
+	}
+	if refused == 0 || refused == len(vs) {
+		return
+	}
+	for _, v := range vs {
+		if v.Refuses() {
+			v.Would = v.Reason
+			*v = v.with(SeveralRecipients, p.actions[SeveralRecipients])
+		}
+	}
+}

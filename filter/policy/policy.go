@@ -1,0 +1,72 @@
+// Package policy decides: facts in, verdict out. It does no I/O and reads no clock, so that every row of the decision can be read and
+// tested here, and so that the milter and the commands that explain its verdicts cannot differ.
+//
+// [New] makes a [Policy] from [Settings]. [Policy.Recipient] judges one recipient of a bounce, [Policy.Ordinary] one of other mail,
+// and [Policy.Sender] the sender of outbound mail. What is said about a verdict (log word, metric label, SMTP reply, header, sentence)
+// is in two tables: [Reason] in reason.go and [Cause] in cause.go.
+//
+// The package knows nothing of the milter protocol or of stores: what the record of sent mail says comes in as [RecipientFacts].
+package policy
+
+import (
+	"iter"
+	"maps"
+	"slices"
+)
+
+// Policy is made once from [Settings], never changes, and may be used from many goroutines.
+type Policy struct {
+	set      Settings
+	domains  map[string]*Domain
+	outbound outboundRules
+	exempt   exemptRules
+	doNotTag addressList
+	skip     []skipRule
+	unsigned addressList // senders that are not signed
+	daemons  addressList // senders, other than the null one, whose mail may be a bounce
+	actions  [reasonCount]Action
+}
+
+// New checks the settings and makes a Policy from them. The error lists everything that is wrong.
+func New(s Settings) (*Policy, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	p := &Policy{set: s, domains: make(map[string]*Domain, len(s.Domains))}
+	for i := range s.Domains {
+		d := s.Domains[i]
+		d.Name = lower(d.Name)
+		p.domains[d.Name] = &d
+	}
+	p.outbound = newOutboundRules(s.Outbound)
+	p.exempt = newExemptRules(s.Exempt)
+	p.doNotTag = newAddressList(s.DoNotTag.Recipients)
+	p.skip = newSkipRules(s.Skip)
+	p.unsigned = newAddressList(s.DoNotTag.Senders)
+	p.daemons = newAddressList(s.MailerDaemons.Senders)
+	for r := range p.actions {
+		p.actions[r] = Reason(r).defaultAction()
+	}
+	for r, a := range s.Actions {
+		p.actions[r] = a
+	}
+	return p, nil
+}
+
+// Domain returns the settings of a domain of ours, given in lower case, or nil.
+func (p *Policy) Domain(name string) *Domain { return p.domains[name] }
+
+// Domains returns the names, in lower case, and the settings of all domains of ours.
+func (p *Policy) Domains() iter.Seq2[string, *Domain] { return maps.All(p.domains) }
+
+// Settings returns what the policy was made from. It must not be changed.
+func (p *Policy) Settings() *Settings { return &p.set }
+
+// Action returns what is done with a message or recipient for the reason, as configured.
+func (p *Policy) Action(r Reason) Action { return p.actions[r] }
+
+// Quarantines says whether a reason leads to quarantine.
+func (p *Policy) Quarantines() bool { return slices.Contains(p.actions[:], ActionQuarantine) }
+
+// NeedsHelo says whether the HELO name matters.
+func (p *Policy) NeedsHelo() bool { return p.exempt.needsHelo() }

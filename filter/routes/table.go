@@ -1,0 +1,137 @@
+// Package routes finds mail of ours that leaves through another route than this filter: a newsletter service, a web application with a
+// server of its own. Its genuine bounces come untagged and cannot be proven. [Table.Observe] counts untagged bounces that look like that;
+// [Table.List] names the routes that enough of them point to. It refuses and accepts nothing.
+package routes
+
+import (
+	"container/list"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+const (
+	// maxRoutes is how many routes are held; the one that was not seen for longest goes first. Most are forgeries that are
+	// seen once. An attacker who makes up more pushes out what was counted, which comes again, and costs a few megabytes.
+	maxRoutes = 2048
+	// maxReported is how many are reported, the latest ones: more say nothing new.
+	maxReported = 100
+	// routeRetention is how long a route is held after it was seen last: monthly newsletters count.
+	routeRetention = 40 * 24 * time.Hour
+)
+
+// Route is a way, other than through this filter, on which mail of a sender seems to leave.
+type Route struct {
+	Sender  string    `json:"sender"`  // the address that bounces of such mail come to
+	Source  string    `json:"source"`  // the network or host that sends it
+	Bounces uint64    `json:"bounces"` // that were or would be refused
+	Since   time.Time `json:"since"`   // when the first of what they return was sent
+	Last    time.Time `json:"last"`    // and the last
+	// Original is the Message-ID of one of them.
+	Original string `json:"original"`
+}
+
+// Table holds the routes through which mail seems to leave, in memory. It is safe for use by many goroutines.
+type Table struct {
+	mu    sync.Mutex
+	known map[route]*list.Element
+	order *list.List // of *seenRoute, the one that was seen last in front
+}
+
+// seenRoute is a route with what was seen of it.
+type seenRoute struct {
+	route    route
+	tally    tally
+	original string
+	seen     time.Time // when the last bounce came
+	reported prvs.Day  // when it was reported last
+}
+
+// New makes an empty table.
+func New() *Table { return &Table{known: map[route]*list.Element{}, order: list.New()} }
+
+// add counts a sighting. reached says that there is enough to report the route, report that it was not reported today.
+func (t *Table) add(s sighting, now time.Time) (r Route, reached, report bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.known[s.route]
+	if e == nil {
+		if t.order.Len() >= maxRoutes {
+			oldest := t.order.Back()
+			delete(t.known, oldest.Value.(*seenRoute).route)
+			t.order.Remove(oldest)
+		}
+		e = t.order.PushFront(&seenRoute{route: s.route, reported: -1})
+		t.known[s.route] = e
+	}
+	t.order.MoveToFront(e)
+	k := e.Value.(*seenRoute)
+	if k.forgotten(now) {
+		k.tally = tally{}
+	}
+	k.tally, k.original, k.seen = k.tally.with(s), s.original, now
+	reached = k.tally.reached()
+	if today := prvs.DayOf(now); reached && k.reported != today {
+		k.reported, report = today, true
+	}
+	return k.other(), reached, report
+}
+
+func (k *seenRoute) forgotten(now time.Time) bool { return now.Sub(k.seen) > routeRetention }
+
+func (k *seenRoute) other() Route {
+	return Route{k.route.sender, k.route.source, k.tally.count, k.tally.first, k.tally.last, k.original}
+}
+
+// List returns the routes of which there is enough to report, the latest first, without those of senders that have been exempted since
+// or are not signed any more.
+func (t *Table) List(p *policy.Policy, now time.Time) []Route {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := []Route{}
+	for e := t.order.Front(); e != nil && len(all) < maxReported; e = e.Next() {
+		k := e.Value.(*seenRoute)
+		if !k.tally.reached() || k.forgotten(now) {
+			continue
+		}
+		if a, err := prvs.ParseAddress(k.route.sender); err == nil && p.Signs(a) && !p.ExemptRecipient(a) {
+			all = append(all, k.other())
+		}
+	}
+	return all
+}
+
+// Len returns how many routes are in the table, reported or not.
+func (t *Table) Len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.order.Len()
+}
+
+// Observe counts a bounce that was judged by its content and the record, if it looks like one of mail that left through another route.
+// reached says that there is enough to report that route, report that it was not reported today. A genuine bounce has one recipient (RFC 5321
+// section 4.5.5).
+func (t *Table) Observe(c *judge.Case) (r Route, reached, report bool) {
+	if c.Report == nil || len(c.Recipients) != 1 {
+		return Route{}, false, false
+	}
+	rcpt := &c.Recipients[0]
+	if !missed(&rcpt.Verdict) {
+		return Route{}, false, false // nearly all bounces, which must not pay for this
+	}
+	seen, ok := see(c.Policy, &rcpt.Verdict, c.Facts(rcpt), c.Report, c.Now)
+	if !ok {
+		return Route{}, false, false
+	}
+	return t.add(seen, c.Now)
+}
+
+// Remedy says what can be done for a sender whose mail leaves through another route.
+func Remedy(sender string) string {
+	return fmt.Sprintf("list %q in exempt.recipients to suspend enforcement for that sender, "+
+		"or send its mail through bouncefilter", sender)
+}

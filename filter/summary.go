@@ -1,0 +1,146 @@
+package filter
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// counterTimeout bounds the writing of counters to the store.
+const counterTimeout = 10 * time.Second
+
+// summaryState is what the background work has counted by its last round. It belongs to Run, and to Shutdown after it.
+type summaryState struct {
+	since     time.Time
+	last      map[statKey]uint64 // counts at the last summary
+	lastWould uint64             // likewise
+	flushed   map[statKey]uint64 // counts written to the store
+}
+
+// statKey names one number of [stats].
+type statKey struct {
+	domain string
+	reason policy.Reason
+	action policy.Action
+}
+
+// counts returns all numbers that are not zero.
+func (s *stats) counts() map[statKey]uint64 {
+	m := map[statKey]uint64{}
+	s.each(func(domain string, d *domainStats) {
+		for r := range d.verdicts {
+			for a := range d.verdicts[r] {
+				if n := d.verdicts[r][a].Load(); n > 0 {
+					m[statKey{domain, policy.Reason(r), policy.Action(a)}] = n
+				}
+			}
+		}
+	})
+	return m
+}
+
+// wouldRefuse returns how many verdicts would have refused, were there not a cause.
+func (s *stats) wouldRefuse() (sum uint64) {
+	s.each(func(_ string, d *domainStats) {
+		for r := range d.would {
+			for cause := range d.would[r] {
+				sum += d.would[r][cause].Load()
+			}
+		}
+	})
+	return sum
+}
+
+// flushCounters adds what was counted since the last time to the store's counters of today.
+func (s *Server) flushCounters(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, counterTimeout)
+	defer cancel()
+	now := s.stats.counts()
+	deltas := map[[2]string]int64{}
+	for k, n := range now {
+		if d := n - s.summary.flushed[k]; d > 0 {
+			deltas[[2]string{k.domain, k.reason.String()}] += int64(d)
+		}
+	}
+	if len(deltas) == 0 {
+		return
+	}
+	today := store.DayOf(s.now())
+	cs := make([]store.Counter, 0, len(deltas))
+	for k, n := range deltas {
+		cs = append(cs, store.Counter{Day: today, Node: s.node, Domain: k[0], Reason: k[1], Count: n})
+	}
+	if err := s.store.Store().Count(ctx, cs); err != nil {
+		s.log.Debug("counters not written, trying again later", "error", err)
+		return
+	}
+	s.summary.flushed = now
+}
+
+// logSummary writes one line that says what happened since the last one.
+func (s *Server) logSummary() {
+	now := s.stats.counts()
+	at := s.now()
+	totals := map[policy.Action]uint64{}
+	refused := map[policy.Reason]uint64{}
+	deferred := map[policy.Reason]uint64{}
+	for k, n := range now {
+		d := n - s.summary.last[k]
+		if d == 0 || !k.reason.OfBounces() && k.action != policy.ActionSign && k.action != policy.ActionDefer {
+			continue
+		}
+		totals[k.action] += d
+		switch k.action {
+		case policy.ActionReject:
+			refused[k.reason] += d
+		case policy.ActionDefer:
+			deferred[k.reason] += d
+		}
+	}
+	refused[policy.Untagged] += 0 // always there
+	would := s.stats.wouldRefuse()
+	attrs := []slog.Attr{
+		slog.String("interval", shortDuration(at.Sub(s.summary.since))),
+		slog.Uint64("signed", totals[policy.ActionSign]),
+		slog.Uint64("accepted", totals[policy.ActionAccept]+totals[policy.ActionMonitor]+totals[policy.ActionTag]+totals[policy.ActionQuarantine]),
+		slog.Uint64("refused", totals[policy.ActionReject]),
+		slog.Uint64("deferred", totals[policy.ActionDefer]),
+		slog.Uint64("discarded", totals[policy.ActionDiscard]),
+		slog.Uint64("would_refuse", would-s.summary.lastWould),
+	}
+	attrs = append(attrs, byReason("refused_", refused)...)
+	attrs = append(attrs, byReason("deferred_", deferred)...)
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "summary", attrs...)
+	s.summary.last, s.summary.lastWould, s.summary.since = now, would, at
+}
+
+func byReason(prefix string, m map[policy.Reason]uint64) []slog.Attr {
+	reasons := make([]policy.Reason, 0, len(m))
+	for r := range m {
+		reasons = append(reasons, r)
+	}
+	sort.Slice(reasons, func(i, j int) bool { return reasons[i] < reasons[j] })
+	attrs := make([]slog.Attr, 0, len(reasons))
+	for _, r := range reasons {
+		attrs = append(attrs, slog.Uint64(prefix+strings.ReplaceAll(r.String(), "-", "_"), m[r]))
+	}
+	return attrs
+}
+
+// shortDuration writes 5m instead of 5m0s.
+func shortDuration(d time.Duration) string {
+	d = d.Round(time.Second)
+	if d >= time.Minute && d%time.Minute == 0 {
+		if d%time.Hour == 0 {
+			return fmt.Sprintf("%dh", d/time.Hour)
+		}
+		return strings.TrimSuffix(d.String(), "0s")
+	}
+	return d.String()
+}

@@ -1,0 +1,174 @@
+package view
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// History is what this host remembers of the time before, whatever becomes of the store. A store that was wiped, or a file that was
+// lost, looks like a new one: nothing in it says that mail was signed before. With the history a daemon recognises a record that has
+// begun anew.
+type History struct {
+	// RecordBegan is the earliest time at which the store's record was seen to begin; the zero time if none was.
+	RecordBegan time.Time `json:"record_began,omitzero"`
+	// FirstSigned is the first day of each domain's signatures, as days since 1970-01-01 UTC.
+	FirstSigned map[string]store.Day `json:"first_signed"`
+}
+
+func (h History) equal(o History) bool {
+	return h.RecordBegan.Equal(o.RecordBegan) && maps.Equal(h.FirstSigned, o.FirstSigned)
+}
+
+// LoadHistory reads the file at path. Without one the history is empty.
+func LoadHistory(path string) (History, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return History{}, nil
+	}
+	var h History
+	if err == nil {
+		err = json.Unmarshal(data, &h)
+	}
+	if err != nil {
+		return History{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return h, nil
+}
+
+// save replaces the file at path in one step.
+func (h History) save(path string) error {
+	data, err := json.Marshal(h)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(data, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	err = errors.Join(err, f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}
+
+// historyKeeper is the history with its file. It is changed by Refresh and Run alone.
+type historyKeeper struct {
+	known   atomic.Pointer[History] // never changed once it is here
+	learned bool                    // the store has answered since when domains have been signing
+	path    string
+	saved   History
+}
+
+func (k *historyKeeper) load(path string, log *slog.Logger) {
+	k.path = path
+	k.known.Store(&History{})
+	if path == "" {
+		return
+	}
+	h, err := LoadHistory(path)
+	if err != nil {
+		log.Warn("cannot read since when domains have been signing", "error", err)
+	}
+	k.known.Store(&h)
+	k.saved = h
+}
+
+func (k *historyKeeper) current() *History { return k.known.Load() }
+
+// History returns what this host remembers.
+func (v *View) History() History {
+	h := *v.history.current()
+	h.FirstSigned = maps.Clone(h.FirstSigned)
+	return h
+}
+
+// FirstSigned returns the day of a domain's first signature, as far as known here. ok is false if none is known.
+func (v *View) FirstSigned(domain string) (day store.Day, ok bool) {
+	day, ok = v.history.current().FirstSigned[domain]
+	return day, ok
+}
+
+// changeHistory replaces what this host remembers, and writes the part about our domains to its file.
+func (v *View) changeHistory(h History) {
+	v.history.known.Store(&h)
+	ours := History{RecordBegan: h.RecordBegan, FirstSigned: maps.Clone(h.FirstSigned)}
+	maps.DeleteFunc(ours.FirstSigned, func(name string, _ store.Day) bool { return !v.ours(name) })
+	if v.history.path == "" || ours.equal(v.history.saved) {
+		return
+	}
+	if err := ours.save(v.history.path); err != nil {
+		v.log.Warn("cannot note since when domains have been signing: a store that is wiped while the daemon is down would be taken for a new one", "error", err)
+		return
+	}
+	v.history.saved = ours
+}
+
+// refreshFirstSigned asks the store since when domains have been signing. If it does not answer, what is known stays.
+func (v *View) refreshFirstSigned(ctx context.Context) (answered bool) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	days, err := v.store.Store().FirstSigned(ctx)
+	if err != nil {
+		return false // Guard has logged that the store is unavailable
+	}
+	v.history.learned = true
+	v.restoreBeginning(ctx, days)
+	// A domain that was signing before the store was wiped has not begun anew.
+	before := v.history.current()
+	v.changeHistory(before.With(days))
+	return true
+}
+
+// With returns the history with the first days of a store: of each domain the earlier one.
+func (h History) With(days map[string]store.Day) History {
+	first := make(map[string]store.Day, len(days))
+	maps.Copy(first, days)
+	for name, since := range h.FirstSigned {
+		if d, ok := first[name]; !ok || since < d {
+			first[name] = since
+		}
+	}
+	return History{RecordBegan: h.RecordBegan, FirstSigned: first}
+}
+
+// restoreBeginning marks the record of a store as incomplete that has begun anew. The store takes its first records for the first there
+// ever were, and so would a host that comes to know it now. A record that begins on a later day than a domain shows that mail was sent
+// before.
+func (v *View) restoreBeginning(ctx context.Context, days map[string]store.Day) {
+	begun := store.Day(math.MinInt32) // the latest day on which the store takes a domain to have begun that has signed before
+	for name, since := range v.history.current().FirstSigned {
+		if d, ok := days[name]; ok && since < d {
+			begun = max(begun, d)
+		}
+	}
+	if begun == math.MinInt32 {
+		return
+	}
+	a, err := v.store.Store().Lookup(ctx, store.DayOf(v.now()), nil)
+	if err != nil || a.Complete.Since.IsZero() || store.DayOf(a.Complete.Since) > begun {
+		return
+	}
+	if err := v.store.Store().MarkIncomplete(ctx, (begun + 1).Time()); err == nil {
+		v.log.Warn("the store has begun anew: its record lacks what was sent before", "complete_since", formatSince((begun + 1).Time()))
+	}
+}

@@ -1,0 +1,87 @@
+package view
+
+import (
+	"context"
+	"testing"
+
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
+)
+
+// countingStore holds what is recorded.
+type countingStore struct {
+	storetest.Fake
+	calls   int
+	records []store.Record
+}
+
+func (s *countingStore) Record(_ context.Context, _ store.Day, _ string, rs ...store.Record) error {
+	s.calls++
+	s.records = append(s.records, rs...)
+	return nil
+}
+
+// slowStore holds up what is recorded until the test lets it go on.
+type slowStore struct {
+	countingStore
+	begun, goOn chan struct{}
+	panics      bool
+}
+
+func (s *slowStore) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
+	s.begun <- struct{}{}
+	<-s.goOn
+	if s.panics {
+		panic("store bug")
+	}
+	return s.countingStore.Record(ctx, today, domain, rs...)
+}
+
+func TestUsageIsWrittenBesideTheMailPath(t *testing.T) {
+	st := &slowStore{begun: make(chan struct{}), goOn: make(chan struct{})}
+	f := start(t, st)
+	n := f.usage
+	n.add(1, []store.Record{{Count: 1}})
+	<-st.begun
+	for range maxUsage + 10 { // no caller waits, and what is too much is dropped
+		n.add(1, []store.Record{{Count: 2}})
+	}
+	go func() {
+		for range st.begun {
+		}
+	}()
+	close(st.goOn)
+	n.close()
+	if len(st.records) != 1+maxUsage || st.calls != 1+maxUsage/usageBatch {
+		t.Errorf("%d records in %d calls", len(st.records), st.calls)
+	}
+	n.add(1, []store.Record{{Count: 3}})
+	n.flush()
+	if len(st.records) != 1+maxUsage {
+		t.Error("something was written after the end")
+	}
+}
+
+func TestUsageOfTwoDays(t *testing.T) {
+	st := &countingStore{}
+	f := start(t, st)
+	for day := range store.Day(4) {
+		f.usage.add(day, []store.Record{{Count: 1}})
+	}
+	f.usage.close()
+	if st.calls != 4 {
+		t.Errorf("%d calls", st.calls)
+	}
+}
+
+func TestAPanicOfTheStoreLosesUsageAlone(t *testing.T) {
+	st := &slowStore{begun: make(chan struct{}, 9), goOn: make(chan struct{}), panics: true}
+	close(st.goOn)
+	f := start(t, st)
+	f.usage.add(1, []store.Record{{Count: 1}})
+	f.usage.flush()
+	wantLog(t, f, "accepted bounces were not counted")
+	if f.panics != 1 {
+		t.Error("not counted")
+	}
+}

@@ -1,0 +1,115 @@
+package guard
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// openJournal opens the journal at path, or makes one. With an error, missing says that there was none.
+//
+// lost says that the file has the mark of a gap, or that some of it cannot be read.
+func openJournal(path string, limit int64, wait *sync.WaitGroup, log *slog.Logger) (j *journal, lost, missing bool, err error) {
+	if _, err := os.Lstat(path); os.IsNotExist(err) {
+		missing = true
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, false, missing, fmt.Errorf("journal: %w", err)
+	}
+	j = &journal{file: file, limit: limit, wait: wait, log: log}
+	if lost, err = j.open(path); err != nil {
+		_ = file.Close()
+		return nil, false, missing, fmt.Errorf("journal %s: %w", path, err)
+	}
+	return j, lost, missing, nil
+}
+
+func (j *journal) open(path string) (lost bool, err error) {
+	if err := syscall.Flock(int(j.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
+		return false, errJournalLocked
+	} else if err != nil {
+		return false, os.NewSyscallError("flock", err)
+	}
+	info, err := j.file.Stat()
+	if err != nil {
+		return false, err
+	}
+	if !info.Mode().IsRegular() {
+		return false, errors.New("not a file")
+	}
+	j.reserved = info.Size()
+	head := make([]byte, min(j.reserved, journalBlock))
+	if _, err := j.file.ReadAt(head, 0); err != nil && len(head) > 0 {
+		return false, err
+	}
+	j.head, j.tail = journalBlock, journalBlock
+	body := frames{file: j.file, at: journalBlock, end: j.reserved}
+	switch {
+	case isZero(head) && body.tail() == nothing: // new, or the host crashed while it was being made
+		return false, j.create(path)
+	case len(head) < journalBlock || string(head[:len(journalMagic)]) != journalMagic:
+		return false, errors.New("not a journal that this version can read")
+	}
+	j.gap = head[journalGapAt] != noGap
+	return j.recover(path)
+}
+
+// create makes an empty journal.
+func (j *journal) create(path string) error {
+	head := make([]byte, journalBlock)
+	copy(head, journalMagic)
+	head[journalGapAt] = noGap
+	if _, err := j.file.WriteAt(head, 0); err != nil {
+		return err
+	}
+	j.reserved = journalBlock
+	_ = j.reserve(journalBlock + 1) // the next write tries again
+	if err := j.file.Sync(); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// recover counts the entries in the file, and cuts off what was being written when the process or the host crashed.
+func (j *journal) recover(path string) (lost bool, err error) {
+	f := frames{file: j.file, at: journalBlock, end: j.reserved}
+	for {
+		at := f.at
+		if _, ok := f.next(); !ok {
+			break
+		}
+		j.entries++
+		j.octets += f.at - at
+		j.dirty = true
+	}
+	rest := f.tail()
+	if f.err != nil {
+		return false, f.err
+	}
+	j.tail = f.at
+	if f.damaged || rest == unreadable {
+		j.log.Error("entries of the journal cannot be read: they are lost", "journal", path)
+	}
+	if lost = j.gap || f.damaged || rest == unreadable; lost && !j.gap {
+		// The mark comes first: the cut removes the only other sign of the loss.
+		j.gap = true
+		if err := errors.Join(j.writeMark(true), syncData(j.file)); err != nil {
+			return false, err
+		}
+	}
+	if rest == nothing {
+		return lost, nil
+	}
+	j.log.Warn("the end of the journal is cut off", "torn", rest == torn, "octets", j.reserved-j.tail)
+	if err := j.file.Truncate(j.tail); err != nil {
+		return false, err
+	}
+	j.reserved = j.tail
+	_ = j.reserve(j.tail + 1)
+	return lost, syncData(j.file)
+}
