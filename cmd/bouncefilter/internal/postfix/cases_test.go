@@ -138,6 +138,9 @@ var sbin sync.Once
 // needPostfix skips the test, or fails it, without Postfix.
 func needPostfix(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it runs Postfix")
+	}
 	sbin.Do(func() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin") }) // which a user's PATH may lack
 	if _, err := exec.LookPath("postconf"); err == nil {
 		return
