@@ -9,7 +9,9 @@ import (
 )
 
 func TestOffsetsThatNoFileHas(t *testing.T) {
-	write := func(err error) error { return fmt.Errorf("grow: %w", &fs.PathError{Op: "write", Path: "state.db", Err: err}) }
+	write := func(err error) error {
+		return fmt.Errorf("grow: %w", &fs.PathError{Op: "write", Path: "state.db", Err: err})
+	}
 	for _, tt := range []struct {
 		name string
 		err  error
