@@ -176,6 +176,9 @@ type exim struct{ path, faketime string }
 // findExim returns the Exim that the environment names, or skips the test.
 func findExim(t *testing.T) exim {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it runs Exim")
+	}
 	missing := t.Skipf
 	if os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "" {
 		missing = t.Fatalf

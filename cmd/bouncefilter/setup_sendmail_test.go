@@ -18,6 +18,9 @@ var wrapper sync.Once
 // without a network.
 func (w *world) withSendmail() (config string) {
 	w.t.Helper()
+	if testing.Short() {
+		w.t.Skip("not with -short: it runs Sendmail")
+	}
 	unpacked := os.Getenv("BOUNCEFILTER_SENDMAIL")
 	if unpacked == "" || os.Geteuid() != 0 {
 		if os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "" {

@@ -29,6 +29,9 @@ func (w *world) settled(name, text string) {
 // fails it, where Postfix cannot be asked about it.
 func (w *world) withPostfix() (config string) {
 	w.t.Helper()
+	if testing.Short() {
+		w.t.Skip("not with -short: it runs Postfix")
+	}
 	sbin.Do(func() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin") }) // which a user's PATH may lack
 	w.env["PATH"] = os.Getenv("PATH")
 	if _, err := exec.LookPath("postconf"); err != nil || os.Geteuid() != 0 {

@@ -45,6 +45,9 @@ func roundTrips(target, scenario string) float64 {
 
 // TestTheProgram lets the program start real milters and send them little mail, in all the ways it has.
 func TestTheProgram(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: it starts milters and Redis")
+	}
 	targets := targetNull + "," + targetBolt
 	switch _, err := exec.LookPath("redis-server"); {
 	case err == nil:

@@ -1,7 +1,7 @@
 // Package redistest starts real Redis servers for tests, on 127.0.0.1 and without anything on disk: single ones ([Start]), a master
 // with replicas that Sentinels watch over ([StartSentinels]), and a Cluster ([StartCluster]). They end with the test, by their process IDs.
 //
-// A test that lacks redis-server is skipped, or fails where BOUNCEFILTER_REQUIRE_SERVERS is set.
+// A test that lacks redis-server is skipped, or fails where BOUNCEFILTER_REQUIRE_SERVERS is set. With -short it is always skipped.
 package redistest
 
 import (
@@ -60,6 +60,9 @@ func Start(t testing.TB, args ...string) *Server {
 // newServer returns a server with a folder and an address, and does not start it.
 func newServer(t testing.TB) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it starts redis-server")
+	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		if os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "" {
 			t.Fatal("redis-server is not installed, and BOUNCEFILTER_REQUIRE_SERVERS is set")

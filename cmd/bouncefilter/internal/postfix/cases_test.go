@@ -99,6 +99,20 @@ func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
 // configOf reads a case from what was captured.
 func configOf(t *testing.T, name string) (*Config, mta.Site) {
 	t.Helper()
+	c, site := capturedConfig(t, name)
+	tables, err := filepath.Glob(filepath.Join(cases, name, "*.pcre"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range tables {
+		c.Tables["/etc/postfix/"+filepath.Base(path)] = read(t, path)
+	}
+	return c, site
+}
+
+// capturedConfig is configOf without tables.
+func capturedConfig(t *testing.T, name string) (*Config, mta.Site) {
+	t.Helper()
 	o, site := siteOf(t, name)
 	parts := strings.Split("\n"+read(t, cases, name, "captured"), "\n$ postconf ")
 	if len(parts) != 4 {
@@ -116,13 +130,6 @@ func configOf(t *testing.T, name string) (*Config, mta.Site) {
 	if o.Version != "" {
 		c.Defaults["mail_version"] = o.Version
 	}
-	tables, err := filepath.Glob(filepath.Join(cases, name, "*.pcre"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range tables {
-		c.Tables["/etc/postfix/"+filepath.Base(path)] = read(t, path)
-	}
 	return c, site
 }
 
@@ -131,6 +138,9 @@ var sbin sync.Once
 // needPostfix skips the test, or fails it, without Postfix.
 func needPostfix(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it runs Postfix")
+	}
 	sbin.Do(func() { os.Setenv("PATH", os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin") }) // which a user's PATH may lack
 	if _, err := exec.LookPath("postconf"); err == nil {
 		return

@@ -21,7 +21,7 @@ func TestCures(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				dir := copyCase(t, name)
-				c, site := readCase(t, dir, name)
+				c, site := unchanged(t, dir, name)
 				for _, f := range Check(c, site) {
 					if len(f.Cure) == 0 || slices.ContainsFunc(f.Cure, func(cure string) bool { return !isCommand(cure) }) {
 						continue

@@ -56,13 +56,15 @@ func (p *plan) editMain(ctx context.Context, dir string) error {
 	return nil
 }
 
-// editMaster gives a service in the master.cf of dir an option, written SERVICE/TYPE/PARAMETER=VALUE as for postconf -P.
+// editMaster gives services in the master.cf of dir options, each written SERVICE/TYPE/PARAMETER=VALUE as for postconf -P.
 //
 // QUIRK: postconf -P writes the service anew behind the comments that follow it, which in Debian's file are forty lines
-// about other services. A new option is therefore inserted below its service, and postconf is asked whether it sees it
+// about other services. New options are therefore inserted below their services, and postconf is asked whether it sees them
 // there. Options that exist are left to postconf.
-func editMaster(ctx context.Context, dir, edit string) error {
-	name, value, _ := strings.Cut(edit, "=")
+func editMaster(ctx context.Context, dir string, edits []string) error {
+	if len(edits) == 0 {
+		return nil
+	}
 	path := filepath.Join(dir, "master.cf")
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -72,23 +74,46 @@ func editMaster(ctx context.Context, dir, edit string) error {
 	if err != nil {
 		return err
 	}
-	if _, exists := parseParameters(before)[name]; !exists {
+	have := parseParameters(before)
+	edited, inserted, left := string(text), map[string]string{}, []string(nil)
+	for _, edit := range edits {
+		name, value, _ := strings.Cut(edit, "=")
 		id, parameter := cutLast(name, "/")
-		if edited, ok := insertOption(string(text), id, parameter+"="+value); ok {
-			if err := os.WriteFile(path, []byte(edited), 0o600); err != nil {
-				return err
-			}
-			after, err := run(ctx, "postconf", "-c", dir, "-P")
-			if err == nil && parseParameters(after)[name] == value && strings.Count(after, "\n") == strings.Count(before, "\n")+1 {
-				return nil
-			}
+		_, exists := have[name]
+		with, ok := insertOption(edited, id, parameter+"="+value)
+		if exists || !ok {
+			left = append(left, edit)
+			continue
+		}
+		edited, inserted[name] = with, value
+	}
+	if len(inserted) > 0 {
+		if err := os.WriteFile(path, []byte(edited), 0o600); err != nil {
+			return err
+		}
+		if after, err := run(ctx, "postconf", "-c", dir, "-P"); err != nil || !showsNew(before, after, inserted) {
 			if err := os.WriteFile(path, text, 0o600); err != nil {
 				return err
 			}
+			left = edits
 		}
 	}
-	_, err = run(ctx, "postconf", "-c", dir, "-P", edit)
+	if len(left) == 0 {
+		return nil
+	}
+	_, err = run(ctx, "postconf", append([]string{"-c", dir, "-P"}, left...)...)
 	return err
+}
+
+// showsNew says whether what postconf -P prints has got these options, and no others.
+func showsNew(before, after string, options map[string]string) bool {
+	now := parseParameters(after)
+	for name, value := range options {
+		if now[name] != value {
+			return false
+		}
+	}
+	return strings.Count(after, "\n") == strings.Count(before, "\n")+len(options)
 }
 
 // insertOption inserts an option below the line of a service, indented as its first one is. It does not if there is no such

@@ -61,9 +61,14 @@ func withMain(dir string) string {
 
 // run runs a command of Postfix and returns what it prints.
 func run(ctx context.Context, name string, args ...string) (string, error) {
+	return answer(ctx, "", name, args...)
+}
+
+// answer is run with something to read for the command.
+func answer(ctx context.Context, input, name string, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
@@ -73,8 +78,30 @@ func run(ctx context.Context, name string, args ...string) (string, error) {
 // saysNothing says whether a command that failed had nothing to say about it: postmap -q did not find the key.
 func saysNothing(err error) bool { return strings.HasSuffix(err.Error(), ": ") }
 
-// patience bounds what one look at a socket or a table waits for.
-const patience = 2 * time.Second
+// query asks a table, such as "pcre:/etc/postfix/x.pcre", for keys, and returns the value of each that is in it.
+func query(ctx context.Context, dir, table string, keys []string) (map[string]string, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	out, err := answer(ctx, strings.Join(keys, "\n")+"\n", "postmap", "-c", dir, "-q", "-", table)
+	var none *exec.ExitError
+	if err != nil && !(errors.As(err, &none) && saysNothing(err)) {
+		return nil, err
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(out) {
+		if key, value, found := strings.Cut(strings.TrimSuffix(line, "\n"), "\t"); found {
+			values[key] = value
+		}
+	}
+	return values, nil
+}
+
+// What one look waits for: at a socket, and at the tables of a list.
+const (
+	patience      = 2 * time.Second
+	tablePatience = 10 * time.Second
+)
 
 // Read reads the configuration in dir and looks at what it leads to.
 func Read(ctx context.Context, dir string, site mta.Site) (*Config, error) {
@@ -201,7 +228,7 @@ var hostingLists = []string{"virtual_mailbox_domains", "virtual_alias_domains", 
 // lookup asks the tables and files that a list of domains names for ours. A table that cannot be asked counts as having
 // all: it is better to be told of too much than of too little.
 func (c *Config) lookup(ctx context.Context, parameter string, domains []string) []string {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, tablePatience)
 	defer cancel()
 	var found []string
 	for _, element := range c.list(nil, parameter) {
@@ -210,11 +237,9 @@ func (c *Config) lookup(ctx context.Context, parameter string, domains []string)
 			text, _ := os.ReadFile(element) // one that cannot be read has nothing
 			found = append(found, strings.Fields(string(text))...)
 		case strings.Contains(element, ":"):
+			values, err := query(ctx, c.Dir, element, domains)
 			for _, d := range domains {
-				var none *exec.ExitError
-				out, err := run(ctx, "postmap", "-c", c.Dir, "-q", d, element)
-				notThere := errors.As(err, &none) && saysNothing(err)
-				if err == nil && out != "" || err != nil && !notThere {
+				if err != nil || values[d] != "" {
 					found = append(found, d)
 				}
 			}

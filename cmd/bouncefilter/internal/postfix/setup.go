@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -42,9 +41,7 @@ func verifyTables(ctx context.Context, dir string) error {
 		if _, err := os.Stat(path); err != nil {
 			continue // not in use
 		}
-		var none *exec.ExitError
-		_, err := run(ctx, "postmap", "-c", dir, "-q", "nobody", "pcre:"+path)
-		if err != nil && !(errors.As(err, &none) && saysNothing(err)) {
+		if _, err := query(ctx, dir, "pcre:"+path, []string{"nobody"}); err != nil {
 			return err
 		}
 	}
@@ -182,10 +179,8 @@ func (p *plan) change(ctx context.Context) (*mta.Change, error) {
 			return nil, err
 		}
 	}
-	for _, edit := range p.master {
-		if err := editMaster(ctx, tmp, edit); err != nil {
-			return nil, err
-		}
+	if err := editMaster(ctx, tmp, p.master); err != nil {
+		return nil, err
 	}
 	// After master.cf, because postconf shows parameters of ours only if something refers to them.
 	if err := p.editMain(ctx, tmp); err != nil {

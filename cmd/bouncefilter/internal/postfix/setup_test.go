@@ -55,6 +55,18 @@ func copyCase(t *testing.T, name string) string {
 	return dir
 }
 
+// unchanged is a copy of a case as readCase reads it, from what was captured: [TestCaptures] holds that postconf prints that.
+func unchanged(t *testing.T, dir, name string) (*Config, mta.Site) {
+	t.Helper()
+	c, site := capturedConfig(t, name)
+	c.Dir, c.Defaults["config_directory"] = dir, dir
+	c.Sockets, c.Instances = nil, nil
+	if err := c.readTables(); err != nil {
+		t.Fatal(err)
+	}
+	return c, site
+}
+
 // readCase reads a configuration with Postfix' own postconf; what it leads to is as the case says.
 func readCase(t *testing.T, dir, name string) (*Config, mta.Site) {
 	t.Helper()
@@ -88,7 +100,7 @@ func TestSetup(t *testing.T) {
 			t.Parallel()
 			dir := copyCase(t, name)
 			before := readAll(t, dir)
-			c, site := readCase(t, dir, name)
+			c, site := unchanged(t, dir, name)
 			change, err := changeFor(t, c, site)
 			if want := refused[name]; want != "" {
 				if err == nil || !strings.Contains(err.Error(), want) {
@@ -99,7 +111,7 @@ func TestSetup(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if unchanged := strings.HasPrefix(name, "good-") || slices.Contains(nothingToDo, name); unchanged != (len(change.Files) == 0) {
+			if nothing := strings.HasPrefix(name, "good-") || slices.Contains(nothingToDo, name); nothing != (len(change.Files) == 0) {
 				t.Errorf("the change is\n%s", change.Diff())
 			}
 			backup := filepath.Join(t.TempDir(), "setup", "postfix")
@@ -107,7 +119,9 @@ func TestSetup(t *testing.T) {
 				t.Fatal(err)
 			}
 			settle(t, dir)
-			c, site = readCase(t, dir, name)
+			if len(change.Files) > 0 {
+				c, site = readCase(t, dir, name)
+			}
 			for _, f := range Check(c, site) {
 				if !slices.Contains(leftToPeople[name], f.Name) {
 					t.Errorf("after the change, check says %s at %s: %s\n%s", f.Name, f.Where, f.What, change.Diff())

@@ -3,6 +3,7 @@ package sendmail
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -121,16 +122,12 @@ func copyCase(t *testing.T, name string) (dir string) {
 		if e.Name() == "expected" || e.Name() == "site.json" {
 			continue
 		}
-		text := strings.NewReplacer("CFDIR", macros(t), "DIR", dir).Replace(read(t, cases, name, e.Name()))
+		text := strings.NewReplacer("CFDIR", macros(), "DIR", dir).Replace(read(t, cases, name, e.Name()))
 		write(t, filepath.Join(dir, e.Name()), text, 0o644)
 	}
 	if source := filepath.Join(dir, "sendmail.mc"); exists(source) {
 		needSendmail(t)
-		cf, err := generate(t.Context(), dir, read(t, source))
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, "sendmail.cf"), cf, 0o644)
+		write(t, filepath.Join(dir, "sendmail.cf"), generated(t, name, dir, read(t, source)), 0o644)
 	}
 	return dir
 }
@@ -153,9 +150,57 @@ func configIn(t *testing.T, dir, name string) (*Config, mta.Site) {
 // unpacked returns the folder that Sendmail is unpacked in.
 func unpacked() string { return os.Getenv("BOUNCEFILTER_SENDMAIL") }
 
-func macros(*testing.T) string { return filepath.Join(unpacked(), "usr/share/sendmail/cf") }
+// generated is the sendmail.cf that m4 makes of the sendmail.mc of a case, for a folder: m4 is slow, and several tests look at each case.
+func generated(t *testing.T, name, dir, mc string) string {
+	t.Helper()
+	alreadyMade.Lock()
+	defer alreadyMade.Unlock()
+	first, there := alreadyMade.cases[name]
+	if !there {
+		cf, err := generate(t.Context(), dir, mc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = generatedCase{dir, cf}
+		alreadyMade.cases[name] = first
+	}
+	return strings.ReplaceAll(first.cf, first.dir, dir)
+}
 
-var wrapped sync.Once
+type generatedCase struct{ dir, cf string }
+
+var alreadyMade = struct {
+	sync.Mutex
+	cases map[string]generatedCase
+}{cases: map[string]generatedCase{}}
+
+// folder has what the tests share: the sendmail command, and a copy of the files of sendmail-cf.
+var folder string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	var err error
+	if folder, err = os.MkdirTemp("", "sendmail-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(folder)
+	return m.Run()
+}
+
+// macros returns the folder with the files of sendmail-cf.
+func macros() string { return filepath.Join(folder, "cf") }
+
+// makeinfo stands in for a script of sendmail-cf that needs ten processes to say by whom, when and where a sendmail.cf is made. What it
+// says is another thing each time as well.
+const makeinfo = `echo "##### built by root@mx.example.com on $$"
+echo "##### in $PWD"
+echo "##### using $1 as configuration include directory"
+echo "define(\` + "`" + `__HOST__', mx.example.com)dnl"
+`
+
+var prepared sync.Once
 
 // needSendmail skips the test, or fails it, without Sendmail, and puts the sendmail command into PATH.
 //
@@ -163,33 +208,24 @@ var wrapped sync.Once
 // name, so the host has no network either.
 func needSendmail(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("not with -short: it needs Sendmail")
+	}
 	if unpacked() == "" || os.Geteuid() != 0 {
 		if os.Getenv("BOUNCEFILTER_REQUIRE_SERVERS") != "" {
 			t.Fatal("this test needs root, and BOUNCEFILTER_SENDMAIL, the folder that Sendmail is unpacked in; see deploy/test")
 		}
 		t.Skip("needs Sendmail and root; deploy/test unpacks it and runs this test")
 	}
-	wrapped.Do(func() {
-		dir, err := os.MkdirTemp("", "sendmail-test-")
-		if err != nil {
+	prepared.Do(func() {
+		if err := os.CopyFS(macros(), os.DirFS(filepath.Join(unpacked(), "usr/share/sendmail/cf"))); err != nil {
 			t.Fatal(err)
 		}
-		folder = dir
-		write(t, filepath.Join(dir, "sendmail"), `#!/bin/sh
+		write(t, filepath.Join(macros(), "sh/makeinfo.sh"), makeinfo, 0o644)
+		write(t, filepath.Join(folder, "sendmail"), `#!/bin/sh
 # Runs a Sendmail, which knows the option InputMailFilters.
 exec unshare --uts --net sh -c 'hostname mx.example.com; exec "$@"' sh `+unpacked()+`/usr/libexec/sendmail/sendmail "$@"
 `, 0o755)
-		os.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+		os.Setenv("PATH", folder+":"+os.Getenv("PATH"))
 	})
-}
-
-// folder is where the sendmail command is; "" if no test needed it.
-var folder string
-
-func TestMain(m *testing.M) {
-	status := m.Run()
-	if folder != "" {
-		_ = os.RemoveAll(folder)
-	}
-	os.Exit(status)
 }
