@@ -187,7 +187,7 @@ func TestShutdownDoesNotWaitForRefusedMessages(t *testing.T) {
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
 	m.data()
-	ctx, cancel := timeout(10 * time.Second)
+	ctx, cancel := timeout(2 * time.Minute)
 	defer cancel()
 	if err := f.server.Shutdown(ctx); err != nil {
 		t.Error(err)
@@ -204,7 +204,7 @@ func TestShutdownWaitsForAMessageThatGoesOn(t *testing.T) {
 	m.rcpt(signedUser) // the library aborts the message for itself
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := timeout(10 * time.Second)
+		ctx, cancel := timeout(2 * time.Minute)
 		defer cancel()
 		done <- f.server.Shutdown(ctx)
 	}()

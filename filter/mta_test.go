@@ -220,7 +220,7 @@ func (m *mta) read() (byte, []byte) {
 }
 
 func (m *mta) tryRead() (byte, []byte, error) {
-	_ = m.c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = m.c.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	var head [5]byte
 	if _, err := io.ReadFull(m.br, head[:]); err != nil {
 		return 0, nil, err

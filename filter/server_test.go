@@ -74,7 +74,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	m.rcpt("<friend@example.org>")
 	done := make(chan error, 1)
 	go func() {
-		ctx, cancel := timeout(20 * time.Second)
+		ctx, cancel := timeout(2 * time.Minute)
 		defer cancel()
 		done <- f.server.Shutdown(ctx)
 	}()

@@ -175,7 +175,7 @@ func (w *world) notified(state string) int {
 // eventually polls until something is true.
 func (d *running) eventually(what string, is func() bool) {
 	d.w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !is(); time.Sleep(2 * time.Millisecond) {
 		select {
 		case d.exit = <-d.done:
 			d.done <- d.exit
@@ -210,7 +210,7 @@ func (d *running) rounds(n int) {
 	for range n + 1 { // it takes the last value when it is through with the round before
 		select {
 		case d.w.ticks <- time.Time{}:
-		case <-time.After(20 * time.Second):
+		case <-time.After(2 * time.Minute):
 			d.w.t.Fatalf("the daemon does not look after its keys\n%s", d.stderr.String())
 		}
 	}

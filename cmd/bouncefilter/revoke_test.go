@@ -103,7 +103,7 @@ func startRedis(t *testing.T) (url string, kill func()) {
 		_ = cmd.Wait() // it was killed, which Wait reports
 	})
 	t.Cleanup(kill)
-	for deadline := time.Now().Add(10 * time.Second); !site.Exists(socket); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !site.Exists(socket); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("redis-server does not listen")
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // patience is far more than what is not to hang takes on a busy machine.
-const patience = 30 * time.Second
+const patience = 5 * time.Minute
 
 // within fails the test if f does not return.
 func within(t *testing.T, what string, f func()) {

@@ -222,10 +222,10 @@ func TestGuardUnderLoadThroughOutages(t *testing.T) {
 	}
 	cancel()
 	wait.Wait()
-	for end := time.Now().Add(10 * time.Second); !g.Available() && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); !g.Available() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
-	for end := time.Now().Add(10 * time.Second); gapMarked(gap) && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); gapMarked(gap) && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	a, err := g.Lookup(t.Context(), today(), nil)

@@ -25,7 +25,7 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	s := newFlaky()
 	l := &logs{}
 	g := guard.New(s, guard.Options{
-		JournalFile: path, Probe: time.Millisecond, Logger: slog.New(slog.NewTextHandler(l, nil)),
+		Timeout: time.Minute, JournalFile: path, Probe: time.Millisecond, Logger: slog.New(slog.NewTextHandler(l, nil)),
 	})
 	s.fail(errDown, "")
 	n := 0
@@ -41,13 +41,13 @@ func TestJournalOnAFullDisk(t *testing.T) {
 	}
 	s = newFlaky()
 	s.fail(errDown, "")
-	g = guard.New(s, guard.Options{JournalFile: path, Probe: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
+	g = guard.New(s, guard.Options{Timeout: time.Minute, JournalFile: path, Probe: time.Millisecond, Logger: slog.New(slog.DiscardHandler)})
 	defer g.Close()
 	if !g.Gap() || g.Journal().Entries != n {
 		t.Errorf("gap %t, %+v", g.Gap(), g.Journal())
 	}
 	s.fail(nil, "")
-	for end := time.Now().Add(10 * time.Second); !g.Available() && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); !g.Available() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	if len(s.incomplete()) != 1 || counts(t, s.Store, counted(0), counted(n-1))[1] != 1 {

@@ -288,7 +288,7 @@ func TestJournalUnderLoadThroughOutages(t *testing.T) {
 	}
 	cancel()
 	wait.Wait()
-	for end := time.Now().Add(30 * time.Second); !g.Available() && time.Now().Before(end); {
+	for end := time.Now().Add(2 * time.Minute); !g.Available() && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
 	j := g.Journal()
