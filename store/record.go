@@ -93,8 +93,9 @@ type Completeness struct {
 	// Since is when the record became complete: every Record that was acknowledged later is found until it expires. The zero
 	// time means that the absence of a record means nothing: the store is empty or untrusted.
 	Since time.Time
-	// Reason says, for the operator, why Since is zero although there are records.
+	// Reason says, for the operator, why Since is zero although there are records, and Remedy what to do about it.
 	Reason string
+	Remedy string
 }
 
 // AddCounts returns the sum of two counts, which is at most the largest number: it does not wrap around.

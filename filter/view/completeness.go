@@ -30,7 +30,7 @@ func (v *View) refreshCompleteness(ctx context.Context) {
 	switch {
 	case c.Reason != "":
 		v.log.Warn("the store cannot vouch for its record: bounces are judged by the signature, and accepted where the record might have proven them",
-			"reason", c.Reason)
+			"reason", c.Reason, "remedy", c.Remedy)
 	case c.Since.IsZero():
 		if before != nil {
 			v.log.Warn("the record of signed mail is gone: bounces of mail sent before now are judged by the signature, and accepted where the record might have proven them")

@@ -59,32 +59,44 @@ func Open(ctx context.Context, rawURL string, opts ...Option) (store.Store, erro
 	return s, nil
 }
 
+// kind is a kind of store that is part of this process. Other schemes are those of package redis.
+type kind struct {
+	scheme string
+	open   func(rest string, o options) (store.Store, error) // rest is what comes behind the colon
+}
+
+// embedded are the kinds that are part of this process: no other node has the same store, and a URL holds no password.
+func embedded() []kind {
+	return []kind{{"memory", openMemory}, {"bolt", openBolt}}
+}
+
+// Embedded says whether a URL names a store that is part of one process.
+func Embedded(rawURL string) bool {
+	_, _, ok := embeddedKind(rawURL)
+	return ok
+}
+
+func embeddedKind(rawURL string) (k kind, rest string, ok bool) {
+	scheme, rest, _ := strings.Cut(rawURL, ":")
+	for _, k := range embedded() {
+		if k.scheme == scheme {
+			return k, rest, true
+		}
+	}
+	return kind{}, "", false
+}
+
+// Usage says how the URLs of stores are written.
+const Usage = "memory:, bolt:/path, redis://host, rediss://host, unix:/path, redis+sentinel://hosts/master or redis+cluster://hosts"
+
 // open returns a nil Store with an error, not one that holds a nil pointer.
 func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
-	scheme, rest, ok := strings.Cut(rawURL, ":")
+	scheme, _, ok := strings.Cut(rawURL, ":")
 	if !ok {
-		return nil, errors.New("this is not a URL; use memory:, bolt:/path, redis://host, rediss://host or unix:/path")
+		return nil, errors.New("this is not a URL; use " + Usage)
 	}
-	switch scheme {
-	case "memory":
-		if rest != "" {
-			return nil, errors.New("memory: takes nothing behind it")
-		}
-		return memory.NewWithClock(o.now), nil
-	case "bolt":
-		path, err := boltPath(rest)
-		if err != nil {
-			return nil, err
-		}
-		opts := []bolt.Option{bolt.Warn(o.warn), bolt.Clock(o.now)}
-		if o.leaveDamaged {
-			opts = append(opts, bolt.LeaveDamaged())
-		}
-		s, err := bolt.Open(path, opts...)
-		if err != nil {
-			return nil, err
-		}
-		return s, nil
+	if k, rest, ok := embeddedKind(rawURL); ok {
+		return k.open(rest, o)
 	}
 	if redis.IsScheme(scheme) {
 		s, err := redis.Open(ctx, rawURL)
@@ -93,7 +105,30 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 		}
 		return s, nil
 	}
-	return nil, errors.New("unknown kind of store; use memory:, bolt:/path, redis://host, rediss://host, unix:/path, redis+sentinel://hosts/master or redis+cluster://hosts")
+	return nil, errors.New("unknown kind of store; use " + Usage)
+}
+
+func openMemory(rest string, o options) (store.Store, error) {
+	if rest != "" {
+		return nil, errors.New("memory: takes nothing behind it")
+	}
+	return memory.NewWithClock(o.now), nil
+}
+
+func openBolt(rest string, o options) (store.Store, error) {
+	path, err := boltPath(rest)
+	if err != nil {
+		return nil, err
+	}
+	opts := []bolt.Option{bolt.Warn(o.warn), bolt.Clock(o.now)}
+	if o.leaveDamaged {
+		opts = append(opts, bolt.LeaveDamaged())
+	}
+	s, err := bolt.Open(path, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // boltPath returns the path in a URL behind "bolt:". It accepts three slashes before it, because operators write them.
@@ -124,7 +159,7 @@ func Redacted(rawURL string) string {
 	switch {
 	case !ok:
 		return hidden
-	case scheme == "memory", scheme == "bolt":
+	case Embedded(rawURL):
 		return rawURL
 	case !redis.IsScheme(scheme):
 		return hidden

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -167,7 +168,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		changed = changed || p.fault == "" && state.changed(p, m) // an untrusted process need not be examined at each Lookup
 		trusted = trusted && p.trusted(m) && !m.since.IsZero()
 		if p.fault != "" {
-			a.Complete.Reason = p.fault
+			a.Complete.Reason, a.Complete.Remedy, _ = strings.Cut(p.fault, ": ")
 		} else if m.unknown != "" {
 			a.Complete.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
 		}

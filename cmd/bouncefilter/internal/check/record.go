@@ -18,11 +18,10 @@ func recordFindings(s *status.Status) []mta.Finding {
 			domains, until = append(domains, d.Name), d.IncompleteUntil
 		}
 	}
-	what, cure, _ := strings.Cut(s.SinceReason, ": ")
 	switch {
 	case s.SinceReason != "":
 		return []mta.Finding{{Level: mta.LevelError, Name: "record-unreliable", Where: "store",
-			What: "It cannot vouch for its record: " + what + ". " + means, Cure: []string{cure}}}
+			What: "It cannot vouch for its record: " + s.SinceReason + ". " + means, Cure: []string{s.SinceRemedy}}}
 	case len(domains) == 0:
 		return nil
 	case s.Since.IsZero():

@@ -20,6 +20,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // Formats of the log.
@@ -197,9 +198,11 @@ func (c *Config) Unread() bool { return c.Path != "" && !c.Read }
 
 // Embedded says whether the store is a part of one daemon: there are no other nodes, and no other process can use it while that runs.
 func (c *Config) Embedded() bool {
-	scheme, _, _ := strings.Cut(c.Store, ":")
-	return scheme == "bolt" || scheme == "memory"
+	return open.Embedded(c.Store)
 }
+
+// InMemory says whether the store is in the memory of the daemon: no other process has what is in it, and none has it later.
+func (c *Config) InMemory() bool { return c.Store == "memory:" }
 
 // StoreProblem returns the problem that the store cannot be opened, or does not answer.
 func (c *Config) StoreProblem(err error) tomlfile.Problems {

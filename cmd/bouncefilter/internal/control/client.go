@@ -96,7 +96,7 @@ func (c *Client) Lookup(ctx context.Context, today store.Day, qs []store.Query) 
 	if len(a.Found) != len(qs) || len(a.Counts) != len(qs) {
 		return store.Answer{}, fmt.Errorf("the daemon has answered %d of %d queries", len(a.Found), len(qs))
 	}
-	return store.Answer{Found: a.Found, Counts: a.Counts, Complete: store.Completeness{Since: a.Since, Reason: a.Reason}}, nil
+	return store.Answer{Found: a.Found, Counts: a.Counts, Complete: store.Completeness{Since: a.Since, Reason: a.Reason, Remedy: a.Remedy}}, nil
 }
 
 // FirstSigned returns since when domains have been signing, as far as the daemon knows.

@@ -97,6 +97,7 @@ type lookupAnswer struct {
 	Counts []uint32  `json:"counts"`
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
+	Remedy string    `json:"remedy"`
 }
 
 func newLookup(today store.Day, qs []store.Query) lookup {

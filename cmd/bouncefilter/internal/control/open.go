@@ -47,7 +47,7 @@ func Open(ctx context.Context, c *config.Config, openStore Opener, now func() ti
 	if path, isFile := strings.CutPrefix(c.Store, "bolt:"); isFile && !site.Exists(path) {
 		return nil, remedy.With(fmt.Errorf("%s does not exist: %w", path, ErrNothingRecorded), "bouncefilter serve makes it")
 	}
-	if c.Store == "memory:" {
+	if c.InMemory() {
 		return nil, noDaemon // which alone has it
 	}
 	st, err := openStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(now))

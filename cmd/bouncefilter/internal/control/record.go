@@ -36,7 +36,7 @@ func OpenRecord(ctx context.Context, s *site.Site, openStore Opener, now func() 
 		return nil, problems
 	}
 	st, err := Open(ctx, s.Config, openStore, now)
-	if errors.Is(err, ErrNothingRecorded) || err != nil && s.Config.Store == "memory:" && !errors.Is(err, fs.ErrPermission) {
+	if errors.Is(err, ErrNothingRecorded) || err != nil && s.Config.InMemory() && !errors.Is(err, fs.ErrPermission) {
 		st, err = memory.New(), nil
 	}
 	if err != nil {

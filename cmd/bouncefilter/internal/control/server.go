@@ -169,7 +169,7 @@ func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
 		return nil, badRequest{err}
 	}
 	a, err := s.daemon.Store().Lookup(ctx, l.Today, qs)
-	return lookupAnswer{a.Found, a.Counts, a.Complete.Since, a.Complete.Reason}, err
+	return lookupAnswer{a.Found, a.Counts, a.Complete.Since, a.Complete.Reason, a.Complete.Remedy}, err
 }
 
 func (s *Server) nodes(ctx context.Context, _ *http.Request) (any, error) {

@@ -21,8 +21,9 @@ type Status struct {
 	Domains []Domain `json:"domains"`
 	// Since is the time since which the store's record is complete; the zero time if it is not.
 	Since time.Time `json:"since"`
-	// SinceReason says why Since is the zero time although there are records.
+	// SinceReason says why Since is the zero time although there are records, and SinceRemedy what to do about it.
 	SinceReason string `json:"since_reason,omitempty"`
+	SinceRemedy string `json:"since_remedy,omitempty"`
 	// Nodes are the daemons that use the store, or have used it lately.
 	Nodes []store.Node `json:"nodes"`
 	// Revocations is how many tags, senders and keys are revoked.
@@ -90,7 +91,7 @@ func (s *Status) ask(ctx context.Context, st view.Source, today store.Day) error
 	if err != nil {
 		return err
 	}
-	s.Since, s.SinceReason = answer.Complete.Since, answer.Complete.Reason
+	s.Since, s.SinceReason, s.SinceRemedy = answer.Complete.Since, answer.Complete.Reason, answer.Complete.Remedy
 	if s.Nodes, err = st.Nodes(ctx); err != nil {
 		return err
 	}
