@@ -96,7 +96,7 @@ func TestTroubleshootingNamesWhatIsSaid(t *testing.T) {
 	headings := regexp.MustCompile("(?m)^### `(.*)`$").FindAllStringSubmatch(page, -1)
 	for _, h := range headings {
 		if _, seen := symptoms[h[1]]; !seen && !strings.Contains(sources.String(), h[1]) {
-			t.Errorf("nobody says %q", h[1])
+			t.Errorf("deploy/troubleshooting.md has the heading %q, which no source says: has a message changed?", h[1])
 		}
 	}
 	if len(headings) < 12 {

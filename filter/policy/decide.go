@@ -173,9 +173,9 @@ func (p *Policy) mayBeWrong(v *Verdict, proven Reason, f RecipientFacts, today p
 		return Listed
 	case v.Tag.Status == prvs.Valid && (proven == NotIssued || proven == OverBudget) && !p.reachesBack(proven, f.Record.CompleteSince, v.Tag.Expiry):
 		return IncompleteRecord
-	case proven == Untagged && p.leavesUnsigned(f.Address) && f.Issued == IssuedUnknown:
+	case p.mayBeUnsigned(proven, f.Address) && f.Issued == IssuedUnknown:
 		return StoreUnavailable
-	case proven == Untagged && p.leavesUnsigned(f.Address) && p.MayBeMissing(f.Record, today):
+	case p.mayBeUnsigned(proven, f.Address) && p.MayBeMissing(f.Record, today):
 		return IncompleteRecord
 	case !proven.provable():
 		return NoCause
@@ -220,7 +220,7 @@ func (v Verdict) spared(proven Reason, c Cause) Verdict {
 // reliesOnAbsence says whether the reason would be another one, were something on record that is not.
 func (p *Policy) reliesOnAbsence(reason Reason, f RecipientFacts) bool {
 	return reason == NotIssued || reason == OverBudget || reason.provable() && f.Proof == ProofAbsent ||
-		reason == Untagged && f.Issued == IssuedNo && p.leavesUnsigned(f.Address)
+		p.mayBeUnsigned(reason, f.Address) && f.Issued == IssuedNo
 }
 
 // verify says what the tag of an address says. An SRS address has no tag of ours unless its signature is right.
@@ -244,8 +244,10 @@ func (p *Policy) reachesBack(reason Reason, since time.Time, expiry prvs.Day) bo
 	return !since.IsZero() && prvs.DayOf(since) < expiry-prvs.Day(days)
 }
 
-// leavesUnsigned says whether there is mail of the sender that is left unsigned on purpose.
-func (p *Policy) leavesUnsigned(a prvs.Address) bool { return !p.doNotTag.empty() || p.skips(a) }
+// mayBeUnsigned says whether a bounce to this address that lacks a tag may answer mail that was left unsigned on purpose.
+func (p *Policy) mayBeUnsigned(proven Reason, a prvs.Address) bool {
+	return proven == Untagged && (!p.doNotTag.empty() || p.skips(a))
+}
 
 // MayBeMissing says whether a record of mail sent lately may be missing: nothing vouches for the record, it had a gap after the domain
 // began to sign, or it has begun anew.

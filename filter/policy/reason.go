@@ -177,7 +177,8 @@ func (r Reason) provable() bool {
 	return false
 }
 
-// Configurable says whether the action for the reason may be configured: whether it refuses or defers bounces.
+// Configurable says whether the action for the reason may be configured: whether it refuses or defers bounces by its outcome. Its
+// default action may be milder, see defaultAction.
 func (r Reason) Configurable() bool {
 	return r < Signed && (r.Outcome() == Refuse || r.Outcome() == Defer)
 }

@@ -93,8 +93,11 @@ func forged(tagged string) string {
 func forgedBounce(to string) string {
 	id := strings.ToLower(rand.Text()) + "@client.example.net"
 	return "From: MAILER-DAEMON@client.example.net\nTo: " + to + "\nSubject: Undelivered Mail Returned to Sender\n" +
-		"Message-ID: <check." + id + ">\n\nThis is the check of bouncefilter, in the form of a bounce.\n\n" +
-		"--- Below this line is a copy of the message.\n\nMessage-ID: <" + id + ">\n"
+		"Message-ID: <check." + id + ">\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary=\"=check\"\n" +
+		"\n--=check\n\nThis is the check of bouncefilter, in the form of a bounce.\n" +
+		"\n--=check\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; client.example.net\n\n" +
+		"Final-Recipient: rfc822; check@client.example.net\nAction: failed\nStatus: 5.1.1\n" +
+		"\n--=check\nContent-Type: text/rfc822-headers\n\nMessage-ID: <" + id + ">\n\n--=check--\n"
 }
 
 // milter asks the daemon on one of its addresses.
