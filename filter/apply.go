@@ -108,7 +108,7 @@ func seriousness(v *policy.Verdict) int {
 		return 3
 	case v.Action == policy.ActionTag || v.Action == policy.ActionMonitor:
 		return 2
-	case v.Would != policy.None:
+	case v.Would != policy.NoReason:
 		return 1
 	}
 	return 0

@@ -24,7 +24,7 @@ func header(hostname string, v *policy.Verdict) string {
 	b.WriteString(v.Reason.Result())
 	b.WriteString(" reason=")
 	b.WriteString(v.Reason.String())
-	if v.Would != policy.None && v.Would != v.Reason {
+	if v.Would != policy.NoReason && v.Would != v.Reason {
 		b.WriteString(" would-be=")
 		b.WriteString(v.Would.String())
 	}

@@ -30,16 +30,16 @@ func (s *session) bounceRecipient(rcpt *judge.Recipient) *milter.Response {
 // bounceData refuses what may be refused before the content is seen, and lets pass what needs no decision.
 func (s *session) bounceData() *milter.Response {
 	msg := &s.msg
-	outcome := msg.judged.Data()
+	result := msg.judged.Data()
 	switch {
 	case msg.overflow:
 		return s.server.replies.tooManyRecipients
 	case len(msg.judged.Recipients) == 0:
 		// All were refused at RCPT, and a client that goes on regardless has no recipient to deliver to.
 		return s.tempfail()
-	case outcome == judge.Refused:
+	case result == judge.Refused:
 		return s.refuseAll()
-	case outcome == judge.Pass:
+	case result == judge.Pass:
 		return milter.RespAccept
 	}
 	s.wantOfBounce()
@@ -68,9 +68,9 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	if len(c.Recipients) == 0 {
 		return milter.RespAccept, nil
 	}
-	outcome := c.End()
+	result := c.End()
 	s.noteRoute()
-	switch outcome {
+	switch result {
 	case judge.Refused:
 		return s.refuseAll(), nil
 	case judge.Discarded:

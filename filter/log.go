@@ -54,7 +54,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 		attrs = append(attrs, slog.Int("recipients", recipients))
 	}
 	attrs = append(attrs, slog.String("reason", v.Reason.String()), slog.String("action", v.Action.String()))
-	if v.Would != policy.None && v.Would != v.Reason {
+	if v.Would != policy.NoReason && v.Would != v.Reason {
 		attrs = append(attrs, slog.String("would_be", v.Would.String()))
 	}
 	if v.Cause != policy.NoCause {

@@ -33,7 +33,7 @@ func TestManualHasTheCauses(t *testing.T) {
 	rows := rows(t, "causes")
 	for _, c := range policy.Causes() {
 		reason := "what is proven"
-		if r := c.Reason(); r != policy.None {
+		if r := c.Reason(); r != policy.NoReason {
 			reason = "`" + r.String() + "`"
 		}
 		if want := fmt.Sprintf("| `%s` | %s | %s | `%s` |", c, c.Sentence(), reason, c.Action()); rows[c.String()] != want {
@@ -52,7 +52,7 @@ func TestManualHasTheReasons(t *testing.T) {
 	p := testPolicy(t, nil)
 	for _, r := range policy.Reasons() {
 		switch r {
-		case policy.None, policy.NotProtected:
+		case policy.NoReason, policy.NotProtected:
 			continue // nothing for an operator to see
 		}
 		if r >= policy.Signed {

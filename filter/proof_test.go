@@ -201,7 +201,7 @@ func TestProof(t *testing.T) {
 			if reply := explained.Reply.String(); explained.Reply.Code != 0 && reply != r.text || explained.Reply.Code == 0 && r.text != "" {
 				t.Errorf("explained as %q, done as %q", explained.Steps, r.text)
 			}
-			if reason := explained.Verdict.Reason; reason != policy.None && !strings.Contains(f.log.String(), "reason="+reason.String()+" ") {
+			if reason := explained.Verdict.Reason; reason != policy.NoReason && !strings.Contains(f.log.String(), "reason="+reason.String()+" ") {
 				t.Errorf("explained as %v:\n%s", reason, f.log)
 			}
 			if r.code != tt.code || r.text != tt.reply {
@@ -265,7 +265,7 @@ func TestBounceThatCannotBeRead(t *testing.T) {
 		cause         policy.Cause
 	}{
 		{"<user@example.com>", policy.Grace, policy.Untagged, policy.UnreadContent},
-		{signedUser, policy.Valid, policy.None, policy.NoCause},
+		{signedUser, policy.Valid, policy.NoReason, policy.NoCause},
 	} {
 		s := &session{server: f.server}
 		s.msg.state = f.server.state.Load()

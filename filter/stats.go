@@ -103,7 +103,7 @@ func newState(p *policy.Policy, s *stats) *state {
 func (st *state) count(v *policy.Verdict) {
 	d := st.stats[v.Domain]
 	d.verdicts[v.Reason][v.Action].Add(1)
-	if v.Would != policy.None && v.Reason != policy.SeveralRecipients {
+	if v.Would != policy.NoReason && v.Reason != policy.SeveralRecipients {
 		d.would[v.Would][v.Cause].Add(1)
 	}
 }

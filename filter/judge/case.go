@@ -76,15 +76,15 @@ type Case struct {
 	queried      bool  // there was something to ask it
 }
 
-// Outcome is what becomes of a message at one stage.
-type Outcome uint8
+// Result is what becomes of a message at one stage.
+type Result uint8
 
 const (
-	Continue  Outcome = iota // its content may change the verdict
-	Pass                     // nothing is to be judged
-	Refused                  // for all recipients, see [Case.Refusal]
-	Discarded                // for all recipients
-	Delivered                // to at least one recipient
+	Continue  Result = iota // its content may change the verdict
+	Pass                    // nothing is to be judged
+	Refused                 // for all recipients, see [Case.Refusal]
+	Discarded               // for all recipients
+	Delivered               // to at least one recipient
 )
 
 // Rcpt judges a recipient by its tag alone and adds it to the case. If replies are possible at RCPT and the verdict refuses there, it is
@@ -113,7 +113,7 @@ func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
 }
 
 // Data decides what may be decided before the content is seen: [Continue], [Pass] or [Refused].
-func (c *Case) Data() Outcome {
+func (c *Case) Data() Result {
 	for i := range c.Recipients {
 		// A tag that the record has something against is for the content to prove, which is read for nothing else then.
 		v := &c.Recipients[i].Verdict
@@ -157,7 +157,7 @@ func (c *Case) WantsBody() int {
 }
 
 // End decides at the end of the message, with c.Report if the content was read: [Refused], [Discarded] or [Delivered].
-func (c *Case) End() Outcome {
+func (c *Case) End() Result {
 	if !c.asked || c.Report != nil || c.Unread {
 		c.ask()
 	}

@@ -107,9 +107,9 @@ func TestStages(t *testing.T) {
 		change func(*policy.Settings)
 		to     []string
 		rcpt   int // recipients that are refused at RCPT
-		data   judge.Outcome
+		data   judge.Result
 		body   bool // the content is wanted
-		end    judge.Outcome
+		end    judge.Result
 	}{
 		{"a forged tag is refused at RCPT", nil, []string{forged}, 1, judge.Pass, false, 0},
 		{"or at DATA", atData, []string{forged}, 0, judge.Refused, false, 0},

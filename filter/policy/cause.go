@@ -38,14 +38,14 @@ const CauseCount = int(causeCount)
 // causeRow is what there is to say about one cause.
 type causeRow struct {
 	word     string // log word, metric label and header value
-	reason   Reason // of the verdict; None if it stays what is proven
+	reason   Reason // of the verdict; NoReason if it stays what is proven
 	action   Action
 	sentence string // what it means, for people
 }
 
 // causes is the one table of everything that is said about a cause, and of what follows from it.
 var causes = [causeCount]causeRow{
-	NoCause: {"", None, ActionNone, ""},
+	NoCause: {"", NoReason, ActionNone, ""},
 
 	MissingKey: {"missing-key", Grace, ActionAccept,
 		"The key of the tag is missing here, so that the tag cannot be verified."},
@@ -58,7 +58,7 @@ var causes = [causeCount]causeRow{
 	NewDomain: {"new-domain", Grace, ActionMonitor,
 		"The mode is auto, and the domain has not been signing for one lifetime of a tag: bounces of mail that was sent before still come."},
 
-	SilentNode: {"silent-node", None, ActionDefer,
+	SilentNode: {"silent-node", NoReason, ActionDefer,
 		"A node of the store is silent, or has sent no heartbeat since the bounce came, and may have signed mail that is not on record yet."},
 
 	OwnMail: {"own-mail", Exempt, ActionAccept,
@@ -70,9 +70,9 @@ var causes = [causeCount]causeRow{
 	NeverSigned: {"never-signed", Exempt, ActionAccept,
 		"Mail of the recipient is never signed, so that its bounces carry no tag."},
 
-	MonitorMode: {"monitor-mode", None, ActionMonitor,
+	MonitorMode: {"monitor-mode", NoReason, ActionMonitor,
 		"The mode of the domain is monitor."},
-	MailerDaemon: {"mailer-daemon", None, ActionTag,
+	MailerDaemon: {"mailer-daemon", NoReason, ActionTag,
 		"The bounce did not come with the null sender, and such bounces are not refused."},
 }
 
@@ -87,7 +87,7 @@ func (c Cause) String() string {
 // Sentence says in words what the cause means.
 func (c Cause) Sentence() string { return causes[c].sentence }
 
-// Reason returns the reason of a verdict with the cause; [None] if it stays what is proven.
+// Reason returns the reason of a verdict with the cause; [NoReason] if it stays what is proven.
 func (c Cause) Reason() Reason { return causes[c].reason }
 
 // Action returns what is done with a bounce for the cause.

@@ -211,7 +211,7 @@ func (v Verdict) with(r Reason, a Action) Verdict {
 // spared returns the verdict about a bounce that would be refused for what is proven, and is delivered for the cause.
 func (v Verdict) spared(proven Reason, c Cause) Verdict {
 	v.Would, v.Cause = proven, c
-	if r := c.Reason(); r != None {
+	if r := c.Reason(); r != NoReason {
 		return v.with(r, c.Action())
 	}
 	return v.with(proven, c.Action())
@@ -283,7 +283,7 @@ func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
 	if removable(v.Tag.Status) {
 		return v.with(Untag, p.actions[Untag])
 	}
-	return v.with(None, ActionNone)
+	return v.with(NoReason, ActionNone)
 }
 
 // removable says whether a tag is removed from a recipient: one of ours, and one that may be.

@@ -7,7 +7,7 @@ type Reason uint8
 
 // Reasons for bounces.
 const (
-	None Reason = iota // nothing was judged
+	NoReason Reason = iota // nothing was judged
 
 	Valid
 	ValidMessage
@@ -90,7 +90,7 @@ type reasonRow struct {
 // Replies are stable and say nothing about keys or store: detail goes to the log. 5.7.1 is "delivery not authorized,
 // message refused" (RFC 3463 section 3.8), which BATV section 2.4.2 leads to.
 var reasons = [reasonCount]reasonRow{
-	None: {"none", NoOpinion, StageEndOfMessage, "", "none",
+	NoReason: {"none", NoOpinion, StageEndOfMessage, "", "none",
 		"Nothing about this message was to be judged."},
 
 	Valid: {"valid", Accept, StageEndOfMessage, "", "pass",
@@ -235,5 +235,5 @@ func ParseReason(s string) (Reason, error) {
 			return Reason(i), nil
 		}
 	}
-	return None, fmt.Errorf("unknown reason %q", s)
+	return NoReason, fmt.Errorf("unknown reason %q", s)
 }

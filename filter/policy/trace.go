@@ -45,7 +45,7 @@ func (v *Verdict) tagSentence() string {
 // and the verdict.
 func (v *Verdict) TraceDecision() []string {
 	var steps []string
-	if v.Would != None && v.Would != v.Reason {
+	if v.Would != NoReason && v.Would != v.Reason {
 		steps = append(steps, fmt.Sprintf("It would be %s: %s", v.Would, v.Would.Sentence()))
 	}
 	if v.Cause != NoCause {

@@ -33,7 +33,7 @@ type verdict struct {
 // WithVerdict adds a verdict to a report in JSON.
 func WithVerdict(report []byte, x *judge.Explanation) ([]byte, error) {
 	v := verdict{Reason: x.Verdict.Reason.String(), Cause: x.Verdict.Cause.String(), Action: x.Verdict.Action.String(), Steps: x.Steps}
-	if w := x.Verdict.Would; w != policy.None && w != x.Verdict.Reason {
+	if w := x.Verdict.Would; w != policy.NoReason && w != x.Verdict.Reason {
 		v.Would = w.String()
 	}
 	if x.Reply.Code != 0 {

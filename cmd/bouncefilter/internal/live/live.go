@@ -159,7 +159,7 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 		step.Remark = fmt.Sprintf("the reply should be %q: does the daemon run with this configuration?", want.Reply)
 	default:
 		step.OK = true
-		if v := want.Verdict; v.Would != policy.None && until > probe.Rcpt {
+		if v := want.Verdict; v.Would != policy.NoReason && until > probe.Rcpt {
 			step.Remark = fmt.Sprintf("%s (%s): it would be refused as %s", v.Reason, v.Cause, v.Would)
 			if v.Cause == policy.MonitorMode {
 				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
