@@ -4,7 +4,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -67,4 +69,31 @@ func within(path string, folders []string) bool {
 		}
 	}
 	return false
+}
+
+// All changes to a message are in apply.go: every deletion before every addition.
+func TestChangesAreInOneFile(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := regexp.MustCompile(`\.(AddRecipient|DeleteRecipient|AddHeader|ChangeHeader|InsertHeader|ChangeFrom|ReplaceBody\w*|Quarantine)\(`)
+	additions := regexp.MustCompile(`\.(AddRecipient|AddHeader|InsertHeader|ChangeFrom)\(`)
+	deletions := regexp.MustCompile(`\.(DeleteRecipient|ChangeHeader)\(`)
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch found := changes.FindString(string(text)); {
+		case strings.HasSuffix(name, "_test.go"):
+		case name != "apply.go" && found != "":
+			t.Errorf("%s changes a message: %s", name, found)
+		case name == "apply.go":
+			first, last := additions.FindIndex(text), deletions.FindAllIndex(text, -1)
+			if len(first) == 0 || len(last) == 0 || last[len(last)-1][0] > first[0] {
+				t.Errorf("%s: a deletion comes after an addition", name)
+			}
+		}
+	}
 }

@@ -2,11 +2,13 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/live"
@@ -45,7 +47,7 @@ func fakeMTA(t *testing.T, rcpt func(address string) string) string {
 }
 
 // askLive runs the live check of a daemon's configuration.
-func (w *world) askLive(path, smtp string) []live.Step {
+func (w *world) askLive(ctx context.Context, path, smtp string) []live.Step {
 	w.t.Helper()
 	a := w.app(nil, nil)
 	c, problems := config.Load(path, config.Flags{}, a.host())
@@ -54,7 +56,7 @@ func (w *world) askLive(path, smtp string) []live.Step {
 		w.t.Fatal(problems)
 	}
 	cmd := checkCmd{User: "user@example.com", SMTP: smtp}
-	steps, err := cmd.ask(w.t.Context(), a, s)
+	steps, err := cmd.ask(ctx, a, s)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -116,7 +118,9 @@ func TestLive(t *testing.T) {
 			w := newWorld(t)
 			d := w.start("-c", w.config(tt.config))
 			fixed := strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "tcp:127.0.0.1:0", "tcp:"+d.address(), 1)
-			steps := w.askLive(w.file("live.toml", fixed, 0o600), fakeMTA(t, tt.rcpt))
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // the mail server may be on its way up
+			defer cancel()
+			steps := w.askLive(ctx, w.file("live.toml", fixed, 0o600), fakeMTA(t, tt.rcpt))
 			if len(steps) != len(tt.want) {
 				t.Fatalf("got %d steps, want %d: %+v", len(steps), len(tt.want), steps)
 			}
@@ -134,7 +138,9 @@ func TestLiveWithoutServers(t *testing.T) {
 	d := w.start("-c", w.config(""))
 	address := d.address()
 	d.stop()
-	steps := w.askLive(w.file("live.toml", strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "tcp:127.0.0.1:0", "tcp:"+address, 1), 0o600), "127.0.0.1:1")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // the mail server may be on its way up
+	defer cancel()
+	steps := w.askLive(ctx, w.file("live.toml", strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "tcp:127.0.0.1:0", "tcp:"+address, 1), 0o600), "127.0.0.1:1")
 	if len(steps) != 2 || steps[0].OK || steps[1].OK || !strings.Contains(steps[0].Remark, "the daemon does not answer") || !strings.Contains(steps[1].Remark, "connection refused") {
 		t.Errorf("got %+v", steps)
 	}

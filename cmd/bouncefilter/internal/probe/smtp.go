@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/textproto"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -19,8 +20,7 @@ type SMTP struct {
 
 // DialSMTP connects to an MTA at host:port, waits for its greeting and greets it.
 func DialSMTP(ctx context.Context, address string) (*SMTP, error) {
-	d := net.Dialer{Timeout: patience}
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := dial(ctx, address)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +41,31 @@ func DialSMTP(ctx context.Context, address string) (*SMTP, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// dial connects to an MTA. One that was just restarted, as Sendmail is when it reads a new configuration, refuses connections for a
+// while: they are tried again.
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var d net.Dialer
+	again := time.NewTicker(100 * time.Millisecond)
+	defer again.Stop()
+	var refused error
+	for {
+		conn, err := d.DialContext(ctx, "tcp", address)
+		switch {
+		case errors.Is(err, syscall.ECONNREFUSED):
+			refused = err
+		case err == nil || refused == nil || ctx.Err() == nil:
+			return conn, err
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return nil, refused
+		}
+	}
 }
 
 // Client returns the address that the MTA sees.
