@@ -154,6 +154,6 @@ func (f *fault) run(t *testing.T) *result {
 			t.Errorf("%s: %v", filepath.Base(s.dir), err)
 		}
 	}
-	r.took = time.Since(begin)
+	r.step, r.took = meter.Slowest(), time.Since(begin)
 	return r
 }
