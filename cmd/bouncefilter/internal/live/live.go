@@ -162,7 +162,7 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
 			}
 			if v.Cause == policy.Listed {
-				step.Remark += "; name a user with --user who is not"
+				step.Remark += "; name a user with --user who is not listed"
 			}
 		}
 	}

@@ -41,7 +41,7 @@ func (l *live) mta(ctx context.Context) {
 	}
 	if step.Reply = fmt.Sprintf("%d connections to the milter before, %d after", before, after); after <= before {
 		step.OK = false
-		step.Remark = "smtpd_milters of Postfix or INPUT_MAIL_FILTER of Sendmail does not name it for this port, or the MTA keeps connections open"
+		step.Remark = "smtpd_milters of Postfix or INPUT_MAIL_FILTER of Sendmail does not name bouncefilter for this port, or the MTA keeps connections open"
 	}
 	l.steps = append(l.steps, step)
 }

@@ -64,7 +64,7 @@ func (c *Change) Apply(dir string, verify func() error) error {
 	for _, s := range steps[:done] {
 		if back := put(s.path, s.before); back != nil {
 			// The manifest stays: it is what leads back.
-			return errors.Join(err, fmt.Errorf("not everything could be taken back, the files are in %s: %w", dir, back))
+			return errors.Join(err, fmt.Errorf("not every file could be restored; the copies are in %s: %w", dir, back))
 		}
 	}
 	return errors.Join(err, b.restore(earlier))
@@ -91,7 +91,7 @@ func (c *Change) steps(b *backup) ([]step, error) {
 			return steps, err
 		}
 		if (before == nil) != (f.Old == nil) || before != nil && !bytes.Equal(before.data, f.Old) {
-			return steps, fmt.Errorf("%s was changed by another process in this moment; try again", f.Path)
+			return steps, fmt.Errorf("%s was changed by another process at this moment; try again", f.Path)
 		}
 		if s := b.of(path); s != nil && !s.unchanged(before) {
 			return steps, &EditedError{Path: path, Backup: b.dir, Copy: s.copyIn(b.dir)}

@@ -118,7 +118,7 @@ func onLoopback(name string) bool {
 // installation looks at what Postfix is and can.
 func (k *checker) installation() {
 	if major := k.c.major(); k.standard() && major < 3 {
-		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. What tells it about tagged recipients needs 3.0 or later.",
+		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. The lookup of tagged recipients needs 3.0 or later.",
 			k.c.option(nil, "mail_version")), "upgrade Postfix, or use tag_form = \"sub-address\"")
 	}
 	if k.standard() && !slices.Contains(k.c.Types, "pcre") {
@@ -127,11 +127,11 @@ func (k *checker) installation() {
 	}
 	if _, set := k.c.Main["compatibility_level"]; !set && k.c.compatibility() < 1 {
 		k.add(mta.LevelNote, "compatibility", k.inMain("compatibility_level"),
-			`It is not set, so Postfix keeps old defaults: a "-" in the chroot column of master.cf means chroot.`)
+			`This parameter is not set, so Postfix keeps old defaults: a "-" in the chroot column of master.cf means chroot.`)
 	}
 	if len(k.c.Instances) > 0 {
 		k.add(mta.LevelNote, "instances", "postmulti -l", fmt.Sprintf(
-			"There are other instances of Postfix here (%s). Each one that tagged recipients or mail to be signed pass through needs the same settings.",
+			"There are other instances of Postfix here (%s). Each instance through which tagged recipients or mail to be signed pass needs the same settings.",
 			strings.Join(k.c.Instances, ", ")), "bouncefilter check --mta postfix --mta-config "+shellQuote(k.c.Instances[0]))
 	}
 }
@@ -153,7 +153,7 @@ func (k *checker) networks() {
 	}
 	if len(unsigned) > 0 {
 		k.add(mta.LevelWarning, "networks-differ", k.inMain("mynetworks"), fmt.Sprintf(
-			"Clients in %s may send without a login, and bouncefilter does not sign their mail: it leaves unsigned, and its bounces are refused.",
+			"Clients in %s may send without a login, and bouncefilter does not sign their mail: the mail leaves unsigned, and its bounces are refused.",
 			strings.Join(unsigned, ", ")), "bouncefilter.toml, in [outbound]: add to networks: \""+strings.Join(unsigned, `", "`)+`"`)
 	}
 }

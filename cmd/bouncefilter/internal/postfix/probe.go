@@ -71,7 +71,7 @@ func barrier(path, owner string) string {
 		if granted {
 			return ""
 		}
-		return fmt.Sprintf("%s has mode %04o, owner %s and group %s, which lets %s as %s not in", path, mode, userName(st.Uid), groupName(st.Gid), owner, who)
+		return fmt.Sprintf("%s has mode %04o, owner %s and group %s, which gives %s (as %s) no access", path, mode, userName(st.Uid), groupName(st.Gid), owner, who)
 	}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if reason := may(dir, 1); reason != "" {

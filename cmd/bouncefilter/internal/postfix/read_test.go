@@ -93,7 +93,7 @@ func TestProbe(t *testing.T) {
 	for _, tt := range []struct {
 		mode   os.FileMode
 		closed string
-	}{{0o660, "mode 0660, owner root and group root, which lets nobody as others not in"}, {0o662, ""}} {
+	}{{0o660, "mode 0660, owner root and group root, which gives nobody (as others) no access"}, {0o662, ""}} {
 		if err := os.Chmod(path, tt.mode); err != nil {
 			t.Fatal(err)
 		}

@@ -46,7 +46,7 @@ func (p *plan) milters() error {
 		a := asks{service: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
 		inherits := len(amiss) > 0 && !hasOption(s, "smtpd_milters")
 		if !p.c.skipsMilters(a) && (inherits || len(p.c.own(p.site, a)) > 0) {
-			p.because("%s takes back mail from a content filter that bouncefilter has seen already.", s.ID())
+			p.because("%s takes mail back from a content filter; bouncefilter has seen that mail already.", s.ID())
 			p.override(s, "smtpd_milters", p.otherMilters(s, "smtpd_milters"))
 		}
 	}
@@ -90,7 +90,7 @@ func (p *plan) define(a asks) (string, error) {
 	if !p.c.written(name) || m.address != address || p.misbehaves(asks{signs: true}, m) {
 		p.set(name, "{ "+address+", "+ourOptions+protocol+" }")
 	}
-	why := fmt.Sprintf("Postfix asks bouncefilter (%s). While it is down, mail waits: nothing leaves unsigned, so no later bounce is mistaken for a forged one.", address)
+	why := fmt.Sprintf("Postfix asks bouncefilter (%s). While bouncefilter is down, mail waits: no mail leaves unsigned, so no later bounce is mistaken for a forged one.", address)
 	if !slices.Contains(p.why, why) {
 		p.because("%s", why)
 	}

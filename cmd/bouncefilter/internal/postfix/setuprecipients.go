@@ -24,7 +24,7 @@ func (p *plan) recipe(k *checker) {
 	stage := p.c.service(cleanup)
 	others := p.ownCanonical(stage)
 	if slices.ContainsFunc(p.c.list(stage, "recipient_canonical_maps"), func(e string) bool { return p.c.asksDaemon(p.site, e) }) {
-		p.because("Tagged recipients are looked up in bouncefilter (socketmap); that stays so.")
+		p.because("Postfix looks tagged recipients up in bouncefilter (socketmap); setup does not change that.")
 		return
 	}
 	if !slices.ContainsFunc(p.c.list(stage, "recipient_canonical_maps"), strips) {
@@ -121,7 +121,7 @@ func (p *plan) writtenDown(k *checker) {
 			p.set(name, p.c.raw(nil, name))
 			if !told {
 				told = true
-				p.because("local_recipient_maps and the like are written down as they are: inside smtpd a parameter of ours sees another one only if that stands in main.cf.")
+				p.because("local_recipient_maps and similar parameters are written to main.cf with their present values: in smtpd, a parameter of bouncefilter sees only parameters that are in main.cf.")
 			}
 		}
 	}

@@ -30,12 +30,12 @@ func generate(ctx context.Context, dir, mc string) (string, error) {
 	m4.Dir, m4.Stdin, m4.Stdout, m4.Stderr = dir, strings.NewReader(mc), &stdout, &stderr
 	if err := m4.Run(); err != nil {
 		if errors.Is(err, exec.ErrNotFound) {
-			return "", errors.New("sendmail.cf is made with m4, and there is none; install it: apt-get install m4")
+			return "", errors.New("sendmail.cf is made with m4, which is not installed; install it: apt-get install m4")
 		}
 		return "", fmt.Errorf("m4: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	if len(parse("", stdout.String()).Rulesets) == 0 {
-		return "", fmt.Errorf("m4 makes no configuration of it: %s", strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("m4 makes no configuration of sendmail.mc: %s", strings.TrimSpace(stderr.String()))
 	}
 	return stdout.String(), nil
 }

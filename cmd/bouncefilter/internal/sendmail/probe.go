@@ -65,7 +65,7 @@ func (c *Config) closed(socket fs.FileInfo) string {
 	if socket.Mode()&write != 0 {
 		return ""
 	}
-	return fmt.Sprintf("it runs as %s (RunAsUser), and the socket has mode %04o, owner %d and group %d", name, socket.Mode().Perm(), owner.Uid, owner.Gid)
+	return fmt.Sprintf("Sendmail runs as %s (RunAsUser), and the socket has mode %04o, owner %d and group %d", name, socket.Mode().Perm(), owner.Uid, owner.Gid)
 }
 
 // answers also says yes if this user may not connect himself.
@@ -93,7 +93,7 @@ func (c *Config) unsafe(path string) string {
 	sticky := strings.Contains(blamed, "truststickybit")
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&forbidden != 0 && !(sticky && info.Mode()&fs.ModeSticky != 0) {
-			return fmt.Sprintf("others than its owner can write to the folder %s (mode %04o)", dir, info.Mode().Perm())
+			return fmt.Sprintf("users other than its owner can write to the folder %s (mode %04o)", dir, info.Mode().Perm())
 		}
 		if dir == filepath.Dir(dir) {
 			return ""

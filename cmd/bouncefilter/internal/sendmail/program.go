@@ -79,7 +79,7 @@ func runTest(ctx context.Context, sendmail, config string, domains []string) (*t
 	}
 	// What stands before the first prompt, an answer to each line, and the prompt at which the input ends.
 	if len(parts) != len(domains)*(2*len(triedUsers)+1)+2 {
-		return nil, fmt.Errorf("%s -C %s -bt gives answers that are not understood: %s", sendmail, config, complaints(output.String()))
+		return nil, fmt.Errorf("%s -C %s -bt gives answers that bouncefilter does not understand: %s", sendmail, config, complaints(output.String()))
 	}
 	for _, d := range domains {
 		tried := testedDomain{domain: d, rcptOK: outcome(parts[1])}

@@ -154,7 +154,7 @@ func TestBlockFollowsTheDomains(t *testing.T) {
 	if want := strings.Replace(first, "}`example.com'", "}`define.example'", 1); second != want {
 		t.Errorf("got\n%s\nwant\n%s", second, want)
 	}
-	contains(t, why, "in define.example, a user and somebody unknown resolve to the same with and without a tag.")
+	contains(t, why, "in define.example, a user and an unknown user resolve to the same with and without a tag.")
 }
 
 // A line that lets mail leave unsigned becomes a comment; should bouncefilter's work be taken out, it is a line again.

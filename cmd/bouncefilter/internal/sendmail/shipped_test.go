@@ -59,7 +59,7 @@ func TestSetupBesideTheManual(t *testing.T) {
 	site.Domains = append(site.Domains, "more.example")
 	mc, why := changeOf(t, dir, site)
 	contains(t, mc, "C{BouncefilterDomain}`more.example'\n")
-	contains(t, why, "in more.example, a user and somebody unknown resolve to the same with and without a tag.")
+	contains(t, why, "in more.example, a user and an unknown user resolve to the same with and without a tag.")
 	if strings.Contains(mc, "\nINPUT_MAIL_FILTER(") {
 		t.Errorf("the milter is there twice:\n%s", mc)
 	}
