@@ -155,7 +155,7 @@ func (c *cluster) accepts(what, tag string) {
 // untouched checks that no secret is in the store in clear, or in a log.
 func (c *cluster) untouched() {
 	c.t.Helper()
-	notices, err := c.store.Broadcasts(c.t.Context(), keyTopic, 0)
+	broadcasts, err := c.store.Broadcasts(c.t.Context(), keyTopic, 0)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -166,9 +166,9 @@ func (c *cluster) untouched() {
 			if info, err := os.Stat(f); err != nil || info.Mode().Perm() != 0o600 {
 				c.t.Errorf("%s: %v, %v", f, info, err)
 			}
-			for _, n := range notices {
-				if strings.Contains(string(n.Value)+n.Name, secret) {
-					c.t.Errorf("notice %s shows %s", n.Name, f)
+			for _, b := range broadcasts {
+				if strings.Contains(string(b.Value)+b.Name, secret) {
+					c.t.Errorf("broadcast %s shows %s", b.Name, f)
 				}
 			}
 			for _, o := range c.hosts {

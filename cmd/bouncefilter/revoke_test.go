@@ -173,7 +173,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// A second daemon learns of it, and what is known is not forgotten while the store does not answer.
+// A second daemon learns of the revocation, and keeps it while the store does not answer.
 func TestRevocationsReachAllHosts(t *testing.T) {
 	url, kill := startRedis(t)
 	if url == "" {

@@ -10,11 +10,11 @@ import (
 // Apply makes the change. dir is the folder of the backup; it is made if need be, but for what is above its parent.
 //
 // Copies and manifest are on the disk before the first file is replaced, each file is replaced in one step and has mode
-// and owner, and the result is given to verify (which may be nil). If anything fails, verify included, all files are put
-// back as they were. After a crash in between, [Undo] or another Apply puts things right.
+// and owner, and the result is given to verify (which may be nil). If anything fails, verify included, all files are restored.
+// After a crash in between, [Undo] or another Apply finishes the work.
 //
-// A backup that is there already stays, so that Undo leads back to before the first change. If a file was edited since
-// then, Undo could not tell one's work from the other's: Apply refuses.
+// An earlier backup stays, so that Undo restores the state before the first change. If the operator has edited a file since then, Undo
+// could not distinguish the operator's work from that of the change: Apply refuses.
 func (c *Change) Apply(dir string, verify func() error) error {
 	if len(c.Files) == 0 {
 		return nil
@@ -111,7 +111,7 @@ func (c *Change) steps(b *backup) ([]step, error) {
 	return steps, nil
 }
 
-// restore brings a backup back to what it was before a change that was taken back.
+// restore makes a backup what it was before a change that was undone.
 func (b *backup) restore(earlier []saved) error {
 	added := b.Files[len(earlier):]
 	b.Files = earlier

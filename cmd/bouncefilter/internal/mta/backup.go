@@ -75,7 +75,7 @@ func (b *backup) read() error {
 	return nil
 }
 
-// makeFolder makes the folder of a backup and the one above it. Whatever is above that must be there.
+// makeFolder makes the folder of a backup and its parent. All folders above must exist.
 func makeFolder(dir string) error {
 	for _, d := range []string{filepath.Dir(dir), dir} {
 		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

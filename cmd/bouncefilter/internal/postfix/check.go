@@ -33,7 +33,7 @@ func (k *checker) add(level mta.Level, name, where, what string, cure ...string)
 	said := func(f mta.Finding) bool {
 		return f.Level == level && f.Name == name && f.Where == where && f.What == what
 	}
-	if !slices.ContainsFunc(k.findings, said) { // several services may be told by one parameter
+	if !slices.ContainsFunc(k.findings, said) { // one parameter may configure several services
 		k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: append([]string{}, cure...)})
 	}
 }
@@ -42,7 +42,7 @@ func (k *checker) add(level mta.Level, name, where, what string, cure ...string)
 func (k *checker) inMain(parameter string) string { return k.c.Dir + "/main.cf: " + parameter }
 func (k *checker) inMaster(s *Service) string     { return k.c.Dir + "/master.cf: " + s.ID() }
 
-// set and override are commands that put something right.
+// set and override return commands that correct a parameter.
 func (k *checker) set(parameter, value string) string {
 	return fmt.Sprintf("%s -e %s", k.c.postconf(), shellQuote(parameter+" = "+value))
 }
@@ -90,7 +90,7 @@ func (c *Config) receivers(roles ...role) []*Service {
 	return list
 }
 
-// restrictions are the parameters of which any can turn all strangers away.
+// restrictions are the parameters of which any can refuse all clients from outside.
 var restrictions = []string{"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions",
 	"smtpd_relay_restrictions", "smtpd_recipient_restrictions"}
 

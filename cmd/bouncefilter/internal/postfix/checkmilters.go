@@ -58,7 +58,7 @@ func (c *Config) own(site mta.Site, a asks) []milter {
 	return list
 }
 
-// outOfReach returns the path of a socket of ours that is named in full, which a process with chroot takes for another.
+// outOfReach returns the path of our socket if it is named in full: to a process with chroot that is the path of another file.
 func (c *Config) outOfReach(site mta.Site, a asks) string {
 	if a.service == nil || !c.chrooted(a.service) {
 		return ""

@@ -9,7 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// Names that setup and manual give to what tells smtpd which tagged recipients are known.
+// The names in setup and manual of the parameter and the tables by which smtpd knows tagged recipients.
 const (
 	knownParameter = "bouncefilter_known"
 	untagFile      = "bouncefilter-untag.pcre"
@@ -132,7 +132,7 @@ func (k *checker) allKnow() bool {
 	})
 }
 
-// setupCommand is what puts together what takes several steps.
+// setupCommand is the cure for what takes several steps.
 const setupCommand = "bouncefilter setup postfix"
 
 // knownRecipients looks at what one service that takes mail from outside knows of tagged recipients.
@@ -162,7 +162,7 @@ func (k *checker) knownRecipients(s *Service, aliases bool) {
 var parameterName = regexp.MustCompile(`\$[{(]?([A-Za-z0-9_]+)`)
 
 // recipe looks for parameters that the recipe needs and main.cf lacks. Inside smtpd a parameter of ours sees another one
-// only if that stands in main.cf; a default counts as empty.
+// only if that one is in main.cf; a default counts as empty.
 func (k *checker) recipe(s *Service) {
 	var missing, defaults []string
 	seen := map[string]bool{}
@@ -199,7 +199,7 @@ func (k *checker) recipe(s *Service) {
 	}
 }
 
-// localDomains returns those of our domains that are in mydestination.
+// localDomains returns our domains that are in mydestination.
 func (k *checker) localDomains() []string { return k.c.localDomains(k.site) }
 
 func (c *Config) localDomains(site mta.Site) []string {

@@ -64,7 +64,7 @@ func roles(l mta.Listener) int {
 	return n
 }
 
-// sockets looks whether somebody answers where bouncefilter should listen.
+// sockets looks whether a process listens where bouncefilter should.
 func (k *checker) sockets() {
 	for _, l := range k.site.Listeners {
 		address := plainAddress(l)

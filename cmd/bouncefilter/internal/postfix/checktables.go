@@ -10,10 +10,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// A tag as it stands in an address. Tables look at its form only.
+// A tag as an address has it. Tables look at its form only.
 const sampleTag = "prvs=0787788259"
 
-// foreign is a domain that is nobody's (RFC 2606), to see what a table does with those of others.
+// foreign is a domain that no site has (RFC 2606), to see what a table does with the domains of other sites.
 const foreign = "foreign.invalid"
 
 // ourTables returns the paths of the tables in use that have the names of ours, by name.

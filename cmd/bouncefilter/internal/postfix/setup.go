@@ -26,7 +26,7 @@ func Setup(ctx context.Context, dir string, site mta.Site) (*mta.Change, error) 
 	return p.change(ctx)
 }
 
-// Verify says whether Postfix itself finds fault with a configuration, or with our tables in it. Only root may ask.
+// Verify returns an error if Postfix itself rejects a configuration, or our tables in it. It needs root.
 func Verify(ctx context.Context, dir string) error {
 	if _, err := run(ctx, "postfix", "-c", dir, "check"); err != nil {
 		return err
@@ -153,7 +153,7 @@ func (p *plan) delimiter(alsoStandard bool) {
 
 // writeSettled writes a copy that looks a minute old.
 //
-// QUIRK: Postfix waits two seconds before it reads a main.cf that has just been written: somebody may still be editing it.
+// QUIRK: Postfix waits two seconds before it reads a main.cf that has just been written: an operator may still be editing it.
 func writeSettled(path string, text []byte) error {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return err

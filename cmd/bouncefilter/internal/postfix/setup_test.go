@@ -20,7 +20,7 @@ var leftToPeople = map[string][]string{
 	"good-accept-outside":           {"milter-accepts"},
 	"good-other-tables-and-milters": {"headers-rewritten"},
 	"milters-with-blanks":           {"headers-rewritten"},
-	"nobody-answers":                {"milter-timeout"},
+	"no-listener":                   {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
 	"socketmap":                     {"tags-by-socketmap"},

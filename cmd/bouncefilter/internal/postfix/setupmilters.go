@@ -8,7 +8,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// verifyParameter is where the milter stands that only judges what comes in, if another one signs.
+// verifyParameter has the listener that only judges bounces, if another one signs.
 const verifyParameter = ourParameter + "_verify"
 
 // milters lets Postfix ask bouncefilter wherever it has to.
@@ -97,7 +97,7 @@ func (p *plan) define(a asks) (string, error) {
 	return name, nil
 }
 
-// parameterFor returns the name of the parameter in which the listener for a place stands.
+// parameterFor returns the name of the parameter that has the listener for a place.
 func (p *plan) parameterFor(a asks) string {
 	address, err := p.c.bestAddress(p.site, a.needs)
 	if signing, none := p.c.bestAddress(p.site, signs); err == nil && none == nil && signing != address {
@@ -106,7 +106,7 @@ func (p *plan) parameterFor(a asks) string {
 	return ourParameter
 }
 
-// allowMilters takes no_milters out of what a service is told.
+// allowMilters takes no_milters out of the options of a service.
 func (p *plan) allowMilters(s *Service) {
 	var rest []string
 	for _, o := range p.c.list(s, "receive_override_options") {

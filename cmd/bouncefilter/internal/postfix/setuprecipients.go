@@ -68,10 +68,10 @@ func (p *plan) strip(stage *Service, others []string) {
 // known gives each service that takes mail from outside the list of known tagged recipients instead of the table above, by
 // which all of them would be known.
 func (p *plan) known(others []string) {
-	told := false
-	tell := func() {
-		if !told {
-			told = true
+	explained := false
+	explain := func() {
+		if !explained {
+			explained = true
 			p.because("smtpd knows a tagged recipient exactly when it knows the recipient without the tag (%s), so unknown users are still refused with 550.", knownParameter)
 		}
 	}
@@ -82,7 +82,7 @@ func (p *plan) known(others []string) {
 		if knows && !loose {
 			continue
 		}
-		tell()
+		explain()
 		p.override(s, "recipient_canonical_maps", append(p.ownCanonical(s), "$"+knownParameter))
 	}
 	for _, r := range recipeParameters {
@@ -93,7 +93,7 @@ func (p *plan) known(others []string) {
 		if r.name == "bouncefilter_by_address" {
 			value = strings.Replace(value, "{", "{"+strings.Join(p.canonical(others), ""), 1)
 		}
-		tell()
+		explain()
 		p.set(r.name, value)
 	}
 }
@@ -115,12 +115,12 @@ func (p *plan) writtenDown(k *checker) {
 	if len(k.localDomains()) == 0 {
 		return
 	}
-	told := false
+	explained := false
 	for _, name := range []string{"local_recipient_maps", "alias_maps", "virtual_alias_maps", "virtual_mailbox_maps"} {
 		if !p.c.written(name) && p.c.option(nil, name) != "" {
 			p.set(name, p.c.raw(nil, name))
-			if !told {
-				told = true
+			if !explained {
+				explained = true
 				p.because("local_recipient_maps and similar parameters are written to main.cf with their present values: in smtpd, a parameter of bouncefilter sees only parameters that are in main.cf.")
 			}
 		}
@@ -144,7 +144,7 @@ func (p *plan) recipeTables(k *checker) {
 		if _, there := p.c.Tables[path]; there {
 			table, understood := p.c.pcre(path)
 			if !understood {
-				continue // somebody's work, of which check says that it is not understood
+				continue // an operator edited it; check reports that it does not understand the table
 			}
 			probe := &checker{c: p.c, site: p.site}
 			switch name {

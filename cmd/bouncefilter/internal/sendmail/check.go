@@ -34,7 +34,7 @@ func (k *checker) add(level mta.Level, name, where, what string, cure ...string)
 	k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: append([]string{}, cure...)})
 }
 
-// at names a place in sendmail.cf. Line 0 stands for what is not written there.
+// at names a place in sendmail.cf. Line 0 means that the file does not have it.
 func (k *checker) at(line int, what string) string {
 	if line == 0 {
 		return k.c.Path + ": " + what
@@ -54,7 +54,7 @@ func (k *checker) bySetup(b block) []string {
 		"then: "+makeCommand(k.c.Source))
 }
 
-// makeCommand says how administrators make sendmail.cf of its source.
+// makeCommand is how administrators make sendmail.cf from its source.
 func makeCommand(source string) string { return "make -C " + filepath.Dir(source) }
 
 // installation looks at what Sendmail is and can.
@@ -125,7 +125,7 @@ func (k *checker) networks() {
 	}
 }
 
-// parseNetwork reads a network as it stands in class R: its first octets, "192.0.2", or a whole address.
+// parseNetwork reads a network as class R has it: its first octets, "192.0.2", or a whole address.
 func parseNetwork(word string) (netip.Prefix, bool) {
 	if ip, err := netip.ParseAddr(strings.TrimPrefix(word, "IPv6:")); err == nil {
 		return netip.PrefixFrom(ip, ip.BitLen()), true

@@ -31,7 +31,7 @@ func (k *checker) tagsStay() []string {
 	})
 }
 
-// unknownDomains looks for domains that bounces would have to come in for, and cannot, as far as the classes tell.
+// unknownDomains looks for domains whose bounces this Sendmail would not take, according to its classes.
 func (k *checker) unknownDomains() {
 	var elsewhere []string
 	for _, d := range k.site.Domains {

@@ -6,7 +6,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// sockets looks whether somebody answers where bouncefilter should listen.
+// sockets looks whether a process listens where bouncefilter should.
 func (k *checker) sockets() {
 	for _, l := range k.site.Listeners {
 		address := l.Address.String()

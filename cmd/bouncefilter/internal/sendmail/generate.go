@@ -14,8 +14,8 @@ import (
 // usualMacros are where systems have the files that sendmail.cf is made with.
 var usualMacros = []string{"/usr/share/sendmail/cf", "/usr/share/sendmail-cf", "/usr/lib/mail", "/usr/lib/sendmail-cf"}
 
-// generate returns the sendmail.cf that m4 makes of a sendmail.mc which stands, or will stand, in dir. It is made as the
-// first lines of the file say: most include cf.m4 themselves, others want it before them.
+// generate returns the sendmail.cf that m4 makes of a sendmail.mc which is, or will be, in dir. The first lines of the file decide how:
+// most include cf.m4 themselves, others want it before them.
 func generate(ctx context.Context, dir, mc string) (string, error) {
 	var args []string
 	if included(mc) == "" {

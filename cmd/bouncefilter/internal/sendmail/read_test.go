@@ -184,7 +184,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// A host on which the command takes too long is told so, and check goes by the files.
+// If the command takes too long, setup says so, and check reads the files alone.
 func TestCommandThatSleeps(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sendmail")

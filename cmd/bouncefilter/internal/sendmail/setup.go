@@ -16,8 +16,8 @@ import (
 // testPatience bounds what setup waits for the sendmail command, which sleeps for a minute on a host without a full name.
 const testPatience = 2 * time.Minute
 
-// NoSourceError says that there is a sendmail.cf, and nothing that it could be made of. Nobody should let a program edit
-// it: the next make would take that back.
+// NoSourceError says that there is a sendmail.cf without its source. No program should edit such a file: the next make would undo
+// the edits.
 type NoSourceError struct {
 	Path  string
 	Lines []string // that sendmail.cf lacks
@@ -128,7 +128,7 @@ func (k *checker) waits(m Milter) bool {
 	return strings.ContainsAny(m.Flags, "TR4") || !slices.ContainsFunc(k.site.Listeners, func(l mta.Listener) bool { return l.Sign && m.fits(l) })
 }
 
-// as reads a configuration that stands nowhere yet.
+// as reads a configuration that is not in a file yet.
 func (p *plan) as(cf string) *Config {
 	c := parse(p.path, cf)
 	c.readClasses()
@@ -185,7 +185,7 @@ func (p *plan) make(ctx context.Context) (*mta.Change, error) {
 	return c, nil
 }
 
-// replaced returns the names of milters that the lines of a block stand for.
+// replaced returns the names of milters that the lines of a block replace.
 func (k *checker) replaced(b block) []string {
 	var names []string
 	if len(b.milters) == 0 {

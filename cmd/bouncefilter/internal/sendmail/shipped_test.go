@@ -23,7 +23,7 @@ func TestBlockIsWhatIsShipped(t *testing.T) {
 		case "C{BouncefilterDomain}`example.com'":
 			line = "C{BouncefilterDomain} example.com"
 		case "divert(0)dnl":
-			continue // the files stand at the end, the block does not
+			continue // the files are at the end, the block is not
 		}
 		if !have[squeezed(line)] {
 			t.Errorf("deploy/sendmail has no line %q", line)
