@@ -184,7 +184,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// If the command takes too long, setup says so, and check reads the files alone.
+// If the command takes too long, the error says so.
 func TestCommandThatSleeps(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sendmail")
