@@ -62,7 +62,7 @@ func (c *cluster) join(lines string) *host {
 	return h
 }
 
-// copyKeys does what an operator does who copies the folder of keys.
+// copyKeys copies the folder of keys, as an operator does.
 func (h *host) copyKeys(to *host) {
 	h.t.Helper()
 	files, err := filepath.Glob(h.path("state/keys/*"))
@@ -120,7 +120,7 @@ func (c *cluster) rounds(n int) {
 	}
 }
 
-// pass lets days pass. The daemons go on saying that they run.
+// pass lets days pass. The daemons go on sending heartbeats.
 func (c *cluster) pass(days int) {
 	c.t.Helper()
 	for ; days > 0; days -= 4 {
@@ -142,7 +142,7 @@ func (c *cluster) want(what, keys string) {
 	}
 }
 
-// accepts checks that every host knows a tag to be right, by its files.
+// accepts checks that every host verifies a tag, with the keys in its files.
 func (c *cluster) accepts(what, tag string) {
 	c.t.Helper()
 	for i, h := range c.hosts {
@@ -152,7 +152,7 @@ func (c *cluster) accepts(what, tag string) {
 	}
 }
 
-// untouched checks that no secret is in the store in clear, or in a log.
+// untouched checks that no secret is in the store or in a log in plain text.
 func (c *cluster) untouched() {
 	c.t.Helper()
 	broadcasts, err := c.store.Broadcasts(c.t.Context(), keyTopic, 0)

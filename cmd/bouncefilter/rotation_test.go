@@ -325,7 +325,7 @@ func TestAKeyThatIsMissingHereIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// unreachable is a store that does not answer as long as down says so.
+// unreachable is a store that does not answer while down is set.
 type unreachable struct {
 	store.Store
 	down *atomic.Bool

@@ -9,7 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// Check says what is missing or dangerous in a configuration. It looks at nothing but its arguments.
+// Check reports what is missing or dangerous in a configuration. It depends on its arguments alone.
 func Check(c *Config, site mta.Site) []mta.Finding {
 	k := &checker{c: c, site: site}
 	k.installation()
@@ -115,7 +115,7 @@ func onLoopback(name string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// installation looks at what Postfix is and can.
+// installation checks the version of Postfix and its table types.
 func (k *checker) installation() {
 	if major := k.c.major(); k.standard() && major < 3 {
 		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. The lookup of tagged recipients needs 3.0 or later.",
@@ -136,7 +136,7 @@ func (k *checker) installation() {
 	}
 }
 
-// networks compares who may relay without a login with whose mail is signed.
+// networks compares the clients that may relay without a login with those whose mail is signed.
 func (k *checker) networks() {
 	relays := func(s *Service) bool {
 		return slices.ContainsFunc(restrictions, func(r string) bool { return slices.Contains(k.c.list(s, r), "permit_mynetworks") })

@@ -77,7 +77,7 @@ func (c *Config) skipsMilters(a asks) bool {
 	return a.parameter == "smtpd_milters" && slices.Contains(c.list(a.service, "receive_override_options"), "no_milters")
 }
 
-// milters looks whether bouncefilter is asked wherever it has to be, and what happens when it does not answer.
+// milters checks that bouncefilter is asked in all places where it must be, and what happens when it does not answer.
 func (k *checker) milters() {
 	missing := map[string][]string{} // by parameter of main.cf: what happens
 	for _, a := range k.c.milterPlaces(k.site) {
@@ -170,7 +170,7 @@ func (k *checker) milterAddress(needs func(mta.Listener) bool) string {
 	return plainAddress(k.site.Listeners[0])
 }
 
-// behaviour looks at how a place treats bouncefilter.
+// behaviour checks the options with which a place asks bouncefilter.
 func (k *checker) behaviour(a asks, m milter) {
 	where := k.inMain(a.parameter)
 	if a.service != nil && hasOption(a.service, a.parameter) {

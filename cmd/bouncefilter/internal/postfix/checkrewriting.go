@@ -47,7 +47,7 @@ func (k *checker) canonicalSenders() {
 	}
 }
 
-// lookupsBySender are asked for the signed sender, which no plain entry has.
+// lookupsBySender checks tables in which Postfix looks up the signed sender, which no plain entry matches.
 func (k *checker) lookupsBySender() {
 	type lookup struct {
 		name, where string

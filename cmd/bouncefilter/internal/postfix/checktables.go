@@ -62,7 +62,7 @@ func (k *checker) tables() {
 	}
 }
 
-// untagTable must take tags off in our domains and leave those of others, who check them.
+// untagTable must take tags off in our domains and leave those of other sites, which check them.
 func (k *checker) untagTable(path string, table pcreTable) {
 	var missing []string
 	for _, d := range k.site.Domains {

@@ -1,4 +1,4 @@
-// Package postfix knows what bouncefilter needs of a Postfix.
+// Package postfix checks a Postfix for what bouncefilter needs, and sets it up.
 //
 // [Read] reads the live configuration with Postfix' own postconf(1) and looks at what it leads to: tables, sockets,
 // ports. [Check] says what is missing or dangerous in it; it is a pure function. [Setup] works out the change that sets

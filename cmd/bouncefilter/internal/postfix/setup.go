@@ -34,7 +34,7 @@ func Verify(ctx context.Context, dir string) error {
 	return verifyTables(ctx, dir)
 }
 
-// verifyTables lets Postfix read our tables, which postfix check does not.
+// verifyTables lets Postfix read our tables: postfix check does not.
 func verifyTables(ctx context.Context, dir string) error {
 	for _, name := range []string{untagFile, localFile, extensionFile} {
 		path := filepath.Join(dir, name)
@@ -54,7 +54,7 @@ func Reload(dir string) []string { return []string{command("postfix", dir) + " r
 // parameter is a line of main.cf.
 type parameter struct{ name, value string }
 
-// plan is what has to be edited.
+// plan is the edits of a change.
 type plan struct {
 	c      *Config
 	site   mta.Site
@@ -68,7 +68,7 @@ func (p *plan) because(format string, args ...any) {
 	p.why = append(p.why, fmt.Sprintf(format, args...))
 }
 
-// set writes a parameter of main.cf, unless it is written so already. What was planned for it before no longer counts.
+// set writes a parameter of main.cf, unless it is written so already. An earlier plan for the parameter is dropped.
 func (p *plan) set(name, value string) {
 	p.main = slices.DeleteFunc(p.main, func(m parameter) bool { return m.name == name })
 	if !p.c.written(name) || p.c.Main[name] != value {

@@ -11,7 +11,7 @@ import (
 // verifyParameter has the listener that only judges bounces, if another one signs.
 const verifyParameter = ourParameter + "_verify"
 
-// milters lets Postfix ask bouncefilter wherever it has to.
+// milters lets Postfix ask bouncefilter in all places where it must.
 func (p *plan) milters() error {
 	var amiss, fine []asks
 	for _, a := range p.c.milterPlaces(p.site) {

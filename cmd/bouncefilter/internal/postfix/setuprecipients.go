@@ -127,7 +127,7 @@ func (p *plan) writtenDown(k *checker) {
 	}
 }
 
-// recipeTables writes our tables with the domains of the site. One that does what it should stays as it is.
+// recipeTables writes our tables with the domains of the site. A table that is correct stays as it is.
 func (p *plan) recipeTables(k *checker) {
 	used := p.c.ourTables()
 	local := k.localDomains()

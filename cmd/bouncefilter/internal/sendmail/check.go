@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// Check says what is missing or dangerous in a configuration. It looks at nothing but its arguments.
+// Check reports what is missing or dangerous in a configuration. It depends on its arguments alone.
 func Check(c *Config, site mta.Site) []mta.Finding {
 	k := &checker{c: c, site: site}
 	k.installation()
@@ -57,7 +57,7 @@ func (k *checker) bySetup(b block) []string {
 // makeCommand is how administrators make sendmail.cf from its source.
 func makeCommand(source string) string { return "make -C " + filepath.Dir(source) }
 
-// installation looks at what Sendmail is and can.
+// installation checks the version of Sendmail and whether sendmail.cf is current.
 func (k *checker) installation() {
 	release, version := k.c.release()
 	macros := k.c.option("Milter.macros.envfrom")
@@ -80,7 +80,7 @@ func (k *checker) installation() {
 	}
 }
 
-// submission looks at what becomes of mail from the sendmail command.
+// submission checks that mail from the sendmail command passes a milter.
 func (k *checker) submission() {
 	if !k.site.Signs() {
 		return
@@ -100,7 +100,7 @@ func (k *checker) submission() {
 		fmt.Sprintf("The sendmail command hands mail over to %s. That mail is signed only if bouncefilter is asked there and knows this host.", host))
 }
 
-// networks compares who may relay without a login with whose mail is signed.
+// networks compares the clients that may relay without a login with those whose mail is signed.
 func (k *checker) networks() {
 	if k.site.Networks == nil || !k.site.Signs() {
 		return

@@ -9,10 +9,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// need is what bouncefilter has to do for a daemon.
+// need is what bouncefilter has to do for a daemon of Sendmail.
 type need struct {
 	does func(mta.Listener) bool
-	what string // happens without it
+	what string // what happens without it
 }
 
 // needs returns what bouncefilter has to do where mail comes in. The sendmail command hands its mail to the daemon that also
@@ -28,7 +28,7 @@ func (k *checker) needs(d daemon) []need {
 	return list
 }
 
-// milters looks whether bouncefilter is asked wherever it has to be, and what happens when it does not answer.
+// milters checks that bouncefilter is asked in all places where it must be, and what happens when it does not answer.
 func (k *checker) milters() {
 	everywhere := k.c.option("InputMailFilters")
 	var missing, used []string
@@ -125,7 +125,7 @@ func (k *checker) ourMilters() []Milter {
 	return list
 }
 
-// behaviour looks at how Sendmail treats bouncefilter.
+// behaviour checks the options with which Sendmail asks bouncefilter.
 func (k *checker) behaviour(m Milter) {
 	where := k.at(m.Line, "X"+m.Name)
 	signing := slices.ContainsFunc(k.site.Listeners, func(l mta.Listener) bool { return l.Sign && m.fits(l) })

@@ -8,7 +8,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// makes says whether tags of a form are made.
+// makes says whether the site makes tags of a form.
 func (k *checker) makes(form string) bool { return slices.Contains(k.site.Forms, form) }
 
 // recipients looks at what Sendmail does with tagged recipients: those of bounces from outside, and of its own.
@@ -23,8 +23,8 @@ func (k *checker) recipients() {
 	}
 }
 
-// tagsStay returns the domains for which nothing takes tags off, and something must: those whose mail ends here, and where
-// bounces are judged also those that are relayed. Bounces to all others come in elsewhere, and must get there with their tag.
+// tagsStay returns the domains for which no rule takes tags off although one must: those whose mail ends here and, where bounces are
+// judged, those that are relayed. Bounces to all other domains come in elsewhere, and must get there with their tag.
 func (k *checker) tagsStay() []string {
 	return slices.DeleteFunc(slices.Clone(k.site.Domains), func(d string) bool {
 		return k.c.untags(d) != no || k.c.local(d) == no && !(k.site.Verifies() && k.c.hosts(d) != no)
@@ -76,7 +76,7 @@ func (k *checker) tagged() {
 	}
 }
 
-// wayOff looks at how tags are taken off.
+// wayOff checks the rules and maps that take tags off.
 func (k *checker) wayOff() {
 	for _, r := range k.c.untagging(canonical) {
 		if k.site.Signs() {

@@ -1,4 +1,4 @@
-// Package sendmail knows what bouncefilter needs of a Sendmail.
+// Package sendmail checks a Sendmail for what bouncefilter needs, and sets it up.
 //
 // [Read] reads sendmail.cf, and submit.cf beside it, and looks at what they lead to: class files, sockets, and what the
 // sendmail command itself makes of a tagged address. [Check] says what is missing or dangerous; it is a pure function.

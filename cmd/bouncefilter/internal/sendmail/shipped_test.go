@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// shipped is the folder with what a postmaster includes who does without setup.
+// shipped is the folder with the files that a postmaster includes instead of running setup.
 const shipped = "../../../../deploy/sendmail"
 
 // What setup writes is what the manual has.
@@ -31,8 +31,8 @@ func TestBlockIsWhatIsShipped(t *testing.T) {
 	}
 }
 
-// A postmaster who followed the manual has nothing more to do; one who has more domains than he wrote into the file gets
-// rules for the others.
+// After the manual was followed, setup changes nothing. If bouncefilter has more domains than the file, setup writes rules for the
+// others.
 func TestSetupBesideTheManual(t *testing.T) {
 	needSendmail(t)
 	dir := copyCase(t, "untouched")
