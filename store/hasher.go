@@ -135,7 +135,7 @@ func (h *Hasher) Trusted(recipient string) Key {
 	return h.finish(s, recipient)
 }
 
-// KeyID returns a name for a signing key, 16 hexadecimal digits, by which nodes tell keys apart without showing them. It is made from the
+// KeyID returns a name for a signing key, 16 hexadecimal digits, by which nodes distinguish keys without showing them. It is made from the
 // fingerprint of the key. A reader of the store needs the hasher's secret, too, to try out keys on it.
 func (h *Hasher) KeyID(fingerprint string) string {
 	s := h.begin(kindKeyID)
@@ -173,7 +173,7 @@ func (h *Hasher) begin(kind byte) *hashState {
 	return s
 }
 
-// finish returns the key of the input in s. The sender chooses the first octet; "" stands for no sender.
+// finish returns the key of the input in s. The sender chooses the first octet; "" means no sender.
 func (h *Hasher) finish(s *hashState, sender string) Key {
 	s.mac.Reset()
 	s.mac.Write(s.in) // never fails, see hash.Hash

@@ -19,14 +19,14 @@ type Nodes interface {
 	RemoveNode(ctx context.Context, node string) error
 }
 
-// Node is a heartbeat: what a daemon tells the other daemons about itself, so that they and the operator learn when it is silent,
+// Node is a heartbeat: what a daemon reports to the other daemons about itself, so that they and the operator learn when it is silent,
 // lacks a key or has a clock that is wrong.
 type Node struct {
 	Name string    `json:"name"` // the node option of the configuration
 	At   time.Time `json:"at"`   // when it was sent, by the node's clock
 	Seen time.Time `json:"seen"` // when it was sent, by the store's clock; the store sets it
 	Keys []NodeKey `json:"keys"`
-	// Instance tells daemons apart that were given the same name by mistake.
+	// Instance distinguishes daemons that were given the same name by mistake.
 	Instance string `json:"instance,omitempty"`
 	// Condition, if it is not nil, is called by Heartbeat after it has taken Seen. What is true when Heartbeat is called may be
 	// false when the store is reached; if it returns false, nothing is stored.
@@ -42,7 +42,7 @@ type NodeKey struct {
 	Domain string `json:"domain,omitempty"` // "" for a key of all domains
 	Signs  bool   `json:"signs,omitempty"`  // tags are made with it; otherwise it only verifies
 	Next   bool   `json:"next,omitempty"`   // it will sign as soon as every node has it
-	KeyID  string `json:"key_id"`           // tells secrets apart without showing them, see [Hasher.KeyID]
+	KeyID  string `json:"key_id"`           // distinguishes secrets without showing them, see [Hasher.KeyID]
 }
 
 // Skew returns how far the node's clock is ahead of the store's, negative if it is behind. It includes the duration of the

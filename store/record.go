@@ -11,7 +11,7 @@ import (
 type Records interface {
 	// Record stores rs, all that one message leaves behind, in one round trip.
 	//
-	// domain is the sender's domain in lower case. Its first record makes today its first-signed day; "" stands for no domain.
+	// domain is the sender's domain in lower case. Its first record makes today its first-signed day; "" means no domain.
 	//
 	// The first Record in an empty store makes it complete (see [Completeness]) since the time of the call, or up to a minute later where
 	// nodes with different clocks share the store.
@@ -88,7 +88,7 @@ type Answer struct {
 // A tag that verifies but has no record is suspicious only if the day of Since is before the first day on which the tag can
 // have been issued. Whole days count, because all mail of a sender on one day has the same tag, and only its first message is sure
 // to record it: a node that recorded the tag before the store was wiped does not record it again on that day. For the same reason
-// a later Since is always safe, and stores and callers round it up when in doubt.
+// a later Since is always safe, and stores and callers round it up when they cannot know it exactly.
 type Completeness struct {
 	// Since is when the record became complete: every Record that was acknowledged later is found until it expires. The zero
 	// time means that the absence of a record means nothing: the store is empty or untrusted.

@@ -62,7 +62,7 @@ func (c *cluster) join(lines string) *host {
 	return h
 }
 
-// copyKeys does what an operator does who copies the folder of keys.
+// copyKeys copies the folder of keys, as an operator does.
 func (h *host) copyKeys(to *host) {
 	h.t.Helper()
 	files, err := filepath.Glob(h.path("state/keys/*"))
@@ -120,7 +120,7 @@ func (c *cluster) rounds(n int) {
 	}
 }
 
-// pass lets days pass. The daemons go on saying that they run.
+// pass lets days pass. The daemons go on sending heartbeats.
 func (c *cluster) pass(days int) {
 	c.t.Helper()
 	for ; days > 0; days -= 4 {
@@ -142,7 +142,7 @@ func (c *cluster) want(what, keys string) {
 	}
 }
 
-// accepts checks that every host knows a tag to be right, by its files.
+// accepts checks that every host verifies a tag, with the keys in its files.
 func (c *cluster) accepts(what, tag string) {
 	c.t.Helper()
 	for i, h := range c.hosts {
@@ -152,10 +152,10 @@ func (c *cluster) accepts(what, tag string) {
 	}
 }
 
-// untouched checks that no secret is in the store in clear, or in a log.
+// untouched checks that no secret is in the store or in a log in plain text.
 func (c *cluster) untouched() {
 	c.t.Helper()
-	notices, err := c.store.Broadcasts(c.t.Context(), keyTopic, 0)
+	broadcasts, err := c.store.Broadcasts(c.t.Context(), keyTopic, 0)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -166,9 +166,9 @@ func (c *cluster) untouched() {
 			if info, err := os.Stat(f); err != nil || info.Mode().Perm() != 0o600 {
 				c.t.Errorf("%s: %v, %v", f, info, err)
 			}
-			for _, n := range notices {
-				if strings.Contains(string(n.Value)+n.Name, secret) {
-					c.t.Errorf("notice %s shows %s", n.Name, f)
+			for _, b := range broadcasts {
+				if strings.Contains(string(b.Value)+b.Name, secret) {
+					c.t.Errorf("broadcast %s shows %s", b.Name, f)
 				}
 			}
 			for _, o := range c.hosts {

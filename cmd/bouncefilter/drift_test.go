@@ -54,7 +54,7 @@ func TestInspectAgreesWithTheDaemon(t *testing.T) {
 	}
 }
 
-// driftVerdict is what became of a message.
+// driftVerdict is the outcome for a message.
 type driftVerdict struct {
 	Reason string `json:"reason"`
 	Would  string `json:"would_be"`
@@ -80,7 +80,7 @@ type driftSite struct {
 	keys   *prvs.Ring
 }
 
-// driftStore is a store in memory that says something else about its record and its nodes.
+// driftStore is a store in memory that returns another completeness of its record and other nodes.
 type driftStore struct {
 	store.Store
 	complete time.Time
@@ -148,7 +148,7 @@ func newDriftSite(t *testing.T, r *rand.Rand) *driftSite {
 	return d
 }
 
-// record fills the store with what was sent, and chooses what it says about itself.
+// record fills the store with records of sent mail, and chooses the completeness and the nodes that it returns.
 func (d *driftSite) record(path string, st *driftStore) {
 	d.t.Helper()
 	c, problems := config.Load(path, config.Flags{}, d.w.app(nil, nil).host())

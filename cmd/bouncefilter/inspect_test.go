@@ -145,7 +145,7 @@ func TestInspect(t *testing.T) {
 	}
 }
 
-// Half a message could pass for a whole one, so nothing is said about it.
+// Half a message could pass for a whole one, so inspect reports nothing about it.
 func TestInspectSaysNothingAboutAMessageThatBreaksOff(t *testing.T) {
 	w := newWorld(t)
 	plain := w.file("letter.eml", letter, 0o600)

@@ -167,7 +167,7 @@ func TestCheckLive(t *testing.T) {
 		t.Errorf("all but the last is fine: %+v", running)
 	}
 	asJSON := w.run(args(c, "--json")...)
-	contains(t, "JSON", asJSON.stdout, `"live":[{"where":"milter tcp:`, `"ok":true`, `; name a user with --user who is not"`)
+	contains(t, "JSON", asJSON.stdout, `"live":[{"where":"milter tcp:`, `"ok":true`, `; name a user with --user who is not listed"`)
 
 	for _, tt := range []struct{ args, stderr string }{
 		{"--user user@elsewhere.example", "is not an address in one of the domains"},

@@ -248,7 +248,7 @@ func (d *running) control(method, path, body string) (int, string) {
 	}}, method, "http://daemon"+path, body)
 }
 
-// status is what the daemon says about its domains.
+// status is what the daemon reports about its domains.
 func (d *running) status() string {
 	d.w.t.Helper()
 	_, body := d.control(http.MethodGet, "/status", "")

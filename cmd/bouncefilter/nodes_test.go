@@ -60,7 +60,7 @@ func TestTwoDaemonsWithOneNameTellSo(t *testing.T) {
 	}
 }
 
-// failing is a store that takes no records while it answers otherwise, like a cluster one of whose masters is away.
+// failing is a store that takes no records but answers other calls, like a cluster one of whose masters is down.
 type failing struct {
 	store.Store
 	now atomic.Bool
@@ -73,7 +73,7 @@ func (s *failing) Record(ctx context.Context, today store.Day, domain string, rs
 	return s.Store.Record(ctx, today, domain, rs...)
 }
 
-// A daemon stops with records that the store has not taken. The others learn from its silence that mail of it may be missing.
+// A daemon stops with records that the store has not taken. From its silence the others learn that records of its mail may be missing.
 func TestADaemonThatStopsWithRecordsInItsJournalIsNotForgotten(t *testing.T) {
 	c := newCluster(t, 2, "")
 	st := &failing{Store: c.store}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// later is the same folder some days on, for commands beside a daemon whose clock does not move.
+// later is the same folder some days later, for commands beside a daemon whose clock does not move.
 func (w *world) later(days int) *world {
 	return &world{t: w.t, dir: w.dir, now: w.now.AddDate(0, 0, days), env: w.env}
 }
@@ -31,7 +31,7 @@ func (w *world) edit(name, old, replacement string) {
 
 const keysIndex = "state/keys/keys.toml"
 
-// A daemon that was not reloaded signs with the old key whatever the index says. The reload that would refuse those tags
+// A daemon that was not reloaded signs with the old key, also if the index names another one. The reload that would refuse those tags
 // fails, and says what to do; done, it succeeds.
 func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 	for _, tt := range []struct {

@@ -29,7 +29,7 @@ const (
 	taken            = "250 2.0.0 Ok: queued"
 )
 
-// deliver hands a message to a daemon and returns what the client would be answered.
+// deliver hands a message to a daemon and returns the reply that the client would get.
 func (d *running) deliver(c probe.Client, from, to, text string) probe.Outcome {
 	d.w.t.Helper()
 	o, err := probe.Deliver("tcp", d.address(), c, probe.Message{From: from, To: to, Text: text})
@@ -173,7 +173,7 @@ func TestRevoke(t *testing.T) {
 	}
 }
 
-// A second daemon learns of it, and what is known is not forgotten while the store does not answer.
+// A second daemon learns of the revocation, and keeps it while the store does not answer.
 func TestRevocationsReachAllHosts(t *testing.T) {
 	url, kill := startRedis(t)
 	if url == "" {

@@ -282,7 +282,7 @@ func TestANoticeUnderAnotherHashSecretIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.rounds(2)
-	c.want("a foreign notice", "0 signs")
+	c.want("a foreign broadcast", "0 signs")
 	if log := c.hosts[0].stderr.String(); strings.Count(log, "a new key in the store cannot be read") != 1 || strings.Contains(log, "hunter2") {
 		t.Errorf("log\n%s", log)
 	}
@@ -325,7 +325,7 @@ func TestAKeyThatIsMissingHereIsLoggedOnce(t *testing.T) {
 	}
 }
 
-// unreachable is a store that does not answer as long as down says so.
+// unreachable is a store that does not answer while down is set.
 type unreachable struct {
 	store.Store
 	down *atomic.Bool

@@ -87,5 +87,5 @@ func TestSetupAndCheckSendmail(t *testing.T) {
 		t.Fatal(err)
 	}
 	r = w.run("setup", "sendmail", "--write", "-c", c, "--mta-config", w.path("mail/sendmail.cf"))
-	contains(t, "without source", w.tidy(r.stderr), "so nothing is changed here\nhint: add these lines by hand", "\n  Xbouncefilter, S=local:DIR/milter.sock, F=T", "\n  R$+ < @ $={BouncefilterDomain} . >\t")
+	contains(t, "without source", w.tidy(r.stderr), "so setup changes nothing\nhint: add these lines by hand", "\n  Xbouncefilter, S=local:DIR/milter.sock, F=T", "\n  R$+ < @ $={BouncefilterDomain} . >\t")
 }

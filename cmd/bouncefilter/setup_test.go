@@ -148,7 +148,7 @@ func TestSetupThatFails(t *testing.T) {
 	}
 	main := mustRead(t, w.path("postfix/main.cf"))
 
-	// Postfix itself finds fault with the result.
+	// Postfix itself rejects the result.
 	w.settled("postfix/main.cf", strings.ReplaceAll(main, w.path("queue"), w.path("no-queue")))
 	broken := mustRead(t, w.path("postfix/main.cf"))
 	r := setup("--write")
@@ -156,7 +156,7 @@ func TestSetupThatFails(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 	if mustRead(t, w.path("postfix/main.cf")) != broken || site.Exists(w.path("postfix/bouncefilter-untag.pcre")) {
-		t.Error("not everything was taken back")
+		t.Error("not every file was restored")
 	}
 	w.settled("postfix/main.cf", main)
 

@@ -97,7 +97,7 @@ func TestTheProgram(t *testing.T) {
 	t.Run("several messages in one session", func(t *testing.T) {
 		table := mustRun(t, "-binary", binary, "-targets", "bolt", "-conns", "2", "-n", "60", "-per-session", "7", "-rounds", "1", "-senders", "10")
 		if !strings.Contains(table, "60 messages a run, 7 a session") {
-			t.Errorf("conditions are not told:\n%s", table)
+			t.Errorf("conditions are missing:\n%s", table)
 		}
 	})
 	t.Run("idle connections", func(t *testing.T) {

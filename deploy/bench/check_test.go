@@ -32,7 +32,7 @@ func TestCheckersTellRightFromWrong(t *testing.T) {
 			changes: []change{{changeSender, "joe+prvs=0787788259@example.org"}, header}}, ""},
 		{"not signed", checkSigned, outbound, outcome{reply: replyAccept}, "one new envelope sender"},
 		{"signed twice", checkSigned, outbound, outcome{reply: replyAccept, changes: []change{sign, sign}}, "one new envelope sender"},
-		{"signed for somebody else", checkSigned, outbound, outcome{reply: replyAccept,
+		{"signed for another user", checkSigned, outbound, outcome{reply: replyAccept,
 			changes: []change{{changeSender, "<prvs=0787788259=jim@example.org>"}}}, "not a tagged form"},
 		{"signed with nine digits", checkSigned, outbound, outcome{reply: replyAccept,
 			changes: []change{{changeSender, "<prvs=078778825=joe@example.org>"}}}, "not a tagged form"},

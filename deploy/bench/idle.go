@@ -100,7 +100,7 @@ func idleMemory(ctx context.Context, t *target, n int) (before, after int, err e
 	return before, after, err
 }
 
-// settledMemory returns a process's anonymous memory once it stands still, or after a while.
+// settledMemory returns a process's anonymous memory once it no longer changes, or after a while.
 func settledMemory(ctx context.Context, pid int) (int, error) {
 	last := -1
 	for range settleRounds {

@@ -25,7 +25,7 @@ type target struct {
 	name             string
 	network, address string
 	pid              int
-	process          *process // nil if somebody else started it
+	process          *process // nil if the operator started it
 	inert            bool     // does nothing, and must do nothing: the null milter
 	signers          []signer // with tags that this milter made
 }

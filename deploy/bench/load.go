@@ -39,7 +39,7 @@ func newIDSource() *idSource {
 
 func (s *idSource) next() string { return fmt.Sprintf("%014X", s.last.Add(1)) }
 
-// run sends the load and returns at the first wrong answer, with an error that tells it.
+// run sends the load and returns at the first wrong answer, with an error that names it.
 func (l *load) run(ctx context.Context) (measure, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

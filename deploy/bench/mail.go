@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// idMark stands in the texts below where the unique ID of each message goes: its queue ID and its Message-ID.
+// idMark is the placeholder in the texts below for the unique ID of each message: its queue ID and its Message-ID.
 const idMark = "\x01"
 
 // A text is what is sent, cut where the ID of the message belongs.
@@ -84,7 +84,7 @@ func domainOf(address string) string { return address[strings.LastIndexByte(addr
 
 const (
 	domain     = "example.org"             // the protected domain
-	outsider   = "friend@news.example.net" // somebody else
+	outsider   = "friend@news.example.net" // an address of another site
 	mailSize   = 8 << 10                   // octets of an ordinary body
 	bounceSize = 6 << 10                   // octets of a bounce's body
 	fillerLine = "The quick brown fox jumps over the lazy dog, again and again and again.\r\n"
@@ -147,7 +147,7 @@ func ordinaryHeaders(from, to string) []header {
 }
 
 // bounceBody returns the multipart/report that Postfix makes (RFC 3464, RFC 6522) up to the headers of the returned
-// message. What pads it stands for that message's body.
+// message. The padding represents that message's body.
 func bounceBody(recipient, signer string) string {
 	const boundary = "--4ZB.1795435200/mx.example.net\n"
 	return strings.ReplaceAll("This is a MIME-encapsulated message.\n\n"+boundary+

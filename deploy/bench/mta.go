@@ -171,7 +171,7 @@ func (m *mta) content(msg *message, o *outcome) (decided bool, err error) {
 }
 
 // event sends one event with its macros and, where the milter answers it, waits for the answer. What was decided is
-// added to o; decided says that the milter wants to hear no more of this message.
+// added to o; decided says that the milter wants no more of this message.
 func (m *mta) event(e eventKind, data []byte, o *outcome) (decided bool, err error) {
 	if e.command == m.skip {
 		return false, nil

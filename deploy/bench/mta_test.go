@@ -18,7 +18,7 @@ type packet struct {
 	data    string
 }
 
-// A scriptedMilter records what it receives on one connection, and answers as told.
+// A scriptedMilter records what it receives on one connection, and answers by its script.
 type scriptedMilter struct {
 	protocol uint32
 	requests string                        // encoded macro requests
@@ -279,7 +279,7 @@ func TestMacrosAreThoseRequested(t *testing.T) {
 		"C": "{client_addr}\x00203.0.113.7\x00{daemon_port}\x0025\x00",
 		"H": "",
 		"M": "{auth_authen}\x00joe\x00",
-		// An empty request stands for the default; the queue ID is not known yet.
+		// An empty request means the default; the queue ID is not known yet.
 		"R": "{rcpt_addr}\x00" + outsider + "\x00{rcpt_host}\x00news.example.net\x00{rcpt_mailer}\x00smtp\x00",
 		"T": "i\x00QUEUE1\x00",
 		"L": "i\x00QUEUE1\x00",
@@ -316,7 +316,7 @@ func TestEachMessageHasItsOwnIDs(t *testing.T) {
 			}
 		}
 		if header != 1 || body != 1 {
-			t.Errorf("ID %s stands in %d headers and %d returned messages, want 1 and 1", id, header, body)
+			t.Errorf("ID %s is in %d headers and %d returned messages, want 1 and 1", id, header, body)
 		}
 	}
 }

@@ -107,7 +107,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("CPU time of process %d: %w", pid, err)
 	}
-	// The name stands in parentheses and may hold blanks and parentheses itself.
+	// The name is in parentheses and may hold blanks and parentheses itself.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	if len(fields) < leastCount {
 		return 0, fmt.Errorf("CPU time of process %d: unknown format", pid)

@@ -23,7 +23,7 @@ func newSigners(n int, prefix string) []signer {
 // login returns the name the signer authenticates with.
 func (s signer) login() string { return strings.TrimSuffix(s.address, "@"+domain) }
 
-// invented returns a tag that has the form of one. It serves where the milter does not sign, and nobody verifies.
+// invented returns a tag that has the form of one. It is for targets that do not sign and do not verify.
 func (s signer) invented() string { return "prvs=0123456789=" + s.address }
 
 // A scenario is one kind of mail, and what must become of it.

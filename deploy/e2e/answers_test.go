@@ -11,7 +11,7 @@ var answers = []struct {
 	name   string
 	kind   string // as the log calls it
 	family string
-	status string // of the failed recipient, if the form tells one
+	status string // of the failed recipient, if the form has one
 	write  func(to, original string) message
 }{
 	{"bounce of qmail-send", "bounce", "qmail", "5.2.2", newBounce},

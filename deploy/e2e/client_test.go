@@ -76,7 +76,7 @@ func (c *client) reply() string {
 }
 
 // readReply reads one SMTP reply, lines joined with newlines. A closed connection reads as 421, as RFC 5321 section 3.8
-// tells clients to treat it.
+// requires of clients.
 func (c *client) readReply() string {
 	var lines []string
 	for {

@@ -14,8 +14,8 @@
 // BOUNCEFILTER_REQUIRE_SERVERS, which turns a missing server from a reason to skip into a failure.
 //
 // Everything lives in one temporary folder and listens on the loopback network: Postfix has its own configuration,
-// queue and data directories and does not touch an installed one. Its configuration is what deploy/postfix tells a
-// postmaster to type; the commands and files are taken from there, and only domains, directory and the address of the
+// queue and data directories and does not touch an installed one. Its configuration is what deploy/postfix has a
+// postmaster type; the commands and files are taken from there, and only domains, directory and the address of the
 // milter are replaced.
 //
 // Addresses say who is talking:

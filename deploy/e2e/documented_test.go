@@ -88,7 +88,7 @@ func documented(t *testing.T, section string) string {
 }
 
 // TestTablesAreEditedWhereTheManualSays holds the lines that a postmaster edits: if a table no longer had the example
-// domain, the end-to-end tests would run with a table that nobody can have.
+// domain, the end-to-end tests would run with a table that no site can have.
 func TestTablesAreEditedWhereTheManualSays(t *testing.T) {
 	for _, table := range []string{"bouncefilter-untag.pcre", "bouncefilter-local.pcre"} {
 		text, err := os.ReadFile(filepath.Join(postfixFolder, table))

@@ -16,7 +16,7 @@ var failures = []struct {
 	{"the message stays in the queue for too long", "defer@remote.example", "4.3.0"},
 }
 
-// testFailedDelivery sends mail that cannot be delivered. Its bounce must reach the sender's mailbox, whoever makes it.
+// testFailedDelivery sends mail that cannot be delivered. Its bounce must reach the sender's mailbox, whichever server makes it.
 // In a site that has Postfix' own bounces pass through milters as well, they must pass.
 func (s *site) testFailedDelivery(t *testing.T) {
 	senders := map[string]string{ // and their mailboxes
@@ -50,7 +50,7 @@ func (s *site) testFailedDelivery(t *testing.T) {
 					t.Errorf("bounce to <%s> has Return-Path %q and Delivered-To %q", sender, header.Get("Return-Path"), header.Get("Delivered-To"))
 				}
 				if !strings.Contains(text, failure.status) || !strings.Contains(text, failure.to) {
-					t.Errorf("bounce to <%s> does not tell of %s and %s:\n%s", sender, failure.status, failure.to, text)
+					t.Errorf("bounce to <%s> does not name %s and %s:\n%s", sender, failure.status, failure.to, text)
 				}
 			}
 		})

@@ -20,7 +20,7 @@ const (
 
 // load is the mail of a pair of hosts: messages go out through one of them, each from a sender of its own, so with a tag of its own.
 // Each is answered at once with a bounce to its tag and with a read receipt that names it and goes to the address without a tag,
-// alternately at both hosts; and forgeries come to both all the while. Whoever is told to try again later does.
+// alternately at both hosts; and forgeries come to both all the while. Senders whose mail is deferred try again.
 type load struct {
 	t     *testing.T
 	p     *pair
@@ -76,7 +76,7 @@ type tally struct {
 	forged   outcome    // wrong signatures
 	unknown  [3]outcome // unknown messages, by phase
 	times    [3][]time.Duration
-	foreign  [3][]time.Duration // of messages that are not signed, so the store is told nothing of them
+	foreign  [3][]time.Duration // of messages that are not signed, so they make no record
 	settling time.Duration      // from the end of the fault to the last genuine bounce that was accepted late
 	refusals []string           // of genuine messages
 	leaks    []string           // forged tags that were accepted elsewhere or at another time than where and while a key may be missing
@@ -288,7 +288,7 @@ func (l *load) try() {
 			c.quit()
 		}
 		if tr.kind == unknownMessage {
-			phase = l.phase.Load() // it waits until the other host was heard, and the fault may come meanwhile
+			phase = l.phase.Load() // it waits for a heartbeat of the other host, and the fault may come meanwhile
 		}
 		l.judge(tr, phase, reply)
 		l.mu.Lock()
@@ -350,7 +350,7 @@ func (l *load) rest(t *testing.T, what string) {
 	defer func() {
 		if l.mu.Lock(); t.Failed() {
 			for _, tr := range l.pending[:min(len(l.pending), 10)] {
-				t.Logf("%s: <%s> is told %q", filepath.Base(tr.node.dir), tr.to, tr.last)
+				t.Logf("%s: <%s> gets %q", filepath.Base(tr.node.dir), tr.to, tr.last)
 			}
 		}
 		l.mu.Unlock()
@@ -358,7 +358,7 @@ func (l *load) rest(t *testing.T, what string) {
 	eventually(t, what, l.idle)
 }
 
-// begin and over tell the load of the fault.
+// begin and over mark the begin and the end of the fault.
 func (l *load) begin() { l.phase.Store(during) }
 func (l *load) over() {
 	l.mu.Lock()

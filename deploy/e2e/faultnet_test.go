@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slowLink passes on what a client and a server say, as late as it is told. It stands in for a link that is long: not every
+// slowLink passes on what a client and a server say, with a delay that the test chooses. It replaces a long link: not every
 // kernel that tests run on can delay packets (netem).
 type slowLink struct {
 	addr   string
@@ -87,7 +87,7 @@ func newSlowLink(t *testing.T, listen, server string, dial func(network, address
 }
 
 // pass passes on one direction. What was sent early is not held up by what waits for its time behind it.
-func (l *slowLink) pass(to, from net.Conn, heard func(octets int)) {
+func (l *slowLink) pass(to, from net.Conn, count func(octets int)) {
 	type chunk struct {
 		data []byte
 		due  time.Time
@@ -102,7 +102,7 @@ func (l *slowLink) pass(to, from net.Conn, heard func(octets int)) {
 			case <-l.closed:
 			}
 			if _, err := to.Write(c.data); err != nil {
-				from.Close() // nobody hears the rest
+				from.Close() // the rest cannot be delivered
 			}
 		}
 	})
@@ -110,7 +110,7 @@ func (l *slowLink) pass(to, from net.Conn, heard func(octets int)) {
 		buf := make([]byte, 16<<10)
 		n, err := from.Read(buf)
 		if n > 0 {
-			heard(n)
+			count(n)
 			chunks <- chunk{buf[:n], time.Now().Add(time.Duration(l.delay.Load()))}
 		}
 		if err != nil {

@@ -181,7 +181,7 @@ func (r *result) check(t *testing.T, f *fault, meter *pace.Meter) {
 	}
 }
 
-// slow is how long the slowest step takes on a machine so busy that a host may not be heard in time by another one.
+// slow is how long the slowest step takes on a machine so busy that a heartbeat of a host may reach another one too late.
 const slow = 250 * time.Millisecond
 
 // checkTimes holds that a message waits for a store that does not answer once, for the store's timeout, and the others do not. What is

@@ -25,7 +25,7 @@ type fault struct {
 }
 
 // settles is how long after the end of the fault the last bounce may be accepted that was deferred: the daemons try the store again
-// every second, for as long as its timeout, a bounce waits up to 5 seconds until the other host is heard, and an MTA here comes again
+// every second, for as long as its timeout, a bounce waits up to 5 seconds for a heartbeat of the other host, and an MTA here comes again
 // after 0.4 seconds. At the most settleSteps processes have to do something for it, one after the other.
 const (
 	settles     = 10*time.Second + 2*storeTimeout

@@ -39,7 +39,7 @@ func startSingle(t *testing.T) faultStore  { return faultStore{single: redistest
 func startWatched(t *testing.T) faultStore { return faultStore{sentinels: redistest.StartSentinels(t)} }
 func startCluster(t *testing.T) faultStore { return faultStore{cluster: redistest.StartCluster(t)} }
 
-// url is how bouncefilter is told of it.
+// url is the store in bouncefilter's configuration.
 func (s faultStore) url() string {
 	switch {
 	case s.sentinels != nil:

@@ -14,13 +14,13 @@ import (
 // nothing lets mail go on for a while.
 func nothing(t *testing.T, p *pair) { p.load.await(t, outage) }
 
-// cutOffSigner cuts the host that signs off from the store. Nobody tells the other one, to which receipts come at once that name mail
-// which only the first has on its disk.
+// cutOffSigner cuts the host that signs off from the store. The other host gets no message about that. Receipts come to it at once that
+// name mail which only the first host has on its disk.
 func cutOffSigner(t *testing.T, p *pair) {
 	logged := p.in.daemon.process.out.len()
 	p.island.cut(t)
 	p.load.await(t, outage)
-	eventually(t, "the other host notices", func() bool { return strings.Contains(p.in.daemon.process.out.from(logged), "a node is silent") })
+	eventually(t, "the other host counts the first one as silent", func() bool { return strings.Contains(p.in.daemon.process.out.from(logged), "a node is silent") })
 	p.load.await(t, outage)
 	p.island.join(t)
 }
@@ -46,7 +46,7 @@ func fillDisk(t *testing.T, p *pair) {
 	eventually(t, "records are lost", func() bool { return p.out.daemon.metric(t, "bouncefilter_store_lost_records_total") > 0 })
 	p.load.await(t, outage)
 	p.store.single.Resume(t)
-	eventually(t, "the store is told of the gap", func() bool { return p.out.daemon.metric(t, "bouncefilter_store_gap") == 0 })
+	eventually(t, "the store has the gap on record", func() bool { return p.out.daemon.metric(t, "bouncefilter_store_gap") == 0 })
 	if err := os.Remove(fill); err != nil {
 		t.Fatal(err)
 	}

@@ -153,7 +153,7 @@ func TestFreshRoot(t *testing.T) {
 	}
 }
 
-// unixSocketOption is what the manual of Sendmail tells to write into bouncefilter's configuration.
+// unixSocketOption is the option that the manual of Sendmail puts into bouncefilter's configuration.
 func unixSocketOption(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile("../sendmail/README.md")

@@ -50,13 +50,13 @@ var genuineBounces = []scenario{
 		to: []rcpt{{unrecorded(`"first last"@virt.example`), ok}}, mailboxes: []string{`"first last"@virt.example`},
 		reason: "grace", action: "accept", wouldRefuse: "not-issued", header: "batv=neutral reason=grace would-be=not-issued",
 	}, {
-		name: "with a tag that nobody recorded, while the record is younger than the tag may be",
+		name: "with a tag that is not on record, while the record is younger than the tag may be",
 		to:   []rcpt{{unrecorded("other@virt.example"), ok}}, mailboxes: []string{"other@virt.example"},
 		reason: "grace", action: "accept", wouldRefuse: "not-issued", header: "batv=neutral reason=grace would-be=not-issued",
 	},
 }
 
-// details are bounces to the detail of a local user, which Sendmail delivers without being told to; see variants_test.go for
+// details are bounces to the detail of a local user, which Sendmail delivers by default; see variants_test.go for
 // Postfix.
 var details = []scenario{
 	{
@@ -160,7 +160,7 @@ var severalRecipients = []scenario{
 	},
 }
 
-// ordinaryMail is not judged. Whoever writes to a tagged address has it from us.
+// ordinaryMail is not judged. A sender who writes to a tagged address has it from our mail.
 var ordinaryMail = []scenario{
 	{
 		name: "to a plain address",

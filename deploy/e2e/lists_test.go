@@ -9,7 +9,7 @@ import (
 const mailingLists = "Mailing lists"
 
 // TestMailingLists sends as list managers do: under an address for each member (VERP), which the list manager makes or Postfix
-// makes after signing (XVERP), and as a member of somebody else's list, which must not see tags. Bounces come back to the
+// makes after signing (XVERP), and as a member of another site's list, which must not see tags. Bounces come back to the
 // addresses that the list manager knows.
 func TestMailingLists(t *testing.T) {
 	t.Parallel()
@@ -123,7 +123,7 @@ func (s *site) testListMember(t *testing.T) {
 		to: []rcpt{{plain("member@virt.example"), ok}}, mailboxes: []string{"member@virt.example"},
 		reason: "exempt", action: "accept", header: "batv=none reason=exempt",
 	}).test(s))
-	t.Run("bounce to somebody who is no member", (&scenario{
+	t.Run("bounce to an address of no member", (&scenario{
 		to: []rcpt{{plain("user@virt.example"), ok}}, end: replyNone, reason: "untagged", action: "reject",
 	}).test(s))
 }

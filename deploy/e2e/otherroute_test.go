@@ -78,13 +78,13 @@ func (s *site) testOtherRoute(t *testing.T) {
 	for i := range 5 {
 		for _, r := range s.daemon.records(logged) {
 			if r["msg"] == warning {
-				t.Fatalf("told before bounce %d: %v", i, r)
+				t.Fatalf("logged before bounce %d: %v", i, r)
 			}
 		}
 		t.Run("mail of another server comes from that one", bounce(i, "203.0.113.5").test(s))
 	}
-	told := record{"level": "WARN", "msg": warning, "sender": "<user@virt.example>", "source": "203.0.113.0/24", "count": "5"}
-	if r := s.daemon.awaitRecord(t, logged, told); !strings.Contains(r["remedy"], `list "user@virt.example" in exempt.recipients`) || r["since"] == "" {
+	want := record{"level": "WARN", "msg": warning, "sender": "<user@virt.example>", "source": "203.0.113.0/24", "count": "5"}
+	if r := s.daemon.awaitRecord(t, logged, want); !strings.Contains(r["remedy"], `list "user@virt.example" in exempt.recipients`) || r["since"] == "" {
 		t.Errorf("the log says %v", r)
 	}
 	if n := s.daemon.metric(t, "bouncefilter_other_routes"); n != 1 {

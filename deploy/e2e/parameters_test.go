@@ -8,7 +8,7 @@ import (
 )
 
 // testParameters checks that signing and untagging keep the parameters of MAIL and RCPT, which RFC 3461 and others give
-// a meaning that a milter must not take away. What counts is what the next server is told.
+// a meaning that a milter must not take away. What counts is what the next server gets.
 func (s *site) testParameters(t *testing.T) {
 	const sender, receiver = "user@virt.example", "friend@remote.example"
 	for _, row := range []struct {
@@ -17,7 +17,7 @@ func (s *site) testParameters(t *testing.T) {
 		mail, rcpt  string   // what the client says
 		header      string   // a line in the message
 		to          string   // receiver unless said otherwise
-		mailWant    []string // what the world is told
+		mailWant    []string // what the world gets
 		rcptWant    []string
 	}{
 		{name: "RET and ENVID", mail: "RET=HDRS ENVID=QQ314159", mailWant: []string{"RET=HDRS", "ENVID=QQ314159"}},
@@ -59,7 +59,7 @@ func (s *site) testParameters(t *testing.T) {
 			}
 		})
 	}
-	// Untagging replaces the recipient. Postfix would forget its parameters if the milter did not repeat them.
+	// Untagging replaces the recipient. Postfix would drop its parameters if the milter did not repeat them.
 	t.Run("NOTIFY and ORCPT of a bounce that is untagged", func(t *testing.T) {
 		tag := s.tag(t, "bob@relay.example")
 		b := newBounce(tag, "Subject: the original\n")

@@ -51,7 +51,7 @@ func TestPeers(t *testing.T) {
 				s.awaitAnswer(t, logged, relay, p.report, record{"reason": "valid-message", "action": "accept",
 					"recipient": "<user@virt.example>", "original": "<" + messageID(d.text) + ">"})
 			})
-			t.Run("to somebody whom the message does not belong to", func(t *testing.T) {
+			t.Run("to a user who did not send the message", func(t *testing.T) {
 				logged := s.daemon.process.out.len()
 				handOver(t, "other@virt.example", toFriend(t).text)
 				s.awaitRefusal(t, logged, relay, p.report)
@@ -92,11 +92,11 @@ func (s *site) awaitRefusal(t *testing.T, logged int, relay *relay, report recor
 		want[k] = v
 	}
 	s.daemon.awaitRecord(t, logged, want)
-	eventually(t, "the peer was told", func() bool { return strings.Contains(relay.heard(), replyNone) })
+	eventually(t, "the peer got the refusal", func() bool { return strings.Contains(relay.answers(), replyNone) })
 }
 
 // relay passes connections on to a port of the site, from the address of an outsider: servers connect from 127.0.0.1, and
-// cannot all be told otherwise. It keeps what the site answered to the last connection.
+// not all of them can be configured otherwise. It keeps the answers of the site on the last connection.
 type relay struct {
 	ln     net.Listener
 	target int
@@ -125,8 +125,8 @@ func newRelay(t *testing.T, target int) *relay {
 
 func (r *relay) port() int { return r.ln.Addr().(*net.TCPAddr).Port }
 
-// heard is what the site answered.
-func (r *relay) heard() string { return r.last.String() }
+// answers is what the site answered.
+func (r *relay) answers() string { return r.last.String() }
 
 func (r *relay) pass(c net.Conn) {
 	defer c.Close()

@@ -79,7 +79,7 @@ func (p *process) end(t *testing.T, s os.Signal) int {
 	return p.wait(t)
 }
 
-// wait waits for the end of a process that was told to end, and returns its exit status.
+// wait waits for the end of a process that has got the signal to end, and returns its exit status.
 func (p *process) wait(t *testing.T) int {
 	t.Helper()
 	select {

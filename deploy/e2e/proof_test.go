@@ -26,7 +26,7 @@ func (s *site) send(t *testing.T, from, to string) delivery {
 }
 
 // answered is every kind of automatic message, to a tagged address and to one without a tag, about a message that its
-// recipient sent, that somebody else sent, or that nobody sent.
+// recipient sent, that another user sent, or that was never sent.
 func answered() []scenario {
 	var all []scenario
 	for _, a := range answers {
@@ -47,7 +47,7 @@ func answered() []scenario {
 				to:   []rcpt{{plain("user@virt.example"), ok}}, answer: a.write, of: sent("user@virt.example"),
 				mailboxes: []string{"user@virt.example"}, reason: "valid-message", action: "accept", log: log, header: "batv=pass reason=valid-message method=message-id",
 			}, scenario{
-				name: a.name + ", without a tag, about mail of somebody else",
+				name: a.name + ", without a tag, about mail of another user",
 				to:   []rcpt{{plain("other@virt.example"), ok}}, answer: a.write, of: sent("user@virt.example"),
 				end: replyNone, reason: "untagged", action: "reject", log: log,
 			}, scenario{
@@ -90,7 +90,7 @@ var proofs = []scenario{
 		to:   []rcpt{{plain("user@virt.example"), ok}}, answer: withoutReference(vacation), of: sent("user@virt.example"),
 		mailboxes: []string{"user@virt.example"}, reason: "valid-correspondent", action: "accept", header: "batv=pass reason=valid-correspondent method=correspondent",
 	}, {
-		name: "automatic reply that names no message, to somebody who never wrote there", notSendmail: "a virtusertable has no keys with white space",
+		name: "automatic reply that names no message, to a user who never wrote there", notSendmail: "a virtusertable has no keys with white space",
 		to: []rcpt{{plain(`"first last"@virt.example`), ok}}, answer: withoutReference(vacation), of: neverSent("user@virt.example"),
 		end: replyNone, reason: "untagged", action: "reject",
 	}, {

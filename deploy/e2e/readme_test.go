@@ -75,7 +75,7 @@ func needNamespaces(t *testing.T) {
 }
 
 // inPrivate runs a shell script in which /etc, /usr/local/bin and /var/lib are private copies and all ports are free:
-// commands of the README run as they stand and leave nothing behind.
+// commands of the README run unchanged and leave nothing behind.
 func inPrivate(t *testing.T, script string) *exec.Cmd {
 	t.Helper()
 	d := filepath.Join(folder, strings.ReplaceAll(t.Name(), "/", "-"))
@@ -140,7 +140,7 @@ func TestReadmeDemonstration(t *testing.T) {
 	}
 }
 
-// The first of the two commands runs the main job, prints what Postfix needs, and ends when it is told to.
+// The first of the two commands runs the main job, prints what Postfix needs, and ends at a signal.
 func TestReadmeFirstCommand(t *testing.T) {
 	t.Parallel()
 	needServers(t)
@@ -188,7 +188,7 @@ func TestReadmeSecondCommand(t *testing.T) {
 	}
 }
 
-// systemctl stands in for systemd, which tests cannot start: it runs what the unit says, as the user whom it names.
+// systemctl replaces systemd, which tests cannot start: it runs what the unit says, as the user whom it names.
 const systemctl = `#!/bin/bash
 set -eu
 unit=/etc/systemd/system/bouncefilter.service
@@ -223,7 +223,7 @@ case "$*" in
 esac
 `
 
-// The commands of the chapter Install, as they stand, give a daemon that runs as a user of its own and passes its check.
+// The commands of the chapter Install, unchanged, give a daemon that runs as a user of its own and passes its check.
 func TestReadmeInstall(t *testing.T) {
 	t.Parallel()
 	needServers(t)

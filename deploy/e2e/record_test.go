@@ -21,7 +21,7 @@ func (s *site) checkRecordIsEmpty(t *testing.T) {
 }
 
 // checkRecord looks at what Redis holds after mail was signed: tags and messages, for a limited time, and no address or Message-ID
-// that somebody who can read Redis could use.
+// that an attacker who can read Redis could use.
 func (s *site) checkRecord(t *testing.T) {
 	tags, messages := 0, 0
 	for _, key := range s.redis.keys(t) {

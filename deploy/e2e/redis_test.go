@@ -39,7 +39,7 @@ func (r *redis) stop(t *testing.T) {
 	r.process.end(t, syscall.SIGTERM)
 }
 
-// url is how bouncefilter is told of the server.
+// url is the server in bouncefilter's configuration.
 func (r *redis) url() string { return "unix://" + r.socket + "?db=0" }
 
 // cli gives a command to the server and returns the answer.

@@ -34,7 +34,7 @@ func TestReload(t *testing.T) {
 			s.daemon.write(t, strings.Replace(original, `mode = "enforce"`, bad.change, 1))
 			r := s.daemon.reload(t, record{"level": "ERROR"}, 0)
 			if !strings.Contains(r["problem"], bad.problem) || !strings.Contains(r["problem"], "bouncefilter.toml") {
-				t.Errorf("the log does not tell file and problem: %v", r)
+				t.Errorf("the log does not name file and problem: %v", r)
 			}
 			delivered.run(t, s)
 		})

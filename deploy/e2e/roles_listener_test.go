@@ -75,7 +75,7 @@ func TestListenersWithRoles(t *testing.T) {
 			t.Fatal(err)
 		}
 	}))
-	t.Run("port 25 signs nothing, and the log tells", sends("verify-only", "none", func(m message) {
+	t.Run("port 25 signs nothing, and the log says so", sends("verify-only", "none", func(m message) {
 		c := s.inside(t)
 		c.send("user@virt.example", []string{"friend@remote.example"}, m.text)
 		c.quit()
@@ -228,8 +228,8 @@ func TestOneHostSendsAnotherReceives(t *testing.T) {
 	})
 }
 
-// betweenHosts runs commands of the manual on the host that sends. ssh and systemctl are stand-ins: the one runs its command
-// here, with the directory of the other host, the other lets the daemon of its host load its configuration.
+// betweenHosts runs commands of the manual on the host that sends. ssh and systemctl are replaced: ssh runs its command
+// here, with the directory of the other host, systemctl lets the daemon of its host load its configuration.
 func betweenHosts(t *testing.T, out, in *daemon, commands string) {
 	t.Helper()
 	stubs := t.TempDir()

@@ -219,7 +219,7 @@ func (sc *scenario) checkDelivery(t *testing.T, s *site, m message, accepted boo
 	}
 }
 
-// label writes a label as in the text format of Prometheus; an empty value stands for any.
+// label writes a label as in the text format of Prometheus; an empty value means any.
 func label(name, value string) string {
 	if value == "" {
 		return name

@@ -26,7 +26,7 @@ var sendmailUsers = map[string]string{
 
 // siteMc describes the site without bouncefilter. The arguments are its directory, that of Sendmail's configuration files,
 // the ports for everybody and for submission, and those of the world and of the server behind the relayed domain. ‹ and ›
-// stand for m4's quotation marks.
+// mean m4's quotation marks.
 //
 // The mailer for local users is a script that writes Maildirs; everything else about it is as usual, the check of users
 // (flag w) included.
@@ -211,7 +211,7 @@ cp "$0"/sasl2/* /mnt/etc/sasl2 2>/dev/null || true; echo 127.0.0.1 mx.local.exam
 	return exec.Command("unshare", append([]string{"--uts", "--mount", "sh", "-c", script, s.dir}, command...)...)
 }
 
-// safeFolder returns a new folder for a socket, of which Sendmail insists that nobody else may write it or what is above it.
+// safeFolder returns a new folder for a socket. Sendmail insists that no other user can write to it or to the folders above.
 func safeFolder(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/run", "bouncefilter-e2e-")
@@ -269,7 +269,7 @@ func (s *sendmailSite) append(t *testing.T, name, text string) {
 	s.write(t, name, string(before)+text, 0o644)
 }
 
-// edit replaces what a postmaster is told to edit, once it is there.
+// edit replaces the text that a postmaster has to edit; it must be there exactly once.
 func (s *sendmailSite) edit(t *testing.T, name, old, edited string) {
 	t.Helper()
 	if text, err := os.ReadFile(s.path(name)); err == nil {

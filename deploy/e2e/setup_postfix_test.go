@@ -93,7 +93,7 @@ func (s *site) testSetup(t *testing.T, form string, scenarios []scenario) {
 			c.send(address, []string{"reject@remote.example"}, m.text)
 			c.quit()
 			if _, text := s.mailbox(address).await(t, m.mark); !strings.Contains(text, "5.1.1") {
-				t.Errorf("bounce does not tell why:\n%s", text)
+				t.Errorf("bounce does not give the reason:\n%s", text)
 			}
 		}
 	})

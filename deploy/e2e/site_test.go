@@ -151,7 +151,7 @@ func (s *site) trySubmit(t *testing.T, from, to string, m message) string {
 // mailbox returns the mailbox of an address of the site.
 func (s *site) mailbox(address string) mailbox { return s.mta.mailbox(address) }
 
-// tag returns the signed form of an address as the world knows it: somebody has got a message from it.
+// tag returns the signed form of an address as the world knows it: a correspondent has got a message from it.
 func (s *site) tag(t *testing.T, address string) string {
 	t.Helper()
 	s.mu.Lock()
@@ -179,7 +179,7 @@ func isSigned(signed, address string) bool {
 	return m != nil && m[1]+m[2]+m[3] == address
 }
 
-// forge returns the address with another hash: what somebody writes who knows the format and not the key.
+// forge returns the address with another hash: what an attacker writes who knows the format and not the key.
 func forge(signed string) string {
 	i := strings.Index(strings.ToLower(signed), "prvs=") + len("prvs=0000")
 	digit := byte('0')

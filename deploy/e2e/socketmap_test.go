@@ -112,7 +112,7 @@ func (s *site) loses(t *testing.T) {
 	})
 	s.postfix.drain(t)
 	if got := append(s.mailbox("user@virt.example").mails(m.mark), s.mailbox("games@local.example").mails(m.mark)...); len(got) > 0 || len(s.world.with(m.mark)) > 0 {
-		t.Errorf("somebody got it: %q", got)
+		t.Errorf("a mailbox got it: %q", got)
 	}
 }
 
@@ -167,7 +167,7 @@ func TestSocketmapAlone(t *testing.T) {
 			t.Run(sc.name, sc.test(s))
 		}
 		t.Run("Postfix' own bounces reach the mailbox", s.ownBounces)
-		t.Run("unknown user with a valid tag is accepted, and nobody gets it", s.loses)
+		t.Run("unknown user with a valid tag is accepted, and no mailbox gets it", s.loses)
 	}
 	t.Run("in recipient_canonical_maps", way)
 	s.restart(t, func() {

@@ -11,9 +11,9 @@ import (
 
 const forwardingWithSRS = "Forwarding with SRS"
 
-// startPostSRSd starts PostSRSd as the manual configures it and returns the ports of its two tables. example.com stands for
-// local.example, whose addresses it writes; example.net and example.org for virt.example and alias.example, which it leaves alone.
-// relay.example was forgotten.
+// startPostSRSd starts PostSRSd as the manual configures it and returns the ports of its two tables. example.com is
+// replaced by local.example, whose addresses it writes; example.net and example.org by virt.example and alias.example, which it leaves
+// alone. relay.example is missing.
 func startPostSRSd(t *testing.T) (forward, reverse int) {
 	t.Helper()
 	program := needProgram(t, "postsrsd", "postsrsd")
@@ -100,7 +100,7 @@ func TestForwarding(t *testing.T) {
 	})
 	// PostSRSd rewrites a sender that it does not know to be ours: after signing, and when the tagged sender comes back from
 	// outside and is forwarded. Either way its bounces find it.
-	t.Run("sender of a domain that was forgotten", func(t *testing.T) {
+	t.Run("sender of a domain that is missing", func(t *testing.T) {
 		srs := s.send(t, "bob@relay.example", "friend@remote.example").sender
 		m := regexp.MustCompile(`^SRS0=....=..=relay\.example=(prvs=[0-9a-f]{10}=bob)@local\.example$`).FindStringSubmatch(srs)
 		if m == nil {

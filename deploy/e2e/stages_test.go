@@ -8,8 +8,8 @@ import (
 
 // testStages checks what depends on the stage of the SMTP session.
 func (s *site) testStages(t *testing.T) {
-	// Somebody's server asks whether our sender exists, as Exim's and Postfix' address verification do. A refusal would
-	// make it refuse our mail.
+	// Another site's server asks whether our sender exists, as Exim's and Postfix' address verification do. After a refusal
+	// that server would refuse our mail.
 	t.Run("callout about an untagged address sees 250", func(t *testing.T) {
 		refused := s.daemon.metric(t, "bouncefilter_messages_total", label("action", "reject"))
 		for _, address := range []string{"user@virt.example", "user@early.example", s.tag(t, "user@virt.example")} {

@@ -13,7 +13,7 @@ import (
 )
 
 // The symptoms of deploy/troubleshooting.md are what servers really say: each heading in code is a text that a test sees
-// (symptoms), a reply of the filter's, or a line of our log, whose texts stand in the sources.
+// (symptoms), a reply of the filter's, or a line of our log, whose texts are in the sources.
 var symptoms = map[string]func(t *testing.T) string{
 	"Recipient address rejected: User unknown": func(t *testing.T) string {
 		s := newSite(t, siteOptions{sections: []string{theMilter}})
@@ -40,7 +40,7 @@ var symptoms = map[string]func(t *testing.T) string{
 	},
 	"Temporary lookup failure": func(t *testing.T) string {
 		needServers(t)
-		// A lookup of a recipient that nobody answers, as in the chapter about socketmap.
+		// A lookup of a recipient that gets no answer, as in the chapter about socketmap.
 		s := newSite(t, siteOptions{settings: []string{"virtual_alias_maps = socketmap:inet:127.0.0.1:1:untag"}})
 		c := s.outside(t)
 		defer c.quit()

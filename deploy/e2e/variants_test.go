@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestSubAddressForm runs a site as the manual's section about the sub-address form has it: there is nothing to tell
-// Postfix about tagged recipients.
+// TestSubAddressForm runs a site as the manual's section about the sub-address form has it: Postfix needs no
+// list of tagged recipients.
 func TestSubAddressForm(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{sections: []string{subAddressForm, theMilter}, top: `tag_form = "sub-address"`})
@@ -65,7 +65,7 @@ func TestSubAddressForm(t *testing.T) {
 			c.send(sender, []string{"reject@remote.example"}, m.text)
 			c.quit()
 			if _, text := s.mailbox(address).await(t, m.mark); !strings.Contains(text, "5.1.1") {
-				t.Errorf("bounce does not tell why:\n%s", text)
+				t.Errorf("bounce does not give the reason:\n%s", text)
 			}
 		}
 	})

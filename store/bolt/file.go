@@ -86,7 +86,7 @@ func (s *Store) openOnce() error {
 	return nil
 }
 
-// isNonsense says whether the content of the file has led bbolt to an offset that no file has. bbolt notices some of them itself, with an
+// isNonsense says whether the content of the file has led bbolt to an offset that no file has. bbolt finds some of them itself, with an
 // error that does not come from the system; the system refuses others as beyond the largest file (EFBIG), which a store does not reach
 // unless the size of files is limited (setrlimit(2)).
 func isNonsense(err error) bool {
@@ -227,7 +227,7 @@ const (
 // examineMeta checks that a file is a bbolt file of at least the size that its first pages state.
 func examineMeta(file io.ReaderAt, size int64) error {
 	order := binary.NativeEndian
-	// A bbolt file begins with the number of its first page, which is 0, in 8 octets. This tells a damaged store from a file of
+	// A bbolt file begins with the number of its first page, which is 0, in 8 octets. This distinguishes a damaged store from a file of
 	// another program, which is not to be touched.
 	var begin [8]byte
 	if _, err := file.ReadAt(begin[:], 0); err != nil && !errors.Is(err, io.EOF) {

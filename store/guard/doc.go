@@ -37,7 +37,7 @@
 //
 //	state   on disk                  next state
 //	no gap  nothing                  gap: a record was lost, the journal is damaged, or New found the mark of a gap
-//	gap     mark in the journal's    no gap: MarkIncomplete has told the store that records made until a minute from now may be
+//	gap     mark in the journal's    no gap: MarkIncomplete has recorded in the store that records made until a minute from now may be
 //	        first block, or the      missing. Only then does the circuit close: no Lookup meets a store that does not know.
 //	        gap file if no journal
 //	        can be used

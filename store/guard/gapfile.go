@@ -22,7 +22,7 @@ type gapFile struct {
 // gapText is the content of the file, for the operator who finds it.
 const gapText = "Mail was signed while the store did not take records. bouncefilter removes this file once the store knows.\n"
 
-// exists says whether there is a gap file. If the system does not tell, it says yes, which is always safe.
+// exists says whether there is a gap file. If the system does not answer, exists returns true, which is always safe.
 func (f *gapFile) exists() bool {
 	if f.path == "" {
 		return false

@@ -19,7 +19,7 @@ import (
 //	padding               1 to 8 octets 0xff, up to a multiple of 8
 //
 // A frame begins on a multiple of 8, so that no sector of the disk ends within its first 8 octets, and ends with an octet
-// that is not zero. This tells a frame that a crash has torn from one that was on disk and was damaged there.
+// that is not zero. This distinguishes a frame that a crash has torn from one that was on disk and was damaged there.
 const (
 	journalMagic = "bouncefilter journal 1\n"
 	journalBlock = 4096 // where frames begin

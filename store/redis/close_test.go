@@ -29,7 +29,7 @@ func TestCloseEndsEverything(t *testing.T) {
 			inUse := func() (goroutines, files int) {
 				fds, err := os.ReadDir("/proc/self/fd")
 				if err != nil {
-					t.Skip("this system does not tell which files are open")
+					t.Skip("this system does not show which files are open")
 				}
 				return runtime.NumGoroutine(), len(fds)
 			}

@@ -140,7 +140,7 @@ func (s *Store) begin(ctx context.Context) error {
 func mayEvict(info string) string {
 	limit, err := strconv.ParseInt(infoField(info, "maxmemory"), 10, 64)
 	if err != nil {
-		return "the server does not tell its maxmemory"
+		return "the server does not report its maxmemory"
 	}
 	if policy := infoField(info, "maxmemory_policy"); limit != 0 && policy != "noeviction" {
 		return "the server may evict records (maxmemory-policy " + policy + "): set it to noeviction"

@@ -16,7 +16,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/redistest"
 )
 
-// load records tags with several workers until stop, and remembers which of them the store has acknowledged, and when.
+// load records tags with several workers until stop, and records which of them the store has acknowledged, and when.
 type load struct {
 	end     chan struct{}
 	workers sync.WaitGroup
@@ -241,7 +241,7 @@ func TestClusterFailoverUnderLoad(t *testing.T) {
 	l.await(t, 1000)
 	l.stop()
 	l.check(t, map[string]store.Store{"this node": here, "another node": there, "a new node": open(t, c.URL(""))})
-	t.Run("shards of the other masters still remember", func(t *testing.T) {
+	t.Run("shards of the other masters still have their records", func(t *testing.T) {
 		old := 0
 		for n := range l.acked {
 			if _, since := look(t, there, key(n)); !since.IsZero() && since.Before(time.Now().Add(-30*time.Minute)) {

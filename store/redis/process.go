@@ -19,7 +19,7 @@ type server struct {
 	former []string // identities of earlier processes
 }
 
-// maxFormer bounds how many former processes of a server are remembered.
+// maxFormer bounds how many former processes of a server are noted.
 const maxFormer = 16
 
 // process is a server process. It never changes.
@@ -76,7 +76,7 @@ func (s *server) connected(ctx context.Context, conn *redis.Conn) error {
 
 // identity returns the run_id of a process, and what shows that it has lost keys since it started: the number of evicted keys, and the
 // server that it followed before it was promoted, whose data took the place of its own. A promoted process that has had no replica for an hour
-// (repl-backlog-ttl) no longer tells which server it followed, and counts as another one without need.
+// (repl-backlog-ttl) no longer reports which server it followed, and counts as another one without need.
 func identity(server, stats, replication string) string {
 	run := infoField(server, "run_id")
 	if run == "" {

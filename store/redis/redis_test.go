@@ -417,7 +417,7 @@ func usedMemory(b *testing.B, admin *goredis.Client) int64 {
 		}
 	}
 	if used == 0 {
-		b.Fatal("the server does not tell how much memory it uses")
+		b.Fatal("the server does not report how much memory it uses")
 	}
 	return used
 }

@@ -86,8 +86,8 @@ func TestTLS(t *testing.T) {
 		}
 	})
 	for name, url := range map[string]string{
-		"an authority nobody knows": "rediss:" + base,
-		"another authority":         "rediss:" + base + "?ca=" + otherCA,
+		"an unknown authority": "rediss:" + base,
+		"another authority":    "rediss:" + base + "?ca=" + otherCA,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, url)
@@ -115,7 +115,7 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// A cluster tells clients that speak TLS the ports where it does.
+// A cluster gives clients that speak TLS its TLS ports.
 func TestClusterOverTLS(t *testing.T) {
 	t.Parallel()
 	ca, cert, key := authority(t)

@@ -38,7 +38,7 @@ type Server struct {
 	cmd  *exec.Cmd
 }
 
-// FreePort stands for a port that is free, another one for each server, among options.
+// FreePort among options is replaced by a free port, another one for each server.
 const FreePort = "free port"
 
 // Start starts a server with more options. It listens on 127.0.0.1 and on a unix socket.

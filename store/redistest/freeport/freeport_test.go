@@ -87,7 +87,7 @@ func TestProcessesDoNotShare(t *testing.T) {
 	}
 }
 
-// A port on which somebody listens is passed over.
+// A port on which a process listens is skipped.
 func TestPortInUse(t *testing.T) {
 	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", Get(t)+1))
 	if err != nil {

@@ -115,8 +115,8 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	return c, r.problems
 }
 
-// apply lets the flags come first. --domain replaces the list of domains; one that has a table in the file stays as
-// that says. --listen replaces all listeners. --mode is meant for all domains.
+// apply lets the flags override the file. --domain replaces the list of domains; a domain that has a table in the file keeps its
+// settings. --listen replaces all listeners. --mode is meant for all domains.
 func (f *file) apply(o Flags) {
 	if len(o.Domains) > 0 {
 		f.Domains = nil

@@ -107,7 +107,7 @@ type logTable struct {
 }
 
 // DefaultListen is where the MTA finds the milter unless configured otherwise. It is a TCP port because that is the one
-// address that Postfix reaches with and without chroot, whichever user runs the daemon: a chrooted smtpd sees no socket in /run,
+// address that Postfix reaches with and without chroot, for every user of the daemon: a chrooted smtpd sees no socket in /run,
 // and only root could make one in Postfix' queue directory.
 const DefaultListen = "tcp:127.0.0.1:8766"
 

@@ -22,7 +22,7 @@ func defaultLimits() limitsTable {
 	}
 }
 
-// limits resolves the limits. Zero would mean the server's default, which no operator means who writes it.
+// limits resolves the limits. Zero would mean the server's default, which an operator who writes 0 does not mean.
 func (r *resolver) limits() {
 	l := r.c.raw.Limits
 	r.c.Limits = filter.Limits{Connections: l.Connections, ReadTimeout: l.ReadTimeout, WriteTimeout: l.WriteTimeout}

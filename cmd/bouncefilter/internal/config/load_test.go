@@ -137,7 +137,7 @@ write_timeout = "2s"
 		"keys":          c.Keys == "/s/k/index.toml" && c.KeysChosen && c.HashSecret == "/etc/h" && c.HashSecretChosen,
 		"node":          c.Node == "n",
 		"rotation":      c.KeysInStore && c.KeyRotation == 112*24*time.Hour,
-		"rest":          c.KeyRest() == 61*24*time.Hour, // tags of up to 60 days verify; mail is remembered for 60
+		"rest":          c.KeyRest() == 61*24*time.Hour, // tags of up to 60 days verify; mail is on record for 60
 		"outbound": !s.Outbound.Authenticated && !s.Outbound.Local && s.Outbound.Daemons[0] == "ORIGINATING" &&
 			s.Outbound.Networks[0] == netip.MustParsePrefix("192.0.2.0/24") && s.Outbound.Networks[1] == netip.MustParsePrefix("2001:db8::1/128"),
 		"exempt": s.Exempt.Recipients[0] == "root" && s.Exempt.Senders[0] == "@x.example" && s.Exempt.Helo[0] == ".x.example" &&
@@ -188,7 +188,7 @@ func TestTagsOfALongerLifetimeStillVerify(t *testing.T) {
 		{60, 1, 1}, // a day for clocks that differ
 		{7, 100, 1},
 		{498, 1, 1}, // 499 days in all
-		{499, 1, 0}, // more the digits of a tag cannot tell apart
+		{499, 1, 0}, // the digits of a tag cannot distinguish more days
 		{250, 250, 0},
 	} {
 		c := loadText(t, fmt.Sprintf("lifetime = %d\ntag_rotation = %d\n", tt.lifetime, tt.rotation))

@@ -11,7 +11,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 )
 
-// resolver turns what is written into what is meant and collects what has no meaning.
+// resolver turns the text of options into values and collects the problems.
 type resolver struct {
 	c        *Config
 	problems tomlfile.Problems

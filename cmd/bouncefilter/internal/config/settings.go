@@ -296,7 +296,7 @@ func (r *resolver) words(key string, list []string, what string) []string {
 	return list
 }
 
-// IsDomain says whether s can follow the @ of an address. It is meant to find mistakes, not to judge names.
+// IsDomain says whether s can follow the @ of an address. It finds mistakes; it does not validate names.
 func IsDomain(s string) bool {
 	const most = 255 // octets, RFC 5321 section 4.5.3.1.2
 	return s != "" && len(s) <= most && !strings.ContainsAny(s, "@<>,;\"\\/* \t\r\n") &&

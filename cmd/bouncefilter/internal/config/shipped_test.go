@@ -176,7 +176,7 @@ func TestExamplesLoad(t *testing.T) {
 		example, ok := strings.CutPrefix(l, mark)
 		ok = ok && (strings.Contains(example, " = ") && !strings.HasPrefix(example, `"`) || strings.HasPrefix(example, "[["))
 		if !ok || strings.HasPrefix(example, "store = ") {
-			try() // alternatives stand below each other
+			try() // alternatives are below each other
 		}
 		if ok {
 			block += example + "\n"

@@ -244,9 +244,9 @@ func TestReadSecret(t *testing.T) {
 	}{
 		{"", 0o600, "is empty"},
 		{"\n", 0o600, "is empty"},
-		{"hunter2", 0o640, "others than its owner may use this secret (mode 0640); run chmod 600 " + path},
-		{"hunter2", 0o604, "others than its owner may use this secret (mode 0604)"},
-		{"hunter2", 0o620, "others than its owner may use this secret (mode 0620)"},
+		{"hunter2", 0o640, "users other than its owner may use this secret (mode 0640); run chmod 600 " + path},
+		{"hunter2", 0o604, "users other than its owner may use this secret (mode 0604)"},
+		{"hunter2", 0o620, "users other than its owner may use this secret (mode 0620)"},
 		{strings.Repeat("hunter2", 1000), 0o600, "is larger than 4096 octets"},
 	} {
 		write(tt.content, tt.mode)
@@ -314,7 +314,7 @@ file = "gone.secret"
 	}
 	k, problems := keyring.Load(path)
 	got := strings.ReplaceAll(problems.Sorted().Error(), dir+"/", "")
-	want := `keys.toml:4: keys[0].file: open.secret: others than its owner may use this secret (mode 0644); run chmod 600 open.secret
+	want := `keys.toml:4: keys[0].file: open.secret: users other than its owner may use this secret (mode 0644); run chmod 600 open.secret
 keys.toml:7: keys[1].number: 0 is already used by keys[0]; give each key its own digit
 keys.toml:8: keys[1].state: "sign" is already the state of keys[0]; let one key sign, the others "verify"
 keys.toml:12: keys[2].number: 12 is not a key number; use a digit from 0 to 9

@@ -47,7 +47,7 @@ func ReadSecret(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return fail("is not a regular file", "name a file")
 	case info.Mode().Perm()&0o077 != 0:
-		return fail(fmt.Sprintf("others than its owner may use this secret (mode %04o)", info.Mode().Perm()), "run chmod 600 "+path)
+		return fail(fmt.Sprintf("users other than its owner may use this secret (mode %04o)", info.Mode().Perm()), "run chmod 600 "+path)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
 	secret := bytes.TrimSuffix(data, []byte("\n"))

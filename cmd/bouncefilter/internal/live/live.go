@@ -50,7 +50,7 @@ type live struct {
 	steps []Step
 }
 
-// client is where the milter is told that bounces come from: an address for documentation (RFC 5737).
+// client is the SMTP client that the milter sees: bounces come from an address for documentation (RFC 5737).
 func client(login string) probe.Client {
 	return probe.Client{Name: "client.example.net", Address: netip.MustParseAddr("192.0.2.1"), Login: login}
 }
@@ -65,8 +65,8 @@ func Run(ctx context.Context, o Options) []Step {
 	return l.steps
 }
 
-// nobody is an address of the user's domain that does not exist.
-func (l *live) nobody() prvs.Address {
+// unknownUser is an address of the user's domain that does not exist.
+func (l *live) unknownUser() prvs.Address {
 	return prvs.Address{Local: "nobody." + strings.ToLower(rand.Text()[:12]), Domain: l.User.Domain}
 }
 
@@ -165,7 +165,7 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
 			}
 			if v.Cause == policy.Listed {
-				step.Remark += "; name a user with --user who is not"
+				step.Remark += "; name a user with --user who is not listed"
 			}
 		}
 	}

@@ -41,7 +41,7 @@ func (l *live) mta(ctx context.Context) {
 	}
 	if step.Reply = fmt.Sprintf("%d connections to the milter before, %d after", before, after); after <= before {
 		step.OK = false
-		step.Remark = "smtpd_milters of Postfix or INPUT_MAIL_FILTER of Sendmail does not name it for this port, or the MTA keeps connections open"
+		step.Remark = "smtpd_milters of Postfix or INPUT_MAIL_FILTER of Sendmail does not name bouncefilter for this port, or the MTA keeps connections open"
 	}
 	l.steps = append(l.steps, step)
 }
@@ -64,12 +64,12 @@ func isPositive(reply string) bool { return strings.HasPrefix(reply, "2") }
 
 // recipients asks about recipients with and without tags.
 func (l *live) recipients(ctx context.Context, where string, s *probe.SMTP) error {
-	nobody := l.nobody()
+	unknownUser := l.unknownUser()
 	signedUser, err := l.tagged(l.User)
 	if err != nil {
 		return err
 	}
-	signedNobody, err := l.tagged(nobody)
+	signedUnknown, err := l.tagged(unknownUser)
 	if err != nil {
 		return err
 	}
@@ -82,11 +82,11 @@ func (l *live) recipients(ctx context.Context, where string, s *probe.SMTP) erro
 		{"another site asks whether the user exists", rcptTo(l.User.String()),
 			accepted("other sites will not accept this user's mail; if there is no such user, name one with --user")},
 		{"the user's address with a tag", rcptTo(signedUser.Address), accepted("bounces of signed mail are refused: let the MTA know tagged recipients")},
-		{"an address that does not exist", rcptTo(nobody.String()), func(reply string) (bool, string) {
+		{"an address that does not exist", rcptTo(unknownUser.String()), func(reply string) (bool, string) {
 			unknown = reply
 			return true, ""
 		}},
-		{"the same with a tag", rcptTo(signedNobody.Address), func(reply string) (bool, string) {
+		{"the same with a tag", rcptTo(signedUnknown.Address), func(reply string) (bool, string) {
 			switch {
 			case isPositive(reply) == isPositive(unknown):
 				return true, ""

@@ -46,7 +46,7 @@ func (l *live) signing(ctx context.Context, ln config.Listener, where string) St
 			return step
 		}
 	}
-	step.OK, step.Remark = false, "it is not: does the daemon run with this configuration? systemctl reload bouncefilter"
+	step.OK, step.Remark = false, "the message is not signed: does the daemon run with this configuration? systemctl reload bouncefilter"
 	if err != nil {
 		step.Remark = fmt.Sprintf("the daemon does not answer: %v", err)
 	}

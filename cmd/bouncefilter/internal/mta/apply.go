@@ -10,11 +10,11 @@ import (
 // Apply makes the change. dir is the folder of the backup; it is made if need be, but for what is above its parent.
 //
 // Copies and manifest are on the disk before the first file is replaced, each file is replaced in one step and has mode
-// and owner, and the result is given to verify (which may be nil). If anything fails, verify included, all files are put
-// back as they were. After a crash in between, [Undo] or another Apply puts things right.
+// and owner, and the result is given to verify (which may be nil). If anything fails, verify included, all files are restored.
+// After a crash in between, [Undo] or another Apply finishes the work.
 //
-// A backup that is there already stays, so that Undo leads back to before the first change. If a file was edited since
-// then, Undo could not tell one's work from the other's: Apply refuses.
+// An earlier backup stays, so that Undo restores the state before the first change. If the operator has edited a file since then, Undo
+// could not distinguish the operator's work from that of the change: Apply refuses.
 func (c *Change) Apply(dir string, verify func() error) error {
 	if len(c.Files) == 0 {
 		return nil
@@ -64,7 +64,7 @@ func (c *Change) Apply(dir string, verify func() error) error {
 	for _, s := range steps[:done] {
 		if back := put(s.path, s.before); back != nil {
 			// The manifest stays: it is what leads back.
-			return errors.Join(err, fmt.Errorf("not everything could be taken back, the files are in %s: %w", dir, back))
+			return errors.Join(err, fmt.Errorf("not every file could be restored; the copies are in %s: %w", dir, back))
 		}
 	}
 	return errors.Join(err, b.restore(earlier))
@@ -91,7 +91,7 @@ func (c *Change) steps(b *backup) ([]step, error) {
 			return steps, err
 		}
 		if (before == nil) != (f.Old == nil) || before != nil && !bytes.Equal(before.data, f.Old) {
-			return steps, fmt.Errorf("%s was changed by another process in this moment; try again", f.Path)
+			return steps, fmt.Errorf("%s was changed by another process at this moment; try again", f.Path)
 		}
 		if s := b.of(path); s != nil && !s.unchanged(before) {
 			return steps, &EditedError{Path: path, Backup: b.dir, Copy: s.copyIn(b.dir)}
@@ -111,7 +111,7 @@ func (c *Change) steps(b *backup) ([]step, error) {
 	return steps, nil
 }
 
-// restore brings a backup back to what it was before a change that was taken back.
+// restore makes a backup what it was before a change that was undone.
 func (b *backup) restore(earlier []saved) error {
 	added := b.Files[len(earlier):]
 	b.Files = earlier

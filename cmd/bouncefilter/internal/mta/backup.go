@@ -60,7 +60,7 @@ func (b *backup) read() error {
 		return err
 	}
 	if owner := info.Sys().(*syscall.Stat_t); int(owner.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("%s may be written by others, who could choose which files are changed; look at it, then remove it or chown and chmod it", b.dir)
+		return fmt.Errorf("other users can write to %s and choose which files are changed; look at it, then remove it or chown and chmod it", b.dir)
 	}
 	data, err := b.root.ReadFile(manifestName)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -75,7 +75,7 @@ func (b *backup) read() error {
 	return nil
 }
 
-// makeFolder makes the folder of a backup and the one above it. Whatever is above that must be there.
+// makeFolder makes the folder of a backup and its parent. All folders above must exist.
 func makeFolder(dir string) error {
 	for _, d := range []string{filepath.Dir(dir), dir} {
 		if err := os.Mkdir(d, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {

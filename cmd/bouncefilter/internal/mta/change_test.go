@@ -243,7 +243,7 @@ func TestAFileThatChangesUnderway(t *testing.T) {
 	p := newPlace(t)
 	p.write("main.cf", "other\n", 0o644)
 	c := p.change("old\n", "new\n")
-	if err := c.Apply(p.backup, nil); err == nil || !strings.Contains(err.Error(), "in this moment") {
+	if err := c.Apply(p.backup, nil); err == nil || !strings.Contains(err.Error(), "at this moment") {
 		t.Errorf("got %v", err)
 	}
 	p.want("refused", "main.cf", "other\n")
@@ -279,14 +279,14 @@ func TestABackupOfOthersIsRefused(t *testing.T) {
 	if err := os.Chmod(p.backup, 0o770); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Undo(p.backup); err == nil || !strings.Contains(err.Error(), "written by others") {
+	if _, err := Undo(p.backup); err == nil || !strings.Contains(err.Error(), "other users can write") {
 		t.Errorf("group may write: %v", err)
 	}
 	if os.Geteuid() == 0 {
 		if err := errors.Join(os.Chmod(p.backup, 0o700), os.Chown(p.backup, 1, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Undo(p.backup); err == nil || !strings.Contains(err.Error(), "written by others") {
+		if _, err := Undo(p.backup); err == nil || !strings.Contains(err.Error(), "other users can write") {
 			t.Errorf("another owner: %v", err)
 		}
 	}

@@ -1,7 +1,7 @@
 // Package mta holds what is common to the mail servers that bouncefilter is set up in: what an operator should know about a
 // live configuration ([Finding]), and how its files are changed and changed back ([Change]).
 //
-// Package postfix and package sendmail know the one and the other. They read a configuration, say what is missing or
+// Package postfix is for Postfix, package sendmail for Sendmail. They read a configuration, say what is missing or
 // dangerous in it, and work out the change that sets it up; nothing here knows what a mail server's options mean.
 package mta
 

@@ -9,7 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// Check says what is missing or dangerous in a configuration. It looks at nothing but its arguments.
+// Check reports what is missing or dangerous in a configuration. It depends on its arguments alone.
 func Check(c *Config, site mta.Site) []mta.Finding {
 	k := &checker{c: c, site: site}
 	k.installation()
@@ -33,7 +33,7 @@ func (k *checker) add(level mta.Level, name, where, what string, cure ...string)
 	said := func(f mta.Finding) bool {
 		return f.Level == level && f.Name == name && f.Where == where && f.What == what
 	}
-	if !slices.ContainsFunc(k.findings, said) { // several services may be told by one parameter
+	if !slices.ContainsFunc(k.findings, said) { // one parameter may configure several services
 		k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: append([]string{}, cure...)})
 	}
 }
@@ -42,7 +42,7 @@ func (k *checker) add(level mta.Level, name, where, what string, cure ...string)
 func (k *checker) inMain(parameter string) string { return k.c.Dir + "/main.cf: " + parameter }
 func (k *checker) inMaster(s *Service) string     { return k.c.Dir + "/master.cf: " + s.ID() }
 
-// set and override are commands that put something right.
+// set and override return commands that correct a parameter.
 func (k *checker) set(parameter, value string) string {
 	return fmt.Sprintf("%s -e %s", k.c.postconf(), shellQuote(parameter+" = "+value))
 }
@@ -90,7 +90,7 @@ func (c *Config) receivers(roles ...role) []*Service {
 	return list
 }
 
-// restrictions are the parameters of which any can turn all strangers away.
+// restrictions are the parameters of which any can refuse all clients from outside.
 var restrictions = []string{"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions",
 	"smtpd_relay_restrictions", "smtpd_recipient_restrictions"}
 
@@ -115,10 +115,10 @@ func onLoopback(name string) bool {
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
 
-// installation looks at what Postfix is and can.
+// installation checks the version of Postfix and its table types.
 func (k *checker) installation() {
 	if major := k.c.major(); k.standard() && major < 3 {
-		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. What tells it about tagged recipients needs 3.0 or later.",
+		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. The lookup of tagged recipients needs 3.0 or later.",
 			k.c.option(nil, "mail_version")), "upgrade Postfix, or use tag_form = \"sub-address\"")
 	}
 	if k.standard() && !slices.Contains(k.c.Types, "pcre") {
@@ -127,16 +127,16 @@ func (k *checker) installation() {
 	}
 	if _, set := k.c.Main["compatibility_level"]; !set && k.c.compatibility() < 1 {
 		k.add(mta.LevelNote, "compatibility", k.inMain("compatibility_level"),
-			`It is not set, so Postfix keeps old defaults: a "-" in the chroot column of master.cf means chroot.`)
+			`This parameter is not set, so Postfix keeps old defaults: a "-" in the chroot column of master.cf means chroot.`)
 	}
 	if len(k.c.Instances) > 0 {
 		k.add(mta.LevelNote, "instances", "postmulti -l", fmt.Sprintf(
-			"There are other instances of Postfix here (%s). Each one that tagged recipients or mail to be signed pass through needs the same settings.",
+			"There are other instances of Postfix here (%s). Each instance through which tagged recipients or mail to be signed pass needs the same settings.",
 			strings.Join(k.c.Instances, ", ")), "bouncefilter check --mta postfix --mta-config "+shellQuote(k.c.Instances[0]))
 	}
 }
 
-// networks compares who may relay without a login with whose mail is signed.
+// networks compares the clients that may relay without a login with those whose mail is signed.
 func (k *checker) networks() {
 	relays := func(s *Service) bool {
 		return slices.ContainsFunc(restrictions, func(r string) bool { return slices.Contains(k.c.list(s, r), "permit_mynetworks") })
@@ -153,7 +153,7 @@ func (k *checker) networks() {
 	}
 	if len(unsigned) > 0 {
 		k.add(mta.LevelWarning, "networks-differ", k.inMain("mynetworks"), fmt.Sprintf(
-			"Clients in %s may send without a login, and bouncefilter does not sign their mail: it leaves unsigned, and its bounces are refused.",
+			"Clients in %s may send without a login, and bouncefilter does not sign their mail: the mail leaves unsigned, and its bounces are refused.",
 			strings.Join(unsigned, ", ")), "bouncefilter.toml, in [outbound]: add to networks: \""+strings.Join(unsigned, `", "`)+`"`)
 	}
 }

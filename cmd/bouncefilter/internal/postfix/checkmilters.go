@@ -58,7 +58,7 @@ func (c *Config) own(site mta.Site, a asks) []milter {
 	return list
 }
 
-// outOfReach returns the path of a socket of ours that is named in full, which a process with chroot takes for another.
+// outOfReach returns the path of our socket if it is named in full: to a process with chroot that is the path of another file.
 func (c *Config) outOfReach(site mta.Site, a asks) string {
 	if a.service == nil || !c.chrooted(a.service) {
 		return ""
@@ -77,7 +77,7 @@ func (c *Config) skipsMilters(a asks) bool {
 	return a.parameter == "smtpd_milters" && slices.Contains(c.list(a.service, "receive_override_options"), "no_milters")
 }
 
-// milters looks whether bouncefilter is asked wherever it has to be, and what happens when it does not answer.
+// milters checks that bouncefilter is asked in all places where it must be, and what happens when it does not answer.
 func (k *checker) milters() {
 	missing := map[string][]string{} // by parameter of main.cf: what happens
 	for _, a := range k.c.milterPlaces(k.site) {
@@ -97,7 +97,7 @@ func (k *checker) milters() {
 			k.outsideChroot(a)
 		case overridden && len(k.c.milters(a.service, a.parameter)) == 0:
 			k.add(mta.LevelError, "milter-overridden", k.inMaster(a.service)+": "+a.parameter,
-				fmt.Sprintf("This service is told to ask no milter: %s.", a.what), k.override(a.service, a.parameter, "$"+ourParameter))
+				fmt.Sprintf("This service is configured to ask no milter: %s.", a.what), k.override(a.service, a.parameter, "$"+ourParameter))
 		case overridden:
 			k.add(mta.LevelError, "milter-missing", k.inMaster(a.service)+": "+a.parameter,
 				fmt.Sprintf("This service has milters of its own, and bouncefilter is not among them: %s.", a.what),
@@ -125,7 +125,7 @@ func hasOption(s *Service, parameter string) bool {
 func (k *checker) milterMissing(parameter string, consequences []string) {
 	what := "bouncefilter is not asked: " + strings.Join(consequences, "; ") + "."
 	if list := k.c.milters(nil, parameter); len(list) > 0 {
-		what = fmt.Sprintf("It names %s; bouncefilter listens on %s and is not asked: %s.", addresses(list), k.listeners(), strings.Join(consequences, "; "))
+		what = fmt.Sprintf("This parameter names %s; bouncefilter listens on %s and is not asked: %s.", addresses(list), k.listeners(), strings.Join(consequences, "; "))
 	}
 	needs := signs
 	if parameter == "smtpd_milters" && k.site.Verifies() {
@@ -170,7 +170,7 @@ func (k *checker) milterAddress(needs func(mta.Listener) bool) string {
 	return plainAddress(k.site.Listeners[0])
 }
 
-// behaviour looks at how a place treats bouncefilter.
+// behaviour checks the options with which a place asks bouncefilter.
 func (k *checker) behaviour(a asks, m milter) {
 	where := k.inMain(a.parameter)
 	if a.service != nil && hasOption(a.service, a.parameter) {
@@ -187,10 +187,10 @@ func (k *checker) behaviour(a asks, m milter) {
 			"set default_action=tempfail, unless internal clients use another port")
 	case action == "accept":
 		k.add(mta.LevelNote, "milter-accepts", option("default_action"),
-			"While bouncefilter does not answer, bounces come in unjudged here. That is a choice; nothing must be sent through this port.")
+			"While bouncefilter does not answer, bounces are accepted here without a check. That is a choice of the operator; no mail must be sent through this port.")
 	case action == "reject":
 		k.add(mta.LevelWarning, "milter-rejects", option("default_action"),
-			"While bouncefilter does not answer, mail is refused for good.", "set default_action=tempfail for this milter")
+			"While bouncefilter does not answer, mail is refused permanently.", "set default_action=tempfail for this milter")
 	case action == "quarantine":
 		k.add(mta.LevelWarning, "milter-quarantines", option("default_action"),
 			"While bouncefilter does not answer, mail is put on hold, and leaves unsigned when it is released: no milter is asked then.",
@@ -198,7 +198,7 @@ func (k *checker) behaviour(a asks, m milter) {
 	}
 	if protocol := k.c.setting(a.service, m, "protocol"); protocol != "6" {
 		k.add(mta.LevelError, "milter-protocol", option("protocol"),
-			fmt.Sprintf("bouncefilter is spoken to in version %s of the protocol, in which a milter cannot change the sender.", protocol), k.set("milter_protocol", "6"))
+			fmt.Sprintf("Postfix uses version %s of the milter protocol, in which a milter cannot change the sender.", protocol), k.set("milter_protocol", "6"))
 	}
 	for _, t := range []struct {
 		name     string
@@ -206,9 +206,9 @@ func (k *checker) behaviour(a asks, m milter) {
 	}{{"connect_timeout", 1, 60}, {"command_timeout", 2, 300}, {"content_timeout", 10, 1800}} {
 		text := k.c.setting(a.service, m, t.name)
 		if n, ok := seconds(text); ok && (n < t.min || n > t.max) {
-			what := "A short wait for the store makes Postfix give bouncefilter up."
+			what := "When the store is slow for a moment, Postfix gives up waiting for bouncefilter."
 			if n > t.max {
-				what = "Should bouncefilter hang, Postfix' processes wait for it that long, until none is left."
+				what = "If bouncefilter hangs, each Postfix process waits for that long, until no process is left."
 			}
 			k.add(mta.LevelWarning, "milter-timeout", option(t.name), fmt.Sprintf("%s is %s. %s", t.name, text, what),
 				fmt.Sprintf("use a value from %ds to %ds", t.min, t.max))
@@ -242,7 +242,7 @@ func (k *checker) twice() {
 		a := asks{service: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
 		if !k.c.skipsMilters(a) && len(k.c.own(k.site, a)) > 0 {
 			k.add(mta.LevelWarning, "milter-twice", k.inMaster(s)+": smtpd_milters",
-				"Mail that comes back from the content filter passes bouncefilter a second time, which finds the tag of a bounce gone.",
+				"Mail that comes back from the content filter passes bouncefilter a second time, when a bounce no longer has its tag.",
 				k.override(s, "smtpd_milters", ""))
 		}
 	}
@@ -251,6 +251,6 @@ func (k *checker) twice() {
 func (k *checker) milterMaps() {
 	if maps := k.c.list(nil, "smtpd_milter_maps"); len(maps) > 0 {
 		k.add(mta.LevelNote, "milter-maps", k.inMain("smtpd_milter_maps"),
-			"It gives some clients other milters. Those who send mail or deliver bounces must get bouncefilter as well.")
+			"This table gives some clients other milters. Clients that send mail or deliver bounces must get bouncefilter as well.")
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// Names that setup and manual give to what tells smtpd which tagged recipients are known.
+// The names in setup and manual of the parameter and the tables by which smtpd knows tagged recipients.
 const (
 	knownParameter = "bouncefilter_known"
 	untagFile      = "bouncefilter-untag.pcre"
@@ -76,13 +76,13 @@ func (k *checker) recipients() {
 	}
 	if !k.c.hosts(k.site) {
 		k.add(mta.LevelNote, "domains-elsewhere", k.inMain("mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains"),
-			"This Postfix receives mail for none of the domains that bouncefilter signs for. Where it is received, tagged recipients must be known, and bouncefilter be asked.")
+			"This Postfix receives mail for none of the domains that bouncefilter signs for. The server that receives their mail must know tagged recipients and ask bouncefilter.")
 		return
 	}
 	if slices.Contains(k.site.Forms, "sub-address") && !strings.Contains(k.c.option(nil, "recipient_delimiter"), "+") {
 		delimiter := k.c.option(nil, "recipient_delimiter")
 		k.add(mta.LevelError, "delimiter-missing", k.inMain("recipient_delimiter"),
-			"Bounces come to user+prvs=...@: Postfix takes that for another user and refuses them.", k.set("recipient_delimiter", delimiter+"+"))
+			"Bounces come to user+prvs=...@: Postfix takes that for another user and refuses the bounces.", k.set("recipient_delimiter", delimiter+"+"))
 	}
 	if !k.standard() {
 		return
@@ -90,7 +90,7 @@ func (k *checker) recipients() {
 	aliases := slices.ContainsFunc(k.c.list(nil, "virtual_alias_maps"), func(e string) bool { return k.c.untags(k.site, e) })
 	if aliases {
 		k.add(mta.LevelError, "unknown-users-accepted", k.inMain("virtual_alias_maps"),
-			"It takes tags off, and thereby every tagged recipient is known to Postfix: mail to users who do not exist is accepted and bounced later.",
+			"This table takes tags off, so Postfix knows every tagged recipient: mail to users who do not exist is accepted and bounced later.",
 			setupCommand, "then take the table out of virtual_alias_maps")
 	}
 	strips := slices.ContainsFunc(k.c.list(k.c.service(cleanup), "recipient_canonical_maps"), func(e string) bool { return k.c.untags(k.site, e) })
@@ -101,7 +101,7 @@ func (k *checker) recipients() {
 				k.set("recipient_canonical_classes", "envelope_recipient")}
 		}
 		k.add(mta.LevelError, "own-bounces-lost", k.inMain("recipient_canonical_maps"),
-			"Nothing takes tags off recipients in cleanup. Bounces that Postfix itself makes of signed mail pass no milter: they go to an unknown address and are lost.",
+			"No table takes tags off recipients in cleanup. Bounces that Postfix itself makes of signed mail pass no milter: they go to an unknown address and are lost.",
 			cure...)
 	}
 	if strips && slices.Contains(k.c.list(k.c.service(cleanup), "recipient_canonical_classes"), "header_recipient") {
@@ -114,7 +114,7 @@ func (k *checker) recipients() {
 	for i := range k.c.Services {
 		if s := &k.c.Services[i]; s.Command == "postscreen" && hasOption(s, "recipient_canonical_maps") {
 			k.add(mta.LevelWarning, "postscreen-option", k.inMaster(s)+": recipient_canonical_maps",
-				"postscreen does not use it. It belongs to the service that postscreen hands clients to, smtpd/pass.")
+				"postscreen does not use this option. It belongs to smtpd/pass, the service to which postscreen hands clients.")
 		}
 	}
 }
@@ -132,7 +132,7 @@ func (k *checker) allKnow() bool {
 	})
 }
 
-// setupCommand is what puts together what takes several steps.
+// setupCommand is the cure for what takes several steps.
 const setupCommand = "bouncefilter setup postfix"
 
 // knownRecipients looks at what one service that takes mail from outside knows of tagged recipients.
@@ -147,10 +147,10 @@ func (k *checker) knownRecipients(s *Service, aliases bool) {
 	}
 	switch {
 	case loose >= 0 && k.c.asksDaemon(k.site, elements[loose]):
-		k.add(mta.LevelNote, "tags-by-socketmap", where, "bouncefilter tells Postfix which tags are valid. A user who no longer exists is accepted with a valid tag, and bounced.")
+		k.add(mta.LevelNote, "tags-by-socketmap", where, "Postfix asks bouncefilter which tags are valid. Mail to a user who no longer exists is accepted if its tag is valid, and bounced later.")
 	case loose >= 0:
 		k.add(mta.LevelError, "unknown-users-accepted", where+": recipient_canonical_maps",
-			"A recipient found there counts as known, and every tagged one is: mail to users who do not exist is accepted and bounced later.", cure...)
+			"A recipient found there counts as known, and every tagged recipient is found: mail to users who do not exist is accepted and bounced later.", cure...)
 	case known:
 		k.recipe(s)
 	case !aliases:
@@ -162,7 +162,7 @@ func (k *checker) knownRecipients(s *Service, aliases bool) {
 var parameterName = regexp.MustCompile(`\$[{(]?([A-Za-z0-9_]+)`)
 
 // recipe looks for parameters that the recipe needs and main.cf lacks. Inside smtpd a parameter of ours sees another one
-// only if that stands in main.cf; a default counts as empty.
+// only if that one is in main.cf; a default counts as empty.
 func (k *checker) recipe(s *Service) {
 	var missing, defaults []string
 	seen := map[string]bool{}
@@ -195,11 +195,11 @@ func (k *checker) recipe(s *Service) {
 			cure = append(cure, k.set(name, k.c.raw(nil, name)))
 		}
 		k.add(mta.LevelError, "defaults-not-written", k.inMain(strings.Join(defaults, ", ")),
-			"They have their default, which counts as empty inside of $"+knownParameter+": bounces to local users are refused.", cure...)
+			"These parameters have their default, which counts as empty inside of $"+knownParameter+": bounces to local users are refused.", cure...)
 	}
 }
 
-// localDomains returns those of our domains that are in mydestination.
+// localDomains returns our domains that are in mydestination.
 func (k *checker) localDomains() []string { return k.c.localDomains(k.site) }
 
 func (c *Config) localDomains(site mta.Site) []string {

@@ -47,7 +47,7 @@ func (k *checker) canonicalSenders() {
 	}
 }
 
-// lookupsBySender are asked for the signed sender, which no plain entry has.
+// lookupsBySender checks tables in which Postfix looks up the signed sender, which no plain entry matches.
 func (k *checker) lookupsBySender() {
 	type lookup struct {
 		name, where string
@@ -78,7 +78,7 @@ func (k *checker) lookupsBySender() {
 		if len(l.elements) == 0 || slices.ContainsFunc(l.elements, knowsTags) {
 			continue
 		}
-		what := fmt.Sprintf("It is asked for the signed sender (prvs=...=user@example.com), and an entry for the address alone does not fit: %s.", l.what)
+		what := fmt.Sprintf("Postfix looks up the signed sender (prvs=...=user@example.com) here, and an entry for the address alone does not match: %s.", l.what)
 		parameter := l.where[strings.LastIndex(l.where, " ")+1:]
 		cure := "let a pipemap take the tag off first, with deploy/postfix/" + untagFile
 		if k.hasUntagTable() {

@@ -17,7 +17,7 @@ func (k *checker) outsideChroot(a asks) {
 	if hasOption(a.service, a.parameter) {
 		where = k.inMaster(a.service) + ": " + a.parameter
 	}
-	what := fmt.Sprintf("%s is confined to %s (chroot) and looks for the socket %s in there: %s.", a.service.ID(), queue, k.c.outOfReach(k.site, a), a.what)
+	what := fmt.Sprintf("%s is confined to %s (chroot) and looks for the socket %s inside that folder: %s.", a.service.ID(), queue, k.c.outOfReach(k.site, a), a.what)
 	address, err := k.c.bestAddress(k.site, a.needs)
 	if err == nil {
 		k.add(mta.LevelError, "socket-outside-chroot", where, what, "write the address as "+address)
@@ -64,7 +64,7 @@ func roles(l mta.Listener) int {
 	return n
 }
 
-// sockets looks whether somebody answers where bouncefilter should listen.
+// sockets looks whether a process listens where bouncefilter should.
 func (k *checker) sockets() {
 	for _, l := range k.site.Listeners {
 		address := plainAddress(l)
@@ -76,15 +76,15 @@ func (k *checker) sockets() {
 		where := "bouncefilter.toml: listen: " + l.Address.String()
 		switch {
 		case unix && !s.Exists:
-			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. Mail for which it is asked waits.", "systemctl start bouncefilter")
+			k.add(mta.LevelError, "socket-missing", where, "There is no such socket: bouncefilter does not run, or listens elsewhere. Mail that needs bouncefilter waits.", "systemctl start bouncefilter")
 		case unix && !s.IsSocket:
-			k.add(mta.LevelError, "socket-missing", where, "What is there is no socket.", "remove "+path+" and restart bouncefilter")
+			k.add(mta.LevelError, "socket-missing", where, "The file there is not a socket.", "remove "+path+" and restart bouncefilter")
 		case unix && s.Closed != "":
 			k.add(mta.LevelError, "socket-permissions", where,
 				fmt.Sprintf("Postfix runs as %s and may not use the socket: %s.", k.c.option(nil, "mail_owner"), s.Closed),
 				"bouncefilter.toml: socket_group = \"postfix\", socket_mode = \"0660\"; and restart bouncefilter")
 		case s.Dead:
-			k.add(mta.LevelError, "milter-down", where, "Nobody answers there: bouncefilter does not run. Mail for which it is asked waits.", "systemctl start bouncefilter")
+			k.add(mta.LevelError, "milter-down", where, "No process listens there: bouncefilter does not run. Mail that needs bouncefilter waits.", "systemctl start bouncefilter")
 		}
 	}
 }

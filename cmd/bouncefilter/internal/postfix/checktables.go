@@ -10,10 +10,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// A tag as it stands in an address. Tables look at its form only.
+// A tag as an address has it. Tables look at its form only.
 const sampleTag = "prvs=0787788259"
 
-// foreign is a domain that is nobody's (RFC 2606), to see what a table does with those of others.
+// foreign is a domain that no site has (RFC 2606), to see what a table does with the domains of other sites.
 const foreign = "foreign.invalid"
 
 // ourTables returns the paths of the tables in use that have the names of ours, by name.
@@ -43,12 +43,12 @@ func (k *checker) tables() {
 	for _, name := range slices.Sorted(maps.Keys(paths)) {
 		path := paths[name]
 		if _, there := k.c.Tables[path]; !there {
-			k.add(mta.LevelError, "table-missing", path, "There is no such file. Postfix defers all mail that it needs it for.", setupCommand)
+			k.add(mta.LevelError, "table-missing", path, "There is no such file. Postfix defers all mail that needs this table.", setupCommand)
 			continue
 		}
 		table, understood := k.c.pcre(path)
 		if !understood {
-			k.add(mta.LevelNote, "table-unclear", path, "It was edited in a way that check does not understand.")
+			k.add(mta.LevelNote, "table-unclear", path, "This table was edited in a way that check does not understand.")
 			continue
 		}
 		switch name {
@@ -62,7 +62,7 @@ func (k *checker) tables() {
 	}
 }
 
-// untagTable must take tags off in our domains and leave those of others, who check them.
+// untagTable must take tags off in our domains and leave those of other sites, which check them.
 func (k *checker) untagTable(path string, table pcreTable) {
 	var missing []string
 	for _, d := range k.site.Domains {
@@ -73,11 +73,11 @@ func (k *checker) untagTable(path string, table pcreTable) {
 		}
 	}
 	if len(missing) > 0 {
-		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("It takes no tags off addresses in %s, which bouncefilter signs for: bounces of their mail are refused or lost.",
+		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("This table takes no tags off addresses in %s, which bouncefilter signs for: bounces of their mail are refused or lost.",
 			strings.Join(missing, ", ")), k.editLine(path, k.site.Domains))
 	}
 	if extra := k.extraDomains(k.site.Domains, func(d string) bool { _, ok := table.lookup(sampleTag + "=user@" + d); return ok }); len(extra) > 0 {
-		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf("It takes tags off addresses in %s, which bouncefilter does not sign for.", strings.Join(extra, ", ")),
+		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf("This table takes tags off addresses in %s, which bouncefilter does not sign for.", strings.Join(extra, ", ")),
 			k.editLine(path, k.site.Domains))
 	}
 }
@@ -93,12 +93,12 @@ func (k *checker) localTable(path string, table pcreTable) {
 		}
 	}
 	if len(missing) > 0 {
-		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("It lacks %s, which is in mydestination: bounces to local users are refused.",
+		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("This table lacks %s, which is in mydestination: bounces to local users are refused.",
 			strings.Join(missing, ", ")), k.editLine(path, local))
 	}
 	if extra := k.extraDomains(local, func(d string) bool { return slices.Contains(k.site.Domains, d) && has(d) }); len(extra) > 0 {
 		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf(
-			"It has %s, which is not in mydestination: with a tag, every local user is known there, and the mail bounces later.", strings.Join(extra, ", ")), k.editLine(path, local))
+			"This table has %s, which is not in mydestination: with a tag, every local user is known there, and the mail bounces later.", strings.Join(extra, ", ")), k.editLine(path, local))
 	}
 }
 
@@ -107,7 +107,7 @@ func (k *checker) extensionTable(path string, table pcreTable, delimiters string
 	for _, delimiter := range delimiters {
 		if got, _ := table.lookup("user" + string(delimiter) + "list@" + foreign); got != "user@"+foreign {
 			k.add(mta.LevelError, "delimiter-differs", path, fmt.Sprintf(
-				"It does not know %q, which is in recipient_delimiter: bounces to addresses with an extension are refused.", delimiter), setupCommand)
+				"This table does not know %q, which is in recipient_delimiter: bounces to addresses with an extension are refused.", delimiter), setupCommand)
 			return
 		}
 	}

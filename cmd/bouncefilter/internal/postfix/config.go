@@ -1,4 +1,4 @@
-// Package postfix knows what bouncefilter needs of a Postfix.
+// Package postfix checks a Postfix for what bouncefilter needs, and sets it up.
 //
 // [Read] reads the live configuration with Postfix' own postconf(1) and looks at what it leads to: tables, sockets,
 // ports. [Check] says what is missing or dangerous in it; it is a pure function. [Setup] works out the change that sets
@@ -17,7 +17,7 @@ import (
 // Config is a configuration of Postfix as it is in effect, with what it leads to.
 type Config struct {
 	Dir      string            // config_directory
-	Main     map[string]string // what stands in main.cf, not expanded
+	Main     map[string]string // as written in main.cf, not expanded
 	Defaults map[string]string // of all other parameters
 	Services []Service
 
@@ -43,7 +43,7 @@ type Socket struct {
 	Exists   bool   `json:"exists"`
 	IsSocket bool   `json:"is_socket"`
 	Closed   string `json:"closed,omitempty"` // why the user of Postfix cannot reach the file, such as "mode 0600, owner root"
-	Dead     bool   `json:"dead,omitempty"`   // nobody listens
+	Dead     bool   `json:"dead,omitempty"`   // no process listens
 }
 
 // ID is how postconf -P calls the service.
@@ -66,7 +66,7 @@ func (c *Config) raw(s *Service, name string) string {
 	return c.Defaults[name]
 }
 
-// written says whether a parameter stands in main.cf.
+// written says whether main.cf has a parameter.
 func (c *Config) written(name string) bool {
 	_, ok := c.Main[name]
 	return ok
@@ -83,7 +83,7 @@ func (c *Config) service(id string) *Service {
 	return nil
 }
 
-// maxDepth bounds parameters that refer to parameters: Postfix itself gives up at a hundred, nobody needs ten.
+// maxDepth bounds parameters that refer to parameters: Postfix itself gives up at a hundred, and no site needs ten.
 const maxDepth = 20
 
 // expand replaces $name, ${name}, $(name), ${name?text}, ${name:text} and ${name?{text}:{text}} as postconf(5) has it.
@@ -117,8 +117,8 @@ func (c *Config) expand(s *Service, text string, depth int) string {
 	}
 }
 
-// conditional expands what stands in ${...}. Comparisons (${{a}=={b}?...}) count as
-// empty: nobody writes them where we look.
+// conditional expands the inside of ${...}. Comparisons (${{a}=={b}?...}) count as empty: sites do not write them in the parameters
+// that are read here.
 func (c *Config) conditional(s *Service, inner string, depth int) string {
 	n := 0
 	for n < len(inner) && isNameByte(inner[n]) {
@@ -159,7 +159,7 @@ func isNameByte(b byte) bool {
 	return b == '_' || b >= '0' && b <= '9' || b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z'
 }
 
-// bracketed returns what stands between the bracket that text begins with and the one that closes it, and what follows.
+// bracketed returns the text between the bracket that text begins with and the one that closes it, and what follows.
 // Without a closing one everything is inside.
 func bracketed(text string) (inner, after string) {
 	opening, closing := text[0], byte('}')

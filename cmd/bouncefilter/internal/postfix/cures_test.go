@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// Whoever gives the commands that a finding names is rid of it.
+// After the commands that a finding names, the finding is gone.
 func TestCures(t *testing.T) {
 	needPostfix(t)
 	isCommand := func(cure string) bool { return strings.HasPrefix(cure, "postconf -c ") }

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// editMain writes the planned parameters into the main.cf of dir: postconf those that stand there, in their places; new
+// editMain writes the planned parameters into the main.cf of dir: postconf edits those that the file has, in their places; new
 // ones are appended, in the order of the manual, in which postconf does not keep them.
 func (p *plan) editMain(ctx context.Context, dir string) error {
 	if len(p.main) == 0 {

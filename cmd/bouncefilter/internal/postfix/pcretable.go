@@ -17,7 +17,7 @@ type pcreRule struct {
 }
 
 // parsePcre reads a table. It fails on patterns that Go's regexp does not have (such as look-ahead): what such a table
-// does cannot be told.
+// does is not known.
 func parsePcre(text string) (pcreTable, bool) {
 	var table pcreTable
 	for _, line := range logicalLines(text) {
@@ -133,7 +133,7 @@ func (c *Config) pcre(path string) (pcreTable, bool) {
 func pcrePath(element string) (string, bool) {
 	for _, kind := range []string{"pcre:", "regexp:", "proxy:pcre:", "proxy:regexp:"} {
 		if path, ok := strings.CutPrefix(element, kind); ok {
-			return path, strings.HasPrefix(path, "/") // and not one that stands in the line itself
+			return path, strings.HasPrefix(path, "/") // and not an inline table
 		}
 	}
 	return "", false

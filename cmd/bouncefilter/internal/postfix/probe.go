@@ -29,8 +29,8 @@ func (c *Config) probe(ctx context.Context, address string) Socket {
 	}
 	s := Socket{Exists: true, IsSocket: err != nil || info.Mode()&fs.ModeSocket != 0}
 	if s.IsSocket {
-		s.Closed = barrier(where, c.option(nil, "mail_owner"))
-		// Whoever may not connect himself does not know.
+		s.Closed = obstacle(where, c.option(nil, "mail_owner"))
+		// A user who may not connect cannot find out.
 		s.Dead = s.Closed == "" && !answers(ctx, "unix", where)
 	}
 	return s
@@ -46,8 +46,8 @@ func answers(ctx context.Context, network, address string) bool {
 	return true
 }
 
-// barrier says what keeps a user from a socket: its own rights or those of a folder above it. "" if nothing does.
-func barrier(path, owner string) string {
+// obstacle says what denies a user access to a socket: its own mode or that of a folder above it; "" if the user has access.
+func obstacle(path, owner string) string {
 	u, err := user.Lookup(owner)
 	if err != nil {
 		return "" // not a Postfix that runs here
@@ -71,7 +71,7 @@ func barrier(path, owner string) string {
 		if granted {
 			return ""
 		}
-		return fmt.Sprintf("%s has mode %04o, owner %s and group %s, which lets %s as %s not in", path, mode, userName(st.Uid), groupName(st.Gid), owner, who)
+		return fmt.Sprintf("%s has mode %04o, owner %s and group %s, which gives %s (as %s) no access", path, mode, userName(st.Uid), groupName(st.Gid), owner, who)
 	}
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if reason := may(dir, 1); reason != "" {

@@ -72,10 +72,10 @@ func answer(ctx context.Context, input, name string, args ...string) (string, er
 	if err := cmd.Run(); err != nil {
 		return "", fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(stderr.String()))
 	}
-	return stdout.String(), nil // warnings about parameters of ours stand on the standard error
+	return stdout.String(), nil // warnings about our parameters are on the standard error
 }
 
-// saysNothing says whether a command that failed had nothing to say about it: postmap -q did not find the key.
+// saysNothing says whether a command failed without a message: postmap -q did not find the key.
 func saysNothing(err error) bool { return strings.HasSuffix(err.Error(), ": ") }
 
 // query asks a table, such as "pcre:/etc/postfix/x.pcre", for keys, and returns the value of each that is in it.
@@ -226,7 +226,7 @@ func otherInstances(ctx context.Context, c *Config) []string {
 var hostingLists = []string{"virtual_mailbox_domains", "virtual_alias_domains", "relay_domains"}
 
 // lookup asks the tables and files that a list of domains names for ours. A table that cannot be asked counts as having
-// all: it is better to be told of too much than of too little.
+// all of them: a finding too many is better than one too few.
 func (c *Config) lookup(ctx context.Context, parameter string, domains []string) []string {
 	ctx, cancel := context.WithTimeout(ctx, tablePatience)
 	defer cancel()

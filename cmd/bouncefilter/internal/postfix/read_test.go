@@ -93,7 +93,7 @@ func TestProbe(t *testing.T) {
 	for _, tt := range []struct {
 		mode   os.FileMode
 		closed string
-	}{{0o660, "mode 0660, owner root and group root, which lets nobody as others not in"}, {0o662, ""}} {
+	}{{0o660, "mode 0660, owner root and group root, which gives nobody (as others) no access"}, {0o662, ""}} {
 		if err := os.Chmod(path, tt.mode); err != nil {
 			t.Fatal(err)
 		}
@@ -116,7 +116,7 @@ func TestProbe(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s := probe(); !s.Dead {
-		t.Errorf("nobody listens: %+v", s)
+		t.Errorf("no process listens: %+v", s)
 	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
@@ -137,12 +137,12 @@ func TestProbeOfATCPPort(t *testing.T) {
 	address := "inet:" + l.Addr().String()
 	c := &Config{}
 	if s := c.probe(t.Context(), address); s.Dead {
-		t.Errorf("somebody listens: %+v", s)
+		t.Errorf("a process listens: %+v", s)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if s := c.probe(t.Context(), address); !s.Dead {
-		t.Errorf("nobody listens: %+v", s)
+		t.Errorf("no process listens: %+v", s)
 	}
 }

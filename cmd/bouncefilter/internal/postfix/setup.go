@@ -26,7 +26,7 @@ func Setup(ctx context.Context, dir string, site mta.Site) (*mta.Change, error) 
 	return p.change(ctx)
 }
 
-// Verify says whether Postfix itself finds fault with a configuration, or with our tables in it. Only root may ask.
+// Verify returns an error if Postfix itself rejects a configuration, or our tables in it. It needs root.
 func Verify(ctx context.Context, dir string) error {
 	if _, err := run(ctx, "postfix", "-c", dir, "check"); err != nil {
 		return err
@@ -34,7 +34,7 @@ func Verify(ctx context.Context, dir string) error {
 	return verifyTables(ctx, dir)
 }
 
-// verifyTables lets Postfix read our tables, which postfix check does not.
+// verifyTables lets Postfix read our tables: postfix check does not.
 func verifyTables(ctx context.Context, dir string) error {
 	for _, name := range []string{untagFile, localFile, extensionFile} {
 		path := filepath.Join(dir, name)
@@ -54,7 +54,7 @@ func Reload(dir string) []string { return []string{command("postfix", dir) + " r
 // parameter is a line of main.cf.
 type parameter struct{ name, value string }
 
-// plan is what has to be edited.
+// plan is the edits of a change.
 type plan struct {
 	c      *Config
 	site   mta.Site
@@ -68,7 +68,7 @@ func (p *plan) because(format string, args ...any) {
 	p.why = append(p.why, fmt.Sprintf(format, args...))
 }
 
-// set writes a parameter of main.cf, unless it is written so already. What was planned for it before no longer counts.
+// set writes a parameter of main.cf, unless it is written so already. An earlier plan for the parameter is dropped.
 func (p *plan) set(name, value string) {
 	p.main = slices.DeleteFunc(p.main, func(m parameter) bool { return m.name == name })
 	if !p.c.written(name) || p.c.Main[name] != value {
@@ -153,7 +153,7 @@ func (p *plan) delimiter(alsoStandard bool) {
 
 // writeSettled writes a copy that looks a minute old.
 //
-// QUIRK: Postfix waits two seconds before it reads a main.cf that has just been written: somebody may still be editing it.
+// QUIRK: Postfix waits two seconds before it reads a main.cf that has just been written: an operator may still be editing it.
 func writeSettled(path string, text []byte) error {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		return err

@@ -11,8 +11,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// leftToPeople are findings that remain after setup, as it is no program's business to decide about them. All others must
-// be gone.
+// leftToPeople are findings that remain after setup, because the operator has to decide about them. All others must be gone.
 var leftToPeople = map[string][]string{
 	"only-sends":                    {"domains-elsewhere"},
 	"accepts-unsigned":              {"networks-differ"},
@@ -20,7 +19,7 @@ var leftToPeople = map[string][]string{
 	"good-accept-outside":           {"milter-accepts"},
 	"good-other-tables-and-milters": {"headers-rewritten"},
 	"milters-with-blanks":           {"headers-rewritten"},
-	"nobody-answers":                {"milter-timeout"},
+	"no-listener":                   {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
 	"socketmap":                     {"tags-by-socketmap"},
@@ -28,7 +27,7 @@ var leftToPeople = map[string][]string{
 	"tags-in-virtual-aliases":       {"unknown-users-accepted"},
 }
 
-// nothingToDo are cases, besides the good ones, in which setup has nothing to do.
+// nothingToDo are cases, besides the good ones, in which setup changes nothing.
 var nothingToDo = []string{"chosen-per-client", "local-domains-in-a-table", "rewriting", "rewriting-elsewhere", "socket-missing", "socketmap", "table-unclear"}
 
 // refused are cases for which there is no change, and why.
@@ -91,8 +90,8 @@ func changeFor(t *testing.T, c *Config, site mta.Site) (*mta.Change, error) {
 	return p.change(t.Context())
 }
 
-// Whatever a configuration looks like: after the change check has nothing to say that setup could have put right, a
-// second setup has nothing to do, and undoing gives back every byte.
+// For every configuration: after the change, check has no finding that setup could have cured, a second setup changes nothing, and
+// undoing restores every byte.
 func TestSetup(t *testing.T) {
 	needPostfix(t)
 	for _, name := range folders(t) {

@@ -8,10 +8,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// verifyParameter is where the milter stands that only judges what comes in, if another one signs.
+// verifyParameter has the listener that only judges bounces, if another one signs.
 const verifyParameter = ourParameter + "_verify"
 
-// milters lets Postfix ask bouncefilter wherever it has to.
+// milters lets Postfix ask bouncefilter in all places where it must.
 func (p *plan) milters() error {
 	var amiss, fine []asks
 	for _, a := range p.c.milterPlaces(p.site) {
@@ -46,7 +46,7 @@ func (p *plan) milters() error {
 		a := asks{service: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
 		inherits := len(amiss) > 0 && !hasOption(s, "smtpd_milters")
 		if !p.c.skipsMilters(a) && (inherits || len(p.c.own(p.site, a)) > 0) {
-			p.because("%s takes back mail from a content filter that bouncefilter has seen already.", s.ID())
+			p.because("%s takes mail back from a content filter; bouncefilter has seen that mail already.", s.ID())
 			p.override(s, "smtpd_milters", p.otherMilters(s, "smtpd_milters"))
 		}
 	}
@@ -90,14 +90,14 @@ func (p *plan) define(a asks) (string, error) {
 	if !p.c.written(name) || m.address != address || p.misbehaves(asks{signs: true}, m) {
 		p.set(name, "{ "+address+", "+ourOptions+protocol+" }")
 	}
-	why := fmt.Sprintf("Postfix asks bouncefilter (%s). While it is down, mail waits: nothing leaves unsigned, so no later bounce is mistaken for a forged one.", address)
+	why := fmt.Sprintf("Postfix asks bouncefilter (%s). While bouncefilter is down, mail waits: no mail leaves unsigned, so no later bounce is mistaken for a forged one.", address)
 	if !slices.Contains(p.why, why) {
 		p.because("%s", why)
 	}
 	return name, nil
 }
 
-// parameterFor returns the name of the parameter in which the listener for a place stands.
+// parameterFor returns the name of the parameter that has the listener for a place.
 func (p *plan) parameterFor(a asks) string {
 	address, err := p.c.bestAddress(p.site, a.needs)
 	if signing, none := p.c.bestAddress(p.site, signs); err == nil && none == nil && signing != address {
@@ -106,7 +106,7 @@ func (p *plan) parameterFor(a asks) string {
 	return ourParameter
 }
 
-// allowMilters takes no_milters out of what a service is told.
+// allowMilters takes no_milters out of the options of a service.
 func (p *plan) allowMilters(s *Service) {
 	var rest []string
 	for _, o := range p.c.list(s, "receive_override_options") {

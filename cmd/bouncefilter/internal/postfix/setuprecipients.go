@@ -24,7 +24,7 @@ func (p *plan) recipe(k *checker) {
 	stage := p.c.service(cleanup)
 	others := p.ownCanonical(stage)
 	if slices.ContainsFunc(p.c.list(stage, "recipient_canonical_maps"), func(e string) bool { return p.c.asksDaemon(p.site, e) }) {
-		p.because("Tagged recipients are looked up in bouncefilter (socketmap); that stays so.")
+		p.because("Postfix looks tagged recipients up in bouncefilter (socketmap); setup does not change that.")
 		return
 	}
 	if !slices.ContainsFunc(p.c.list(stage, "recipient_canonical_maps"), strips) {
@@ -68,10 +68,10 @@ func (p *plan) strip(stage *Service, others []string) {
 // known gives each service that takes mail from outside the list of known tagged recipients instead of the table above, by
 // which all of them would be known.
 func (p *plan) known(others []string) {
-	told := false
-	tell := func() {
-		if !told {
-			told = true
+	explained := false
+	explain := func() {
+		if !explained {
+			explained = true
 			p.because("smtpd knows a tagged recipient exactly when it knows the recipient without the tag (%s), so unknown users are still refused with 550.", knownParameter)
 		}
 	}
@@ -82,7 +82,7 @@ func (p *plan) known(others []string) {
 		if knows && !loose {
 			continue
 		}
-		tell()
+		explain()
 		p.override(s, "recipient_canonical_maps", append(p.ownCanonical(s), "$"+knownParameter))
 	}
 	for _, r := range recipeParameters {
@@ -93,7 +93,7 @@ func (p *plan) known(others []string) {
 		if r.name == "bouncefilter_by_address" {
 			value = strings.Replace(value, "{", "{"+strings.Join(p.canonical(others), ""), 1)
 		}
-		tell()
+		explain()
 		p.set(r.name, value)
 	}
 }
@@ -115,19 +115,19 @@ func (p *plan) writtenDown(k *checker) {
 	if len(k.localDomains()) == 0 {
 		return
 	}
-	told := false
+	explained := false
 	for _, name := range []string{"local_recipient_maps", "alias_maps", "virtual_alias_maps", "virtual_mailbox_maps"} {
 		if !p.c.written(name) && p.c.option(nil, name) != "" {
 			p.set(name, p.c.raw(nil, name))
-			if !told {
-				told = true
-				p.because("local_recipient_maps and the like are written down as they are: inside smtpd a parameter of ours sees another one only if that stands in main.cf.")
+			if !explained {
+				explained = true
+				p.because("local_recipient_maps and similar parameters are written to main.cf with their present values: in smtpd, a parameter of bouncefilter sees only parameters that are in main.cf.")
 			}
 		}
 	}
 }
 
-// recipeTables writes our tables with the domains of the site. One that does what it should stays as it is.
+// recipeTables writes our tables with the domains of the site. A table that is correct stays as it is.
 func (p *plan) recipeTables(k *checker) {
 	used := p.c.ourTables()
 	local := k.localDomains()
@@ -144,7 +144,7 @@ func (p *plan) recipeTables(k *checker) {
 		if _, there := p.c.Tables[path]; there {
 			table, understood := p.c.pcre(path)
 			if !understood {
-				continue // somebody's work, of which check says that it is not understood
+				continue // an operator edited it; check reports that it does not understand the table
 			}
 			probe := &checker{c: p.c, site: p.site}
 			switch name {

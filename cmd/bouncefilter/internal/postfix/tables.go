@@ -11,7 +11,7 @@ import (
 //go:embed tables/*.pcre
 var tableFiles embed.FS
 
-// exampleDomain is what stands in the tables for the domains of a site.
+// exampleDomain is the placeholder in the tables for the domains of a site.
 const exampleDomain = `(?:example\.com)`
 
 // table returns the text of one of our tables.
@@ -28,13 +28,13 @@ func tableFor(name string, domains []string) string {
 	return strings.Replace(table(name), exampleDomain, domainPattern(domains), 1)
 }
 
-// nobody is a domain that does not exist (RFC 2606), for a pattern that must not match.
-const nobody = "nobody.invalid"
+// noDomain is a domain that does not exist (RFC 2606), for a pattern that must not match.
+const noDomain = "nobody.invalid"
 
 // domainPattern returns a pattern for one of the domains.
 func domainPattern(domains []string) string {
 	if len(domains) == 0 {
-		domains = []string{nobody}
+		domains = []string{noDomain}
 	}
 	quoted := make([]string, len(domains))
 	for i, d := range domains {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The tables stand in two places: the manual's readers copy one, setup writes the other.
+// The tables are in two places: the manual's readers copy one, setup writes the other.
 func TestTablesAreThoseOfTheManual(t *testing.T) {
 	for _, name := range []string{untagFile, localFile, extensionFile} {
 		manual, err := os.ReadFile(filepath.Join("../../../../deploy/postfix", name))
@@ -20,7 +20,7 @@ func TestTablesAreThoseOfTheManual(t *testing.T) {
 	}
 }
 
-// Setup writes the parameters that the manual has: whoever follows the one can go on with the other.
+// Setup writes the parameters that the manual has: an operator can begin with one and go on with the other.
 func TestParametersAreThoseOfTheManual(t *testing.T) {
 	manual, err := os.ReadFile("../../../../deploy/postfix/README.md")
 	if err != nil {

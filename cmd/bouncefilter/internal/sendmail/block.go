@@ -13,8 +13,8 @@ type block struct {
 
 func (b block) empty() bool { return len(b.milters) == 0 && len(b.domains) == 0 }
 
-// The class and the map that take tags off. A class of its own keeps the tags of domains that are only relayed, or whose
-// tags others make: those check them.
+// The class and the map that take tags off. A separate class leaves the tags of domains that are only relayed, or whose
+// tags other sites make: these sites check them.
 const (
 	ourClass = "BouncefilterDomain"
 	ourMap   = "Kbouncefilter_untag regex -q -s1 ^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$"

@@ -18,7 +18,7 @@ import (
 
 // The folders of testdata/check are one configuration each: sendmail.mc, of which m4 makes sendmail.cf, or a sendmail.cf that
 // is cut down to a few lines; class files; what differs from the usual site ("site.json"); and what check finds ("expected").
-// DIR stands for the folder, CFDIR for where the files of sendmail-cf are.
+// DIR means the folder, CFDIR the folder with the files of sendmail-cf.
 const cases = "testdata/check"
 
 // oneSite is what differs from a milter on a unix socket in both roles, for example.com.
@@ -132,7 +132,7 @@ func copyCase(t *testing.T, name string) (dir string) {
 	return dir
 }
 
-// configIn reads a copy of a case. What only a host can tell is as the case says.
+// configIn reads a copy of a case. What depends on the host is as the case says.
 func configIn(t *testing.T, dir, name string) (*Config, mta.Site) {
 	t.Helper()
 	c, err := readFiles(filepath.Join(dir, "sendmail.cf"))
@@ -192,7 +192,7 @@ func run(m *testing.M) int {
 // macros returns the folder with the files of sendmail-cf.
 func macros() string { return filepath.Join(folder, "cf") }
 
-// makeinfo stands in for a script of sendmail-cf that needs ten processes to say by whom, when and where a sendmail.cf is made. What it
+// makeinfo replaces a script of sendmail-cf that needs ten processes to say by whom, when and where a sendmail.cf is made. What it
 // says is another thing each time as well.
 const makeinfo = `echo "##### built by root@mx.example.com on $$"
 echo "##### in $PWD"

@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// Check says what is missing or dangerous in a configuration. It looks at nothing but its arguments.
+// Check reports what is missing or dangerous in a configuration. It depends on its arguments alone.
 func Check(c *Config, site mta.Site) []mta.Finding {
 	k := &checker{c: c, site: site}
 	k.installation()
@@ -34,7 +34,7 @@ func (k *checker) add(level mta.Level, name, where, what string, cure ...string)
 	k.findings = append(k.findings, mta.Finding{Level: level, Name: name, Where: where, What: what, Cure: append([]string{}, cure...)})
 }
 
-// at names a place in sendmail.cf. Line 0 stands for what is not written there.
+// at names a place in sendmail.cf. Line 0 means that the file does not have it.
 func (k *checker) at(line int, what string) string {
 	if line == 0 {
 		return k.c.Path + ": " + what
@@ -54,10 +54,10 @@ func (k *checker) bySetup(b block) []string {
 		"then: "+makeCommand(k.c.Source))
 }
 
-// makeCommand says how administrators make sendmail.cf of its source.
+// makeCommand is how administrators make sendmail.cf from its source.
 func makeCommand(source string) string { return "make -C " + filepath.Dir(source) }
 
-// installation looks at what Sendmail is and can.
+// installation checks the version of Sendmail and whether sendmail.cf is current.
 func (k *checker) installation() {
 	release, version := k.c.release()
 	macros := k.c.option("Milter.macros.envfrom")
@@ -67,20 +67,20 @@ func (k *checker) installation() {
 			fmt.Sprintf("This is Sendmail %s. Only 8.14 and later let a milter change the sender and ask for the macros that it needs.", version), "upgrade Sendmail")
 	case release == 0 && macros.Line > 0 && k.site.Signs() && !strings.Contains(macros.Value, "{auth_authen}"):
 		k.add(mta.LevelWarning, "macros", k.at(macros.Line, macros.Name),
-			"If this Sendmail is older than 8.14, bouncefilter does not learn who has logged in, and does not sign for them.",
+			"If this Sendmail is older than 8.14, bouncefilter does not learn which user has logged in, and does not sign that user's mail.",
 			"add {auth_authen} to confMILTER_MACROS_ENVFROM")
 	}
 	if k.c.Fault != "" {
-		k.add(mta.LevelWarning, "sendmail-complains", k.at(0, "sendmail -bt"), "Sendmail itself finds fault with the configuration: "+k.c.Fault+".",
-			"see what it says; as another user than root it may only lack the right to read a file")
+		k.add(mta.LevelWarning, "sendmail-complains", k.at(0, "sendmail -bt"), "Sendmail reports a fault in the configuration: "+k.c.Fault+".",
+			"read the message; if check does not run as root, it may only lack the right to read a file")
 	}
 	if k.c.Stale {
-		k.add(mta.LevelWarning, "not-generated", k.c.Source, fmt.Sprintf("It is newer than %s: what was changed in it has no effect yet.", k.c.Path),
+		k.add(mta.LevelWarning, "not-generated", k.c.Source, fmt.Sprintf("This file is newer than %s: its changes have no effect yet.", k.c.Path),
 			makeCommand(k.c.Source), reload(k.c))
 	}
 }
 
-// submission looks at what becomes of mail from the sendmail command.
+// submission checks that mail from the sendmail command passes a milter.
 func (k *checker) submission() {
 	if !k.site.Signs() {
 		return
@@ -88,8 +88,8 @@ func (k *checker) submission() {
 	path := filepath.Join(filepath.Dir(k.c.Path), "submit.cf")
 	if k.c.Submit == nil {
 		k.add(mta.LevelError, "submission-missing", path,
-			"Without it the sendmail command puts mail into the queue itself, past all milters: mail of cron jobs and web applications leaves unsigned, and its bounces are refused.",
-			"make it of submit.mc, with FEATURE(`msp'), so that the command hands mail over by SMTP")
+			"Without this file the sendmail command puts mail into the queue itself, past all milters: mail of cron jobs and web applications leaves unsigned, and its bounces are refused.",
+			"make this file from submit.mc, with FEATURE(`msp'), so that the command hands mail over by SMTP")
 		return
 	}
 	host := k.c.Submit.Macros["MTAHost"]
@@ -97,10 +97,10 @@ func (k *checker) submission() {
 		return
 	}
 	k.add(mta.LevelNote, "submission-elsewhere", path+": MTAHost",
-		fmt.Sprintf("The sendmail command hands mail over to %s. It is signed only if bouncefilter is asked there and knows this host.", host))
+		fmt.Sprintf("The sendmail command hands mail over to %s. That mail is signed only if bouncefilter is asked there and knows this host.", host))
 }
 
-// networks compares who may relay without a login with whose mail is signed.
+// networks compares the clients that may relay without a login with those whose mail is signed.
 func (k *checker) networks() {
 	if k.site.Networks == nil || !k.site.Signs() {
 		return
@@ -120,12 +120,12 @@ func (k *checker) networks() {
 	}
 	if len(unsigned) > 0 {
 		k.add(mta.LevelWarning, "networks-differ", k.at(0, "class R"), fmt.Sprintf(
-			"Clients in %s may send without a login, and bouncefilter does not sign their mail: it leaves unsigned, and its bounces are refused.",
+			"Clients in %s may send without a login, and bouncefilter does not sign their mail: the mail leaves unsigned, and its bounces are refused.",
 			strings.Join(unsigned, ", ")), "bouncefilter.toml, in [outbound]: add to networks: \""+strings.Join(unsigned, `", "`)+`"`)
 	}
 }
 
-// parseNetwork reads a network as it stands in class R: its first octets, "192.0.2", or a whole address.
+// parseNetwork reads a network as class R has it: its first octets, "192.0.2", or a whole address.
 func parseNetwork(word string) (netip.Prefix, bool) {
 	if ip, err := netip.ParseAddr(strings.TrimPrefix(word, "IPv6:")); err == nil {
 		return netip.PrefixFrom(ip, ip.BitLen()), true

@@ -9,10 +9,10 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// need is what bouncefilter has to do for a daemon.
+// need is what bouncefilter has to do for a daemon of Sendmail.
 type need struct {
 	does func(mta.Listener) bool
-	what string // happens without it
+	what string // what happens without it
 }
 
 // needs returns what bouncefilter has to do where mail comes in. The sendmail command hands its mail to the daemon that also
@@ -28,7 +28,7 @@ func (k *checker) needs(d daemon) []need {
 	return list
 }
 
-// milters looks whether bouncefilter is asked wherever it has to be, and what happens when it does not answer.
+// milters checks that bouncefilter is asked in all places where it must be, and what happens when it does not answer.
 func (k *checker) milters() {
 	everywhere := k.c.option("InputMailFilters")
 	var missing, used []string
@@ -61,7 +61,7 @@ func (k *checker) milters() {
 	for _, name := range splitFilters(everywhere.Value) {
 		if k.c.milter(name) == nil {
 			k.add(mta.LevelError, "milter-undefined", k.at(everywhere.Line, everywhere.Name),
-				fmt.Sprintf("There is no X line for %s, so Sendmail passes over it.", name), "add its INPUT_MAIL_FILTER line, or take it out")
+				fmt.Sprintf("There is no X line for %s, so Sendmail ignores that milter.", name), "add its INPUT_MAIL_FILTER line, or remove the name here")
 		}
 	}
 	for _, name := range used {
@@ -85,14 +85,14 @@ func (k *checker) milterMissing(list Option, consequences string) {
 			continue
 		}
 		k.add(mta.LevelError, "milter-missing", k.at(list.Line, list.Name), fmt.Sprintf(
-			"The X line of %s is there, but the option does not name it, so it is not asked: %s.", m.Name, consequences),
+			"There is an X line for %s, but the option does not name that milter, so Sendmail does not ask it: %s.", m.Name, consequences),
 			"in sendmail.mc, use INPUT_MAIL_FILTER and not MAIL_FILTER, after all lines that define confINPUT_MAIL_FILTERS")
 		return
 	}
 	what := "bouncefilter is not asked: " + consequences + "."
 	for _, m := range k.c.Milters {
 		if m.Name == ourName {
-			what = fmt.Sprintf("%s is looked for at %s; it listens on %s and is not asked: %s.", m.Name, m.Socket, k.listeners(), consequences)
+			what = fmt.Sprintf("Sendmail looks for %s at %s; bouncefilter listens on %s and is not asked: %s.", m.Name, m.Socket, k.listeners(), consequences)
 		}
 	}
 	k.add(mta.LevelError, "milter-missing", k.at(list.Line, list.Name), what, k.bySetup(block{milters: k.ourMilters()})...)
@@ -125,20 +125,20 @@ func (k *checker) ourMilters() []Milter {
 	return list
 }
 
-// behaviour looks at how Sendmail treats bouncefilter.
+// behaviour checks the options with which Sendmail asks bouncefilter.
 func (k *checker) behaviour(m Milter) {
 	where := k.at(m.Line, "X"+m.Name)
 	signing := slices.ContainsFunc(k.site.Listeners, func(l mta.Listener) bool { return l.Sign && m.fits(l) })
 	switch {
 	case strings.ContainsAny(m.Flags, "T4"):
 	case strings.Contains(m.Flags, "R"):
-		k.add(mta.LevelWarning, "milter-rejects", where, "While bouncefilter does not answer, mail is refused for good (F=R).", "use F=T for this milter")
+		k.add(mta.LevelWarning, "milter-rejects", where, "While bouncefilter does not answer, mail is refused permanently (F=R).", "use F=T for this milter")
 	case signing:
 		k.add(mta.LevelError, "milter-accepts", where,
 			"While bouncefilter does not answer, mail leaves unsigned (there is no F=T), and its bounces are refused later.", "use F=T for this milter")
 	default:
 		k.add(mta.LevelNote, "milter-accepts", where,
-			"While bouncefilter does not answer, bounces come in unjudged (there is no F=T). That is a choice; nothing must be sent through this Sendmail.")
+			"While bouncefilter does not answer, bounces are accepted without a check (there is no F=T). That is a choice of the operator; no mail must be sent through this Sendmail.")
 	}
 	for _, t := range []struct {
 		name, what string
@@ -146,13 +146,13 @@ func (k *checker) behaviour(m Milter) {
 	}{{"C", "connecting", time.Second}, {"S", "sending", 2 * time.Second}, {"R", "an answer", 2 * time.Second}, {"E", "the end of the message", 10 * time.Second}} {
 		if d, ok := m.wait(t.name); ok && d < t.min {
 			k.add(mta.LevelWarning, "milter-timeout", where, fmt.Sprintf(
-				"Sendmail waits %v for %s (T=%s:). A short wait for the store makes it give bouncefilter up.", d, t.what, t.name),
+				"Sendmail waits %v for %s (T=%s:). When the store is slow for a moment, Sendmail gives up waiting for bouncefilter.", d, t.what, t.name),
 				fmt.Sprintf("use at least %s:%v", t.name, t.min))
 		}
 	}
 	if strings.HasPrefix(m.Socket, "inet") {
 		k.add(mta.LevelNote, "milter-tcp", where,
-			"Over TCP each command to a milter takes Sendmail some 40 ms, for it waits for acknowledgements. A unix socket is three times as fast for a whole message.",
+			"Over TCP each command to a milter takes Sendmail about 40 ms, because it waits for acknowledgements. A unix socket is three times as fast for a whole message.",
 			"bouncefilter.toml: listen = [\"unix:/run/bouncefilter/milter.sock\"]; then "+setupCommand)
 	}
 }

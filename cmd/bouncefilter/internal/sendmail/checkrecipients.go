@@ -8,7 +8,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// makes says whether tags of a form are made.
+// makes says whether the site makes tags of a form.
 func (k *checker) makes(form string) bool { return slices.Contains(k.site.Forms, form) }
 
 // recipients looks at what Sendmail does with tagged recipients: those of bounces from outside, and of its own.
@@ -23,15 +23,15 @@ func (k *checker) recipients() {
 	}
 }
 
-// tagsStay returns the domains for which nothing takes tags off, and something must: those whose mail ends here, and where
-// bounces are judged also those that are relayed. Bounces to all others come in elsewhere, and must get there with their tag.
+// tagsStay returns the domains for which no rule takes tags off although one must: those whose mail ends here and, where bounces are
+// judged, those that are relayed. Bounces to all other domains come in elsewhere, and must get there with their tag.
 func (k *checker) tagsStay() []string {
 	return slices.DeleteFunc(slices.Clone(k.site.Domains), func(d string) bool {
 		return k.c.untags(d) != no || k.c.local(d) == no && !(k.site.Verifies() && k.c.hosts(d) != no)
 	})
 }
 
-// unknownDomains looks for domains that bounces would have to come in for, and cannot, as far as the classes tell.
+// unknownDomains looks for domains whose bounces this Sendmail would not take, according to its classes.
 func (k *checker) unknownDomains() {
 	var elsewhere []string
 	for _, d := range k.site.Domains {
@@ -48,8 +48,8 @@ func (k *checker) unknownDomains() {
 		cure := k.bySetup(block{domains: elsewhere})
 		cure[0] = "if it does, " + cure[0]
 		k.add(mta.LevelWarning, "domains-elsewhere", k.at(0, "classes w, VirtHost and R"), fmt.Sprintf(
-			"None of them has %s, so bounces to it must come in elsewhere, where they are judged with the same keys. "+
-				"Should this Sendmail take them because of its access table, it refuses tagged recipients: no rule takes the tag off.",
+			"None of these classes has %s, so bounces to it must come in elsewhere, where they are judged with the same keys. "+
+				"If this Sendmail takes them because of its access table, it refuses tagged recipients: no rule takes the tag off.",
 			strings.Join(elsewhere, ", ")), cure...)
 	}
 }
@@ -72,11 +72,11 @@ func (k *checker) tagged() {
 	case k.site.Verifies():
 		k.add(mta.LevelError, "tagged-refused", where, what+" Genuine bounces to prvs=...=user are refused (550 User unknown), and Sendmail's own are lost.", cure...)
 	default:
-		k.add(mta.LevelError, "own-bounces-lost", where, what+" Bounces that Sendmail sends itself go to prvs=...=user, whom it does not know, and are lost.", cure...)
+		k.add(mta.LevelError, "own-bounces-lost", where, what+" Bounces that Sendmail sends itself go to prvs=...=user, a user that it does not know, and are lost.", cure...)
 	}
 }
 
-// wayOff looks at how tags are taken off.
+// wayOff checks the rules and maps that take tags off.
 func (k *checker) wayOff() {
 	for _, r := range k.c.untagging(canonical) {
 		if k.site.Signs() {
@@ -89,14 +89,14 @@ func (k *checker) wayOff() {
 	for _, r := range k.c.untagging(resolving) {
 		if strings.HasPrefix(r.Right, "$#") {
 			k.add(mta.LevelWarning, "unknown-users-accepted", k.at(r.Line, "rule set ParseLocal"),
-				"This rule gives every tagged recipient to a mailer, past virtusertable and other tables: an unknown user is known as soon as somebody puts a tag before the name.",
+				"This rule gives every tagged recipient to a mailer, past virtusertable and other tables: mail to an unknown user is accepted if the sender puts a tag before the name.",
 				"let the rule only take the tag off: $: $( map $1 $) < @ $2 . >")
 		}
 	}
 	for _, name := range k.c.tagMaps() {
 		if slices.Contains(strings.Fields(k.c.Maps[name]), "-f") {
 			k.add(mta.LevelWarning, "tags-case", k.at(0, "K"+name),
-				"The map looks at case (-f). Relays that write PRVS= or the tag in capitals send bounces that are refused.", "take the -f out")
+				"The map distinguishes capitals (-f). If a relay writes PRVS= or the tag in capitals, its bounces are refused.", "take the -f out")
 		}
 	}
 }

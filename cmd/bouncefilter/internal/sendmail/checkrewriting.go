@@ -22,7 +22,7 @@ func (k *checker) rewriting() {
 	k.masquerading()
 	if _, there := k.c.Maps["generics"]; there {
 		k.add(mta.LevelWarning, "generics", k.at(0, "Kgenerics"),
-			"With masquerade_envelope it is asked for the signed sender (prvs=...=user@example.com), and an entry for the address alone does not fit: senders are not replaced.",
+			"With masquerade_envelope Sendmail looks up the signed sender (prvs=...=user@example.com) here, and an entry for the address alone does not match: senders are not replaced.",
 			"let programs send with the address that the world should see")
 	}
 }

@@ -1,4 +1,4 @@
-// Package sendmail knows what bouncefilter needs of a Sendmail.
+// Package sendmail checks a Sendmail for what bouncefilter needs, and sets it up.
 //
 // [Read] reads sendmail.cf, and submit.cf beside it, and looks at what they lead to: class files, sockets, and what the
 // sendmail command itself makes of a tagged address. [Check] says what is missing or dangerous; it is a pure function.
@@ -65,7 +65,7 @@ type Socket struct {
 	IsSocket bool   `json:"is_socket"`
 	Unsafe   string `json:"unsafe,omitempty"` // why Sendmail refuses the path
 	Closed   string `json:"closed,omitempty"` // why the user that Sendmail runs as may not connect
-	Dead     bool   `json:"dead,omitempty"`   // nobody listens
+	Dead     bool   `json:"dead,omitempty"`   // no process listens
 }
 
 // option returns the last O line of a name; its line is 0 if there is none. Names fold case, as Sendmail's do.
@@ -91,7 +91,7 @@ func (c *Config) release() (int, string) {
 	return 0, ""
 }
 
-// answer is yes, no, or that it cannot be told.
+// answer is yes, no, or perhaps where the files do not decide.
 type answer int
 
 const (
@@ -141,8 +141,8 @@ const (
 	relayed = "R"
 )
 
-// local says whether mail for a domain ends here, hosts whether it is taken at all. What the sendmail command said counts
-// most.
+// local says whether mail for a domain ends here, hosts whether it is taken at all. The answer of the sendmail command
+// comes first.
 func (c *Config) local(domain string) answer {
 	return max(c.has(local, domain), c.has(virtual, domain))
 }

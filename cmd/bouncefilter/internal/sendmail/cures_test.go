@@ -9,10 +9,10 @@ import (
 	"testing"
 )
 
-// The lines that check names work as they stand.
+// The lines that check names work unchanged.
 func TestCures(t *testing.T) {
 	needSendmail(t)
-	for _, name := range []string{"untouched", "like-debian", "own-bounces-lost", "unknown-users-to-somebody", "relay-by-access"} {
+	for _, name := range []string{"untouched", "like-debian", "own-bounces-lost", "unknown-users-to-one-mailbox", "relay-by-access"} {
 		dir := copyCase(t, name)
 		c, site := configIn(t, dir, name)
 		lines := ""

@@ -14,8 +14,8 @@ import (
 // usualMacros are where systems have the files that sendmail.cf is made with.
 var usualMacros = []string{"/usr/share/sendmail/cf", "/usr/share/sendmail-cf", "/usr/lib/mail", "/usr/lib/sendmail-cf"}
 
-// generate returns the sendmail.cf that m4 makes of a sendmail.mc which stands, or will stand, in dir. It is made as the
-// first lines of the file say: most include cf.m4 themselves, others want it before them.
+// generate returns the sendmail.cf that m4 makes of a sendmail.mc which is, or will be, in dir. The first lines of the file decide how:
+// most include cf.m4 themselves, others want it before them.
 func generate(ctx context.Context, dir, mc string) (string, error) {
 	var args []string
 	if included(mc) == "" {
@@ -30,12 +30,12 @@ func generate(ctx context.Context, dir, mc string) (string, error) {
 	m4.Dir, m4.Stdin, m4.Stdout, m4.Stderr = dir, strings.NewReader(mc), &stdout, &stderr
 	if err := m4.Run(); err != nil {
 		if errors.Is(err, exec.ErrNotFound) {
-			return "", errors.New("sendmail.cf is made with m4, and there is none; install it: apt-get install m4")
+			return "", errors.New("sendmail.cf is made with m4, which is not installed; install it: apt-get install m4")
 		}
 		return "", fmt.Errorf("m4: %w: %s", err, strings.TrimSpace(stderr.String()))
 	}
 	if len(parse("", stdout.String()).Rulesets) == 0 {
-		return "", fmt.Errorf("m4 makes no configuration of it: %s", strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("m4 makes no configuration of sendmail.mc: %s", strings.TrimSpace(stderr.String()))
 	}
 	return stdout.String(), nil
 }

@@ -54,7 +54,7 @@ func sameHost(to, on string) bool {
 	return everywhere || plain(to) == plain(on)
 }
 
-// spec writes the address of a listener as it stands in S=.
+// spec writes the address of a listener in the notation of S=.
 func spec(l mta.Listener) string {
 	network, address, _ := strings.Cut(l.Address.String(), ":")
 	if network == "unix" {
@@ -118,7 +118,7 @@ func interval(s string) (time.Duration, bool) {
 	return sum, true
 }
 
-// Daemon is where Sendmail listens for mail.
+// daemon is where Sendmail listens for mail.
 type daemon struct {
 	name    string
 	submits bool // takes only mail of those who may send

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// parse reads the text of a sendmail.cf. It takes what it understands and passes over everything else, for Sendmail itself
-// is there to complain.
+// parse reads the text of a sendmail.cf. It ignores what it does not understand: Sendmail itself reports
+// errors.
 func parse(path, text string) *Config {
 	c := &Config{Path: path, Macros: map[string]string{}, Classes: map[string][]Class{}, Maps: map[string]string{},
 		Mailers: map[string]string{}, Rulesets: map[string][]Rule{}}

@@ -167,7 +167,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Taking the block out gives back what was there before it was put in, whatever that was.
+// Without the block the file is again what it was before, for every file.
 func FuzzBlock(f *testing.F) {
 	for _, text := range []string{"", "OSTYPE(`linux')\nMAILER(`local')\n", "include(`/x/m4/cf.m4')\r\nLOCAL_RULE_0\nR$*\t$1",
 		"VERSIONID(`x')\nINPUT_MAIL_FILTER(`bouncefilter', `S=local:/x')dnl\n"} {

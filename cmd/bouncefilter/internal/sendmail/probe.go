@@ -43,7 +43,7 @@ func (c *Config) probe(ctx context.Context, l mta.Listener) Socket {
 	return s
 }
 
-// closed says why the user that Sendmail runs as may not connect to a socket. It runs as root unless it is told otherwise.
+// closed says why the user that Sendmail runs as may not connect to a socket. Without RunAsUser that is root.
 func (c *Config) closed(socket fs.FileInfo) string {
 	name, _, _ := strings.Cut(c.option("RunAsUser").Value, ":")
 	u, err := user.Lookup(name)
@@ -65,10 +65,10 @@ func (c *Config) closed(socket fs.FileInfo) string {
 	if socket.Mode()&write != 0 {
 		return ""
 	}
-	return fmt.Sprintf("it runs as %s (RunAsUser), and the socket has mode %04o, owner %d and group %d", name, socket.Mode().Perm(), owner.Uid, owner.Gid)
+	return fmt.Sprintf("Sendmail runs as %s (RunAsUser), and the socket has mode %04o, owner %d and group %d", name, socket.Mode().Perm(), owner.Uid, owner.Gid)
 }
 
-// answers also says yes if this user may not connect himself.
+// answers also says yes if the user who runs check may not connect.
 func answers(ctx context.Context, network, address string) bool {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, network, address)
@@ -79,8 +79,8 @@ func answers(ctx context.Context, network, address string) bool {
 	return true
 }
 
-// unsafe says why Sendmail refuses a path: a link, or a folder above it that others can write to, unless it is told not to
-// mind those for a group, or those with a sticky bit.
+// unsafe says why Sendmail refuses a path: a link, or a folder above it that others can write to, unless DontBlameSendmail
+// allows a folder that its group can write to, or one with a sticky bit.
 func (c *Config) unsafe(path string) string {
 	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 {
 		return path + " is a symbolic link"
@@ -93,7 +93,7 @@ func (c *Config) unsafe(path string) string {
 	sticky := strings.Contains(blamed, "truststickybit")
 	for dir := filepath.Dir(path); ; dir = filepath.Dir(dir) {
 		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&forbidden != 0 && !(sticky && info.Mode()&fs.ModeSticky != 0) {
-			return fmt.Sprintf("others than its owner can write to the folder %s (mode %04o)", dir, info.Mode().Perm())
+			return fmt.Sprintf("users other than its owner can write to the folder %s (mode %04o)", dir, info.Mode().Perm())
 		}
 		if dir == filepath.Dir(dir) {
 			return ""

@@ -16,7 +16,7 @@ import (
 var usualFolders = []string{"/usr/sbin", "/usr/lib", "/usr/libexec/sendmail", "/usr/libexec"}
 
 // program returns the path of the sendmail command, "" if there is none. Other mail servers have a command of that name;
-// only Sendmail's knows the option for milters, which stands in its text.
+// only Sendmail's has the name of the option for milters in its program text.
 func program(searchPath string) string {
 	for _, dir := range append(filepath.SplitList(searchPath), usualFolders...) {
 		path := filepath.Join(dir, "sendmail")
@@ -49,11 +49,11 @@ type pair struct{ user, plain, tagged string }
 // difference.
 var triedUsers = []string{"postmaster", "bouncefilter.nobody.here"}
 
-// tagTried has the form of a tag; nobody looks at what it says.
+// tagTried has the form of a tag; Sendmail does not verify it.
 const tagTried = "prvs=0000abcdef="
 
-// runTest resolves addresses in address test mode, which sends nothing and opens no socket. It fails if Sendmail finds
-// fault with the configuration.
+// runTest resolves addresses in address test mode, which sends nothing and opens no socket. It fails if Sendmail
+// rejects the configuration.
 func runTest(ctx context.Context, sendmail, config string, domains []string) (*tested, error) {
 	var input strings.Builder
 	for _, d := range domains {
@@ -77,9 +77,9 @@ func runTest(ctx context.Context, sendmail, config string, domains []string) (*t
 	if m := regexp.MustCompile(`(?m)^Version (\S+)`).FindStringSubmatch(parts[0]); m != nil {
 		t.version = m[1]
 	}
-	// What stands before the first prompt, an answer to each line, and the prompt at which the input ends.
+	// The text before the first prompt, an answer to each line, and the prompt at which the input ends.
 	if len(parts) != len(domains)*(2*len(triedUsers)+1)+2 {
-		return nil, fmt.Errorf("%s -C %s -bt gives answers that are not understood: %s", sendmail, config, complaints(output.String()))
+		return nil, fmt.Errorf("%s -C %s -bt gives answers that bouncefilter does not understand: %s", sendmail, config, complaints(output.String()))
 	}
 	for _, d := range domains {
 		tried := testedDomain{domain: d, rcptOK: outcome(parts[1])}
@@ -104,7 +104,7 @@ func outcome(answer string) string {
 	return strings.TrimSpace(line)
 }
 
-// complaints returns the lines in which Sendmail finds fault, or the beginning of the output.
+// complaints returns the lines in which Sendmail reports an error, or the beginning of the output.
 func complaints(output string) string {
 	var lines []string
 	for line := range strings.Lines(output) {
@@ -152,7 +152,7 @@ func (d testedDomain) difference() error {
 	return nil
 }
 
-// Verify says whether Sendmail finds fault with a configuration, where there is a sendmail command.
+// Verify returns an error if Sendmail rejects a configuration, where there is a sendmail command.
 func Verify(ctx context.Context, path string) error {
 	sendmail := program(os.Getenv("PATH"))
 	if sendmail == "" {

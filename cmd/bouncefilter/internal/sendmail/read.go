@@ -103,7 +103,7 @@ func readFiles(path string) (*Config, error) {
 	return c, nil
 }
 
-// readClasses reads the class files. What they hold cannot be told if they are no files or cannot be read.
+// readClasses reads the class files. The words of those that are no files, or cannot be read, are unknown.
 func (c *Config) readClasses() {
 	c.Files = map[string][]string{}
 	for _, parts := range c.Classes {

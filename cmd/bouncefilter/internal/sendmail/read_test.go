@@ -96,12 +96,12 @@ func TestProbe(t *testing.T) {
 		{"a link", c, link, Socket{Exists: true, IsSocket: true, Unsafe: link + " is a symbolic link"}},
 		{"a folder for a group, which is allowed", c, group, Socket{Exists: true, IsSocket: true}},
 		{"a folder for a group", strict, group, Socket{Exists: true, IsSocket: true,
-			Unsafe: "others than its owner can write to the folder " + filepath.Dir(group) + " (mode 0775)"}},
+			Unsafe: "users other than its owner can write to the folder " + filepath.Dir(group) + " (mode 0775)"}},
 		{"a folder for all, with a sticky bit that does not count", parse("", ""), sticky, Socket{Exists: true, IsSocket: true,
-			Unsafe: "others than its owner can write to the folder " + filepath.Dir(sticky) + " (mode 0777)"}},
+			Unsafe: "users other than its owner can write to the folder " + filepath.Dir(sticky) + " (mode 0777)"}},
 		{"a folder for all, with a sticky bit that counts", strict, sticky, Socket{Exists: true, IsSocket: true}},
 		{"a folder for all", c, world, Socket{Exists: true, IsSocket: true,
-			Unsafe: "others than its owner can write to the folder " + filepath.Dir(world) + " (mode 0777)"}},
+			Unsafe: "users other than its owner can write to the folder " + filepath.Dir(world) + " (mode 0777)"}},
 	} {
 		a, err := listener.Parse("unix:" + tt.path)
 		if err != nil {
@@ -148,7 +148,7 @@ func TestClosedSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := parse("", "O RunAsUser="+tt.runAs+"\n").closed(info)
-		if (got != "") != tt.closed || tt.closed && !strings.Contains(got, "it runs as nobody (RunAsUser), and the socket has mode 06") {
+		if (got != "") != tt.closed || tt.closed && !strings.Contains(got, "Sendmail runs as nobody (RunAsUser), and the socket has mode 06") {
 			t.Errorf("%+v: got %q", tt, got)
 		}
 	}
@@ -184,7 +184,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// A host on which the command takes too long is told so, and check goes by the files.
+// If the command takes too long, the error says so.
 func TestCommandThatSleeps(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "sendmail")
@@ -195,7 +195,7 @@ func TestCommandThatSleeps(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	write(t, path, "#!/bin/sh\necho nonsense\n", 0o755)
-	if _, err := runTest(t.Context(), path, "x.cf", nil); err == nil || !strings.Contains(err.Error(), "not understood: nonsense") {
+	if _, err := runTest(t.Context(), path, "x.cf", nil); err == nil || !strings.Contains(err.Error(), "does not understand: nonsense") {
 		t.Errorf("got %v", err)
 	}
 }

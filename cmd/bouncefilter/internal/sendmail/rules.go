@@ -75,7 +75,7 @@ func (c *Config) covers(r Rule, domain string) answer {
 	return best
 }
 
-// untags says whether tags are taken off recipients of a domain. What the sendmail command said counts most.
+// untags says whether tags are taken off recipients of a domain. The answer of the sendmail command comes first.
 func (c *Config) untags(domain string) answer {
 	if said, asked := c.Untags[domain]; asked {
 		if said {

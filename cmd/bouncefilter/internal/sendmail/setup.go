@@ -16,8 +16,8 @@ import (
 // testPatience bounds what setup waits for the sendmail command, which sleeps for a minute on a host without a full name.
 const testPatience = 2 * time.Minute
 
-// NoSourceError says that there is a sendmail.cf, and nothing that it could be made of. Nobody should let a program edit
-// it: the next make would take that back.
+// NoSourceError says that there is a sendmail.cf without its source. No program should edit such a file: the next make would undo
+// the edits.
 type NoSourceError struct {
 	Path  string
 	Lines []string // that sendmail.cf lacks
@@ -25,7 +25,7 @@ type NoSourceError struct {
 
 // Error implements error.
 func (e *NoSourceError) Error() string {
-	return fmt.Sprintf("there is no %s that %s could be made of again, so nothing is changed here", strings.TrimSuffix(e.Path, ".cf")+".mc", e.Path)
+	return fmt.Sprintf("there is no %s from which %s could be made again, so setup changes nothing", strings.TrimSuffix(e.Path, ".cf")+".mc", e.Path)
 }
 
 // Remedy says what to do instead.
@@ -44,7 +44,7 @@ func (e *EditedError) Error() string {
 
 // Remedy says what to do about it.
 func (e *EditedError) Remedy() string {
-	return fmt.Sprintf("write into %s what was edited in %s, or make it again if it is only old (%s); then try again", e.Source, e.Path, makeCommand(e.Source))
+	return fmt.Sprintf("write into %s what was edited in %s, or make that file again if it is only old (%s); then try again", e.Source, e.Path, makeCommand(e.Source))
 }
 
 // Setup works out the change that sets up the Sendmail whose sendmail.cf is at path. One that is set up already needs none.
@@ -128,7 +128,7 @@ func (k *checker) waits(m Milter) bool {
 	return strings.ContainsAny(m.Flags, "TR4") || !slices.ContainsFunc(k.site.Listeners, func(l mta.Listener) bool { return l.Sign && m.fits(l) })
 }
 
-// as reads a configuration that stands nowhere yet.
+// as reads a configuration that is not in a file yet.
 func (p *plan) as(cf string) *Config {
 	c := parse(p.path, cf)
 	c.readClasses()
@@ -175,7 +175,7 @@ func (p *plan) make(ctx context.Context) (*mta.Change, error) {
 	}
 	after := &checker{c: p.as(p.cf), site: p.site}
 	if left := after.lacks(); !left.empty() {
-		return nil, errors.New("the lines have no effect where setup puts them: something after them in sendmail.mc takes them back, such as a define of confINPUT_MAIL_FILTERS")
+		return nil, errors.New("the lines have no effect where setup puts them: a later line of sendmail.mc undoes them, such as a define of confINPUT_MAIL_FILTERS")
 	}
 	p.cf, p.untagged = made(string(oldCF), p.cf), b.domains
 	c := &mta.Change{Why: p.why(after.c, b, k.replaced(b))}
@@ -185,7 +185,7 @@ func (p *plan) make(ctx context.Context) (*mta.Change, error) {
 	return c, nil
 }
 
-// replaced returns the names of milters that the lines of a block stand for.
+// replaced returns the names of milters that the lines of a block replace.
 func (k *checker) replaced(b block) []string {
 	var names []string
 	if len(b.milters) == 0 {
@@ -204,9 +204,9 @@ func (k *checker) replaced(b block) []string {
 func (p *plan) why(after *Config, b block, replaced []string) []string {
 	why := []string{fmt.Sprintf("The block goes into %s, and m4 makes %s of it, as \"%s\" would: the next make keeps it.", p.source, p.path, makeCommand(p.source))}
 	if len(b.milters) > 0 {
-		why = append(why, "Sendmail asks bouncefilter about all mail. F=T: while it does not answer, mail waits, for nothing must leave unsigned.")
+		why = append(why, "Sendmail asks bouncefilter about all mail. F=T: while bouncefilter does not answer, mail waits, because no mail must leave unsigned.")
 		if names := splitFilters(after.option("InputMailFilters").Value); len(names) > len(b.milters) {
-			why = append(why, fmt.Sprintf("Milters are asked in the order %s. Where a DKIM milter stands among them makes no difference.", strings.Join(names, ", ")))
+			why = append(why, fmt.Sprintf("Milters are asked in the order %s. The place of a DKIM milter among them makes no difference.", strings.Join(names, ", ")))
 		}
 	}
 	if len(replaced) > 0 {
@@ -215,7 +215,7 @@ func (p *plan) why(after *Config, b block, replaced []string) []string {
 	switch {
 	case len(b.domains) > 0:
 		why = append(why, "Rules take tags off recipients when Sendmail looks for the mailer, before all other local rules. The milter still sees the tag, "+
-			"unknown users are refused as before, and Sendmail's own bounces find their way. They are for your domains alone: those who made other tags check them.")
+			"unknown users are refused as before, and Sendmail's own bounces find their way. The rules are for your domains alone: other sites check the tags that they made.")
 	case slices.Contains(p.site.Forms, "sub-address") && !slices.Contains(p.site.Forms, "standard"):
 		why = append(why, "Tags are made in the sub-address form (user+prvs=...@), which Sendmail delivers to user and refuses if there is no such user: it needs no rule.")
 	}
@@ -251,6 +251,6 @@ func (p *plan) test(ctx context.Context) (string, error) {
 	if len(t.domains) == 0 {
 		return fmt.Sprintf("Tested: Sendmail %s reads it without complaint.", t.version), nil
 	}
-	return fmt.Sprintf("Tested with Sendmail %s: in %s, a user and somebody unknown resolve to the same with and without a tag.",
+	return fmt.Sprintf("Tested with Sendmail %s: in %s, a user and an unknown user resolve to the same with and without a tag.",
 		t.version, strings.Join(p.untagged, ", ")), nil
 }

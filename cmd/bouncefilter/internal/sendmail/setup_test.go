@@ -11,8 +11,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
-// leftToPeople are findings that remain after setup, as it is no program's business to decide about them. All others must
-// be gone.
+// leftToPeople are findings that remain after setup, because the operator has to decide about them. All others must be gone.
 var leftToPeople = map[string][]string{
 	"accepts-inbound-only":      {"milter-accepts"},
 	"daemon-with-other-milters": {"milter-overridden"},
@@ -27,12 +26,12 @@ var leftToPeople = map[string][]string{
 	"like-debian":               {"milter-tcp"},
 }
 
-// nothingToDo are cases, besides the good ones, in which setup has nothing to do.
+// nothingToDo are cases, besides the good ones, in which setup changes nothing.
 var nothingToDo = []string{"accepts-inbound-only", "daemon-with-other-milters", "domain-not-covered", "masquerade", "masquerade-host",
 	"relay-for-others", "strips-senders", "tcp-and-hasty"}
 
-// Whatever a configuration looks like: after the change check has nothing to say that setup could have put right, a
-// second setup has nothing to do, and undoing gives back every byte.
+// For every configuration: after the change, check has no finding that setup could have cured, a second setup changes nothing, and
+// undoing restores every byte.
 func TestSetup(t *testing.T) {
 	needSendmail(t)
 	for _, name := range folders(t) {
@@ -128,7 +127,7 @@ func contains(t *testing.T, text string, want ...string) {
 	}
 }
 
-// Rules of ours come before those that give an address to a mailer at once, and other milters stay.
+// Our rules come before those that give an address to a mailer at once, and other milters stay.
 func TestBlockComesBeforeLocalRules(t *testing.T) {
 	needSendmail(t)
 	dir := copyCase(t, "other-milters-and-rules")
@@ -154,10 +153,10 @@ func TestBlockFollowsTheDomains(t *testing.T) {
 	if want := strings.Replace(first, "}`example.com'", "}`define.example'", 1); second != want {
 		t.Errorf("got\n%s\nwant\n%s", second, want)
 	}
-	contains(t, why, "in define.example, a user and somebody unknown resolve to the same with and without a tag.")
+	contains(t, why, "in define.example, a user and an unknown user resolve to the same with and without a tag.")
 }
 
-// A line that lets mail leave unsigned becomes a comment; should bouncefilter's work be taken out, it is a line again.
+// A line that lets mail leave unsigned becomes a comment; when setup is undone, it is a line again.
 func TestLineThatIsReplaced(t *testing.T) {
 	needSendmail(t)
 	dir := copyCase(t, "accepts-unsigned")

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// shipped is the folder with what a postmaster includes who does without setup.
+// shipped is the folder with the files that a postmaster includes instead of running setup.
 const shipped = "../../../../deploy/sendmail"
 
 // What setup writes is what the manual has.
@@ -23,7 +23,7 @@ func TestBlockIsWhatIsShipped(t *testing.T) {
 		case "C{BouncefilterDomain}`example.com'":
 			line = "C{BouncefilterDomain} example.com"
 		case "divert(0)dnl":
-			continue // the files stand at the end, the block does not
+			continue // the files are at the end, the block is not
 		}
 		if !have[squeezed(line)] {
 			t.Errorf("deploy/sendmail has no line %q", line)
@@ -31,8 +31,8 @@ func TestBlockIsWhatIsShipped(t *testing.T) {
 	}
 }
 
-// A postmaster who followed the manual has nothing more to do; one who has more domains than he wrote into the file gets
-// rules for the others.
+// After the manual was followed, setup changes nothing. If bouncefilter has more domains than the file, setup writes rules for the
+// others.
 func TestSetupBesideTheManual(t *testing.T) {
 	needSendmail(t)
 	dir := copyCase(t, "untouched")
@@ -59,7 +59,7 @@ func TestSetupBesideTheManual(t *testing.T) {
 	site.Domains = append(site.Domains, "more.example")
 	mc, why := changeOf(t, dir, site)
 	contains(t, mc, "C{BouncefilterDomain}`more.example'\n")
-	contains(t, why, "in more.example, a user and somebody unknown resolve to the same with and without a tag.")
+	contains(t, why, "in more.example, a user and an unknown user resolve to the same with and without a tag.")
 	if strings.Contains(mc, "\nINPUT_MAIL_FILTER(") {
 		t.Errorf("the milter is there twice:\n%s", mc)
 	}

@@ -12,7 +12,7 @@ const (
 	endLine   = "dnl bouncefilter end"
 )
 
-// replacedMark stands before lines that the block replaces.
+// replacedMark is put before lines that the block replaces.
 const replacedMark = "dnl replaced by bouncefilter: "
 
 // withoutBlock takes the block out, and gives back the lines that it replaced.
@@ -30,13 +30,13 @@ func withoutBlock(mc string) string {
 		}
 	}
 	if inside {
-		return mc // somebody took the end away: nobody knows what belongs to it
+		return mc // an operator removed the end: what belongs to the block is not known
 	}
 	return b.String()
 }
 
-// diverting is a line from which on the text of sendmail.mc goes elsewhere than to the beginning of sendmail.cf. Rules
-// of ours must come before other local rules, which may give an address to a mailer at once.
+// diverting is a line from which on the text of sendmail.mc goes elsewhere than to the beginning of sendmail.cf. Our rules
+// must come before other local rules, which may give an address to a mailer at once.
 var diverting = regexp.MustCompile(`^(LOCAL_[A-Z_0-9]+|MAILER_DEFINITIONS|MAILER\(|divert\((-1|[1-9]))`)
 
 // beginning matches what must come first: in the copyright notice at the beginning, m4 goes to divert(-1) and back.

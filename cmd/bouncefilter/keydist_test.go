@@ -160,7 +160,7 @@ func TestServeStartsWithoutASecret(t *testing.T) {
 	}
 }
 
-// A daemon that has lost the index of its keys makes no other one: it signs nothing and refuses no bounce for its tag.
+// A daemon that has lost the index of its keys makes no new key: it signs nothing and refuses no bounce for its tag.
 func TestServeWithoutTheIndexOfKeysThatHaveSigned(t *testing.T) {
 	for _, remove := range []string{keysIndex, "state/keys"} {
 		w := newWorld(t)

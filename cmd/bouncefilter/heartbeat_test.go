@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
-// cutOff is a store that loses the connection while a node says that it runs, and has it again in the end. Meanwhile mail is signed.
+// cutOff is a store that loses the connection while a node sends a heartbeat, and has it again at the end. Meanwhile mail is signed.
 type cutOff struct {
 	store.Store
 	meanwhile atomic.Pointer[func()]
@@ -30,8 +30,8 @@ func (c *cutOff) Record(ctx context.Context, today store.Day, domain string, rs 
 	return c.Store.Record(ctx, today, domain, rs...)
 }
 
-// A node that keeps records does not say that it has written all, even if it had when it began to say so.
-func TestAnAnnouncementThatMailOvertakesIsNotMade(t *testing.T) {
+// A heartbeat of a node that has records in its journal does not say that all are written, even if that was so when it began.
+func TestAHeartbeatThatMailOvertakesIsNotSent(t *testing.T) {
 	w := newWorld(t)
 	inner := memory.NewWithClock(w.clock)
 	st := &cutOff{Store: inner}
