@@ -54,10 +54,13 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 	var refused error
 	for {
 		conn, err := d.DialContext(ctx, "tcp", address)
+		var late net.Error
 		switch {
 		case errors.Is(err, syscall.ECONNREFUSED):
 			refused = err
-		case err == nil || refused == nil || ctx.Err() == nil:
+		case refused != nil && errors.As(err, &late) && late.Timeout():
+			return nil, refused
+		default:
 			return conn, err
 		}
 		select {
