@@ -24,7 +24,8 @@ postfix postfix/destinations string mx.example.com, example.com, localhost
 `},
 	{name: "sendmail", files: "/etc/mail/sendmail.*", start: "echo example.com >> /etc/mail/local-host-names\n" +
 		// Without the DNS nothing that Sendmail looks up there is known to exist or not to exist.
-		"cp /etc/mail/service.switch-nodns /etc/mail/service.switch\n/usr/share/sendmail/sendmail start\n"},
+		"cp /etc/mail/service.switch-nodns /etc/mail/service.switch\n" +
+		"cat >> /etc/mail/sendmail.mc <<'END'\n" + sendmailOnABusyMachine + "END\n/usr/share/sendmail/sendmail start\n"},
 }
 
 // rootPrelude makes a root of its own on top of the machine's: what is written there is gone when the script ends. It has its own

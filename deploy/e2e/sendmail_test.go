@@ -12,6 +12,10 @@ import (
 	"testing"
 )
 
+// sendmailOnABusyMachine lets Sendmail go on whatever the load average is. By default it only queues messages at 8 for each processor,
+// and closes its sockets at 12 (confQUEUE_LA and confREFUSE_LA, Sendmail 8.17).
+const sendmailOnABusyMachine = "define(`confQUEUE_LA', `10000')dnl\n" + "define(`confREFUSE_LA', `10000')dnl\n" + "define(`confDELAY_LA', `0')dnl\n"
+
 // sendmailMc is a Sendmail that sends mail to our site there, and everything else to the world. The arguments are its
 // directory, the ports of our site and of the world, and lines of its own.
 //
@@ -29,7 +33,7 @@ define(` + "`ALIAS_FILE', `%[1]s/aliases'" + `)dnl
 define(` + "`confSERVICE_SWITCH_FILE', `%[1]s/service.switch'" + `)dnl
 define(` + "`confDONT_BLAME_SENDMAIL', `MapInUnsafeDirPath'" + `)dnl
 define(` + "`confTO_IDENT', `0'" + `)dnl
-define(` + "`confDOUBLE_BOUNCE_ADDRESS', `'" + `)dnl
+` + sendmailOnABusyMachine + `define(` + "`confDOUBLE_BOUNCE_ADDRESS', `'" + `)dnl
 define(` + "`RELAY_MAILER_ARGS', `TCP $h %[2]d'" + `)dnl
 define(` + "`SMTP_MAILER_ARGS', `TCP $h %[3]d'" + `)dnl
 define(` + "`ESMTP_MAILER_ARGS', `TCP $h %[3]d'" + `)dnl

@@ -24,13 +24,16 @@ var sendmailUsers = map[string]string{
 	"info@alias.example":   "news",
 }
 
+// siteOnABusyMachine is sendmailOnABusyMachine with the quotation marks of siteMc.
+var siteOnABusyMachine = strings.NewReplacer("`", "‹", "'", "›").Replace(sendmailOnABusyMachine)
+
 // siteMc describes the site without bouncefilter. The arguments are its directory, that of Sendmail's configuration files,
 // the ports for everybody and for submission, and those of the world and of the server behind the relayed domain. ‹ and ›
 // mean m4's quotation marks.
 //
 // The mailer for local users is a script that writes Maildirs; everything else about it is as usual, the check of users
 // (flag w) included.
-const siteMc = `define(‹_CF_DIR_›, ‹%[2]s/›)dnl
+var siteMc = `define(‹_CF_DIR_›, ‹%[2]s/›)dnl
 include(‹%[2]s/m4/cf.m4›)dnl
 OSTYPE(‹linux›)dnl
 define(‹confDOMAIN_NAME›, ‹mx.local.example›)dnl
@@ -44,7 +47,7 @@ define(‹confCR_FILE›, ‹-o %[1]s/relay-domains›)dnl
 define(‹confSERVICE_SWITCH_FILE›, ‹%[1]s/service.switch›)dnl
 define(‹confDONT_BLAME_SENDMAIL›, ‹MapInUnsafeDirPath,ClassFileInUnsafeDirPath,GroupReadableSASLDBFile,RunProgramInUnsafeDirPath›)dnl
 define(‹confTO_IDENT›, ‹0›)dnl
-define(‹confTO_QUEUERETURN›, ‹3s›)dnl
+` + siteOnABusyMachine + `define(‹confTO_QUEUERETURN›, ‹3s›)dnl
 define(‹confMIN_QUEUE_AGE›, ‹0›)dnl
 define(‹confBAD_RCPT_THROTTLE›, ‹0›)dnl
 define(‹confMAX_MESSAGE_SIZE›, ‹200000000›)dnl
