@@ -488,7 +488,7 @@ func TestExplain(t *testing.T) {
 			"The recipient carries no tag.",
 			"It answers, by its content, <" + sentID + ">.",
 			"The record is complete since ",
-			"<" + sentID + "> is on record as sent by <user@example.com> to 1 recipients, and has proven 0 bounces of at most 50.",
+			"<" + sentID + "> is on record as sent by <user@example.com> to 1 recipient, and has proven 0 bounces of at most 50.",
 			"Verdict: valid-message, accept. The message proves that it answers mail this recipient sent.",
 		}},
 		{"not proven", "", "other@example.com", dsnText(sentID), []string{

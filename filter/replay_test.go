@@ -58,7 +58,7 @@ func TestATagIsUsedUp(t *testing.T) {
 			}
 			wantLog(t, f, "reason=over-budget action=defer", "reason=valid-message action=accept")
 			steps := strings.Join(f.explain("", strings.Trim(signedUser, "<>"), bounceAbout("friend@example.org")).Steps, "\n")
-			if want := "The tag was sent to 1 recipients, and has been answered by 46 bounces of at most 45."; !strings.Contains(steps, want) {
+			if want := "The tag was sent to 1 recipient, and has been answered by 46 bounces of at most 45."; !strings.Contains(steps, want) {
 				t.Errorf("explained as\n%s", steps)
 			}
 			// The next message makes room for its own bounces.

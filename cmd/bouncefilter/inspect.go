@@ -40,7 +40,8 @@ reported on the standard error and left out, the others are still read; the exit
 messages are. The envelope sender is taken from a Return-Path line in front, if there is one.
 
 With --config and --recipient, the verdict that the daemon would reach about the message for that recipient is printed, and each step
-to it. Nothing in the store is changed. The running daemon is asked for it, over its control socket.`
+to it. No proof is used up. Configuration and keys are those of the files; the running daemon is asked for the record, over its
+control socket.`
 }
 
 // stdinName means the standard input on the command line.

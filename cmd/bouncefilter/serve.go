@@ -29,7 +29,7 @@ type serveCmd struct {
 
 // Help is shown by serve --help.
 func (serveCmd) Help() string {
-	return `With only --domain it runs: its state is in one directory, makes a key there when there is none, and prints the lines
+	return `With only --domain it runs: it has its state in one directory, makes a key there if there is none, and prints the lines
 that Postfix needs. SIGHUP reads configuration and keys again, SIGTERM ends it after the messages in transit.`
 }
 

@@ -192,8 +192,8 @@ func (x *Explanation) record(c *Case, r *Recipient, named *evidence.Named) {
 	sender := evidence.Sender(r.Address, r.Verdict.Tag)
 	switch {
 	case f.Message != "":
-		x.say("<%s> is on record as sent by <%s> to %d recipients, and has proven %d bounces of at most %d.",
-			f.Message, sender, f.SentTo, f.Proven, c.Policy.ProvenAtMost(f.SentTo))
+		x.say("<%s> is on record as sent by <%s> to %s, and has proven %s of at most %d.",
+			f.Message, sender, count(f.SentTo, "recipient"), count(f.Proven, "bounce"), c.Policy.ProvenAtMost(f.SentTo))
 	case f.Domain != "":
 		x.say("<%s> wrote to %s lately, and got %d of at most %d automatic replies without a reference today.",
 			sender, f.Domain, f.Replies, proofs.RepliesPerDay)
@@ -211,8 +211,16 @@ func (x *Explanation) use(p *policy.Policy, u policy.TagUse) {
 		failed = fmt.Sprintf(" They named %d failed recipients of at most %d, and this one names %d more.",
 			u.Failed, policy.FailedAtMost(u.Recipients), u.NewFailed)
 	}
-	x.say("The tag is on record. The tag was sent to %d recipients, and has been answered by %d bounces of at most %d.%s",
-		u.Recipients, u.Bounces, p.ProvenAtMost(u.Recipients), failed)
+	x.say("The tag is on record. The tag was sent to %s, and has been answered by %s of at most %d.%s",
+		count(u.Recipients, "recipient"), count(u.Bounces, "bounce"), p.ProvenAtMost(u.Recipients), failed)
+}
+
+// count returns a number of things.
+func count(n uint32, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // verdict says how it ends.

@@ -232,7 +232,7 @@ func Look(ctx context.Context, st Source, h *store.Hasher, node string, history 
 	if err != nil {
 		return s, err
 	}
-	silent, _ := silentNodes(ns)
+	silent, _ := silentNodes(append(ns, store.Node{Name: node, Seen: now}))
 	s.Silent = slices.DeleteFunc(silent, func(name string) bool { return name == node })
 	s.InDoubt = len(s.Silent) > 0
 	s.Revoked, err = st.Broadcasts(ctx, RevocationTopic, today)

@@ -190,7 +190,7 @@ func (c *Config) NeedDomain() tomlfile.Problems {
 	if len(c.raw.Domains) > 0 || len(c.raw.Domain) > 0 {
 		return nil
 	}
-	return tomlfile.Problems{c.Problem("domains", "", "no domain is named", `add domains = ["example.com"] to the configuration, or --domain example.com`)}
+	return tomlfile.Problems{c.Problem("domains", "", "no domain is named", `add domains = ["example.com"] to the configuration, or serve --domain example.com`)}
 }
 
 // Unread says whether there is a file that could not be read as TOML, so that the rest of the configuration means nothing.

@@ -55,7 +55,7 @@ func (c *Client) sameStore(ctx context.Context, conf *config.Config) error {
 		return err
 	}
 	if configured := open.Redacted(conf.Store); known.Store != configured {
-		return remedy.With(fmt.Errorf("the running daemon uses the store %s, and the configuration names %s", known.Store, configured),
+		return remedy.With(fmt.Errorf("the running daemon uses %w than the configuration names: %s, not %s", errOtherStore, known.Store, configured),
 			"restart the daemon, or name the configuration that it runs with")
 	}
 	return nil
@@ -179,8 +179,14 @@ func (c *Client) askWithin(ctx context.Context, limit time.Duration, method, pat
 	return nil
 }
 
+// maxSocketPath is how long the path of a unix socket can be, in octets (unix(7)).
+const maxSocketPath = 107
+
 // unreachable adds what an operator can do about a daemon that cannot be asked.
 func (c *Client) unreachable(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return remedy.With(fmt.Errorf("the daemon does not answer in time on %s", c.socket), "see its log; restart it if it hangs")
+	}
 	var failed *net.OpError
 	if errors.As(err, &failed) {
 		err = failed.Err
@@ -190,7 +196,9 @@ func (c *Client) unreachable(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		return remedy.With(err, "run this as root, or as the user that the daemon runs as")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
-		return remedy.With(err, "its log says why it has no control socket; does it run, and with this state_dir?")
+		return remedy.With(err, "its log says why it has no control socket; does it run, and with this state_dir? if the socket was removed later, restart it")
+	case errors.Is(err, syscall.EINVAL) && len(c.socket) > maxSocketPath:
+		return remedy.With(err, fmt.Sprintf("the path of the socket has more than %d octets: choose a shorter state_dir", maxSocketPath))
 	}
 	return err
 }

@@ -36,13 +36,21 @@ type Opener func(ctx context.Context, url string, opts ...open.Option) (store.St
 // ErrNothingRecorded is wrapped by the error of [Open] for a store that no daemon has made yet.
 var ErrNothingRecorded = errors.New("nothing was recorded yet")
 
+// errOtherStore is wrapped by the error of [Open] if the running daemon uses another store than the configuration names.
+var errOtherStore = errors.New("another store")
+
 // Open returns the store of a site: that of the daemon which runs on this host or, if there is none, the one that the configuration
-// names. It makes no store.
+// names. It makes no store. A daemon that does not answer is left out where other processes can use its store.
 func Open(ctx context.Context, c *config.Config, openStore Opener, now func() time.Time) (Store, error) {
 	daemon := NewClient(c.ControlSocket())
 	noDaemon := daemon.Ping(ctx)
 	if noDaemon == nil {
-		return daemon, daemon.sameStore(ctx, c)
+		if noDaemon = daemon.sameStore(ctx, c); noDaemon == nil {
+			return daemon, nil
+		}
+		if c.Embedded() || errors.Is(noDaemon, errOtherStore) {
+			return nil, noDaemon
+		}
 	}
 	if path, isFile := strings.CutPrefix(c.Store, "bolt:"); isFile && !site.Exists(path) {
 		return nil, remedy.With(fmt.Errorf("%s does not exist: %w", path, ErrNothingRecorded), "bouncefilter serve makes it")

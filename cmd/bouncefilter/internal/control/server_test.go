@@ -66,7 +66,7 @@ func TestDaemonWithAnotherStore(t *testing.T) {
 		t.Errorf("the same store: %v", err)
 	}
 	err := c.sameStore(t.Context(), &config.Config{Store: "redis://127.0.0.1:6380"})
-	if err == nil || !strings.Contains(err.Error(), "uses the store redis://127.0.0.1:6379, and the configuration names redis://127.0.0.1:6380") || remedy.Of(err) == "" {
+	if err == nil || !strings.Contains(err.Error(), "uses another store than the configuration names: redis://127.0.0.1:6379, not redis://127.0.0.1:6380") || remedy.Of(err) == "" {
 		t.Errorf("another store: %v", err)
 	}
 }

@@ -147,7 +147,27 @@ func (a Address) listenUnix(o Options) (net.Listener, error) {
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
-	return l, nil
+	made, err := os.Lstat(a.address)
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	return &unixListener{l, a.address, made}, nil
+}
+
+// unixListener removes its socket file when it is closed, and not one that another process has put in its place.
+type unixListener struct {
+	net.Listener
+	path string
+	made fs.FileInfo
+}
+
+func (l *unixListener) Close() error {
+	err := l.Listener.Close()
+	if now, statErr := os.Lstat(l.path); err == nil && statErr == nil && os.SameFile(l.made, now) && now.ModTime().Equal(l.made.ModTime()) {
+		err = os.Remove(l.path)
+	}
+	return err
 }
 
 // removeStale removes a socket file on which no process listens.

@@ -1,6 +1,8 @@
 package listener_test
 
 import (
+	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -87,19 +89,49 @@ func TestALiveSocketIsNotTakenAway(t *testing.T) {
 }
 
 func TestAStaleSocketIsReplaced(t *testing.T) {
-	a, _ := unixAddress(t)
-	o := listener.Options{Mode: 0o600, Group: -1}
-	l, err := a.Listen(o)
+	a, path := unixAddress(t)
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	stale, err := net.Listen("unix", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // as a killed process leaves it
-	_ = l.Close()
-	l, err = a.Listen(o)
+	stale.(*net.UnixListener).SetUnlinkOnClose(false) // as a killed process leaves it
+	_ = stale.Close()
+	l, err := a.Listen(listener.Options{Mode: 0o600, Group: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = l.Close()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket is still there: %v", err)
+	}
+}
+
+// A socket that was removed, and made anew by another process, is that of the other process.
+func TestTheSocketOfAnotherProcessStays(t *testing.T) {
+	a, path := unixAddress(t)
+	l, err := a.Listen(listener.Options{Mode: 0o600, Group: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	other, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the socket of the other process is gone: %v", err)
+	}
 }
 
 func TestAFileThatIsNoSocketStays(t *testing.T) {
