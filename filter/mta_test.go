@@ -107,7 +107,7 @@ func startAs(t testing.TB, role policy.Role, st store.Store, change func(*policy
 	t.Helper()
 	f := &fixture{t: t, store: st, log: &logBuffer{}, clock: testDay}
 	logger := slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	g := guard.New(&heartbeats{Store: st}, guard.Options{Logger: logger, Now: f.now})
+	g := guard.New(&heartbeats{Store: st}, guard.Options{Timeout: time.Minute, Logger: logger, Now: f.now})
 	o := Options{
 		Policy: testPolicy(t, change), Store: g, Hasher: store.NewHasher([]byte("hash secret")),
 		Logger: logger, Node: "test", Clock: f.now,

@@ -78,7 +78,8 @@ func (w *world) file(name, content string, mode os.FileMode) string {
 
 // config writes bouncefilter.toml for example.com with its state in the folder, and more lines.
 func (w *world) config(lines string) string {
-	return w.file("bouncefilter.toml", "domains = [\"example.com\"]\nstate_dir = \""+w.path("state")+"\"\nhttp = \"127.0.0.1:0\"\nlisten = [\"tcp:127.0.0.1:0\"]\n"+lines, 0o600)
+	return w.file("bouncefilter.toml", "domains = [\"example.com\"]\nstate_dir = \""+w.path("state")+"\"\nhttp = \"127.0.0.1:0\"\nlisten = [\"tcp:127.0.0.1:0\"]\n"+
+		"store_timeout = \"1m\"\n"+lines, 0o600) // a store that is slow, as everything is on a busy machine, is no outage
 }
 
 // lockedBuffer is written by a daemon and read by its test.

@@ -90,7 +90,7 @@ func TestReloadThatWouldRefuseTagsMadeUntilNowFails(t *testing.T) {
 			before: "lifetime = 100\n",
 			after:  "lifetime = 39\n",
 			change: func(*world) {},
-			want: []string{`/bouncefilter.toml:6: lifetime: 39 with tag_rotation 1 would refuse tags that were made and live until 2027-03-03; ` +
+			want: []string{`/bouncefilter.toml:7: lifetime: 39 with tag_rotation 1 would refuse tags that were made and live until 2027-03-03; ` +
 				`keep lifetime = 100 and tag_rotation = 1, or restart if bounces to those tags may be refused`},
 			remedy: func(w *world) { w.config("lifetime = 100\nmode = \"enforce\"\n") },
 		},

@@ -116,8 +116,8 @@ func TestReload(t *testing.T) {
 	w.config("mode = \"on\"\nlifetime = 0\n")
 	d.reload()
 	contains(t, "a bad configuration", d.status(), `"mode":"enforce"`)
-	contains(t, "log", d.stderr.String(), `level=ERROR msg="configuration not loaded, the old one stays in effect" problem="`+w.path("bouncefilter.toml")+`:5: mode: \"on\" is not a mode;`,
-		`bouncefilter.toml:6: lifetime: 0 is too short`)
+	contains(t, "log", d.stderr.String(), `level=ERROR msg="configuration not loaded, the old one stays in effect" problem="`+w.path("bouncefilter.toml")+`:6: mode: \"on\" is not a mode;`,
+		`bouncefilter.toml:7: lifetime: 0 is too short`)
 	_, metrics := d.get("/metrics")
 	contains(t, "metrics", metrics, "bouncefilter_config_last_reload_successful 0\n")
 
@@ -195,7 +195,7 @@ func TestServeStoreThatCannotBeOpened(t *testing.T) {
 		if r.status != 2 || strings.Contains(r.stdout+r.stderr, "hunter2") {
 			t.Errorf("%s: got %+v", url, r)
 		}
-		contains(t, url, r.stderr, "bouncefilter.toml:5: store: ")
+		contains(t, url, r.stderr, "bouncefilter.toml:6: store: ")
 	}
 }
 

@@ -64,7 +64,7 @@ func TestLookupService(t *testing.T) {
 	if r.status != 2 {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "error", r.stderr, ":6: socketmap.listen: listen on tcp:"+address+": another process listens there")
+	contains(t, "error", r.stderr, ":7: socketmap.listen: listen on tcp:"+address+": another process listens there")
 
 	if r := d.stop(); r.status != 0 {
 		t.Errorf("status %d", r.status)
@@ -85,6 +85,6 @@ func TestListenersWithRoles(t *testing.T) {
 	if r.status != 2 {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "error", r.stderr, ":6: listener[0].address: listen on tcp:"+address+": another process listens there")
+	contains(t, "error", r.stderr, ":7: listener[0].address: listen on tcp:"+address+": another process listens there")
 	contains(t, "check", w.run("check", "-c", config).stdout, "tcp:localhost:0, only to sign")
 }

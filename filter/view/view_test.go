@@ -46,7 +46,7 @@ func start(t *testing.T, st store.Store) *fixture {
 	f := &fixture{}
 	log := slog.New(slog.NewTextHandler(&f.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	now := func() time.Time { return testDay }
-	g := guard.New(st, guard.Options{Logger: log, Now: now})
+	g := guard.New(st, guard.Options{Timeout: time.Minute, Logger: log, Now: now})
 	f.View = New(Options{
 		Store: g, Hasher: store.NewHasher([]byte("hash secret")), Logger: log, Node: "test", Now: now,
 		Ours: func(string) bool { return true }, Fault: func() { f.panics++ },

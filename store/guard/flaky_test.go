@@ -131,6 +131,12 @@ func newJournalGuard(t *testing.T, s store.Store, journal string, size int64) (*
 	return g, l
 }
 
+// newPatientGuard is newGuard for a test in real time, in which a busy machine must not make the store look slow.
+func newPatientGuard(t *testing.T, s store.Store, journal string) *guard.Guard {
+	t.Helper()
+	return guard.New(s, guard.Options{Timeout: time.Minute, JournalFile: journal, JournalSize: 1, Logger: slog.New(slog.DiscardHandler)})
+}
+
 func today() store.Day { return store.DayOf(time.Now()) }
 
 func rec(n byte) store.Record {

@@ -19,7 +19,7 @@ import (
 func TestGuardLosesABestEffortRecordWithoutAGap(t *testing.T) {
 	s := newFlaky()
 	gap := filepath.Join(t.TempDir(), "store.journal")
-	g, _ := newGuard(t, s, gap)
+	g := newPatientGuard(t, s, gap)
 	defer g.Close()
 	if err := g.RecordBestEffort(t.Context(), today(), rec(1)); err != nil {
 		t.Fatal(err)

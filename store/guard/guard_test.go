@@ -12,7 +12,7 @@ import (
 
 func TestGuardWritesWhatIsNewOnly(t *testing.T) {
 	s := newFlaky()
-	g, _ := newGuard(t, s, "")
+	g := newPatientGuard(t, s, "")
 	defer g.Close()
 	day := today()
 	for i, step := range []struct {
@@ -45,7 +45,7 @@ func TestGuardWritesWhatIsNewOnly(t *testing.T) {
 // Of the records of one message those are left out that are known already.
 func TestGuardWritesWhatIsNew(t *testing.T) {
 	s := newFlaky()
-	g, _ := newGuard(t, s, "")
+	g := newPatientGuard(t, s, "")
 	defer g.Close()
 	day := today()
 	count := func(n byte) uint32 {
@@ -92,7 +92,7 @@ func TestGuardCacheIsBounded(t *testing.T) {
 }
 
 func TestGuardAllocatesNothingForAKnownRecord(t *testing.T) {
-	g, _ := newGuard(t, newFlaky(), "")
+	g := newPatientGuard(t, newFlaky(), "")
 	defer g.Close()
 	ctx, day, rs := t.Context(), today(), []store.Record{rec(1), rec(2)}
 	if n := testing.AllocsPerRun(1000, func() {

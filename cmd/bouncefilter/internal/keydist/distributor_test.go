@@ -40,7 +40,7 @@ func TestARoundAsksForTheNodesOnce(t *testing.T) {
 		t.Fatal(problems)
 	}
 	st := &counting{Store: memory.NewWithClock(now)}
-	guard := guard.New(st, guard.Options{Logger: log, Now: now})
+	guard := guard.New(st, guard.Options{Timeout: time.Minute, Logger: log, Now: now})
 	t.Cleanup(func() {
 		if err := guard.Close(); err != nil {
 			t.Error(err)
