@@ -57,6 +57,11 @@ func (c *Config) asksDaemon(site mta.Site, element string) bool {
 	return site.Socketmap != "" && strings.HasPrefix(element, "socketmap:"+site.Socketmap+":")
 }
 
+// byDaemon says whether cleanup asks the lookup service of the daemon, and needs no table of ours.
+func (c *Config) byDaemon(site mta.Site) bool {
+	return slices.ContainsFunc(c.list(c.service(cleanup), "recipient_canonical_maps"), func(e string) bool { return c.asksDaemon(site, e) })
+}
+
 // knows says whether an element answers for tagged recipients only if the recipient without the tag is known.
 func (c *Config) knows(site mta.Site, element string) bool {
 	inner, ok := strings.CutPrefix(element, "pipemap:")

@@ -21,6 +21,8 @@ var leftToPeople = map[string][]string{
 	"milters-with-blanks":           {"headers-rewritten"},
 	"no-listener":                   {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
+	"restrictions-without-pcre":     {"tags-by-socketmap"},
+	"restrictions-by-hand":          {"restriction-bypassed"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
 	"socketmap":                     {"tags-by-socketmap"},
 	"table-unclear":                 {"table-unclear"},
@@ -83,7 +85,7 @@ func readCase(t *testing.T, dir, name string) (*Config, mta.Site) {
 
 func changeFor(t *testing.T, c *Config, site mta.Site) (*mta.Change, error) {
 	t.Helper()
-	p := &plan{c: c, site: site, tables: map[string]string{}}
+	p := &plan{c: c, site: site, tables: map[string]string{}, inPlace: map[string]map[int]string{}}
 	if err := p.make(); err != nil {
 		return nil, err
 	}
