@@ -20,6 +20,7 @@ func (k *checker) restrictions() {
 		k.add(mta.LevelError, "restriction-bypassed", k.listPlace(r), what, k.restrictionCure(r)...)
 	}
 	k.recipientTable()
+	k.policyServices()
 }
 
 // listPlace names the list in which a restriction is written.

@@ -31,11 +31,12 @@ type Config struct {
 
 // Service is a line of master.cf.
 type Service struct {
-	Name    string            // "smtp", "127.0.0.1:10025"
-	Type    string            // "inet", "unix", "pass", "fifo"
-	Chroot  string            // "y", "n", "-" for the default
-	Command string            // "smtpd"
-	Options map[string]string // its -o
+	Name      string            // "smtp", "127.0.0.1:10025"
+	Type      string            // "inet", "unix", "pass", "fifo"
+	Chroot    string            // "y", "n", "-" for the default
+	Command   string            // "smtpd"
+	Arguments string            // all that follows the command
+	Options   map[string]string // its -o
 }
 
 // Socket is what was found where a milter should listen.

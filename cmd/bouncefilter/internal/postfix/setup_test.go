@@ -22,6 +22,7 @@ var leftToPeople = map[string][]string{
 	"no-listener":                   {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
 	"restrictions-without-pcre":     {"tags-by-socketmap"},
+	"policy-services":               {"policy-sees-tags"},
 	"restrictions-by-hand":          {"restriction-bypassed"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
 	"socketmap":                     {"tags-by-socketmap"},
@@ -30,7 +31,7 @@ var leftToPeople = map[string][]string{
 }
 
 // nothingToDo are cases, besides the good ones, in which setup changes nothing.
-var nothingToDo = []string{"chosen-per-client", "local-domains-in-a-table", "rewriting", "rewriting-elsewhere", "socket-missing", "socketmap", "table-unclear"}
+var nothingToDo = []string{"chosen-per-client", "local-domains-in-a-table", "policy-services", "rewriting", "rewriting-elsewhere", "socket-missing", "socketmap", "table-unclear"}
 
 // refused are cases for which there is no change, and why.
 var refused = map[string]string{
