@@ -49,6 +49,11 @@ func (c *Config) untags(site mta.Site, element string) bool {
 		text, there := c.Tables[path]
 		return strings.Contains(strings.ToLower(text), "prvs=") || !there && strings.HasSuffix(path, "/"+untagFile)
 	}
+	if rest, ok := strings.CutPrefix(element, "pipemap:{"); ok {
+		inner, _ := bracketed("{" + rest)
+		stages := splitList(inner)
+		return len(stages) > 0 && c.asksDaemon(site, stages[len(stages)-1])
+	}
 	return c.asksDaemon(site, element)
 }
 
