@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/d--j/go-milter"
@@ -137,7 +136,7 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		msg.sent.Recipient(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
-	if d := p.Domain(strings.ToLower(a.Domain)); s.role.Verifies() && d != nil && len(msg.judged.Recipients) < maxTagged {
+	if d := p.Domain(a.Domain); s.role.Verifies() && d != nil && len(msg.judged.Recipients) < maxTagged {
 		rcpt.Verdict = p.Ordinary(a, msg.now)
 		if rcpt.Verdict.Reason == policy.Untag || msg.kind == policy.Daemon {
 			msg.judged.Recipients = append(msg.judged.Recipients, rcpt)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
@@ -95,7 +94,7 @@ func (cmd *checkCmd) server(a *app) (*mailserver.Server, error) {
 func (cmd *checkCmd) ask(ctx context.Context, a *app, s *site.Site) (steps []live.Step, err error) {
 	user := prvs.Address{Local: "postmaster", Domain: s.Config.Settings.Domains[0].Name}
 	if cmd.User != "" {
-		if user, err = prvs.ParseAddress(cmd.User); err != nil || s.Policy.Domain(strings.ToLower(user.Domain)) == nil {
+		if user, err = prvs.ParseAddress(cmd.User); err != nil || s.Policy.Domain(user.Domain) == nil {
 			return nil, usageError{fmt.Errorf("--user: %q is not an address in one of the domains", cmd.User)}
 		}
 	}

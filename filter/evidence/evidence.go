@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // Named is what a bounce names that may be on record.
@@ -39,9 +40,9 @@ func Of(r *bounce.Report) Named {
 // foldID makes of a Message-ID what is recorded of it. Relays and reports have been seen to change its case.
 func foldID(id string) string { return strings.ToLower(id) }
 
-// Domain returns the domain of an address, folded.
+// Domain returns the domain of an address, folded: a correspondent is the same in both spellings.
 func Domain(address string) string {
-	return strings.ToLower(strings.TrimSuffix(address[strings.LastIndexByte(address, '@')+1:], "."))
+	return prvs.FoldDomain(strings.TrimSuffix(address[strings.LastIndexByte(address, '@')+1:], "."))
 }
 
 // maxLabels bounds how many domains above one are looked for.

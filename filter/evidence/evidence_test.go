@@ -47,7 +47,7 @@ func TestEvidence(t *testing.T) {
 // However many recipients and references a message has, the store is asked a bounded number of questions.
 func TestQuestionsAreBounded(t *testing.T) {
 	const recipients = 1000
-	q := NewInquiry(store.NewHasher([]byte("hash secret")), 20780, nil)
+	q := NewInquiry(filtertest.Policy(t, nil), store.NewHasher([]byte("hash secret")), 20780, nil)
 	e := Named{}
 	for i := range 32 {
 		e.Messages = append(e.Messages, fmt.Sprintf("%d@example", i))
@@ -77,11 +77,10 @@ func TestWhatIsCounted(t *testing.T) {
 		t.Fatalf("failed recipients: %q", failed)
 	}
 	r.Recipients = r.Recipients[:4]
-	q := NewInquiry(h, 20780, r)
+	q := NewInquiry(filtertest.Policy(t, nil), h, 20780, r)
 	q.Ask(tag.Sender, tag, nil)
-	p := filtertest.Policy(t, nil)
 	answer := func(found []bool, counts ...uint32) Finding {
-		fs, _, err := q.Answer(t.Context(), &storetest.Fake{Answer: store.Answer{Found: found, Counts: counts}}, p)
+		fs, _, err := q.Answer(t.Context(), &storetest.Fake{Answer: store.Answer{Found: found, Counts: counts}})
 		if err != nil {
 			t.Fatal(err)
 		}

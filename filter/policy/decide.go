@@ -83,7 +83,7 @@ func (v *Verdict) Refuses() bool { return v.Action == ActionReject || v.Action =
 // no proof, and what the domain's mode and the configured actions make of it. The first row that fits decides.
 func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	today := prvs.DayOf(now)
-	v := Verdict{Domain: p.domains[lower(f.Address.Domain)]}
+	v := Verdict{Domain: p.Domain(f.Address.Domain)}
 	if v.Domain == nil {
 		return v.with(NotProtected, ActionNone)
 	}
@@ -225,7 +225,7 @@ func (p *Policy) reliesOnAbsence(reason Reason, f RecipientFacts) bool {
 
 // verify says what the tag of an address says. An SRS address has no tag of ours unless its signature is right.
 func (p *Policy) verify(a prvs.Address, now time.Time) prvs.Result {
-	r := p.set.Keys.Verify(a, prvs.DayOf(now))
+	r := p.Verify(a, prvs.DayOf(now))
 	if isSRS(a.Local) && r.Status != prvs.Valid && r.Status != prvs.Expired {
 		return prvs.Result{Status: prvs.Untagged, Original: a, Sender: a}
 	}
@@ -275,7 +275,7 @@ func (p *Policy) IncompleteUntil(r RecordFacts, today prvs.Day) (until prvs.Day,
 // Ordinary decides about a recipient of mail that is no bounce. A sender who answers the Return-Path has the address from us,
 // so an expired tag is removed as well, and one whose key is missing here; a tag that never verified is left to the MTA.
 func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
-	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(a.Domain)]}
+	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.Domain(a.Domain)}
 	if v.Domain == nil {
 		return v
 	}

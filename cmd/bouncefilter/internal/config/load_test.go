@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -124,8 +125,8 @@ write_timeout = "2s"
 `)
 	s := c.Settings
 	for what, ok := range map[string]bool{
-		"first domain":  s.Domains[0] == policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true},
-		"second domain": s.Domains[1] == policy.Domain{Name: "b.example", Mode: policy.ModeMonitor, Form: prvs.Standard},
+		"first domain":  reflect.DeepEqual(s.Domains[0], policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true}),
+		"second domain": reflect.DeepEqual(s.Domains[1], policy.Domain{Name: "b.example", Mode: policy.ModeMonitor, Form: prvs.Standard}),
 		"bad_tag":       s.RefuseBadTagAtData,
 		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48},
 		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
