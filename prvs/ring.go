@@ -48,8 +48,8 @@ func (o Options) Window() int { return o.Lifetime + o.Rotation - 1 + o.Slack }
 
 // Ring is the set of keys of a site. It is immutable and safe for concurrent use.
 //
-// Sign uses the domain's own signing key, or the global one, for all domains, if the domain has none. Verify accepts tags of
-// both. So the tags of the global key 3 stay valid for a domain that gets its own key 3.
+// Sign uses the domain's own signing key. If it has none, it uses that of the longest "*.parent", or else the global one, for all domains.
+// Verify accepts tags of all of these. So the tags of the global key 3 stay valid for a domain that gets its own key 3.
 type Ring struct {
 	options Options
 	global  keyset
@@ -211,47 +211,39 @@ func (r *Ring) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "ring of keys for %d domains", len(r.domains)+len(r.below))
 }
 
-// signer returns the keys of the domain if one of them signs, or else the global keys.
+// signer returns the nearest keys for a domain of which one signs, or else those for all domains.
 func (r *Ring) signer(domain string) *keyset {
-	if set := r.domain(domain); set != nil && set.signs {
-		return set
-	}
-	return &r.global
+	found := &r.global
+	r.sets(domain, func(set *keyset) bool {
+		if set.signs {
+			found = set
+		}
+		return !set.signs
+	})
+	return found
 }
 
-// verifiers returns the sets with keys for a domain, its own first, which may be nil.
-func (r *Ring) verifiers(domain string) [2]*keyset { return [2]*keyset{r.domain(domain), &r.global} }
-
-// key returns the key with this number, nil if there is none.
-func (s *keyset) key(number uint8) *macKey {
-	if s == nil {
-		return nil
-	}
-	return s.keys[number]
-}
-
-// lacks says whether the key with this number is absent.
-func (s *keyset) lacks(number uint8) bool { return s != nil && s.absent[number] }
-
-// domain returns the keys of a domain, in any spelling, or nil: its own, or those of the longest "*.parent". It does not allocate for
-// ASCII.
-func (r *Ring) domain(name string) *keyset {
+// sets calls f with the sets of keys for a domain, in any spelling, until f returns false: its own, those of all domains below a parent,
+// the longest parent first, and those for all domains. It does not allocate for ASCII.
+func (r *Ring) sets(domain string, f func(*keyset) bool) {
 	if len(r.domains) == 0 && len(r.below) == 0 {
-		return nil
+		f(&r.global)
+		return
 	}
 	var buf [stackAddress]byte
-	folded := appendFoldedDomain(buf[:0], name)
-	if set := r.domains[string(folded)]; set != nil || len(r.below) == 0 {
-		return set
+	folded := appendFoldedDomain(buf[:0], domain)
+	if set := r.domains[string(folded)]; set != nil && !f(set) {
+		return
 	}
-	for {
+	for len(r.below) > 0 {
 		dot := bytes.IndexByte(folded, '.')
 		if dot < 0 {
-			return nil
+			break
 		}
 		folded = folded[dot+1:]
-		if set := r.below[string(folded)]; set != nil {
-			return set
+		if set := r.below[string(folded)]; set != nil && !f(set) {
+			return
 		}
 	}
+	f(&r.global)
 }

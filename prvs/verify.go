@@ -102,17 +102,18 @@ func (r *Ring) Verify(a Address, today Day) Result {
 	expiry, expired := today.until(s.tag.ddd, r.options.Window())
 	result.Expiry = expiry
 
-	sets, used, absent, ok := r.verifiers(a.Domain), false, false, false
+	used, absent, ok := false, false, false
 	sender := result.Sender
-	for _, set := range sets {
-		absent = absent || set.lacks(s.tag.number)
-		if key := set.key(s.tag.number); key != nil && !ok {
+	r.sets(a.Domain, func(set *keyset) bool {
+		absent = absent || set.absent[s.tag.number]
+		if key := set.keys[s.tag.number]; key != nil {
 			used = true
 			if sender, ok = s.tag.signer(key, result.Sender, r.options.Delimiters); ok {
 				result.KeyDomain = set.domain
 			}
 		}
-	}
+		return !ok
+	})
 	switch {
 	case ok:
 	case absent:

@@ -92,6 +92,39 @@ func (ds *Domains) Mailbox(a prvs.Address) prvs.Address {
 	return a
 }
 
+// Sign returns an address of ours with the tag of its mailbox. The domain stays as it is written. The errors are those of
+// [prvs.Ring.Sign].
+func (ds *Domains) Sign(keys *prvs.Ring, a prvs.Address, form prvs.Form, today prvs.Day) (prvs.Signed, error) {
+	mailbox := prvs.Address{Local: a.Local, Domain: ds.Main(a.Domain)}
+	signed, err := keys.Sign(mailbox, form, today)
+	if err == nil && mailbox.Domain != a.Domain {
+		signed.Address = signed.Address[:strings.LastIndexByte(signed.Address, '@')+1] + a.Domain
+	}
+	return signed, err
+}
+
+// Verify says what the tag of an address says, see [prvs.Ring.Verify]. The tag of an alias is that of its mailbox, which is the
+// Sender of the result, or one that was made before the domain became an alias.
+func (ds *Domains) Verify(keys *prvs.Ring, a prvs.Address, today prvs.Day) prvs.Result {
+	mailbox := prvs.Address{Local: a.Local, Domain: ds.Main(a.Domain)}
+	r := keys.Verify(mailbox, today)
+	if mailbox.Domain == a.Domain {
+		return r
+	}
+	if r.Status == prvs.BadSignature || r.Status == prvs.UnknownKey {
+		if before := keys.Verify(a, today); before.Status == prvs.Valid || before.Status == prvs.Expired {
+			return before
+		}
+	}
+	if r.Status == prvs.Untagged {
+		r.Sender.Domain = a.Domain
+	}
+	if !r.Original.IsNull() {
+		r.Original.Domain = a.Domain
+	}
+	return r
+}
+
 // Domain returns the settings of the domain of ours that a name means, in any spelling, or nil.
 func (p *Policy) Domain(name string) *Domain { return p.domains.Find(name) }
 
@@ -105,6 +138,9 @@ func (p *Policy) Domains() iter.Seq2[string, *Domain] {
 		}
 	}
 }
+
+// CountDomains returns how many there are.
+func (p *Policy) CountDomains() int { return len(p.domains.list) }
 
 // Mailbox is [Domains.Mailbox]: what is recorded and looked up about an address is recorded about its mailbox.
 func (p *Policy) Mailbox(a prvs.Address) prvs.Address { return p.domains.Mailbox(a) }
@@ -120,35 +156,12 @@ func (p *Policy) Mailboxes(a prvs.Address) []prvs.Address {
 	return list
 }
 
-// Sign returns an address of ours with the tag of its mailbox. The domain stays as it is written. The errors are those of
-// [prvs.Ring.Sign].
+// Sign is [Domains.Sign] with the keys of the policy.
 func (p *Policy) Sign(a prvs.Address, form prvs.Form, today prvs.Day) (prvs.Signed, error) {
-	mailbox := prvs.Address{Local: a.Local, Domain: p.domains.Main(a.Domain)}
-	signed, err := p.set.Keys.Sign(mailbox, form, today)
-	if err == nil && mailbox.Domain != a.Domain {
-		signed.Address = signed.Address[:strings.LastIndexByte(signed.Address, '@')+1] + a.Domain
-	}
-	return signed, err
+	return p.domains.Sign(p.set.Keys, a, form, today)
 }
 
-// Verify says what the tag of an address says, see [prvs.Ring.Verify]. The tag of an alias is that of its mailbox, which is the
-// Sender of the result, or one that was made before the domain became an alias.
+// Verify is [Domains.Verify] with the keys of the policy.
 func (p *Policy) Verify(a prvs.Address, today prvs.Day) prvs.Result {
-	mailbox := prvs.Address{Local: a.Local, Domain: p.domains.Main(a.Domain)}
-	r := p.set.Keys.Verify(mailbox, today)
-	if mailbox.Domain == a.Domain {
-		return r
-	}
-	if r.Status == prvs.BadSignature || r.Status == prvs.UnknownKey {
-		if before := p.set.Keys.Verify(a, today); before.Status == prvs.Valid || before.Status == prvs.Expired {
-			return before
-		}
-	}
-	if r.Status == prvs.Untagged {
-		r.Sender.Domain = a.Domain
-	}
-	if !r.Original.IsNull() {
-		r.Original.Domain = a.Domain
-	}
-	return r
+	return p.domains.Verify(p.set.Keys, a, today)
 }

@@ -55,6 +55,7 @@ untagged = "reject"
 bad_tag = "data"
 lifetime = 10
 tag_rotation = 3
+delimiters = "+-"
 header = "X-B"
 hostname = "h.example"
 listen = ["unix:/run/x/m.sock", "inet:127.0.0.1:1"]
@@ -71,6 +72,7 @@ key_distribution = "store"
 key_rotation = 112
 [[domain]]
 name = "b.example"
+aliases = ["c.example"]
 mode = "monitor"
 tag_form = "standard"
 untagged = "end-of-message"
@@ -126,9 +128,9 @@ write_timeout = "2s"
 	s := c.Settings
 	for what, ok := range map[string]bool{
 		"first domain":  reflect.DeepEqual(s.Domains[0], policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true}),
-		"second domain": reflect.DeepEqual(s.Domains[1], policy.Domain{Name: "b.example", Mode: policy.ModeMonitor, Form: prvs.Standard}),
+		"second domain": reflect.DeepEqual(s.Domains[1], policy.Domain{Name: "b.example", Aliases: []string{"c.example"}, Mode: policy.ModeMonitor, Form: prvs.Standard}),
 		"bad_tag":       s.RefuseBadTagAtData,
-		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48},
+		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48, Delimiters: "+-"},
 		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
 		"listen":        listed(c) == "unix:/run/x/m.sock both, tcp:127.0.0.1:1 both, tcp:127.0.0.1:2 sign, tcp:127.0.0.1:3 verify, tcp:127.0.0.1:4 both",
 		"socketmap":     c.Socketmap.String() == "tcp:127.0.0.1:5",
@@ -193,7 +195,7 @@ func TestTagsOfALongerLifetimeStillVerify(t *testing.T) {
 		{250, 250, 0},
 	} {
 		c := loadText(t, fmt.Sprintf("lifetime = %d\ntag_rotation = %d\n", tt.lifetime, tt.rotation))
-		if want := (prvs.Options{Lifetime: tt.lifetime, Rotation: tt.rotation, Slack: tt.slack}); c.Ring != want {
+		if want := (prvs.Options{Lifetime: tt.lifetime, Rotation: tt.rotation, Slack: tt.slack, Delimiters: "+"}); c.Ring != want {
 			t.Errorf("got %+v, want %+v", c.Ring, want)
 		}
 		if _, err := prvs.NewRing(nil, c.Ring); err != nil {
