@@ -28,19 +28,17 @@ func (c *Config) hosts(site mta.Site) bool {
 	for _, parameter := range hostingLists {
 		hosted = append(hosted, c.list(nil, parameter)...)
 	}
-	return len(c.localDomains(site)) > 0 || slices.ContainsFunc(site.Domains, func(d string) bool { return hasFold(hosted, d) })
-}
-
-func hasFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
+	set, index := mta.NewNameSet(hosted), site.Index()
+	return len(c.localDomains(site)) > 0 || slices.ContainsFunc(site.Domains, set.Has) ||
+		slices.ContainsFunc(hosted, func(d string) bool { return index.Find(d) != nil })
 }
 
 // anyRecipient says whether all domains are relayed on without a list of their users: then nothing is refused here, tagged
 // or not, and the next server has to know.
 func (c *Config) anyRecipient(site mta.Site) bool {
-	return c.option(nil, "relay_recipient_maps") == "" && len(site.Domains) > 0 && !slices.ContainsFunc(site.Domains, func(d string) bool {
-		return !hasFold(c.list(nil, "relay_domains"), d)
-	})
+	relayed := mta.NewNameSet(c.list(nil, "relay_domains"))
+	return c.option(nil, "relay_recipient_maps") == "" && len(site.Domains) > 0 &&
+		!slices.ContainsFunc(site.Domains, func(d string) bool { return !relayed.Has(d) })
 }
 
 // untags says whether a table takes tags off: ours, or another one that knows their form.
@@ -202,12 +200,22 @@ func (k *checker) recipe(s *Service) {
 // localDomains returns our domains that are in mydestination.
 func (k *checker) localDomains() []string { return k.c.localDomains(k.site) }
 
+// localDomains returns our domains that are in mydestination. Of those below one with "*." it returns what mydestination names.
 func (c *Config) localDomains(site mta.Site) []string {
-	local := append(c.list(nil, "mydestination"), c.Local...)
+	names := append(c.list(nil, "mydestination"), c.Local...)
+	local, index := mta.NewNameSet(names), site.Index()
 	var ours []string
 	for _, d := range site.Domains {
-		if hasFold(local, d) {
+		if _, below := mta.Below(d); !below && local.Has(d) {
 			ours = append(ours, d)
+		}
+	}
+	for _, name := range names {
+		if _, below := mta.Below(name); below {
+			continue // of c.Local: which ones it means is not known
+		}
+		if d := index.Find(name); d != nil && strings.HasPrefix(d.Name, "*.") {
+			ours = append(ours, mta.Spellings(name)...)
 		}
 	}
 	return ours

@@ -237,9 +237,16 @@ func (c *Config) lookup(ctx context.Context, parameter string, domains []string)
 			text, _ := os.ReadFile(element) // one that cannot be read has nothing
 			found = append(found, strings.Fields(string(text))...)
 		case strings.Contains(element, ":"):
-			values, err := query(ctx, c.Dir, element, domains)
+			keys := slices.Clone(domains)
 			for _, d := range domains {
-				if err != nil || values[d] != "" {
+				if parent, below := mta.Below(d); below {
+					keys = append(keys, parent, "."+parent, sampleDomain(d))
+				}
+			}
+			values, err := query(ctx, c.Dir, element, keys)
+			for _, d := range domains {
+				parent, below := mta.Below(d)
+				if err != nil || values[d] != "" || below && values[parent]+values["."+parent]+values[sampleDomain(d)] != "" {
 					found = append(found, d)
 				}
 			}
