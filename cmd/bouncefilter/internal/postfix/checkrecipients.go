@@ -72,6 +72,7 @@ func (k *checker) recipients() {
 	if !k.site.Verifies() {
 		return
 	}
+	k.delimiters()
 	if !k.c.hosts(k.site) {
 		k.add(mta.LevelNote, "domains-elsewhere", k.inMain("mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains"),
 			"This Postfix receives mail for none of the domains that bouncefilter signs for. The server that receives their mail must know tagged recipients and ask bouncefilter.")
@@ -114,6 +115,31 @@ func (k *checker) recipients() {
 			k.add(mta.LevelWarning, "postscreen-option", k.inMaster(s)+": recipient_canonical_maps",
 				"postscreen does not use this option. It belongs to smtpd/pass, the service to which postscreen hands clients.")
 		}
+	}
+}
+
+// delimiters compares the characters that begin an extension in Postfix with those that bouncefilter takes off before it verifies a tag
+// or looks mail up.
+func (k *checker) delimiters() {
+	missing := func(characters string) string {
+		return strings.Map(func(c rune) rune {
+			if strings.ContainsRune(k.site.Delimiters, c) {
+				return -1
+			}
+			return c
+		}, characters)
+	}
+	differ := func(parameter, characters, what string) {
+		if m := missing(characters); m != "" {
+			k.add(mta.LevelWarning, "extensions-missed", k.inMain(parameter), fmt.Sprintf("Postfix has %q here, and bouncefilter's delimiters are %q: %s", m, k.site.Delimiters, what),
+				fmt.Sprintf("bouncefilter.toml: delimiters = %q", k.site.Delimiters+m))
+		}
+	}
+	differ("recipient_delimiter", k.c.option(nil, "recipient_delimiter"),
+		"bounces to an address with an extension are not known to answer mail of the address without it, and are refused.")
+	if verp := k.c.option(nil, "default_verp_delimiters"); k.c.written("default_verp_delimiters") && verp != "" {
+		differ("default_verp_delimiters", verp[:1],
+			"a tag does not verify after Postfix has added the recipient to the sender (VERP), and bounces of that mail are refused unless they name it.")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // looked are the parameters that are looked at, and those which usual values of them refer to.
 var looked = []string{
 	"alias_database", "alias_maps", "canonical_classes", "canonical_maps", "compatibility_level", "config_directory", "content_filter",
-	"data_directory", "inet_interfaces", "local_recipient_maps", "mail_owner", "mail_version", "masquerade_classes", "masquerade_domains",
+	"data_directory", "default_verp_delimiters", "inet_interfaces", "local_recipient_maps", "mail_owner", "mail_version", "masquerade_classes", "masquerade_domains",
 	"milter_command_timeout", "milter_connect_timeout", "milter_content_timeout", "milter_default_action", "milter_protocol",
 	"mydestination", "mydomain", "myhostname", "mynetworks", "myorigin", "non_smtpd_milters", "queue_directory",
 	"receive_override_options", "recipient_canonical_classes", "recipient_canonical_maps", "recipient_delimiter", "relay_domains",
