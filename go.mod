@@ -14,7 +14,7 @@ require (
 	go.etcd.io/bbolt v1.5.0
 )
 
-require golang.org/x/net v0.62.0 // indirect
+require golang.org/x/net v0.62.0
 
 require (
 	github.com/rogpeppe/go-internal v1.16.0

@@ -73,7 +73,7 @@ func (l *live) unknownUser() prvs.Address {
 // tagged returns the signed form of an address, as of today.
 func (l *live) tagged(a prvs.Address) (prvs.Signed, error) {
 	form := prvs.Standard
-	if d := l.Site.Policy.Domain(strings.ToLower(a.Domain)); d != nil {
+	if d := l.Site.Policy.Domain(a.Domain); d != nil {
 		form = d.Form
 	}
 	return l.Site.Policy.Settings().Keys.Sign(a, form, prvs.DayOf(l.Now))
