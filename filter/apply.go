@@ -6,6 +6,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
@@ -15,12 +16,12 @@ import (
 type changes struct {
 	deleteRecipients []string
 	addRecipients    []addedRecipient
-	copies           int    // of the header to be removed
-	header           string // name of the header that marks accepted bounces; "" for none
-	value            string // of that header, to be added; "" for none
-	sender           string // new envelope sender; "" to leave it
-	messageID        string // Message-ID to be added, with its angle brackets; "" for none
-	quarantine       string // why the message is to be held; "" if not
+	copies           int               // of the header to be removed
+	header           string            // name of the header that marks accepted bounces; "" for none
+	value            string            // of that header, to be added; "" for none
+	sender           string            // new envelope sender; "" to leave it
+	identity         evidence.Identity // what becomes of the Message-ID
+	quarantine       string            // why the message is to be held; "" if not
 }
 
 // addedRecipient is a recipient with its ESMTP parameters.
@@ -44,13 +45,25 @@ func (c *changes) apply(m milter.Modifier) error {
 			}
 		}
 	}
+	for i := c.identity.Fields; i > 0; i-- {
+		if i == c.identity.Keep {
+			continue
+		}
+		value := "" // it is removed
+		if i == 1 {
+			value = c.identity.New
+		}
+		if err := m.ChangeHeader(i, messageIDHeader, value); err != nil {
+			return err
+		}
+	}
 	for _, r := range c.addRecipients {
 		if err := m.AddRecipient(r.address, r.args); err != nil {
 			return err
 		}
 	}
-	if c.messageID != "" {
-		if err := m.AddHeader(messageIDHeader, c.messageID); err != nil {
+	if c.identity.Fields == 0 && c.identity.New != "" {
+		if err := m.AddHeader(messageIDHeader, c.identity.New); err != nil {
 			return err
 		}
 	}

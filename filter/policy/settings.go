@@ -158,7 +158,7 @@ type Settings struct {
 	// RefuseBadTagAtData waits with the refusal of a bad tag until DATA, which saves a round trip to the MTA for each
 	// recipient of every message; otherwise the recipient is refused at RCPT.
 	RefuseBadTagAtData bool
-	// AddMessageID gives outbound mail a Message-ID that has none when it is signed: what comes back is then known.
+	// AddMessageID lets outbound mail of our domains leave with one Message-ID that bounces can name: what comes back is then known.
 	AddMessageID bool
 	// ReadAll lets bounces be read that a tag has proven already, so that the log says what they report.
 	ReadAll bool
