@@ -21,6 +21,7 @@ func (a *analysis) problem(s string) {
 // facts are what the header and the parts of a message say, before its kind is decided.
 type facts struct {
 	header   header
+	subject  string // decoded, as rules are compared with it
 	report   string // report-type of a multipart/report, or ""
 	status   string // message/delivery-status, decoded
 	receipt  string // message/disposition-notification
@@ -32,6 +33,7 @@ type facts struct {
 	virus    bool // there is an attachment of a type that viruses have
 	machine  bool // there is a part for status, receipt or feedback, which may be empty
 	calendar bool // an invitation, or the answer to one
+	quotes   bool // the text quotes another message, line by line
 }
 
 // returned is an original message, or its beginning, as the report contains it.
@@ -62,20 +64,22 @@ func (a *analysis) message(s string, depth int) *Report {
 	}
 	a.originals(r, &f, depth)
 	r.textRecipients(&f)
-	r.Kind = f.kind(r)
+	r.Kind, r.Weak = f.kind(r)
+	r.Failure = f.status != "" || f.failure() || bounceSubjects.in(f.subject)
+	r.Authenticated = authenticated(h, r.From)
 	switch r.Kind {
-	case None, AutoReply:
+	case None, AutoReply, Challenge:
 		// What looked like recipients and returned messages was part of a text that a person wrote.
 		r.Recipients, r.ReportingMTA = nil, ""
 		r.Originals = slices.DeleteFunc(r.Originals, func(o Original) bool {
-			return o.Source != InReplyTo && o.Source != References
+			return o.Source != InReplyTo && o.Source != References && o.Source != ParentMessageID
 		})
 	case DSN, Bounce:
 		r.complete(&f)
 	}
 	if r.Kind != None {
 		r.Family = familyOf(h, f.folded, strings.ToLower(f.status[:min(len(f.status), 1000)]))
-		if r.Kind == MDN || r.Kind == AutoReply || r.Kind == ARF {
+		if r.Kind == MDN || r.Kind == AutoReply || r.Kind == Challenge || r.Kind == ARF {
 			r.Family = first(strings.TrimSuffix(r.Family, "other"), string(r.Kind))
 		}
 	}
@@ -84,7 +88,7 @@ func (a *analysis) message(s string, depth int) *Report {
 
 // collect takes the message apart.
 func (a *analysis) collect(h header, body string, depth int) facts {
-	f := facts{header: h}
+	f := facts{header: h, subject: subjectOf(h)}
 	var plain, page []string
 	ps := a.split(nil, h, body, depth)
 	if len(ps) > 0 {
@@ -110,6 +114,7 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 	f.text, f.tail = lead, tail
 	f.returned = append(f.returned, found...)
 	f.folded = strings.ToLower(foldSpace(lead, 8<<10))
+	f.quotes = strings.HasPrefix(lead, ">") || strings.Contains(lead, "\n>")
 	return f
 }
 
@@ -126,7 +131,7 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		f.returned = append(f.returned, returned{p.embedded(), ReturnedMessage})
 	case "text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header", "text/rfc822":
 		f.returned = append(f.returned, returned{p.embedded(), ReturnedHeaders})
-	case "text/calendar":
+	case "text/calendar", "application/ics":
 		f.calendar = true
 	case "text/html", "application/xhtml+xml":
 		*page = append(*page, a.text(p))

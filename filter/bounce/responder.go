@@ -1,0 +1,160 @@
+package bounce
+
+import "strings"
+
+// reply says whether the header says that a responder wrote the message (RFC 3834, and conventions older than it).
+func (f *facts) reply() bool {
+	h := f.header
+	submitted := strings.ToLower(h.get("auto-submitted"))
+	precedence := strings.ToLower(h.get("precedence"))
+	switch {
+	case strings.HasPrefix(submitted, "auto-replied"), strings.Contains(precedence, "auto_reply"), strings.Contains(precedence, "auto-reply"):
+		return true
+	case strings.Contains(strings.ToLower(h.get("x-ms-exchange-generated-message-source")), "mailbox rules agent"):
+		return true // QUIRK: Exchange declares its replies as auto-generated
+	case strings.HasPrefix(submitted, "auto-"), h.has("list-id"):
+		return false
+	}
+	for _, r := range responders {
+		v := strings.ToLower(h.get(r.field))
+		if strings.Contains(v, r.words) && h.has(r.field) && v != "no" && v != "false" {
+			return true
+		}
+	}
+	return false
+}
+
+// isReply says whether the words of a message, or its null sender, show that a responder wrote it.
+func (f *facts) isReply() bool {
+	if f.replySubject() {
+		return true
+	}
+	if f.ordinary() || f.quotes {
+		return false
+	}
+	null, names := f.hasNullSender(), f.header.has("in-reply-to") || f.header.has("references")
+	lead := f.folded[:min(len(f.folded), leadBytes)]
+	short := len(f.text) <= shortBytes
+	switch {
+	case short && (null || names && isAnswer(f.subject)) && away.in(lead):
+		return true // vacation programs answer with "Re:", and say in the text alone what they are
+	case len(f.text) <= terseBytes && strings.HasPrefix(strings.ToLower(f.header.get("in-reply-to")), "your message of"):
+		return true // QUIRK: mailutils' sieve
+	case !null:
+		return false
+	case names && f.header.has("x-loop"):
+		return true // procmail's way
+	case f.namesOne() && !isAnswer(f.subject) && !strings.Contains(f.subject, "re: ") && !tagged(f.subject) && f.plain():
+		return true // people do not answer with a null sender, unless a list passes on what they write
+	case acknowledgements.in(f.subject) && !forms.in(f.folded) && !notices.in(f.folded):
+		return f.bulk() || promises.in(lead)
+	}
+	return false
+}
+
+const (
+	leadBytes  = 600  // in which a responder says that the owner is away
+	shortBytes = 2000 // of the text of an automatic reply that has no other sign
+	terseBytes = 200
+)
+
+// replySubject says whether the subject is one that responders write.
+func (f *facts) replySubject() bool {
+	// Some put their words into brackets: "[Automatic reply] Minutes", "【自動返信】".
+	subject := strings.TrimLeft(f.subject, openingBrackets)
+	bracketed := subject != f.subject
+	for _, p := range replySubjects {
+		if start, ok := strings.CutSuffix(p, "*"); ok {
+			if strings.HasPrefix(subject, start) {
+				return true
+			}
+			continue
+		}
+		// At the beginning the responder wrote it. Elsewhere it may be what people write about.
+		switch i := strings.Index(subject, p); {
+		case i == 0 && (!bracketed || endsSentence(subject[len(p):])):
+			return true
+		case i > 0 && !isAnswer(subject) && endsSentence(subject[i+len(p):]) && (f.origin() > person || absences.in(f.folded)):
+			return true
+		}
+	}
+	return false
+}
+
+// openingBrackets are around the words that a responder adds to a subject. NFKC has made the other full-width ones ASCII.
+const openingBrackets = " [({<*\"'-–—«“„‹「『【〔〈《〖"
+
+// endsSentence says whether the sentence ends before rest: "Bert is out of the office.", not "out of office messages".
+func endsSentence(rest string) bool {
+	rest = strings.TrimSpace(rest)
+	return rest == "" || strings.ContainsRune(".:;,!(-)]}>*\"'–—»”“›」』】〕〉》〗。、", []rune(rest[:min(len(rest), 4)])[0])
+}
+
+// listed says whether a list passed the message on (RFC 2369, RFC 2919, and conventions older than them).
+func (f *facts) listed() bool {
+	h := f.header
+	for _, name := range listFields {
+		if h.has(name) {
+			return true
+		}
+	}
+	if strings.EqualFold(strings.TrimSpace(h.get("precedence")), "list") {
+		return true
+	}
+	local, _, _ := strings.Cut(strings.ToLower(fieldAddress(h.get("sender"))), "@")
+	return strings.HasPrefix(local, "owner-") || strings.HasSuffix(local, "-owner") || strings.HasSuffix(local, "-bounces") ||
+		strings.HasSuffix(local, "-admin")
+}
+
+// ordinary says whether something in the message shows that a person wrote it, or a list passed it on: then words, or a null sender
+// that an MTA gave it on the way, make it no report and no automatic reply.
+func (f *facts) ordinary() bool {
+	return f.calendar || f.listed() || f.header.has("user-agent") || f.header.has("x-mailer") && !programs.in(strings.ToLower(f.header.get("x-mailer")))
+}
+
+// namesOne says whether In-Reply-To is a message identifier. Old mail programs, and spam, have other words there.
+func (f *facts) namesOne() bool {
+	id := f.header.get("in-reply-to")
+	return strings.HasPrefix(id, "<") && strings.IndexByte(id, '@') > 0
+}
+
+// plain says whether the message has the form that answers of responders without any mark have: one text from one author to one
+// recipient.
+func (f *facts) plain() bool {
+	kind, _ := mediaType(f.header.get("content-type"))
+	return !strings.HasPrefix(kind, "multipart/") && !f.header.has("cc") && !f.header.has("sender") &&
+		len(fieldAddresses(f.header.get("to"), 2)) <= 1
+}
+
+// tagged says whether a list has put its name in front of the subject: "[announce] Minutes". A number is that of a ticket.
+func tagged(subject string) bool {
+	name, _, ok := strings.Cut(strings.TrimPrefix(subject, "["), "]")
+	return ok && strings.HasPrefix(subject, "[") && strings.IndexAny(name, "0123456789") < 0
+}
+
+// bulk says whether the message asks that nothing answers it.
+func (f *facts) bulk() bool {
+	p := strings.ToLower(strings.TrimSpace(f.header.get("precedence")))
+	return p == "bulk" || p == "junk"
+}
+
+// isChallenge says whether the message asks the sender of another message to confirm it, as challenge/response systems do.
+func (f *facts) isChallenge() bool {
+	if f.listed() || !f.hasNullSender() && !f.reply() && f.origin() != program {
+		return false
+	}
+	return challengeSubjects.in(f.subject) || challenges.in(f.folded)
+}
+
+// isReceipt says whether the message is a receipt in words.
+func (f *facts) isReceipt() bool {
+	if !f.hasNullSender() || f.calendar {
+		return false
+	}
+	for _, p := range receiptSubjects {
+		if strings.HasPrefix(f.subject, p) {
+			return receipts.in(f.folded)
+		}
+	}
+	return false
+}
