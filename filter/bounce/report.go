@@ -131,6 +131,9 @@ func (r *Report) Original() Original {
 		if o.Depth != 1 {
 			break
 		}
+		if o.Source == OriginalReferences {
+			break // they are last, and name other messages
+		}
 		if merged.Source == "" {
 			merged = *o
 			continue

@@ -66,6 +66,9 @@ func (r *Recipient) say(rest string, more []string) {
 		words = append(words, line)
 	}
 	diagnostic := foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
+	if strings.Count(diagnostic, `"`) == 1 {
+		diagnostic = strings.TrimSuffix(diagnostic, `"`) // the first one is trimmed above
+	}
 	r.Status, r.Code = findStatus(diagnostic), replyCode(diagnostic)
 	if r.Diagnostic == "" || r.Class() != 0 {
 		r.Diagnostic = diagnostic
@@ -78,6 +81,17 @@ func (r *Report) complete(f *facts) {
 		// The report names no recipient. A message with one recipient failed for that one.
 		if to := r.Original().Recipients; len(to) == 1 {
 			r.Recipients = []Recipient{{Address: to[0]}}
+		} else if len(to) == 0 {
+			// The mail may have gone to the recipient of the report itself.
+			t := textOf(f)
+			for _, a := range fieldAddresses(f.header.get("to"), maxOwn) {
+				delete(t.own, strings.ToLower(a))
+			}
+			for _, way := range [...]func() []Recipient{t.listed, t.transcript, t.spoken} {
+				if r.Recipients = way(); len(r.Recipients) > 0 {
+					break
+				}
+			}
 		}
 	}
 	action := "failed"
@@ -100,6 +114,45 @@ func (r *Report) complete(f *facts) {
 		rcpt.Status = first(rcpt.Status, status)
 		if rcpt.Code == 0 {
 			rcpt.Code = code
+		}
+	}
+}
+
+// explain adds to each recipient what only the text of the report says, and the more exact of two status codes.
+func (r *Report) explain(f *facts) {
+	var said []Recipient
+	for i := range r.Recipients {
+		rcpt := &r.Recipients[i]
+		if rcpt.Diagnostic == "" && rcpt.Action != "delivered" && rcpt.Action != "relayed" {
+			if said == nil {
+				t := textOf(f)
+				clear(t.own)
+				said = append(t.listed(), Recipient{}) // so that it is read once
+			}
+			rcpt.explainBy(said)
+			if rcpt.Diagnostic == "" && len(r.Recipients) == 1 {
+				rcpt.Diagnostic = strings.TrimLeft(reason(f.text), "<> ")
+			}
+			if rcpt.Code == 0 {
+				rcpt.Code = replyCode(rcpt.Diagnostic)
+			}
+		}
+		if rcpt.Action == "delayed" && rcpt.Status == "4.4.7" && strings.EqualFold(rcpt.Diagnostic, "envelope expired") {
+			// QUIRK: OpenSMTPD 6.8 says that the message is delayed when it has given up.
+			r.problem("it says that the message is delayed, but also that it has expired")
+		}
+		if exact := findStatus(rcpt.Diagnostic); exact != "" && exact != rcpt.Status && strings.HasSuffix(rcpt.Status, ".0.0") && exact[0] == rcpt.Status[0] {
+			rcpt.Exact = exact
+		}
+	}
+}
+
+// explainBy takes the diagnostic from what the text says about the recipients.
+func (r *Recipient) explainBy(said []Recipient) {
+	for i := range said {
+		if said[i].Diagnostic != "" && strings.EqualFold(said[i].Address, r.Address) {
+			r.Diagnostic = said[i].Diagnostic
+			return
 		}
 	}
 }
