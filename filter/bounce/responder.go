@@ -112,10 +112,11 @@ func (f *facts) ordinary() bool {
 	return f.calendar || f.listed() || f.header.has("user-agent") || f.header.has("x-mailer") && !programs.in(strings.ToLower(f.header.get("x-mailer")))
 }
 
-// namesOne says whether In-Reply-To is a message identifier. Old mail programs, and spam, have other words there.
+// namesOne says whether In-Reply-To is a message identifier. Old mail programs, and spam, have other words there, and trackers, which
+// say that they answer nothing (auto-generated, RFC 3834 section 5.2), name their own messages.
 func (f *facts) namesOne() bool {
 	id := f.header.get("in-reply-to")
-	return strings.HasPrefix(id, "<") && strings.IndexByte(id, '@') > 0
+	return strings.HasPrefix(id, "<") && strings.IndexByte(id, '@') > 0 && !f.header.has("auto-submitted")
 }
 
 // plain says whether the message has the form that answers of responders without any mark have: one text from one author to one

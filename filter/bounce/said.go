@@ -1,6 +1,9 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // recipientList is a list of recipients that has each address once.
 type recipientList []Recipient
@@ -36,7 +39,7 @@ func (l recipientList) withoutClass(address string) *Recipient {
 // recipient.
 func (r *Recipient) say(rest string, more []string) {
 	const maxLines = 12
-	words := []string{strings.TrimLeft(rest, ":,>'\" .)]")}
+	words := []string{strings.TrimLeft(rest, ":;,>'\" .)]")}
 	if strings.HasPrefix(rest, "<mailto:") {
 		words[0] = ""
 	}
@@ -88,7 +91,10 @@ func (r *Report) complete(f *facts) {
 				delete(t.own, strings.ToLower(a))
 			}
 			for _, way := range [...]func() []Recipient{t.listed, t.transcript, t.spoken} {
-				if r.Recipients = way(); len(r.Recipients) > 0 {
+				r.Recipients = slices.DeleteFunc(way(), func(r Recipient) bool {
+					return r.Class() == 0 && !failureWords.in(strings.ToLower(r.Diagnostic))
+				})
+				if len(r.Recipients) > 0 {
 					break
 				}
 			}
@@ -150,8 +156,8 @@ func (r *Report) explain(f *facts) {
 // explainBy takes the diagnostic from what the text says about the recipients.
 func (r *Recipient) explainBy(said []Recipient) {
 	for i := range said {
-		if said[i].Diagnostic != "" && strings.EqualFold(said[i].Address, r.Address) {
-			r.Diagnostic = said[i].Diagnostic
+		if d := said[i].Diagnostic; strings.EqualFold(said[i].Address, r.Address) && !statusField0(d) && !strings.ContainsRune(d, '\ufffd') {
+			r.Diagnostic = d
 			return
 		}
 	}
