@@ -28,7 +28,7 @@ func authenticated(h header, from string) []Authenticated {
 		if fields++; fields > maxAuthResFields {
 			break
 		}
-		results := strings.Split(strings.ToLower(withoutComments(f.value[:min(len(f.value), maxAuthResOctets)])), ";")
+		results := strings.Split(strings.ToLower(bare(f.value[:min(len(f.value), maxAuthResOctets)])), ";")
 		server := firstWord(results[0]) // a version may follow it
 		if server == "" {
 			continue
@@ -56,11 +56,11 @@ func signedBy(result string) string {
 	domain := ""
 	for _, w := range words[1:] {
 		if d, ok := strings.CutPrefix(w, "header.d="); ok {
-			domain = strings.Trim(d, `"`)
+			domain = d
 			break
 		}
 		if i, ok := strings.CutPrefix(w, "header.i="); ok {
-			_, domain, _ = strings.Cut(strings.Trim(i, `"`), "@")
+			_, domain, _ = strings.Cut(i, "@")
 		}
 	}
 	if strings.IndexByte(domain, '.') <= 0 {
@@ -69,23 +69,19 @@ func signedBy(result string) string {
 	return domain
 }
 
-// withoutComments returns a structured field without its comments (RFC 5322 section 3.2.2).
-func withoutComments(s string) string {
-	if strings.IndexByte(s, '(') < 0 {
-		return s
-	}
+// bare returns a structured field without its comments and quoted strings (RFC 5322 sections 3.2.2 and 3.2.4), which hold what
+// others have written.
+func bare(s string) string {
 	var b strings.Builder
 	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
-		case c == '\\' && (quoted || depth > 0):
-			if i++; depth == 0 && i < len(s) {
-				b.WriteString(s[i-1 : i+1])
-			}
+		case c == '\\':
+			i++
 		case c == '"' && depth == 0:
 			quoted = !quoted
-			b.WriteByte(c)
-		case c == '(' && !quoted:
+		case quoted:
+		case c == '(':
 			depth++
 			b.WriteByte(' ')
 		case c == ')' && depth > 0:

@@ -80,7 +80,7 @@ func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
 		// Quarantine digests and the like come from postmasters as well: the text must be about one message.
 		return subject && (returned || named && (quoted || !digests.in(f.folded))) || says && (returned || quoted) || returned && quoted, weak
 	case from == nullSender:
-		if (subject || says) && (returned || quoted) && (says || named) {
+		if (subject || says && !(quoted && !returned && f.notice())) && (returned || quoted) && (says || named) {
 			return true, weak
 		}
 		return weak && !f.ordinary() && !f.notice() && (subject && says && named || undelivered.in(f.subject) && (says || named)), true

@@ -1,6 +1,9 @@
 package bounce
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // reply says whether the header says that a responder wrote the message (RFC 3834, and conventions older than it).
 func (f *facts) reply() bool {
@@ -36,7 +39,9 @@ func (f *facts) isReply() bool {
 	lead := f.folded[:min(len(f.folded), leadBytes)]
 	short := len(f.text) <= shortBytes
 	switch {
-	case short && (null || names && isAnswer(f.subject)) && away.in(lead):
+	case null && short && !isAnswer(f.subject) && away.in(lead):
+		return true
+	case (null || names) && len(f.text) <= terseBytes && isAnswer(f.subject) && away.in(lead):
 		return true // vacation programs answer with "Re:", and say in the text alone what they are
 	case len(f.text) <= terseBytes && strings.HasPrefix(strings.ToLower(f.header.get("in-reply-to")), "your message of"):
 		return true // QUIRK: mailutils' sieve
@@ -55,39 +60,62 @@ func (f *facts) isReply() bool {
 const (
 	leadBytes  = 600  // in which a responder says that the owner is away
 	shortBytes = 2000 // of the text of an automatic reply that has no other sign
-	terseBytes = 200
+	terseBytes = 400  // of one that looks like an answer
 )
 
 // replySubject says whether the subject is one that responders write.
 func (f *facts) replySubject() bool {
 	// Some put their words into brackets: "[Automatic reply] Minutes", "【自動返信】".
-	subject := strings.TrimLeft(f.subject, openingBrackets)
-	bracketed := subject != f.subject
+	bracketed := inBrackets(f.subject)
 	for _, p := range replySubjects {
 		if start, ok := strings.CutSuffix(p, "*"); ok {
-			if strings.HasPrefix(subject, start) {
+			if strings.HasPrefix(f.subject, start) || strings.HasPrefix(bracketed, start) {
 				return true
 			}
 			continue
 		}
-		// At the beginning the responder wrote it. Elsewhere it may be what people write about.
-		switch i := strings.Index(subject, p); {
-		case i == 0 && (!bracketed || endsSentence(subject[len(p):])):
+		if bracketed != "" && strings.Contains(bracketed, p) {
 			return true
-		case i > 0 && !isAnswer(subject) && endsSentence(subject[i+len(p):]) && (f.origin() > person || absences.in(f.folded)):
+		}
+		// At the beginning the responder wrote it. Elsewhere it may be what people write about.
+		switch i := strings.Index(f.subject, p); {
+		case i == 0:
+			return true
+		case i > 0 && !isAnswer(f.subject) && endsSentence(f.subject[i+len(p):]) && (f.origin() > person || absences.in(f.folded)):
 			return true
 		}
 	}
 	return false
 }
 
-// openingBrackets are around the words that a responder adds to a subject. NFKC has made the other full-width ones ASCII.
-const openingBrackets = " [({<*\"'-–—«“„‹「『【〔〈《〖"
+// inBrackets returns what is in brackets at the beginning of a subject, or "".
+func inBrackets(subject string) string {
+	inner := strings.TrimLeft(subject, openingBrackets)
+	if inner == subject {
+		return ""
+	}
+	end := strings.IndexAny(inner, closingBrackets)
+	if end < 0 {
+		return ""
+	}
+	return strings.TrimSpace(inner[:end])
+}
+
+// The brackets around the words that a responder adds to a subject. NFKC has made the other full-width ones ASCII.
+const (
+	openingBrackets = "[({<*«“„‹「『【〔〈《〖"
+	closingBrackets = "])}>*»”“›」』】〕〉》〗"
+)
 
 // endsSentence says whether the sentence ends before rest: "Bert is out of the office.", not "out of office messages".
 func endsSentence(rest string) bool {
 	rest = strings.TrimSpace(rest)
-	return rest == "" || strings.ContainsRune(".:;,!(-)]}>*\"'–—»”“›」』】〕〉》〗。、", []rune(rest[:min(len(rest), 4)])[0])
+	return rest == "" || strings.ContainsRune(".:;,!(-。、"+closingBrackets, firstRune(rest))
+}
+
+func firstRune(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
 }
 
 // listed says whether a list passed the message on (RFC 2369, RFC 2919, and conventions older than them).
@@ -109,6 +137,9 @@ func (f *facts) listed() bool {
 // ordinary says whether something in the message shows that a person wrote it, or a list passed it on: then words, or a null sender
 // that an MTA gave it on the way, make it no report and no automatic reply.
 func (f *facts) ordinary() bool {
+	if f.header.has("x-ms-exchange-parent-message-id") && !f.header.has("x-ms-exchange-generated-message-source") {
+		return true // QUIRK: Exchange gives mail to a distribution group the null sender
+	}
 	return f.calendar || f.listed() || f.header.has("user-agent") || f.header.has("x-mailer") && !programs.in(strings.ToLower(f.header.get("x-mailer")))
 }
 

@@ -190,8 +190,8 @@ var notices = newPhrases([]string{
 	"parcel", "package", "shipment", "courier will", "tracking number", "your order", "order number", "invoice", "payment", "newsletter", "campaign",
 	"paket", "sendung", "bestellung", "rechnung", "colis", "commande", "facture", "paquete", "pedido", "factura", "pacco", "ordine", "fattura", "encomenda",
 	"pakket", "bestelling", "paczk", "zamówieni", "zásilk", "посылк", "заказ", "お荷物", "ご注文", "包裹", "订单", "訂單", "택배", "주문",
-	"mailbox is almost full", "mailbox is full", "mailbox is over", "your mailbox is", "storage limit", "quota", "postfach ist", "speicherplatz", "mail queue",
-	"backup", "monitor", "health check", "voicemail", "voice message", "fax",
+	"your mailbox is", "your mailbox has", "quota warning", "your quota", "ihr postfach ist", "mail queue", "backup", "monitor", "health check", "voicemail", "voice message",
+	"fax", "logwatch", "log summar", "grand totals",
 })
 
 // exchangeAgents are the parts of Exchange whose notices go to the sender of a message.
@@ -212,7 +212,7 @@ var away = newPhrases([]string{
 	"i'll be away", "i will be out of", "i'll be out of", "i am on vacation", "i'm on vacation", "i am on holiday", "i'm on holiday", "i am on leave", "i'm on leave",
 	"on annual leave", "on maternity leave", "on parental leave", "on sick leave", "not in the office", "is out of the office", "is currently out of", "away from my mail",
 	"away from my e-mail", "away from my email", "away from the office", "away from my desk", "out of the office until", "out of office until", "limited access to",
-	"will reply as soon as", "will respond as soon as", "will answer as soon as", "will get back to you as soon as", "no longer with the company", "no longer work for",
+	"no longer with the company", "no longer work for",
 	"no longer works", "automated reply", "automatic reply", "automated response", "automatic response", "auto-reply", "autoreply", "auto reply",
 	"ich bin nicht im", "ich bin derzeit nicht", "ich bin zur zeit nicht", "ich bin zurzeit nicht", "ich bin momentan nicht", "ich bin bis", "ich bin vom",
 	"nicht im büro", "nicht im haus", "nicht erreichbar", "im urlaub", "außer haus", "nicht am arbeitsplatz", "ich bin abwesend", "bin abwesend", "wieder im büro",
