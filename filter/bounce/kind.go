@@ -78,7 +78,10 @@ func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
 		return false, false
 	case from == postmaster:
 		// Quarantine digests and the like come from postmasters as well: the text must be about one message.
-		return subject && (returned || named && (quoted || !digests.in(f.folded))) || says && (returned || quoted) || returned && quoted, weak
+		if subject && (returned || named && (quoted || !digests.in(f.folded))) || says && (returned || quoted) || returned && quoted {
+			return true, weak
+		}
+		return weak && says && f.hasNullSender() && !f.ordinary() && !f.notice() && undelivered.in(f.subject), true
 	case from == nullSender:
 		if (subject || says && !(quoted && !returned && f.notice())) && (returned || quoted) && (says || named) {
 			return true, weak
@@ -102,7 +105,8 @@ func (f *facts) exchangeNotice() bool {
 		return false
 	}
 	source := strings.ToLower(f.header.get("x-ms-exchange-generated-message-source"))
-	return f.header.has("x-ms-exchange-transport-rules-notification") || exchangeAgents.in(source)
+	return f.header.has("x-ms-exchange-transport-rules-notification") || exchangeAgents.in(source) ||
+		source != "" && isDaemonAddress(strings.ToLower(fieldAddress(f.header.get("from")))) && !strings.Contains(source, "calendar")
 }
 
 // notice says whether the message is about something else than a message that was sent: a parcel, a payment, a mailbox.

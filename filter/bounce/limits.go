@@ -25,6 +25,7 @@ const (
 	maxOriginals          = 32
 	maxOriginalRcpts      = 100
 	maxReferences         = 20
+	maxBlankLines         = 3   // within the header of a returned message
 	maxMessageIDs         = 4   // Message-ID fields of one returned message
 	maxOriginalReferences = 4   // identifiers that a returned message answers, the last ones
 	maxAddressBytes       = 320 // local part 64, "@", domain 255 (RFC 5321 section 4.5.3.1)

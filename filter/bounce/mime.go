@@ -124,10 +124,9 @@ func strayPart(s string) (at, next int) {
 		var line string
 		before := len(rest)
 		line, rest = cutLine(rest)
-		if !strings.HasPrefix(line, "--") || len(line) < 3 || strings.ContainsAny(strings.TrimRight(line, " \t"), " \t") || !startsReportPart(rest) {
-			continue
+		if len(line) > 2 && strings.HasPrefix(line, "--") && startsReportPart(rest) {
+			return len(s) - before, len(s) - len(rest)
 		}
-		return len(s) - before, len(s) - len(rest)
 	}
 	return -1, -1
 }

@@ -49,10 +49,16 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 		text = dedent(t)
 	}
 	h, body, junk := parseHeader(text, true)
-	if !h.has("message-id") && !(h.has("from") && h.has("date")) && startsLikeMessage(body) {
+	for range maxBlankLines {
+		if h.has("message-id") || !startsLikeMessage(body) {
+			break
+		}
 		// QUIRK: a program on the way has put a blank line into the header, such as after an encoded word with a line end in it
-		// (testdata/blank-line-in-returned-header.eml).
+		// (testdata/blank-line-in-returned-header.eml). A second From is that of a message in the body.
 		more, rest, _ := parseHeader(body, true)
+		if more.has("from") && h.has("from") {
+			break
+		}
 		h, body = append(h, more...), rest
 	}
 	o := Original{

@@ -165,7 +165,7 @@ func (t *reportText) listed() []Recipient {
 	var list recipientList
 	for i := 0; i < len(t.lines); i++ {
 		address, rest, ok := leadingAddress(t.lines[i])
-		if !ok || t.own[strings.ToLower(address)] && !strings.HasPrefix(rest, ":") || len(list) > 0 && t.wrapped(i) {
+		if !ok || t.own[strings.ToLower(address)] && !strings.HasPrefix(rest, ":") || len(list) > 0 && wraps(t.lines[i-1], t.lines[i]) {
 			continue
 		}
 		if i > 0 && stranger(t.lines[i-1]) && rest == "" {
@@ -176,28 +176,28 @@ func (t *reportText) listed() []Recipient {
 			rcpt = list.withoutClass(address)
 		}
 		if rcpt != nil {
-			rcpt.say(rest, t.lines[i+1:])
+			rcpt.say(rest, t.lines[i:])
 		}
 	}
 	return list
 }
 
-// wrapped says whether a line that begins with an address may only go on with a sentence of the line before it, so that it begins
-// with no further recipient: the line before is long, ends within a sentence, and is not indented less.
-func (t *reportText) wrapped(i int) bool {
+// wraps says whether a line that begins with an address only goes on with what the line before it says, so that it begins with no
+// further recipient.
+func wraps(before, line string) bool {
 	const long = 50
-	if i == 0 {
+	before = strings.TrimRight(before, " \t")
+	switch {
+	case len(before) < 4:
 		return false
-	}
-	before, line := strings.TrimRight(t.lines[i-1], " \t"), t.lines[i]
-	if strings.HasSuffix(before, "-") && len(before) > 3 && isAlnum(before[len(before)-2]) {
+	case before[len(before)-1] == '-' && isAlnum(before[len(before)-2]):
 		return true // "identity some-long-" "name@example.com"
 	}
-	if _, _, ok := leadingAddress(before); ok {
-		return false
+	if _, said, ok := leadingAddress(before); ok {
+		// "<user@example.com>: host mx.example.com said: 550 5.7.1" "    <from@example.net>: Sender address rejected"
+		return len(said) > 10 && said[0] == ':' && indentation(line) > indentation(before)
 	}
-	return len(before) >= long && strings.IndexByte(".:;!>", before[len(before)-1]) < 0 && indentation(before) <= indentation(line) &&
-		replyCode(strings.TrimLeft(line, " \t")) == 0
+	return len(before) >= long && strings.IndexByte(".:;!>", before[len(before)-1]) < 0 && indentation(before) <= indentation(line)
 }
 
 func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " \t")) }
@@ -309,7 +309,7 @@ func (t *reportText) spoken() []Recipient {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {
-				rcpt.say(line[end:], t.lines[i+1:])
+				rcpt.say(line[end:], t.lines[i:])
 			}
 		}
 	}
@@ -335,7 +335,7 @@ func (t *reportText) only() []Recipient {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {
-				rcpt.say(line[end:], t.lines[i+1:])
+				rcpt.say(line[end:], t.lines[i:])
 			}
 		}
 	}

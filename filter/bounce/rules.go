@@ -52,7 +52,7 @@ var failures = newPhrases([]string{
 	"returned to sender", "returned to you", "mail has been returned", "message has been returned", "returned because", "address not found", "transcript of session", "failed addresses follow", "unsent message",
 	"unknown user", "user unknown", "no such user", "user mailbox exceeds", "undeliverable to", "following recipient",
 	"following address", "failed recipient", "intended recipient", "mailbox unavailable", "non-delivered", "message was not sent", "may not exist", "failure reasons", "no valid recipients",
-	"nicht zugestellt", "nicht ausgeliefert", "abgelehnt", "unzustellbar", "konnte nicht", "zustellung", "n'a pas pu être", "n'a pas été remis",
+	"nicht zugestellt", "nicht ausgeliefert", "abgelehnt", "unzustellbar", "konnte nicht", "zustellung", "n'a pas pu être", "n'a pas pu etre", "n'a pas été remis", "n'a pas ete remis", "n'a pas été distribué", "n'a pas ete distribue",
 	"non remis", "impossible de remettre", "no se ha podido", "no se pudo", "no ha podido", "no fue posible", "não foi possível", "não pôde ser",
 	"nao foi possivel", "non è stato possibile", "impossibile consegnare", "niet worden bezorgd", "niet bezorgd", "niet afgeleverd",
 	"kunde inte levereras", "kunne ikke leveres", "nie została dostarczona", "nie mogła zostać", "не может быть доставлен", "не удалось доставить",

@@ -35,17 +35,20 @@ func (l recipientList) withoutClass(address string) *Recipient {
 	return nil
 }
 
-// say sets what the report says about a recipient: the rest of its line, and the lines up to the next blank one or the next
-// recipient.
-func (r *Recipient) say(rest string, more []string) {
+// say sets what the report says about a recipient: the rest of its line, which is the first of lines, and the lines up to the next
+// blank one or the next recipient.
+func (r *Recipient) say(rest string, lines []string) {
 	const maxLines = 12
 	words := []string{strings.TrimLeft(rest, ":;,>'\" .)]")}
 	if strings.HasPrefix(rest, "<mailto:") {
 		words[0] = ""
 	}
 	last := words[0]
-	for i, line := range more {
-		if i == maxLines {
+	for i, line := range lines {
+		if i == 0 {
+			continue
+		}
+		if i > maxLines {
 			break
 		}
 		if strings.TrimSpace(line) == "" {
@@ -63,7 +66,7 @@ func (r *Recipient) say(rest string, more []string) {
 			}
 			continue
 		}
-		if _, _, ok := leadingAddress(line); ok {
+		if _, _, ok := leadingAddress(line); ok && !wraps(lines[i-1], line) {
 			break
 		}
 		words = append(words, line)
@@ -81,24 +84,11 @@ func (r *Recipient) say(rest string, more []string) {
 // complete fills in from the rest of the report what the recipients of a bounce lack.
 func (r *Report) complete(f *facts) {
 	if len(r.Recipients) == 0 {
+		r.Recipients = ownRecipients(f)
+	}
+	if to := r.Original().Recipients; len(r.Recipients) == 0 && len(to) == 1 {
 		// The report names no recipient. A message with one recipient failed for that one.
-		if to := r.Original().Recipients; len(to) == 1 {
-			r.Recipients = []Recipient{{Address: to[0]}}
-		} else if len(to) == 0 {
-			// The mail may have gone to the recipient of the report itself.
-			t := textOf(f)
-			for _, a := range fieldAddresses(f.header.get("to"), maxOwn) {
-				delete(t.own, strings.ToLower(a))
-			}
-			for _, way := range [...]func() []Recipient{t.listed, t.transcript, t.spoken} {
-				r.Recipients = slices.DeleteFunc(way(), func(r Recipient) bool {
-					return r.Class() == 0 && !failureWords.in(strings.ToLower(r.Diagnostic))
-				})
-				if len(r.Recipients) > 0 {
-					break
-				}
-			}
-		}
+		r.Recipients = []Recipient{{Address: to[0]}}
 	}
 	action := "failed"
 	if delays.in(f.folded) {
@@ -122,6 +112,24 @@ func (r *Report) complete(f *facts) {
 			rcpt.Code = code
 		}
 	}
+}
+
+// ownRecipients reads the failed recipients from a text that names none but the recipient of the report itself: somebody may have
+// written to himself. There must be a reason beside it.
+func ownRecipients(f *facts) []Recipient {
+	t := textOf(f)
+	for _, a := range fieldAddresses(f.header.get("to"), maxOwn) {
+		delete(t.own, strings.ToLower(a))
+	}
+	for _, way := range [...]func() []Recipient{t.listed, t.transcript, t.spoken} {
+		found := slices.DeleteFunc(way(), func(r Recipient) bool {
+			return r.Class() == 0 && !failureWords.in(strings.ToLower(r.Diagnostic))
+		})
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
 }
 
 // explain adds to each recipient what only the text of the report says, and the more exact of two status codes.
