@@ -161,7 +161,7 @@ func (f *facts) plain() bool {
 // tagged says whether a list has put its name in front of the subject: "[announce] Minutes". A number is that of a ticket.
 func tagged(subject string) bool {
 	name, _, ok := strings.Cut(strings.TrimPrefix(subject, "["), "]")
-	return ok && strings.HasPrefix(subject, "[") && strings.IndexAny(name, "0123456789") < 0
+	return ok && strings.HasPrefix(subject, "[") && !strings.ContainsAny(name, "0123456789")
 }
 
 // bulk says whether the message asks that nothing answers it.
