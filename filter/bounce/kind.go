@@ -12,19 +12,8 @@ import (
 // report. The null sender is one such sign, but no more: much mail that answers nothing has it as well.
 func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	from := f.origin()
-	switch {
-	case f.feedback != "" && (f.report != "" || from > person || len(f.returned) > 0 && !f.conversation()):
-		return ARF, false // QUIRK: NetEase (163.com) sends it as multipart/mixed
-	case len(f.returned) > 0 && strings.HasPrefix(f.subject, complaintSubject):
-		return ARF, false // QUIRK: Outlook.com's complaint service sends no feedback part
-	case f.receipt != "" && (f.report != "" || from > person):
-		return MDN, false
-	case f.status != "" && len(r.Recipients) > 0 && (f.report != "" || from > person || f.bounceSubject()):
-		return DSN, false
-	case f.report == "delivery-status" && (from > person || f.bounceSubject()):
-		return DSN, false // the status part is empty or was cut off
-	case f.report == "disposition-notification" && (from > person || f.machine):
-		return MDN, false
+	if kind := f.standardKind(r, from); kind != None {
+		return kind, false
 	}
 	if is, weak := f.isBounce(r, from); is {
 		return Bounce, weak
@@ -47,71 +36,23 @@ func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	return None, false
 }
 
-// isBounce weighs the evidence for a bounce in no standard form. It is weak if only words say that the message is one.
-func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
-	if f.report != "" && f.report != "?" && f.report != "delivery-status" {
-		return false, false // reports about TLS and DMARC
-	}
-	subject, says := f.bounceSubject(), f.failure()
-	returned := len(f.returned) > 0
-	if f.conversation() || f.virus && !returned || postmasterSubjects.in(f.subject) {
-		return false, false
-	}
-	named := len(r.Recipients) > 0
-	quoted := len(r.Recipients) == 1 && quotesReply(f.text) // a server's reply is
-	for i := range r.Recipients {
-		quoted = quoted || r.Recipients[i].Class() != 0
-	}
-	weak = !returned && !quoted
+// standardKind returns what the machine-readable parts of the message say that it is, or None.
+func (f *facts) standardKind(r *Report, from origin) Kind {
 	switch {
-	case f.header.has("x-failed-recipients"), f.header.has("x-ms-exchange-message-is-ndr"):
-		return true, false
-	case f.exchangeNotice():
-		return true, !says // it may be about a message that was delivered all the same
-	case from == mailerDaemon:
-		// In a language that no list has, a recipient with a reply code is enough. An encrypted report has its subject alone.
-		is = subject && (says || returned || named) || says && (returned || named) || quoted && (returned || named)
-		return is || subject && strings.TrimSpace(f.text) == "", false
-	case f.reply() && !subject:
-		return false, false
-	case weak && notices.in(f.subject):
-		return false, false
-	case from == postmaster:
-		// Quarantine digests and the like come from postmasters as well: the text must be about one message.
-		if subject && (returned || named && (quoted || !digests.in(f.folded))) || says && (returned || quoted) || returned && quoted {
-			return true, weak
-		}
-		return weak && says && f.hasNullSender() && !f.ordinary() && !f.notice() && undelivered.in(f.subject), true
-	case from == nullSender:
-		if (subject || says && !(quoted && !returned && f.notice())) && (returned || quoted) && (says || named) {
-			return true, weak
-		}
-		return weak && !f.ordinary() && !f.notice() && (subject && says && named || undelivered.in(f.subject) && (says || named)), true
-	case from == system:
-		// Phishing uses such names as well, but it returns no message and quotes no server.
-		return subject && says && named && (returned || r.anyStatus()), false
+	case f.feedback != "" && (f.report != "" || from > person || len(f.returned) > 0 && !f.conversation()):
+		return ARF // QUIRK: NetEase (163.com) sends it as multipart/mixed
+	case len(f.returned) > 0 && strings.HasPrefix(f.subject, complaintSubject):
+		return ARF // QUIRK: Outlook.com's complaint service sends no feedback part
+	case f.receipt != "" && (f.report != "" || from > person):
+		return MDN
+	case f.status != "" && len(r.Recipients) > 0 && (f.report != "" || from > person || f.bounceSubject()):
+		return DSN
+	case f.report == "delivery-status" && (from > person || f.bounceSubject()):
+		return DSN // the status part is empty or was cut off
+	case f.report == "disposition-notification" && (from > person || f.machine):
+		return MDN
 	}
-	// From any other sender the message must have everything, and must go to the author of the returned message. Bug reports
-	// and trackers quote the bounces of other users, and people who answer under a new subject quote what they answer.
-	if f.header.has("in-reply-to") || f.header.has("references") {
-		return false, false
-	}
-	return subject && says && (returned && named || f.attached() && len(r.Original().Recipients) == 1) && f.answersItsRecipient(r), false
-}
-
-// exchangeNotice says whether Exchange tells the sender what a rule or filter has done with a message.
-func (f *facts) exchangeNotice() bool {
-	if !f.header.has("x-ms-exchange-parent-message-id") {
-		return false
-	}
-	source := strings.ToLower(f.header.get("x-ms-exchange-generated-message-source"))
-	return f.header.has("x-ms-exchange-transport-rules-notification") || exchangeAgents.in(source) ||
-		source != "" && isDaemonAddress(strings.ToLower(fieldAddress(f.header.get("from")))) && !strings.Contains(source, "calendar")
-}
-
-// notice says whether the message is about something else than a message that was sent: a parcel, a payment, a mailbox.
-func (f *facts) notice() bool {
-	return notices.in(f.subject) || notices.in(f.folded) || digests.in(f.subject) || digests.in(f.folded)
+	return None
 }
 
 // attached says whether a message is returned as a part of its own, not quoted in the text.

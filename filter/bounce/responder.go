@@ -35,26 +35,31 @@ func (f *facts) isReply() bool {
 	if f.ordinary() || f.quotes {
 		return false
 	}
-	null, names := f.hasNullSender(), f.header.has("in-reply-to") || f.header.has("references")
 	lead := f.folded[:min(len(f.folded), leadBytes)]
-	short := len(f.text) <= shortBytes
+	null, names, answer := f.hasNullSender(), f.header.has("in-reply-to") || f.header.has("references"), isAnswer(f.subject)
 	switch {
-	case null && short && !isAnswer(f.subject) && away.in(lead):
-		return true
-	case (null || names) && len(f.text) <= terseBytes && isAnswer(f.subject) && away.in(lead):
+	case answer && len(f.text) > terseBytes, len(f.text) > shortBytes, !null && !(names && answer):
+		// too long, or of a person
+	case away.in(lead):
 		return true // vacation programs answer with "Re:", and say in the text alone what they are
-	case len(f.text) <= terseBytes && strings.HasPrefix(strings.ToLower(f.header.get("in-reply-to")), "your message of"):
+	case answer && strings.HasPrefix(strings.ToLower(f.header.get("in-reply-to")), "your message of"):
 		return true // QUIRK: mailutils' sieve
-	case !null:
-		return false
-	case names && f.header.has("x-loop"):
-		return true // procmail's way
-	case f.namesOne() && !isAnswer(f.subject) && !strings.Contains(f.subject, "re: ") && !tagged(f.subject) && f.plain():
-		return true // people do not answer with a null sender, unless a list passes on what they write
-	case acknowledgements.in(f.subject) && !forms.in(f.folded) && !notices.in(f.folded):
-		return f.bulk() || promises.in(lead)
 	}
-	return false
+	if !null {
+		return false
+	}
+	return names && f.header.has("x-loop") || f.answersByItself() || f.acknowledges(lead)
+}
+
+// answersByItself says whether a message with the null sender names another one. People do not answer with the null sender, unless a
+// list passes on what they write.
+func (f *facts) answersByItself() bool {
+	return f.namesOne() && f.plain() && !isAnswer(f.subject) && !strings.Contains(f.subject, "re: ") && !tagged(f.subject)
+}
+
+// acknowledges says whether the words are those of a program that has received a message, not what was written on a web page.
+func (f *facts) acknowledges(lead string) bool {
+	return acknowledgements.in(f.subject) && (f.bulk() || promises.in(lead)) && !forms.in(f.folded) && !notices.in(f.folded)
 }
 
 const (

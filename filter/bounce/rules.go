@@ -187,7 +187,7 @@ var undelivered = newPhrases([]string{
 
 // notices are words of mail about something else than a message that was sent.
 var notices = newPhrases([]string{
-	"parcel", "package", "shipment", "courier will", "tracking number", "your order", "order number", "invoice", "payment", "newsletter", "campaign",
+	"parcel", "package", "gift", "shipment", "courier will", "tracking number", "your order", "order number", "invoice", "payment", "newsletter", "campaign",
 	"paket", "sendung", "bestellung", "rechnung", "colis", "commande", "facture", "paquete", "pedido", "factura", "pacco", "ordine", "fattura", "encomenda",
 	"pakket", "bestelling", "paczk", "zamówieni", "zásilk", "посылк", "заказ", "お荷物", "ご注文", "包裹", "订单", "訂單", "택배", "주문",
 	"your mailbox is", "your mailbox has", "quota warning", "your quota", "ihr postfach ist", "mail queue", "backup", "monitor", "health check", "voicemail", "voice message",
@@ -210,7 +210,7 @@ var programs = newPhrases([]string{"auto", "vacation", "respon", "reply", "php",
 var away = newPhrases([]string{
 	"i am out of", "i'm out of", "i am currently out", "i'm currently out", "i am away", "i'm away", "i am currently away", "i'm currently away", "i will be away",
 	"i'll be away", "i will be out of", "i'll be out of", "i am on vacation", "i'm on vacation", "i am on holiday", "i'm on holiday", "i am on leave", "i'm on leave",
-	"on annual leave", "on maternity leave", "on parental leave", "on sick leave", "not in the office", "is out of the office", "is currently out of", "away from my mail",
+	"i am on annual leave", "i'm on annual leave", "i will be on annual leave", "i'll be on annual leave", "currently on annual leave", "on maternity leave", "on parental leave", "on sick leave", "not in the office", "is out of the office", "is currently out of", "away from my mail",
 	"away from my e-mail", "away from my email", "away from the office", "away from my desk", "out of the office until", "out of office until", "limited access to",
 	"no longer with the company", "no longer work for",
 	"no longer works", "automated reply", "automatic reply", "automated response", "automatic response", "auto-reply", "autoreply", "auto reply",
@@ -275,8 +275,8 @@ var challenges = newPhrases([]string{
 	"message you sent requires", "e-mail you sent requires", "email you sent requires", "mail you sent requires", "requires that you verify", "your message is being held", "your message has been held",
 	"your email is being held", "your e-mail is being held", "your mail is being held", "your message attached below is being held", "your email has been held",
 	"message will be held until", "held until you confirm", "held until you verify", "held until you reply", "to release your message", "to release your email", "to release your e-mail",
-	"release your message for delivery", "confirm that you sent", "verify that you sent", "confirm you sent", "you are a real live human", "prove that you are human",
-	"prove you are human", "prove that you are a human", "you are a human and not", "real person and not a", "not a spam source", "only from senders i have approved",
+	"release your message for delivery", "confirm that you sent", "verify that you sent", "confirm you sent", "you are a real live human",
+	"not a spam source", "only from senders i have approved",
 	"list of approved senders", "list of allowed senders", "approved sender list", "add you to my whitelist", "added to my whitelist", "have your message delivered", "protecting myself from receiving junk",
 	"before your message can be delivered", "before your message is delivered", "before your email can be delivered", "before your e-mail can be delivered", "before i receive your message",
 	"so that your message can be delivered", "so your message can be delivered", "message will be delivered once you", "message will be delivered as soon as you", "spamarrest.com", "challenge-response", "challenge/response",
