@@ -64,7 +64,7 @@ func (f *facts) acknowledges(lead string) bool {
 
 const (
 	leadBytes  = 600  // in which a responder says that the owner is away
-	shortBytes = 2000 // of the text of an automatic reply that has no other sign
+	shortBytes = 1200 // of the text of an automatic reply that has no other sign
 	terseBytes = 400  // of one that looks like an answer
 )
 
@@ -159,7 +159,7 @@ func (f *facts) namesOne() bool {
 // recipient.
 func (f *facts) plain() bool {
 	kind, _ := mediaType(f.header.get("content-type"))
-	return !strings.HasPrefix(kind, "multipart/") && !f.header.has("cc") && !f.header.has("sender") &&
+	return !strings.HasPrefix(kind, "multipart/") && !f.header.has("cc") && !f.header.has("sender") && !f.header.has("thread-index") &&
 		len(fieldAddresses(f.header.get("to"), 2)) <= 1
 }
 
