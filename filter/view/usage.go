@@ -31,7 +31,7 @@ type usageWriter struct {
 
 	mu       sync.Mutex
 	waiting  []use
-	pending  map[store.Key]uint32 // counts that wait or are being written
+	pending  map[store.Query]uint32 // counts that wait or are being written, by the query that finds them, with the last day and without
 	writing  bool // there is a goroutine that writes until nothing is waiting
 	closed   bool
 	idle     *sync.Cond    // signalled when there is none
@@ -46,7 +46,7 @@ type use struct {
 }
 
 func newUsageWriter(g *guard.Guard, log *slog.Logger, fault func()) *usageWriter {
-	w := &usageWriter{store: g, log: log, fault: fault, hurry: make(chan struct{}, 1), pending: map[store.Key]uint32{}}
+	w := &usageWriter{store: g, log: log, fault: fault, hurry: make(chan struct{}, 1), pending: map[store.Query]uint32{}}
 	w.idle = sync.NewCond(&w.mu)
 	return w
 }
@@ -70,7 +70,9 @@ func (w *usageWriter) add(today store.Day, rs []store.Record) {
 	for _, r := range rs {
 		w.waiting = append(w.waiting, use{today, r})
 		if r.Count > 0 {
-			w.pending[r.Key] = store.AddCounts(w.pending[r.Key], r.Count)
+			for _, q := range findings(r) {
+				w.pending[q] = store.AddCounts(w.pending[q], r.Count)
+			}
 		}
 	}
 	if !w.writing {
@@ -97,17 +99,24 @@ func (w *usageWriter) write() {
 	}
 }
 
+// findings returns the queries that find a record.
+func findings(r store.Record) [2]store.Query {
+	return [2]store.Query{{Key: r.Key, Expires: r.Expires}, {Key: r.Key}}
+}
+
 // written ends the waiting of a batch: the store has it, or it is lost.
 func (w *usageWriter) written(batch []use) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for i := range batch {
-		r := &batch[i].record
+		r := batch[i].record
 		if r.Count == 0 {
 			continue
 		}
-		if w.pending[r.Key] -= min(r.Count, w.pending[r.Key]); w.pending[r.Key] == 0 {
-			delete(w.pending, r.Key)
+		for _, q := range findings(r) {
+			if w.pending[q] -= min(r.Count, w.pending[q]); w.pending[q] == 0 {
+				delete(w.pending, q)
+			}
 		}
 	}
 }
@@ -122,7 +131,7 @@ func (w *usageWriter) withPending(qs []store.Query, counts []uint32) []uint32 {
 	}
 	sum := slices.Clone(counts)
 	for i, q := range qs {
-		sum[i] = store.AddCounts(sum[i], w.pending[q.Key])
+		sum[i] = store.AddCounts(sum[i], w.pending[q])
 	}
 	return sum
 }

@@ -76,9 +76,9 @@ func TestUsageCountsAtOnce(t *testing.T) {
 		}
 		return [2]uint32(a.Counts[:2])
 	}
-	f.Use(1, []store.Record{{Key: counted, Count: 1}, {Key: other}})
+	f.Use(1, []store.Record{{Key: counted, Expires: 2, Count: 1}, {Key: other, Expires: 2}})
 	<-st.begun // it is being written
-	f.Use(1, []store.Record{{Key: counted, Count: 2}})
+	f.Use(1, []store.Record{{Key: counted, Expires: 3, Count: 2}})
 	if got := count(); got != [2]uint32{3, 0} {
 		t.Errorf("the counts are %v", got)
 	}
