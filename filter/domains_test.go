@@ -112,7 +112,7 @@ func TestInventedNamesBelowADomainCostNothing(t *testing.T) {
 		s.Domains = []policy.Domain{{Name: "*.example.edu", Mode: policy.ModeEnforce}}
 	})
 	for n := range 200 {
-		stage, r := f.outsideMTA().deliver("<>", fmt.Sprintf("<user@invented-%d.example.edu>", n), "Subject: x\n\n")
+		stage, r := f.outsideMTA().deliver("<>", fmt.Sprintf("<user@invented-%d.example.edu>", n), namelessBounce)
 		if r.code != 'y' {
 			t.Fatalf("at %s: %c %s", stage, r.code, r.text)
 		}

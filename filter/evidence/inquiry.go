@@ -34,9 +34,10 @@ type question struct {
 	issued   span // its tag, or mail of it that was left unsigned on purpose
 	use      use
 	messages []candidate
-	domains  span     // for each of names and each of senders
-	names    []string // of the domains
-	trusted  int
+	domain   string         // that may prove it
+	domains  span           // of the correspondent, for each of senders
+	trusted  int            // messages that were accepted today for the domain alone
+	unproven int            // messages that were accepted today within the allowance; 0 if that is not asked
 	senders  []prvs.Address // the mailboxes that the recipient without its tag may mean
 }
 
@@ -69,9 +70,12 @@ type Finding struct {
 
 	Domain  string // the domain that proves an automatic reply, or has proven too many
 	Replies uint32 // automatic replies that were accepted today because of a domain alone
+	// Unproven is how many messages were accepted today within the allowance.
+	Unproven uint32
 
-	ProofUsed store.Record   // to be recorded if the bounce is delivered for its proof
-	TagUsed   []store.Record // to be recorded if the bounce is delivered
+	ProofUsed     store.Record   // to be recorded if the bounce is delivered for its proof
+	AllowanceUsed store.Record   // to be recorded if it is delivered within the allowance
+	TagUsed       []store.Record // to be recorded if the bounce is delivered
 }
 
 // Ask adds the questions about one recipient with its tag. The content of the bounce names e; nil if no proof is asked for.
@@ -125,19 +129,34 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 			q.add(q.hasher.Proven(s.String(), id), 0)
 		}
 	}
-	if len(e.Domains) == 0 || len(q.queries)+len(e.Domains)*len(about.senders)+1 > maxQueries {
+	if len(q.queries)+len(about.senders)+2 > maxQueries {
 		return
 	}
-	about.names = e.Domains
-	about.domains.from = len(q.queries)
-	for _, d := range e.Domains {
+	if e.Domain != "" {
+		about.domain = e.Domain
+		about.domains.from = len(q.queries)
 		for _, s := range about.senders {
-			q.add(q.hasher.Correspondent(s.String(), d), 0)
+			q.add(q.hasher.Correspondent(s.String(), e.Domain), 0)
+		}
+		about.domains.to = len(q.queries)
+		about.trusted = len(q.queries)
+		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
+	}
+	if e.Anonymous() && q.policy.Allowance(e.Content) > 0 {
+		about.unproven = len(q.queries)
+		q.add(q.hasher.Unproven(mailbox(about.senders)), q.today)
+	}
+}
+
+// mailbox returns the recipient without any extension and alias, so that these bring no daily count of their own.
+func mailbox(senders []prvs.Address) string {
+	shortest := senders[0]
+	for _, s := range senders {
+		if s.Domain == shortest.Domain {
+			shortest = s
 		}
 	}
-	about.domains.to = len(q.queries)
-	about.trusted = len(q.queries)
-	q.add(q.hasher.Trusted(about.senders[0].String()), q.today)
+	return shortest.String()
 }
 
 // Sender returns the address whose mail a bounce to a recipient with this tag answers.
@@ -179,7 +198,7 @@ func (q *Inquiry) Answer(ctx context.Context, s Record) ([]Finding, store.Comple
 }
 
 func (about *question) proofAsked() bool {
-	return len(about.messages) > 0 || about.domains.from < about.domains.to
+	return len(about.messages) > 0 || about.domain != "" || about.unproven > 0
 }
 
 func (q *Inquiry) found(about *question, a store.Answer) Finding {
@@ -202,6 +221,13 @@ func (q *Inquiry) found(about *question, a store.Answer) Finding {
 // foundProof finds out whether the record proves the bounce.
 func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer) {
 	p := q.policy
+	if about.unproven > 0 {
+		f.Unproven = a.Counts[about.unproven]
+		f.AllowanceUsed = store.Record{Key: q.queries[about.unproven].Key, Expires: q.today, Count: 1}
+	}
+	if len(about.messages) == 0 && about.domain == "" {
+		return
+	}
 	f.Proof = policy.ProofAbsent
 	for _, m := range about.messages {
 		if !a.Found[m.at] {
@@ -215,10 +241,9 @@ func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer) {
 		}
 		f.Proof = policy.ProofSpent
 	}
-	s := about.domains
-	if at := slices.Index(a.Found[s.from:s.to], true); at >= 0 {
+	if s := about.domains; slices.Contains(a.Found[s.from:s.to], true) {
 		f.Proof = policy.ProofSpent
-		f.Domain, f.Replies = about.names[at/len(about.senders)], a.Counts[about.trusted]
+		f.Domain, f.Replies = about.domain, a.Counts[about.trusted]
 		if p.TrustsMore(f.Replies) {
 			f.Proof = policy.ProofCorrespondent
 			f.ProofUsed = store.Record{Key: q.queries[about.trusted].Key, Expires: q.today, Count: 1}

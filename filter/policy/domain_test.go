@@ -147,7 +147,9 @@ func TestDomainsThatMakeNoPolicy(t *testing.T) {
 }
 
 func TestDomainsComeInTheirOrder(t *testing.T) {
-	p := testPolicy(t, func(s *Settings) { s.Domains = []Domain{{Name: "B.example"}, {Name: "*.a.example"}, {Name: "a.example"}} })
+	p := testPolicy(t, func(s *Settings) {
+		s.Domains = []Domain{{Name: "B.example"}, {Name: "*.a.example"}, {Name: "a.example"}}
+	})
 	var names []string
 	for name, d := range p.Domains() {
 		if names = append(names, name); d.Name != name {

@@ -127,7 +127,7 @@ func (r *resolver) domain(place string, t domainTable, all policy.Domain) policy
 	}
 	switch t.Untagged {
 	case "":
-	case untaggedAtEnd, untaggedAtData:
+	case atEnd, untaggedAtData:
 		d.RefuseUntaggedAtData = t.Untagged == untaggedAtData
 	default:
 		r.problem(place+"untagged", tomlfile.Quote(t.Untagged), "is not a way to treat untagged bounces", `use "end-of-message" or "reject"`)

@@ -84,6 +84,8 @@ func TestDocumentedDefaultsAreTheBuiltInOnes(t *testing.T) {
 		switch {
 		case reason == policy.SeveralRecipients:
 			want = policy.ActionDiscard
+		case reason == policy.NoBounce:
+			want = policy.ActionAccept
 		case reason.Outcome() == policy.Defer:
 			want = policy.ActionDefer
 		}
