@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/d--j/go-milter"
@@ -75,8 +74,9 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	s.conn.SetBusy(true)
 	msg := &s.msg
 	msg.state = s.server.state.Load()
-	msg.now = s.server.now()
-	defer msg.clock(time.Now())
+	s.begin()
+	defer s.end()
+	msg.now = msg.began
 	p := msg.state.policy
 	msg.sender = from
 	outbound := p.Outbound(policy.Origin{
@@ -114,7 +114,8 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
 	}
-	defer msg.clock(time.Now())
+	s.begin()
+	defer s.end()
 	s.conn.SetBusy(true) // a message that was refused at DATA may go on
 	if msg.first == "" {
 		msg.first = to
@@ -137,13 +138,42 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		msg.sent.Recipient(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
-	if d := p.Domain(strings.ToLower(a.Domain)); s.role.Verifies() && d != nil && len(msg.judged.Recipients) < maxTagged {
-		rcpt.Verdict = p.Ordinary(a, msg.now)
-		if rcpt.Verdict.Reason == policy.Untag || msg.kind == policy.Daemon {
-			msg.judged.Recipients = append(msg.judged.Recipients, rcpt)
-		}
+	if s.role.Verifies() {
+		return s.ordinaryRecipient(&rcpt), nil
 	}
 	return milter.RespContinue, nil
+}
+
+// ordinaryRecipient decides about one recipient of mail that does not have the null sender.
+func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
+	msg := &s.msg
+	v := msg.judged.Ordinary(rcpt)
+	rcpt.Verdict = v
+	if v.Refuses() {
+		if s.rcptReply && msg.kind != policy.Daemon && msg.state.policy.RefusesAt(&v) == policy.StageRcpt {
+			msg.count--
+			s.decided(&v, rcpt.Raw, 1)
+			return s.server.replies.of(&v)
+		}
+		if msg.invalids++; msg.invalid == nil {
+			msg.invalid = rcpt
+		}
+	}
+	if (v.OfTag() || v.Domain != nil && msg.kind == policy.Daemon) && len(msg.judged.Recipients) < maxTagged {
+		msg.judged.Recipients = append(msg.judged.Recipients, *rcpt)
+	}
+	return milter.RespContinue
+}
+
+// refuseInvalid refuses a message with a recipient whose tag is wrong, for all its recipients: there is one reply. It returns nil if
+// there is none. The sender, who is not the null one, is told by the client.
+func (s *session) refuseInvalid() *milter.Response {
+	msg := &s.msg
+	if msg.invalid == nil {
+		return nil
+	}
+	s.decided(&msg.invalid.Verdict, msg.invalid.Raw, msg.invalids)
+	return s.server.replies.of(&msg.invalid.Verdict)
 }
 
 // Data decides what can be decided without the content.
@@ -162,7 +192,8 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	if msg.state == nil || msg.failed {
 		return s.tempfail()
 	}
-	defer msg.clock(time.Now())
+	s.begin()
+	defer s.end()
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
@@ -172,6 +203,8 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	switch {
 	case msg.kind == policy.Bounce:
 		return s.bounceData()
+	case msg.invalid != nil && msg.kind != policy.Daemon: // which may be a bounce, that its content proves
+		return s.refuseInvalid()
 	case len(msg.judged.Recipients) > 0:
 		s.want()
 		return milter.RespContinue
@@ -192,10 +225,11 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
 	}
+	s.begin()
+	defer s.end()
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
-	defer msg.clock(time.Now())
 	s.readContent()
 	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
 		msg.kind, msg.judged.Report = policy.Inbound, nil
@@ -203,6 +237,9 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	if msg.kind == policy.Bounce || msg.kind == policy.Daemon {
 		msg.judged.Daemon = msg.kind == policy.Daemon
 		return s.bounceEnd(m)
+	}
+	if r := s.refuseInvalid(); r != nil {
+		return r, nil
 	}
 	var changes changes
 	var signing policy.Verdict
@@ -224,7 +261,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		s.decided(&signing, msg.first, msg.count)
 	}
 	for i := range msg.judged.Recipients {
-		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
+		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.OfTag() {
 			s.decided(&rcpt.Verdict, rcpt.Raw, 1)
 		}
 	}
@@ -258,6 +295,8 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 	if msg.state == nil {
 		return milter.RespContinue, nil
 	}
+	s.begin()
+	defer s.end()
 	msg.ownHeader(name)
 	switch {
 	case msg.content != nil:
@@ -271,6 +310,8 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 // BodyChunk takes a piece of the body of a bounce; other bodies are held back on the connection.
 func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
+	s.begin()
+	defer s.end()
 	if s.msg.content != nil && s.msg.content.addBody(chunk) {
 		return milter.RespContinue, nil
 	}
@@ -290,8 +331,22 @@ func (s *session) Abort(milter.Modifier) error {
 
 // Headers is not asked for.
 
-// clock adds the time since start to what the message has cost. It is deferred.
-func (msg *message) clock(start time.Time) { msg.spent += time.Since(start) }
+// begin notes that a callback begins to work on the message.
+func (s *session) begin() { s.msg.began = s.server.now() }
+
+// end adds what the callback has cost to what the message has. It is deferred.
+func (s *session) end() {
+	s.msg.spent = s.spent()
+	s.msg.began = time.Time{}
+}
+
+// spent returns how long the message was worked on, the callback under way included: the log is written before its reply.
+func (s *session) spent() time.Duration {
+	if s.msg.began.IsZero() {
+		return s.msg.spent
+	}
+	return s.msg.spent + s.server.now().Sub(s.msg.began)
+}
 
 // reset forgets the message.
 func (s *session) reset() {
@@ -337,6 +392,6 @@ func (s *session) tempfail() *milter.Response { return s.server.replies.of(&fail
 
 // decided counts and logs one verdict.
 func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
-	s.msg.state.count(v)
+	s.server.stats.count(v)
 	s.server.logVerdict(context.Background(), s, v, rcpt, recipients)
 }

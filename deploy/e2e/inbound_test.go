@@ -150,6 +150,38 @@ var severalRecipients = []scenario{
 		nowhere: []string{"other@virt.example"},
 		reason:  "several-recipients", action: "discard", header: "batv=pass reason=valid",
 	}, {
+		name: "a tag and its own plain address: the mailbox gets the bounce",
+		to:   []rcpt{{valid("user@virt.example"), ok}, {plain("user@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+		reason: "several-recipients", action: "discard", header: "batv=pass reason=valid",
+	}, {
+		name: "a plain address and its own tag: the mailbox gets the bounce",
+		to:   []rcpt{{plain("user@virt.example"), ok}, {valid("user@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+		reason: "several-recipients", action: "discard", header: "batv=pass reason=valid",
+	}, {
+		name: "a tag and the plain address of a local user: the mailbox gets the bounce",
+		to:   []rcpt{{valid("games@local.example"), ok}, {plain("games@local.example"), ok}}, mailboxes: []string{"games@local.example"},
+		reason: "several-recipients", action: "discard", header: "batv=pass reason=valid",
+	}, {
+		name: "the plain address of a local user and its tag: the mailbox gets the bounce",
+		to:   []rcpt{{plain("games@local.example"), ok}, {valid("games@local.example"), ok}}, mailboxes: []string{"games@local.example"},
+		reason: "several-recipients", action: "discard", header: "batv=pass reason=valid",
+	}, {
+		name: "the tag of a name in aliases(5) and the plain address of its user",
+		to:   []rcpt{{valid("office@local.example"), ok}, {plain("games@local.example"), ok}}, mailboxes: []string{"games@local.example"},
+		reason: "several-recipients", action: "discard", header: "batv=pass reason=valid",
+	}, {
+		name: "the plain address of a user and the tag of a name in aliases(5)",
+		to:   []rcpt{{plain("games@local.example"), ok}, {valid("office@local.example"), ok}}, mailboxes: []string{"games@local.example"},
+		reason: "several-recipients", action: "discard", header: "batv=pass reason=valid",
+	}, {
+		name: "the tag of a virtual alias and the plain address of its user",
+		to:   []rcpt{{valid("info@alias.example"), ok}, {plain("user@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+		reason: "several-recipients", action: "discard", header: "batv=pass reason=valid",
+	}, {
+		name: "the same tag twice",
+		to:   []rcpt{{valid("user@virt.example"), ok}, {valid("user@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+		header: "batv=pass reason=valid",
+	}, {
 		name: "two untagged ones are refused",
 		to:   []rcpt{{plain("user@virt.example"), ok}, {plain("other@virt.example"), ok}}, end: replyNone,
 		reason: "untagged", action: "reject",

@@ -130,29 +130,6 @@ func withoutReference(write func(to, original string) message) func(to, original
 	}
 }
 
-// testMessageID sends mail without a Message-ID, to which Postfix adds none for clients on other hosts: the milter does, so
-// that what comes back is known.
-func (s *site) testMessageID(t *testing.T) {
-	for _, way := range waysOut {
-		t.Run(way.name, func(t *testing.T) {
-			m := newMessage("user@virt.example", "friend@remote.example", "X-Mark: ")
-			m.text = strings.Replace(m.text, "Message-ID: <"+m.mark+"@client.example>\n", "", 1)
-			m.text = strings.Replace(m.text, "X-Mark: ", "X-Mark: "+m.mark, 1)
-			way.send(t, s, "user@virt.example", "friend@remote.example", m)
-			d := s.world.await(t, m.mark)
-			id := messageID(d.text)
-			if n := strings.Count(strings.ToLower(d.text), "\nmessage-id:"); n != 1 || id == "" {
-				t.Fatalf("the message has %d Message-IDs, the first is %q:\n%s", n, id, d.text)
-			}
-			t.Logf("Message-ID: %s", id)
-			(&scenario{
-				to: []rcpt{{plain("user@virt.example"), ok}}, answer: readReceipt, of: func(*testing.T, *site) string { return d.text },
-				mailboxes: []string{"user@virt.example"}, reason: "valid-message", action: "accept", header: "reason=valid-message",
-			}).run(t, s)
-		})
-	}
-}
-
 // testReports holds that what accepted bounces report is counted by class of status.
 func (s *site) testReports(t *testing.T) {
 	const name = "bouncefilter_reported_recipients_total"

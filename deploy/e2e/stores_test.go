@@ -32,7 +32,7 @@ func TestSite(t *testing.T) {
 			t.Run("several recipients", s.testScenarios(severalRecipients))
 			t.Run("answered", s.testScenarios(answered()))
 			t.Run("proof", s.testScenarios(proofs))
-			t.Run("message without an identifier", s.testMessageID)
+			t.Run("Message-ID", s.testMessageIDs)
 			t.Run("reports", s.testReports)
 			t.Run("ordinary mail", s.testScenarios(ordinaryMail))
 			t.Run("parameters", s.testParameters)

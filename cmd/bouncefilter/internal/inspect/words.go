@@ -22,10 +22,12 @@ func kindWords(k bounce.Kind) string {
 		return "a read receipt (mdn)"
 	case bounce.AutoReply:
 		return "an automatic reply (auto-reply)"
+	case bounce.Challenge:
+		return "a challenge to confirm a message (challenge)"
 	case bounce.ARF:
 		return "an abuse report (arf)"
 	}
-	return "no bounce, receipt, automatic reply or abuse report (none)"
+	return "no bounce, receipt, automatic reply, challenge or abuse report (none)"
 }
 
 // sourceWords says how it is known which message is answered.
@@ -43,6 +45,12 @@ func sourceWords(s bounce.Source) string {
 		return "which its In-Reply-To field names"
 	case bounce.References:
 		return "which its References field names"
+	case bounce.ParentMessageID:
+		return "which its X-MS-Exchange-Parent-Message-Id field names"
+	case bounce.ReplacedMessageID:
+		return "which was the identifier of the message that came back before a relay replaced it"
+	case bounce.OriginalReferences:
+		return "which the message that came back answers"
 	}
 	return "which a field of the report names"
 }
@@ -62,6 +70,9 @@ func Words(name string, r *bounce.Report) string {
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0) // into a Builder, which takes everything
 	row := func(what, value string) { fmt.Fprintf(w, "  %s\t%s\n", what, value) }
+	if r.Weak {
+		row("shown by", "weak signs alone: its words, or its null sender")
+	}
 	if r.ReportingMTA != "" {
 		row("reported by", r.ReportingMTA)
 	}
@@ -110,6 +121,9 @@ func recipientWords(r bounce.Recipient) string {
 	s := or(r.Address, "(not named)") + ": " + or(r.Action, "no action given")
 	if r.Status != "" {
 		s += ", status " + r.Status
+		if r.Exact != "" {
+			s += " (more exactly " + r.Exact + ")"
+		}
 	} else if r.Code != 0 {
 		s += ", reply code " + strconv.Itoa(r.Code)
 	}
