@@ -70,9 +70,13 @@ var proofs = []scenario{
 		to:   []rcpt{{expired("user@virt.example"), ok}}, answer: postfixDSN, of: neverSent("user@virt.example"),
 		end: replyExpired, reason: "expired", action: "reject",
 	}, {
-		name: "bounce to a forged tag is refused at RCPT, whatever it would say",
-		to:   []rcpt{{forged("user@virt.example"), replyInvalid}}, answer: postfixDSN, of: sent("user@virt.example"),
-		reason: "bad-signature", action: "reject",
+		name: "bounce to a tag that was damaged, about mail on record",
+		to:   []rcpt{{forged("user@virt.example"), ok}}, answer: postfixDSN, of: sent("user@virt.example"),
+		mailboxes: []string{"user@virt.example"}, reason: "valid-message", action: "accept", header: "batv=pass reason=valid-message method=message-id",
+	}, {
+		name: "bounce to a forged tag, about mail that was never sent",
+		to:   []rcpt{{forged("user@virt.example"), ok}}, answer: postfixDSN, of: neverSent("user@virt.example"),
+		end: replyInvalid, reason: "bad-signature", action: "reject",
 	}, {
 		name: "bounce to an alias, about mail that it sent",
 		to:   []rcpt{{plain("info@alias.example"), ok}}, answer: newBounce, of: sent("info@alias.example"),
