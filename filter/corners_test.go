@@ -103,7 +103,7 @@ func TestMailLeftUnsignedIsRecorded(t *testing.T) {
 			t.Fatalf("%s: %c %v", from, r.code, r.mods)
 		}
 	}
-	f.server.Reload(testPolicy(t, nil))
+	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.RefuseBadTagAtRcpt = true }))
 	for to, want := range map[string]byte{
 		"<user@example.com>":                     'a',
 		"<user+bob=example.net@example.com>":     'a',
@@ -134,7 +134,7 @@ func TestADeferredRecipientDefersTheMessage(t *testing.T) {
 }
 
 func TestRecipientsWithoutReply(t *testing.T) {
-	f := start(t, func(s *policy.Settings) { s.RefuseBadTagAtData = true })
+	f := start(t, nil)
 	m := f.outsideMTA()
 	m.mail("<>")
 	for range maxBounceRecipients + 1 {
@@ -145,7 +145,7 @@ func TestRecipientsWithoutReply(t *testing.T) {
 	}
 	// The policy may change, what was negotiated may not.
 	m = f.outsideMTA()
-	f.server.Reload(testPolicy(t, nil))
+	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.RefuseBadTagAtRcpt = true }))
 	if stage, r := m.message("<>", forged); stage != "data" || r.text != badTag {
 		t.Errorf("at %s: %c %s", stage, r.code, r.text)
 	}

@@ -109,7 +109,7 @@ func (s *session) countReport() {
 	}
 	for i := range c.Recipients {
 		if v := &c.Recipients[i].Verdict; v.Domain != nil && v.Action != policy.ActionDiscard {
-			s.msg.state.stats[v.Domain].countReport(c.Report)
+			s.server.stats.countReport(v.Domain.Name, c.Report)
 			return
 		}
 	}

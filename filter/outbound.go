@@ -24,7 +24,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 		s.leaveUnsigned(&v)
 		return v
 	}
-	signed, err := msg.state.policy.Settings().Keys.Sign(msg.from, v.Domain.Form, prvs.DayOf(msg.now))
+	signed, err := msg.state.policy.Sign(msg.from, v.Domain.Form, prvs.DayOf(msg.now))
 	if err != nil || m.Version() < 6 || m.Actions()&milter.OptChangeFrom == 0 {
 		// Mail that leaves unsigned would have its bounces refused.
 		v.Reason, v.Action = policy.CannotSign, policy.ActionDefer
@@ -34,7 +34,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 	c.sender, c.messageID = signed.Address, s.identify(m)
 	expires := store.Day(signed.Expiry)
 	tag := store.Record{
-		Key:     s.server.hasher.Tag(msg.from.Fold().String(), expires, signed.Number),
+		Key:     s.server.hasher.Tag(msg.state.policy.Mailbox(msg.from).String(), expires, signed.Number),
 		Expires: expires,
 		Count:   uint32(msg.count),
 	}

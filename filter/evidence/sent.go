@@ -15,7 +15,7 @@ import (
 // back without a usable tag.
 type Sent struct {
 	ids     []string       // Message-IDs, see foldID
-	authors []prvs.Address // whom it may be answered to, beside the envelope sender, folded
+	authors []prvs.Address // whom it may be answered to, beside the envelope sender: mailboxes
 	domains []string       // of the recipients, folded
 }
 
@@ -38,7 +38,7 @@ const messageID = "Message-ID"
 
 // Recipient notes a recipient of an outbound message.
 func (m *Sent) Recipient(a prvs.Address) {
-	if d := Domain(a.Domain); d != "" && len(m.domains) < maxCorrespondents && !slices.Contains(m.domains, d) {
+	if d := Correspondent(a.Domain); d != "" && len(m.domains) < maxCorrespondents && !slices.Contains(m.domains, d) {
 		m.domains = append(m.domains, d)
 	}
 }
@@ -52,10 +52,10 @@ func (m *Sent) Header(p *policy.Policy, name, value string) {
 		return
 	}
 	a, err := prvs.ParseAddress(bounce.Address(value))
-	if err != nil || p.Domain(strings.ToLower(a.Domain)) == nil || len(m.authors) >= maxAuthors {
+	if err != nil || p.Domain(a.Domain) == nil || len(m.authors) >= maxAuthors {
 		return
 	}
-	if a = a.Fold(); !slices.Contains(m.authors, a) {
+	if a = p.Mailbox(a); !slices.Contains(m.authors, a) {
 		m.authors = append(m.authors, a)
 	}
 }
@@ -72,8 +72,8 @@ func NewMessageID(hostname string) string { return strings.ToLower(rand.Text()) 
 // Addresses returns the addresses of ours that the message may be answered to.
 func (m *Sent) Addresses(p *policy.Policy, sender prvs.Address) []string {
 	var list []string
-	if p.Domain(strings.ToLower(sender.Domain)) != nil {
-		list = append(list, sender.Fold().String())
+	if p.Domain(sender.Domain) != nil {
+		list = append(list, p.Mailbox(sender).String())
 	}
 	for _, a := range m.authors {
 		if s := a.String(); !slices.Contains(list, s) {

@@ -9,15 +9,13 @@
 package policy
 
 import (
-	"iter"
-	"maps"
 	"slices"
 )
 
 // Policy is made once from [Settings], never changes, and may be used from many goroutines.
 type Policy struct {
 	set      Settings
-	domains  map[string]*Domain
+	domains  *Domains
 	outbound outboundRules
 	exempt   exemptRules
 	doNotTag addressList
@@ -25,6 +23,8 @@ type Policy struct {
 	unsigned addressList // senders that are not signed
 	daemons  addressList // senders, other than the null one, whose mail may be a bounce
 	actions  [reasonCount]Action
+
+	authservIDs []string // in lower case
 }
 
 // New checks the settings and makes a Policy from them. The error lists everything that is wrong.
@@ -32,18 +32,16 @@ func New(s Settings) (*Policy, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	p := &Policy{set: s, domains: make(map[string]*Domain, len(s.Domains))}
-	for i := range s.Domains {
-		d := s.Domains[i]
-		d.Name = lower(d.Name)
-		p.domains[d.Name] = &d
-	}
+	p := &Policy{set: s, domains: NewDomains(s.Domains)}
 	p.outbound = newOutboundRules(s.Outbound)
-	p.exempt = newExemptRules(s.Exempt)
-	p.doNotTag = newAddressList(s.DoNotTag.Recipients)
-	p.skip = newSkipRules(s.Skip)
-	p.unsigned = newAddressList(s.DoNotTag.Senders)
-	p.daemons = newAddressList(s.MailerDaemons.Senders)
+	p.exempt = newExemptRules(s.Exempt, p.domains)
+	p.doNotTag = newAddressList(s.DoNotTag.Recipients, p.domains)
+	p.skip = newSkipRules(s.Skip, p.domains)
+	p.unsigned = newAddressList(s.DoNotTag.Senders, p.domains)
+	p.daemons = newAddressList(s.MailerDaemons.Senders, p.domains)
+	for _, id := range s.AuthservIDs {
+		p.authservIDs = append(p.authservIDs, lower(id))
+	}
 	for r := range p.actions {
 		p.actions[r] = Reason(r).defaultAction()
 	}
@@ -53,12 +51,6 @@ func New(s Settings) (*Policy, error) {
 	return p, nil
 }
 
-// Domain returns the settings of a domain of ours, given in lower case, or nil.
-func (p *Policy) Domain(name string) *Domain { return p.domains[name] }
-
-// Domains returns the names, in lower case, and the settings of all domains of ours.
-func (p *Policy) Domains() iter.Seq2[string, *Domain] { return maps.All(p.domains) }
-
 // Settings returns what the policy was made from. It must not be changed.
 func (p *Policy) Settings() *Settings { return &p.set }
 
@@ -67,6 +59,9 @@ func (p *Policy) Action(r Reason) Action { return p.actions[r] }
 
 // Quarantines says whether a reason leads to quarantine.
 func (p *Policy) Quarantines() bool { return slices.Contains(p.actions[:], ActionQuarantine) }
+
+// Trusts says whether Authentication-Results with this authserv-id, given in lower case, are this site's own.
+func (p *Policy) Trusts(authservID string) bool { return slices.Contains(p.authservIDs, authservID) }
 
 // NeedsHelo says whether the HELO name matters.
 func (p *Policy) NeedsHelo() bool { return p.exempt.needsHelo() }

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store/guard"
 )
@@ -10,8 +11,9 @@ import (
 // file is the configuration as it is written. deploy/bouncefilter.toml says what each option means; a test holds the
 // two together.
 type file struct {
-	Domains []string      `toml:"domains"`
-	Domain  []domainTable `toml:"domain"`
+	Domains     []string         `toml:"domains"`
+	DomainsFile tomlfile.Strings `toml:"domains_file"`
+	Domain      []domainTable    `toml:"domain"`
 
 	Mode        string `toml:"mode"`
 	TagForm     string `toml:"tag_form"`
@@ -19,6 +21,7 @@ type file struct {
 	BadTag      string `toml:"bad_tag"`
 	Lifetime    int    `toml:"lifetime"`
 	TagRotation int    `toml:"tag_rotation"`
+	Delimiters  string `toml:"delimiters"`
 	Header      string `toml:"header"`
 	Hostname    string `toml:"hostname"`
 
@@ -52,10 +55,11 @@ type file struct {
 
 // domainTable is a domain with settings of its own. What is empty is as for all domains.
 type domainTable struct {
-	Name     string `toml:"name"`
-	Mode     string `toml:"mode"`
-	TagForm  string `toml:"tag_form"`
-	Untagged string `toml:"untagged"`
+	Name     string   `toml:"name"`
+	Aliases  []string `toml:"aliases"`
+	Mode     string   `toml:"mode"`
+	TagForm  string   `toml:"tag_form"`
+	Untagged string   `toml:"untagged"`
 }
 
 type outboundTable struct {
@@ -84,10 +88,14 @@ type skipTable struct {
 }
 
 type proofTable struct {
-	Retention           int  `toml:"retention"`
-	BouncesPerRecipient int  `toml:"bounces_per_recipient"`
-	RepliesPerDay       int  `toml:"replies_per_day"`
-	AddMessageID        bool `toml:"add_message_id"`
+	Retention             int      `toml:"retention"`
+	BouncesAtLeast        int      `toml:"bounces_at_least"`
+	BouncesPerRecipient   int      `toml:"bounces_per_recipient"`
+	RepliesPerDay         int      `toml:"replies_per_day"`
+	UnprovenPerDay        int      `toml:"unproven_per_day"`
+	UnprovenBouncesPerDay int      `toml:"unproven_bounces_per_day"`
+	AuthservIDs           []string `toml:"authserv_ids"`
+	AddMessageID          bool     `toml:"add_message_id"`
 }
 
 type mailerDaemonsTable struct {
@@ -121,10 +129,11 @@ func defaults(h Host) file {
 	f := file{
 		Mode:        policy.ModeAuto.String(),
 		TagForm:     "standard",
-		Untagged:    untaggedAtEnd,
-		BadTag:      badTagAtRcpt,
+		Untagged:    atEnd,
+		BadTag:      atEnd,
 		Lifetime:    7,
 		TagRotation: 1,
+		Delimiters:  "+",
 		Header:      policy.DefaultHeaderName,
 		Hostname:    h.Name,
 
@@ -141,8 +150,8 @@ func defaults(h Host) file {
 		Outbound: outboundTable{Authenticated: out.Authenticated, Local: out.Local},
 		Exempt:   exemptTable{Recipients: policy.DefaultExemptRecipients()},
 		Proof: proofTable{
-			Retention: proofs.Retention, BouncesPerRecipient: proofs.BouncesPerRecipient, RepliesPerDay: proofs.RepliesPerDay,
-			AddMessageID: true,
+			Retention: proofs.Retention, BouncesAtLeast: proofs.BouncesAtLeast, BouncesPerRecipient: proofs.BouncesPerRecipient,
+			RepliesPerDay: proofs.RepliesPerDay, UnprovenPerDay: proofs.UnprovenPerDay, AddMessageID: true,
 		},
 		MailerDaemons: mailerDaemonsTable{Senders: daemons.Senders, Refuse: daemons.Refuse},
 		Log:           logTable{Reports: true, Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},

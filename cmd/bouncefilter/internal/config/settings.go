@@ -46,10 +46,10 @@ func (r *resolver) settings() {
 	s.Actions = r.actions()
 
 	switch f.BadTag {
-	case badTagAtRcpt, badTagAtData:
-		s.RefuseBadTagAtData = f.BadTag == badTagAtData
+	case atEnd, badTagAtRcpt:
+		s.RefuseBadTagAtRcpt = f.BadTag == badTagAtRcpt
 	default:
-		r.problem("bad_tag", tomlfile.Quote(f.BadTag), "is not a stage", `use "rcpt" or "data"`)
+		r.problem("bad_tag", tomlfile.Quote(f.BadTag), "is not a stage", `use "end-of-message" or "rcpt"`)
 	}
 	if s.HeaderName = f.Header; !isHeaderName(f.Header) {
 		r.problem("header", tomlfile.Quote(f.Header), "is not a header name", `use letters, digits and hyphens, or "" for no header`)
@@ -88,6 +88,12 @@ func (r *resolver) ringOptions() prvs.Options {
 	if f.TagRotation < 1 {
 		r.problem("tag_rotation", strconv.Itoa(f.TagRotation), "is too short", "use 1 day or more")
 	}
+	if _, err := prvs.NewRing(nil, prvs.Options{Delimiters: f.Delimiters}); err != nil || f.Delimiters == "" {
+		r.problem("delimiters", tomlfile.Quote(f.Delimiters), "are not delimiters",
+			`use "+", or up to four characters, without letters, digits and "=", with which the mail server separates user and extension`)
+	} else {
+		o.Delimiters = f.Delimiters
+	}
 	if f.Lifetime < 1 || f.TagRotation < 1 {
 		return prvs.Options{}
 	}
@@ -117,74 +123,32 @@ func (r *resolver) proofs() {
 	if f.BouncesPerRecipient < 1 {
 		r.problem("proof.bounces_per_recipient", strconv.Itoa(f.BouncesPerRecipient), "is too few", "use 10 or more: delay notices, failures, receipts and automatic replies count")
 	}
-	if f.RepliesPerDay < 0 {
-		r.problem("proof.replies_per_day", strconv.Itoa(f.RepliesPerDay), "is no number of messages", "use 20, or 0 to believe no automatic reply that names no message")
+	if f.BouncesAtLeast < 1 {
+		r.problem("proof.bounces_at_least", strconv.Itoa(f.BouncesAtLeast), "is too few", "use 500: the one recipient may be a mailing list with many members that are gone")
+	}
+	for _, number := range []struct {
+		key    string
+		n      int
+		remedy string
+	}{
+		{"replies_per_day", f.RepliesPerDay, "use 200, or 0 to believe no automatic reply that names no message"},
+		{"unproven_per_day", f.UnprovenPerDay, "use 3, or 0 to accept no automatic reply that nothing proves"},
+		{"unproven_bounces_per_day", f.UnprovenBouncesPerDay, "use 0, or more to accept some bounces that name no message"},
+	} {
+		if number.n < 0 {
+			r.problem("proof."+number.key, strconv.Itoa(number.n), "is no number of messages", number.remedy)
+		}
 	}
 	s := &r.c.Settings
-	s.Proofs = policy.Proofs{Retention: retention, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay}
+	s.Proofs = policy.Proofs{
+		Retention: retention, BouncesAtLeast: f.BouncesAtLeast, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay,
+		UnprovenPerDay: f.UnprovenPerDay, UnprovenBouncesPerDay: f.UnprovenBouncesPerDay,
+	}
+	s.AuthservIDs = r.words("proof.authserv_ids", f.AuthservIDs, "an authserv-id")
+	if !r.c.doc.Has("proof.authserv_ids") {
+		s.AuthservIDs = []string{r.c.raw.Hostname}
+	}
 	s.AddMessageID = f.AddMessageID
-}
-
-// commonDomain returns the settings of domains that have none of their own.
-func (r *resolver) commonDomain() policy.Domain {
-	f := &r.c.raw
-	return r.domain("", domainTable{Mode: f.Mode, TagForm: f.TagForm, Untagged: f.Untagged}, policy.Domain{})
-}
-
-func (r *resolver) domains(all policy.Domain) {
-	f := &r.c.raw
-	places := map[string]string{}
-	add := func(key string, d policy.Domain) {
-		name := strings.ToLower(d.Name)
-		first, twice := places[name]
-		switch {
-		case !IsDomain(name):
-			r.problem(key, tomlfile.Quote(d.Name), "is not a domain name", "use the part behind the @, such as example.com")
-		case twice:
-			r.problem(key, tomlfile.Quote(d.Name), "is already listed in "+first, "remove one of them")
-		default:
-			places[name] = key
-			r.c.Settings.Domains = append(r.c.Settings.Domains, d)
-		}
-	}
-	for i, name := range f.Domains {
-		d := all
-		d.Name = name
-		add(fmt.Sprintf("domains[%d]", i), d)
-	}
-	for i, t := range f.Domain {
-		place := fmt.Sprintf("domain[%d].", i)
-		d := r.domain(place, t, all)
-		d.Name = t.Name
-		add(place+"name", d)
-	}
-}
-
-// domain resolves the settings of a domain, or of all of them. What is empty is as in all.
-func (r *resolver) domain(place string, t domainTable, all policy.Domain) policy.Domain {
-	d := all
-	if t.Mode != "" {
-		mode, err := policy.ParseMode(t.Mode)
-		if err != nil {
-			r.problem(place+"mode", tomlfile.Quote(t.Mode), "is not a mode", `use "auto", "monitor" or "enforce"`)
-		}
-		d.Mode = mode
-	}
-	if t.TagForm != "" {
-		form, err := prvs.ParseForm(t.TagForm)
-		if err != nil {
-			r.problem(place+"tag_form", tomlfile.Quote(t.TagForm), "is not a form of tags", `use "standard" or "sub-address"`)
-		}
-		d.Form = form
-	}
-	switch t.Untagged {
-	case "":
-	case untaggedAtEnd, untaggedAtData:
-		d.RefuseUntaggedAtData = t.Untagged == untaggedAtData
-	default:
-		r.problem(place+"untagged", tomlfile.Quote(t.Untagged), "is not a way to treat untagged bounces", `use "end-of-message" or "reject"`)
-	}
-	return d
 }
 
 func (r *resolver) actions() map[policy.Reason]policy.Action {
@@ -200,6 +164,10 @@ func (r *resolver) actions() map[policy.Reason]policy.Action {
 		action, err := policy.ParseAction(raw[word])
 		if err != nil {
 			r.problem(key, tomlfile.Quote(raw[word]), "is not an action", `use "reject", "defer", "quarantine", "tag", "discard" or "accept"`)
+			continue
+		}
+		if !reason.Allows(action) {
+			r.problem(key, tomlfile.Quote(raw[word]), "is not an action for ordinary mail", `use "reject", "defer" or "accept"`)
 			continue
 		}
 		actions[reason] = action
@@ -295,6 +263,9 @@ func (r *resolver) words(key string, list []string, what string) []string {
 	}
 	return list
 }
+
+// IsDomainOrBelow says whether s is a domain, or "*.example.com" for all domains below example.com.
+func IsDomainOrBelow(s string) bool { return IsDomain(strings.TrimPrefix(s, "*.")) }
 
 // IsDomain says whether s can follow the @ of an address. It finds mistakes; it does not validate names.
 func IsDomain(s string) bool {
