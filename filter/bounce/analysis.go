@@ -32,6 +32,7 @@ type facts struct {
 	folded   string // the beginning of text in lower case, white space folded
 	returned []returned
 	tnef     []string // identifiers of messages in winmail.dat
+	class    string   // of the message in winmail.dat
 	virus    bool     // there is an attachment of a type that viruses have
 	machine  bool     // there is a part for status, receipt or feedback, which may be empty
 	calendar bool     // an invitation, or the answer to one
@@ -172,7 +173,7 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 	case "text/calendar", "application/ics":
 		f.calendar = true
 	case "application/ms-tnef", "application/vnd.ms-tnef":
-		f.tnef = append(f.tnef, tnefIDs(p.octets())...)
+		f.readTNEF(p.octets())
 	case "text/html", "application/xhtml+xml":
 		*page = append(*page, a.text(p))
 	default:
@@ -182,7 +183,7 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 			if s := p.content(); p.mayBeMessage() && startsLikeMessage(s) {
 				f.returned = append(f.returned, returned{s, ReturnedMessage})
 			} else if p.fileName() == "winmail.dat" {
-				f.tnef = append(f.tnef, tnefIDs(p.octets())...)
+				f.readTNEF(p.octets())
 			}
 			return
 		}
@@ -193,6 +194,13 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		}
 		*plain = append(*plain, s)
 	}
+}
+
+// readTNEF adds what a winmail.dat says.
+func (f *facts) readTNEF(stream []byte) {
+	f.tnef = append(f.tnef, tnefIDs(stream)...)
+	f.class = first(f.class, tnefClass(stream))
+	f.calendar = f.calendar || strings.HasPrefix(f.class, tnefSchedule)
 }
 
 // mayBeMessage says whether the type or name of a part is one that attached returned messages have.

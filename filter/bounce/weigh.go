@@ -34,7 +34,7 @@ func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
 func (s *signs) weigh(r *Report, from origin) (is, weak bool) {
 	words := !s.returned && !s.quoted
 	switch {
-	case s.header.has("x-failed-recipients"), s.header.has("x-ms-exchange-message-is-ndr"):
+	case s.header.has("x-failed-recipients"), s.header.has("x-ms-exchange-message-is-ndr"), s.class == tnefBounce && from > person:
 		return true, false
 	case s.exchangeNotice():
 		return true, !s.says // it may be about a message that was delivered all the same
