@@ -36,6 +36,7 @@ type facts struct {
 	virus    bool     // there is an attachment of a type that viruses have
 	machine  bool     // there is a part for status, receipt or feedback, which may be empty
 	calendar bool     // an invitation, or the answer to one
+	failure  bool     // the text says near its beginning that something was not delivered
 	quotes   bool     // the text quotes another message, line by line
 }
 
@@ -72,7 +73,7 @@ func (a *analysis) message(s string, depth int) *Report {
 	a.originals(r, &f, depth)
 	r.textRecipients(&f)
 	r.Kind, r.Weak = f.kind(r)
-	r.Failure = f.status != "" || f.failure() || bounceSubjects.in(f.subject)
+	r.Failure = f.status != "" || f.failure || bounceSubjects.in(f.subject)
 	r.Authenticated = authenticated(h, r.From)
 	switch r.Kind {
 	case None, AutoReply, Challenge:
@@ -153,6 +154,7 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 	f.text, f.tail = lead, tail
 	f.returned = append(f.returned, found...)
 	f.folded = strings.ToLower(foldSpace(lead, 8<<10))
+	f.failure = failures.in(f.folded)
 	f.quotes = strings.HasPrefix(lead, ">") || strings.Contains(lead, "\n>")
 	return f
 }

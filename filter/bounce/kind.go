@@ -146,9 +146,6 @@ func (f *facts) bounceSubject() bool {
 	return (!isAnswer(f.subject) || f.answersUnderOwnSubject()) && bounceSubjects.in(f.subject)
 }
 
-// failure says whether the text says near its beginning that something was not delivered.
-func (f *facts) failure() bool { return failures.in(f.folded) }
-
 // conversation says whether a person or a list sent this message: answers, forwarded messages and list mail quote bounces.
 func (f *facts) conversation() bool {
 	if isDaemon(f.header.get("from")) {
