@@ -54,7 +54,7 @@ func (f *facts) isReply() bool {
 // answersByItself says whether a message with the null sender names another one. People do not answer with the null sender, unless a
 // list passes on what they write.
 func (f *facts) answersByItself() bool {
-	return f.namesOne() && f.plain() && !isAnswer(f.subject) && !strings.Contains(f.subject, "re: ") && !tagged(f.subject)
+	return len(f.returned) == 0 && f.namesOne() && f.plain() && !isAnswer(f.subject) && !strings.Contains(f.subject, "re: ") && !tagged(f.subject)
 }
 
 // acknowledges says whether the words are those of a program that has received a message, not what was written on a web page.
