@@ -96,7 +96,8 @@ var proofs = []scenario{
 	}, {
 		name: "automatic reply that names no message, to a user who never wrote there", notSendmail: "a virtusertable has no keys with white space",
 		to: []rcpt{{plain(`"first last"@virt.example`), ok}}, answer: withoutReference(vacation), of: neverSent("user@virt.example"),
-		end: replyNone, reason: "untagged", action: "reject",
+		mailboxes: []string{`"first last"@virt.example`}, reason: "grace", action: "tag", wouldRefuse: "untagged",
+		log: record{"cause": "allowance"}, header: "batv=neutral reason=grace would-be=untagged cause=allowance",
 	}, {
 		name: "bounce from mailer-daemon without a tag is marked",
 		from: "MAILER-DAEMON@remote.example", to: []rcpt{{plain("user@virt.example"), ok}}, answer: newBounce, of: neverSent("user@virt.example"),
