@@ -17,9 +17,11 @@ func (c *Config) proxiedServices() []*Service {
 	return slices.DeleteFunc(c.receivers(outside, internal), func(s *Service) bool { return !c.proxied(s) })
 }
 
-// takeBack returns the services that may take mail back from a filter: those on loopback.
+// takeBack returns the services that may take mail back from a filter: those on loopback that are set up for no other mail.
 func (c *Config) takeBack() []*Service {
-	return slices.DeleteFunc(c.receivers(outside, internal, reinjects), func(s *Service) bool { return c.proxied(s) || !onLoopback(s.Name) })
+	return slices.DeleteFunc(c.receivers(outside, internal, reinjects), func(s *Service) bool {
+		return c.proxied(s) || !onLoopback(s.Name) || c.role(s) == internal || hasOption(s, "recipient_canonical_maps")
+	})
 }
 
 // proxies checks services whose mail comes back from a filter before milters see all of it.
