@@ -15,16 +15,17 @@ func TestSetupPostfix(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, form string
-		top        string
 		unixSocket bool
 		settings   []string
+		top        string
 		more       []scenario
 	}{
 		{name: "standard form", form: "standard"},
 		{name: "sub-address form over a unix socket", form: "sub-address", unixSocket: true},
 		{
-			name: "tables and delimiter of its own", form: "standard", top: "\ndelimiters = \"+-\"",
+			name: "tables and delimiter of its own", form: "standard",
 			settings: []string{"recipient_canonical_maps = inline:{ {old@virt.example=user@virt.example} }", "recipient_delimiter = -"},
+			top:      `delimiters = "-"`,
 			more: []scenario{
 				{
 					name: "genuine bounce to an address in their recipient_canonical_maps",
@@ -44,7 +45,7 @@ func TestSetupPostfix(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + `"` + tt.top})
+			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + "\"\n" + tt.top})
 			s.testSetup(t, tt.form, append(slices.Clone(afterSetup), tt.more...))
 		})
 	}
