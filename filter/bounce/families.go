@@ -91,7 +91,6 @@ var families = []family{
 	{"zonemta", inMTA, "x-zonemta-"},
 	{"zonemta", inHeader, "x-sending-zone:"},
 	{"nullmailer", inText, "this is the nullmailer delivery system"},
-	{"nullmailer", inID, ".nullmailer@"},
 	{"cyrus", inID, "cmu-sieve-"},
 	{"cyrus", inMTA, "cyrus"},
 	{"qmail", inText, "qmail-send"},
