@@ -6,6 +6,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
@@ -15,12 +16,12 @@ import (
 type changes struct {
 	deleteRecipients []string
 	addRecipients    []addedRecipient
-	copies           int    // of the header to be removed
-	header           string // name of the header that marks accepted bounces; "" for none
-	value            string // of that header, to be added; "" for none
-	sender           string // new envelope sender; "" to leave it
-	messageID        string // Message-ID to be added, with its angle brackets; "" for none
-	quarantine       string // why the message is to be held; "" if not
+	copies           int               // of the header to be removed
+	header           string            // name of the header that marks accepted bounces; "" for none
+	value            string            // of that header, to be added; "" for none
+	sender           string            // new envelope sender; "" to leave it
+	identity         evidence.Identity // what becomes of the Message-ID
+	quarantine       string            // why the message is to be held; "" if not
 }
 
 // addedRecipient is a recipient with its ESMTP parameters.
@@ -44,13 +45,25 @@ func (c *changes) apply(m milter.Modifier) error {
 			}
 		}
 	}
+	for i := c.identity.Fields; i > 0; i-- {
+		if i == c.identity.Keep {
+			continue
+		}
+		value := "" // it is removed
+		if i == 1 {
+			value = c.identity.New
+		}
+		if err := m.ChangeHeader(i, messageIDHeader, value); err != nil {
+			return err
+		}
+	}
 	for _, r := range c.addRecipients {
 		if err := m.AddRecipient(r.address, r.args); err != nil {
 			return err
 		}
 	}
-	if c.messageID != "" {
-		if err := m.AddHeader(messageIDHeader, c.messageID); err != nil {
+	if c.identity.Fields == 0 && c.identity.New != "" {
+		if err := m.AddHeader(messageIDHeader, c.identity.New); err != nil {
 			return err
 		}
 	}
@@ -76,12 +89,20 @@ const messageIDHeader = "Message-ID"
 // ofBounce makes up the changes of a bounce that at least one recipient gets, and of mail with tagged recipients.
 func (c *changes) ofBounce(p *policy.Policy, m milter.Modifier, rs []judge.Recipient, copies int) {
 	var mark *policy.Verdict // the verdict in the header: the most serious one
+	keep := mailboxes{}
+	for i := range rs {
+		if rs[i].Verdict.Action != policy.ActionDiscard && untaggedByMTA(&rs[i]) {
+			keep.add(&rs[i])
+		}
+	}
 	for i := range rs {
 		r := &rs[i]
 		v := &r.Verdict
 		switch {
 		case v.Action == policy.ActionDiscard:
-			c.deleteRecipient(m, r)
+			if !keep.have(r) {
+				c.deleteRecipient(m, r)
+			}
 			continue
 		case v.Untags():
 			c.untag(m, r)
@@ -99,6 +120,23 @@ func (c *changes) ofBounce(p *policy.Policy, m milter.Modifier, rs []judge.Recip
 	if name := p.Settings().HeaderName; name != "" {
 		c.header, c.value, c.copies = name, header(p.Settings().Hostname, mark), copies
 	}
+}
+
+// mailboxes are those that get a message without a change of its recipients, under the names by which they are known: the address without
+// its tag, folded, and what the MTA makes of it.
+//
+// QUIRK: Sendmail has one recipient for all that lead to one mailbox. Deleting one of them, a plain address that must not get the bounce,
+// deletes the mailbox of the tag that proves it, and the message is lost after Sendmail has accepted it. The scenarios "its own plain
+// address" in deploy/e2e show it.
+type mailboxes map[string]bool
+
+func (b mailboxes) add(r *judge.Recipient) {
+	b[r.Verdict.Tag.Original.Fold().String()], b[r.MTA] = true, true
+}
+
+// have says whether a recipient that is to be discarded is one of them.
+func (b mailboxes) have(r *judge.Recipient) bool {
+	return b[r.Address.Fold().String()] || r.MTA != "" && b[r.MTA]
 }
 
 // seriousness orders verdicts for the one header of a message.

@@ -59,6 +59,40 @@ func TestAddressesInOtherWords(t *testing.T) {
 	}
 }
 
+// A bounce to a tag and to a plain address that leads to the same mailbox reaches that mailbox. Postfix has two recipients, of which one is
+// added again; Sendmail has one, which must stay.
+func TestATagAndItsOwnPlainAddress(t *testing.T) {
+	const header = "i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"
+	type to struct{ raw, mta string }
+	for _, tt := range []struct {
+		name string
+		to   []to
+		mods []string
+	}{
+		{"Postfix", []to{{signedUser, "prvs=178773a1ad=user@example.com"}, {"<user@example.com>", "user@example.com"}},
+			[]string{"- " + signedUser, "- <user@example.com>", "+ <user@example.com>", header}},
+		{"Postfix, plain address first", []to{{"<user@example.com>", "user@example.com"}, {signedUser, "prvs=178773a1ad=user@example.com"}},
+			[]string{"- <user@example.com>", "- " + signedUser, "+ <user@example.com>", header}},
+		{"Sendmail", []to{{signedUser, "user"}, {"<user@example.com>", "user"}}, []string{header}},
+		{"Sendmail, plain address first", []to{{"<user@example.com>", "user"}, {signedUser, "user"}}, []string{header}},
+		{"Sendmail, whose table leads both to one mailbox", []to{{signedUser, "mailbox"}, {"<other@example.com>", "mailbox"}}, []string{header}},
+		{"Sendmail, another mailbox", []to{{signedUser, "user"}, {"<other@example.com>", "other"}}, []string{"- <other@example.com>", header}},
+		{"Sendmail says nothing about the plain one", []to{{signedUser, "user"}, {"<User@example.com>", ""}}, []string{header}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, nil)
+			f.record("user@example.com", testDay.AddDate(0, 0, 7))
+			m := f.outsideMTA()
+			m.mail("<>")
+			for _, to := range tt.to {
+				m.event('R', to.raw+"\x00", 0, milter.OptNoRcptReply, "{rcpt_addr}", to.mta)
+			}
+			m.data()
+			wantMods(t, m.content(namelessBounce).mods, tt.mods...)
+		})
+	}
+}
+
 func TestSendmailCommand(t *testing.T) {
 	for name, connect := range map[string]string{
 		"Postfix":            "localhost\x004\x00\x00127.0.0.1\x00",

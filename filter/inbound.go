@@ -79,10 +79,10 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	var changes changes
 	changes.ofBounce(msg.state.policy, m, c.Recipients, msg.copies)
+	s.server.view.Use(store.DayOf(msg.now), c.Used())
 	if err := changes.apply(m); err != nil {
 		return nil, err
 	}
-	s.server.view.Use(store.DayOf(msg.now), c.Used())
 	s.countReport()
 	s.report()
 	return milter.RespAccept, nil

@@ -71,7 +71,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	if msg.judged.Report != nil {
 		attrs = appendReport(attrs, msg.judged.Report)
 	}
-	attrs = append(attrs, slog.Duration("duration", msg.spent.Round(time.Microsecond)))
+	attrs = append(attrs, slog.Duration("duration", sess.spent().Round(time.Microsecond)))
 	s.log.LogAttrs(ctx, level, messages[msg.kind], attrs...)
 }
 

@@ -25,7 +25,8 @@ type message struct {
 	state   *state // the policy it is judged by, from beginning to end
 	kind    policy.Kind
 	now     time.Time
-	spent   time.Duration // in this filter
+	spent   time.Duration // in callbacks that have ended
+	began   time.Time     // of the callback under way; zero if there is none
 	failed  bool          // a callback panicked: the next reply asks the MTA to try again
 	sender  string        // as the MTA gave it
 	from    prvs.Address

@@ -18,7 +18,7 @@ func wanted(p *policy.Policy, role policy.Role) (milter.OptAction, milter.OptPro
 	if role.Signs() {
 		actions |= milter.OptChangeFrom
 		if p.Settings().AddMessageID {
-			actions |= milter.OptAddHeader
+			actions |= milter.OptAddHeader | milter.OptChangeHeader
 		}
 	}
 	if !role.Verifies() {

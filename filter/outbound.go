@@ -2,6 +2,7 @@ package filter
 
 import (
 	"context"
+	"strings"
 
 	"github.com/d--j/go-milter"
 
@@ -21,6 +22,10 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 	msg := &s.msg
 	v := s.senderVerdict()
 	if v.Reason != policy.Signed {
+		switch v.Reason {
+		case policy.DoNotTag, policy.ExcludedSender, policy.TooLong: // other mail may be forwarded, with a signature of its author
+			c.identity = s.identify(m, v.Domain)
+		}
 		s.leaveUnsigned(&v)
 		return v
 	}
@@ -31,7 +36,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 		return v
 	}
 	v.Tag = prvs.Result{Number: signed.Number, Expiry: signed.Expiry, Original: msg.from}
-	c.sender, c.messageID = signed.Address, s.identify(m)
+	c.sender, c.identity = signed.Address, s.identify(m, v.Domain)
 	expires := store.Day(signed.Expiry)
 	tag := store.Record{
 		Key:     s.server.hasher.Tag(msg.state.policy.Mailbox(msg.from).String(), expires, signed.Number),
@@ -42,19 +47,17 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 	return v
 }
 
-// identify makes a Message-ID for a message that has none, with its angle brackets. It returns "" if none is to be added.
+// identify sees to it that a message of one of our domains leaves with one Message-ID that bounces can name. That is in the domain of its
+// sender, which is known to be one; the name of the host may be a short one.
 //
 // QUIRK: Sendmail adds its own only on delivery, and Postfix none for clients that are not on its own host
-// (local_header_rewrite_clients): what comes back would not be known.
-func (s *session) identify(m milter.Modifier) string {
+// (local_header_rewrite_clients): what comes back would not be known. Neither replaces one that is empty or there twice.
+func (s *session) identify(m milter.Modifier, d *policy.Domain) evidence.Identity {
 	msg := &s.msg
-	settings := msg.state.policy.Settings()
-	if msg.sent.HasMessageID() || !settings.AddMessageID || m.Actions()&milter.OptAddHeader == 0 {
-		return ""
+	if !msg.state.policy.Settings().AddMessageID {
+		return evidence.Identity{}
 	}
-	id := evidence.NewMessageID(settings.Hostname)
-	msg.sent.AddMessageID(id)
-	return "<" + id + ">"
+	return msg.sent.Identify(strings.ToLower(d.Name), m.Actions()&milter.OptAddHeader != 0, m.Actions()&milter.OptChangeHeader != 0)
 }
 
 // recordedUntil returns the last day on which what happens now is on record.

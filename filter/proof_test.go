@@ -326,28 +326,6 @@ func TestProofIsUsedUp(t *testing.T) {
 	wantLog(t, f, "reason=over-budget action=defer")
 }
 
-func TestMessageIDIsAdded(t *testing.T) {
-	f := start(t, func(s *policy.Settings) { s.AddMessageID = true })
-	f.server.view.RefreshRecord(t.Context())
-	r := f.sendMail("<user@example.com>", "<friend@example.org>", "From: user@example.com\nSubject: no identifier\n\nHello\n")
-	if len(r.mods) != 2 || r.mods[0].code != 'h' || r.mods[0].args[0] != "Message-ID" {
-		t.Fatalf("modifications: %v", r.mods)
-	}
-	id := strings.Trim(r.mods[0].args[1], "<>")
-	if !strings.HasSuffix(id, "@mx.example.com") || len(id) < 26+len("@mx.example.com") {
-		t.Errorf("Message-ID %q", id)
-	}
-	if _, r := f.outsideMTA().deliver("<>", "<user@example.com>", dsnText(id)); r.code != 'a' {
-		t.Errorf("bounce: %c %s", r.code, r.text)
-	}
-	// An MTA that lets no milter add a header still has its mail signed.
-	m := f.dialAs(6, allActions&^milter.OptAddHeader, allProtocol)
-	m.auth = "user"
-	m.connect(outsider, 40123)
-	_, r = m.deliver("<user@example.com>", "<friend@example.org>", "Subject: no identifier\n\n")
-	wantMods(t, r.mods, "e "+signedUser)
-}
-
 // countingStore holds what is recorded.
 type countingStore struct {
 	storetest.Fake

@@ -162,7 +162,7 @@ func TestRolesNegotiate(t *testing.T) {
 		poorMetric uint64
 	}{
 		{policy.RoleBoth, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 4, 4, 2, 1},
-		{policy.RoleSign, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader, false, false, 2, 2, 2, 1},
+		{policy.RoleSign, milter.OptSetMacros | milter.OptChangeFrom | milter.OptAddHeader | milter.OptChangeHeader, false, false, 2, 2, 2, 1},
 		{policy.RoleVerify, milter.OptSetMacros | milter.OptAddHeader | milter.OptChangeHeader | untagging, true, true, 2, 4, 2, 0},
 	} {
 		t.Run(tt.role.String(), func(t *testing.T) {

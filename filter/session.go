@@ -74,8 +74,9 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	s.conn.SetBusy(true)
 	msg := &s.msg
 	msg.state = s.server.state.Load()
-	msg.now = s.server.now()
-	defer msg.clock(time.Now())
+	s.begin()
+	defer s.end()
+	msg.now = msg.began
 	p := msg.state.policy
 	msg.sender = from
 	outbound := p.Outbound(policy.Origin{
@@ -113,7 +114,8 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
 	}
-	defer msg.clock(time.Now())
+	s.begin()
+	defer s.end()
 	s.conn.SetBusy(true) // a message that was refused at DATA may go on
 	if msg.first == "" {
 		msg.first = to
@@ -190,7 +192,8 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	if msg.state == nil || msg.failed {
 		return s.tempfail()
 	}
-	defer msg.clock(time.Now())
+	s.begin()
+	defer s.end()
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
@@ -222,10 +225,11 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
 	}
+	s.begin()
+	defer s.end()
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
-	defer msg.clock(time.Now())
 	s.readContent()
 	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
 		msg.kind, msg.judged.Report = policy.Inbound, nil
@@ -291,6 +295,8 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 	if msg.state == nil {
 		return milter.RespContinue, nil
 	}
+	s.begin()
+	defer s.end()
 	msg.ownHeader(name)
 	switch {
 	case msg.content != nil:
@@ -304,6 +310,8 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 // BodyChunk takes a piece of the body of a bounce; other bodies are held back on the connection.
 func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
+	s.begin()
+	defer s.end()
 	if s.msg.content != nil && s.msg.content.addBody(chunk) {
 		return milter.RespContinue, nil
 	}
@@ -323,8 +331,22 @@ func (s *session) Abort(milter.Modifier) error {
 
 // Headers is not asked for.
 
-// clock adds the time since start to what the message has cost. It is deferred.
-func (msg *message) clock(start time.Time) { msg.spent += time.Since(start) }
+// begin notes that a callback begins to work on the message.
+func (s *session) begin() { s.msg.began = s.server.now() }
+
+// end adds what the callback has cost to what the message has. It is deferred.
+func (s *session) end() {
+	s.msg.spent = s.spent()
+	s.msg.began = time.Time{}
+}
+
+// spent returns how long the message was worked on, the callback under way included: the log is written before its reply.
+func (s *session) spent() time.Duration {
+	if s.msg.began.IsZero() {
+		return s.msg.spent
+	}
+	return s.msg.spent + s.server.now().Sub(s.msg.began)
+}
 
 // reset forgets the message.
 func (s *session) reset() {

@@ -29,12 +29,12 @@ func TestNeighbours(t *testing.T) {
 			milter := n.start(t, keys)
 			s.postfix.play(t, n.section, n.address, milter)
 			s.postfix.reload(t)
-			t.Run("behind us", func(t *testing.T) { s.testNeighbour(t, keys, n.header) })
+			t.Run("behind us", func(t *testing.T) { s.testNeighbour(t, keys, n.header, handedIn...) })
 
 			s.postfix.set(t, "smtpd_milters = "+milter+" $bouncefilter")
 			s.postfix.set(t, "non_smtpd_milters = "+milter+" $bouncefilter")
 			s.postfix.reload(t)
-			t.Run("before us", func(t *testing.T) { s.testNeighbour(t, keys, n.header) })
+			t.Run("before us", func(t *testing.T) { s.testNeighbour(t, keys, n.header, handedIn[:2]...) })
 		})
 	}
 }
@@ -49,27 +49,32 @@ func TestNeighboursOfSendmail(t *testing.T) {
 			host, port, _ := strings.Cut(strings.TrimPrefix(n.start(t, keys), "inet:"), ":")
 			line := "INPUT_MAIL_FILTER(`neighbour', `S=inet:" + port + "@" + host + ", F=T')dnl\n"
 			t.Run("behind us", func(t *testing.T) {
-				newSite(t, siteOptions{sendmail: true, behind: line}).testNeighbour(t, keys, n.header)
+				newSite(t, siteOptions{sendmail: true, behind: line}).testNeighbour(t, keys, n.header, handedIn...)
 			})
 			t.Run("before us", func(t *testing.T) {
-				newSite(t, siteOptions{sendmail: true, before: line}).testNeighbour(t, keys, n.header)
+				newSite(t, siteOptions{sendmail: true, before: line}).testNeighbour(t, keys, n.header, handedIn[:2]...)
 			})
 		})
 	}
 }
 
-// testNeighbour sends a message on each way out, with and without a Message-ID, and lets its bounce come back.
-func (s *site) testNeighbour(t *testing.T, keys *dkim, header string) {
+// handedIn are the Message-ID fields of a message. A milter that signs before us has signed the last ones, which we replace.
+var handedIn = []struct{ name, fields string }{
+	{"with a Message-ID", "Message-ID: <%s@client.example>\n"},
+	{"without Message-ID", ""},
+	{"with an empty Message-ID", "Message-ID:\n"},
+	{"with two Message-IDs", "Message-ID: <%s@client.example>\nMessage-ID: <b.%[1]s@client.example>\n"},
+}
+
+// testNeighbour sends messages with these Message-IDs on each way out, and lets their bounces come back.
+func (s *site) testNeighbour(t *testing.T, keys *dkim, name string, ids ...struct{ name, fields string }) {
 	const sender, receiver = "user@virt.example", "friend@remote.example"
 	for _, way := range waysOut {
-		for _, withID := range []bool{true, false} {
-			name := way.name
-			m := newMessage(sender, receiver)
-			if !withID {
-				name += ", without Message-ID"
-				m.text = strings.Replace(m.text, "Message-ID: <", "X-Mark: <", 1)
-			}
-			t.Run(name, func(t *testing.T) {
+		for _, id := range ids {
+			m := newMessage(sender, receiver, "X-Mark: ")
+			m.text = strings.Replace(m.text, "Message-ID: <"+m.mark+"@client.example>\n", strings.NewReplacer("%s", m.mark, "%[1]s", m.mark).Replace(id.fields), 1)
+			m.text = strings.Replace(m.text, "X-Mark: ", "X-Mark: "+m.mark, 1)
+			t.Run(way.name+", "+id.name, func(t *testing.T) {
 				way.send(t, s, sender, receiver, m)
 				d := s.world.await(t, m.mark)
 				if !isSigned(d.sender, sender) {
@@ -88,8 +93,8 @@ func (s *site) testNeighbour(t *testing.T, keys *dkim, header string) {
 				if !strings.Contains(h.Get("X-Bouncefilter"), "batv=pass reason=valid") || s.mta.showsRecipients() && h.Get("Delivered-To") != sender {
 					t.Errorf("the bounce does not have our header and recipient:\n%s", text)
 				}
-				if h.Get(header) == "" {
-					t.Errorf("the bounce has no %s:\n%s", header, text)
+				if h.Get(name) == "" {
+					t.Errorf("the bounce has no %s:\n%s", name, text)
 				}
 			})
 		}

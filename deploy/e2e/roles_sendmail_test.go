@@ -28,7 +28,7 @@ func TestSendmailWithAListenerThatSigns(t *testing.T) {
 	if !isSigned(got.sender, "user@local.example") {
 		t.Errorf("the sender is <%s>", got.sender)
 	}
-	if id := messageID(got.text); !strings.HasSuffix(id, "@mx.local.example") {
+	if id := messageID(got.text); !strings.HasSuffix(id, "@local.example") {
 		t.Errorf("the Message-ID is %q, and not one of bouncefilter's", id)
 	}
 	d.awaitRecord(t, 0, record{"msg": "outbound", "reason": "signed", "client": "local", "sender": "<user@local.example>"})

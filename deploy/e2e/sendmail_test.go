@@ -161,7 +161,7 @@ func TestSendmailMessageID(t *testing.T) {
 		c.quit()
 		got := world.await(t, m.mark)
 		found := messageID(got.text)
-		own := strings.HasSuffix(found, "@mx.local.example")
+		own := strings.HasSuffix(found, "@local.example")
 		if n := strings.Count(strings.ToLower(got.text), "\nmessage-id:"); n != 1 || !isSigned(got.sender, "games@local.example") || own != (id == "") {
 			t.Errorf("from <%s> with %d Message-IDs:\n%s", got.sender, n, got.text)
 		}

@@ -31,7 +31,7 @@ func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	case f.isReceipt():
 		return MDN, true
 	case f.isReply():
-		return AutoReply, true
+		return AutoReply, !f.automatic() || !f.replySubject()
 	}
 	return None, false
 }

@@ -27,6 +27,14 @@ func (f *facts) reply() bool {
 	return false
 }
 
+// automatic says whether the header says that a program wrote the message, or that no program may answer it.
+//
+// QUIRK: Exchange says no more of its automatic replies (testdata/null-sender/reply-exchange.eml).
+func (f *facts) automatic() bool {
+	return strings.HasPrefix(strings.ToLower(f.header.get("auto-submitted")), "auto-") ||
+		f.header.has("x-auto-response-suppress") || f.header.has("x-ms-exchange-inbox-rules-loop")
+}
+
 // isReply says whether the words of a message, or its null sender, show that a responder wrote it.
 func (f *facts) isReply() bool {
 	if f.replySubject() {

@@ -15,6 +15,8 @@ import (
 // back without a usable tag.
 type Sent struct {
 	ids     []string       // Message-IDs, see foldID
+	fields  int            // Message-ID fields
+	usable  usableID       // the first that may stay the only one
 	authors []prvs.Address // whom it may be answered to, beside the envelope sender: mailboxes
 	domains []string       // of the recipients, folded
 }
@@ -25,6 +27,12 @@ const (
 	maxIDs            = 2   // RFC 5322 allows one Message-ID; MTAs let more pass
 	maxAuthors        = 4
 )
+
+// usableID is a Message-ID that bounces can name, see identifier.
+type usableID struct {
+	id string // see foldID; "" for none
+	at int    // the position of its field among those with that name, counted from 1
+}
 
 // Headers returns the names of the header fields that are asked for. Read receipts go to Disposition-Notification-To (RFC 8098 section 2.1) or its
 // forerunner Return-Receipt-To, the bounces of some MTAs to From, Sender or Errors-To, automatic replies to any of them or to
@@ -46,9 +54,7 @@ func (m *Sent) Recipient(a prvs.Address) {
 // Header notes one of [Headers].
 func (m *Sent) Header(p *policy.Policy, name, value string) {
 	if strings.EqualFold(name, messageID) {
-		if id := foldID(bounce.MessageID(value)); id != "" && len(m.ids) < maxIDs && !slices.Contains(m.ids, id) {
-			m.ids = append(m.ids, id)
-		}
+		m.messageID(value)
 		return
 	}
 	a, err := prvs.ParseAddress(bounce.Address(value))
@@ -60,14 +66,60 @@ func (m *Sent) Header(p *policy.Policy, name, value string) {
 	}
 }
 
-// HasMessageID says whether the message names itself.
-func (m *Sent) HasMessageID() bool { return len(m.ids) > 0 }
+// messageID notes a Message-ID field.
+func (m *Sent) messageID(value string) {
+	m.fields++
+	if id := identifier(value); m.usable.id == "" && id != "" {
+		m.usable = usableID{id, m.fields}
+	}
+	if id := foldID(bounce.MessageID(value)); id != "" && len(m.ids) < maxIDs && !slices.Contains(m.ids, id) {
+		m.ids = append(m.ids, id)
+	}
+}
 
-// AddMessageID notes a Message-ID that the message is given.
-func (m *Sent) AddMessageID(id string) { m.ids = append(m.ids, foldID(id)) }
+// maxIDBytes is the length in octets of the longest Message-ID whose field is one line (RFC 5322 section 2.1.1). MTAs break longer lines,
+// each in its own way, and a Message-ID cannot be folded.
+const maxIDBytes = 998 - len(messageID+": <>")
 
-// NewMessageID makes the Message-ID of a message that has none. 130 random bits do not repeat.
-func NewMessageID(hostname string) string { return strings.ToLower(rand.Text()) + "@" + hostname }
+// identifier returns what is recorded of a Message-ID, or "" if bounces cannot name it: if it is not in the field in one piece, has no
+// "@" (RFC 5322 section 3.6.4), by which it is known in In-Reply-To, or is too long.
+func identifier(field string) string {
+	id := bounce.MessageID(field)
+	at := strings.IndexByte(id, '@')
+	if at < 1 || at == len(id)-1 || len(id) > maxIDBytes || strings.ContainsAny(id, "<>") || !strings.Contains(field, id) {
+		return ""
+	}
+	return foldID(id)
+}
+
+// Identity is what makes the Message-ID fields of a message one that bounces can name (RFC 5322 section 3.6: at most one). The zero
+// Identity changes nothing.
+type Identity struct {
+	Fields int    // how many the message has
+	Keep   int    // the position of the one that stays, counted from 1; 0 for none
+	New    string // the value of the one that the message gets if none stays
+}
+
+// Identify sees to it that the message leaves with one Message-ID, and that this is recorded. A new one is in the domain, which is in
+// A-labels. add and change say whether the MTA lets header fields be added, and be replaced and removed.
+func (m *Sent) Identify(domain string, add, change bool) Identity {
+	id := Identity{Fields: m.fields, Keep: m.usable.at}
+	switch {
+	case id.Fields == 1 && id.Keep == 1:
+		return Identity{}
+	case id.Fields == 0 && !add || id.Fields > 0 && !change:
+		return Identity{} // bounces may name what can be read
+	case id.Keep > 0:
+		m.ids = []string{m.usable.id}
+	default:
+		id.New = "<" + newMessageID(domain) + ">"
+		m.ids = []string{identifier(id.New)}
+	}
+	return id
+}
+
+// newMessageID makes a Message-ID. 130 random bits do not repeat.
+func newMessageID(domain string) string { return strings.ToLower(rand.Text()) + "@" + domain }
 
 // Addresses returns the addresses of ours that the message may be answered to.
 func (m *Sent) Addresses(p *policy.Policy, sender prvs.Address) []string {

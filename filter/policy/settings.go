@@ -153,7 +153,7 @@ type Settings struct {
 	// RefuseBadTagAtRcpt refuses a recipient with a wrong tag at RCPT. That gives up every proof of the content, and costs a round
 	// trip to the MTA for each recipient of every message.
 	RefuseBadTagAtRcpt bool
-	// AddMessageID gives outbound mail a Message-ID that has none when it is signed: what comes back is then known.
+	// AddMessageID lets outbound mail of our domains leave with one Message-ID that bounces can name: what comes back is then known.
 	AddMessageID bool
 	// ReadAll lets bounces be read that a tag has proven already, so that the log says what they report.
 	ReadAll bool

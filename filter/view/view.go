@@ -158,9 +158,10 @@ func every(ctx context.Context, interval time.Duration, f func(context.Context))
 func (v *View) Close() { v.usage.close() }
 
 // Lookup asks the record as far as it can be relied upon: unless it is known to be written under our hash secret, it vouches for
-// nothing.
+// nothing. Counts include what Use was given and the store may not have yet, so that a storm of bounces uses a budget up at once.
 func (v *View) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	a, err := v.store.Lookup(ctx, today, qs)
+	a.Counts = v.usage.withPending(qs, a.Counts)
 	return relied(a, v.verified.Load()), err
 }
 
