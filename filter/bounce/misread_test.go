@@ -37,7 +37,7 @@ func TestAddressesInWrappedReasonsAreNoRecipients(t *testing.T) {
 		"broken at a hyphen": {"bert@remote.example:\nSMTP error from remote server, host: mx (192.0.2.1) reason: 550 denied.\nPlease see the SPF record, with scope mfrom, identity some-long-\nname@example.net, and ip 192.0.2.2\n",
 			[]string{"bert@remote.example"}},
 		"broken at a hyphen, alone": {"bert@remote.example:\n550 denied: see the record of some-long-\nname@example.net\n", []string{"bert@remote.example"}},
-		"within a sentence": {"<bert@remote.example>: 550 5.7.1 refused.\nPlease ask the people who run this server by writing to\npeople@remote.example\n", []string{"bert@remote.example"}},
+		"within a sentence":         {"<bert@remote.example>: 550 5.7.1 refused.\nPlease ask the people who run this server by writing to\npeople@remote.example\n", []string{"bert@remote.example"}},
 		"as Postfix wraps": {"<bert@remote.example>: host mx.remote.example[192.0.2.1] said: 550 5.1.0\n    <sender@example.net>: Sender address rejected (in reply to MAIL FROM)\n",
 			[]string{"bert@remote.example"}},
 		"the words of a sentence": {"<bert@remote.example>: 550 5.7.1 refused because of\nsender@example.net, which is listed\n", []string{"bert@remote.example"}},
@@ -65,12 +65,12 @@ func TestAWrappedReasonIsReadToItsEnd(t *testing.T) {
 
 func TestWhoWritesToHimselfMayBeTheFailedRecipient(t *testing.T) {
 	for name, m := range map[string]string{
-		"with a colon":          daemonHeader + "\nYour message could not be delivered.\n\n<user@example.com>: 552 5.2.2 mailbox full\n",
-		"in a sentence":         daemonHeader + "\nYour message could not be delivered to <user@example.com>: mailbox full\n",
-		"on a line of its own":  daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n",
-		"beside another in To":  daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n\n--- original message ---\n\nFrom: user@example.com\nTo: list@remote.example\nMessage-ID: <sent@example.com>\n",
+		"with a colon":           daemonHeader + "\nYour message could not be delivered.\n\n<user@example.com>: 552 5.2.2 mailbox full\n",
+		"in a sentence":          daemonHeader + "\nYour message could not be delivered to <user@example.com>: mailbox full\n",
+		"on a line of its own":   daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n",
+		"beside another in To":   daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n\n--- original message ---\n\nFrom: user@example.com\nTo: list@remote.example\nMessage-ID: <sent@example.com>\n",
 		"one of the returned To": daemonHeader + "\nYour message could not be delivered:\n\nuser@example.com\n\n--- original message ---\n\nFrom: user@example.com\nTo: carl@remote.example, user@example.com\nMessage-ID: <sent@example.com>\n",
-		"the returned one's To": daemonHeader + "\nYour message could not be delivered:\n\nuser@example.com\n\n--- original message ---\n\nFrom: user@example.com\nTo: user@example.com\nMessage-ID: <sent@example.com>\n",
+		"the returned one's To":  daemonHeader + "\nYour message could not be delivered:\n\nuser@example.com\n\n--- original message ---\n\nFrom: user@example.com\nTo: user@example.com\nMessage-ID: <sent@example.com>\n",
 	} {
 		if got := addresses(read(t, m)); !slices.Equal(got, []string{"user@example.com"}) {
 			t.Errorf("%s: got %q", name, got)
