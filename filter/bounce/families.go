@@ -92,7 +92,6 @@ var families = []family{
 	{"zonemta", inHeader, "x-sending-zone:"},
 	{"nullmailer", inText, "this is the nullmailer delivery system"},
 	{"cyrus", inID, "cmu-sieve-"},
-	{"cyrus", inMTA, "cyrus"},
 	{"qmail", inText, "qmail-send"},
 	{"qmail", inText, "this message has been in the queue too long"},
 	{"james", inText, "james mail server"},
