@@ -15,6 +15,7 @@ func TestSetupPostfix(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, form string
+		top        string
 		unixSocket bool
 		settings   []string
 		more       []scenario
@@ -22,7 +23,7 @@ func TestSetupPostfix(t *testing.T) {
 		{name: "standard form", form: "standard"},
 		{name: "sub-address form over a unix socket", form: "sub-address", unixSocket: true},
 		{
-			name: "tables and delimiter of its own", form: "standard",
+			name: "tables and delimiter of its own", form: "standard", top: "\ndelimiters = \"+-\"",
 			settings: []string{"recipient_canonical_maps = inline:{ {old@virt.example=user@virt.example} }", "recipient_delimiter = -"},
 			more: []scenario{
 				{
@@ -43,7 +44,7 @@ func TestSetupPostfix(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + `"`})
+			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + `"` + tt.top})
 			s.testSetup(t, tt.form, append(slices.Clone(afterSetup), tt.more...))
 		})
 	}
