@@ -63,7 +63,7 @@ func TestAWrappedReasonIsReadToItsEnd(t *testing.T) {
 	}
 }
 
-func TestWhoWritesToHimselfMayBeTheFailedRecipient(t *testing.T) {
+func TestTheSenderHimselfMayBeTheFailedRecipient(t *testing.T) {
 	for name, m := range map[string]string{
 		"with a colon":           daemonHeader + "\nYour message could not be delivered.\n\n<user@example.com>: 552 5.2.2 mailbox full\n",
 		"in a sentence":          daemonHeader + "\nYour message could not be delivered to <user@example.com>: mailbox full\n",

@@ -114,7 +114,7 @@ func (r *Report) complete(f *facts) {
 	}
 }
 
-// ownRecipients reads the failed recipients from a text that names none but the recipient of the report itself: somebody may have
+// ownRecipients reads the failed recipients from a text that names none but the recipient of the report itself: a sender may have
 // written to himself. There must be a reason beside it.
 func ownRecipients(f *facts) []Recipient {
 	t := textOf(f)
