@@ -1,6 +1,7 @@
 package filter_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,8 @@ func Example() {
 	}
 	// Output:
 	// MAIL FROM:<user@example.com> becomes <prvs=178773a1ad=user@example.com>
-	// RCPT TO:<prvs=178773a1ad=user@example.com> is accepted
-	// RCPT TO:<prvs=1787c0ffee=user@example.com> gets 550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)
+	// a bounce to <prvs=178773a1ad=user@example.com> is accepted
+	// a bounce to <prvs=1787c0ffee=user@example.com> gets 550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)
 }
 
 func example() error {
@@ -104,18 +105,21 @@ func send(socket, login, from, to string) error {
 		if _, err := mta.DataStart(); err != nil {
 			return err
 		}
-		if _, err := mta.HeaderField("Subject", "Minutes", nil); err != nil {
+		if _, err := mta.HeaderField("From", cmp.Or(from, "mailer-daemon@client.example"), nil); err != nil {
+			return err
+		}
+		if _, err := mta.HeaderField("Subject", "Undelivered mail", nil); err != nil {
 			return err
 		}
 		if _, err := mta.HeaderEnd(); err != nil {
 			return err
 		}
-		if changes, verdict, err = mta.BodyReadFrom(strings.NewReader("Here they are.\r\n")); err != nil {
+		if changes, verdict, err = mta.BodyReadFrom(strings.NewReader("Your message to <friend@example.org> was not delivered: 550 5.1.1 User unknown\r\n")); err != nil {
 			return err
 		}
 	}
 	if verdict.StopProcessing() {
-		fmt.Printf("RCPT TO:<%s> gets %s\n", to, strings.TrimSpace(verdict.SMTPReply))
+		fmt.Printf("a bounce to <%s> gets %s\n", to, strings.TrimSpace(verdict.SMTPReply))
 		return nil
 	}
 	for _, c := range changes {
@@ -124,6 +128,6 @@ func send(socket, login, from, to string) error {
 			return nil
 		}
 	}
-	fmt.Printf("RCPT TO:<%s> is accepted\n", to)
+	fmt.Printf("a bounce to <%s> is accepted\n", to)
 	return nil
 }

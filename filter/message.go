@@ -14,7 +14,8 @@ const (
 	// maxBounceRecipients is how many recipients of one message with the null sender are judged; the next ones are
 	// deferred with 452. A bounce has one recipient (RFC 5321 section 4.5.5); 100 must be accepted (4.5.3.1.10).
 	maxBounceRecipients = 1000
-	// maxTagged is how many tagged recipients of one ordinary message are untagged; more are left to the MTA.
+	// maxTagged is how many tagged recipients of one ordinary message are untagged; more are left to the MTA. Wrong tags count in any
+	// number.
 	maxTagged = 1000
 )
 
@@ -36,9 +37,11 @@ type message struct {
 	content *content      // of a bounce, as far as it is needed; nil if not
 	judged  judge.Case    // a bounce, or what may be one; of other mail, the recipients in our domains
 
-	first    string // the first recipient, for the log
-	count    int    // recipients seen and not refused at RCPT
-	doNotTag bool   // a recipient is on the do-not-tag list, or pairs with the sender
-	copies   int    // of our header, that the message came with
-	overflow bool   // there were more than maxBounceRecipients, and no reply at RCPT
+	first    string           // the first recipient, for the log
+	count    int              // recipients seen and not refused at RCPT
+	doNotTag bool             // a recipient is on the do-not-tag list, or pairs with the sender
+	copies   int              // of our header, that the message came with
+	invalid  *judge.Recipient // the first recipient of ordinary mail that is refused for its tag; nil if there is none
+	invalids int              // how many there are
+	overflow bool             // there were more than maxBounceRecipients, and no reply at RCPT
 }

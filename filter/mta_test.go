@@ -310,7 +310,7 @@ func (m *mta) end() reply {
 func (m *mta) deliver(from, to, text string) (stage string, r reply) {
 	m.t.Helper()
 	m.mail(from)
-	if r = m.rcpt(to); r.code != 'c' {
+	if r = m.rcpt(to); !r.continues() {
 		return "rcpt", r
 	}
 	if r = m.data(); r.code != 'c' {
@@ -330,7 +330,7 @@ func (m *mta) content(text string) reply {
 	for body = strings.ReplaceAll(body, "\n", "\r\n"); body != ""; {
 		n := min(len(body), 65535)
 		m.body++
-		if r := m.event('B', body[:n], 0, milter.OptNoBodyReply, "i", "4ZQUEUEID"); r.code == 's' {
+		if r := m.event('B', body[:n], milter.OptNoBody, milter.OptNoBodyReply, "i", "4ZQUEUEID"); r.code == 's' {
 			break
 		}
 		body = body[n:]
@@ -339,6 +339,9 @@ func (m *mta) content(text string) reply {
 }
 
 func (m *mta) abort() { m.t.Helper(); m.send('A', "") }
+
+// continues says whether the MTA goes on with the message: the milter said so, or was not asked.
+func (r reply) continues() bool { return r.code == 'c' || r.code == 0 }
 
 // message plays a whole message and returns the final reply, with the stage it came at.
 func (m *mta) message(from string, to ...string) (stage string, r reply) {
@@ -358,10 +361,17 @@ func (m *mta) message(from string, to ...string) (stage string, r reply) {
 	if r = m.data(); r.code != 'c' && r.code != 0 {
 		return "data", r
 	}
+	if from == "<>" {
+		return "end", m.content(namelessBounce)
+	}
 	m.header("Received", "from somewhere")
 	m.header("Message-ID", "<1@example.net>")
 	return "end", m.end()
 }
+
+// namelessBounce is a bounce that names no message, so that it proves nothing.
+const namelessBounce = "Received: from somewhere\nFrom: MAILER-DAEMON@example.net\nMessage-ID: <1@example.net>\n" +
+	"Subject: Undelivered Mail Returned to Sender\n\nI could not deliver a message to <friend@example.org>: 550 5.1.1 User unknown\n"
 
 // rawDial opens a connection without negotiating.
 func rawDial(t testing.TB, f *fixture) (net.Conn, *bufio.Reader) {

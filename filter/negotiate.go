@@ -35,7 +35,7 @@ func wanted(p *policy.Policy, role policy.Role) (milter.OptAction, milter.OptPro
 	if !p.NeedsHelo() {
 		protocol |= milter.OptNoHelo
 	}
-	if p.Settings().RefuseBadTagAtData {
+	if !p.Settings().RefuseBadTagAtRcpt {
 		protocol |= milter.OptNoRcptReply
 	}
 	return actions, protocol

@@ -174,7 +174,8 @@ func TestProof(t *testing.T) {
 		{name: "read receipt for another sender's mail", to: "other@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "after the retention", to: "user@example.com", after: 31, text: dsnText(sentID), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "reply with a reference that is not on record", to: "user@example.com", text: fmt.Sprintf(awayText, "x@example.net"), code: 'y', reply: untagged, log: "reason=untagged"},
-		{name: "reply without reference, to a recipient who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'y', reply: untagged, log: "reason=untagged"},
+		{name: "reply without reference, to a recipient who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'a',
+			log: "reason=grace action=tag would_be=untagged cause=allowance"},
 		{name: "DSN that names no message", to: "user@example.com", text: strings.ReplaceAll(dsnText(sentID), "Message-ID", "X-Id"), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "expired tag without proof", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText("another@mail.example.com"), code: 'y',
 			reply: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired"},
@@ -292,7 +293,9 @@ func TestBounceThatCannotBeRead(t *testing.T) {
 }
 
 func TestProofIsUsedUp(t *testing.T) {
-	f := start(t, func(s *policy.Settings) { s.Proofs.BouncesPerRecipient = 5; s.Proofs.RepliesPerDay = 3 })
+	f := start(t, func(s *policy.Settings) {
+		s.Proofs.BouncesAtLeast, s.Proofs.BouncesPerRecipient, s.Proofs.RepliesPerDay = 40, 5, 3
+	})
 	f.server.view.RefreshRecord(t.Context())
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	delivered := func(text string) (n int) {
@@ -310,7 +313,7 @@ func TestProofIsUsedUp(t *testing.T) {
 		}
 		return n
 	}
-	if n := delivered(dsnText(sentID)); n != policy.ProvenAtLeast+5 {
+	if n := delivered(dsnText(sentID)); n != 45 {
 		t.Errorf("one message to one recipient has proven %d bounces", n)
 	}
 	if n := delivered(awayTextWithoutReference); n != 3 {
@@ -464,13 +467,13 @@ func TestExplain(t *testing.T) {
 			"The envelope sender is the null sender <>, so this is judged as a bounce.",
 			"The recipient's domain example.com is ours, in mode enforce.",
 			"The recipient carries no tag.",
-			"It answers, by its content, <" + sentID + ">.",
+			"By its content it is a bounce, and answers <" + sentID + ">.",
 			"The record is complete since ",
-			"<" + sentID + "> is on record as sent by <user@example.com> to 1 recipient, and has proven 0 bounces of at most 50.",
+			"<" + sentID + "> is on record as sent by <user@example.com> to 1 recipient, and has proven 0 bounces of at most 510.",
 			"Verdict: valid-message, accept. The message proves that it answers mail this recipient sent.",
 		}},
 		{"not proven", "", "other@example.com", dsnText(sentID), []string{
-			"null sender", "ours", "no tag", "It answers",
+			"null sender", "ours", "no tag", "answers",
 			"The record is complete since ",
 			"None of what it answers is on record as sent by <other@example.com> in the last 30 days.",
 			"Verdict: untagged, reject.",
@@ -479,15 +482,15 @@ func TestExplain(t *testing.T) {
 		{"valid tag", "", strings.Trim(signedUser, "<>"), dsnText(sentID), []string{
 			"null sender", "ours",
 			"The recipient carries a tag for <user@example.com> with a right signature of key 1, valid until the end of 2026-11-30 (UTC).",
-			"It answers", "The record is complete", "The tag is on record.", "Verdict: valid, accept.",
+			"answers", "The record is complete", "The tag is on record.", "Verdict: valid, accept.",
 		}},
-		{"forged tag", "", strings.Trim(forged, "<>"), dsnText(sentID), []string{
-			"null sender", "ours", "The recipient carries a tag whose signature is not that of key 1.", "Verdict: bad-signature, reject.",
-			"The client is answered at RCPT: " + badTag,
+		{"forged tag", "", strings.Trim(forged, "<>"), dsnText("x@example.net"), []string{
+			"null sender", "ours", "The recipient carries a tag whose signature is not that of key 1.", "answers", "complete since", "None of what",
+			"Verdict: bad-signature, reject.", "The client is answered at the end of the message: " + badTag,
 		}},
 		{"correspondent", "", "user@example.com", awayTextWithoutReference, []string{
-			"null sender", "ours", "no tag", "names no message which it answers; it comes from friend@mail.example.org.", "The record is complete",
-			"<user@example.com> wrote to example.org lately, and got 0 of at most 20 automatic replies without a reference today.",
+			"null sender", "ours", "no tag", "By its content it is an automatic reply, and names no message that it answers; it comes from friend@mail.example.org.", "The record is complete",
+			"<user@example.com> wrote to example.org lately, and got 0 of at most 200 automatic replies without a reference today.",
 			"Verdict: valid-correspondent, accept.",
 		}},
 		{"SRS address", "", "SRS0=vGc4=TT=example.net=alice@example.com", dsnText(sentID), []string{
@@ -495,10 +498,19 @@ func TestExplain(t *testing.T) {
 			"The record is complete", "Cause: never-signed. Mail of the recipient is never signed", "Verdict: exempt, accept."}},
 		{"foreign recipient", "", "user@example.org", dsnText(sentID), []string{"null sender", `The recipient's domain "example.org" is none of ours: the MTA decides.`}},
 		{"ordinary mail", "friend@example.org", strings.Trim(signedUser, "<>"), sentText, []string{
-			"The envelope sender <friend@example.org> is not the null sender, so this is ordinary mail, which is not judged.",
+			"The envelope sender <friend@example.org> is not the null sender, so this is ordinary mail, of which only the recipient's tag is judged.",
 			"The recipient's tag is removed: it is delivered to <user@example.com>."}},
+		{"ordinary mail to a forged tag", "friend@example.org", strings.Trim(forged, "<>"), sentText, []string{
+			"ordinary mail", "ours", "whose signature is not that of key 1.", "Verdict: invalid-tag, reject.",
+			"The client is answered at DATA: 550 5.7.1 No such address here (invalid tag in the recipient address)"}},
+		{"no bounce", "", "other@example.com", sentText, []string{
+			"null sender", "ours", "no tag", "By its content it is no bounce, and names no message that it answers; it comes from ", "complete since", "Verdict: no-bounce, accept."}},
+		{"reply within the allowance", "", "other@example.com", awayTextWithoutReference, []string{
+			"null sender", "ours", "no tag", "automatic reply", "complete since", "has not written there",
+			"<other@example.com> got 0 of at most 3 messages today that nothing proves.",
+			"It would be untagged", "Cause: allowance.", "Verdict: grace, tag."}},
 		{"from a mailer daemon", "mailer-daemon@example.org", "other@example.com", dsnText(sentID), []string{
-			"is one that bounces come from (mailer_daemons.senders), and this is one.", "ours", "no tag", "It answers", "complete since", "None of what", "Cause: mailer-daemon.", "Verdict: untagged, tag."}},
+			"is one that bounces come from (mailer_daemons.senders), and this is one.", "ours", "no tag", "answers", "complete since", "None of what", "Cause: mailer-daemon.", "Verdict: untagged, tag."}},
 		{"no address", "", "@", dsnText(sentID), []string{"The recipient <@> is not an address: it is left to the MTA."}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

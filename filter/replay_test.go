@@ -43,9 +43,11 @@ func bounceAbout(recipient string) string {
 func TestATagIsUsedUp(t *testing.T) {
 	for _, readAll := range []bool{true, false} {
 		t.Run(fmt.Sprintf("read all %v", readAll), func(t *testing.T) {
-			f := withRecord(t, func(s *policy.Settings) { s.Proofs.BouncesPerRecipient = 5; s.ReadAll = readAll })
+			f := withRecord(t, func(s *policy.Settings) {
+				s.Proofs.BouncesAtLeast, s.Proofs.BouncesPerRecipient, s.ReadAll = 40, 5, readAll
+			})
 			f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
-			for n := range policy.ProvenAtLeast + 5 {
+			for n := range 45 {
 				if r := f.answer(signedUser, bounceAbout("friend@example.org")); r.code != 'a' {
 					t.Fatalf("bounce %d: %c %s", n, r.code, r.text)
 				}
@@ -71,10 +73,10 @@ func TestATagIsUsedUp(t *testing.T) {
 }
 
 func TestATagIsAnsweredAboutSoManyRecipients(t *testing.T) {
-	f := withRecord(t, nil)
+	f := withRecord(t, func(s *policy.Settings) { s.Proofs.BouncesAtLeast = 40 })
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	to := func(n int) string { return fmt.Sprintf("victim%d@example.org", n) }
-	most := int(policy.FailedAtMost(1))
+	const most = 42
 	for n := range most {
 		if r := f.answer(signedUser, bounceAbout(to(n))); r.code != 'a' {
 			t.Fatalf("recipient %d: %c %s", n, r.code, r.text)
@@ -93,10 +95,10 @@ func TestATagIsAnsweredAboutSoManyRecipients(t *testing.T) {
 }
 
 func TestATagIsNotUsedUpWhereTheRecordIsIncomplete(t *testing.T) {
-	f := start(t, nil)
+	f := start(t, func(s *policy.Settings) { s.Proofs.BouncesAtLeast = 40 })
 	f.server.view.RefreshRecord(t.Context())
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
-	for n := range policy.ProvenAtLeast + 20 {
+	for n := range 60 {
 		if r := f.answer(signedUser, bounceAbout("friend@example.org")); r.code != 'a' {
 			t.Fatalf("bounce %d: %c %s", n, r.code, r.text)
 		}

@@ -23,7 +23,7 @@ func TestPanicIsContained(t *testing.T) {
 	if n := f.server.stats.panics.Load(); n != 1 {
 		t.Errorf("%d panics counted", n)
 	}
-	if r := other.rcpt("<user@example.com>"); r.code != 'c' {
+	if r := other.rcpt("<user@example.com>"); !r.continues() {
 		t.Errorf("other session: %c", r.code)
 	}
 	m.abort()
@@ -37,9 +37,9 @@ func TestMessageKeepsItsPolicyOverAReload(t *testing.T) {
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
-	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor }))
 	m.data()
-	if r := m.end(); r.text != untagged {
+	f.server.Reload(testPolicy(t, func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor }))
+	if r := m.content(namelessBounce); r.text != untagged {
 		t.Errorf("message under way: %c %s", r.code, r.text)
 	}
 	m.abort()
@@ -72,6 +72,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	m.connect(outsider, 40123)
 	m.mail("<user@example.com>")
 	m.rcpt("<friend@example.org>")
+	m.data() // its reply says that the message is under way
 	done := make(chan error, 1)
 	go func() {
 		ctx, cancel := timeout(2 * time.Minute)
@@ -81,7 +82,6 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	if _, _, err := idle.tryRead(); err == nil {
 		t.Error("the idle connection goes on")
 	}
-	m.data()
 	wantMods(t, m.end().mods, "e "+signedUser)
 	if err := <-done; err != nil {
 		t.Error(err)
@@ -106,6 +106,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	m := f.outsideMTA()
 	m.mail("<>")
 	m.rcpt("<user@example.com>")
+	m.data()
 	ctx, cancel := timeout(50 * time.Millisecond)
 	defer cancel()
 	if err := f.server.Shutdown(ctx); err != context.DeadlineExceeded {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"runtime/debug"
-	"strings"
 	"time"
 
 	"github.com/d--j/go-milter"
@@ -139,13 +138,42 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		msg.sent.Recipient(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
-	if d := p.Domain(strings.ToLower(a.Domain)); s.role.Verifies() && d != nil && len(msg.judged.Recipients) < maxTagged {
-		rcpt.Verdict = p.Ordinary(a, msg.now)
-		if rcpt.Verdict.Reason == policy.Untag || msg.kind == policy.Daemon {
-			msg.judged.Recipients = append(msg.judged.Recipients, rcpt)
-		}
+	if s.role.Verifies() {
+		return s.ordinaryRecipient(&rcpt), nil
 	}
 	return milter.RespContinue, nil
+}
+
+// ordinaryRecipient decides about one recipient of mail that does not have the null sender.
+func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
+	msg := &s.msg
+	v := msg.judged.Ordinary(rcpt)
+	rcpt.Verdict = v
+	if v.Refuses() {
+		if s.rcptReply && msg.kind != policy.Daemon && msg.state.policy.RefusesAt(&v) == policy.StageRcpt {
+			msg.count--
+			s.decided(&v, rcpt.Raw, 1)
+			return s.server.replies.of(&v)
+		}
+		if msg.invalids++; msg.invalid == nil {
+			msg.invalid = rcpt
+		}
+	}
+	if (v.OfTag() || v.Domain != nil && msg.kind == policy.Daemon) && len(msg.judged.Recipients) < maxTagged {
+		msg.judged.Recipients = append(msg.judged.Recipients, *rcpt)
+	}
+	return milter.RespContinue
+}
+
+// refuseInvalid refuses a message with a recipient whose tag is wrong, for all its recipients: there is one reply. It returns nil if
+// there is none. The sender, who is not the null one, is told by the client.
+func (s *session) refuseInvalid() *milter.Response {
+	msg := &s.msg
+	if msg.invalid == nil {
+		return nil
+	}
+	s.decided(&msg.invalid.Verdict, msg.invalid.Raw, msg.invalids)
+	return s.server.replies.of(&msg.invalid.Verdict)
 }
 
 // Data decides what can be decided without the content.
@@ -175,6 +203,8 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	switch {
 	case msg.kind == policy.Bounce:
 		return s.bounceData()
+	case msg.invalid != nil && msg.kind != policy.Daemon: // which may be a bounce, that its content proves
+		return s.refuseInvalid()
 	case len(msg.judged.Recipients) > 0:
 		s.want()
 		return milter.RespContinue
@@ -208,6 +238,9 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		msg.judged.Daemon = msg.kind == policy.Daemon
 		return s.bounceEnd(m)
 	}
+	if r := s.refuseInvalid(); r != nil {
+		return r, nil
+	}
 	var changes changes
 	var signing policy.Verdict
 	if msg.kind == policy.Outgoing {
@@ -218,7 +251,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	}
 	for i := range msg.judged.Recipients {
 		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
-			changes.untag(m, rcpt)
+			changes.untag(m, rcpt, nil)
 		}
 	}
 	if err := changes.apply(m); err != nil {
@@ -228,7 +261,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		s.decided(&signing, msg.first, msg.count)
 	}
 	for i := range msg.judged.Recipients {
-		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
+		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.OfTag() {
 			s.decided(&rcpt.Verdict, rcpt.Raw, 1)
 		}
 	}

@@ -18,10 +18,11 @@ func timeout(d time.Duration) (context.Context, context.CancelFunc) {
 }
 
 const (
-	outsider = "203.0.113.7"
-	untagged = "550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)"
-	badTag   = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
-	forged   = "<prvs=1787000000=user@example.com>"
+	outsider      = "203.0.113.7"
+	untagged      = "550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)"
+	noSuchAddress = "550 5.7.1 No such address here (invalid tag in the recipient address)"
+	badTag        = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
+	forged        = "<prvs=1787000000=user@example.com>"
 	// signedUser is user@example.com signed on the test day with key 1 "secret": a vector made by Exim.
 	signedUser = "<prvs=178773a1ad=user@example.com>"
 )
@@ -155,6 +156,7 @@ func TestAuthorWithoutAuthenticationIsNoLogin(t *testing.T) {
 
 func TestBounces(t *testing.T) {
 	sub := "<user+prvs=178773a1ad@example.com>"
+	atRcpt := func(s *policy.Settings) { s.RefuseBadTagAtRcpt = true }
 	for _, tt := range []struct {
 		name   string
 		change func(*policy.Settings)
@@ -187,12 +189,12 @@ func TestBounces(t *testing.T) {
 			mods: []string{"- " + signedUser, "+ <user@example.com>",
 				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
 			log: "reason=valid"},
-		{name: "forged tag is refused at RCPT", to: []string{forged}, stage: "rcpt", code: 'y', text: badTag,
+		{name: "forged tag is refused at end of message", to: []string{forged}, stage: "end", code: 'y', text: badTag,
 			log: "reason=bad-signature action=reject"},
-		{name: "unknown key is refused at RCPT", to: []string{"<prvs=578773a1ad=user@example.com>"}, stage: "rcpt", code: 'y', text: badTag,
+		{name: "unknown key is refused at end of message", to: []string{"<prvs=578773a1ad=user@example.com>"}, stage: "end", code: 'y', text: badTag,
 			log: "reason=unknown-key action=reject tag_key=5"},
-		{name: "bad tag at DATA if configured", change: func(s *policy.Settings) { s.RefuseBadTagAtData = true },
-			to: []string{forged}, stage: "data", code: 'y', text: badTag, log: "reason=bad-signature action=reject"},
+		{name: "bad tag at RCPT if configured", change: atRcpt, to: []string{forged}, stage: "rcpt", code: 'y', text: badTag,
+			log: "reason=bad-signature action=reject"},
 		{name: "missing tag is refused at end of message", to: []string{"<user@example.com>"}, stage: "end", code: 'y', text: untagged,
 			log: "reason=untagged action=reject"},
 		{name: "missing tag at DATA if configured", change: func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true },
@@ -208,7 +210,7 @@ func TestBounces(t *testing.T) {
 			log:  "reason=exempt action=accept would_be=untagged"},
 		{name: "exempt client", change: func(s *policy.Settings) { s.Exempt.Networks = append(s.Exempt.Networks, mustPrefix("203.0.113.0/24")) },
 			to: []string{forged}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=listed"},
+			mods: []string{"- " + forged, "+ <user@example.com>", "i .... X-Bouncefilter mx.example.com; batv=none reason=exempt would-be=bad-signature cause=listed"},
 			log:  "reason=exempt action=accept would_be=bad-signature"},
 		{name: "exempt HELO name", change: func(s *policy.Settings) { s.Exempt.Helo = []string{".example.net"} },
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
@@ -216,7 +218,7 @@ func TestBounces(t *testing.T) {
 			log:  "reason=exempt"},
 		{name: "monitor refuses nothing", change: func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor },
 			to: []string{forged}, stage: "end", code: 'a',
-			mods: []string{"i .... X-Bouncefilter mx.example.com; batv=fail reason=bad-signature cause=monitor-mode"},
+			mods: []string{"- " + forged, "+ <user@example.com>", "i .... X-Bouncefilter mx.example.com; batv=fail reason=bad-signature cause=monitor-mode"},
 			log:  "reason=bad-signature action=monitor"},
 		{name: "auto monitors at first", change: func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeAuto },
 			to: []string{"<user@example.com>"}, stage: "end", code: 'a',
@@ -239,11 +241,12 @@ func TestBounces(t *testing.T) {
 		},
 			to: []string{"<user@example.com>"}, stage: "end", code: 'd', log: "reason=untagged action=discard"},
 		{name: "action defer at RCPT", change: func(s *policy.Settings) {
+			atRcpt(s)
 			s.Actions = map[policy.Reason]policy.Action{policy.BadSignature: policy.ActionDefer}
 		},
 			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)",
 			log: "reason=bad-signature action=defer"},
-		{name: "several recipients: bad tags are refused one by one", to: []string{forged, signedUser}, stage: "end", code: 'a',
+		{name: "several recipients: bad tags are refused one by one if configured", change: atRcpt, to: []string{forged, signedUser}, stage: "end", code: 'a',
 			mods: []string{"- " + signedUser, "+ <user@example.com>",
 				"i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"},
 			log: "reason=bad-signature action=reject"},
@@ -264,7 +267,16 @@ func TestBounces(t *testing.T) {
 			mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "msg=inbound"},
 		{name: "ordinary mail to an expired tag is untagged", at: 100 * 24 * time.Hour, from: "<friend@example.org>", to: []string{signedUser}, stage: "end", code: 'a',
 			mods: []string{"- " + signedUser, "+ <user@example.com>"}, log: "reason=untag"},
-		{name: "ordinary mail to a forged tag is left to the MTA", from: "<friend@example.org>", to: []string{forged}, stage: "data", code: 'a'},
+		{name: "ordinary mail to a forged tag is refused", from: "<friend@example.org>", to: []string{forged}, stage: "data", code: 'y', text: noSuchAddress,
+			log: "msg=inbound queue_id=4ZQUEUEID client=203.0.113.7 sender=<friend@example.org> recipient=\"" + forged + "\" reason=invalid-tag action=reject"},
+		{name: "ordinary mail to a forged tag, for all recipients", from: "<friend@example.org>", to: []string{signedUser, forged, "<other@example.com>"},
+			stage: "data", code: 'y', text: noSuchAddress, log: "reason=invalid-tag action=reject"},
+		{name: "ordinary mail to a forged tag, one by one if configured", change: atRcpt, from: "<friend@example.org>", to: []string{forged, "<other@example.com>"},
+			stage: "data", code: 'a', log: "reason=invalid-tag action=reject"},
+		{name: "ordinary mail to a forged tag, monitored", change: func(s *policy.Settings) { s.Domains[0].Mode = policy.ModeMonitor },
+			from: "<friend@example.org>", to: []string{forged}, stage: "end", code: 'a', log: "reason=invalid-tag action=monitor cause=monitor-mode"},
+		{name: "ordinary mail from a mailer daemon to a forged tag", from: "<mailer-daemon@example.org>", to: []string{forged}, stage: "end", code: 'y',
+			text: noSuchAddress, log: "reason=invalid-tag action=reject"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, tt.change)
@@ -301,7 +313,7 @@ func TestOwnMailIsNeverRefused(t *testing.T) {
 }
 
 func TestCalloutSees250(t *testing.T) {
-	f := start(t, nil)
+	f := start(t, func(s *policy.Settings) { s.RefuseBadTagAtRcpt = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	if r := m.rcpt("<user@example.com>"); r.code != 'c' {
@@ -317,7 +329,7 @@ func TestRefusalSurvivesRepeatedCommands(t *testing.T) {
 	m.rcpt("<user@example.com>")
 	for _, again := range []string{"DATA", "DATA again", "RCPT and DATA"} {
 		if again == "RCPT and DATA" {
-			if r := m.rcpt("<user@example.com>"); r.code != 'c' {
+			if r := m.rcpt("<user@example.com>"); !r.continues() {
 				t.Fatalf("RCPT after DATA: %c", r.code)
 			}
 		}
@@ -367,11 +379,11 @@ func TestRoundTrips(t *testing.T) {
 		name, auth, from, to string
 		want                 int
 	}{
-		{"outbound", "user", "<user@example.com>", "<friend@example.org>", 5},
-		{"genuine bounce", "", "<>", signedUser, 5},
-		{"forged tag", "", "<>", forged, 2},
-		{"missing tag", "", "<>", "<user@example.com>", 5},
-		{"plain inbound", "", "<friend@example.org>", "<user@example.com>", 3},
+		{"outbound", "user", "<user@example.com>", "<friend@example.org>", 4},
+		{"genuine bounce", "", "<>", signedUser, 4},
+		{"forged tag", "", "<>", forged, 4},
+		{"missing tag", "", "<>", "<user@example.com>", 4},
+		{"plain inbound", "", "<friend@example.org>", "<user@example.com>", 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := f.dial()
@@ -416,7 +428,7 @@ func TestOldMTA(t *testing.T) {
 }
 
 func TestManyRecipients(t *testing.T) {
-	f := start(t, nil)
+	f := start(t, func(s *policy.Settings) { s.RefuseBadTagAtRcpt = true })
 	m := f.outsideMTA()
 	m.mail("<>")
 	deferred := 0
@@ -432,7 +444,7 @@ func TestManyRecipients(t *testing.T) {
 		}
 	}
 	m.data()
-	if r := m.end(); r.text != untagged {
+	if r := m.content(namelessBounce); r.text != untagged {
 		t.Errorf("%c %s", r.code, r.text)
 	}
 	if got := strings.Count(f.log.String(), "msg=bounce"); got != 1 {
@@ -453,7 +465,7 @@ func TestLongAddressIsCutInTheLog(t *testing.T) {
 	f := start(t, nil)
 	m := f.outsideMTA()
 	m.mail("<>")
-	if r := m.rcpt("<" + strings.Repeat("a", 64<<10) + "@example.com>"); r.code != 'c' {
+	if r := m.rcpt("<" + strings.Repeat("a", 64<<10) + "@example.com>"); !r.continues() {
 		t.Errorf("RCPT: %c %s", r.code, r.text)
 	}
 	m.rcpt("<" + strings.Repeat("\x1b[31m\n", 100) + "user@example.com>")

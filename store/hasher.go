@@ -22,6 +22,7 @@ const (
 	kindProven        = 'p'
 	kindCorrespondent = 'c'
 	kindTrusted       = 'r'
+	kindUnproven      = 'n'
 	kindKeyID         = 'k'
 	kindSeal          = 's'
 	kindShard         = 'h'
@@ -131,6 +132,13 @@ func (h *Hasher) Correspondent(sender, domain string) Key {
 // Trusted returns the key of the count of bounces to recipient that were accepted for the correspondent's domain alone.
 func (h *Hasher) Trusted(recipient string) Key {
 	s := h.begin(kindTrusted)
+	s.in = appendField(s.in, recipient)
+	return h.finish(s, recipient)
+}
+
+// Unproven returns the key of the count of messages to recipient that were accepted today although nothing proved them.
+func (h *Hasher) Unproven(recipient string) Key {
+	s := h.begin(kindUnproven)
 	s.in = appendField(s.in, recipient)
 	return h.finish(s, recipient)
 }

@@ -113,7 +113,7 @@ func newDriftSite(t *testing.T, r *rand.Rand) *driftSite {
 	var b strings.Builder
 	line := func(text string) { b.WriteString(text + "\n") }
 	line(fmt.Sprintf("mode = %q", pick(r, "auto", "enforce", "enforce", "enforce", "monitor")))
-	line(fmt.Sprintf("bad_tag = %q", pick(r, "rcpt", "data")))
+	line(fmt.Sprintf("bad_tag = %q", pick(r, "rcpt", "end-of-message")))
 	line(fmt.Sprintf("untagged = %q", pick(r, "end-of-message", "end-of-message", "reject")))
 	line(`node = "here"`)
 	line("[log]\nreports = " + pick(r, "true", "false"))

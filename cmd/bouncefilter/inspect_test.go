@@ -66,7 +66,7 @@ const (
 
 	letterJSON = `{"kind":"none","family":"","reporting_mta":"","original":{"message_id":"","from":"","envelope_id":""},"recipients":[],"problems":[]}` + "\n"
 
-	letterWords = ": no bounce, receipt, automatic reply or abuse report (none)\n"
+	letterWords = ": no bounce, receipt, automatic reply, challenge or abuse report (none)\n"
 
 	away = "From: b@example.org\nTo: user@example.com\nSubject: Out of office\nAuto-Submitted: auto-replied\nIn-Reply-To: <sent@example.com>\n\nBack on Monday.\n"
 

@@ -78,7 +78,7 @@ func checkBounds(t *testing.T, r *Report) {
 		if r.Family != "" || len(r.Recipients) > 0 {
 			t.Errorf("an ordinary message of family %s with recipients %+v", r.Family, r.Recipients)
 		}
-	case DSN, Bounce, MDN, AutoReply, ARF:
+	case DSN, Bounce, MDN, AutoReply, Challenge, ARF:
 		if r.Family == "" {
 			t.Errorf("%s without family", r.Kind)
 		}

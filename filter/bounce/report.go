@@ -15,6 +15,7 @@ const (
 	Bounce    Kind = "bounce"     // it says in no standard form that a message was not delivered
 	MDN       Kind = "mdn"        // message disposition notification, the read receipt (RFC 8098)
 	AutoReply Kind = "auto-reply" // out-of-office note or another answer of a responder (RFC 3834)
+	Challenge Kind = "challenge"  // it asks the sender to confirm a message before that is delivered
 	ARF       Kind = "arf"        // abuse feedback report (RFC 5965)
 )
 
@@ -31,12 +32,29 @@ const (
 	FreeText          Source = "free-text"           // a Message-ID in a sentence
 	InReplyTo         Source = "in-reply-to"         // the header field of the report itself
 	References        Source = "references"          // likewise; the last identifier comes first
+
+	// ParentMessageID is X-MS-Exchange-Parent-Message-Id in the header of the report. Exchange puts it in its notices.
+	ParentMessageID Source = "parent-message-id"
+	// ReplacedMessageID is X-Google-Original-Message-ID in a returned message: the identifier before a relay replaced it.
+	ReplacedMessageID Source = "replaced-message-id"
+	// OriginalReferences are In-Reply-To and References of a returned message. They name what that message answered, which
+	// the recipient of the report need not have sent.
+	OriginalReferences Source = "original-references"
 )
 
 // Report is what was found in one message.
 type Report struct {
 	Kind   Kind
 	Family string // the software that wrote it, as named in families.go, or "other"; empty for None
+
+	// Weak says that Kind rests on weak signs alone: words, or the null sender and In-Reply-To. No field or part that machines
+	// read says it. It is false for None.
+	Weak bool
+	// Failure says that the text, or a machine-readable part, says that something was not delivered.
+	Failure bool
+	// Authenticated are the results dkim=pass in Authentication-Results fields of the report for a domain that is aligned with
+	// From. Anybody can write such a field: the caller trusts only those of its own server.
+	Authenticated []Authenticated
 
 	// ReportingMTA is the name of the MTA that reports, without its type: "mx.example.com" (RFC 3464 section 2.2.2).
 	ReportingMTA string
@@ -62,6 +80,12 @@ type Report struct {
 	Problems []string
 }
 
+// Authenticated is a DKIM signature that a server verified (RFC 8601 section 2.7.1).
+type Authenticated struct {
+	Server string // the authserv-id of the server that verified it (RFC 8601 section 2.5), in lower case
+	Domain string // the signing domain, in lower case: the domain of From, or one above or below it
+}
+
 // Original is what a report says about one message that it answers.
 type Original struct {
 	Source Source
@@ -81,6 +105,7 @@ type Recipient struct {
 	Address    string // as the report has it, without type and angle brackets
 	Action     string // failed, delayed, delivered, relayed or expanded (RFC 3464 section 2.3.3), in lower case
 	Status     string // enhanced status code (RFC 3463) such as "5.1.1"; empty if there is none
+	Exact      string // the status in Diagnostic if Status says no more than "5.0.0"; else empty
 	Code       int    // SMTP reply code such as 550; 0 if there is none
 	Diagnostic string // the remote server's reply or the reporting MTA's words, on one line
 	RemoteMTA  string // the server that gave the reply
@@ -128,7 +153,8 @@ func (r *Report) Original() Original {
 // rank orders the sources, the most reliable one first.
 func (s Source) rank() int {
 	for i, known := range [...]Source{
-		ReturnedMessage, ReturnedHeaders, ReturnedText, ReportField, OriginalMessageID, FreeText, InReplyTo, References,
+		ReturnedMessage, ReturnedHeaders, ReturnedText, ReportField, OriginalMessageID, FreeText, ParentMessageID, ReplacedMessageID,
+		InReplyTo, References, OriginalReferences,
 	} {
 		if s == known {
 			return i

@@ -6,18 +6,26 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
-// Named is what a bounce names that may be on record.
+// Named is what a message with the null sender is by its content, and what it names that may be on record.
 type Named struct {
+	Content  policy.Content
 	Messages []string // Message-IDs of what it answers, the innermost first; see foldID
-	Domains  []string // the domain of an automatic reply that names no message, and the domains above it
+	Domain   string   // that of its author if this may prove it, see [Correspondent]; else ""
 }
 
-// Of finds what a report names. A bounce of a bounce names both; the innermost is what was sent first.
-func Of(r *bounce.Report) Named {
-	var e Named
+// Anonymous says whether it names no message that it answers.
+func (n *Named) Anonymous() bool { return len(n.Messages) == 0 }
+
+// Of finds what a report is and names. A bounce of a bounce names both; the innermost is what was sent first.
+func Of(r *bounce.Report, p *policy.Policy) Named {
+	e := Named{Content: contentOf(r, p)}
 	for end := len(r.Originals); end > 0; {
 		begin := end - 1
 		for begin > 0 && r.Originals[begin-1].Depth == r.Originals[begin].Depth {
@@ -30,32 +38,50 @@ func Of(r *bounce.Report) Named {
 		}
 		end = begin
 	}
-	if len(e.Messages) == 0 && (r.Kind == bounce.AutoReply || r.Kind == bounce.MDN) {
-		e.Domains = domainsAbove(Domain(r.From))
+	// A reply that names another message than those on record answers that one. Only where it is not sure that the message is a reply
+	// does its author count all the same.
+	if r.Weak || e.Anonymous() && e.Content == policy.ContentReply {
+		if at := strings.LastIndexByte(r.From, '@'); at >= 0 {
+			e.Domain = Correspondent(r.From[at+1:])
+		}
 	}
 	return e
+}
+
+// contentOf says what the message is. Where only weak signs say that it answers something, an author whom our own server has
+// authenticated, and no word of a failure, say that it is ordinary mail.
+func contentOf(r *bounce.Report, p *policy.Policy) policy.Content {
+	if r.Weak && !r.Failure && slices.ContainsFunc(r.Authenticated, func(a bounce.Authenticated) bool { return p.Trusts(a.Server) }) {
+		return policy.ContentOther
+	}
+	switch r.Kind {
+	case bounce.DSN, bounce.Bounce:
+		return policy.ContentBounce
+	case bounce.MDN, bounce.AutoReply, bounce.Challenge:
+		return policy.ContentReply
+	}
+	return policy.ContentOther
 }
 
 // foldID makes of a Message-ID what is recorded of it. Relays and reports have been seen to change its case.
 func foldID(id string) string { return strings.ToLower(id) }
 
-// Domain returns the domain of an address, folded.
-func Domain(address string) string {
-	return strings.ToLower(strings.TrimSuffix(address[strings.LastIndexByte(address, '@')+1:], "."))
-}
-
-// maxLabels bounds how many domains above one are looked for.
-const maxLabels = 5
-
-// domainsAbove returns a domain and those above it that have at least two labels: mail to user@example.com may be
-// answered from mail.example.com.
-func domainsAbove(domain string) []string {
-	var list []string
-	for strings.IndexByte(domain, '.') > 0 && len(list) < maxLabels {
-		list = append(list, domain)
-		_, domain, _ = strings.Cut(domain, ".")
+// Correspondent returns the correspondent that a domain belongs to: its registrable domain, one label below the public suffix
+// (https://publicsuffix.org), as A-labels in lower case (RFC 5890 section 2.3.2.1). Mail to user@sub.example.com may be answered from
+// example.com or mail.example.com. A domain that is a public suffix itself, has one label, or is an address literal, is returned whole.
+func Correspondent(domain string) string {
+	domain = strings.ToLower(strings.TrimSuffix(domain, "."))
+	if domain == "" || domain[0] == '[' {
+		return domain
 	}
-	return list
+	// Names that IDNA forbids, such as those with an underscore, are compared as they are.
+	if ascii, err := idna.Punycode.ToASCII(domain); err == nil {
+		domain = strings.ToLower(ascii)
+	}
+	if registrable, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
+		return registrable
+	}
+	return domain
 }
 
 // maxFailed is how many recipients that a bounce names as failed are looked up and recorded. Most name one.

@@ -111,11 +111,11 @@ func checkReturned(t *testing.T, fields []string) {
 		"Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\n\n--b\nContent-Type: text/plain\n\nIt could not be delivered.\n"+
 		"--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example.org\n\nFinal-Recipient: rfc822; friend@example.org\nAction: failed\nStatus: 5.1.1\n"+
 		"--b\nContent-Type: text/rfc822-headers\n\nReceived: from mail.example.com by mx.example.org\nFrom: user@example.com\nMessage-ID: %s\nSubject: letter\nTo: friend@example.org\n\n--b--\n", left[0])
-	if got := Of(bounce.Parse([]byte(report), bounce.Limits{})).Messages; len(got) == 0 || got[0] != m.ids[0] {
+	if got := Of(bounce.Parse([]byte(report), bounce.Limits{}), p).Messages; len(got) == 0 || got[0] != m.ids[0] {
 		t.Errorf("%q leaves as %q and is recorded as %q, but a report says %q", fields, left, m.ids, got)
 	}
 	reply := fmt.Sprintf("From: friend@example.org\nTo: user@example.com\nSubject: Automatic reply: letter\nAuto-Submitted: auto-replied\nIn-Reply-To: <%s>\n\nI am away.\n", m.ids[0])
-	if got := Of(bounce.Parse([]byte(reply), bounce.Limits{})).Messages; len(got) == 0 || got[0] != m.ids[0] {
+	if got := Of(bounce.Parse([]byte(reply), bounce.Limits{}), p).Messages; len(got) == 0 || got[0] != m.ids[0] {
 		t.Errorf("%q leaves as %q and is recorded as %q, but an answer says %q", fields, left, m.ids, got)
 	}
 }

@@ -16,6 +16,7 @@ const maxQueries = 2000
 
 // Inquiry is what the store is asked about the recipients of one bounce, in one round trip.
 type Inquiry struct {
+	policy  *policy.Policy
 	hasher  *store.Hasher
 	today   store.Day
 	failed  []string // recipients that the bounce names as failed, see failedRecipients
@@ -24,8 +25,8 @@ type Inquiry struct {
 }
 
 // NewInquiry begins an inquiry about a bounce. The report is nil if the content was not read.
-func NewInquiry(h *store.Hasher, today store.Day, r *bounce.Report) *Inquiry {
-	return &Inquiry{hasher: h, today: today, failed: failedRecipients(r)}
+func NewInquiry(p *policy.Policy, h *store.Hasher, today store.Day, r *bounce.Report) *Inquiry {
+	return &Inquiry{policy: p, hasher: h, today: today, failed: failedRecipients(r)}
 }
 
 // question is what is asked about one recipient, as ranges and positions in the queries.
@@ -33,9 +34,10 @@ type question struct {
 	issued   span // its tag, or mail of it that was left unsigned on purpose
 	use      use
 	messages []candidate
-	domains  span     // for each of names and each of senders
-	names    []string // of the domains
-	trusted  int
+	domain   string         // that may prove it
+	domains  span           // of the correspondent, for each of senders
+	trusted  int            // messages that were accepted today for the domain alone
+	unproven int            // messages that were accepted today within the allowance; 0 if that is not asked
 	senders  []prvs.Address // the recipient without its tag, and without its extension
 }
 
@@ -68,9 +70,12 @@ type Finding struct {
 
 	Domain  string // the domain that proves an automatic reply, or has proven too many
 	Replies uint32 // automatic replies that were accepted today because of a domain alone
+	// Unproven is how many messages were accepted today within the allowance.
+	Unproven uint32
 
-	ProofUsed store.Record   // to be recorded if the bounce is delivered for its proof
-	TagUsed   []store.Record // to be recorded if the bounce is delivered
+	ProofUsed     store.Record   // to be recorded if the bounce is delivered for its proof
+	AllowanceUsed store.Record   // to be recorded if it is delivered within the allowance
+	TagUsed       []store.Record // to be recorded if the bounce is delivered
 }
 
 // Ask adds the questions about one recipient with its tag. The content of the bounce names e; nil if no proof is asked for.
@@ -124,20 +129,27 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 			q.add(q.hasher.Proven(s.String(), id), 0)
 		}
 	}
-	if len(e.Domains) == 0 || len(q.queries)+len(e.Domains)*len(about.senders)+1 > maxQueries {
+	if len(q.queries)+len(about.senders)+2 > maxQueries {
 		return
 	}
-	about.names = e.Domains
-	about.domains.from = len(q.queries)
-	for _, d := range e.Domains {
+	if e.Domain != "" {
+		about.domain = e.Domain
+		about.domains.from = len(q.queries)
 		for _, s := range about.senders {
-			q.add(q.hasher.Correspondent(s.String(), d), 0)
+			q.add(q.hasher.Correspondent(s.String(), e.Domain), 0)
 		}
+		about.domains.to = len(q.queries)
+		about.trusted = len(q.queries)
+		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
 	}
-	about.domains.to = len(q.queries)
-	about.trusted = len(q.queries)
-	q.add(q.hasher.Trusted(about.senders[0].String()), q.today)
+	if e.Anonymous() && q.policy.Allowance(e.Content) > 0 {
+		about.unproven = len(q.queries)
+		q.add(q.hasher.Unproven(mailbox(about.senders)), q.today)
+	}
 }
+
+// mailbox returns the recipient without any extension, so that no extension brings a daily count of its own.
+func mailbox(senders []prvs.Address) string { return senders[len(senders)-1].String() }
 
 // Sender returns the address, folded, whose mail a bounce to a recipient with this tag answers.
 func Sender(a prvs.Address, tag prvs.Result) prvs.Address {
@@ -161,7 +173,7 @@ func (q *Inquiry) Empty() bool { return len(q.queries) == 0 }
 
 // Answer asks the record and returns what it says about each recipient, and since when it is complete. The error says that it did not
 // answer.
-func (q *Inquiry) Answer(ctx context.Context, s Record, p *policy.Policy) ([]Finding, store.Completeness, error) {
+func (q *Inquiry) Answer(ctx context.Context, s Record) ([]Finding, store.Completeness, error) {
 	findings := make([]Finding, len(q.about))
 	if len(q.queries) == 0 {
 		return findings, store.Completeness{}, nil
@@ -169,7 +181,7 @@ func (q *Inquiry) Answer(ctx context.Context, s Record, p *policy.Policy) ([]Fin
 	a, err := s.Lookup(ctx, q.today, q.queries)
 	for i := range q.about {
 		if err == nil {
-			findings[i] = q.found(&q.about[i], a, p)
+			findings[i] = q.found(&q.about[i], a)
 		} else if q.about[i].proofAsked() {
 			findings[i].Proof = policy.ProofUnknown
 		}
@@ -178,10 +190,10 @@ func (q *Inquiry) Answer(ctx context.Context, s Record, p *policy.Policy) ([]Fin
 }
 
 func (about *question) proofAsked() bool {
-	return len(about.messages) > 0 || about.domains.from < about.domains.to
+	return len(about.messages) > 0 || about.domain != "" || about.unproven > 0
 }
 
-func (q *Inquiry) found(about *question, a store.Answer, p *policy.Policy) Finding {
+func (q *Inquiry) found(about *question, a store.Answer) Finding {
 	var f Finding
 	if s := about.issued; s.from < s.to {
 		f.Issued = policy.IssuedNo
@@ -190,16 +202,24 @@ func (q *Inquiry) found(about *question, a store.Answer, p *policy.Policy) Findi
 		}
 	}
 	if about.use.answered > 0 && f.Issued == policy.IssuedYes {
-		q.foundUse(&f, about, a, p)
+		q.foundUse(&f, about, a)
 	}
 	if about.proofAsked() {
-		q.foundProof(&f, about, a, p)
+		q.foundProof(&f, about, a)
 	}
 	return f
 }
 
 // foundProof finds out whether the record proves the bounce.
-func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer, p *policy.Policy) {
+func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer) {
+	p := q.policy
+	if about.unproven > 0 {
+		f.Unproven = a.Counts[about.unproven]
+		f.AllowanceUsed = store.Record{Key: q.queries[about.unproven].Key, Expires: q.today, Count: 1}
+	}
+	if len(about.messages) == 0 && about.domain == "" {
+		return
+	}
 	f.Proof = policy.ProofAbsent
 	for _, m := range about.messages {
 		if !a.Found[m.at] {
@@ -213,10 +233,9 @@ func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer, p *pol
 		}
 		f.Proof = policy.ProofSpent
 	}
-	s := about.domains
-	if at := slices.Index(a.Found[s.from:s.to], true); at >= 0 {
+	if s := about.domains; slices.Contains(a.Found[s.from:s.to], true) {
 		f.Proof = policy.ProofSpent
-		f.Domain, f.Replies = about.names[at/len(about.senders)], a.Counts[about.trusted]
+		f.Domain, f.Replies = about.domain, a.Counts[about.trusted]
 		if p.TrustsMore(f.Replies) {
 			f.Proof = policy.ProofCorrespondent
 			f.ProofUsed = store.Record{Key: q.queries[about.trusted].Key, Expires: q.today, Count: 1}
@@ -226,7 +245,7 @@ func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer, p *pol
 
 // foundUse finds out how much a tag was used that is on record, and what the bounce adds to it. What it names is recorded only within
 // the budget: an attacker who harvested a tag must not be able to fill the store.
-func (q *Inquiry) foundUse(f *Finding, about *question, a store.Answer, p *policy.Policy) {
+func (q *Inquiry) foundUse(f *Finding, about *question, a store.Answer) {
 	u := about.use
 	f.Use = policy.TagUse{Recipients: a.Counts[about.issued.from], Bounces: a.Counts[u.answered]}
 	f.TagUsed = []store.Record{{Key: q.queries[u.answered].Key, Expires: u.expires, Count: 1}}
@@ -241,7 +260,7 @@ func (q *Inquiry) foundUse(f *Finding, about *question, a store.Answer, p *polic
 		}
 	}
 	f.Use.NewFailed = uint32(len(named))
-	if len(named) > 0 && p.AnswersMore(f.Use) {
+	if len(named) > 0 && q.policy.AnswersMore(f.Use) {
 		f.TagUsed = append(f.TagUsed, store.Record{Key: q.queries[u.failed].Key, Expires: u.expires, Count: f.Use.NewFailed})
 		f.TagUsed = append(f.TagUsed, named...)
 	}

@@ -46,7 +46,7 @@ const messageID = "Message-ID"
 
 // Recipient notes a recipient of an outbound message.
 func (m *Sent) Recipient(a prvs.Address) {
-	if d := Domain(a.Domain); d != "" && len(m.domains) < maxCorrespondents && !slices.Contains(m.domains, d) {
+	if d := Correspondent(a.Domain); d != "" && len(m.domains) < maxCorrespondents && !slices.Contains(m.domains, d) {
 		m.domains = append(m.domains, d)
 	}
 }

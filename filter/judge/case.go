@@ -69,8 +69,9 @@ type Case struct {
 	Report *bounce.Report
 	Unread bool
 
-	asked        bool // the record was asked about all recipients
-	unpassed     bool // a node did not pass the barrier: what it signed may not be on record
+	named        *evidence.Named // what the report names, once the record was asked about it
+	asked        bool            // the record was asked about all recipients
+	unpassed     bool            // a node did not pass the barrier: what it signed may not be on record
 	completeness store.Completeness
 	lookupError  error // of the record, when it was asked last
 	queried      bool  // there was something to ask it
@@ -86,6 +87,9 @@ const (
 	Discarded               // for all recipients
 	Delivered               // to at least one recipient
 )
+
+// Ordinary decides about a recipient of mail that does not have the null sender.
+func (c *Case) Ordinary(r *Recipient) policy.Verdict { return c.Policy.Ordinary(c.Facts(r), c.Now) }
 
 // Rcpt judges a recipient by its tag alone and adds it to the case. If replies are possible at RCPT and the verdict refuses there, it is
 // not added: refused is true and r.Verdict says why.
@@ -106,10 +110,22 @@ func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
 	record := c.Record.Facts(strings.ToLower(r.Address.Domain))
 	record.CompleteSince = c.completeness.Since
 	record.NodeSilent = record.NodeSilent || c.unpassed
-	return policy.RecipientFacts{
+	f := policy.RecipientFacts{
 		Address: r.Address, Client: c.Client, Helo: c.Helo, Sender: c.Sender, Own: c.Own, Daemon: c.Daemon,
-		Issued: r.Finding.Issued, Use: r.Finding.Use, Proof: r.Finding.Proof, Record: record,
+		Issued: r.Finding.Issued, Use: r.Finding.Use, Proof: r.Finding.Proof, Unproven: r.Finding.Unproven, Record: record,
 	}
+	if n := c.named; n != nil {
+		f.Content, f.Anonymous = n.Content, n.Anonymous()
+	}
+	return f
+}
+
+// allowance is how many messages like this a recipient may get in a day that nothing proves; 0 if it is not within any allowance.
+func (c *Case) allowance() uint64 {
+	if c.named == nil || !c.named.Anonymous() {
+		return 0
+	}
+	return c.Policy.Allowance(c.named.Content)
 }
 
 // Data decides what may be decided before the content is seen: [Continue], [Pass] or [Refused].
@@ -210,30 +226,29 @@ func (c *Case) ask() {
 // lookUp asks the record in one round trip. It takes a second one if a tag turns out not to be on record, so that proofs are looked
 // for where they are needed alone.
 func (c *Case) lookUp() {
-	var named *evidence.Named
-	if c.Report != nil {
-		n := evidence.Of(c.Report)
-		named = &n
+	if c.named == nil && c.Report != nil {
+		n := evidence.Of(c.Report, c.Policy)
+		c.named = &n
 	}
-	if proofOpen := c.lookUpOnce(named); proofOpen {
-		c.lookUpOnce(named)
+	if proofOpen := c.lookUpOnce(); proofOpen {
+		c.lookUpOnce()
 	}
 }
 
 // lookUpOnce says whether there is a recipient for whom a proof is needed and was not asked for.
-func (c *Case) lookUpOnce(named *evidence.Named) (proofOpen bool) {
-	q := evidence.NewInquiry(c.Hasher, store.DayOf(c.Now), c.Report)
+func (c *Case) lookUpOnce() (proofOpen bool) {
+	q := evidence.NewInquiry(c.Policy, c.Hasher, store.DayOf(c.Now), c.Report)
 	for i := range c.Recipients {
 		r := &c.Recipients[i]
 		switch {
 		case r.Verdict.Domain == nil:
 		case c.Policy.NeedsProof(&r.Verdict):
-			q.Ask(r.Address, r.Verdict.Tag, named)
+			q.Ask(r.Address, r.Verdict.Tag, c.named)
 		default:
 			q.Ask(r.Address, r.Verdict.Tag, nil)
 		}
 	}
-	findings, completeness, err := q.Answer(context.Background(), c.Record, c.Policy)
+	findings, completeness, err := q.Answer(context.Background(), c.Record)
 	c.completeness, c.lookupError, c.queried = completeness, err, !q.Empty()
 	for i := range c.Recipients {
 		r := &c.Recipients[i]
@@ -246,7 +261,7 @@ func (c *Case) lookUpOnce(named *evidence.Named) (proofOpen bool) {
 			r.Finding.Proof = policy.ProofUnread
 		}
 		r.Verdict = c.verdict(r)
-		proofOpen = proofOpen || named != nil && !asked && c.Policy.NeedsProof(&r.Verdict)
+		proofOpen = proofOpen || c.named != nil && !asked && c.Policy.NeedsProof(&r.Verdict)
 	}
 	return proofOpen
 }
@@ -259,6 +274,9 @@ func (c *Case) Used() []store.Record {
 		r := &c.Recipients[i]
 		if r.Verdict.Reason == policy.ValidMessage || r.Verdict.Reason == policy.ValidCorrespondent {
 			rs = append(rs, r.Finding.ProofUsed)
+		}
+		if r.Verdict.Cause == policy.Allowance {
+			rs = append(rs, r.Finding.AllowanceUsed)
 		}
 		if r.Verdict.Domain != nil && r.Verdict.Action != policy.ActionDiscard {
 			rs = append(rs, r.Finding.TagUsed...)

@@ -100,7 +100,8 @@ func TestBarrier(t *testing.T) {
 }
 
 func TestStages(t *testing.T) {
-	atData := func(s *policy.Settings) { s.RefuseBadTagAtData, s.Domains[0].RefuseUntaggedAtData = true, true }
+	atData := func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true }
+	atRcpt := func(s *policy.Settings) { s.RefuseBadTagAtRcpt = true }
 	tagAlone := func(s *policy.Settings) { s.ReadAll = false }
 	for _, tt := range []struct {
 		name   string
@@ -111,8 +112,8 @@ func TestStages(t *testing.T) {
 		body   bool // the content is wanted
 		end    judge.Result
 	}{
-		{"a forged tag is refused at RCPT", nil, []string{forged}, 1, judge.Pass, false, 0},
-		{"or at DATA", atData, []string{forged}, 0, judge.Refused, false, 0},
+		{"a forged tag: the content may prove the bounce", nil, []string{forged}, 0, judge.Continue, true, judge.Refused},
+		{"or is not waited for", atRcpt, []string{forged}, 1, judge.Pass, false, 0},
 		{"no tag: the content may prove the bounce", nil, []string{plain}, 0, judge.Continue, true, judge.Refused},
 		{"or is not waited for", atData, []string{plain}, 0, judge.Refused, false, 0},
 		{"a tag on record", nil, []string{valid}, 0, judge.Continue, true, judge.Delivered},

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -80,7 +81,7 @@ func Explain(m Message, d Delivery) *Explanation {
 			x.say("It comes to a listener that only signs: nothing is judged, and tags stay in the recipients.")
 			return x
 		}
-		x.ordinary(p.Ordinary(a, m.Now), d.Sender)
+		x.ordinary(c, c.Ordinary(r), d.Sender)
 	}
 	return x
 }
@@ -116,9 +117,10 @@ func (x *Explanation) nullSender(c *Case, r *Recipient, d Delivery) {
 
 // mailerDaemon explains the verdict about a message of a sender that bounces come from. What it is shows only at its end.
 func (x *Explanation) mailerDaemon(c *Case, r *Recipient, d Delivery) {
-	r.Verdict = c.Policy.Ordinary(r.Address, c.Now)
+	r.Verdict = c.Ordinary(r)
 	if c.Report = d.Content(bounce.DefaultLimits().BodyBytes); !IsBounce(c.Report) {
-		x.ordinary(r.Verdict, d.Sender)
+		c.Report = nil
+		x.ordinary(c, r.Verdict, d.Sender)
 		return
 	}
 	x.say("The envelope sender <%s> is one that bounces come from (mailer_daemons.senders), and this is one.", d.Sender)
@@ -139,7 +141,7 @@ func (x *Explanation) end(c *Case, before *policy.Verdict) {
 	r := &c.Recipients[0]
 	var named *evidence.Named
 	if c.Report != nil {
-		n := evidence.Of(c.Report)
+		n := evidence.Of(c.Report, c.Policy)
 		named = &n
 		if before == nil || c.Policy.NeedsProof(before) || r.Verdict.Tag.Status == prvs.Valid {
 			x.named(named, c.Report)
@@ -149,24 +151,30 @@ func (x *Explanation) end(c *Case, before *policy.Verdict) {
 	x.verdict(&r.Verdict, policy.StageEndOfMessage)
 }
 
-func (x *Explanation) ordinary(v policy.Verdict, sender string) {
+func (x *Explanation) ordinary(c *Case, v policy.Verdict, sender string) {
 	x.Verdict = v
-	x.say("The envelope sender <%s> is not the null sender, so this is ordinary mail, which is not judged.", sender)
-	if v.Reason == policy.Untag {
+	x.say("The envelope sender <%s> is not the null sender, so this is ordinary mail, of which only the recipient's tag is judged.", sender)
+	switch v.Reason {
+	case policy.Untag:
 		x.say("The recipient's tag is removed: it is delivered to <%s>.", v.Tag.Original)
+	case policy.InvalidTag:
+		x.Steps = append(x.Steps, v.TraceTag(nil)...)
+		x.verdict(&v, c.Policy.RefusesAt(&v))
 	}
 }
 
 // named says what the message names.
 func (x *Explanation) named(n *evidence.Named, r *bounce.Report) {
-	switch {
-	case len(n.Messages) > 0:
-		x.say("It answers, by its content, <%s>.", strings.Join(n.Messages, ">, or <"))
-	case len(n.Domains) > 0:
-		x.say("It is an automatic message that names no message which it answers; it comes from %s.", r.From)
-	default:
-		x.say("It names no message that it answers.")
+	what := [...]string{policy.ContentUnknown: "unread", policy.ContentBounce: "a bounce",
+		policy.ContentReply: "an automatic reply", policy.ContentOther: "no bounce"}[n.Content]
+	if r.Weak {
+		what += ", as far as weak signs say"
 	}
+	names := "answers <" + strings.Join(n.Messages, ">, or <") + ">"
+	if n.Anonymous() {
+		names = "names no message that it answers; it comes from " + cmp.Or(r.From, "an unknown sender")
+	}
+	x.say("By its content it is %s, and %s.", what, names)
 }
 
 // record says what the record knows.
@@ -197,10 +205,13 @@ func (x *Explanation) record(c *Case, r *Recipient, named *evidence.Named) {
 	case f.Domain != "":
 		x.say("<%s> wrote to %s lately, and got %d of at most %d automatic replies without a reference today.",
 			sender, f.Domain, f.Replies, proofs.RepliesPerDay)
-	case f.Proof == policy.ProofAbsent && named != nil && len(named.Messages) > 0:
+	case f.Proof == policy.ProofAbsent && named != nil && !named.Anonymous():
 		x.say("None of what it answers is on record as sent by <%s> in the last %d days.", sender, proofs.Retention)
 	case f.Proof == policy.ProofAbsent:
 		x.say("<%s> has not written there in the last %d days.", sender, proofs.Retention)
+	}
+	if most := c.allowance(); most > 0 && f.Proof != policy.ProofMessage && f.Proof != policy.ProofCorrespondent {
+		x.say("<%s> got %d of at most %d messages today that nothing proves.", sender, f.Unproven, most)
 	}
 }
 
@@ -209,7 +220,7 @@ func (x *Explanation) use(p *policy.Policy, u policy.TagUse) {
 	failed := ""
 	if u.Failed+u.NewFailed > 0 {
 		failed = fmt.Sprintf(" They named %d failed recipients of at most %d, and this one names %d more.",
-			u.Failed, policy.FailedAtMost(u.Recipients), u.NewFailed)
+			u.Failed, p.FailedAtMost(u.Recipients), u.NewFailed)
 	}
 	x.say("The tag is on record. The tag was sent to %s, and has been answered by %s of at most %d.%s",
 		count(u.Recipients, "recipient"), count(u.Bounces, "bounce"), p.ProvenAtMost(u.Recipients), failed)

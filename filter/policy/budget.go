@@ -1,9 +1,5 @@
 package policy
 
-// ProvenAtLeast is how many bounces any message proves, whatever its number of recipients: one recipient may be a mailing
-// list, whose members are away.
-const ProvenAtLeast = 40
-
 // ProvesMore says whether a message with so many recipients, which has proven so many bounces, proves one more. An
 // attacker who found its Message-ID in an archive can get as many bounces delivered to its sender, and no more.
 func (p *Policy) ProvesMore(recipients, proven uint32) bool {
@@ -12,15 +8,12 @@ func (p *Policy) ProvesMore(recipients, proven uint32) bool {
 
 // ProvenAtMost is how many bounces a message with so many recipients proves, or a tag.
 func (p *Policy) ProvenAtMost(recipients uint32) uint64 {
-	return ProvenAtLeast + uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
+	return uint64(p.set.Proofs.BouncesAtLeast) + uint64(recipients)*uint64(p.set.Proofs.BouncesPerRecipient)
 }
 
-// failedAtLeast and failedPerRecipient are how many recipients the bounces of a tag may name as failed, in all and for each
-// recipient that mail with the tag was sent to, who may be forwarded to others.
-const (
-	failedAtLeast      = 40
-	failedPerRecipient = 2
-)
+// failedPerRecipient is how many recipients the bounces of a tag may name as failed for each recipient that mail with the tag was sent
+// to, who may be forwarded to others.
+const failedPerRecipient = 2
 
 // TagUse is what is on record about a tag: how much mail went out with it, and what came back.
 type TagUse struct {
@@ -34,16 +27,28 @@ type TagUse struct {
 // delivered to its sender, about as many recipients, and no more.
 func (p *Policy) AnswersMore(u TagUse) bool {
 	return uint64(u.Bounces) < p.ProvenAtMost(u.Recipients) &&
-		(u.NewFailed == 0 || uint64(u.Failed)+uint64(u.NewFailed) <= FailedAtMost(u.Recipients))
+		(u.NewFailed == 0 || uint64(u.Failed)+uint64(u.NewFailed) <= p.FailedAtMost(u.Recipients))
 }
 
 // FailedAtMost is how many recipients the bounces of a tag may name as failed that was sent to so many recipients.
-func FailedAtMost(recipients uint32) uint64 {
-	return failedAtLeast + uint64(recipients)*failedPerRecipient
+func (p *Policy) FailedAtMost(recipients uint32) uint64 {
+	return uint64(p.set.Proofs.BouncesAtLeast) + uint64(recipients)*failedPerRecipient
 }
 
 // TrustsMore says whether a recipient who got so many automatic replies today, for no other reason than where they came
 // from, gets one more.
 func (p *Policy) TrustsMore(trusted uint32) bool {
 	return uint64(trusted) < uint64(p.set.Proofs.RepliesPerDay)
+}
+
+// Allowance is how many messages of a sort a recipient gets in a day that name no message and that nothing proves. An attacker who
+// leaves out what could be checked gets as many delivered to each recipient, and no more.
+func (p *Policy) Allowance(c Content) uint64 {
+	switch c {
+	case ContentReply:
+		return uint64(p.set.Proofs.UnprovenPerDay)
+	case ContentBounce:
+		return uint64(p.set.Proofs.UnprovenBouncesPerDay)
+	}
+	return 0
 }

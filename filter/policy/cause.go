@@ -16,6 +16,9 @@ const (
 	UnreadContent
 	NewDomain
 
+	// Nothing proves it, and nothing speaks against it either.
+	Allowance
+
 	// We may be wrong for a moment: the client is asked to try again.
 	SilentNode
 
@@ -57,6 +60,9 @@ var causes = [causeCount]causeRow{
 		"The content cannot be read. It might have proven the bounce."},
 	NewDomain: {"new-domain", Grace, ActionMonitor,
 		"The mode is auto, and the domain has not been signing for one lifetime of a tag: bounces of mail that was sent before still come."},
+
+	Allowance: {"allowance", Grace, ActionTag,
+		"It names no message, so that it can neither be proven nor told from backscatter, and is within the daily allowance of its recipient."},
 
 	SilentNode: {"silent-node", NoReason, ActionDefer,
 		"A node of the store is silent, or has sent no heartbeat since the bounce came, and may have signed mail that is not on record yet."},

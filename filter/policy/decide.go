@@ -29,6 +29,16 @@ const (
 	ProofSpent                      // one of the two, but that has proven as many bounces as it can
 )
 
+// Content is what a message with the null sender is by its content.
+type Content uint8
+
+const (
+	ContentUnknown Content = iota // it was not read, or not yet
+	ContentBounce                 // it says that a message was not delivered, or was delivered late
+	ContentReply                  // an automatic reply, a receipt, or the challenge of a challenge-response system
+	ContentOther                  // none of these: mail of a program, an invitation, a report about abuse
+)
+
 // RecordFacts is what a daemon knows of the record of sent mail apart from what the record says about one bounce.
 type RecordFacts struct {
 	// CompleteSince says since when the record is complete; the zero time if nothing vouches for it.
@@ -57,6 +67,12 @@ type RecipientFacts struct {
 	Issued Issued
 	// Use is how much a tag was used that is on record.
 	Use TagUse
+	// Content is what the message is, and Anonymous says that it names no message that it answers, so that nothing distinguishes it
+	// from backscatter or from a genuine bounce.
+	Content   Content
+	Anonymous bool
+	// Unproven is how many messages the recipient got today within its allowance.
+	Unproven uint32
 	// Proof is what the content of the bounce and the record prove.
 	Proof  Proof
 	Record RecordFacts
@@ -90,17 +106,21 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	v.Tag = p.verify(f.Address, now)
 
 	proven := p.proven(&v, f)
-	if reasons[proven].outcome == Accept {
-		return v.with(proven, p.actions[proven])
+	if reasons[proven].outcome == Accept && p.actions[proven] == ActionAccept {
+		return v.with(proven, ActionAccept)
 	}
 	if cause := p.mayBeWrong(&v, proven, f, today); cause != NoCause {
 		return v.spared(proven, cause)
 	}
-	if cause := p.notEnforced(&v, f, today); cause != NoCause {
+	if cause := p.notEnforced(&v, f.Daemon, f.Record, today); cause != NoCause {
 		return v.spared(proven, cause)
 	}
 	v = v.with(proven, p.actions[proven])
-	v.ByAbsence = (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(proven, f)
+	lost := v.Action == ActionReject || v.Action == ActionDiscard
+	if lost && p.allows(proven, f) {
+		return v.spared(proven, Allowance)
+	}
+	v.ByAbsence = lost && p.reliesOnAbsence(proven, f)
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
@@ -119,6 +139,8 @@ func (p *Policy) proven(v *Verdict, f RecipientFacts) Reason {
 		return ValidMessage
 	case f.Proof == ProofCorrespondent:
 		return ValidCorrespondent
+	case f.Content == ContentOther:
+		return NoBounce
 	case f.Proof == ProofSpent && reason != Revoked:
 		return OverBudget
 	}
@@ -189,17 +211,27 @@ func (p *Policy) mayBeWrong(v *Verdict, proven Reason, f RecipientFacts, today p
 	return NoCause
 }
 
-// notEnforced says why the site does not want the bounce refused.
-func (p *Policy) notEnforced(v *Verdict, f RecipientFacts, today prvs.Day) Cause {
+// notEnforced says why the site does not want the message refused. daemon says that it is a bounce without the null sender.
+func (p *Policy) notEnforced(v *Verdict, daemon bool, record RecordFacts, today prvs.Day) Cause {
 	switch {
 	case v.Domain.Mode == ModeMonitor:
 		return MonitorMode
-	case v.Domain.Mode == ModeAuto && !p.Enforces(v.Domain, f.Record.SigningSince, f.Record.Signing, today):
+	case v.Domain.Mode == ModeAuto && !p.Enforces(v.Domain, record.SigningSince, record.Signing, today):
 		return NewDomain
-	case f.Daemon && !p.set.MailerDaemons.Refuse:
+	case daemon && !p.set.MailerDaemons.Refuse:
 		return MailerDaemon
 	}
 	return NoCause
+}
+
+// allows says whether the message may be genuine although nothing proves it, and is within the daily allowance of its recipient. What
+// names a message that is not on record answers none of ours, and a tag that was taken out of use is not to be answered.
+func (p *Policy) allows(proven Reason, f RecipientFacts) bool {
+	switch proven {
+	case Untagged, Malformed, BadSignature, UnknownKey, Expired:
+		return f.Anonymous && uint64(f.Unproven) < p.Allowance(f.Content)
+	}
+	return false
 }
 
 // with returns the verdict with its reason and action.
@@ -272,18 +304,38 @@ func (p *Policy) IncompleteUntil(r RecordFacts, today prvs.Day) (until prvs.Day,
 	return prvs.DayOf(r.CompleteSince) + prvs.Day(p.set.Proofs.Retention), true
 }
 
-// Ordinary decides about a recipient of mail that is no bounce. A sender who answers the Return-Path has the address from us,
-// so an expired tag is removed as well, and one whose key is missing here; a tag that never verified is left to the MTA.
-func (p *Policy) Ordinary(a prvs.Address, now time.Time) Verdict {
-	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(a.Domain)]}
+// Ordinary decides about a recipient of mail that does not have the null sender. A sender who answers the Return-Path has the address
+// from us, so an expired tag is removed as well, and one whose key is missing here. A tag that never verified is made up: an MTA that
+// removes tags by their form alone would deliver to the address behind it, past the restrictions of that address.
+func (p *Policy) Ordinary(f RecipientFacts, now time.Time) Verdict {
+	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(f.Address.Domain)]}
 	if v.Domain == nil {
 		return v
 	}
-	v.Tag = p.verify(a, now)
+	v.Tag = p.verify(f.Address, now)
 	if removable(v.Tag.Status) {
 		return v.with(Untag, p.actions[Untag])
 	}
-	return v.with(NoReason, ActionNone)
+	if s := v.Tag.Status; s != prvs.BadSignature && s != prvs.UnknownKey {
+		return v.with(NoReason, ActionNone)
+	}
+	if p.actions[InvalidTag] == ActionAccept {
+		return v.with(InvalidTag, ActionAccept)
+	}
+	switch cause := p.notEnforced(&v, false, f.Record, prvs.DayOf(now)); {
+	case f.Own:
+		return v.spared(InvalidTag, OwnMail)
+	case p.exempts(f, v.Tag):
+		return v.spared(InvalidTag, Listed)
+	case cause != NoCause:
+		return v.spared(InvalidTag, cause)
+	}
+	return v.with(InvalidTag, p.actions[InvalidTag])
+}
+
+// OfTag says whether the verdict about a recipient of ordinary mail is about its tag.
+func (v *Verdict) OfTag() bool {
+	return v.Reason == Untag || v.Reason == InvalidTag || v.Would == InvalidTag
 }
 
 // removable says whether a tag is removed from a recipient: one of ours, and one that may be.
@@ -291,9 +343,13 @@ func removable(s prvs.Status) bool {
 	return s == prvs.Valid || s == prvs.Expired || s == prvs.Unverifiable
 }
 
-// Untags says whether a bounce that is delivered is delivered to the address without the tag.
+// Untags says whether a message that is delivered is delivered to the address without the tag. No mailbox has the name of a tag that is
+// wrong, so that what is accepted in spite of it goes to the address behind it.
 func (v *Verdict) Untags() bool {
-	return removable(v.Tag.Status) || v.Reason == ValidMessage && v.Tag.Status == prvs.Malformed && !v.Tag.Original.IsNull()
+	if removable(v.Tag.Status) {
+		return true
+	}
+	return v.Tag.Status != prvs.Untagged && !v.Tag.Original.IsNull() && v.Action != ActionNone
 }
 
 // EnforcesFrom returns the first day on which mode auto enforces, for a domain that has been signing since the day since.
@@ -313,14 +369,18 @@ func (p *Policy) Enforces(d *Domain, since prvs.Day, signing bool, today prvs.Da
 	return false
 }
 
-// RefusesAt says at which stage the verdict may be given to the client. A missing tag waits for the content, which may
+// RefusesAt says at which stage the verdict may be given to the client. A tag that is missing or wrong waits for the content, which may
 // prove the bounce, and because a callout must see 250 at RCPT.
 func (p *Policy) RefusesAt(v *Verdict) Stage {
-	switch {
-	case v.Reason == Untagged && v.Domain.RefuseUntaggedAtData:
-		return StageData
-	case reasons[v.Reason].stage == StageRcpt && p.set.RefuseBadTagAtData:
-		return StageData
+	switch v.Reason {
+	case Untagged:
+		if v.Domain.RefuseUntaggedAtData {
+			return StageData
+		}
+	case BadSignature, UnknownKey, InvalidTag:
+		if p.set.RefuseBadTagAtRcpt {
+			return StageRcpt
+		}
 	}
 	return reasons[v.Reason].stage
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,11 @@ func TestRecipient(t *testing.T) {
 		silent   bool // a node is
 		use      TagUse
 		revoked  *Revocation
-		twice    bool // another key with the number 1 is missing
+		content  Content
+		names    bool   // it names a message that it answers
+		unproven uint32 // messages within the allowance today
+		refuseNB bool   // no-bounce is to be refused
+		twice    bool   // another key with the number 1 is missing
 
 		reason Reason
 		would  Reason
@@ -93,7 +98,11 @@ func TestRecipient(t *testing.T) {
 		{name: "expired, store silent", mode: ModeEnforce, to: valid, later: 20, proof: ProofUnknown, reason: Grace, would: Expired, cause: StoreUnavailable, action: ActionAccept},
 		{name: "malformed, answers a message sent by the recipient", mode: ModeEnforce, to: mangled, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
 		{name: "never recorded, answers a message sent by the recipient", mode: ModeEnforce, to: valid, issued: IssuedNo, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
-		{name: "wrong signature stays wrong", mode: ModeEnforce, to: badSig, proof: ProofMessage, complete: complete, reason: BadSignature, action: ActionReject},
+		{name: "wrong signature, answers a message sent by the recipient", mode: ModeEnforce, to: badSig, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "wrong signature, answers a message that is not on record", mode: ModeEnforce, to: badSig, proof: ProofAbsent, complete: complete, reason: BadSignature, action: ActionReject},
+		{name: "wrong signature, gap in the record", mode: ModeEnforce, to: badSig, proof: ProofAbsent, complete: short, signing: 60, reason: Grace, would: BadSignature, cause: IncompleteRecord, action: ActionAccept},
+		{name: "wrong signature, store silent", mode: ModeEnforce, to: badSig, proof: ProofUnknown, reason: Grace, would: BadSignature, cause: StoreUnavailable, action: ActionAccept},
+		{name: "unknown key, automatic reply from a correspondent", mode: ModeEnforce, to: noKey, proof: ProofCorrespondent, complete: complete, reason: ValidCorrespondent, action: ActionAccept},
 		{name: "valid needs no proof", mode: ModeEnforce, to: valid, issued: IssuedYes, proof: ProofSpent, complete: complete, reason: Valid, action: ActionAccept},
 
 		// How often the tag may be answered.
@@ -109,6 +118,40 @@ func TestRecipient(t *testing.T) {
 		{name: "answered too often, message not on record", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, proof: ProofAbsent, complete: complete, reason: OverBudget, action: ActionDefer},
 		{name: "answered too often, monitored", mode: ModeMonitor, to: valid, issued: IssuedYes, use: spent, complete: complete, reason: OverBudget, would: OverBudget, cause: MonitorMode, action: ActionMonitor},
 		{name: "answered too often, own mail", mode: ModeEnforce, to: valid, own: true, issued: IssuedYes, use: spent, complete: complete, reason: Exempt, would: OverBudget, cause: OwnMail, action: ActionAccept},
+
+		// What is no bounce, whatever the tag.
+		{name: "no bounce", mode: ModeEnforce, to: plain, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, monitored", mode: ModeMonitor, to: plain, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, domain not signing for long enough", mode: ModeAuto, to: plain, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, answers a message that is not on record", mode: ModeEnforce, to: plain, content: ContentOther, proof: ProofAbsent, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, answers a message that is used up", mode: ModeEnforce, to: plain, content: ContentOther, proof: ProofSpent, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, answers a message sent by the recipient", mode: ModeEnforce, to: plain, content: ContentOther, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "no bounce, store silent", mode: ModeEnforce, to: plain, content: ContentOther, proof: ProofUnknown, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, wrong signature", mode: ModeEnforce, to: badSig, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, revoked tag", mode: ModeEnforce, to: valid, issued: IssuedYes, revoked: tagRevoked, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, tag answered too often", mode: ModeEnforce, to: valid, issued: IssuedYes, use: spent, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, valid tag", mode: ModeEnforce, to: valid, issued: IssuedYes, content: ContentOther, complete: complete, reason: Valid, action: ActionAccept},
+		{name: "no bounce, key missing here", mode: ModeEnforce, to: absent, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "no bounce, not wanted", mode: ModeEnforce, to: plain, content: ContentOther, refuseNB: true, complete: complete, reason: NoBounce, action: ActionReject},
+		{name: "no bounce, not wanted, monitored", mode: ModeMonitor, to: plain, content: ContentOther, refuseNB: true, complete: complete, reason: NoBounce, would: NoBounce, cause: MonitorMode, action: ActionMonitor},
+		{name: "no bounce, not wanted, domain not signing for long enough", mode: ModeAuto, to: plain, content: ContentOther, refuseNB: true, reason: Grace, would: NoBounce, cause: NewDomain, action: ActionMonitor},
+		{name: "no bounce, not wanted, postmaster", mode: ModeEnforce, to: "postmaster@example.com", content: ContentOther, refuseNB: true, reason: Exempt, would: NoBounce, cause: Listed, action: ActionAccept},
+		{name: "no bounce, not wanted, own mail", mode: ModeEnforce, to: plain, own: true, content: ContentOther, refuseNB: true, reason: Exempt, would: NoBounce, cause: OwnMail, action: ActionAccept},
+
+		// What can neither be proven nor told from backscatter.
+		{name: "reply that names nothing", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofAbsent, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
+		{name: "reply that names nothing, the last one", mode: ModeEnforce, to: plain, content: ContentReply, unproven: 2, proof: ProofAbsent, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
+		{name: "reply that names nothing, one too many", mode: ModeEnforce, to: plain, content: ContentReply, unproven: 3, proof: ProofAbsent, complete: complete, reason: Untagged, action: ActionReject},
+		{name: "reply that names nothing, one too many, silent node", mode: ModeEnforce, to: plain, content: ContentReply, unproven: 3, proof: ProofAbsent, complete: complete, silent: true, reason: Untagged, cause: SilentNode, action: ActionDefer},
+		{name: "reply that names another message", mode: ModeEnforce, to: plain, content: ContentReply, names: true, proof: ProofAbsent, complete: complete, reason: Untagged, action: ActionReject},
+		{name: "reply that names nothing, wrong signature", mode: ModeEnforce, to: badSig, content: ContentReply, proof: ProofAbsent, complete: complete, reason: Grace, would: BadSignature, cause: Allowance, action: ActionTag},
+		{name: "reply that names nothing, revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, revoked: tagRevoked, content: ContentReply, proof: ProofAbsent, complete: complete, reason: Revoked, action: ActionReject},
+		{name: "reply that names nothing, never recorded", mode: ModeEnforce, to: valid, issued: IssuedNo, content: ContentReply, proof: ProofAbsent, complete: complete, reason: NotIssued, action: ActionDefer},
+		{name: "reply that names nothing, correspondent's replies used up", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofSpent, complete: complete, reason: OverBudget, action: ActionDefer},
+		{name: "reply that names nothing, store silent", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofUnknown, reason: Grace, would: Untagged, cause: StoreUnavailable, action: ActionAccept},
+		{name: "reply that names nothing, gap in the record", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofAbsent, complete: short, signing: 60, reason: Grace, would: Untagged, cause: IncompleteRecord, action: ActionAccept},
+		{name: "reply that names nothing, monitored", mode: ModeMonitor, to: plain, content: ContentReply, proof: ProofAbsent, complete: complete, reason: Untagged, would: Untagged, cause: MonitorMode, action: ActionMonitor},
+		{name: "bounce that names nothing", mode: ModeEnforce, to: plain, content: ContentBounce, complete: complete, reason: Untagged, action: ActionReject},
 
 		// What is revoked.
 		{name: "tag revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, complete: complete, revoked: tagRevoked, reason: Revoked, action: ActionReject},
@@ -175,6 +218,10 @@ func TestRecipient(t *testing.T) {
 				s.Domains[0].Mode = tt.mode
 				s.MailerDaemons.Refuse = tt.refuse
 				s.Keys = withAbsentKeys(t, tt.twice)
+				s.Proofs.BouncesAtLeast = 40
+				if tt.refuseNB {
+					s.Actions = map[Reason]Action{NoBounce: ActionReject}
+				}
 				if tt.lists {
 					s.DoNotTag = DoNotTagLists{Recipients: []string{"@lists.example.org"}, Senders: []string{newsSend}}
 				}
@@ -189,6 +236,7 @@ func TestRecipient(t *testing.T) {
 			}
 			v := p.Recipient(RecipientFacts{
 				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Use: tt.use,
+				Content: tt.content, Anonymous: tt.content != ContentUnknown && !tt.names, Unproven: tt.unproven,
 				Record: RecordFacts{
 					CompleteSince: tt.complete, NodeSilent: tt.silent, Revoked: revoked,
 					Signing: tt.signing > 0, SigningSince: today - prvs.Day(tt.signing),
@@ -241,7 +289,7 @@ func TestCausesAreComplete(t *testing.T) {
 			t.Errorf("%q is no word for logs and metrics", c)
 		}
 	}
-	if len(words) != 12 {
+	if len(words) != 13 {
 		t.Errorf("%d causes", len(words))
 	}
 }
@@ -251,6 +299,83 @@ func TestUnreadContent(t *testing.T) {
 	v := testPolicy(t, nil).Recipient(RecipientFacts{Address: address(t, "user@example.com"), Proof: ProofUnread, Record: complete}, testDay)
 	if v.Reason != Grace || v.Would != Untagged || v.Cause != UnreadContent || v.Action != ActionAccept {
 		t.Errorf("%v (would be %v, cause %q) %v", v.Reason, v.Would, v.Cause, v.Action)
+	}
+}
+
+// Mail with a sender is refused for a tag that we never made, and for nothing else.
+func TestOrdinary(t *testing.T) {
+	const (
+		badSig = "prvs=1787000000=user@example.com"
+		noKey  = "prvs=578773a1ad=user@example.com"
+	)
+	client := netip.MustParseAddr("192.0.2.1")
+	for _, tt := range []struct {
+		name   string
+		to     string
+		later  int
+		mode   Mode
+		own    bool
+		from   string
+		accept bool // [actions] invalid-tag = "accept"
+
+		reason Reason
+		would  Reason
+		cause  Cause
+		action Action
+		untags bool
+	}{
+		{name: "another site's", to: "prvs=1787000000=user@example.org", reason: NotProtected, action: ActionNone},
+		{name: "no tag", to: "user@example.com", reason: NoReason, action: ActionNone},
+		{name: "valid", to: "prvs=178773a1ad=user@example.com", reason: Untag, action: ActionAccept, untags: true},
+		{name: "expired", to: "prvs=178773a1ad=user@example.com", later: 90, reason: Untag, action: ActionAccept, untags: true},
+		{name: "key missing here", to: "prvs=878773a1ad=user@example.com", reason: Untag, action: ActionAccept, untags: true},
+		{name: "a mailbox with a strange name", to: "prvs=12=user@example.com", reason: NoReason, action: ActionNone},
+		{name: "wrong signature", to: badSig, reason: InvalidTag, action: ActionReject},
+		{name: "unknown key", to: noKey, reason: InvalidTag, action: ActionReject},
+		{name: "wrong signature, from here", to: badSig, own: true, reason: Exempt, would: InvalidTag, cause: OwnMail, action: ActionAccept},
+		{name: "wrong signature, monitored", to: badSig, mode: ModeMonitor, reason: InvalidTag, would: InvalidTag, cause: MonitorMode, action: ActionMonitor},
+		{name: "wrong signature, domain not signing for long enough", to: badSig, mode: ModeAuto, reason: Grace, would: InvalidTag, cause: NewDomain, action: ActionMonitor},
+		{name: "wrong signature, exempt recipient", to: "prvs=1787000000=postmaster@example.com", reason: Exempt, would: InvalidTag, cause: Listed, action: ActionAccept},
+		{name: "wrong signature, exempt sender", to: badSig, from: "<a@partner.example>", reason: Exempt, would: InvalidTag, cause: Listed, action: ActionAccept},
+		{name: "wrong signature, accepted here", to: badSig, accept: true, reason: InvalidTag, action: ActionAccept},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := testPolicy(t, func(s *Settings) {
+				if s.Domains[0].Mode = tt.mode; tt.mode == ModeAuto && tt.cause != NewDomain {
+					s.Domains[0].Mode = ModeEnforce
+				}
+				s.Keys = withAbsentKeys(t, false)
+				s.Exempt.Senders = []string{"@partner.example"}
+				if tt.accept {
+					s.Actions = map[Reason]Action{InvalidTag: ActionAccept}
+				}
+			})
+			v := p.Ordinary(RecipientFacts{Address: address(t, tt.to), Client: client, Sender: tt.from, Own: tt.own}, testDay.AddDate(0, 0, tt.later))
+			if v.Reason != tt.reason || v.Would != tt.would || v.Cause != tt.cause || v.Action != tt.action {
+				t.Errorf("%v (would be %v, cause %q) %v, want %v (%v, %q) %v", v.Reason, v.Would, v.Cause, v.Action, tt.reason, tt.would, tt.cause, tt.action)
+			}
+			if tt.untags && !v.Untags() {
+				t.Error("the tag stays")
+			}
+		})
+	}
+}
+
+// The MTA is asked for replies to RCPT, and a wrong tag refused there, only where the operator wants it.
+func TestRefusesAt(t *testing.T) {
+	for _, atRcpt := range []bool{false, true} {
+		p := testPolicy(t, func(s *Settings) { s.RefuseBadTagAtRcpt = atRcpt })
+		bad := p.Recipient(RecipientFacts{Address: address(t, "prvs=1787000000=user@example.com")}, testDay)
+		ordinary := p.Ordinary(RecipientFacts{Address: address(t, "prvs=1787000000=user@example.com")}, testDay)
+		plain := p.Recipient(RecipientFacts{Address: address(t, "user@example.com")}, testDay)
+		got := [...]Stage{p.RefusesAt(&bad), p.RefusesAt(&ordinary), p.RefusesAt(&plain)}
+		want := [...]Stage{StageEndOfMessage, StageData, StageEndOfMessage}
+		if atRcpt {
+			want = [...]Stage{StageRcpt, StageRcpt, StageEndOfMessage}
+		}
+		if got != want {
+			t.Errorf("at RCPT %v: %v, want %v", atRcpt, got, want)
+		}
 	}
 }
 
@@ -271,7 +396,7 @@ func TestReasonsAreComplete(t *testing.T) {
 		if got, err := ParseReason(row.word); got != r || err != nil {
 			t.Errorf("ParseReason(%q): %v %v", row.word, got, err)
 		}
-		refuses := row.outcome == Refuse || row.outcome == Defer
+		refuses := row.outcome == Refuse || row.outcome == Defer || r == NoBounce
 		if refuses != (row.reply != "") {
 			t.Errorf("%v: outcome %v and reply %q do not fit", r, row.outcome, row.reply)
 		}
@@ -284,12 +409,12 @@ func TestReasonsAreComplete(t *testing.T) {
 func TestSettingsTellEverythingThatIsWrong(t *testing.T) {
 	_, err := New(Settings{
 		Domains: []Domain{{Name: "example.com"}, {Name: "EXAMPLE.com"}, {Name: "a@b"}},
-		Actions: map[Reason]Action{Valid: ActionReject, Untagged: ActionMonitor},
+		Actions: map[Reason]Action{Valid: ActionReject, Untagged: ActionMonitor, InvalidTag: ActionQuarantine},
 	})
 	if err == nil {
 		t.Fatal("accepted")
 	}
-	for _, want := range []string{"no keys", `"EXAMPLE.com" is named twice`, `"a@b" is not a domain name`, `action for "valid"`, `"monitor" cannot be configured`} {
+	for _, want := range []string{"no keys", `"EXAMPLE.com" is named twice`, `"a@b" is not a domain name`, `action for "valid"`, `"monitor" cannot be configured`, `action for "invalid-tag": "quarantine" cannot be configured`} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error lacks %q:\n%v", want, err)
 		}

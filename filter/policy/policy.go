@@ -25,6 +25,8 @@ type Policy struct {
 	unsigned addressList // senders that are not signed
 	daemons  addressList // senders, other than the null one, whose mail may be a bounce
 	actions  [reasonCount]Action
+
+	authservIDs []string // in lower case
 }
 
 // New checks the settings and makes a Policy from them. The error lists everything that is wrong.
@@ -44,6 +46,9 @@ func New(s Settings) (*Policy, error) {
 	p.skip = newSkipRules(s.Skip)
 	p.unsigned = newAddressList(s.DoNotTag.Senders)
 	p.daemons = newAddressList(s.MailerDaemons.Senders)
+	for _, id := range s.AuthservIDs {
+		p.authservIDs = append(p.authservIDs, lower(id))
+	}
 	for r := range p.actions {
 		p.actions[r] = Reason(r).defaultAction()
 	}
@@ -67,6 +72,9 @@ func (p *Policy) Action(r Reason) Action { return p.actions[r] }
 
 // Quarantines says whether a reason leads to quarantine.
 func (p *Policy) Quarantines() bool { return slices.Contains(p.actions[:], ActionQuarantine) }
+
+// Trusts says whether Authentication-Results with this authserv-id, given in lower case, are this site's own.
+func (p *Policy) Trusts(authservID string) bool { return slices.Contains(p.authservIDs, authservID) }
 
 // NeedsHelo says whether the HELO name matters.
 func (p *Policy) NeedsHelo() bool { return p.exempt.needsHelo() }

@@ -23,6 +23,7 @@ const (
 	NotIssued
 	Revoked
 	OverBudget
+	NoBounce
 	SeveralRecipients
 
 	// Reasons of outbound mail: signed, or why not.
@@ -39,6 +40,7 @@ const (
 
 	// Ordinary mail to a tagged recipient.
 	Untag
+	InvalidTag
 
 	// Failure is counted when a callback of the milter failed and the MTA was asked to try again.
 	Failure
@@ -107,9 +109,9 @@ var reasons = [reasonCount]reasonRow{
 		"The recipient is not in a domain we sign for."},
 	Untagged: {"untagged", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (no tag in the recipient address)", "fail",
 		"A bounce to an address that is signed in all mail it sends, without a tag and without another proof."},
-	BadSignature: {"bad-signature", Refuse, StageRcpt, "This bounce answers no message sent from here (invalid tag in the recipient address)", "fail",
+	BadSignature: {"bad-signature", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (invalid tag in the recipient address)", "fail",
 		"The recipient carries a tag whose signature is wrong."},
-	UnknownKey: {"unknown-key", Refuse, StageRcpt, "This bounce answers no message sent from here (invalid tag in the recipient address)", "fail",
+	UnknownKey: {"unknown-key", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (invalid tag in the recipient address)", "fail",
 		"The recipient carries a tag whose key number is not in use."},
 	Malformed: {"malformed", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (malformed tag in the recipient address)", "fail",
 		"The recipient carries something like a tag that we never issue."},
@@ -122,6 +124,9 @@ var reasons = [reasonCount]reasonRow{
 		"The tag, its sender or its key was revoked."},
 	OverBudget: {"over-budget", Defer, StageEndOfMessage, "Too many bounces to this address, try again later", "fail",
 		"The tag, or what else proves this bounce, has proven too many: far more than mail was sent to, or more automatic replies in a day than are believed."},
+	// Configurable, but accepted by default: programs send orders, codes and invitations with the null sender.
+	NoBounce: {"no-bounce", Accept, StageEndOfMessage, "Mail with the null sender that is no bounce is not accepted here", "none",
+		"Mail with the null sender that is neither a bounce nor an automatic reply, so that it answers nothing that could be proven."},
 	SeveralRecipients: {"several-recipients", Refuse, StageEndOfMessage, "A bounce has one recipient, this one has several, not all of which can be proven", "fail",
 		"A bounce to several recipients, of which this one could not be proven."},
 
@@ -147,6 +152,8 @@ var reasons = [reasonCount]reasonRow{
 
 	Untag: {"untag", Accept, StageEndOfMessage, "", "",
 		"Ordinary mail to a tagged address: the tag was removed."},
+	InvalidTag: {"invalid-tag", Refuse, StageData, "No such address here (invalid tag in the recipient address)", "",
+		"Ordinary mail to an address whose tag we never made."},
 
 	Failure: {"failure", Defer, StageRcpt, "Temporary failure in a mail filter, try again later", "",
 		"The filter failed on this message; the MTA was asked to try again."},
@@ -171,16 +178,23 @@ func (r Reason) Outcome() Outcome { return reasons[r].outcome }
 // been looked at already.
 func (r Reason) provable() bool {
 	switch r {
-	case Untagged, Malformed, Expired, NotIssued, Revoked, OverBudget:
+	case Untagged, BadSignature, UnknownKey, Malformed, Expired, NotIssued, Revoked, OverBudget:
 		return true
 	}
 	return false
 }
 
-// Configurable says whether the action for the reason may be configured: whether it refuses or defers bounces by its outcome. Its
-// default action may be milder, see defaultAction.
+// Configurable says whether the action for the reason may be configured: whether it is one of inbound mail that may be refused. Its
+// default action may be milder than its outcome, see defaultAction.
 func (r Reason) Configurable() bool {
-	return r < Signed && (r.Outcome() == Refuse || r.Outcome() == Defer)
+	return r.HasReply() && (r.OfBounces() || r == InvalidTag)
+}
+
+// Allows says whether the action may be configured for the reason. Ordinary mail is refused or left alone: its recipients were not told
+// to look at a header, and its sender would not learn of anything else.
+func (r Reason) Allows(a Action) bool {
+	return r.Configurable() && a >= ActionAccept && a <= ActionDiscard &&
+		(r != InvalidTag || a == ActionAccept || a == ActionReject || a == ActionDefer)
 }
 
 // Reply returns the SMTP reply for a message refused (550) or deferred (450) for this reason.

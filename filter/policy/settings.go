@@ -116,16 +116,21 @@ type Proofs struct {
 	// Retention is for how many days a sent message and its correspondents are on record. It must exceed the life of a
 	// tag, so that a bounce that comes after its tag has expired is proven still.
 	Retention int
-	// BouncesPerRecipient is how many bounces a message proves for each of its recipients, beyond some that every message
-	// proves: delay notices, failures, receipts, and automatic replies of a mailing list's members.
-	BouncesPerRecipient int
+	// BouncesAtLeast is how many bounces any message or tag answers, however few recipients there are: one recipient may be a mailing
+	// list, whose members are away or gone. BouncesPerRecipient is how many more it answers for each recipient.
+	BouncesAtLeast, BouncesPerRecipient int
 	// RepliesPerDay is how many automatic replies a recipient gets in a day for no other reason than that they come from
 	// a domain that it wrote to.
 	RepliesPerDay int
+	// UnprovenPerDay is how many automatic replies a recipient gets in a day that name no message and that nothing else proves.
+	// UnprovenBouncesPerDay is the same for bounces. Both have one count.
+	UnprovenPerDay, UnprovenBouncesPerDay int
 }
 
 // DefaultProofs is used unless configured otherwise.
-func DefaultProofs() Proofs { return Proofs{Retention: 30, BouncesPerRecipient: 10, RepliesPerDay: 20} }
+func DefaultProofs() Proofs {
+	return Proofs{Retention: 30, BouncesAtLeast: 500, BouncesPerRecipient: 10, RepliesPerDay: 200, UnprovenPerDay: 3}
+}
 
 // MailerDaemons says what becomes of bounces that do not come with the null sender.
 type MailerDaemons struct {
@@ -155,15 +160,17 @@ type Settings struct {
 	MailerDaemons MailerDaemons
 	// Actions replaces what a reason leads to by default. Only reasons that refuse or defer may be listed.
 	Actions map[Reason]Action
-	// RefuseBadTagAtData waits with the refusal of a bad tag until DATA, which saves a round trip to the MTA for each
-	// recipient of every message; otherwise the recipient is refused at RCPT.
-	RefuseBadTagAtData bool
+	// RefuseBadTagAtRcpt refuses a recipient with a wrong tag at RCPT. That gives up every proof of the content, and costs a round
+	// trip to the MTA for each recipient of every message.
+	RefuseBadTagAtRcpt bool
 	// AddMessageID lets outbound mail of our domains leave with one Message-ID that bounces can name: what comes back is then known.
 	AddMessageID bool
 	// ReadAll lets bounces be read that a tag has proven already, so that the log says what they report.
 	ReadAll bool
 	// HeaderName is the name of the header that an accepted bounce gets; empty for none.
 	HeaderName string
+	// AuthservIDs are the authserv-ids (RFC 8601 section 2.5) under which this site says that a DKIM signature is right.
+	AuthservIDs []string
 	// Hostname identifies this site in that header (the authserv-id of RFC 8601 section 2.5).
 	Hostname string
 }
@@ -198,8 +205,11 @@ func (s *Settings) validate() error {
 				s.Proofs.Retention, o.Lifetime+o.Rotation-1))
 		}
 	}
-	if s.Proofs.BouncesPerRecipient < 1 || s.Proofs.RepliesPerDay < 0 {
-		errs = append(errs, errors.New("bounces per recipient must be 1 or more, replies a day 0 or more"))
+	if s.Proofs.BouncesAtLeast < 1 || s.Proofs.BouncesPerRecipient < 1 {
+		errs = append(errs, errors.New("bounces at least and bounces per recipient must be 1 or more"))
+	}
+	if s.Proofs.RepliesPerDay < 0 || s.Proofs.UnprovenPerDay < 0 || s.Proofs.UnprovenBouncesPerDay < 0 {
+		errs = append(errs, errors.New("replies and unproven messages a day must be 0 or more"))
 	}
 	for i, pair := range s.Skip {
 		if len(pair.Senders) == 0 || len(pair.Recipients) == 0 {
@@ -222,10 +232,10 @@ func (s *Settings) validate() error {
 		seen[name] = true
 	}
 	for r, a := range s.Actions {
-		if !r.Configurable() {
-			errs = append(errs, fmt.Errorf("action for %q: only reasons that refuse can have an action", r))
-		}
-		if a < ActionAccept || a > ActionDiscard {
+		switch {
+		case !r.Configurable():
+			errs = append(errs, fmt.Errorf("action for %q: only reasons that may refuse can have an action", r))
+		case !r.Allows(a):
 			errs = append(errs, fmt.Errorf("action for %q: %q cannot be configured", r, a))
 		}
 	}

@@ -58,7 +58,7 @@ func TestForwardedMailIsLeftToSRS(t *testing.T) {
 				}
 			}
 		}
-		if v := p.Ordinary(a, testDay); v.Reason != NoReason || v.Action != ActionNone {
+		if v := p.Ordinary(RecipientFacts{Address: a}, testDay); v.Reason != NoReason || v.Action != ActionNone {
 			t.Errorf("ordinary mail to %s: %v %v", a, v.Reason, v.Action)
 		}
 		if v := p.Sender(SenderFacts{Sender: a}); v.Reason != AlreadyTagged || v.Action != ActionNone {

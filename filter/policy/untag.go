@@ -16,9 +16,12 @@ func (p *Policy) Untag(recipient string, now time.Time) (address string, known b
 	if err != nil {
 		return "", false
 	}
-	v := p.Ordinary(a, now)
-	if v.Reason != Untag {
+	if p.Domain(lower(a.Domain)) == nil {
 		return "", false
 	}
-	return v.Tag.Original.String(), true
+	tag := p.verify(a, now)
+	if !removable(tag.Status) {
+		return "", false
+	}
+	return tag.Original.String(), true
 }

@@ -139,7 +139,7 @@ func (t tally) with(s sighting) tally {
 	t.count++
 	for _, a := range s.failed {
 		t.failed = addSome(t.failed, a, routeRecipients)
-		t.domains = addSome(t.domains, evidence.Domain(a), routeDomains)
+		t.domains = addSome(t.domains, evidence.Correspondent(a[strings.LastIndexByte(a, '@')+1:]), routeDomains)
 	}
 	return t
 }

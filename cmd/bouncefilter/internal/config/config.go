@@ -31,10 +31,9 @@ const (
 
 // Values of the options untagged and bad_tag.
 const (
-	untaggedAtEnd  = "end-of-message"
+	atEnd          = "end-of-message"
 	untaggedAtData = "reject"
 	badTagAtRcpt   = "rcpt"
-	badTagAtData   = "data"
 )
 
 // Host is what the defaults depend on.

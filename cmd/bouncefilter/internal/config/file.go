@@ -84,10 +84,14 @@ type skipTable struct {
 }
 
 type proofTable struct {
-	Retention           int  `toml:"retention"`
-	BouncesPerRecipient int  `toml:"bounces_per_recipient"`
-	RepliesPerDay       int  `toml:"replies_per_day"`
-	AddMessageID        bool `toml:"add_message_id"`
+	Retention             int      `toml:"retention"`
+	BouncesAtLeast        int      `toml:"bounces_at_least"`
+	BouncesPerRecipient   int      `toml:"bounces_per_recipient"`
+	RepliesPerDay         int      `toml:"replies_per_day"`
+	UnprovenPerDay        int      `toml:"unproven_per_day"`
+	UnprovenBouncesPerDay int      `toml:"unproven_bounces_per_day"`
+	AuthservIDs           []string `toml:"authserv_ids"`
+	AddMessageID          bool     `toml:"add_message_id"`
 }
 
 type mailerDaemonsTable struct {
@@ -121,8 +125,8 @@ func defaults(h Host) file {
 	f := file{
 		Mode:        policy.ModeAuto.String(),
 		TagForm:     "standard",
-		Untagged:    untaggedAtEnd,
-		BadTag:      badTagAtRcpt,
+		Untagged:    atEnd,
+		BadTag:      atEnd,
 		Lifetime:    7,
 		TagRotation: 1,
 		Header:      policy.DefaultHeaderName,
@@ -141,8 +145,8 @@ func defaults(h Host) file {
 		Outbound: outboundTable{Authenticated: out.Authenticated, Local: out.Local},
 		Exempt:   exemptTable{Recipients: policy.DefaultExemptRecipients()},
 		Proof: proofTable{
-			Retention: proofs.Retention, BouncesPerRecipient: proofs.BouncesPerRecipient, RepliesPerDay: proofs.RepliesPerDay,
-			AddMessageID: true,
+			Retention: proofs.Retention, BouncesAtLeast: proofs.BouncesAtLeast, BouncesPerRecipient: proofs.BouncesPerRecipient,
+			RepliesPerDay: proofs.RepliesPerDay, UnprovenPerDay: proofs.UnprovenPerDay, AddMessageID: true,
 		},
 		MailerDaemons: mailerDaemonsTable{Senders: daemons.Senders, Refuse: daemons.Refuse},
 		Log:           logTable{Reports: true, Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},

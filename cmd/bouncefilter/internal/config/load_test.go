@@ -51,7 +51,7 @@ domains = ["a.example"]
 mode = "enforce"
 tag_form = "sub-address"
 untagged = "reject"
-bad_tag = "data"
+bad_tag = "rcpt"
 lifetime = 10
 tag_rotation = 3
 header = "X-B"
@@ -104,8 +104,12 @@ senders = ["shop"]
 recipients = ["@z.example"]
 [proof]
 retention = 60
+bounces_at_least = 30
 bounces_per_recipient = 4
 replies_per_day = 0
+unproven_per_day = 0
+unproven_bounces_per_day = 1
+authserv_ids = ["a.example", "b.example"]
 add_message_id = false
 [mailer_daemons]
 senders = ["*"]
@@ -126,7 +130,7 @@ write_timeout = "2s"
 	for what, ok := range map[string]bool{
 		"first domain":  s.Domains[0] == policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true},
 		"second domain": s.Domains[1] == policy.Domain{Name: "b.example", Mode: policy.ModeMonitor, Form: prvs.Standard},
-		"bad_tag":       s.RefuseBadTagAtData,
+		"bad_tag":       s.RefuseBadTagAtRcpt,
 		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48},
 		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
 		"listen":        listed(c) == "unix:/run/x/m.sock both, tcp:127.0.0.1:1 both, tcp:127.0.0.1:2 sign, tcp:127.0.0.1:3 verify, tcp:127.0.0.1:4 both",
@@ -144,7 +148,8 @@ write_timeout = "2s"
 			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
 		"do_not_tag":     s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
 		"skip":           fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
-		"proof":          s.Proofs == policy.Proofs{Retention: 60, BouncesPerRecipient: 4, RepliesPerDay: 0} && !s.AddMessageID && !s.ReadAll,
+		"proof":          s.Proofs == policy.Proofs{Retention: 60, BouncesAtLeast: 30, BouncesPerRecipient: 4, UnprovenBouncesPerDay: 1} &&
+			strings.Join(s.AuthservIDs, " ") == "a.example b.example" && !s.AddMessageID && !s.ReadAll,
 		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
 		"actions":        len(s.Actions) == 1 && s.Actions[policy.Untagged] == policy.ActionQuarantine,
 		"log":            c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,

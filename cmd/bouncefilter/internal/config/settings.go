@@ -46,10 +46,10 @@ func (r *resolver) settings() {
 	s.Actions = r.actions()
 
 	switch f.BadTag {
-	case badTagAtRcpt, badTagAtData:
-		s.RefuseBadTagAtData = f.BadTag == badTagAtData
+	case atEnd, badTagAtRcpt:
+		s.RefuseBadTagAtRcpt = f.BadTag == badTagAtRcpt
 	default:
-		r.problem("bad_tag", tomlfile.Quote(f.BadTag), "is not a stage", `use "rcpt" or "data"`)
+		r.problem("bad_tag", tomlfile.Quote(f.BadTag), "is not a stage", `use "end-of-message" or "rcpt"`)
 	}
 	if s.HeaderName = f.Header; !isHeaderName(f.Header) {
 		r.problem("header", tomlfile.Quote(f.Header), "is not a header name", `use letters, digits and hyphens, or "" for no header`)
@@ -117,11 +117,31 @@ func (r *resolver) proofs() {
 	if f.BouncesPerRecipient < 1 {
 		r.problem("proof.bounces_per_recipient", strconv.Itoa(f.BouncesPerRecipient), "is too few", "use 10 or more: delay notices, failures, receipts and automatic replies count")
 	}
-	if f.RepliesPerDay < 0 {
-		r.problem("proof.replies_per_day", strconv.Itoa(f.RepliesPerDay), "is no number of messages", "use 20, or 0 to believe no automatic reply that names no message")
+	if f.BouncesAtLeast < 1 {
+		r.problem("proof.bounces_at_least", strconv.Itoa(f.BouncesAtLeast), "is too few", "use 500: the one recipient may be a mailing list with many members that are gone")
+	}
+	for _, number := range []struct {
+		key    string
+		n      int
+		remedy string
+	}{
+		{"replies_per_day", f.RepliesPerDay, "use 200, or 0 to believe no automatic reply that names no message"},
+		{"unproven_per_day", f.UnprovenPerDay, "use 3, or 0 to accept no automatic reply that nothing proves"},
+		{"unproven_bounces_per_day", f.UnprovenBouncesPerDay, "use 0, or more to accept some bounces that name no message"},
+	} {
+		if number.n < 0 {
+			r.problem("proof."+number.key, strconv.Itoa(number.n), "is no number of messages", number.remedy)
+		}
 	}
 	s := &r.c.Settings
-	s.Proofs = policy.Proofs{Retention: retention, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay}
+	s.Proofs = policy.Proofs{
+		Retention: retention, BouncesAtLeast: f.BouncesAtLeast, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay,
+		UnprovenPerDay: f.UnprovenPerDay, UnprovenBouncesPerDay: f.UnprovenBouncesPerDay,
+	}
+	s.AuthservIDs = r.words("proof.authserv_ids", f.AuthservIDs, "an authserv-id")
+	if !r.c.doc.Has("proof.authserv_ids") {
+		s.AuthservIDs = []string{r.c.raw.Hostname}
+	}
 	s.AddMessageID = f.AddMessageID
 }
 
@@ -179,7 +199,7 @@ func (r *resolver) domain(place string, t domainTable, all policy.Domain) policy
 	}
 	switch t.Untagged {
 	case "":
-	case untaggedAtEnd, untaggedAtData:
+	case atEnd, untaggedAtData:
 		d.RefuseUntaggedAtData = t.Untagged == untaggedAtData
 	default:
 		r.problem(place+"untagged", tomlfile.Quote(t.Untagged), "is not a way to treat untagged bounces", `use "end-of-message" or "reject"`)
@@ -200,6 +220,10 @@ func (r *resolver) actions() map[policy.Reason]policy.Action {
 		action, err := policy.ParseAction(raw[word])
 		if err != nil {
 			r.problem(key, tomlfile.Quote(raw[word]), "is not an action", `use "reject", "defer", "quarantine", "tag", "discard" or "accept"`)
+			continue
+		}
+		if !reason.Allows(action) {
+			r.problem(key, tomlfile.Quote(raw[word]), "is not an action for ordinary mail", `use "reject", "defer" or "accept"`)
 			continue
 		}
 		actions[reason] = action

@@ -22,10 +22,12 @@ func kindWords(k bounce.Kind) string {
 		return "a read receipt (mdn)"
 	case bounce.AutoReply:
 		return "an automatic reply (auto-reply)"
+	case bounce.Challenge:
+		return "a challenge to confirm a message (challenge)"
 	case bounce.ARF:
 		return "an abuse report (arf)"
 	}
-	return "no bounce, receipt, automatic reply or abuse report (none)"
+	return "no bounce, receipt, automatic reply, challenge or abuse report (none)"
 }
 
 // sourceWords says how it is known which message is answered.
@@ -43,6 +45,12 @@ func sourceWords(s bounce.Source) string {
 		return "which its In-Reply-To field names"
 	case bounce.References:
 		return "which its References field names"
+	case bounce.ParentMessageID:
+		return "which its X-MS-Exchange-Parent-Message-Id field names"
+	case bounce.ReplacedMessageID:
+		return "which was the identifier of the message that came back before a relay replaced it"
+	case bounce.OriginalReferences:
+		return "which the message that came back answers"
 	}
 	return "which a field of the report names"
 }

@@ -124,8 +124,8 @@ func (l *live) forgedAtMTA(s *probe.SMTP, want *judge.Explanation, reply string)
 		return true, fmt.Sprintf("%s: %s", want.Verdict.Reason, want.Verdict.Reason.Sentence())
 	case p.Outbound(policy.Origin{Client: s.Client()}):
 		return true, fmt.Sprintf("accepted, since %s is in outbound.networks: bounces from there are this site's own", s.Client())
-	case p.Settings().RefuseBadTagAtData:
-		return true, `refused at DATA only: bad_tag = "data"`
+	case !p.Settings().RefuseBadTagAtRcpt:
+		return true, `accepted for now: the content may prove a bounce, so that a wrong tag is refused at the end of the message`
 	}
 	return false, "this should be refused: the MTA does not ask the milter"
 }
