@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/d--j/go-milter"
+	"golang.org/x/net/idna"
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -24,7 +25,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 	if v.Reason != policy.Signed {
 		switch v.Reason {
 		case policy.DoNotTag, policy.ExcludedSender, policy.TooLong: // other mail may be forwarded, with a signature of its author
-			c.identity = s.identify(m, v.Domain)
+			c.identity = s.identify(m)
 		}
 		s.leaveUnsigned(&v)
 		return v
@@ -36,7 +37,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 		return v
 	}
 	v.Tag = prvs.Result{Number: signed.Number, Expiry: signed.Expiry, Original: msg.from}
-	c.sender, c.identity = signed.Address, s.identify(m, v.Domain)
+	c.sender, c.identity = signed.Address, s.identify(m)
 	expires := store.Day(signed.Expiry)
 	tag := store.Record{
 		Key:     s.server.hasher.Tag(msg.from.Fold().String(), expires, signed.Number),
@@ -52,12 +53,16 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 //
 // QUIRK: Sendmail adds its own only on delivery, and Postfix none for clients that are not on its own host
 // (local_header_rewrite_clients): what comes back would not be known. Neither replaces one that is empty or there twice.
-func (s *session) identify(m milter.Modifier, d *policy.Domain) evidence.Identity {
+func (s *session) identify(m milter.Modifier) evidence.Identity {
 	msg := &s.msg
 	if !msg.state.policy.Settings().AddMessageID {
 		return evidence.Identity{}
 	}
-	return msg.sent.Identify(strings.ToLower(d.Name), m.Actions()&milter.OptAddHeader != 0, m.Actions()&milter.OptChangeHeader != 0)
+	domain := strings.ToLower(msg.from.Domain)
+	if ascii, err := idna.Punycode.ToASCII(domain); err == nil {
+		domain = ascii
+	}
+	return msg.sent.Identify(domain, m.Actions()&milter.OptAddHeader != 0, m.Actions()&milter.OptChangeHeader != 0)
 }
 
 // recordedUntil returns the last day on which what happens now is on record.
