@@ -49,28 +49,48 @@ func (s *Server) Run(ctx context.Context) {
 	}
 }
 
+// maxLoggedModes is of how many domains at once it is logged that their mode has an effect: of more, how many they are.
+const maxLoggedModes = 50
+
 // logModes logs which domains in mode auto are enforced, where that has changed.
 func (s *Server) logModes() {
 	p := s.state.Load().policy
 	today := prvs.DayOf(s.now())
+	var changed []*policy.Domain
+	enforced := 0
 	for name, d := range p.Domains() {
 		if d.Mode != policy.ModeAuto {
 			continue
 		}
 		first, signing := s.view.FirstSigned(name)
-		since := prvs.Day(first)
-		now := p.Enforces(d, since, signing, today)
+		now := p.Enforces(d, prvs.Day(first), signing, today)
 		if before, known := s.enforced[name]; known && before == now {
 			continue
 		}
 		s.enforced[name] = now
-		switch {
-		case now:
-			s.log.Info("domain is enforced: bounces that answer no mail sent from here are refused", "domain", name, "signing_since", since.String())
-		case signing:
-			s.log.Info("domain is monitored: nothing is refused yet", "domain", name, "signing_since", since.String(), "enforced_from", p.EnforcesFrom(since).String())
-		default:
-			s.log.Info("domain is monitored: nothing is refused before it has signed for one lifetime", "domain", name)
+		if changed = append(changed, d); now {
+			enforced++
 		}
+	}
+	if len(changed) > maxLoggedModes {
+		s.log.Info("the mode of many domains takes effect, see bouncefilter check", "domains_enforced", enforced, "domains_monitored", len(changed)-enforced)
+		return
+	}
+	for _, d := range changed {
+		s.logMode(p, d)
+	}
+}
+
+// logMode logs whether a domain in mode auto is enforced.
+func (s *Server) logMode(p *policy.Policy, d *policy.Domain) {
+	first, signing := s.view.FirstSigned(d.Name)
+	since := prvs.Day(first)
+	switch {
+	case s.enforced[d.Name]:
+		s.log.Info("domain is enforced: bounces that answer no mail sent from here are refused", "domain", d.Name, "signing_since", since.String())
+	case signing:
+		s.log.Info("domain is monitored: nothing is refused yet", "domain", d.Name, "signing_since", since.String(), "enforced_from", p.EnforcesFrom(since).String())
+	default:
+		s.log.Info("domain is monitored: nothing is refused before it has signed for one lifetime", "domain", d.Name)
 	}
 }

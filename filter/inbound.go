@@ -79,10 +79,10 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	var changes changes
 	changes.ofBounce(msg.state.policy, m, c.Recipients, msg.copies)
+	s.server.view.Use(store.DayOf(msg.now), c.Used())
 	if err := changes.apply(m); err != nil {
 		return nil, err
 	}
-	s.server.view.Use(store.DayOf(msg.now), c.Used())
 	s.countReport()
 	s.report()
 	return milter.RespAccept, nil
@@ -109,7 +109,7 @@ func (s *session) countReport() {
 	}
 	for i := range c.Recipients {
 		if v := &c.Recipients[i].Verdict; v.Domain != nil && v.Action != policy.ActionDiscard {
-			s.msg.state.stats[v.Domain].countReport(c.Report)
+			s.server.stats.countReport(v.Domain.Name, c.Report)
 			return
 		}
 	}

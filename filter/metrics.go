@@ -4,8 +4,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // collector hands the server's numbers to Prometheus. The mail path knows nothing of it.
@@ -86,30 +84,19 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		return 0
 	}
 	st := c.s.stats
-	for k, n := range st.counts() {
+	label := c.s.domainLabel()
+	for k, n := range labelled(st.verdicts.all(), func(k *verdictKey) { k.domain = label(k.domain) }) {
 		counter(c.messages, n, k.domain, k.reason.String(), k.action.String())
 	}
-	st.each(func(domain string, d *domainStats) {
-		for r := range d.would {
-			for cause := range d.would[r] {
-				if n := d.would[r][cause].Load(); n > 0 {
-					counter(c.would, n, domain, policy.Reason(r).String(), policy.Cause(cause).String())
-				}
-			}
-		}
-		for a := range d.reported {
-			for class := range d.reported[a] {
-				if n := d.reported[a][class].Load(); n > 0 {
-					counter(c.reported, n, domain, reportActions[a], statusClasses[class])
-				}
-			}
-		}
-	})
-	st.mu.Lock()
-	for f, n := range st.faults {
+	for k, n := range labelled(st.would.all(), func(k *wouldKey) { k.domain = label(k.domain) }) {
+		counter(c.would, n, k.domain, k.reason.String(), k.cause.String())
+	}
+	for k, n := range labelled(st.reported.all(), func(k *reportKey) { k.domain = label(k.domain) }) {
+		counter(c.reported, n, k.domain, k.action, k.class)
+	}
+	for f, n := range st.faults.all() {
 		counter(c.faults, n, string(f))
 	}
-	st.mu.Unlock()
 	gauge(c.open, float64(c.s.acceptor.Open()))
 	counter(c.connections, st.connections.Load())
 	counter(c.overLimit, st.overLimit.Load())
@@ -131,4 +118,33 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.journalled, j.Journalled)
 	counter(c.replayed, j.Replayed)
 	counter(c.lost, j.Lost)
+}
+
+// maxDomainLabels is up to how many domains of ours each of them has metrics of its own. A scrape of more would be megabytes.
+const maxDomainLabels = 1000
+
+// allDomains is the label of domains that have no metrics of their own.
+const allDomains = "all"
+
+// domainLabel returns what the label of a domain is.
+func (s *Server) domainLabel() func(domain string) string {
+	if s.state.Load().policy.CountDomains() <= maxDomainLabels {
+		return func(domain string) string { return domain }
+	}
+	return func(domain string) string {
+		if domain == "" {
+			return ""
+		}
+		return allDomains
+	}
+}
+
+// labelled adds up counts whose keys become the same.
+func labelled[K comparable](counts map[K]uint64, label func(*K)) map[K]uint64 {
+	m := make(map[K]uint64, len(counts))
+	for k, n := range counts {
+		label(&k)
+		m[k] += n
+	}
+	return m
 }

@@ -2,10 +2,8 @@ package filter
 
 import (
 	"context"
-	"strings"
 
 	"github.com/d--j/go-milter"
-	"golang.org/x/net/idna"
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -30,7 +28,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 		s.leaveUnsigned(&v)
 		return v
 	}
-	signed, err := msg.state.policy.Settings().Keys.Sign(msg.from, v.Domain.Form, prvs.DayOf(msg.now))
+	signed, err := msg.state.policy.Sign(msg.from, v.Domain.Form, prvs.DayOf(msg.now))
 	if err != nil || m.Version() < 6 || m.Actions()&milter.OptChangeFrom == 0 {
 		// Mail that leaves unsigned would have its bounces refused.
 		v.Reason, v.Action = policy.CannotSign, policy.ActionDefer
@@ -40,7 +38,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 	c.sender, c.identity = signed.Address, s.identify(m)
 	expires := store.Day(signed.Expiry)
 	tag := store.Record{
-		Key:     s.server.hasher.Tag(msg.from.Fold().String(), expires, signed.Number),
+		Key:     s.server.hasher.Tag(msg.state.policy.Mailbox(msg.from).String(), expires, signed.Number),
 		Expires: expires,
 		Count:   uint32(msg.count),
 	}
@@ -58,11 +56,7 @@ func (s *session) identify(m milter.Modifier) evidence.Identity {
 	if !msg.state.policy.Settings().AddMessageID {
 		return evidence.Identity{}
 	}
-	domain := strings.ToLower(msg.from.Domain)
-	if ascii, err := idna.Punycode.ToASCII(domain); err == nil {
-		domain = ascii
-	}
-	return msg.sent.Identify(domain, m.Actions()&milter.OptAddHeader != 0, m.Actions()&milter.OptChangeHeader != 0)
+	return msg.sent.Identify(prvs.FoldDomain(msg.from.Domain), m.Actions()&milter.OptAddHeader != 0, m.Actions()&milter.OptChangeHeader != 0)
 }
 
 // recordedUntil returns the last day on which what happens now is on record.

@@ -424,8 +424,7 @@ func TestLogSaysWhatABounceReports(t *testing.T) {
 	}
 	wantLog(t, f, "reason=valid action=accept", "report=dsn family=other original=<"+sentID+"> reporting_mta=mx.example.org "+
 		"reported_recipient=<friend@example.org> reported_action=failed reported_status=5.1.1")
-	d := f.server.stats.domain("example.com")
-	if n := d.reported[slices.Index(reportActions[:], "failed")][slices.Index(statusClasses[:], "5")].Load(); n != 1 {
+	if n := f.server.stats.reported.all()[reportKey{"example.com", "failed", "5"}]; n != 1 {
 		t.Errorf("%d failed recipients of class 5 counted", n)
 	}
 }

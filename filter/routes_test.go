@@ -101,7 +101,7 @@ func TestTheRemedyForAnotherRouteHelps(t *testing.T) {
 		}
 	}
 	wantLog(t, f, "recipient=<user@example.com> reason=exempt action=accept would_be=untagged")
-	if n := f.server.stats.domain("example.com").would[policy.Untagged][policy.Listed].Load(); n != 2 {
+	if n := f.server.stats.would.all()[wouldKey{"example.com", policy.Untagged, policy.Listed}]; n != 2 {
 		t.Errorf("counted %d times as would-refuse", n)
 	}
 	if _, r := f.outsideMTA().deliver("<>", "<other@example.com>", text); r.text != untagged {

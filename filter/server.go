@@ -84,7 +84,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
-		stats: newStats(), routes: routes.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
+		stats: &stats{}, routes: routes.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
 		enforced: map[string]bool{},
 	}
 	if s.limits.Connections == 0 {
@@ -114,7 +114,7 @@ func NewServer(o Options) (*Server, error) {
 }
 
 // Reload replaces the policy. Messages in transit stay with the one that they began with.
-func (s *Server) Reload(p *policy.Policy) { s.state.Store(newState(p, s.stats)) }
+func (s *Server) Reload(p *policy.Policy) { s.state.Store(&state{p}) }
 
 // Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.
 func (s *Server) Serve(ln net.Listener, role policy.Role) error {
@@ -171,7 +171,7 @@ func (s *Server) negotiator(role policy.Role) milter.NegotiationCallbackFunc {
 
 // fault counts a frame at fault.
 func (s *Server) fault(f wire.Fault) {
-	s.stats.fault(f)
+	s.stats.faults.add(f)
 	s.log.Warn("malformed milter frame", "fault", string(f))
 }
 

@@ -392,6 +392,6 @@ func (s *session) tempfail() *milter.Response { return s.server.replies.of(&fail
 
 // decided counts and logs one verdict.
 func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
-	s.msg.state.count(v)
+	s.server.stats.count(v)
 	s.server.logVerdict(context.Background(), s, v, rcpt, recipients)
 }

@@ -20,17 +20,65 @@ type stats struct {
 	panics       atomic.Uint64
 	otherRoute   atomic.Uint64 // bounces of mail that seems to have left another way, see routes
 
-	mu      sync.Mutex
-	domains map[string]*domainStats
-	faults  map[wire.Fault]uint64
+	faults   counters[wire.Fault]
+	verdicts counters[verdictKey]
+	would    counters[wouldKey] // reasons that would have refused, and the causes for which they did not
+	reported counters[reportKey]
 }
 
-// domainStats counts verdicts of one domain; the domain "" is for what belongs to none of ours.
-type domainStats struct {
-	verdicts [policy.Count][policy.ActionCount]atomic.Uint64
-	would    [policy.Count][policy.CauseCount]atomic.Uint64 // reasons that would have refused, and the causes for which they did not
-	reported [len(reportActions)][len(statusClasses)]atomic.Uint64
+// The keys of counters begin with the name of one of our domains, as it is configured, or with "" for what belongs to none of them. So
+// clients can invent names below "*.example.edu" and make no more counters by that.
+type (
+	verdictKey struct {
+		domain string
+		reason policy.Reason
+		action policy.Action
+	}
+	wouldKey struct {
+		domain string
+		reason policy.Reason
+		cause  policy.Cause
+	}
+	reportKey struct{ domain, action, class string }
+)
+
+// counters count things by key. They live as long as the process: a reload must not set them back.
+type counters[K comparable] struct {
+	mu     sync.RWMutex
+	counts map[K]*atomic.Uint64
 }
+
+func (c *counters[K]) add(k K) {
+	c.mu.RLock()
+	n := c.counts[k]
+	c.mu.RUnlock()
+	if n == nil {
+		c.mu.Lock()
+		if n = c.counts[k]; n == nil {
+			if c.counts == nil {
+				c.counts = map[K]*atomic.Uint64{}
+			}
+			n = new(atomic.Uint64)
+			c.counts[k] = n
+		}
+		c.mu.Unlock()
+	}
+	n.Add(1)
+}
+
+// all returns what was counted.
+func (c *counters[K]) all() map[K]uint64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m := make(map[K]uint64, len(c.counts))
+	for k, n := range c.counts {
+		m[k] = n.Load()
+	}
+	return m
+}
+
+// state is what a reload replaces, and a message holds on to from beginning to end.
+type state struct{ policy *policy.Policy }
 
 // reportActions are what becomes of a recipient (RFC 3464 section 2.3.3); what is none of the others counts as the last.
 var reportActions = [...]string{"failed", "delayed", "delivered", "relayed", "expanded", "other"}
@@ -38,72 +86,36 @@ var reportActions = [...]string{"failed", "delayed", "delivered", "relayed", "ex
 // statusClasses are the classes of enhanced status codes (RFC 3463 section 3.1); the last is for reports without one.
 var statusClasses = [...]string{"2", "4", "5", "none"}
 
-// countReport counts what a bounce reports about recipients of a message sent from here.
-func (d *domainStats) countReport(r *bounce.Report) {
+// countReport counts what a bounce reports about recipients of a message sent from one of our domains.
+func (s *stats) countReport(domain string, r *bounce.Report) {
 	for i := range r.Recipients {
-		action := slices.Index(reportActions[:], r.Recipients[i].Action)
-		if action < 0 {
-			action = len(reportActions) - 1
+		action, class := r.Recipients[i].Action, string(r.Recipients[i].Class())
+		if !slices.Contains(reportActions[:], action) {
+			action = reportActions[len(reportActions)-1]
 		}
-		class := slices.Index(statusClasses[:], string(r.Recipients[i].Class()))
-		if class < 0 {
-			class = len(statusClasses) - 1
+		if !slices.Contains(statusClasses[:], class) {
+			class = statusClasses[len(statusClasses)-1]
 		}
-		d.reported[action][class].Add(1)
+		s.reported.add(reportKey{domain, action, class})
 	}
-}
-
-func newStats() *stats {
-	return &stats{domains: map[string]*domainStats{}, faults: map[wire.Fault]uint64{}}
-}
-
-// domain returns the counters of a domain, which live as long as the process: a reload must not set them back.
-func (s *stats) domain(name string) *domainStats {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	d := s.domains[name]
-	if d == nil {
-		d = &domainStats{}
-		s.domains[name] = d
-	}
-	return d
-}
-
-func (s *stats) fault(f wire.Fault) {
-	s.mu.Lock()
-	s.faults[f]++
-	s.mu.Unlock()
-}
-
-// each calls f for every domain's counters.
-func (s *stats) each(f func(domain string, d *domainStats)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for name, d := range s.domains {
-		f(name, d)
-	}
-}
-
-// state is a policy with the counters of its domains: what a message holds on to from beginning to end.
-type state struct {
-	policy *policy.Policy
-	stats  map[*policy.Domain]*domainStats
-}
-
-func newState(p *policy.Policy, s *stats) *state {
-	st := &state{policy: p, stats: map[*policy.Domain]*domainStats{}}
-	for name, d := range p.Domains() {
-		st.stats[d] = s.domain(name)
-	}
-	st.stats[nil] = s.domain("")
-	return st
 }
 
 // count counts a verdict.
-func (st *state) count(v *policy.Verdict) {
-	d := st.stats[v.Domain]
-	d.verdicts[v.Reason][v.Action].Add(1)
-	if v.Would != policy.NoReason && v.Reason != policy.SeveralRecipients {
-		d.would[v.Would][v.Cause].Add(1)
+func (s *stats) count(v *policy.Verdict) {
+	domain := ""
+	if v.Domain != nil {
+		domain = v.Domain.Name
 	}
+	s.verdicts.add(verdictKey{domain, v.Reason, v.Action})
+	if v.Would != policy.NoReason && v.Reason != policy.SeveralRecipients {
+		s.would.add(wouldKey{domain, v.Would, v.Cause})
+	}
+}
+
+// wouldRefuse returns how many verdicts would have refused, were there not a cause.
+func (s *stats) wouldRefuse() (sum uint64) {
+	for _, n := range s.would.all() {
+		sum += n
+	}
+	return sum
 }

@@ -18,50 +18,16 @@ const counterTimeout = 10 * time.Second
 // summaryState is what the background work has counted by its last round. It belongs to Run, and to Shutdown after it.
 type summaryState struct {
 	since     time.Time
-	last      map[statKey]uint64 // counts at the last summary
-	lastWould uint64             // likewise
-	flushed   map[statKey]uint64 // counts written to the store
-}
-
-// statKey names one number of [stats].
-type statKey struct {
-	domain string
-	reason policy.Reason
-	action policy.Action
-}
-
-// counts returns all numbers that are not zero.
-func (s *stats) counts() map[statKey]uint64 {
-	m := map[statKey]uint64{}
-	s.each(func(domain string, d *domainStats) {
-		for r := range d.verdicts {
-			for a := range d.verdicts[r] {
-				if n := d.verdicts[r][a].Load(); n > 0 {
-					m[statKey{domain, policy.Reason(r), policy.Action(a)}] = n
-				}
-			}
-		}
-	})
-	return m
-}
-
-// wouldRefuse returns how many verdicts would have refused, were there not a cause.
-func (s *stats) wouldRefuse() (sum uint64) {
-	s.each(func(_ string, d *domainStats) {
-		for r := range d.would {
-			for cause := range d.would[r] {
-				sum += d.would[r][cause].Load()
-			}
-		}
-	})
-	return sum
+	last      map[verdictKey]uint64 // counts at the last summary
+	lastWould uint64                // likewise
+	flushed   map[verdictKey]uint64 // counts written to the store
 }
 
 // flushCounters adds what was counted since the last time to the store's counters of today.
 func (s *Server) flushCounters(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, counterTimeout)
 	defer cancel()
-	now := s.stats.counts()
+	now := s.stats.verdicts.all()
 	deltas := map[[2]string]int64{}
 	for k, n := range now {
 		if d := n - s.summary.flushed[k]; d > 0 {
@@ -85,7 +51,7 @@ func (s *Server) flushCounters(ctx context.Context) {
 
 // logSummary writes one line that says what happened since the last one.
 func (s *Server) logSummary() {
-	now := s.stats.counts()
+	now := s.stats.verdicts.all()
 	at := s.now()
 	totals := map[policy.Action]uint64{}
 	refused := map[policy.Reason]uint64{}

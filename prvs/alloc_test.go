@@ -58,7 +58,7 @@ func TestVerifyDoesNotAllocateAndSignAllocatesOnce(t *testing.T) {
 
 func TestFoldOfAFoldedAddressDoesNotAllocate(t *testing.T) {
 	for _, a := range []Address{
-		{"user", "example.com"}, {`"user name"`, "example.com"}, {`"a\"b\\c"`, "example.com"}, {"üser", "exämple.com"}, {},
+		{"user", "example.com"}, {`"user name"`, "example.com"}, {`"a\"b\\c"`, "example.com"}, {"üser", "xn--exmple-cua.com"}, {},
 	} {
 		if n := testing.AllocsPerRun(100, func() { a.Fold() }); n != 0 {
 			t.Errorf("Fold of %s: %v allocations, want none", a, n)

@@ -12,7 +12,7 @@
 //	result := ring.Verify(recipient, prvs.DayOf(now))                  // result.Status, result.Original
 //
 // The package reads no clock, does no I/O and has no state: the day is an argument, a Ring never changes, and all functions
-// may be called by many goroutines at once. It needs only the standard library.
+// may be called by many goroutines at once. Beside the standard library it needs golang.org/x/net/idna alone.
 //
 // # Tags
 //
@@ -28,7 +28,10 @@
 // prvs=KDDDSSSSSS="user name"@example.com. A tag is valid until the end of its day of expiry, in UTC. It repeats after
 // 1000 days, so retire a key before it is that old, or keep a record of the tags that were issued.
 //
-// # Case, and what other products sign
+// # Spelling, and what other products sign
+//
+// An internationalized domain has two spellings, as U-labels and as A-labels (RFC 5890 section 2.3.2.1). A tag of one verifies for the
+// other: what is hashed is the A-labels.
 //
 // The draft does not say whether case counts. Relays and mailboxes fold it, so [Ring.Sign] hashes the folded address
 // (see [Address.Fold]) and returns the address in its own case. The tag then verifies in any case. Exim, Halon and
@@ -39,6 +42,6 @@
 // # What it refuses to do
 //
 // It signs no null sender, no address with a tag, no address without a domain, and none whose tagged local part would exceed
-// the 64 octets of RFC 5321 section 4.5.3.1.1. It does not convert internationalized domains between their two forms, and it
-// does not normalize Unicode: both sides of a comparison must use one form. It has no record of issued tags.
+// the 64 octets of RFC 5321 section 4.5.3.1.1. It does not normalize Unicode in local parts: both sides of a comparison must use one
+// form. It has no record of issued tags.
 package prvs

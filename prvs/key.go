@@ -42,7 +42,7 @@ func ParseState(s string) (State, error) {
 type Key struct {
 	Number uint8  // 0 to 9, the K of a tag
 	State  State  // what it does; the zero value only verifies
-	Domain string // its domain, in any case; "" for all domains
+	Domain string // its domain, in any spelling; "*.example.com" for all below example.com; "" for all domains
 	Secret []byte `json:"-"` // not empty; 20 random octets, the length of a SHA-1 hash, are enough
 
 	// Absent says that the site has this key, but that its secret is missing here: Secret is empty. If it is the signing key,

@@ -1,14 +1,16 @@
 package prvs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strings"
 )
 
 const (
-	defaultLifetime = 7 // days; what the draft recommends (section 4.2.2)
-	defaultRotation = 1 // days
+	defaultLifetime   = 7 // days; what the draft recommends (section 4.2.2)
+	defaultRotation   = 1 // days
+	defaultDelimiters = "+"
 
 	// maxWindow is the greatest number of days for which a tag may be valid. Three digits distinguish 1000 days. With less
 	// than half of them in the future, an expired tag is recognised as expired for 500 days.
@@ -32,23 +34,32 @@ type Options struct {
 	// is that an old tag becomes valid again earlier in its cycle of 1000 days. 0 is what the draft has (section 4.2.2).
 	// Lifetime + Rotation - 1 + Slack may be at most 499.
 	Slack int
+
+	// Delimiters are the characters of which each may begin an extension that was added to an address after it was signed: what the
+	// mail system separates user and extension with, and what VERP begins with. "" means "+". At most four.
+	Delimiters string
 }
+
+// maxDelimiters is how many characters may begin an extension.
+const maxDelimiters = 4
 
 // Window returns the greatest number of days from today to the day of expiry of a valid tag.
 func (o Options) Window() int { return o.Lifetime + o.Rotation - 1 + o.Slack }
 
 // Ring is the set of keys of a site. It is immutable and safe for concurrent use.
 //
-// Sign uses the domain's own signing key, or the global one, for all domains, if the domain has none. Verify accepts tags of
-// both. So the tags of the global key 3 stay valid for a domain that gets its own key 3.
+// Sign uses the domain's own signing key. If it has none, it uses that of the longest "*.parent", or else the global one, for all domains.
+// Verify accepts tags of all of these. So the tags of the global key 3 stay valid for a domain that gets its own key 3.
 type Ring struct {
 	options Options
 	global  keyset
-	domains map[string]*keyset // by domain in lower case
+	domains map[string]*keyset // by folded domain
+	below   map[string]*keyset // of all domains below one
 }
 
 // keyset is the keys of one domain.
 type keyset struct {
+	domain  string              // as keys name it, folded; "" for all domains
 	keys    [keyNumbers]*macKey // those that are not retired, by number
 	absent  [keyNumbers]bool    // numbers of keys, not retired, whose secret is missing
 	signs   bool                // there is a signing key
@@ -63,7 +74,7 @@ type keyset struct {
 //
 // A ring without a signing key verifies; its Sign returns [ErrNoKey].
 func NewRing(keys []Key, o Options) (*Ring, error) {
-	r := &Ring{options: o.withDefaults(), domains: map[string]*keyset{}}
+	r := &Ring{options: o.withDefaults(), domains: map[string]*keyset{}, below: map[string]*keyset{}}
 	problems := r.options.problems()
 
 	type slot struct {
@@ -76,7 +87,7 @@ func NewRing(keys []Key, o Options) (*Ring, error) {
 		problems = append(problems, fmt.Errorf("prvs: keys[%d], %v: %s", i, keys[i], fmt.Sprintf(format, args...)))
 	}
 	for i, k := range keys {
-		domain := strings.ToLower(k.Domain)
+		domain := FoldDomain(k.Domain)
 		if k.Number >= keyNumbers {
 			fail(i, "number is not a digit, 0 to 9")
 		}
@@ -124,6 +135,9 @@ func (o Options) withDefaults() Options {
 	if o.Rotation == 0 {
 		o.Rotation = defaultRotation
 	}
+	if o.Delimiters == "" {
+		o.Delimiters = defaultDelimiters
+	}
 	return o
 }
 
@@ -137,6 +151,15 @@ func (o Options) problems() (problems []error) {
 	if o.Slack < 0 {
 		problems = append(problems, fmt.Errorf("prvs: slack of %d days: it must not be negative", o.Slack))
 	}
+	if len(o.Delimiters) > maxDelimiters {
+		problems = append(problems, fmt.Errorf("prvs: delimiters %q: %d at most", o.Delimiters, maxDelimiters))
+	}
+	for i := range len(o.Delimiters) {
+		if !isDelimiter(o.Delimiters[i]) {
+			problems = append(problems, fmt.Errorf("prvs: %q is no delimiter: it must be an ASCII character of local parts other than letters, digits and \"=\"", o.Delimiters[i:i+1]))
+			break
+		}
+	}
 	// Each is compared by itself first, so that the sum cannot overflow.
 	if o.Lifetime > maxWindow || o.Rotation > maxWindow || o.Slack > maxWindow || o.Window() > maxWindow {
 		problems = append(problems, fmt.Errorf("prvs: lifetime of %d days with rotation of %d days and slack of %d days: "+
@@ -149,9 +172,13 @@ func (o Options) problems() (problems []error) {
 func (r *Ring) add(domain string, k Key) {
 	set := &r.global
 	if domain != "" {
-		if set = r.domains[domain]; set == nil {
-			set = new(keyset)
-			r.domains[domain] = set
+		sets, name := r.domains, domain
+		if parent, below := strings.CutPrefix(domain, "*."); below {
+			sets, name = r.below, parent
+		}
+		if set = sets[name]; set == nil {
+			set = &keyset{domain: domain}
+			sets[name] = set
 		}
 	}
 	if k.State == StateRetired {
@@ -172,7 +199,7 @@ func (r *Ring) add(domain string, k Key) {
 // Options returns the options of the ring, with the defaults filled in.
 func (r *Ring) Options() Options { return r.options }
 
-// SigningKey returns the number of the signing key of a domain, given in any case. ok is false if there is none. If the key is
+// SigningKey returns the number of the signing key of a domain, in any spelling. ok is false if there is none. If the key is
 // absent, ok is true, but Sign fails.
 func (r *Ring) SigningKey(domain string) (number uint8, ok bool) {
 	set := r.signer(domain)
@@ -181,37 +208,42 @@ func (r *Ring) SigningKey(domain string) (number uint8, ok bool) {
 
 // Format prints for every verb how many domains have keys of their own, and nothing about the keys.
 func (r *Ring) Format(f fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(f, "ring of keys for %d domains", len(r.domains))
+	_, _ = fmt.Fprintf(f, "ring of keys for %d domains", len(r.domains)+len(r.below))
 }
 
-// signer returns the keys of the domain if one of them signs, or else the global keys.
+// signer returns the nearest keys for a domain of which one signs, or else those for all domains.
 func (r *Ring) signer(domain string) *keyset {
-	if set := r.domain(domain); set != nil && set.signs {
-		return set
-	}
-	return &r.global
+	found := &r.global
+	r.sets(domain, func(set *keyset) bool {
+		if set.signs {
+			found = set
+		}
+		return !set.signs
+	})
+	return found
 }
 
-// verifiers returns the keys with this number that are not retired, the domain's own first. Either may be nil.
-func (r *Ring) verifiers(domain string, number uint8) (keys [2]*macKey) {
-	if set := r.domain(domain); set != nil {
-		keys[0] = set.keys[number]
-	}
-	keys[1] = r.global.keys[number]
-	return keys
-}
-
-// absent says whether a key with this number, the domain's own or a global one, is absent.
-func (r *Ring) absent(domain string, number uint8) bool {
-	set := r.domain(domain)
-	return r.global.absent[number] || set != nil && set.absent[number]
-}
-
-// domain returns the keys of a domain, given in any case, or nil. It does not allocate.
-func (r *Ring) domain(name string) *keyset {
-	if len(r.domains) == 0 {
-		return nil
+// sets calls f with the sets of keys for a domain, in any spelling, until f returns false: its own, those of all domains below a parent,
+// the longest parent first, and those for all domains. It does not allocate for ASCII.
+func (r *Ring) sets(domain string, f func(*keyset) bool) {
+	if len(r.domains) == 0 && len(r.below) == 0 {
+		f(&r.global)
+		return
 	}
 	var buf [stackAddress]byte
-	return r.domains[string(appendLower(buf[:0], name))]
+	folded := appendFoldedDomain(buf[:0], domain)
+	if set := r.domains[string(folded)]; set != nil && !f(set) {
+		return
+	}
+	for len(r.below) > 0 {
+		dot := bytes.IndexByte(folded, '.')
+		if dot < 0 {
+			break
+		}
+		folded = folded[dot+1:]
+		if set := r.below[string(folded)]; set != nil && !f(set) {
+			return
+		}
+	}
+	f(&r.global)
 }

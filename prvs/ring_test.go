@@ -70,7 +70,7 @@ func TestNewRingLimitsTheLifetimeOfTags(t *testing.T) {
 		}
 	}
 	ring := mustRing(t, Options{})
-	if got, want := ring.Options(), (Options{Lifetime: 7, Rotation: 1}); got != want {
+	if got, want := ring.Options(), (Options{Lifetime: 7, Rotation: 1, Delimiters: "+"}); got != want {
 		t.Errorf("defaults are %+v, want %+v", got, want)
 	}
 }
@@ -204,23 +204,23 @@ func TestAResultSaysWhoseKeyItWas(t *testing.T) {
 	for _, c := range []struct {
 		signer *Ring
 		domain string
-		want   bool
+		want   string
 	}{
-		{mustRing(t, Options{}, global), "example.com", false},
-		{both, "Example.com", true},
-		{both, "example.org", false},
+		{mustRing(t, Options{}, global), "example.com", ""},
+		{both, "Example.com", "example.com"},
+		{both, "example.org", ""},
 	} {
 		signed, err := c.signer.Sign(Address{"user", c.domain}, Standard, 20780)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for day, status := range map[Day]Status{20780: Valid, 20788: Expired} {
-			if got := both.Verify(mustParse(t, signed.Address), day); got.Status != status || got.OwnKey != c.want {
+			if got := both.Verify(mustParse(t, signed.Address), day); got.Status != status || got.KeyDomain != c.want {
 				t.Errorf("%s on day %d: %+v", signed.Address, day, got)
 			}
 		}
 	}
-	if got := both.Verify(mustParse(t, "prvs=3787000000=user@example.com"), 20780); got.Status != BadSignature || got.OwnKey {
+	if got := both.Verify(mustParse(t, "prvs=3787000000=user@example.com"), 20780); got.Status != BadSignature || got.KeyDomain != "" {
 		t.Errorf("forged: %+v", got)
 	}
 }

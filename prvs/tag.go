@@ -56,7 +56,7 @@ type split struct {
 	form   Form
 	tag    tag
 	sender string // local part that was signed; for a malformed tag what was recognised of it
-	suffix string // extension after the tag of a sub-address, with its "+"
+	suffix string // extension after the tag of a sub-address, with its delimiter
 }
 
 // splitLocal looks for a tag in a local part, which may have quotes.
@@ -130,7 +130,7 @@ func looksLikeTag(s string) bool {
 	return true
 }
 
-// splitSubAddress looks for the last "+prvs=". A tag in this form ends the local part, or another "+" follows it. So
+// splitSubAddress looks for the last "+prvs=". A tag in this form ends the local part, or a delimiter follows it. So
 // list+prvs=0123456789=user=remote.example has none: it is a VERP address that names the tagged address of another site.
 func splitSubAddress(s string) split {
 	bad := split{status: Untagged}
@@ -139,14 +139,14 @@ func splitSubAddress(s string) split {
 		if at < 0 {
 			return bad
 		}
-		value := s[at+len(tagInfix):]
-		suffix := ""
-		if plus := strings.IndexByte(value, '+'); plus >= 0 {
-			value, suffix = value[:plus], value[plus:]
+		value, suffix := s[at+len(tagInfix):], ""
+		if len(value) > tagLen && isDelimiter(value[tagLen]) {
+			value, suffix = value[:tagLen], value[tagLen:]
 		}
 		if t, ok := parseTag(value); ok && at > 0 {
 			return split{status: Valid, form: SubAddress, tag: t, sender: s[:at], suffix: suffix}
 		}
+		value, _, _ = strings.Cut(value, "+")
 		if bad.status == Untagged && strings.IndexByte(value, '=') < 0 {
 			bad = split{status: Malformed, form: SubAddress, sender: s[:at]}
 		}

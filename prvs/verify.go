@@ -1,9 +1,6 @@
 package prvs
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Status is the result of Verify.
 type Status uint8
@@ -58,8 +55,8 @@ type Result struct {
 	Number uint8
 	Expiry Day
 	Form   Form
-	// OwnKey says that a Valid or Expired tag was made with the domain's own key, not with a key for all domains.
-	OwnKey bool
+	// KeyDomain is the domain of the key that made a Valid or Expired tag, folded: "" for a key for all domains.
+	KeyDomain string
 }
 
 // Verify removes the tag from an address, which must come from [ParseAddress], and verifies it, in this order: form
@@ -72,14 +69,15 @@ type Result struct {
 //  1. the address in folded form, which is what Sign hashes;
 //  2. the address as it arrived: Exim, Halon and batv-tools sign it as written, in mixed case;
 //  3. the same with its domain folded: they signed User@example.com, and a relay wrote User@EXAMPLE.COM;
-//  4. and 5., 1 and 2 without what follows the last "+" of the local part: Postfix expands VERP (XVERP) after milters
-//     have signed, which makes prvs=KDDDSSSSSS=list+user=remote.example@example.com;
-//  6. and 7., the same with the first "+", for a list or a subscriber with a "+" in the address.
+//  4. and further, 1 and 2 without an extension (see [Address.WithoutExtensions]): Postfix expands VERP (XVERP) after milters have
+//     signed, which makes prvs=KDDDSSSSSS=list+user=remote.example@example.com, or list-user=remote.example with another of the
+//     [Options.Delimiters].
 //
-// Only for an address with upper case and two "+" are all seven different. Each candidate adds a chance of one in 2^24
-// that a guess is good. If a relay has changed the case of a local part that another product signed, or of a domain that
+// An address without a delimiter and in lower case has one candidate, one with eight delimiters and upper case has nineteen, for each key
+// with the number of the tag. Each candidate adds a chance of one in 2^24 that a guess is good. If a relay has changed the case of a local part that another product signed, or of a domain that
 // was signed in upper case, the tag does not verify. An extension after the tag of a sub-address,
-// user+prvs=KDDDSSSSSS+ext@example.com, was added after signing too: only user is hashed, and Original is user+ext.
+// user+prvs=KDDDSSSSSS+ext@example.com, was added after signing too: only user is hashed, and Original is user+ext. Such an extension may
+// begin with any delimiter.
 //
 // Verify allocates nothing for ASCII addresses of up to 256 octets without quotes.
 func (r *Ring) Verify(a Address, today Day) Result {
@@ -104,59 +102,53 @@ func (r *Ring) Verify(a Address, today Day) Result {
 	expiry, expired := today.until(s.tag.ddd, r.options.Window())
 	result.Expiry = expiry
 
-	keys := r.verifiers(a.Domain, s.tag.number)
-	if keys[0] == nil && keys[1] == nil {
-		result.Status = UnknownKey
-		if r.absent(a.Domain, s.tag.number) {
-			result.Status = Unverifiable
+	used, absent, ok := false, false, false
+	sender := result.Sender
+	r.sets(a.Domain, func(set *keyset) bool {
+		absent = absent || set.absent[s.tag.number]
+		if key := set.keys[s.tag.number]; key != nil {
+			used = true
+			if sender, ok = s.tag.signer(key, result.Sender, r.options.Delimiters); ok {
+				result.KeyDomain = set.domain
+			}
 		}
-		return result
-	}
-	sender, ok := s.tag.signer(keys[0], result.Sender)
-	if result.OwnKey = ok; !ok {
-		sender, ok = s.tag.signer(keys[1], result.Sender)
-	}
+		return !ok
+	})
 	switch {
-	case !ok && r.absent(a.Domain, s.tag.number):
+	case ok:
+	case absent:
 		result.Status = Unverifiable
 		return result
-	case !ok:
+	case !used:
+		result.Status = UnknownKey
+		return result
+	default:
 		result.Status = BadSignature
 		return result
-	case expired:
-		result.Status = Expired
-	default:
-		result.Status = Valid
 	}
-	result.Sender = sender
+	result.Sender, result.Status = sender, Valid
+	if expired {
+		result.Status = Expired
+	}
 	return result
 }
 
-// appendExtension returns a local part with an extension that begins with "+".
+// appendExtension returns a local part with an extension that begins with a delimiter.
 func appendExtension(local, extension string) string {
 	return quote(unquote(local) + extension)
 }
 
 // signer returns the address that was signed: sender, or sender without an extension. It tries the candidates that the
-// documentation of Verify lists, in this order; the first is almost always right. A nil key has signed no address.
-func (t tag) signer(key *macKey, sender Address) (Address, bool) {
-	if key == nil {
-		return sender, false
-	}
+// documentation of Verify lists, in this order; the first is almost always right.
+func (t tag) signer(key *macKey, sender Address, delimiters string) (Address, bool) {
 	folded, asArrived, domainFolded := spelling{true, true}, spelling{false, false}, spelling{false, true}
 
 	if t.matches(key, sender, folded) || t.matches(key, sender, asArrived) || t.matches(key, sender, domainFolded) {
 		return sender, true
 	}
-	if strings.IndexByte(sender.Local, '"') >= 0 {
-		return sender, false // VERP does not know quotes.
-	}
-	last, first := strings.LastIndexByte(sender.Local, '+'), strings.IndexByte(sender.Local, '+')
-	for _, plus := range [...]int{last, first} {
-		if plus <= 0 {
-			continue
-		}
-		short := Address{Local: sender.Local[:plus], Domain: sender.Domain}
+	cuts, n := extensions(sender.Local, delimiters)
+	for i := n - 1; i >= 0; i-- {
+		short := Address{Local: sender.Local[:cuts[i]], Domain: sender.Domain}
 		if t.matches(key, short, folded) || t.matches(key, short, asArrived) {
 			return short, true
 		}

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/live"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mailserver"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -93,9 +93,18 @@ func (cmd *checkCmd) server(a *app) (*mailserver.Server, error) {
 
 // ask asks the daemon and the mail server.
 func (cmd *checkCmd) ask(ctx context.Context, a *app, s *site.Site) (steps []live.Step, err error) {
-	user := prvs.Address{Local: "postmaster", Domain: s.Config.Settings.Domains[0].Name}
+	user := prvs.Address{Local: "postmaster"}
+	for _, d := range s.Config.Settings.Domains {
+		if _, below := mta.Below(d.Name); !below {
+			user.Domain = prvs.FoldDomain(d.Name)
+			break
+		}
+	}
+	if user.Domain == "" && cmd.User == "" {
+		return nil, usageError{errors.New("--user: give an address; the domains do not say which names below them there are")}
+	}
 	if cmd.User != "" {
-		if user, err = prvs.ParseAddress(cmd.User); err != nil || s.Policy.Domain(strings.ToLower(user.Domain)) == nil {
+		if user, err = prvs.ParseAddress(cmd.User); err != nil || s.Policy.Domain(user.Domain) == nil {
 			return nil, usageError{fmt.Errorf("--user: %q is not an address in one of the domains", cmd.User)}
 		}
 	}

@@ -192,10 +192,14 @@ func send(t *testing.T, d *running, sender string) string {
 	return refusal(t, d, probe.Client{Name: "pc", Address: netip.MustParseAddr("192.0.2.2"), Login: "user"}, sender, "friend@example.net")
 }
 
-// refusal hands over a message that says nothing.
+// refusal hands over a message, or, with the null sender, a bounce, that proves nothing.
 func refusal(t *testing.T, d *running, client probe.Client, from, to string) string {
 	t.Helper()
-	o := hand(t, d, client, from, to, "Subject: test\nMessage-ID: <x@example.com>\n\ntest\n")
+	text := "Subject: test\nMessage-ID: <x@example.com>\n\ntest\n"
+	if from == "" {
+		text = namelessBounce
+	}
+	o := hand(t, d, client, from, to, text)
 	if !o.Refused {
 		return ""
 	}

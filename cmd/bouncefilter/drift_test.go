@@ -47,6 +47,7 @@ func TestInspectAgreesWithTheDaemon(t *testing.T) {
 		"valid ", "valid-message ", "valid-correspondent ", "untagged ", "bad-signature ", "unknown-key ", "malformed ", "expired ", "not-issued ", "revoked ",
 		"grace missing-key", "grace incomplete-record", "grace new-domain", "untagged silent-node", "exempt own-mail", "exempt listed",
 		"exempt left-unsigned", "exempt never-signed", "untagged monitor-mode", "untagged mailer-daemon", "untag ", "none ",
+		"no-bounce ", "grace allowance", "invalid-tag ", "invalid-tag monitor-mode",
 	} {
 		if seen[want] == 0 && !testing.Short() {
 			t.Errorf("no message had the verdict %q; there were %v", want, slices.Sorted(maps.Keys(seen)))
@@ -126,8 +127,10 @@ func newDriftSite(t *testing.T, r *rand.Rand) *driftSite {
 	if r.IntN(2) == 0 {
 		line("[mailer_daemons]\nrefuse = " + pick(r, "true", "false"))
 	}
+	line(fmt.Sprintf("[proof]\nunproven_per_day = %d\nunproven_bounces_per_day = %d", r.IntN(3), r.IntN(2)))
 	if r.IntN(3) == 0 {
-		line(fmt.Sprintf("[actions]\nuntagged = %q\nexpired = %q", pick(r, "tag", "discard", "quarantine", "defer"), pick(r, "accept", "defer")))
+		line(fmt.Sprintf("[actions]\nno-bounce = %q\nuntagged = %q\nexpired = %q", pick(r, "accept", "reject", "tag"),
+			pick(r, "tag", "discard", "quarantine", "defer"), pick(r, "accept", "defer")))
 	}
 	path := w.config(b.String())
 	if added := w.run("key", "add", "-c", path); added.status != 0 {
@@ -205,11 +208,13 @@ func (d *driftSite) message() driftMessage {
 		recipient: pick(d.r, "user@example.com", "user@example.com", "user@example.com", "quiet@example.com", "role@example.com", "news@example.com", "postmaster@example.com",
 			"SRS0=vGc4=TT=example.net=alice@example.com", "friend@example.org", tag("user@example.com", 0), tag("user@example.com", 0), tag("gone@example.com", 0),
 			tag("never@example.com", 0), tag("user@example.com", -20), tag("user@example.com", -3), "prvs=0123abcdef=user@example.com",
-			"prvs=5123abcdef=user@example.com", "prvs=0123abcde=user@example.com"),
+			"prvs=5123abcdef=user@example.com", "prvs=5123abcdef=role@example.com", "prvs=5123abcdef=gone@example.com", "prvs=0123abcde=user@example.com"),
 		helo:   pick(d.r, "client.example.net", "mx.trusted.example"),
 		client: netip.MustParseAddr(pick(d.r, "192.0.2.1", "192.0.2.1", "192.0.2.1", "198.51.100.9", "203.0.113.5")),
 		text: pick(d.r, strings.ReplaceAll(dsn("Not delivered."), "sent@example.com", id),
+			strings.ReplaceAll(dsn("Not delivered."), "sent@example.com", "unknown@example.com"), namelessBounce,
 			"From: a@remote.example\nSubject: Automatic reply: letter\nAuto-Submitted: auto-replied\nIn-Reply-To: <"+id+">\n\nI am away.\n",
+			"From: a@elsewhere.example\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nI am away.\n",
 			"From: a@mail.remote.example\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nI am away.\n",
 			"From: a@remote.example\nSubject: letter\n\nHello\n"),
 	}

@@ -43,9 +43,9 @@ func TestInspectTellsTheVerdict(t *testing.T) {
     1. The envelope sender is the null sender <>, so this is judged as a bounce.
     2. The recipient's domain example.com is ours, in mode enforce.
     3. The recipient carries no tag.
-    4. It answers, by its content, <sent@example.com>.
+    4. By its content it is a bounce, and answers <sent@example.com>.
     5. The record is complete since `
-	proven := `    6. <sent@example.com> is on record as sent by <user@example.com> to 2 recipients, and has proven 0 bounces of at most 60.
+	proven := `    6. <sent@example.com> is on record as sent by <user@example.com> to 2 recipients, and has proven 0 bounces of at most 520.
     7. Verdict: valid-message, accept. The message proves that it answers mail this recipient sent.
 `
 	verdict := func(args ...string) result {
@@ -61,7 +61,7 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 	contains(t, "JSON", refused, strings.TrimSuffix(dsnJSON, "}\n")+`,"verdict":{"reason":"untagged","action":"reject",`+
 		`"reply":"550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)","steps":["The envelope sender`,
 		`"None of what it answers is on record as sent by <other@example.com> in the last 30 days."`)
-	contains(t, "sender", verdict("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, which is not judged.")
+	contains(t, "sender", verdict("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, of which only the recipient's tag is judged.")
 	contains(t, "later", verdict("--at", w.now.AddDate(0, 0, 31).Format(time.RFC3339), "--recipient", "user@example.com", report).stdout, "in the last 30 days.")
 
 	// No other process can open the file while a daemon has it open.

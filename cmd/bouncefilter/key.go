@@ -62,7 +62,7 @@ func (cmd *keyAddCmd) Run(a *app) error {
 			return usageError{fmt.Errorf("--number: %d is not a digit from 0 to 9", number)}
 		}
 	}
-	if cmd.Domain != "" && !config.IsDomain(cmd.Domain) {
+	if cmd.Domain != "" && !config.IsDomainOrBelow(cmd.Domain) {
 		return usageError{fmt.Errorf("--domain: %q is not a domain name", cut(cmd.Domain))}
 	}
 	if err := site.MakeKeyFolder(c); err != nil {

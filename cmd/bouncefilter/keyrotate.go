@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
@@ -38,7 +37,7 @@ func (cmd *keyRotateCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if cmd.Domain != "" && !config.IsDomain(cmd.Domain) {
+	if cmd.Domain != "" && !config.IsDomainOrBelow(cmd.Domain) {
 		return usageError{fmt.Errorf("--domain: %q is not a domain name", cut(cmd.Domain))}
 	}
 	var key, former keyring.Key
@@ -100,6 +99,6 @@ func (cmd *keyRotateCmd) wait(ctx context.Context, a *app, c *config.Config, for
 func signsWith(ctx context.Context, daemon *control.Client, key keyring.Key) bool {
 	keys, err := daemon.Keys(ctx)
 	return err != nil || slices.ContainsFunc(keys, func(k control.Key) bool {
-		return k.Number == key.Number && strings.EqualFold(k.Domain, key.Domain) && k.State == prvs.StateSign.String()
+		return k.Number == key.Number && keyring.SameDomain(k.Domain, key.Domain) && k.State == prvs.StateSign.String()
 	})
 }

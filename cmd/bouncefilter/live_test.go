@@ -90,11 +90,11 @@ func TestLive(t *testing.T) {
 		rcpt   func(string) string
 		want   []string // for each step: ok or not, and a part of reply and remark
 	}{
-		{"all is well", "mode = \"enforce\"\n[outbound]\nnetworks = []\n", goodMTA(invalid), []string{
+		{"all is well", "mode = \"enforce\"\nbad_tag = \"rcpt\"\n[outbound]\nnetworks = []\n", goodMTA(invalid), []string{
 			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true 550 5.7.1 This bounce answers no message sent from here (no tag", "true the sender becomes <prvs=",
 			"true 250", "true 250", "true 250", "true 550", "true 550", "true " + invalid, "false 5 connections to the milter before, 5 after"}},
 		{"not enforced yet", "", goodMTA("250 2.1.5 Ok"), []string{
-			"true 250 2.1.5", "true 250 2.1.5", "true 354 End data with <CR><LF>.<CR><LF> grace (new-domain): it would be refused as bad-signature",
+			"true 250 2.1.5", "true 250 2.1.5", "true 250 2.0.0 Ok: queued grace (new-domain): it would be refused as bad-signature",
 			"true 250 2.0.0 Ok: queued grace (new-domain): it would be refused as untagged", "true  not tried, since nothing was signed yet",
 			"true 250", "true 250", "true 250", "true 550", "true 550", "true 250 2.1.5 Ok grace: ", "false"}},
 		{"tagged recipients are refused", "mode = \"enforce\"\n", func(address string) string {
@@ -111,7 +111,9 @@ func TestLive(t *testing.T) {
 			return "250 2.1.5 Ok"
 		}, []string{"true", "true", "true", "true", "true the sender", "true", "true", "true", "true", "false 250 2.1.5 Ok mail to users that do not exist",
 			"true 250 2.1.5 Ok accepted, since 127.0.0.1 is in outbound.networks", "false"}},
-		{"the milter is not asked", "mode = \"enforce\"\n[outbound]\nnetworks = []\n", goodMTA("250 2.1.5 Ok"), []string{
+		{"wrong tags wait for the content", "mode = \"enforce\"\n[outbound]\nnetworks = []\n", goodMTA("250 2.1.5 Ok"), []string{
+			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true", "true the sender", "true", "true", "true", "true", "true", "true 250 2.1.5 Ok accepted for now", "false"}},
+		{"the milter is not asked", "mode = \"enforce\"\nbad_tag = \"rcpt\"\n[outbound]\nnetworks = []\n", goodMTA("250 2.1.5 Ok"), []string{
 			"true", "true", "true", "true", "true the sender", "true", "true", "true", "true", "true", "false 250 2.1.5 Ok this should be refused", "false"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -124,7 +124,7 @@ func (cmd *revokeTagCmd) do(ctx context.Context, a *app, r *revoker) error {
 	if err != nil {
 		return err
 	}
-	tag := r.ring.Verify(address, prvs.DayOf(a.now()))
+	tag := r.config.Domains().Verify(r.ring, address, prvs.DayOf(a.now()))
 	switch tag.Status {
 	case prvs.Valid:
 	case prvs.Untagged:
@@ -162,7 +162,7 @@ func (cmd *revokeSenderCmd) do(ctx context.Context, a *app, r *revoker) error {
 	if err != nil {
 		return err
 	}
-	signed, err := r.ring.Sign(address, prvs.Standard, prvs.DayOf(a.now()))
+	signed, err := r.config.Domains().Sign(r.ring, address, prvs.Standard, prvs.DayOf(a.now()))
 	if errors.Is(err, prvs.ErrTagged) {
 		return negative{remedy.With(fmt.Errorf("%q carries a tag", cut(cmd.Address)), "bouncefilter revoke tag revokes it")}
 	}
@@ -173,7 +173,7 @@ func (cmd *revokeSenderCmd) do(ctx context.Context, a *app, r *revoker) error {
 		return negative{fmt.Errorf("%q: %w", cut(cmd.Address), err)}
 	}
 	return cmd.publish(ctx, a, r, &policy.Revocation{
-		Kind: policy.RevokedSender, Sender: address.Fold().String(), Until: signed.Expiry, Expires: signed.Expiry,
+		Kind: policy.RevokedSender, Sender: r.config.Domains().Mailbox(address).String(), Until: signed.Expiry, Expires: signed.Expiry,
 	}, revokeDelay)
 }
 
@@ -212,7 +212,7 @@ func (cmd *revokeKeyCmd) do(ctx context.Context, a *app, r *revoker) error {
 	}
 	days := max(keyDays, r.ring.Options().Window()) + r.config.Settings.Proofs.Retention
 	return cmd.publish(ctx, a, r, &policy.Revocation{
-		Kind: policy.RevokedKey, Number: key.Number, Domain: strings.ToLower(key.Domain), Expires: prvs.DayOf(a.now()) + prvs.Day(days),
+		Kind: policy.RevokedKey, Number: key.Number, Domain: prvs.FoldDomain(key.Domain), Expires: prvs.DayOf(a.now()) + prvs.Day(days),
 	}, hint)
 }
 

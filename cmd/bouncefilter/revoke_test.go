@@ -53,9 +53,13 @@ func (d *running) sign(user string) string {
 	return ""
 }
 
+// namelessBounce is a bounce that names no message.
+const namelessBounce = "From: mailer-daemon@example.net\nSubject: Undelivered Mail Returned to Sender\n\n" +
+	"I could not deliver a message to <friend@example.net>: 550 5.1.1 User unknown\n"
+
 // replay is a bounce that names no message.
 func (d *running) replay(to string) string {
-	return d.deliver(stranger, "", to, "From: mailer-daemon@example.net\nSubject: failure\n\nIt failed.\n").Reply
+	return d.deliver(stranger, "", to, namelessBounce).Reply
 }
 
 // revoked returns what is revoked.
@@ -157,7 +161,7 @@ func TestRevoke(t *testing.T) {
 					t.Errorf("%v: %+v", args, list)
 				}
 				contains(t, "words", w.run("revoke", "list", "-c", config).stdout, "ID            REVOKED", id[1], "of ")
-				report := w.file("report.eml", "From: mailer-daemon@example.net\n\nIt failed.\n", 0o600)
+				report := w.file("report.eml", namelessBounce, 0o600)
 				if args[0] == "tag" {
 					contains(t, "inspect", w.run("inspect", "-c", config, "--sender", "<>", "--recipient", tagged, report).stdout, "It is revoked, since 20", "Verdict: revoked, reject.")
 					contains(t, "check", w.run("check", "--mta", "none", "-c", config).stdout, "revocations    1 in effect, see bouncefilter revoke list")

@@ -69,7 +69,7 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 			fmt.Fprintf(a.stdout, "%s%s\n", []string{"- ", "  "}[min(i, 1)], line)
 		}
 	}
-	fmt.Fprintf(a.stdout, "\n%s\n", change.Diff())
+	fmt.Fprintf(a.stdout, "\n%s\n", firstLines(change.Diff(), maxDiff))
 	if !cmd.Write {
 		fmt.Fprintf(a.stdout, "Nothing was changed. To do it, give --write as well; then:\n  %s\n", strings.Join(change.Then, "\n  "))
 		return nil
@@ -87,6 +87,18 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 		return err
 	}
 	return cmd.remains(ctx, a, server, fit)
+}
+
+// maxDiff is how many lines of a change are shown: a table of very many domains has more than an operator reads.
+const maxDiff = 500
+
+// firstLines returns the first lines of a text, and says how many others there are.
+func firstLines(text string, most int) string {
+	lines := strings.SplitAfterN(text, "\n", most+1)
+	if len(lines) <= most {
+		return text
+	}
+	return strings.Join(lines[:most], "") + fmt.Sprintf("... and %d more lines\n", strings.Count(lines[most], "\n"))
 }
 
 // backup is where the former files of a configuration are saved: each instance of a mail server has a place of its own.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -19,17 +20,17 @@ type keyFlags struct {
 	At         time.Time `placeholder:"RFC3339" help:"Do it as at that time, such as 2026-11-23T12:00:00Z (default: now)."`
 }
 
-// keys returns the ring to use, and which form of tags each domain has.
-func (f *keyFlags) keys(a *app) (*prvs.Ring, func(domain string) prvs.Form, error) {
+// keys returns the ring to use, the domains, and which form of tags each domain has.
+func (f *keyFlags) keys(a *app) (*prvs.Ring, *policy.Domains, func(domain string) prvs.Form, error) {
 	if f.SecretFile == "" {
 		if f.KeyNumber != nil || f.Lifetime != nil {
-			return nil, nil, usageError{errors.New("--key-number and --lifetime belong to --secret-file")}
+			return nil, nil, nil, usageError{errors.New("--key-number and --lifetime belong to --secret-file")}
 		}
 		c, _, ring, err := f.loadRing(a, keyring.Load)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
-		return ring, func(domain string) prvs.Form {
+		return ring, c.Domains(), func(domain string) prvs.Form {
 			d, ours := c.Domain(domain)
 			if !ours && len(c.Settings.Domains) > 0 {
 				fmt.Fprintf(a.stderr, "hint: %q is not one of the domains configured; serve leaves its mail alone\n", domain)
@@ -38,7 +39,7 @@ func (f *keyFlags) keys(a *app) (*prvs.Ring, func(domain string) prvs.Form, erro
 		}, nil
 	}
 	ring, err := f.oneKey()
-	return ring, func(string) prvs.Form { return prvs.Standard }, err
+	return ring, policy.NewDomains(nil), func(string) prvs.Form { return prvs.Standard }, err
 }
 
 // oneKey returns a ring with the key in the file alone.
@@ -84,7 +85,7 @@ type signCmd struct {
 
 // Run implements the command.
 func (cmd *signCmd) Run(a *app) error {
-	ring, formOf, err := cmd.keys(a)
+	ring, domains, formOf, err := cmd.keys(a)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (cmd *signCmd) Run(a *app) error {
 			return usageError{err}
 		}
 	}
-	signed, err := ring.Sign(address, form, cmd.today(a))
+	signed, err := domains.Sign(ring, address, form, cmd.today(a))
 	if errors.Is(err, prvs.ErrNoKey) {
 		return negative{remedy.With(err, "bouncefilter key list shows the keys; key activate lets one sign")}
 	}

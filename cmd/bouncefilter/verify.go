@@ -35,14 +35,14 @@ type verdict struct {
 
 // Run implements the command.
 func (cmd *verifyCmd) Run(a *app) error {
-	ring, _, err := cmd.keys(a)
+	ring, domains, _, err := cmd.keys(a)
 	if err != nil {
 		return err
 	}
 	address, parseErr := prvs.ParseAddress(cmd.Address)
 	v := verdict{Reason: prvs.Malformed.String()}
 	if parseErr == nil {
-		v = newVerdict(ring.Verify(address, cmd.today(a)))
+		v = newVerdict(domains.Verify(ring, address, cmd.today(a)))
 	}
 	switch {
 	case cmd.JSON:

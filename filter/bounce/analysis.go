@@ -10,6 +10,7 @@ type analysis struct {
 	limits   Limits
 	parts    int // parts that may still be read
 	problems []string
+	opened   bool // a scanner's message was opened
 }
 
 func (a *analysis) problem(s string) {
@@ -21,6 +22,7 @@ func (a *analysis) problem(s string) {
 // facts are what the header and the parts of a message say, before its kind is decided.
 type facts struct {
 	header   header
+	subject  string // decoded, as rules are compared with it
 	report   string // report-type of a multipart/report, or ""
 	status   string // message/delivery-status, decoded
 	receipt  string // message/disposition-notification
@@ -29,9 +31,11 @@ type facts struct {
 	tail     string // what follows a returned header in the text
 	folded   string // the beginning of text in lower case, white space folded
 	returned []returned
-	virus    bool // there is an attachment of a type that viruses have
-	machine  bool // there is a part for status, receipt or feedback, which may be empty
-	calendar bool // an invitation, or the answer to one
+	tnef     []string // identifiers of messages in winmail.dat
+	virus    bool     // there is an attachment of a type that viruses have
+	machine  bool     // there is a part for status, receipt or feedback, which may be empty
+	calendar bool     // an invitation, or the answer to one
+	quotes   bool     // the text quotes another message, line by line
 }
 
 // returned is an original message, or its beginning, as the report contains it.
@@ -50,6 +54,10 @@ func (a *analysis) message(s string, depth int) *Report {
 		a.problem("the header has lines that are no fields")
 	}
 	f := a.collect(h, body, depth)
+	if inner := a.scanned(&f, depth); inner != nil {
+		inner.Sender, inner.Authenticated = fieldAddress(h.get("return-path")), authenticated(h, inner.From)
+		return inner
+	}
 	r := &Report{MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from"))}
 	if f.status != "" {
 		r.deliveryStatus(f.status)
@@ -62,29 +70,63 @@ func (a *analysis) message(s string, depth int) *Report {
 	}
 	a.originals(r, &f, depth)
 	r.textRecipients(&f)
-	r.Kind = f.kind(r)
+	r.Kind, r.Weak = f.kind(r)
+	r.Failure = f.status != "" || f.failure() || bounceSubjects.in(f.subject)
+	r.Authenticated = authenticated(h, r.From)
 	switch r.Kind {
-	case None, AutoReply:
+	case None, AutoReply, Challenge:
 		// What looked like recipients and returned messages was part of a text that a person wrote.
 		r.Recipients, r.ReportingMTA = nil, ""
 		r.Originals = slices.DeleteFunc(r.Originals, func(o Original) bool {
-			return o.Source != InReplyTo && o.Source != References
+			return o.Source != InReplyTo && o.Source != References && o.Source != ParentMessageID
 		})
 	case DSN, Bounce:
 		r.complete(&f)
+		r.explain(&f)
 	}
 	if r.Kind != None {
 		r.Family = familyOf(h, f.folded, strings.ToLower(f.status[:min(len(f.status), 1000)]))
-		if r.Kind == MDN || r.Kind == AutoReply || r.Kind == ARF {
+		if r.Kind == MDN || r.Kind == AutoReply || r.Kind == Challenge || r.Kind == ARF {
 			r.Family = first(strings.TrimSuffix(r.Family, "other"), string(r.Kind))
 		}
 	}
 	return r
 }
 
+// scanned returns what the report says that a scanner has attached whole to a message of its own, such as SpamAssassin (report_safe),
+// or nil if the message is something else. The scanner keeps the recipient, which a bounce of a report does not have, and the sender
+// or the null sender.
+func (a *analysis) scanned(f *facts, depth int) *Report {
+	if a.opened || depth > 1 || f.report != "" || f.machine || len(f.returned) != 1 || f.returned[0].source != ReturnedMessage {
+		return nil
+	}
+	text := f.returned[0].text
+	h, _, _ := parseHeader(text, true)
+	from, to := fieldAddress(h.get("from")), fieldAddress(h.get("to"))
+	switch {
+	case !looksAutomatic(h), to == "" || !strings.EqualFold(to, fieldAddress(f.header.get("to"))):
+		return nil
+	case f.origin() < nullSender && !strings.EqualFold(from, fieldAddress(f.header.get("from"))):
+		return nil
+	}
+	a.opened = true
+	if r := a.message(f.header.returnPath()+text, depth); r.Kind == DSN || r.Kind == MDN || r.Kind == Bounce && !r.Weak {
+		return r
+	}
+	return nil
+}
+
+// returnPath returns the first Return-Path field as it is written, or nothing.
+func (h header) returnPath() string {
+	if !h.has("return-path") {
+		return ""
+	}
+	return "Return-Path: " + h.get("return-path") + "\n"
+}
+
 // collect takes the message apart.
 func (a *analysis) collect(h header, body string, depth int) facts {
-	f := facts{header: h}
+	f := facts{header: h, subject: subjectOf(h)}
 	var plain, page []string
 	ps := a.split(nil, h, body, depth)
 	if len(ps) > 0 {
@@ -110,6 +152,7 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 	f.text, f.tail = lead, tail
 	f.returned = append(f.returned, found...)
 	f.folded = strings.ToLower(foldSpace(lead, 8<<10))
+	f.quotes = strings.HasPrefix(lead, ">") || strings.Contains(lead, "\n>")
 	return f
 }
 
@@ -126,8 +169,10 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		f.returned = append(f.returned, returned{p.embedded(), ReturnedMessage})
 	case "text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header", "text/rfc822":
 		f.returned = append(f.returned, returned{p.embedded(), ReturnedHeaders})
-	case "text/calendar":
+	case "text/calendar", "application/ics":
 		f.calendar = true
+	case "application/ms-tnef", "application/vnd.ms-tnef":
+		f.tnef = append(f.tnef, tnefIDs(p.octets())...)
 	case "text/html", "application/xhtml+xml":
 		*page = append(*page, a.text(p))
 	default:
@@ -136,6 +181,8 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 			// (testdata/base64-octet-stream.eml).
 			if s := p.content(); p.mayBeMessage() && startsLikeMessage(s) {
 				f.returned = append(f.returned, returned{s, ReturnedMessage})
+			} else if p.fileName() == "winmail.dat" {
+				f.tnef = append(f.tnef, tnefIDs(p.octets())...)
 			}
 			return
 		}

@@ -24,7 +24,9 @@ func decodeTransfer(encoding, s string) string {
 }
 
 // decodeBase64 skips octets outside the alphabet, as RFC 2045 section 6.8 asks, and reads up to the first padding.
-func decodeBase64(s string) string {
+func decodeBase64(s string) string { return normal(base64Octets(s)) }
+
+func base64Octets(s string) []byte {
 	clean := make([]byte, 0, len(s))
 	for i := range len(s) {
 		c := s[i]
@@ -40,7 +42,7 @@ func decodeBase64(s string) string {
 		clean = clean[:len(clean)-1]
 	}
 	n, _ := base64.RawStdEncoding.Decode(clean, clean) // the alphabet is checked; a bad last digit costs one octet
-	return normal(clean[:n])
+	return clean[:n]
 }
 
 // decodeQuoted decodes quoted-printable (RFC 2045 section 6.7). It leaves alone what is not encoded properly.

@@ -86,6 +86,14 @@ var families = []family{
 	{"ironport", inHeader, "x-ironport"},
 
 	// MTAs.
+	{"chasquid", inID, "chasquid-dsn-"},
+	{"chasquid", inFrom, "postmaster-dsn@"},
+	{"zonemta", inMTA, "x-zonemta-"},
+	{"zonemta", inHeader, "x-sending-zone:"},
+	{"nullmailer", inText, "this is the nullmailer delivery system"},
+	{"nullmailer", inID, ".nullmailer@"},
+	{"cyrus", inID, "cmu-sieve-"},
+	{"cyrus", inMTA, "cyrus"},
 	{"qmail", inText, "qmail-send"},
 	{"qmail", inText, "this message has been in the queue too long"},
 	{"james", inText, "james mail server"},

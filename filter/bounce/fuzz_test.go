@@ -17,6 +17,9 @@ func FuzzRead(f *testing.F) {
 	for _, name := range samples(f) {
 		f.Add(sample(f, name))
 	}
+	for _, k := range nullSenderKinds(f) {
+		f.Add(sample(f, "null-sender/"+k.name))
+	}
 	if dir := os.Getenv(collectionEnv); dir != "" {
 		paths, err := filepath.Glob(filepath.Join(dir, "*", "*.eml"))
 		if err != nil || len(paths) == 0 {
@@ -75,12 +78,15 @@ func checkBounds(t *testing.T, r *Report) {
 	}
 	switch r.Kind {
 	case None:
-		if r.Family != "" || len(r.Recipients) > 0 {
-			t.Errorf("an ordinary message of family %s with recipients %+v", r.Family, r.Recipients)
+		if r.Family != "" || len(r.Recipients) > 0 || r.Weak {
+			t.Errorf("an ordinary message of family %s with recipients %+v, weak %t", r.Family, r.Recipients, r.Weak)
 		}
 	case DSN, Bounce, MDN, AutoReply, Challenge, ARF:
 		if r.Family == "" {
 			t.Errorf("%s without family", r.Kind)
+		}
+		if r.Weak && (r.Kind == DSN || r.Kind == ARF) {
+			t.Errorf("%s has weak signs", r.Kind)
 		}
 	default:
 		t.Errorf("kind %q", r.Kind)
@@ -88,6 +94,13 @@ func checkBounds(t *testing.T, r *Report) {
 	loggable(t, r.ReportingMTA, maxNameBytes)
 	loggable(t, r.ReceivedFrom, maxNameBytes)
 	loggable(t, r.HandOver(), maxNameBytes)
+	if len(r.Authenticated) > maxAuthenticated {
+		t.Errorf("%d signatures", len(r.Authenticated))
+	}
+	for _, a := range r.Authenticated {
+		loggable(t, a.Server, maxNameBytes)
+		loggable(t, a.Domain, maxNameBytes)
+	}
 	for _, p := range r.Problems {
 		loggable(t, p, maxNameBytes)
 	}
@@ -95,6 +108,7 @@ func checkBounds(t *testing.T, r *Report) {
 		loggable(t, rcpt.Address, maxAddressBytes)
 		loggable(t, rcpt.Action, maxNameBytes)
 		loggable(t, rcpt.Status, 11)
+		loggable(t, rcpt.Exact, 11)
 		loggable(t, rcpt.Diagnostic, maxDiagnosticBytes)
 		loggable(t, rcpt.RemoteMTA, maxNameBytes)
 	}

@@ -5,6 +5,7 @@ import "encoding/json"
 // jsonReport is the printed form of a report, one object on a line. Users of the command rely on the names of its fields.
 type jsonReport struct {
 	Kind         Kind            `json:"kind"`
+	Weak         bool            `json:"weak"`
 	Family       string          `json:"family"`
 	ReportingMTA string          `json:"reporting_mta"`
 	Original     jsonOriginal    `json:"original"`
@@ -19,10 +20,11 @@ type jsonOriginal struct {
 }
 
 type jsonRecipient struct {
-	Address    string `json:"address"`
-	Action     string `json:"action"`
-	Status     string `json:"status"`
-	Diagnostic string `json:"diagnostic"`
+	Address     string `json:"address"`
+	Action      string `json:"action"`
+	Status      string `json:"status"`
+	ExactStatus string `json:"exact_status"`
+	Diagnostic  string `json:"diagnostic"`
 }
 
 // MarshalJSON prints the report with the message that it answers directly. Lists are never null.
@@ -30,6 +32,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 	o := r.Original()
 	j := jsonReport{
 		Kind:         r.Kind,
+		Weak:         r.Weak,
 		Family:       r.Family,
 		ReportingMTA: r.ReportingMTA,
 		Original:     jsonOriginal{MessageID: o.MessageID, From: first(o.From, o.Sender), EnvelopeID: o.EnvelopeID},
@@ -37,7 +40,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Problems:     append(make([]string, 0, len(r.Problems)), r.Problems...),
 	}
 	for _, rcpt := range r.Recipients {
-		j.Recipients = append(j.Recipients, jsonRecipient{rcpt.Address, rcpt.Action, rcpt.Status, rcpt.Diagnostic})
+		j.Recipients = append(j.Recipients, jsonRecipient{rcpt.Address, rcpt.Action, rcpt.Status, rcpt.Exact, rcpt.Diagnostic})
 	}
 	return json.Marshal(j)
 }

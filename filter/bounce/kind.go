@@ -3,16 +3,45 @@ package bounce
 import (
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// kind decides what the message is. Within multipart/report a machine-readable part decides by itself. Anything else
-// needs a sender that reports come from, so that mail that only quotes or forwards a report is no report.
-func (f *facts) kind(r *Report) Kind {
+// kind decides what the message is, and whether only weak signs say so. Within multipart/report a machine-readable part decides
+// by itself. Anything else needs a sender that reports come from, so that mail that only quotes or forwards a report is no
+// report. The null sender is one such sign, but no more: much mail that answers nothing has it as well.
+func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	from := f.origin()
+	if kind := f.standardKind(r, from); kind != None {
+		return kind, false
+	}
+	if is, weak := f.isBounce(r, from); is {
+		return Bounce, weak
+	}
+	if f.calendar {
+		return None, false // an answer to an invitation is written by a program that says that it is a responder
+	}
+	switch reply := f.reply(); {
+	case f.isChallenge():
+		return Challenge, !reply
+	case reply:
+		return AutoReply, false
+	case f.listed():
+		return None, false // lists pass on what their members' responders write
+	case f.isReceipt():
+		return MDN, true
+	case f.isReply():
+		return AutoReply, true
+	}
+	return None, false
+}
+
+// standardKind returns what the machine-readable parts of the message say that it is, or None.
+func (f *facts) standardKind(r *Report, from origin) Kind {
 	switch {
 	case f.feedback != "" && (f.report != "" || from > person || len(f.returned) > 0 && !f.conversation()):
 		return ARF // QUIRK: NetEase (163.com) sends it as multipart/mixed
-	case len(f.returned) > 0 && strings.HasPrefix(f.subject(), complaintSubject):
+	case len(f.returned) > 0 && strings.HasPrefix(f.subject, complaintSubject):
 		return ARF // QUIRK: Outlook.com's complaint service sends no feedback part
 	case f.receipt != "" && (f.report != "" || from > person):
 		return MDN
@@ -22,52 +51,8 @@ func (f *facts) kind(r *Report) Kind {
 		return DSN // the status part is empty or was cut off
 	case f.report == "disposition-notification" && (from > person || f.machine):
 		return MDN
-	case f.isBounce(r, from):
-		return Bounce
-	case f.isReply():
-		return AutoReply
 	}
 	return None
-}
-
-// isBounce weighs the evidence for a bounce in no standard form.
-func (f *facts) isBounce(r *Report, from origin) bool {
-	if f.report != "" && f.report != "?" && f.report != "delivery-status" {
-		return false // reports about TLS and DMARC
-	}
-	subject, says := f.bounceSubject(), f.failure()
-	returned := len(f.returned) > 0
-	if f.conversation() || f.virus && !returned || postmasterSubjects.in(f.subject()) {
-		return false
-	}
-	named := len(r.Recipients) > 0
-	quoted := len(r.Recipients) == 1 && quotesReply(f.text) // a server's reply is
-	for i := range r.Recipients {
-		quoted = quoted || r.Recipients[i].Class() != 0
-	}
-	switch {
-	case f.header.has("x-failed-recipients"):
-		return true
-	case from == mailerDaemon:
-		// In a language that no list has, a recipient with a reply code is enough.
-		return subject && (says || returned || named) || says && (returned || named) || quoted && (returned || named)
-	case f.reply() && !subject:
-		return false
-	case from == postmaster:
-		// Quarantine digests and the like come from postmasters as well: the text must be about one message.
-		return subject && (returned || named && (quoted || !digests.in(f.folded))) || says && (returned || quoted) || returned && quoted
-	case from == nullSender:
-		return (subject || says) && (returned || quoted) && (says || named)
-	case from == system:
-		// Phishing uses such names as well, but it returns no message and quotes no server.
-		return subject && says && named && (returned || r.anyStatus())
-	}
-	// From any other sender the message must have everything, and must go to the author of the returned message. Bug reports
-	// and trackers quote the bounces of other users, and people who answer under a new subject quote what they answer.
-	if f.header.has("in-reply-to") || f.header.has("references") {
-		return false
-	}
-	return subject && says && (returned && named || f.attached() && len(r.Original().Recipients) == 1) && f.answersItsRecipient(r)
 }
 
 // attached says whether a message is returned as a part of its own, not quoted in the text.
@@ -148,12 +133,17 @@ func nullPath(value string) bool {
 	return value == "<>" || strings.HasPrefix(value, "<mailer-daemon") || strings.HasPrefix(value, "mailer-daemon")
 }
 
-// subject returns the decoded subject in lower case.
-func (f *facts) subject() string { return strings.ToLower(decodeWords(f.header.get("subject"))) }
+// subjectOf returns the decoded subject in the form that rules are compared with: in lower case, without the forms of characters
+// that only East Asian typography has (Unicode Standard Annex 15, NFKC).
+func subjectOf(h header) string {
+	const limit = 1000
+	s := decodeWords(h.get("subject"))
+	return strings.ToLower(norm.NFKC.String(strings.ToValidUTF8(s[:min(len(s), limit)], "?")))
+}
 
+// bounceSubject says whether the subject is one that bounces have.
 func (f *facts) bounceSubject() bool {
-	subject := f.subject()
-	return !isAnswer(subject) && bounceSubjects.in(subject)
+	return (!isAnswer(f.subject) || f.answersUnderOwnSubject()) && bounceSubjects.in(f.subject)
 }
 
 // failure says whether the text says near its beginning that something was not delivered.
@@ -161,76 +151,19 @@ func (f *facts) failure() bool { return failures.in(f.folded) }
 
 // conversation says whether a person or a list sent this message: answers, forwarded messages and list mail quote bounces.
 func (f *facts) conversation() bool {
-	subject := strings.ToLower(f.header.get("subject"))
-	if isAnswer(subject) && !isDaemon(f.header.get("from")) {
-		return true
+	if isDaemon(f.header.get("from")) {
+		return false
 	}
-	return f.header.has("list-post") && !isDaemon(f.header.get("from"))
+	return isAnswer(f.subject) && !f.answersUnderOwnSubject() || f.header.has("list-post")
+}
+
+// answersUnderOwnSubject says whether a gateway has put its words into the subject of an answer: "RE: Minutes: non remis". A person
+// who answers or forwards a bounce is not the null sender, and names the bounce.
+func (f *facts) answersUnderOwnSubject() bool {
+	return f.hasNullSender() && !f.ordinary() && !f.header.has("in-reply-to") && !f.header.has("references") && undelivered.in(f.subject)
 }
 
 // isAnswer says whether a subject, given in lower case, is that of an answer or a forwarded message.
 func isAnswer(subject string) bool {
-	for _, p := range [...]string{"re:", "fw:", "fwd:", "aw:", "wg:", "tr:", "rv:", "sv:", "antw:", "rif:", "enc:", "res:", "odp:", "vs:", "[fwd:"} {
-		if strings.HasPrefix(subject, p) {
-			return true
-		}
-	}
-	return false
-}
-
-// isReply says whether a responder wrote the message (RFC 3834, and conventions older than it).
-func (f *facts) isReply() bool {
-	subject := f.subject()
-	switch {
-	case f.reply():
-		return true
-	case isAnswer(subject):
-		// Distribution lists pass on answers of people with a null sender.
-	case f.hasNullSender() && f.header.has("in-reply-to") && !f.calendar:
-		return true // only programs answer with a null sender
-	case strings.Contains(strings.ToLower(f.header.get("x-ms-exchange-generated-message-source")), "mailbox rules agent"):
-		return true // QUIRK: Exchange declares its replies as auto-generated
-	}
-	for _, p := range replySubjects {
-		if start, ok := strings.CutSuffix(p, "*"); ok {
-			if strings.HasPrefix(subject, start) {
-				return true
-			}
-			continue
-		}
-		// At the beginning the responder wrote it. Elsewhere it may be what people write about.
-		switch i := strings.Index(subject, p); {
-		case i == 0:
-			return true
-		case i > 0 && !isAnswer(subject) && endsSentence(subject[i+len(p):]) && (f.origin() > person || absences.in(f.folded)):
-			return true
-		}
-	}
-	return false
-}
-
-// endsSentence says whether the sentence ends before rest: "Bert is out of the office.", not "out of office messages".
-func endsSentence(rest string) bool {
-	rest = strings.TrimSpace(rest)
-	return rest == "" || strings.IndexByte(".:;,!(-", rest[0]) >= 0
-}
-
-// reply says whether the header names a responder.
-func (f *facts) reply() bool {
-	h := f.header
-	submitted := strings.ToLower(h.get("auto-submitted"))
-	precedence := strings.ToLower(h.get("precedence"))
-	switch {
-	case strings.HasPrefix(submitted, "auto-replied"), strings.Contains(precedence, "auto_reply"), strings.Contains(precedence, "auto-reply"):
-		return true
-	case strings.HasPrefix(submitted, "auto-"), h.has("list-id"):
-		return false
-	}
-	for _, r := range responders {
-		v := strings.ToLower(h.get(r.field))
-		if strings.Contains(v, r.words) && h.has(r.field) && v != "no" && v != "false" {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(answerPrefixes, func(p string) bool { return strings.HasPrefix(subject, p) })
 }

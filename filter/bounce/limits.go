@@ -21,15 +21,18 @@ func DefaultLimits() Limits {
 
 // The contents of a Report are bounded as well, so that they can be logged and stored.
 const (
-	maxRecipients      = 1000 // the recipients that one message may have at common MTAs
-	maxOriginals       = 32
-	maxOriginalRcpts   = 100
-	maxReferences      = 20
-	maxAddressBytes    = 320 // local part 64, "@", domain 255 (RFC 5321 section 4.5.3.1)
-	maxMessageIDBytes  = 998 // the longest line (RFC 5322 section 2.1.1)
-	maxDiagnosticBytes = 1024
-	maxNameBytes       = 255
-	maxProblems        = 50
+	maxRecipients         = 1000 // the recipients that one message may have at common MTAs
+	maxOriginals          = 32
+	maxOriginalRcpts      = 100
+	maxReferences         = 20
+	maxBlankLines         = 3   // within the header of a returned message
+	maxMessageIDs         = 4   // Message-ID fields of one returned message
+	maxOriginalReferences = 4   // identifiers that a returned message answers, the last ones
+	maxAddressBytes       = 320 // local part 64, "@", domain 255 (RFC 5321 section 4.5.3.1)
+	maxMessageIDBytes     = 998 // the longest line (RFC 5322 section 2.1.1)
+	maxDiagnosticBytes    = 1024
+	maxNameBytes          = 255
+	maxProblems           = 50
 )
 
 func (l Limits) withDefaults() Limits {

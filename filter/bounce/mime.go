@@ -17,6 +17,14 @@ func (p *part) content() string {
 	return decodeTransfer(p.header.get("content-transfer-encoding"), p.body)
 }
 
+// octets returns the body without its transfer encoding, octet for octet.
+func (p *part) octets() []byte {
+	if encoding, _, _ := strings.Cut(strings.TrimSpace(p.header.get("content-transfer-encoding")), ";"); strings.EqualFold(encoding, "base64") {
+		return base64Octets(p.body)
+	}
+	return []byte(p.content())
+}
+
 // fileName returns the part's file name.
 func (p *part) fileName() string {
 	_, params := mediaType(p.header.get("content-disposition"))
@@ -55,6 +63,9 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 	}
 	from := len(ps)
 	sections, closed := splitBoundary(body, boundary, a.parts+1)
+	if p.report != "" {
+		sections = a.splitStray(sections)
+	}
 	if !closed {
 		a.problem("a multipart is not closed")
 	}
@@ -81,6 +92,60 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		ps[i].report = p.report
 	}
 	return ps
+}
+
+// splitStray splits the parts of a multipart/report further where a gateway has written another boundary than the announced one in
+// front of a part that only reports have.
+func (a *analysis) splitStray(sections []string) []string {
+	var split []string
+	for i, s := range sections {
+		for i > 0 {
+			at, next := strayPart(s)
+			if at < 0 || len(split) >= a.parts {
+				break
+			}
+			a.problem("a later boundary is not the one announced")
+			split, s = append(split, strings.TrimSuffix(s[:at], "\n")), s[next:]
+		}
+		split = append(split, s)
+	}
+	return split
+}
+
+// strayPart returns where a boundary line of unknown name is within a part of a report, and where the part after it begins, or -1.
+// Nothing is looked for in a returned message, and in parts that have parts of their own.
+func strayPart(s string) (at, next int) {
+	h, body, _ := parseHeader(s, false)
+	kind, _ := mediaType(h.get("content-type"))
+	if strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "message/") && !strings.HasSuffix(kind, "delivery-status") {
+		return -1, -1
+	}
+	for rest := body; rest != ""; {
+		var line string
+		before := len(rest)
+		line, rest = cutLine(rest)
+		if len(line) > 2 && strings.HasPrefix(line, "--") && startsReportPart(rest) {
+			return len(s) - before, len(s) - len(rest)
+		}
+	}
+	return -1, -1
+}
+
+// startsReportPart says whether s begins with the header of a part that only reports have.
+func startsReportPart(s string) bool {
+	for range 6 {
+		var line string
+		line, s = cutLine(s)
+		name, value, ok := splitField(line)
+		if !ok || len(name) < 8 || !strings.EqualFold(name[:8], "content-") {
+			return false
+		}
+		if strings.EqualFold(name, "content-type") {
+			kind, _ := mediaType(value)
+			return strings.HasPrefix(kind, "message/") || strings.HasPrefix(kind, "text/rfc822")
+		}
+	}
+	return false
 }
 
 // isMessageHeader says whether the header at the start of a part is that of a message, not that of the part.

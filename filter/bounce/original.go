@@ -11,8 +11,16 @@ func (a *analysis) originals(r *Report, f *facts, depth int) {
 		}
 		a.original(r, ret, depth)
 	}
+	for _, id := range f.tnef {
+		if id != r.MessageID {
+			r.original(Original{Source: ReportField, Depth: depth, MessageID: id})
+		}
+	}
 	if id := mentionedID(f.text); id != "" && id != r.MessageID {
 		r.original(Original{Source: FreeText, Depth: depth, MessageID: id})
+	}
+	if id := messageID(f.header.get("x-ms-exchange-parent-message-id")); id != "" {
+		r.original(Original{Source: ParentMessageID, Depth: depth, MessageID: id})
 	}
 	ids := messageIDs(f.header.get("in-reply-to"), 1)
 	for _, id := range ids {
@@ -41,6 +49,18 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 		text = dedent(t)
 	}
 	h, body, junk := parseHeader(text, true)
+	for range maxBlankLines {
+		if h.has("message-id") || !startsLikeMessage(body) {
+			break
+		}
+		// QUIRK: a program on the way has put a blank line into the header, such as after an encoded word with a line end in it
+		// (testdata/blank-line-in-returned-header.eml). A second From is that of a message in the body.
+		more, rest, _ := parseHeader(body, true)
+		if more.has("from") && h.has("from") {
+			break
+		}
+		h, body = append(h, more...), rest
+	}
 	o := Original{
 		Source:    ret.source,
 		Depth:     depth,
@@ -63,6 +83,7 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 		o.Recipients = append(o.Recipients, fieldAddresses(h.get(name), maxOriginalRcpts-len(o.Recipients))...)
 	}
 	r.original(o)
+	r.alsoNamed(&o)
 	if depth >= a.limits.Depth || a.parts <= 0 || len(body) == 0 || !looksAutomatic(h) {
 		return
 	}
@@ -70,6 +91,31 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 	for _, n := range inner.Originals {
 		if inner.Kind != None && n.Depth > depth {
 			r.original(n)
+		}
+	}
+}
+
+// alsoNamed adds to r the other identifiers that a returned message may be known by, and those that it answers itself.
+func (r *Report) alsoNamed(o *Original) {
+	add := func(source Source, id string) {
+		if id != "" && id != o.MessageID {
+			r.original(Original{Source: source, Depth: o.Depth, MessageID: id, Sender: o.Sender, From: o.From})
+		}
+	}
+	more := 0
+	for _, f := range o.header {
+		switch f.name {
+		case "message-id": // more than one: a relay has added its own, or an attacker has
+			if more++; more <= maxMessageIDs {
+				add(o.Source, messageID(f.value))
+			}
+		case "x-google-original-message-id", "x-original-message-id":
+			add(ReplacedMessageID, messageID(f.value))
+		}
+	}
+	for _, name := range [...]string{"in-reply-to", "references"} {
+		for _, id := range messageIDs(o.header.get(name), maxOriginalReferences) {
+			add(OriginalReferences, id)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 func TestStatusCodesAreDistinguishedFromOtherNumbers(t *testing.T) {
@@ -201,9 +203,17 @@ func TestHeadersThatLostTheirIndentation(t *testing.T) {
 // A row whose words are in upper case or folded differently would never match.
 func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 	lists := map[string][]string{
-		"daemonNames": daemonNames, "bounceSubjects": bounceSubjects.words, "failures": failures.words, "delays": delays.words,
-		"returns": returns.words, "recipientWords": recipientWords.words, "recipientPrefixes": recipientPrefixes, "aliasWords": aliasWords.words, "strangers": strangers.words, "replySubjects": replySubjects,
-		"absences": absences.words, "executables": executables, "failureWords": failureWords.words, "reporters": reporters, "postmasterSubjects": postmasterSubjects.words, "digests": digests.words, "complaintSubject": {complaintSubject},
+		"daemonNames": daemonNames, "recipientPrefixes": recipientPrefixes, "replySubjects": replySubjects, "executables": executables,
+		"reporters": reporters, "complaintSubject": {complaintSubject}, "listFields": listFields, "receiptSubjects": receiptSubjects,
+	}
+	for name, p := range map[string]*phrases{
+		"bounceSubjects": bounceSubjects, "failures": failures, "delays": delays, "returns": returns, "recipientWords": recipientWords,
+		"aliasWords": aliasWords, "strangers": strangers, "absences": absences, "failureWords": failureWords,
+		"postmasterSubjects": postmasterSubjects, "digests": digests, "undelivered": undelivered, "notices": notices,
+		"exchangeAgents": exchangeAgents, "programs": programs, "away": away, "acknowledgements": acknowledgements, "promises": promises,
+		"forms": forms, "challengeSubjects": challengeSubjects, "challenges": challenges, "receipts": receipts,
+	} {
+		lists[name] = p.words
 	}
 	for _, f := range families {
 		lists["families"] = append(lists["families"], f.words)
@@ -212,6 +222,9 @@ func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 		for _, words := range list {
 			if len(words) < phraseOctets || strings.ToLower(words) != words || strings.Contains(words, "  ") || strings.Contains(words, "\n") {
 				t.Errorf("%s: %q", name, words)
+			}
+			if !norm.NFKC.IsNormalString(words) && name != "reporters" {
+				t.Errorf("%s: %q is not as subjects are compared", name, words)
 			}
 		}
 	}

@@ -11,12 +11,17 @@ func (r *Report) textRecipients(f *facts) {
 	if r.hasAddresses() {
 		return
 	}
-	t := reportText{own: ownAddresses(f.header)}
+	t := textOf(f)
 	for i := range r.Originals {
-		t.own[strings.ToLower(r.Originals[i].MessageID)] = true // a Message-ID looks like an address
+		o := &r.Originals[i]
+		t.own[strings.ToLower(o.MessageID)] = true // a Message-ID looks like an address
+		if o.Depth == 1 && o.Returned() {
+			// Whoever writes to himself is told that it failed for himself.
+			for _, a := range o.Recipients {
+				delete(t.own, strings.ToLower(a))
+			}
+		}
 	}
-	t.lines = strings.Split(f.text, "\n")
-	t.lines = t.lines[:min(len(t.lines), maxTextLines)]
 	found := t.named(f.header)
 	if len(found) == 0 {
 		found = t.fields(r)
@@ -64,10 +69,20 @@ type reportText struct {
 	own   map[string]bool // addresses, in lower case, that are no failed recipients: those of the report's own header
 }
 
+// textOf returns the text of a report.
+func textOf(f *facts) *reportText {
+	t := &reportText{own: ownAddresses(f.header), lines: strings.Split(f.text, "\n")}
+	t.lines = t.lines[:min(len(t.lines), maxTextLines)]
+	return t
+}
+
+// maxOwn is how many addresses are read of each field of a report's own header.
+const maxOwn = 20
+
 func ownAddresses(h header) map[string]bool {
 	own := make(map[string]bool, 4)
 	for _, name := range [...]string{"from", "to", "sender", "reply-to", "delivered-to", "envelope-to"} {
-		for _, a := range fieldAddresses(h.get(name), 20) {
+		for _, a := range fieldAddresses(h.get(name), maxOwn) {
 			own[strings.ToLower(a)] = true
 		}
 	}
@@ -150,7 +165,7 @@ func (t *reportText) listed() []Recipient {
 	var list recipientList
 	for i := 0; i < len(t.lines); i++ {
 		address, rest, ok := leadingAddress(t.lines[i])
-		if !ok || t.own[strings.ToLower(address)] && !strings.HasPrefix(rest, ":") {
+		if !ok || t.own[strings.ToLower(address)] && !strings.HasPrefix(rest, ":") || len(list) > 0 && wraps(t.lines[i-1], t.lines[i]) {
 			continue
 		}
 		if i > 0 && stranger(t.lines[i-1]) && rest == "" {
@@ -161,11 +176,31 @@ func (t *reportText) listed() []Recipient {
 			rcpt = list.withoutClass(address)
 		}
 		if rcpt != nil {
-			rcpt.say(rest, t.lines[i+1:])
+			rcpt.say(rest, t.lines[i:])
 		}
 	}
 	return list
 }
+
+// wraps says whether a line that begins with an address only goes on with what the line before it says, so that it begins with no
+// further recipient.
+func wraps(before, line string) bool {
+	const long = 50
+	before = strings.TrimRight(before, " \t")
+	switch {
+	case len(before) < 4:
+		return false
+	case before[len(before)-1] == '-' && isAlnum(before[len(before)-2]):
+		return true // "identity some-long-" "name@example.com"
+	}
+	if _, said, ok := leadingAddress(before); ok {
+		// "<user@example.com>: host mx.example.com said: 550 5.7.1" "    <from@example.net>: Sender address rejected"
+		return len(said) > 10 && said[0] == ':' && indentation(line) > indentation(before)
+	}
+	return len(before) >= long && strings.IndexByte(".:;!>", before[len(before)-1]) < 0 && indentation(before) <= indentation(line)
+}
+
+func indentation(line string) int { return len(line) - len(strings.TrimLeft(line, " \t")) }
 
 // leadingAddress returns the address at the beginning of a line, and what follows it.
 func leadingAddress(line string) (address, rest string, ok bool) {
@@ -187,6 +222,8 @@ func leadingAddress(line string) (address, rest string, ok bool) {
 	rest = strings.TrimLeft(rest, ">'\"")
 	tail := strings.TrimSpace(rest)
 	switch {
+	case tail != "" && tail[0] == ',' && !goesOn(tail[1:]):
+		return "", "", false // "user@example.com, and ip 192.0.2.1": the end of a sentence that began on the line before
 	case tail == "", strings.IndexByte(":([<,;", tail[0]) >= 0, strings.HasPrefix(tail, "..."), strings.HasPrefix(tail, "->"),
 		strings.HasPrefix(tail, "- "), strings.HasPrefix(tail, "on "):
 		return address, tail, true
@@ -199,6 +236,16 @@ func leadingAddress(line string) (address, rest string, ok bool) {
 		}
 	}
 	return "", "", false
+}
+
+// goesOn says whether a list of recipients goes on after a comma: with another address, what failed, or nothing.
+func goesOn(s string) bool {
+	s = strings.TrimLeft(s, " \t<\"'")
+	if s == "" || replyCode(s) > 0 || findStatus(s) != "" || failureWords.in(strings.ToLower(s)) {
+		return true
+	}
+	_, start, _ := findAddress(s, 0)
+	return start == 0
 }
 
 // failureWords may follow an address on its line.
@@ -262,7 +309,7 @@ func (t *reportText) spoken() []Recipient {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {
-				rcpt.say(line[end:], t.lines[i+1:])
+				rcpt.say(line[end:], t.lines[i:])
 			}
 		}
 	}
@@ -288,7 +335,7 @@ func (t *reportText) only() []Recipient {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {
-				rcpt.say(line[end:], t.lines[i+1:])
+				rcpt.say(line[end:], t.lines[i:])
 			}
 		}
 	}

@@ -83,7 +83,7 @@ type Report struct {
 // Authenticated is a DKIM signature that a server verified (RFC 8601 section 2.7.1).
 type Authenticated struct {
 	Server string // the authserv-id of the server that verified it (RFC 8601 section 2.5), in lower case
-	Domain string // the signing domain, in lower case: the domain of From, or one above or below it
+	Domain string // the signing domain, in lower case: that of From, or one above it
 }
 
 // Original is what a report says about one message that it answers.
@@ -130,6 +130,9 @@ func (r *Report) Original() Original {
 		o := &r.Originals[i]
 		if o.Depth != 1 {
 			break
+		}
+		if o.Source == OriginalReferences {
+			break // they are last, and name other messages
 		}
 		if merged.Source == "" {
 			merged = *o

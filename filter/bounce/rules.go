@@ -52,7 +52,7 @@ var failures = newPhrases([]string{
 	"returned to sender", "returned to you", "mail has been returned", "message has been returned", "returned because", "address not found", "transcript of session", "failed addresses follow", "unsent message",
 	"unknown user", "user unknown", "no such user", "user mailbox exceeds", "undeliverable to", "following recipient",
 	"following address", "failed recipient", "intended recipient", "mailbox unavailable", "non-delivered", "message was not sent", "may not exist", "failure reasons", "no valid recipients",
-	"nicht zugestellt", "nicht ausgeliefert", "abgelehnt", "unzustellbar", "konnte nicht", "zustellung", "n'a pas pu être", "n'a pas été remis",
+	"nicht zugestellt", "nicht ausgeliefert", "abgelehnt", "unzustellbar", "konnte nicht", "zustellung", "n'a pas pu être", "n'a pas pu etre", "n'a pas été remis", "n'a pas ete remis", "n'a pas été distribué", "n'a pas ete distribue",
 	"non remis", "impossible de remettre", "no se ha podido", "no se pudo", "no ha podido", "no fue posible", "não foi possível", "não pôde ser",
 	"nao foi possivel", "non è stato possibile", "impossibile consegnare", "niet worden bezorgd", "niet bezorgd", "niet afgeleverd",
 	"kunde inte levereras", "kunne ikke leveres", "nie została dostarczona", "nie mogła zostać", "не может быть доставлен", "не удалось доставить",
@@ -121,7 +121,7 @@ var replySubjects = []string{
 	"automatski odgovor", "automatiski odgovor", "samodejni odgovor", "аутоматски одговор", "resposta automàtica", "erantzun automatikoa",
 	"sjálfvirkt svar", "תשובה אוטומטית", "מענה אוטומטי", "رد تلقائي", "پاسخ خودکار", "स्वचालित उत्तर", "trả lời tự động", "ตอบกลับอัตโนมัติ",
 	"balasan otomatis", "jawapan automatik", "自動返答", "自動回信", "자동 응답", "absent(e) du bureau", "niet aanwezig", "außer haus",
-	"mimo kancelář", "irodán kívül", "ofis dışında", "kontorist väljas", "外出:*", "外出：*", "외출:*",
+	"mimo kancelář", "irodán kívül", "ofis dışında", "kontorist väljas", "外出:*", "외출:*",
 }
 
 // absences are what an automatic reply says. One of them is needed if the subject alone is not clear.
@@ -164,3 +164,139 @@ const complaintSubject = "complaint about message from "
 
 // executables are the ends of the names of attachments that viruses have and bounces do not.
 var executables = []string{".exe", ".scr", ".pif", ".com", ".bat", ".cmd", ".vbs", ".js", ".zip", ".lnk", ".iso", ".htm", ".html"}
+
+// answerPrefixes begin the subjects of answers and of forwarded messages.
+var answerPrefixes = []string{
+	"re:", "re :", "re[", "fw:", "fwd:", "aw:", "wg:", "tr:", "tr :", "rv:", "sv:", "antw:", "rif:", "r:", "enc:", "res:", "odp:", "vs:", "vl:", "[fwd:", "ynt:", "vá:",
+	"回复:", "回覆:", "答复:", "返信:", "转发:", "轉寄:", "転送:",
+}
+
+// undelivered are the words of subjects that say by themselves that a message was not delivered, even from an ordinary sender.
+var undelivered = newPhrases([]string{
+	"undeliver", "non-deliver", "nondeliver", "non deliver", "not delivered", "could not be delivered", "couldn't be delivered", "cannot be delivered",
+	"unable to deliver", "returned mail", "mail returned", "message returned", "delivery fail", "delivery has failed", "failed delivery", "failure notice",
+	"mail failure", "unzustellbar", "nicht zustellbar", "nicht zugestellt", "zustellung fehlgeschlagen", "non remis", "non distribu", "échec de la remise",
+	"échec de remise", "no entregado", "no se pudo entregar", "no se puede entregar", "mensaje devuelto", "non recapitabile", "non consegnat", "mancata consegna",
+	"consegna fallita", "não entregue", "nao entregue", "falha na entrega", "devolvida", "onbestelbaar", "niet bestelbaar", "niet afgeleverd", "niet bezorgd",
+	"kunde inte levereras", "ej levererat", "kunne ikke leveres", "ikke leveret", "ikke levert", "niedostarcz", "nie dostarcz", "nie została dostarczona",
+	"не доставлен", "недоставл", "не удалось доставить", "ошибка доставки", "не доставлено", "не вдалося доставити", "配信できません", "送信できません", "エラーメール",
+	"リターンメール", "届きません", "配信不能", "退信", "未送达", "无法投递", "无法送达", "投递失败", "無法傳遞", "無法投遞", "退件", "전송 실패", "배달 불가", "반송",
+	"teslim edilemedi", "iletilemedi", "nedoručiteln", "nedoručen", "kézbesíthetetlen", "sikertelen kézbesítés", "toimittamat", "nelivrabil", "μη παραδόσιμο",
+	"nepristat", "không gửi được", "gagal dikirim", "tidak terkirim",
+})
+
+// notices are words of mail about something else than a message that was sent.
+var notices = newPhrases([]string{
+	"parcel", "package", "gift", "shipment", "courier will", "tracking number", "your order", "order number", "invoice", "payment", "newsletter", "campaign",
+	"paket", "sendung", "bestellung", "rechnung", "colis", "commande", "facture", "paquete", "pedido", "factura", "pacco", "ordine", "fattura", "encomenda",
+	"pakket", "bestelling", "paczk", "zamówieni", "zásilk", "посылк", "заказ", "お荷物", "ご注文", "包裹", "订单", "訂單", "택배", "주문",
+	"your mailbox is", "your mailbox has", "quota warning", "your quota", "ihr postfach ist", "mail queue", "backup", "monitor", "health check", "voicemail", "voice message",
+	"fax", "logwatch", "log summar", "grand totals",
+})
+
+// exchangeAgents are the parts of Exchange whose notices go to the sender of a message.
+var exchangeAgents = newPhrases([]string{"transport rule", "malware", "antispam", "anti-spam", "filter agent", "policy"})
+
+// listFields are header fields of list mail.
+var listFields = []string{
+	"list-id", "list-post", "list-unsubscribe", "list-help", "list-subscribe", "list-archive", "mailing-list", "x-mailing-list", "x-beenthere", "x-mailman-version",
+	"x-ml-name", "x-mlserver",
+}
+
+// programs are in the X-Mailer fields of programs that write by themselves.
+var programs = newPhrases([]string{"auto", "vacation", "respon", "reply", "php", "perl", "mail::", "notif", "agent", "server", "gateway", "javamail", "script", "smtp"})
+
+// away is what a responder says in its owner's name.
+var away = newPhrases([]string{
+	"i am out of", "i'm out of", "i am currently out", "i'm currently out", "i am away", "i'm away", "i am currently away", "i'm currently away", "i will be away",
+	"i'll be away", "i will be out of", "i'll be out of", "i am on vacation", "i'm on vacation", "i am on holiday", "i'm on holiday", "i am on leave", "i'm on leave",
+	"i am on annual leave", "i'm on annual leave", "i will be on annual leave", "i'll be on annual leave", "currently on annual leave", "on maternity leave", "on parental leave", "on sick leave", "not in the office", "is out of the office", "is currently out of", "away from my mail",
+	"away from my e-mail", "away from my email", "away from the office", "away from my desk", "out of the office until", "out of office until", "limited access to",
+	"no longer with the company", "no longer work for",
+	"no longer works", "automated reply", "automatic reply", "automated response", "automatic response", "auto-reply", "autoreply", "auto reply",
+	"ich bin nicht im", "ich bin derzeit nicht", "ich bin zur zeit nicht", "ich bin zurzeit nicht", "ich bin momentan nicht", "ich bin bis", "ich bin vom",
+	"nicht im büro", "nicht im haus", "nicht erreichbar", "im urlaub", "außer haus", "nicht am arbeitsplatz", "ich bin abwesend", "bin abwesend", "wieder im büro",
+	"wieder erreichbar", "nicht weitergeleitet", "automatische antwort", "automatisch beantwortet",
+	"je suis absent", "actuellement absent", "je suis en congé", "actuellement en congé", "en congés", "je suis en vacances", "je serai absent", "absent du bureau",
+	"absente du bureau", "de retour le", "réponse automatique",
+	"fuera de la oficina", "estoy de vacaciones", "encuentro de vacaciones", "estaré ausente", "encuentro ausente", "respuesta automática",
+	"sono fuori ufficio", "fuori ufficio", "sono in ferie", "sarò assente", "sono assente", "in ferie fino", "risposta automatica", "fuori sede",
+	"fora do escritório", "estou de férias", "estarei ausente", "estou ausente", "encontro-me ausente", "resposta automática",
+	"ik ben afwezig", "ben ik afwezig", "niet op kantoor", "op vakantie", "met vakantie", "niet aanwezig", "automatisch antwoord",
+	"jestem na urlopie", "przebywam na urlopie", "jestem nieobecn", "nie ma mnie w biurze", "poza biurem", "odpowiedź automatyczna", "automatyczna odpowiedź",
+	"na dovolené", "nejsem v kanceláři", "mimo kancelář", "na dovolenke", "nie som v kancelárii", "automatická odpověď",
+	"inte på kontoret", "på semester", "jag är ledig", "bortrest", "åter på kontoret", "ikke på kontoret", "på ferie", "ikke til stede", "autosvar", "automatiskt svar", "automatisk svar",
+	"olen lomalla", "en ole paikalla", "olen poissa", "automaattinen vastaus", "szabadságon vagyok", "nem vagyok az irodá", "házon kívül", "automatikus válasz",
+	"sunt în concediu", "sunt plecat", "răspuns automat", "в отпуске", "меня нет в офисе", "буду отсутствовать", "временно отсутств", "автоматический ответ",
+	"у відпустці", "мене немає", "автоматична відповідь", "εκτός γραφείου", "σε άδεια", "αυτόματη απάντηση", "izindeyim", "izinde olaca", "ofis dışında", "tatildeyim",
+	"休暇をいただ", "休暇中", "休暇を取", "不在にして", "不在のため", "不在とな", "外出して", "出張のため", "出張中", "自動返信", "自動応答",
+	"正在休假", "在休假", "休假中", "不在办公室", "不在辦公室", "正在出差", "目前不在", "自动回复", "自動回覆", "부재중", "휴가 중", "휴가중", "자동 회신", "자동회신",
+	"خارج المكتب", "في إجازة", "מחוץ למשרד", "בחופשה", "sedang cuti", "di luar kantor", "nghỉ phép", "vắng mặt", "ลาพักร้อน",
+})
+
+// acknowledgements are parts of the subjects with which responders acknowledge a message.
+var acknowledgements = newPhrases([]string{
+	"thank you for your e-mail", "thank you for your email", "thank you for your mail", "thank you for your message", "thanks for your e-mail", "thanks for your email",
+	"thanks for your mail", "thanks for your message", "we received your e-mail", "we received your email", "we received your message", "we have received your e-mail",
+	"we have received your email", "we have received your message", "your e-mail has been received", "your email has been received", "your message has been received",
+	"your email was received", "your message was received", "i got your message", "i received your message", "i have received your",
+	"danke für ihre e-mail", "danke für ihre mail", "danke für ihre nachricht", "danke für deine e-mail", "danke für deine mail", "danke für deine nachricht",
+	"vielen dank für ihre e-mail", "vielen dank für ihre nachricht", "ihre e-mail ist eingegangen", "ihre nachricht ist eingegangen", "merci pour votre message",
+	"merci pour votre e-mail", "merci pour votre mail", "merci de votre message", "votre message a bien été reçu", "gracias por su mensaje", "gracias por su correo",
+	"gracias por tu mensaje", "gracias por tu correo", "grazie per la tua e-mail", "grazie per il messaggio", "grazie per la sua", "obrigado pela sua mensagem", "obrigado pelo seu",
+	"bedankt voor uw e-mail", "bedankt voor uw bericht", "bedankt voor je", "tack för ditt", "tak for din", "takk for din", "kiitos viestist", "dziękuję za wiadomość",
+	"dziękujemy za wiadomość", "děkujeme za zprávu", "děkuji za zprávu", "спасибо за ваше письмо", "спасибо за письмо", "メールありがとう", "メールを受信", "您的邮件已收到", "已收到您的邮件", "메일을 잘 받았",
+})
+
+// promises are what a responder says after it has acknowledged a message.
+var promises = newPhrases([]string{
+	"i will reply", "i'll reply", "i will answer", "i'll answer", "i will respond", "i'll respond", "i will read", "i'll read", "i read my mail", "i read my e-mail", "i read my email",
+	"i will get back", "i'll get back", "we will reply", "we'll reply", "we will answer", "we will respond", "we will get back", "we'll get back", "as soon as possible",
+	"schnellstmöglich", "so bald wie möglich", "so schnell wie möglich", "sobald wie möglich", "ich werde", "wir werden", "ich lese", "dès que possible", "dans les meilleurs délais",
+	"je vous répondrai", "lo antes posible", "le responder", "il prima possibile", "risponder", "assim que possível", "o mais breve possível", "zo snel mogelijk", "zo spoedig mogelijk",
+	"så snart som möjligt", "så snart som muligt", "så snart som mulig", "mahdollisimman pian", "odpowiem", "odpowiemy", "odpovím", "odpovíme", "ответим", "отвечу", "返信いたします", "ご返信", "尽快回复", "儘快回覆",
+})
+
+// forms are words of a mail that acknowledges what was written on a web page.
+var forms = newPhrases([]string{
+	"contact form", "web form", "webform", "online form", "website", "web site", "our site", "kontaktformular", "webformular", "formulaire", "site web", "formulario", "sitio web",
+	"modulo di contatto", "formulário", "contactformulier", "formularz", "formulář", "フォーム", "表单", "表單", "copy of your message", "you wrote:", "sie schrieben:",
+})
+
+// challengeSubjects are parts of the subjects of challenges.
+var challengeSubjects = newPhrases([]string{
+	"verify#", "(conf#", "conf#", "please confirm your message", "please confirm your e-mail to", "please confirm your email to", "your message requires verification",
+	"your message needs verification", "your message is waiting for", "your message is being held", "your mail is being held", "your email is being held", "your e-mail is being held",
+	"sender verification required", "verification of your message", "confirm message delivery", "bitte bestätigen sie ihre nachricht", "antispam uol",
+})
+
+// challenges are what a challenge says. Each is about a message that the reader has sent, as a mail that verifies an address is not.
+var challenges = newPhrases([]string{
+	"message you sent requires", "e-mail you sent requires", "email you sent requires", "mail you sent requires", "requires that you verify", "your message is being held", "your message has been held",
+	"your email is being held", "your e-mail is being held", "your mail is being held", "your message attached below is being held", "your email has been held",
+	"message will be held until", "held until you confirm", "held until you verify", "held until you reply", "to release your message", "to release your email", "to release your e-mail",
+	"release your message for delivery", "confirm that you sent", "verify that you sent", "confirm you sent", "you are a real live human",
+	"not a spam source", "only from senders i have approved",
+	"list of approved senders", "list of allowed senders", "approved sender list", "add you to my whitelist", "added to my whitelist", "have your message delivered", "protecting myself from receiving junk",
+	"before your message can be delivered", "before your message is delivered", "before your email can be delivered", "before your e-mail can be delivered", "before i receive your message",
+	"so that your message can be delivered", "so your message can be delivered", "message will be delivered once you", "message will be delivered as soon as you", "spamarrest.com", "challenge-response", "challenge/response",
+	"software (tmda)", "boxtrapper", "mailinblack", "bevor ihre nachricht zugestellt", "bevor ihre e-mail zugestellt", "damit ihre nachricht zugestellt", "damit ihre e-mail zugestellt", "damit ihre e-mail mich erreicht",
+	"dass sie die nachricht gesendet", "votre message est en attente", "pour que votre message soit", "afin que votre message", "su mensaje está retenido", "su mensaje ha sido retenido",
+	"para que su mensaje", "il suo messaggio è in attesa", "perché il suo messaggio", "sua mensagem está retida", "para que sua mensagem", "para liberar sua mensagem",
+})
+
+// receiptSubjects begin the subjects of receipts.
+var receiptSubjects = []string{
+	"read: ", "read receipt", "not read: ", "return receipt", "receipt: ", "recall success", "recall failure", "message recall report", "displayed: ", "gelesen: ", "ungelesen: ",
+	"lesebestätigung", "lu : ", "lu: ", "non lu : ", "non lu: ", "accusé de lecture", "confirmation de lecture", "leído: ", "leido: ", "no leído: ", "confirmación de lectura",
+	"letto: ", "non letto: ", "conferma di lettura", "ricevuta di lettura", "ricevuta di ritorno", "lida: ", "lido: ", "não lida: ", "recibo de leitura", "confirmação de leitura", "gelezen: ", "ongelezen: ",
+	"leesbevestiging", "läst: ", "läskvitto", "lest: ", "læst: ", "luettu: ", "przeczytano: ", "potwierdzenie przeczytania", "potwierdzenie odczytu", "přečteno: ", "přečtené: ", "potvrzení o přečtení",
+	"elolvasva: ", "olvasási visszaigazolás", "прочитано: ", "прочтено: ", "уведомление о прочтении", "開封済み: ", "開封済み:", "開封確認", "開封通知", "已读: ", "已读:", "已讀: ", "已讀:", "읽음: ", "okundu: ", "citit: ",
+}
+
+// receipts are what a receipt says about a message.
+var receipts = newPhrases([]string{
+	"your message", "your document", "your mail", "your e-mail", "your email", "was read", "was displayed", "was recalled", "ihre nachricht", "deine nachricht", "ihr dokument", "wurde gelesen", "wurde angezeigt",
+	"votre message", "a été lu", "su mensaje", "el mensaje", "fue leído", "il messaggio", "il tuo messaggio", "è stato letto", "sua mensagem", "foi lida", "uw bericht", "is gelezen", "ditt meddelande", "meldingen din",
+	"din besked", "din meddelelse", "viestisi", "wiadomość", "zpráv", "üzenet", "сообщение", "повідомлення", "メッセージ", "開封", "邮件", "郵件", "메시지", "iletiniz", "mesajul",
+})

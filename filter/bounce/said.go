@@ -1,6 +1,9 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // recipientList is a list of recipients that has each address once.
 type recipientList []Recipient
@@ -32,17 +35,20 @@ func (l recipientList) withoutClass(address string) *Recipient {
 	return nil
 }
 
-// say sets what the report says about a recipient: the rest of its line, and the lines up to the next blank one or the next
-// recipient.
-func (r *Recipient) say(rest string, more []string) {
+// say sets what the report says about a recipient: the rest of its line, which is the first of lines, and the lines up to the next
+// blank one or the next recipient.
+func (r *Recipient) say(rest string, lines []string) {
 	const maxLines = 12
-	words := []string{strings.TrimLeft(rest, ":,>'\" .)]")}
+	words := []string{strings.TrimLeft(rest, ":;,>'\" .)]")}
 	if strings.HasPrefix(rest, "<mailto:") {
 		words[0] = ""
 	}
 	last := words[0]
-	for i, line := range more {
-		if i == maxLines {
+	for i, line := range lines {
+		if i == 0 {
+			continue
+		}
+		if i > maxLines {
 			break
 		}
 		if strings.TrimSpace(line) == "" {
@@ -60,12 +66,15 @@ func (r *Recipient) say(rest string, more []string) {
 			}
 			continue
 		}
-		if _, _, ok := leadingAddress(line); ok {
+		if _, _, ok := leadingAddress(line); ok && !wraps(lines[i-1], line) {
 			break
 		}
 		words = append(words, line)
 	}
 	diagnostic := foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
+	if strings.Count(diagnostic, `"`) == 1 {
+		diagnostic = strings.TrimSuffix(diagnostic, `"`) // the first one is trimmed above
+	}
 	r.Status, r.Code = findStatus(diagnostic), replyCode(diagnostic)
 	if r.Diagnostic == "" || r.Class() != 0 {
 		r.Diagnostic = diagnostic
@@ -75,10 +84,11 @@ func (r *Recipient) say(rest string, more []string) {
 // complete fills in from the rest of the report what the recipients of a bounce lack.
 func (r *Report) complete(f *facts) {
 	if len(r.Recipients) == 0 {
+		r.Recipients = ownRecipients(f)
+	}
+	if to := r.Original().Recipients; len(r.Recipients) == 0 && len(to) == 1 {
 		// The report names no recipient. A message with one recipient failed for that one.
-		if to := r.Original().Recipients; len(to) == 1 {
-			r.Recipients = []Recipient{{Address: to[0]}}
-		}
+		r.Recipients = []Recipient{{Address: to[0]}}
 	}
 	action := "failed"
 	if delays.in(f.folded) {
@@ -100,6 +110,63 @@ func (r *Report) complete(f *facts) {
 		rcpt.Status = first(rcpt.Status, status)
 		if rcpt.Code == 0 {
 			rcpt.Code = code
+		}
+	}
+}
+
+// ownRecipients reads the failed recipients from a text that names none but the recipient of the report itself: somebody may have
+// written to himself. There must be a reason beside it.
+func ownRecipients(f *facts) []Recipient {
+	t := textOf(f)
+	for _, a := range fieldAddresses(f.header.get("to"), maxOwn) {
+		delete(t.own, strings.ToLower(a))
+	}
+	for _, way := range [...]func() []Recipient{t.listed, t.transcript, t.spoken} {
+		found := slices.DeleteFunc(way(), func(r Recipient) bool {
+			return r.Class() == 0 && !failureWords.in(strings.ToLower(r.Diagnostic))
+		})
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
+}
+
+// explain adds to each recipient what only the text of the report says, and the more exact of two status codes.
+func (r *Report) explain(f *facts) {
+	var said []Recipient
+	for i := range r.Recipients {
+		rcpt := &r.Recipients[i]
+		if rcpt.Diagnostic == "" && rcpt.Action != "delivered" && rcpt.Action != "relayed" {
+			if said == nil {
+				t := textOf(f)
+				clear(t.own)
+				said = append(t.listed(), Recipient{}) // so that it is read once
+			}
+			rcpt.explainBy(said)
+			if rcpt.Diagnostic == "" && len(r.Recipients) == 1 {
+				rcpt.Diagnostic = strings.TrimLeft(reason(f.text), "<> ")
+			}
+			if rcpt.Code == 0 {
+				rcpt.Code = replyCode(rcpt.Diagnostic)
+			}
+		}
+		if rcpt.Action == "delayed" && rcpt.Status == "4.4.7" && strings.EqualFold(rcpt.Diagnostic, "envelope expired") {
+			// QUIRK: OpenSMTPD 6.8 says that the message is delayed when it has given up.
+			r.problem("it says that the message is delayed, but also that it has expired")
+		}
+		if exact := findStatus(rcpt.Diagnostic); exact != "" && exact != rcpt.Status && strings.HasSuffix(rcpt.Status, ".0.0") && exact[0] == rcpt.Status[0] {
+			rcpt.Exact = exact
+		}
+	}
+}
+
+// explainBy takes the diagnostic from what the text says about the recipients.
+func (r *Recipient) explainBy(said []Recipient) {
+	for i := range said {
+		if d := said[i].Diagnostic; strings.EqualFold(said[i].Address, r.Address) && !statusField0(d) && !strings.ContainsRune(d, '\ufffd') {
+			r.Diagnostic = d
+			return
 		}
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // Named is what a message with the null sender is by its content, and what it names that may be on record.
@@ -70,13 +70,9 @@ func foldID(id string) string { return strings.ToLower(id) }
 // (https://publicsuffix.org), as A-labels in lower case (RFC 5890 section 2.3.2.1). Mail to user@sub.example.com may be answered from
 // example.com or mail.example.com. A domain that is a public suffix itself, has one label, or is an address literal, is returned whole.
 func Correspondent(domain string) string {
-	domain = strings.ToLower(strings.TrimSuffix(domain, "."))
+	domain = prvs.FoldDomain(strings.TrimSuffix(domain, "."))
 	if domain == "" || domain[0] == '[' {
 		return domain
-	}
-	// Names that IDNA forbids, such as those with an underscore, are compared as they are.
-	if ascii, err := idna.Punycode.ToASCII(domain); err == nil {
-		domain = strings.ToLower(ascii)
 	}
 	if registrable, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
 		return registrable

@@ -38,7 +38,7 @@ type question struct {
 	domains  span           // of the correspondent, for each of senders
 	trusted  int            // messages that were accepted today for the domain alone
 	unproven int            // messages that were accepted today within the allowance; 0 if that is not asked
-	senders  []prvs.Address // the recipient without its tag, and without its extension
+	senders  []prvs.Address // the mailboxes that the recipient without its tag may mean
 }
 
 type span struct{ from, to int }
@@ -80,7 +80,7 @@ type Finding struct {
 
 // Ask adds the questions about one recipient with its tag. The content of the bounce names e; nil if no proof is asked for.
 func (q *Inquiry) Ask(a prvs.Address, tag prvs.Result, e *Named) {
-	about := question{senders: policy.WithoutExtension(Sender(a, tag))}
+	about := question{senders: q.policy.Mailboxes(Sender(a, tag))}
 	about.issued.from = len(q.queries)
 	switch tag.Status {
 	case prvs.Valid:
@@ -148,15 +148,23 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 	}
 }
 
-// mailbox returns the recipient without any extension, so that no extension brings a daily count of its own.
-func mailbox(senders []prvs.Address) string { return senders[len(senders)-1].String() }
+// mailbox returns the recipient without any extension and alias, so that these bring no daily count of their own.
+func mailbox(senders []prvs.Address) string {
+	shortest := senders[0]
+	for _, s := range senders {
+		if s.Domain == shortest.Domain {
+			shortest = s
+		}
+	}
+	return shortest.String()
+}
 
-// Sender returns the address, folded, whose mail a bounce to a recipient with this tag answers.
+// Sender returns the address whose mail a bounce to a recipient with this tag answers.
 func Sender(a prvs.Address, tag prvs.Result) prvs.Address {
 	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
 		a = tag.Original
 	}
-	return a.Fold()
+	return a
 }
 
 func (q *Inquiry) add(key store.Key, expires store.Day) {

@@ -17,7 +17,7 @@ type Sent struct {
 	ids     []string       // Message-IDs, see foldID
 	fields  int            // Message-ID fields
 	usable  usableID       // the first that may stay the only one
-	authors []prvs.Address // whom it may be answered to, beside the envelope sender, folded
+	authors []prvs.Address // whom it may be answered to, beside the envelope sender: mailboxes
 	domains []string       // of the recipients, folded
 }
 
@@ -58,10 +58,10 @@ func (m *Sent) Header(p *policy.Policy, name, value string) {
 		return
 	}
 	a, err := prvs.ParseAddress(bounce.Address(value))
-	if err != nil || p.Domain(strings.ToLower(a.Domain)) == nil || len(m.authors) >= maxAuthors {
+	if err != nil || p.Domain(a.Domain) == nil || len(m.authors) >= maxAuthors {
 		return
 	}
-	if a = a.Fold(); !slices.Contains(m.authors, a) {
+	if a = p.Mailbox(a); !slices.Contains(m.authors, a) {
 		m.authors = append(m.authors, a)
 	}
 }
@@ -124,8 +124,8 @@ func newMessageID(domain string) string { return strings.ToLower(rand.Text()) + 
 // Addresses returns the addresses of ours that the message may be answered to.
 func (m *Sent) Addresses(p *policy.Policy, sender prvs.Address) []string {
 	var list []string
-	if p.Domain(strings.ToLower(sender.Domain)) != nil {
-		list = append(list, sender.Fold().String())
+	if p.Domain(sender.Domain) != nil {
+		list = append(list, p.Mailbox(sender).String())
 	}
 	for _, a := range m.authors {
 		if s := a.String(); !slices.Contains(list, s) {

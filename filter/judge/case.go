@@ -11,7 +11,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
@@ -28,7 +27,7 @@ const DetailBytes = 64 << 10
 // Record is what is known of sent mail: a [view.View] in the daemon.
 type Record interface {
 	evidence.Record
-	// Facts returns what is known of the record for bounces to a domain, given in lower case.
+	// Facts returns what is known of the record for bounces to a domain, by the name of its settings.
 	Facts(domain string) policy.RecordFacts
 	// Barrier waits until every other node has written what it signed before. passed is false if one of them may not have; waited is
 	// false if there is no other node.
@@ -107,7 +106,11 @@ func (c *Case) verdict(r *Recipient) policy.Verdict { return c.Policy.Recipient(
 
 // Facts returns what is known about a recipient.
 func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
-	record := c.Record.Facts(strings.ToLower(r.Address.Domain))
+	domain := ""
+	if d := c.Policy.Domain(r.Address.Domain); d != nil {
+		domain = d.Name
+	}
+	record := c.Record.Facts(domain)
 	record.CompleteSince = c.completeness.Since
 	record.NodeSilent = record.NodeSilent || c.unpassed
 	f := policy.RecipientFacts{

@@ -197,7 +197,7 @@ func (x *Explanation) record(c *Case, r *Recipient, named *evidence.Named) {
 		x.say("Mail of this sender was left unsigned on purpose, so that its bounces carry no tag.")
 	}
 	proofs := &c.Policy.Settings().Proofs
-	sender := evidence.Sender(r.Address, r.Verdict.Tag)
+	sender := c.Policy.Mailbox(evidence.Sender(r.Address, r.Verdict.Tag))
 	switch {
 	case f.Message != "":
 		x.say("<%s> is on record as sent by <%s> to %s, and has proven %s of at most %d.",

@@ -99,7 +99,7 @@ func (v *Verdict) Refuses() bool { return v.Action == ActionReject || v.Action =
 // no proof, and what the domain's mode and the configured actions make of it. The first row that fits decides.
 func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	today := prvs.DayOf(now)
-	v := Verdict{Domain: p.domains[lower(f.Address.Domain)]}
+	v := Verdict{Domain: p.Domain(f.Address.Domain)}
 	if v.Domain == nil {
 		return v.with(NotProtected, ActionNone)
 	}
@@ -257,7 +257,7 @@ func (p *Policy) reliesOnAbsence(reason Reason, f RecipientFacts) bool {
 
 // verify says what the tag of an address says. An SRS address has no tag of ours unless its signature is right.
 func (p *Policy) verify(a prvs.Address, now time.Time) prvs.Result {
-	r := p.set.Keys.Verify(a, prvs.DayOf(now))
+	r := p.Verify(a, prvs.DayOf(now))
 	if isSRS(a.Local) && r.Status != prvs.Valid && r.Status != prvs.Expired {
 		return prvs.Result{Status: prvs.Untagged, Original: a, Sender: a}
 	}
@@ -308,7 +308,7 @@ func (p *Policy) IncompleteUntil(r RecordFacts, today prvs.Day) (until prvs.Day,
 // from us, so an expired tag is removed as well, and one whose key is missing here. A tag that never verified is made up: an MTA that
 // removes tags by their form alone would deliver to the address behind it, past the restrictions of that address.
 func (p *Policy) Ordinary(f RecipientFacts, now time.Time) Verdict {
-	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.domains[lower(f.Address.Domain)]}
+	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.Domain(f.Address.Domain)}
 	if v.Domain == nil {
 		return v
 	}

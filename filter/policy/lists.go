@@ -16,40 +16,47 @@ type addressList struct {
 	all       bool            // *: every address
 }
 
-func newAddressList(entries []string) addressList {
+// newAddressList makes a list. The entries are folded, and an alias counts for the domain that it stands for.
+func newAddressList(entries []string, ds *Domains) addressList {
 	l := addressList{addresses: map[string]bool{}, locals: map[string]bool{}, domains: map[string]bool{}}
 	for _, e := range entries {
-		e = lower(e)
-		switch i := strings.LastIndexByte(e, '@'); {
+		local, domain, whole := cutAddress(e)
+		switch {
 		case e == "*":
 			l.all = true
-		case i < 0:
-			l.locals[e] = true
-		case i > 0:
-			l.addresses[e] = true
-		case strings.HasPrefix(e, "@."):
-			l.below = append(l.below, e[1:])
+		case !whole:
+			l.locals[lower(e)] = true
+		case local != "":
+			l.addresses[ds.Mailbox(prvs.Address{Local: local, Domain: domain}).String()] = true
+		case strings.HasPrefix(domain, "."):
+			l.below = append(l.below, "."+prvs.FoldDomain(domain[1:]))
 		default:
-			l.domains[e[1:]] = true
+			l.domains[ds.Main(prvs.FoldDomain(domain))] = true
 		}
 	}
 	return l
+}
+
+// cutAddress cuts an entry at its last "@"; whole is false if there is none.
+func cutAddress(e string) (local, domain string, whole bool) {
+	at := strings.LastIndexByte(e, '@')
+	if at < 0 {
+		return "", "", false
+	}
+	return e[:at], e[at+1:], true
 }
 
 func (l *addressList) empty() bool {
 	return !l.all && len(l.addresses) == 0 && len(l.locals) == 0 && len(l.domains) == 0 && len(l.below) == 0
 }
 
-// has says whether the address is on the list. Entries that are a local part alone count only if locals is true.
-func (l *addressList) has(a prvs.Address, locals bool) bool {
-	if l.empty() {
-		return false
-	}
-	a = a.Fold()
-	if l.all || l.domains[a.Domain] || underAny(l.below, a.Domain) {
+// has says whether one of the mailboxes that an address may mean (see [Policy.Mailboxes]) is on the list. Entries that are a local part
+// alone count only if locals is true.
+func (l *addressList) has(mailboxes []prvs.Address, locals bool) bool {
+	if domain := mailboxes[0].Domain; l.all || l.domains[domain] || underAny(l.below, domain) {
 		return true
 	}
-	for _, a := range WithoutExtension(a) {
+	for _, a := range mailboxes {
 		if locals && l.locals[a.Local] || l.addresses[a.Local+"@"+a.Domain] {
 			return true
 		}
@@ -57,18 +64,9 @@ func (l *addressList) has(a prvs.Address, locals bool) bool {
 	return false
 }
 
-// WithoutExtension returns the address, and, if it has one, the address without its extension. With several "+" either the
-// first or the last one may begin it: VERP adds user+recipient=domain to whatever the sender was.
-func WithoutExtension(a prvs.Address) []prvs.Address {
-	as := []prvs.Address{a}
-	first, last := strings.IndexByte(a.Local, '+'), strings.LastIndexByte(a.Local, '+')
-	if last > 0 {
-		as = append(as, prvs.Address{Local: a.Local[:last], Domain: a.Domain})
-	}
-	if first > 0 && first != last {
-		as = append(as, prvs.Address{Local: a.Local[:first], Domain: a.Domain})
-	}
-	return as
+// listed says whether an address is on a list. Local parts alone are those of our domains.
+func (p *Policy) listed(l *addressList, a prvs.Address) bool {
+	return !l.empty() && l.has(p.Mailboxes(a), p.ours(a))
 }
 
 // exemptRules is [Exemptions] in a form that is quick to ask.
@@ -80,10 +78,10 @@ type exemptRules struct {
 	heloBelow  []string
 }
 
-func newExemptRules(e Exemptions) exemptRules {
+func newExemptRules(e Exemptions, ds *Domains) exemptRules {
 	r := exemptRules{
-		recipients: newAddressList(e.Recipients),
-		senders:    newAddressList(e.Senders),
+		recipients: newAddressList(e.Recipients, ds),
+		senders:    newAddressList(e.Senders, ds),
 		networks:   e.Networks,
 		helo:       map[string]bool{},
 	}
@@ -113,7 +111,7 @@ func (p *Policy) exempts(f RecipientFacts, tag prvs.Result) bool {
 		}
 	}
 	if !r.senders.empty() {
-		if s, err := prvs.ParseAddress(f.Sender); err == nil && r.senders.has(s, p.Domain(lower(s.Domain)) != nil) {
+		if s, err := prvs.ParseAddress(f.Sender); err == nil && p.listed(&r.senders, s) {
 			return true
 		}
 	}
@@ -121,16 +119,16 @@ func (p *Policy) exempts(f RecipientFacts, tag prvs.Result) bool {
 	if tag.Status != prvs.Untagged && !tag.Original.IsNull() {
 		a = tag.Original
 	}
-	return r.recipients.has(a, p.Domain(lower(a.Domain)) != nil)
+	return p.listed(&r.recipients, a)
 }
 
 // skipRule is a [SkipPair] in a form that is quick to ask.
 type skipRule struct{ senders, recipients addressList }
 
-func newSkipRules(pairs []SkipPair) []skipRule {
+func newSkipRules(pairs []SkipPair, ds *Domains) []skipRule {
 	rules := make([]skipRule, 0, len(pairs))
 	for _, pair := range pairs {
-		rules = append(rules, skipRule{newAddressList(pair.Senders), newAddressList(pair.Recipients)})
+		rules = append(rules, skipRule{newAddressList(pair.Senders, ds), newAddressList(pair.Recipients, ds)})
 	}
 	return rules
 }
@@ -139,7 +137,7 @@ func newSkipRules(pairs []SkipPair) []skipRule {
 func (p *Policy) pairs(sender, recipient prvs.Address) bool {
 	for i := range p.skip {
 		r := &p.skip[i]
-		if r.senders.has(sender, p.ours(sender)) && r.recipients.has(recipient, p.ours(recipient)) {
+		if p.listed(&r.senders, sender) && p.listed(&r.recipients, recipient) {
 			return true
 		}
 	}
@@ -149,7 +147,7 @@ func (p *Policy) pairs(sender, recipient prvs.Address) bool {
 // skips says whether mail of the sender is not signed to some recipients.
 func (p *Policy) skips(sender prvs.Address) bool {
 	for i := range p.skip {
-		if p.skip[i].senders.has(sender, p.ours(sender)) {
+		if p.listed(&p.skip[i].senders, sender) {
 			return true
 		}
 	}
@@ -157,10 +155,10 @@ func (p *Policy) skips(sender prvs.Address) bool {
 }
 
 // ExemptRecipient says whether the address, without a tag, is one of the exempt recipients.
-func (p *Policy) ExemptRecipient(a prvs.Address) bool { return p.exempt.recipients.has(a, p.ours(a)) }
+func (p *Policy) ExemptRecipient(a prvs.Address) bool { return p.listed(&p.exempt.recipients, a) }
 
 // ours says whether the address is in one of our domains.
-func (p *Policy) ours(a prvs.Address) bool { return p.Domain(lower(a.Domain)) != nil }
+func (p *Policy) ours(a prvs.Address) bool { return p.Domain(a.Domain) != nil }
 
 // underAny says whether the name is one of the domains, written with a leading dot, or below it.
 func underAny(domains []string, name string) bool {

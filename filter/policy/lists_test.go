@@ -8,7 +8,7 @@ import (
 
 func TestAddressList(t *testing.T) {
 	p := testPolicy(t, nil)
-	l := newAddressList([]string{"Abuse", "news@Example.com", "@lists.example.org", "@.big.example"})
+	l := newAddressList([]string{"Abuse", "news@Example.com", "@lists.example.org", "@.big.example"}, p.domains)
 	for address, want := range map[string]bool{
 		"abuse@example.com":       true,
 		"ABUSE@EXAMPLE.COM":       true,
@@ -26,7 +26,7 @@ func TestAddressList(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := l.has(a, p.Domain(lower(a.Domain)) != nil); got != want {
+		if got := p.listed(&l, a); got != want {
 			t.Errorf("%s: %v", address, got)
 		}
 	}

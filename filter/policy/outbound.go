@@ -50,7 +50,7 @@ func (p *Policy) Outbound(o Origin) bool {
 func (p *Policy) Address(raw, mta string) (a prvs.Address, ok bool) {
 	a, err := prvs.ParseAddress(raw)
 	a.Domain = strings.TrimSuffix(a.Domain, ".")
-	if err == nil && (a.IsNull() || p.domains[lower(a.Domain)] != nil) {
+	if err == nil && (a.IsNull() || p.ours(a)) {
 		return a, true
 	}
 	if q, err := prvs.ParseAddress(mta); err == nil && q.Domain != "" {
@@ -80,7 +80,7 @@ func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
 	case f.Sender.IsNull():
 		return NullSender, nil
 	}
-	d := p.domains[lower(f.Sender.Domain)]
+	d := p.Domain(f.Sender.Domain)
 	err := prvs.CanSign(f.Sender)
 	switch {
 	case errors.Is(err, prvs.ErrNoDomain):
@@ -93,7 +93,7 @@ func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
 		return TooLong, d
 	case err != nil:
 		return UnusableSender, d
-	case p.unsigned.has(f.Sender, d != nil):
+	case p.listed(&p.unsigned, f.Sender):
 		return ExcludedSender, d
 	case f.DoNotTag:
 		return DoNotTag, d
@@ -103,12 +103,12 @@ func (p *Policy) sender(f SenderFacts) (Reason, *Domain) {
 
 // MayBeBounce says whether mail of this sender, which is not the null one, is read to find out whether it is a bounce.
 func (p *Policy) MayBeBounce(sender prvs.Address) bool {
-	return p.daemons.has(sender, true)
+	return p.daemons.has(p.Mailboxes(sender), true)
 }
 
 // DoNotTag says whether a recipient is on the do-not-tag list, or one to whom mail of this sender is not signed.
 func (p *Policy) DoNotTag(sender, recipient prvs.Address) bool {
-	return p.doNotTag.has(recipient, p.ours(recipient)) || p.pairs(sender, recipient)
+	return p.listed(&p.doNotTag, recipient) || p.pairs(sender, recipient)
 }
 
 // Signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be

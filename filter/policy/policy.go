@@ -9,15 +9,13 @@
 package policy
 
 import (
-	"iter"
-	"maps"
 	"slices"
 )
 
 // Policy is made once from [Settings], never changes, and may be used from many goroutines.
 type Policy struct {
 	set      Settings
-	domains  map[string]*Domain
+	domains  *Domains
 	outbound outboundRules
 	exempt   exemptRules
 	doNotTag addressList
@@ -34,18 +32,13 @@ func New(s Settings) (*Policy, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	p := &Policy{set: s, domains: make(map[string]*Domain, len(s.Domains))}
-	for i := range s.Domains {
-		d := s.Domains[i]
-		d.Name = lower(d.Name)
-		p.domains[d.Name] = &d
-	}
+	p := &Policy{set: s, domains: NewDomains(s.Domains)}
 	p.outbound = newOutboundRules(s.Outbound)
-	p.exempt = newExemptRules(s.Exempt)
-	p.doNotTag = newAddressList(s.DoNotTag.Recipients)
-	p.skip = newSkipRules(s.Skip)
-	p.unsigned = newAddressList(s.DoNotTag.Senders)
-	p.daemons = newAddressList(s.MailerDaemons.Senders)
+	p.exempt = newExemptRules(s.Exempt, p.domains)
+	p.doNotTag = newAddressList(s.DoNotTag.Recipients, p.domains)
+	p.skip = newSkipRules(s.Skip, p.domains)
+	p.unsigned = newAddressList(s.DoNotTag.Senders, p.domains)
+	p.daemons = newAddressList(s.MailerDaemons.Senders, p.domains)
 	for _, id := range s.AuthservIDs {
 		p.authservIDs = append(p.authservIDs, lower(id))
 	}
@@ -57,12 +50,6 @@ func New(s Settings) (*Policy, error) {
 	}
 	return p, nil
 }
-
-// Domain returns the settings of a domain of ours, given in lower case, or nil.
-func (p *Policy) Domain(name string) *Domain { return p.domains[name] }
-
-// Domains returns the names, in lower case, and the settings of all domains of ours.
-func (p *Policy) Domains() iter.Seq2[string, *Domain] { return maps.All(p.domains) }
 
 // Settings returns what the policy was made from. It must not be changed.
 func (p *Policy) Settings() *Settings { return &p.set }

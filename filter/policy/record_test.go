@@ -51,8 +51,8 @@ func TestNothingIsDiscardedWhileANodeIsSilent(t *testing.T) {
 
 func TestRevocationsOfATag(t *testing.T) {
 	const day = prvs.Day(20787)
-	tag := func(local, domain string, expiry prvs.Day, number uint8, own bool) prvs.Result {
-		return prvs.Result{Status: prvs.Valid, Sender: prvs.Address{Local: local, Domain: domain}, Expiry: expiry, Number: number, OwnKey: own}
+	tag := func(local, domain string, expiry prvs.Day, number uint8, key string) prvs.Result {
+		return prvs.Result{Status: prvs.Valid, Sender: prvs.Address{Local: local, Domain: domain}, Expiry: expiry, Number: number, KeyDomain: key}
 	}
 	ofTag := &Revocation{Kind: RevokedTag, Sender: "user@example.com", Number: 1, Until: day}
 	ofSender := &Revocation{Kind: RevokedSender, Sender: "user@example.com", Until: day}
@@ -64,24 +64,24 @@ func TestRevocationsOfATag(t *testing.T) {
 		tag  prvs.Result
 		want bool
 	}{
-		{"nothing is revoked", nil, tag("user", "example.com", day, 1, false), false},
-		{"nothing is revoked any more", NewRevocations(nil), tag("user", "example.com", day, 1, false), false},
-		{"the tag", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day, 1, false), true},
-		{"the tag in another case", NewRevocations([]*Revocation{ofTag}), tag("User", "EXAMPLE.com", day, 1, false), true},
-		{"the sender's tag of the next day", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day+1, 1, false), false},
-		{"the sender's tag of the day before", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day-1, 1, false), false},
-		{"the sender's tag with another key", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day, 2, false), false},
-		{"another sender's tag", NewRevocations([]*Revocation{ofTag}), tag("other", "example.com", day, 1, false), false},
-		{"the sender's last tag", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day, 1, false), true},
-		{"an older one, of another key", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day-5, 2, true), true},
-		{"a later one", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day+1, 1, false), false},
-		{"of another sender", NewRevocations([]*Revocation{ofSender}), tag("other", "example.com", day, 1, false), false},
-		{"made with the key", NewRevocations([]*Revocation{ofKey}), tag("other", "example.org", day+5, 1, false), true},
-		{"made with another key", NewRevocations([]*Revocation{ofKey}), tag("user", "example.com", day, 2, false), false},
-		{"made with a domain's own key of that number", NewRevocations([]*Revocation{ofKey}), tag("user", "example.com", day, 1, true), false},
-		{"made with the domain's key", NewRevocations([]*Revocation{ofDomainKey}), tag("user", "Example.com", day, 1, true), true},
-		{"made with the key for all domains", NewRevocations([]*Revocation{ofDomainKey}), tag("user", "example.com", day, 1, false), false},
-		{"made with another domain's key", NewRevocations([]*Revocation{ofDomainKey}), tag("user", "example.org", day, 1, true), false},
+		{"nothing is revoked", nil, tag("user", "example.com", day, 1, ""), false},
+		{"nothing is revoked any more", NewRevocations(nil), tag("user", "example.com", day, 1, ""), false},
+		{"the tag", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day, 1, ""), true},
+		{"the tag in another case", NewRevocations([]*Revocation{ofTag}), tag("User", "EXAMPLE.com", day, 1, ""), true},
+		{"the sender's tag of the next day", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day+1, 1, ""), false},
+		{"the sender's tag of the day before", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day-1, 1, ""), false},
+		{"the sender's tag with another key", NewRevocations([]*Revocation{ofTag}), tag("user", "example.com", day, 2, ""), false},
+		{"another sender's tag", NewRevocations([]*Revocation{ofTag}), tag("other", "example.com", day, 1, ""), false},
+		{"the sender's last tag", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day, 1, ""), true},
+		{"an older one, of another key", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day-5, 2, "example.com"), true},
+		{"a later one", NewRevocations([]*Revocation{ofSender}), tag("user", "example.com", day+1, 1, ""), false},
+		{"of another sender", NewRevocations([]*Revocation{ofSender}), tag("other", "example.com", day, 1, ""), false},
+		{"made with the key", NewRevocations([]*Revocation{ofKey}), tag("other", "example.org", day+5, 1, ""), true},
+		{"made with another key", NewRevocations([]*Revocation{ofKey}), tag("user", "example.com", day, 2, ""), false},
+		{"made with a domain's own key of that number", NewRevocations([]*Revocation{ofKey}), tag("user", "example.com", day, 1, "example.com"), false},
+		{"made with the domain's key", NewRevocations([]*Revocation{ofDomainKey}), tag("user", "Example.com", day, 1, "example.com"), true},
+		{"made with the key for all domains", NewRevocations([]*Revocation{ofDomainKey}), tag("user", "example.com", day, 1, ""), false},
+		{"made with another domain's key", NewRevocations([]*Revocation{ofDomainKey}), tag("user", "example.org", day, 1, "example.org"), false},
 	} {
 		if got := tt.set.Of(&tt.tag) != nil; got != tt.want {
 			t.Errorf("%s: revoked %v", tt.name, got)

@@ -78,7 +78,7 @@ type tagName struct {
 }
 
 type keyName struct {
-	domain string
+	domain string // folded
 	number uint8
 }
 
@@ -92,7 +92,7 @@ func NewRevocations(rs []*Revocation) *Revocations {
 		case RevokedSender:
 			s.senders[r.Sender] = r
 		case RevokedKey:
-			s.keys[keyName{lower(r.Domain), r.Number}] = r
+			s.keys[keyName{prvs.FoldDomain(r.Domain), r.Number}] = r
 		}
 	}
 	return s
@@ -118,9 +118,5 @@ func (s *Revocations) Of(tag *prvs.Result) *Revocation {
 	if r := s.senders[sender]; r != nil && tag.Expiry <= r.Until {
 		return r
 	}
-	domain := ""
-	if tag.OwnKey {
-		domain = lower(tag.Sender.Domain)
-	}
-	return s.keys[keyName{domain, tag.Number}]
+	return s.keys[keyName{tag.KeyDomain, tag.Number}]
 }

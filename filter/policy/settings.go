@@ -70,16 +70,6 @@ func ParseAction(s string) (Action, error) {
 	return 0, fmt.Errorf("unknown action %q: use one of %q", s, actionWords[ActionAccept:ActionDiscard+1])
 }
 
-// Domain is one domain we sign for and whose bounces are judged.
-type Domain struct {
-	Name string // compared without regard to case
-	Mode Mode
-	Form prvs.Form // of the tags that are issued; both forms are always understood
-	// RefuseUntaggedAtData refuses an untagged bounce at DATA, before its content has been seen. It saves the
-	// transfer and gives up every proof that the content could give.
-	RefuseUntaggedAtData bool
-}
-
 // Outbound says which mail counts as sent from here.
 type Outbound struct {
 	Authenticated bool           // clients that authenticated ({auth_authen})
@@ -216,21 +206,7 @@ func (s *Settings) validate() error {
 			errs = append(errs, fmt.Errorf("skip pair %d: name senders and recipients", i))
 		}
 	}
-	seen := map[string]bool{}
-	for i, d := range s.Domains {
-		name := strings.ToLower(d.Name)
-		switch {
-		case name == "" || strings.ContainsAny(name, "@ <>"):
-			errs = append(errs, fmt.Errorf("domain %d: %q is not a domain name", i, d.Name))
-		case seen[name]:
-			errs = append(errs, fmt.Errorf("domain %q is named twice", d.Name))
-		case s.Keys != nil:
-			if _, ok := s.Keys.SigningKey(name); !ok {
-				errs = append(errs, fmt.Errorf("domain %q has no signing key: activate one", d.Name))
-			}
-		}
-		seen[name] = true
-	}
+	errs = append(errs, s.domainErrors()...)
 	for r, a := range s.Actions {
 		switch {
 		case !r.Configurable():
@@ -240,4 +216,37 @@ func (s *Settings) validate() error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// domainErrors reports everything that is wrong with the domains.
+func (s *Settings) domainErrors() []error {
+	var errs []error
+	seen := make(map[string]bool, len(s.Domains))
+	name := func(i int, written string) {
+		folded := prvs.FoldDomain(written)
+		switch {
+		case folded == "" || folded == "*." || strings.ContainsAny(strings.TrimPrefix(folded, "*."), "@ <>*"):
+			errs = append(errs, fmt.Errorf("domain %d: %q is not a domain name", i, written))
+		case seen[folded]:
+			errs = append(errs, fmt.Errorf("domain %q is named twice", written))
+		}
+		seen[folded] = true
+	}
+	for i, d := range s.Domains {
+		name(i, d.Name)
+		if strings.HasPrefix(d.Name, "*.") && len(d.Aliases) > 0 {
+			errs = append(errs, fmt.Errorf("domain %q: domains below one have no aliases", d.Name))
+		}
+		for _, alias := range d.Aliases {
+			if name(i, alias); strings.HasPrefix(alias, "*.") {
+				errs = append(errs, fmt.Errorf("domain %q: the alias %q must be one domain", d.Name, alias))
+			}
+		}
+		if s.Keys != nil && d.Name != "" {
+			if _, ok := s.Keys.SigningKey(d.Name); !ok {
+				errs = append(errs, fmt.Errorf("domain %q has no signing key: activate one", d.Name))
+			}
+		}
+	}
+	return errs
 }

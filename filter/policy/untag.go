@@ -16,7 +16,7 @@ func (p *Policy) Untag(recipient string, now time.Time) (address string, known b
 	if err != nil {
 		return "", false
 	}
-	if p.Domain(lower(a.Domain)) == nil {
+	if p.Domain(a.Domain) == nil {
 		return "", false
 	}
 	tag := p.verify(a, now)

@@ -39,8 +39,8 @@ func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce
 	if !missed(v) || !judge.IsBounce(r) || f.Proof != policy.ProofAbsent || p.MayBeMissing(f.Record, prvs.DayOf(now)) {
 		return sighting{}, false
 	}
-	sender := withoutAnyExtension(f.Address)
-	o := returnedBy(r, sender)
+	sender := withoutAnyExtension(p, f.Address)
+	o := returnedBy(p, r, sender)
 	if o == nil {
 		return sighting{}, false
 	}
@@ -72,14 +72,14 @@ func missed(v *policy.Verdict) bool {
 }
 
 // returnedBy returns the message with a Message-ID that a report returns and the sender has written, or nil.
-func returnedBy(r *bounce.Report, sender prvs.Address) *bounce.Original {
+func returnedBy(p *policy.Policy, r *bounce.Report, sender prvs.Address) *bounce.Original {
 	for i := range r.Originals {
 		o := &r.Originals[i]
 		if o.Depth != 1 || !o.Returned() || o.MessageID == "" {
 			continue
 		}
 		for _, author := range o.Authors() {
-			if a, err := prvs.ParseAddress(author); err == nil && withoutAnyExtension(a) == sender {
+			if a, err := prvs.ParseAddress(author); err == nil && withoutAnyExtension(p, a) == sender {
 				return o
 			}
 		}
@@ -87,10 +87,13 @@ func returnedBy(r *bounce.Report, sender prvs.Address) *bounce.Original {
 	return nil
 }
 
-// withoutAnyExtension returns the address, folded, up to its first extension.
-func withoutAnyExtension(a prvs.Address) prvs.Address {
-	as := policy.WithoutExtension(a.Fold())
-	return as[len(as)-1]
+// withoutAnyExtension returns the mailbox of an address, up to its first extension.
+func withoutAnyExtension(p *policy.Policy, a prvs.Address) prvs.Address {
+	a = p.Mailbox(a)
+	if shorter := a.WithoutExtensions(p.Settings().Keys.Options().Delimiters); len(shorter) > 0 {
+		return shorter[len(shorter)-1]
+	}
+	return a
 }
 
 // sourceOf returns what distinguishes a route from forgeries: the host that handed the mail over to the site that reports, or that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,7 @@ type usageWriter struct {
 
 	mu       sync.Mutex
 	waiting  []use
+	pending  map[store.Query]uint32 // counts that wait or are being written, by the query that finds them, with the last day and without
 	writing  bool // there is a goroutine that writes until nothing is waiting
 	closed   bool
 	idle     *sync.Cond    // signalled when there is none
@@ -44,7 +46,7 @@ type use struct {
 }
 
 func newUsageWriter(g *guard.Guard, log *slog.Logger, fault func()) *usageWriter {
-	w := &usageWriter{store: g, log: log, fault: fault, hurry: make(chan struct{}, 1)}
+	w := &usageWriter{store: g, log: log, fault: fault, hurry: make(chan struct{}, 1), pending: map[store.Query]uint32{}}
 	w.idle = sync.NewCond(&w.mu)
 	return w
 }
@@ -67,6 +69,11 @@ func (w *usageWriter) add(today store.Day, rs []store.Record) {
 	}
 	for _, r := range rs {
 		w.waiting = append(w.waiting, use{today, r})
+		if r.Count > 0 {
+			for _, q := range findings(r) {
+				w.pending[q] = store.AddCounts(w.pending[q], r.Count)
+			}
+		}
 	}
 	if !w.writing {
 		w.writing = true
@@ -88,7 +95,45 @@ func (w *usageWriter) write() {
 		}
 		w.mu.Unlock()
 		w.writeOne(batch)
+		w.written(batch)
 	}
+}
+
+// findings returns the queries that find a record.
+func findings(r store.Record) [2]store.Query {
+	return [2]store.Query{{Key: r.Key, Expires: r.Expires}, {Key: r.Key}}
+}
+
+// written ends the waiting of a batch: the store has it, or it is lost.
+func (w *usageWriter) written(batch []use) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range batch {
+		r := batch[i].record
+		if r.Count == 0 {
+			continue
+		}
+		for _, q := range findings(r) {
+			if w.pending[q] -= min(r.Count, w.pending[q]); w.pending[q] == 0 {
+				delete(w.pending, q)
+			}
+		}
+	}
+}
+
+// withPending returns the counts that the store has said, and adds those that it may not have yet. A count that is being written may be
+// added twice for a moment: then it is too high, and never too low.
+func (w *usageWriter) withPending(qs []store.Query, counts []uint32) []uint32 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.pending) == 0 || len(counts) < len(qs) {
+		return counts
+	}
+	sum := slices.Clone(counts)
+	for i, q := range qs {
+		sum[i] = store.AddCounts(sum[i], w.pending[q])
+	}
+	return sum
 }
 
 // waitForMore waits a while, unless a caller waits for the end.

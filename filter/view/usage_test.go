@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
@@ -59,6 +60,39 @@ func TestUsageIsWrittenBesideTheMailPath(t *testing.T) {
 	n.flush()
 	if len(st.records) != 1+maxUsage {
 		t.Error("something was written after the end")
+	}
+}
+
+// What the store has not written yet counts already, so that a storm does not outrun it.
+func TestUsageCountsAtOnce(t *testing.T) {
+	st := &slowStore{begun: make(chan struct{}), goOn: make(chan struct{})}
+	st.Answer = storetest.NothingFound(time.Time{})
+	f := start(t, st)
+	counted, other := store.Key{1}, store.Key{2}
+	count := func() [2]uint32 {
+		a, err := f.Lookup(t.Context(), 1, store.AnyDay(counted, other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return [2]uint32(a.Counts[:2])
+	}
+	f.Use(1, []store.Record{{Key: counted, Expires: 2, Count: 1}, {Key: other, Expires: 2}})
+	<-st.begun // it is being written
+	f.Use(1, []store.Record{{Key: counted, Expires: 3, Count: 2}})
+	if got := count(); got != [2]uint32{3, 0} {
+		t.Errorf("the counts are %v", got)
+	}
+	go func() {
+		for range st.begun {
+		}
+	}()
+	close(st.goOn)
+	f.Flush()
+	if got := count(); got != [2]uint32{} { // the store of this test says that it has nothing
+		t.Errorf("the counts are %v after they were written", got)
+	}
+	if len(f.usage.pending) != 0 {
+		t.Errorf("%v is kept", f.usage.pending)
 	}
 }
 

@@ -158,9 +158,10 @@ func every(ctx context.Context, interval time.Duration, f func(context.Context))
 func (v *View) Close() { v.usage.close() }
 
 // Lookup asks the record as far as it can be relied upon: unless it is known to be written under our hash secret, it vouches for
-// nothing.
+// nothing. Counts include what Use was given and the store may not have yet, so that a storm of bounces uses a budget up at once.
 func (v *View) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	a, err := v.store.Lookup(ctx, today, qs)
+	a.Counts = v.usage.withPending(qs, a.Counts)
 	return relied(a, v.verified.Load()), err
 }
 
@@ -172,7 +173,7 @@ func relied(a store.Answer, verified bool) store.Answer {
 	return a
 }
 
-// Facts returns what is known of the record for bounces to a domain, given in lower case. Lookup tells since when it is complete.
+// Facts returns what is known of the record for bounces to a domain, by the name of its settings. Lookup tells since when it is complete.
 func (v *View) Facts(domain string) policy.RecordFacts {
 	since, signing := v.FirstSigned(domain)
 	return policy.RecordFacts{
@@ -247,7 +248,7 @@ func (s *Snapshot) Revocations(h *store.Hasher) *policy.Revocations {
 	return openRevocations(h, s.Revoked, func(string, error) {})
 }
 
-// Facts returns what the snapshot says for bounces to a domain, given in lower case. revoked is what Revocations has returned.
+// Facts returns what the snapshot says for bounces to a domain, by the name of its settings. revoked is what Revocations has returned.
 func (s *Snapshot) Facts(domain string, revoked *policy.Revocations) policy.RecordFacts {
 	since, signing := s.History.FirstSigned[domain]
 	return policy.RecordFacts{Began: s.History.RecordBegan, SigningSince: prvs.Day(since), Signing: signing, NodeSilent: s.InDoubt, Revoked: revoked}

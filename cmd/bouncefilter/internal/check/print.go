@@ -1,8 +1,11 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -10,6 +13,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/live"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
@@ -38,8 +42,8 @@ func (r *Report) printEffect(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(what, value string) { fmt.Fprintf(w, "%s\t%s\n", what, value) }
 	row("configuration", or(c.Path, "(none)"))
-	for _, d := range r.Status.Domains {
-		row("domain", d.Name+": "+d.String())
+	for _, line := range domainLines(r.Status.Domains) {
+		row("domain", line)
 	}
 	for _, k := range r.site.Keys.Keys {
 		row("key", keyLine(k))
@@ -59,6 +63,37 @@ func (r *Report) printEffect(out io.Writer) error {
 		row(r.server.Name, r.server.Configuration+": "+mta.Count(r.ofMTA))
 	}
 	return w.Flush()
+}
+
+// maxDomainLines is up to how many domains each has a line.
+const maxDomainLines = 50
+
+// domainLines returns a line for each domain. Of very many, those that are in the same state share one.
+func domainLines(domains []status.Domain) []string {
+	var lines []string
+	if len(domains) <= maxDomainLines {
+		for _, d := range domains {
+			lines = append(lines, d.Name+": "+d.String())
+		}
+		return lines
+	}
+	alike := map[string][]string{}
+	var states []string
+	for _, d := range domains {
+		s := d.String()
+		if alike[s] == nil {
+			states = append(states, s)
+		}
+		alike[s] = append(alike[s], d.Name)
+	}
+	slices.SortFunc(states, func(a, b string) int { return cmp.Or(len(alike[b])-len(alike[a]), strings.Compare(a, b)) })
+	for i, s := range states {
+		if i == maxDomainLines {
+			return append(lines, fmt.Sprintf("%d other states; check --json lists all domains", len(states)-i))
+		}
+		lines = append(lines, mta.Names(alike[s])+": "+s)
+	}
+	return lines
 }
 
 func keyLine(k keyring.Key) string {

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
@@ -26,10 +25,10 @@ func recordFindings(s *status.Status) []mta.Finding {
 		return nil
 	case s.Since.IsZero():
 		return []mta.Finding{{Level: mta.LevelWarning, Name: "record-incomplete", Where: "store",
-			What: "The record of what " + strings.Join(domains, ", ") + " signed is gone. " + means,
+			What: "The record of what " + mta.Names(domains) + " signed is gone. " + means,
 			Cure: []string{"nothing: it begins with the next signed message", "keep Redis from losing it: appendonly yes, a replica, no FLUSHALL"}}}
 	}
 	return []mta.Finding{{Level: mta.LevelWarning, Name: "record-incomplete", Where: "store",
-		What: "What " + strings.Join(domains, ", ") + " signed before " + s.Since.UTC().Format(time.RFC3339) + " may be missing on the record: the store was restarted, wiped or replaced. " + means,
+		What: "What " + mta.Names(domains) + " signed before " + s.Since.UTC().Format(time.RFC3339) + " may be missing on the record: the store was restarted, wiped or replaced. " + means,
 		Cure: []string{"nothing: it ends after " + until, "keep Redis from losing records: appendonly yes, a replica"}}}
 }

@@ -2,7 +2,7 @@
 // flags of the command line, which come before both.
 //
 // [Load] returns the configuration with every value checked and of its proper type, and all problems at once, each with
-// its place and its remedy. The package opens nothing that the configuration names: neither keys nor store nor sockets.
+// its place and its remedy. Of what the configuration names the package opens only files of domains: neither keys nor store nor sockets.
 package config
 
 import (
@@ -86,6 +86,8 @@ type Config struct {
 	Ring     prvs.Options
 	Settings policy.Settings // without keys
 
+	domains *policy.Domains // of Settings
+
 	doc   *tomlfile.Document
 	raw   file
 	flags Flags
@@ -94,7 +96,7 @@ type Config struct {
 // Load reads the file at path, "" for none. The Config is complete only if there are no problems. A configuration without
 // a domain is enough for some commands; see [Config.NeedDomain].
 func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
-	c := &Config{Path: path, doc: &tomlfile.Document{}, raw: defaults(h), flags: flags}
+	c := &Config{Path: path, domains: policy.NewDomains(nil), doc: &tomlfile.Document{}, raw: defaults(h), flags: flags}
 	var problems tomlfile.Problems
 	if path != "" {
 		c.doc, problems = tomlfile.Read(path, &c.raw)
@@ -118,10 +120,10 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 // settings. --listen replaces all listeners. --mode is meant for all domains.
 func (f *file) apply(o Flags) {
 	if len(o.Domains) > 0 {
-		f.Domains = nil
+		f.Domains, f.DomainsFile = nil, nil
 		var tables []domainTable
 		for _, name := range o.Domains {
-			same := func(d domainTable) bool { return strings.EqualFold(d.Name, name) }
+			same := func(d domainTable) bool { return prvs.FoldDomain(d.Name) == prvs.FoldDomain(name) }
 			if i := slices.IndexFunc(f.Domain, same); i >= 0 {
 				tables = append(tables, f.Domain[i])
 			} else {
@@ -186,7 +188,7 @@ func (c *Config) flag(key string) string {
 
 // NeedDomain returns the problem that no domain is named, if so.
 func (c *Config) NeedDomain() tomlfile.Problems {
-	if len(c.raw.Domains) > 0 || len(c.raw.Domain) > 0 {
+	if len(c.raw.Domains) > 0 || len(c.raw.Domain) > 0 || len(c.raw.DomainsFile) > 0 {
 		return nil
 	}
 	return tomlfile.Problems{c.Problem("domains", "", "no domain is named", `add domains = ["example.com"] to the configuration, or serve --domain example.com`)}
@@ -208,15 +210,16 @@ func (c *Config) StoreProblem(err error) tomlfile.Problems {
 	return tomlfile.Problems{c.Problem("store", "", err.Error(), "see the store option in deploy/bouncefilter.toml")}
 }
 
-// Domain returns the settings of a domain, if it is one of ours.
+// Domain returns the settings of a domain in any spelling, if it is one of ours.
 func (c *Config) Domain(name string) (policy.Domain, bool) {
-	for _, d := range c.Settings.Domains {
-		if strings.EqualFold(d.Name, name) {
-			return d, true
-		}
+	if d := c.domains.Find(name); d != nil {
+		return *d, true
 	}
 	return policy.Domain{}, false
 }
+
+// Domains finds the domains of ours, and knows which addresses are one mailbox.
+func (c *Config) Domains() *policy.Domains { return c.domains }
 
 // HistoryFile is where the daemon saves since when domains have been signing (see [filter.Options]).
 func (c *Config) HistoryFile() string { return filepath.Join(c.StateDir, "history.json") }

@@ -3,6 +3,7 @@ package config
 import (
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store/guard"
 )
@@ -10,8 +11,9 @@ import (
 // file is the configuration as it is written. deploy/bouncefilter.toml says what each option means; a test holds the
 // two together.
 type file struct {
-	Domains []string      `toml:"domains"`
-	Domain  []domainTable `toml:"domain"`
+	Domains     []string         `toml:"domains"`
+	DomainsFile tomlfile.Strings `toml:"domains_file"`
+	Domain      []domainTable    `toml:"domain"`
 
 	Mode        string `toml:"mode"`
 	TagForm     string `toml:"tag_form"`
@@ -19,6 +21,7 @@ type file struct {
 	BadTag      string `toml:"bad_tag"`
 	Lifetime    int    `toml:"lifetime"`
 	TagRotation int    `toml:"tag_rotation"`
+	Delimiters  string `toml:"delimiters"`
 	Header      string `toml:"header"`
 	Hostname    string `toml:"hostname"`
 
@@ -52,10 +55,11 @@ type file struct {
 
 // domainTable is a domain with settings of its own. What is empty is as for all domains.
 type domainTable struct {
-	Name     string `toml:"name"`
-	Mode     string `toml:"mode"`
-	TagForm  string `toml:"tag_form"`
-	Untagged string `toml:"untagged"`
+	Name     string   `toml:"name"`
+	Aliases  []string `toml:"aliases"`
+	Mode     string   `toml:"mode"`
+	TagForm  string   `toml:"tag_form"`
+	Untagged string   `toml:"untagged"`
 }
 
 type outboundTable struct {
@@ -129,6 +133,7 @@ func defaults(h Host) file {
 		BadTag:      atEnd,
 		Lifetime:    7,
 		TagRotation: 1,
+		Delimiters:  "+",
 		Header:      policy.DefaultHeaderName,
 		Hostname:    h.Name,
 

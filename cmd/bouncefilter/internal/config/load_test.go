@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -54,6 +55,7 @@ untagged = "reject"
 bad_tag = "rcpt"
 lifetime = 10
 tag_rotation = 3
+delimiters = "+-"
 header = "X-B"
 hostname = "h.example"
 listen = ["unix:/run/x/m.sock", "inet:127.0.0.1:1"]
@@ -70,6 +72,7 @@ key_distribution = "store"
 key_rotation = 112
 [[domain]]
 name = "b.example"
+aliases = ["c.example"]
 mode = "monitor"
 tag_form = "standard"
 untagged = "end-of-message"
@@ -128,10 +131,10 @@ write_timeout = "2s"
 `)
 	s := c.Settings
 	for what, ok := range map[string]bool{
-		"first domain":  s.Domains[0] == policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true},
-		"second domain": s.Domains[1] == policy.Domain{Name: "b.example", Mode: policy.ModeMonitor, Form: prvs.Standard},
+		"first domain":  reflect.DeepEqual(s.Domains[0], policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true}),
+		"second domain": reflect.DeepEqual(s.Domains[1], policy.Domain{Name: "b.example", Aliases: []string{"c.example"}, Mode: policy.ModeMonitor, Form: prvs.Standard}),
 		"bad_tag":       s.RefuseBadTagAtRcpt,
-		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48},
+		"tags":          c.Ring == prvs.Options{Lifetime: 10, Rotation: 3, Slack: 48, Delimiters: "+-"},
 		"header":        s.HeaderName == "X-B" && s.Hostname == "h.example",
 		"listen":        listed(c) == "unix:/run/x/m.sock both, tcp:127.0.0.1:1 both, tcp:127.0.0.1:2 sign, tcp:127.0.0.1:3 verify, tcp:127.0.0.1:4 both",
 		"socketmap":     c.Socketmap.String() == "tcp:127.0.0.1:5",
@@ -146,9 +149,9 @@ write_timeout = "2s"
 			s.Outbound.Networks[0] == netip.MustParsePrefix("192.0.2.0/24") && s.Outbound.Networks[1] == netip.MustParsePrefix("2001:db8::1/128"),
 		"exempt": s.Exempt.Recipients[0] == "root" && s.Exempt.Senders[0] == "@x.example" && s.Exempt.Helo[0] == ".x.example" &&
 			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
-		"do_not_tag":     s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
-		"skip":           fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
-		"proof":          s.Proofs == policy.Proofs{Retention: 60, BouncesAtLeast: 30, BouncesPerRecipient: 4, UnprovenBouncesPerDay: 1} &&
+		"do_not_tag": s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
+		"skip":       fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
+		"proof": s.Proofs == policy.Proofs{Retention: 60, BouncesAtLeast: 30, BouncesPerRecipient: 4, UnprovenBouncesPerDay: 1} &&
 			strings.Join(s.AuthservIDs, " ") == "a.example b.example" && !s.AddMessageID && !s.ReadAll,
 		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
 		"actions":        len(s.Actions) == 1 && s.Actions[policy.Untagged] == policy.ActionQuarantine,
@@ -197,7 +200,7 @@ func TestTagsOfALongerLifetimeStillVerify(t *testing.T) {
 		{250, 250, 0},
 	} {
 		c := loadText(t, fmt.Sprintf("lifetime = %d\ntag_rotation = %d\n", tt.lifetime, tt.rotation))
-		if want := (prvs.Options{Lifetime: tt.lifetime, Rotation: tt.rotation, Slack: tt.slack}); c.Ring != want {
+		if want := (prvs.Options{Lifetime: tt.lifetime, Rotation: tt.rotation, Slack: tt.slack, Delimiters: "+"}); c.Ring != want {
 			t.Errorf("got %+v, want %+v", c.Ring, want)
 		}
 		if _, err := prvs.NewRing(nil, c.Ring); err != nil {

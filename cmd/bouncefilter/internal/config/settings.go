@@ -88,6 +88,12 @@ func (r *resolver) ringOptions() prvs.Options {
 	if f.TagRotation < 1 {
 		r.problem("tag_rotation", strconv.Itoa(f.TagRotation), "is too short", "use 1 day or more")
 	}
+	if _, err := prvs.NewRing(nil, prvs.Options{Delimiters: f.Delimiters}); err != nil || f.Delimiters == "" {
+		r.problem("delimiters", tomlfile.Quote(f.Delimiters), "are not delimiters",
+			`use "+", or up to four characters, without letters, digits and "=", with which the mail server separates user and extension`)
+	} else {
+		o.Delimiters = f.Delimiters
+	}
 	if f.Lifetime < 1 || f.TagRotation < 1 {
 		return prvs.Options{}
 	}
@@ -143,68 +149,6 @@ func (r *resolver) proofs() {
 		s.AuthservIDs = []string{r.c.raw.Hostname}
 	}
 	s.AddMessageID = f.AddMessageID
-}
-
-// commonDomain returns the settings of domains that have none of their own.
-func (r *resolver) commonDomain() policy.Domain {
-	f := &r.c.raw
-	return r.domain("", domainTable{Mode: f.Mode, TagForm: f.TagForm, Untagged: f.Untagged}, policy.Domain{})
-}
-
-func (r *resolver) domains(all policy.Domain) {
-	f := &r.c.raw
-	places := map[string]string{}
-	add := func(key string, d policy.Domain) {
-		name := strings.ToLower(d.Name)
-		first, twice := places[name]
-		switch {
-		case !IsDomain(name):
-			r.problem(key, tomlfile.Quote(d.Name), "is not a domain name", "use the part behind the @, such as example.com")
-		case twice:
-			r.problem(key, tomlfile.Quote(d.Name), "is already listed in "+first, "remove one of them")
-		default:
-			places[name] = key
-			r.c.Settings.Domains = append(r.c.Settings.Domains, d)
-		}
-	}
-	for i, name := range f.Domains {
-		d := all
-		d.Name = name
-		add(fmt.Sprintf("domains[%d]", i), d)
-	}
-	for i, t := range f.Domain {
-		place := fmt.Sprintf("domain[%d].", i)
-		d := r.domain(place, t, all)
-		d.Name = t.Name
-		add(place+"name", d)
-	}
-}
-
-// domain resolves the settings of a domain, or of all of them. What is empty is as in all.
-func (r *resolver) domain(place string, t domainTable, all policy.Domain) policy.Domain {
-	d := all
-	if t.Mode != "" {
-		mode, err := policy.ParseMode(t.Mode)
-		if err != nil {
-			r.problem(place+"mode", tomlfile.Quote(t.Mode), "is not a mode", `use "auto", "monitor" or "enforce"`)
-		}
-		d.Mode = mode
-	}
-	if t.TagForm != "" {
-		form, err := prvs.ParseForm(t.TagForm)
-		if err != nil {
-			r.problem(place+"tag_form", tomlfile.Quote(t.TagForm), "is not a form of tags", `use "standard" or "sub-address"`)
-		}
-		d.Form = form
-	}
-	switch t.Untagged {
-	case "":
-	case atEnd, untaggedAtData:
-		d.RefuseUntaggedAtData = t.Untagged == untaggedAtData
-	default:
-		r.problem(place+"untagged", tomlfile.Quote(t.Untagged), "is not a way to treat untagged bounces", `use "end-of-message" or "reject"`)
-	}
-	return d
 }
 
 func (r *resolver) actions() map[policy.Reason]policy.Action {
@@ -319,6 +263,9 @@ func (r *resolver) words(key string, list []string, what string) []string {
 	}
 	return list
 }
+
+// IsDomainOrBelow says whether s is a domain, or "*.example.com" for all domains below example.com.
+func IsDomainOrBelow(s string) bool { return IsDomain(strings.TrimPrefix(s, "*.")) }
 
 // IsDomain says whether s can follow the @ of an address. It finds mistakes; it does not validate names.
 func IsDomain(s string) bool {

@@ -70,6 +70,9 @@ func Words(name string, r *bounce.Report) string {
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0) // into a Builder, which takes everything
 	row := func(what, value string) { fmt.Fprintf(w, "  %s\t%s\n", what, value) }
+	if r.Weak {
+		row("shown by", "weak signs alone: its words, or its null sender")
+	}
 	if r.ReportingMTA != "" {
 		row("reported by", r.ReportingMTA)
 	}
@@ -118,6 +121,9 @@ func recipientWords(r bounce.Recipient) string {
 	s := or(r.Address, "(not named)") + ": " + or(r.Action, "no action given")
 	if r.Status != "" {
 		s += ", status " + r.Status
+		if r.Exact != "" {
+			s += " (more exactly " + r.Exact + ")"
+		}
 	} else if r.Code != 0 {
 		s += ", reply code " + strconv.Itoa(r.Code)
 	}

@@ -239,7 +239,7 @@ func (d *Distributor) trust(nodes []store.Node) {
 		for _, n := range nodes {
 			for _, key := range n.Keys {
 				o, known := Find(own, key)
-				slot := prvs.Key{Number: key.Number, Domain: strings.ToLower(key.Domain), Absent: true}
+				slot := prvs.Key{Number: key.Number, Domain: prvs.FoldDomain(key.Domain), Absent: true}
 				same := func(k prvs.Key) bool { return k.Number == slot.Number && k.Domain == slot.Domain }
 				if !key.Signs || known && o.KeyID == key.KeyID || key.Number > 9 || slices.ContainsFunc(foreign, same) {
 					continue

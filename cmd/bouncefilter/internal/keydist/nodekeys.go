@@ -2,7 +2,6 @@ package keydist
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -32,7 +31,7 @@ func Name(k store.NodeKey) string { return keyring.Name(k.Number, k.Domain) }
 // Find returns the key among keys that has number and domain of k. Its secret may be another one.
 func Find(keys []store.NodeKey, k store.NodeKey) (store.NodeKey, bool) {
 	for _, o := range keys {
-		if o.Number == k.Number && strings.EqualFold(o.Domain, k.Domain) {
+		if o.Number == k.Number && keyring.SameDomain(o.Domain, k.Domain) {
 			return o, true
 		}
 	}

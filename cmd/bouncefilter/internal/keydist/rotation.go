@@ -63,7 +63,7 @@ func (d *Distributor) rotate(ctx context.Context, domain string, nodes []store.N
 		})
 		return
 	}
-	next := func(key store.NodeKey) bool { return key.Next && strings.EqualFold(key.Domain, domain) }
+	next := func(key store.NodeKey) bool { return key.Next && keyring.SameDomain(key.Domain, domain) }
 	if slices.ContainsFunc(nodes, func(n store.Node) bool { return slices.ContainsFunc(n.Keys, next) }) {
 		return // another node has begun a rotation; its key comes here, too
 	}

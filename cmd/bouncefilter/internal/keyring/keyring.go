@@ -182,7 +182,7 @@ func (k *Keyring) conflicts() tomlfile.Problems {
 		if key.State == prvs.StateRetired {
 			continue
 		}
-		d := strings.ToLower(key.Domain)
+		d := prvs.FoldDomain(key.Domain)
 		s := slot{d, key.Number}
 		if key.numbered {
 			if first, used := numbers[s]; used {
@@ -216,32 +216,38 @@ func (k *Keyring) Ring(o prvs.Options, others ...prvs.Key) (*prvs.Ring, error) {
 	return prvs.NewRing(keys, o)
 }
 
-// Signer returns the key that signs mail of the domain: its own, or that for all domains.
+// Signer returns the key that signs mail of the domain, as [prvs.Ring] chooses it: its own, that of the longest "*.parent", or that for all
+// domains.
 func (k *Keyring) Signer(domain string) (Key, bool) {
-	var global *Key
-	for i, key := range k.Keys {
+	domain = prvs.FoldDomain(domain)
+	var best *Key
+	for i := range k.Keys {
+		key := &k.Keys[i]
 		if key.State != prvs.StateSign {
 			continue
 		}
-		if strings.EqualFold(key.Domain, domain) {
-			return key, true
-		}
-		if key.Domain == "" {
-			global = &k.Keys[i]
+		switch of := prvs.FoldDomain(key.Domain); {
+		case of == domain:
+			return *key, true
+		case of == "" && best == nil, strings.HasPrefix(of, "*.") && strings.HasSuffix(domain, of[1:]) && (best == nil || len(of) > len(prvs.FoldDomain(best.Domain))):
+			best = key
 		}
 	}
-	if global == nil {
+	if best == nil {
 		return Key{}, false
 	}
-	return *global, true
+	return *best, true
 }
+
+// SameDomain says whether the domains of two keys are one, in any spelling.
+func SameDomain(a, b string) bool { return prvs.FoldDomain(a) == prvs.FoldDomain(b) }
 
 // Find returns the key of a number that the index lists for exactly this domain, "" for all domains. One in use comes before
 // retired ones.
 func (k *Keyring) Find(number uint8, domain string) (Key, bool) {
 	var retired *Key
 	for i, key := range k.Keys {
-		if !key.numbered || key.Number != number || !strings.EqualFold(key.Domain, domain) {
+		if !key.numbered || key.Number != number || !SameDomain(key.Domain, domain) {
 			continue
 		}
 		if key.State != prvs.StateRetired {

@@ -3,7 +3,6 @@ package keyring
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -50,18 +49,18 @@ func (k *Keyring) RequestRotation(domain string) error {
 
 // RotationRequested says whether a rotation was requested that has not begun.
 func (k *Keyring) RotationRequested(domain string) bool {
-	return slices.ContainsFunc(k.Rotations, func(d string) bool { return strings.EqualFold(d, domain) })
+	return slices.ContainsFunc(k.Rotations, func(d string) bool { return SameDomain(d, domain) })
 }
 
 // DropRequest removes the request of a rotation.
 func (k *Keyring) DropRequest(domain string) {
-	k.Rotations = slices.DeleteFunc(k.Rotations, func(d string) bool { return strings.EqualFold(d, domain) })
+	k.Rotations = slices.DeleteFunc(k.Rotations, func(d string) bool { return SameDomain(d, domain) })
 }
 
 // Next returns the key that is to sign next for exactly this domain, if there is one.
 func (k *Keyring) Next(domain string) (Key, bool) {
 	for _, key := range k.Keys {
-		if key.Next && strings.EqualFold(key.Domain, domain) {
+		if key.Next && SameDomain(key.Domain, domain) {
 			return key, true
 		}
 	}
@@ -71,7 +70,7 @@ func (k *Keyring) Next(domain string) (Key, bool) {
 // SignerOf returns the key that signs for exactly this domain, "" for all domains.
 func (k *Keyring) SignerOf(domain string) (Key, bool) {
 	for _, key := range k.Keys {
-		if key.State == prvs.StateSign && strings.EqualFold(key.Domain, domain) {
+		if key.State == prvs.StateSign && SameDomain(key.Domain, domain) {
 			return key, true
 		}
 	}
@@ -105,7 +104,7 @@ func (k *Keyring) SignedElsewhere(number uint8, domain string, today time.Time) 
 	changed := false
 	for i := range k.Keys {
 		key := &k.Keys[i]
-		if key.Number == number && strings.EqualFold(key.Domain, domain) && key.State == prvs.StateVerify && day(key.SignedUntil) < day(today) {
+		if key.Number == number && SameDomain(key.Domain, domain) && key.State == prvs.StateVerify && day(key.SignedUntil) < day(today) {
 			key.SignedUntil, changed = today, true
 		}
 	}

@@ -63,7 +63,7 @@ func (k *Keyring) Activate(number int, domain *string, now time.Time) (active Ke
 	}
 	for i := range k.Keys {
 		other := &k.Keys[i]
-		if other == key || !strings.EqualFold(other.Domain, key.Domain) {
+		if other == key || !SameDomain(other.Domain, key.Domain) {
 			continue
 		}
 		other.Next = false // it would take the place of the one that was chosen now
@@ -123,7 +123,7 @@ func (k *Keyring) blocks(number int, domain string, now time.Time) (Key, bool) {
 	for _, key := range k.Keys {
 		switch {
 		case int(key.Number) != number:
-		case domain != "" && key.Domain != "" && !strings.EqualFold(key.Domain, domain):
+		case domain != "" && key.Domain != "" && !SameDomain(key.Domain, domain):
 		case key.State == prvs.StateRetired && !now.Before(key.lastUse().Add(cycle)):
 		default:
 			return key, true
@@ -135,7 +135,7 @@ func (k *Keyring) blocks(number int, domain string, now time.Time) (Key, bool) {
 // has says whether a key in use signs for the domain, its own or one for all domains.
 func (k *Keyring) has(domain string) bool {
 	for _, key := range k.Keys {
-		if key.State != prvs.StateRetired && (key.Domain == "" || strings.EqualFold(key.Domain, domain)) {
+		if key.State != prvs.StateRetired && (key.Domain == "" || SameDomain(key.Domain, domain)) {
 			return true
 		}
 	}
@@ -147,7 +147,7 @@ func (k *Keyring) find(number int, domain *string) (*Key, error) {
 	var found *Key
 	for i := range k.Keys {
 		key := &k.Keys[i]
-		if int(key.Number) != number || key.State == prvs.StateRetired || domain != nil && !strings.EqualFold(key.Domain, *domain) {
+		if int(key.Number) != number || key.State == prvs.StateRetired || domain != nil && !SameDomain(key.Domain, *domain) {
 			continue
 		}
 		if found != nil {
@@ -165,7 +165,7 @@ func (k *Keyring) find(number int, domain *string) (*Key, error) {
 func (k *Keyring) createFile(number int, domain string, secret []byte) (string, error) {
 	stem := fmt.Sprintf("key-%d", number)
 	if domain != "" {
-		stem += "-" + strings.ToLower(strings.ReplaceAll(domain, "/", "_"))
+		stem += "-" + strings.NewReplacer("/", "_", "*.", "below-").Replace(prvs.FoldDomain(domain))
 	}
 	const most = 1000 // names tried; a folder with more has another trouble
 	for i := range most {

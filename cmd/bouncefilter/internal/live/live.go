@@ -73,7 +73,7 @@ func (l *live) unknownUser() prvs.Address {
 // tagged returns the signed form of an address, as of today.
 func (l *live) tagged(a prvs.Address) (prvs.Signed, error) {
 	form := prvs.Standard
-	if d := l.Site.Policy.Domain(strings.ToLower(a.Domain)); d != nil {
+	if d := l.Site.Policy.Domain(a.Domain); d != nil {
 		form = d.Form
 	}
 	return l.Site.Policy.Settings().Keys.Sign(a, form, prvs.DayOf(l.Now))
@@ -116,7 +116,7 @@ func (l *live) milter(ctx context.Context, ln config.Listener) {
 	}{
 		{"another site asks whether the user exists", plain, probe.Rcpt},
 		{"a bounce to a tag made with the keys of this configuration", valid, probe.Rcpt},
-		{"a bounce to a forged tag", forged(valid), probe.Data},
+		{"a forged bounce to a forged tag", forged(valid), probe.EndOfMessage},
 		{"a forged bounce without a tag", plain, probe.EndOfMessage},
 	} {
 		l.steps = append(l.steps, l.askMilter(ctx, ln, where, question.what, probe.Message{To: question.to, Text: forgedBounce(question.to)}, question.until))

@@ -96,7 +96,8 @@ func (l *live) recipients(ctx context.Context, where string, s *probe.SMTP) erro
 			return false, "without a tag the answer is " + unknown
 		}},
 		{"the user's address with a forged tag", rcptTo(forged(signedUser.Address)), func(reply string) (bool, string) {
-			return l.forgedAtMTA(s, l.explain(ctx, l.Record.Role(), probe.Message{To: forged(signedUser.Address)}), reply)
+			to := forged(signedUser.Address)
+			return l.forgedAtMTA(s, l.explain(ctx, l.Record.Role(), probe.Message{To: to, Text: forgedBounce(to)}), reply)
 		}},
 	} {
 		reply, err := s.Command(question.command)
@@ -116,7 +117,7 @@ func rcptTo(address string) string { return "RCPT TO:<" + strings.Trim(address, 
 func (l *live) forgedAtMTA(s *probe.SMTP, want *judge.Explanation, reply string) (ok bool, remark string) {
 	p := l.Site.Policy
 	switch {
-	case want.Reply.Code != 0 && strings.Contains(reply, want.Reply.Text): // Sendmail puts the address between code and text
+	case want.Reply.Code != 0 && want.Stage == policy.StageRcpt && strings.Contains(reply, want.Reply.Text): // Sendmail puts the address between code and text
 		return true, ""
 	case !isPositive(reply):
 		return false, "refused, but not by bouncefilter"
@@ -124,8 +125,8 @@ func (l *live) forgedAtMTA(s *probe.SMTP, want *judge.Explanation, reply string)
 		return true, fmt.Sprintf("%s: %s", want.Verdict.Reason, want.Verdict.Reason.Sentence())
 	case p.Outbound(policy.Origin{Client: s.Client()}):
 		return true, fmt.Sprintf("accepted, since %s is in outbound.networks: bounces from there are this site's own", s.Client())
-	case !p.Settings().RefuseBadTagAtRcpt:
-		return true, `accepted for now: the content may prove a bounce, so that a wrong tag is refused at the end of the message`
+	case want.Stage > policy.StageRcpt:
+		return true, "accepted for now: the content may prove a bounce, so that a wrong tag is refused at the end of the message"
 	}
 	return false, "this should be refused: the MTA does not ask the milter"
 }

@@ -20,7 +20,7 @@ func (l *live) signing(ctx context.Context, ln config.Listener, where string) St
 	step := Step{Where: where, What: "mail of the user, who has logged in, is signed", Command: "MAIL FROM:<" + l.User.String() + ">", OK: true}
 	p := l.Site.Policy
 	want := p.Sender(policy.SenderFacts{Sender: l.User})
-	d := p.Domain(strings.ToLower(l.User.Domain))
+	d := p.Domain(l.User.Domain)
 	signing, err := l.Record.HasSigned(ctx, d.Name)
 	switch {
 	case !p.Settings().Outbound.Authenticated:

@@ -97,12 +97,14 @@ func (s *Server) Reload() []string { return s.reload(s.Configuration) }
 
 // SiteOf returns what the configuration of a mail server has to fit.
 func SiteOf(c *config.Config) mta.Site {
-	site := mta.Site{Networks: c.Settings.Outbound.Networks}
+	site := mta.Site{Networks: c.Settings.Outbound.Networks, Delimiters: c.Ring.Delimiters}
 	if !c.Socketmap.IsZero() {
 		site.Socketmap = c.Socketmap.Postfix()
 	}
 	for _, d := range c.Settings.Domains {
-		site.Domains = append(site.Domains, strings.ToLower(d.Name))
+		for _, name := range append([]string{d.Name}, d.Aliases...) {
+			site.Domains = append(site.Domains, mta.Spellings(name)...)
+		}
 		if form := d.Form.String(); !slices.Contains(site.Forms, form) {
 			site.Forms = append(site.Forms, form)
 		}

@@ -14,11 +14,12 @@ import (
 
 // Site is what the configuration of a mail server has to fit: bouncefilter's own.
 type Site struct {
-	Domains   []string       // that are signed for, in lower case
-	Listeners []Listener     // of the milter
-	Forms     []string       // of the tags that are made: "standard", "sub-address", or both
-	Networks  []netip.Prefix // whose mail is signed without a login; nil if that is not known
-	Socketmap string         // address of the lookup service as Postfix writes it, such as "inet:127.0.0.1:8768"; "" for none
+	Domains    []string       // that are signed for, with their aliases, in each spelling and in lower case; "*.example.com" for all below one
+	Listeners  []Listener     // of the milter
+	Forms      []string       // of the tags that are made: "standard", "sub-address", or both
+	Networks   []netip.Prefix // whose mail is signed without a login; nil if that is not known
+	Delimiters string         // that begin an extension, each of them
+	Socketmap  string         // address of the lookup service as Postfix writes it, such as "inet:127.0.0.1:8768"; "" for none
 }
 
 // Signs says whether mail that goes out is signed on this host.

@@ -28,17 +28,18 @@ var update = flag.Bool("update", false, "write testdata/check/*/captured with th
 
 // oneSite is what differs from a Postfix 3.7 with the milter on TCP in both roles, for example.com.
 type oneSite struct {
-	Domains   []string          `json:"domains"`
-	Forms     []string          `json:"forms"`
-	Listen    []string          `json:"listen"`
-	Roles     []mta.Listener    `json:"roles"`
-	Socketmap string            `json:"socketmap"`
-	Version   string            `json:"version"`
-	Types     []string          `json:"types"`
-	Instances []string          `json:"instances"`
-	Local     []string          `json:"local"`
-	Hosted    []string          `json:"hosted"`
-	Sockets   map[string]Socket `json:"sockets"`
+	Domains    []string          `json:"domains"`
+	Delimiters string            `json:"delimiters"`
+	Forms      []string          `json:"forms"`
+	Listen     []string          `json:"listen"`
+	Roles      []mta.Listener    `json:"roles"`
+	Socketmap  string            `json:"socketmap"`
+	Version    string            `json:"version"`
+	Types      []string          `json:"types"`
+	Instances  []string          `json:"instances"`
+	Local      []string          `json:"local"`
+	Hosted     []string          `json:"hosted"`
+	Sockets    map[string]Socket `json:"sockets"`
 }
 
 // folders returns the names of all cases.
@@ -70,7 +71,7 @@ func read(t *testing.T, path ...string) string {
 // siteOf returns the site of a case.
 func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
 	t.Helper()
-	o := oneSite{Domains: []string{"example.com"}, Forms: []string{"standard"}, Listen: []string{"tcp:127.0.0.1:8766"},
+	o := oneSite{Domains: []string{"example.com"}, Delimiters: "+-", Forms: []string{"standard"}, Listen: []string{"tcp:127.0.0.1:8766"},
 		Types: []string{"hash", "pcre", "regexp"}}
 	data, err := os.ReadFile(filepath.Join(cases, name, "site.json"))
 	if err == nil {
@@ -84,7 +85,7 @@ func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
 	if o.Roles == nil {
 		o.Roles = []mta.Listener{{Sign: true, Verify: true}}
 	}
-	site := mta.Site{Domains: o.Domains, Forms: o.Forms, Socketmap: o.Socketmap,
+	site := mta.Site{Domains: o.Domains, Delimiters: o.Delimiters, Forms: o.Forms, Socketmap: o.Socketmap,
 		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
 	for i, text := range o.Listen {
 		l := o.Roles[min(i, len(o.Roles)-1)]

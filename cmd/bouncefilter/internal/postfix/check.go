@@ -7,11 +7,12 @@ import (
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // Check reports what is missing or dangerous in a configuration. It depends on its arguments alone.
 func Check(c *Config, site mta.Site) []mta.Finding {
-	k := &checker{c: c, site: site}
+	k := newChecker(c, site)
 	k.installation()
 	k.milters()
 	k.sockets()
@@ -26,7 +27,12 @@ func Check(c *Config, site mta.Site) []mta.Finding {
 type checker struct {
 	c        *Config
 	site     mta.Site
+	index    *policy.Domains // of the site
 	findings []mta.Finding
+}
+
+func newChecker(c *Config, site mta.Site) *checker {
+	return &checker{c: c, site: site, index: site.Index()}
 }
 
 func (k *checker) add(level mta.Level, name, where, what string, cure ...string) {

@@ -28,19 +28,17 @@ func (c *Config) hosts(site mta.Site) bool {
 	for _, parameter := range hostingLists {
 		hosted = append(hosted, c.list(nil, parameter)...)
 	}
-	return len(c.localDomains(site)) > 0 || slices.ContainsFunc(site.Domains, func(d string) bool { return hasFold(hosted, d) })
-}
-
-func hasFold(list []string, s string) bool {
-	return slices.ContainsFunc(list, func(e string) bool { return strings.EqualFold(e, s) })
+	set, index := mta.NewNameSet(hosted), site.Index()
+	return len(c.localDomains(site)) > 0 || slices.ContainsFunc(site.Domains, set.Has) ||
+		slices.ContainsFunc(hosted, func(d string) bool { return index.Find(d) != nil })
 }
 
 // anyRecipient says whether all domains are relayed on without a list of their users: then nothing is refused here, tagged
 // or not, and the next server has to know.
 func (c *Config) anyRecipient(site mta.Site) bool {
-	return c.option(nil, "relay_recipient_maps") == "" && len(site.Domains) > 0 && !slices.ContainsFunc(site.Domains, func(d string) bool {
-		return !hasFold(c.list(nil, "relay_domains"), d)
-	})
+	relayed := mta.NewNameSet(c.list(nil, "relay_domains"))
+	return c.option(nil, "relay_recipient_maps") == "" && len(site.Domains) > 0 &&
+		!slices.ContainsFunc(site.Domains, func(d string) bool { return !relayed.Has(d) })
 }
 
 // untags says whether a table takes tags off: ours, or another one that knows their form.
@@ -74,6 +72,7 @@ func (k *checker) recipients() {
 	if !k.site.Verifies() {
 		return
 	}
+	k.delimiters()
 	if !k.c.hosts(k.site) {
 		k.add(mta.LevelNote, "domains-elsewhere", k.inMain("mydestination, virtual_mailbox_domains, virtual_alias_domains, relay_domains"),
 			"This Postfix receives mail for none of the domains that bouncefilter signs for. The server that receives their mail must know tagged recipients and ask bouncefilter.")
@@ -116,6 +115,31 @@ func (k *checker) recipients() {
 			k.add(mta.LevelWarning, "postscreen-option", k.inMaster(s)+": recipient_canonical_maps",
 				"postscreen does not use this option. It belongs to smtpd/pass, the service to which postscreen hands clients.")
 		}
+	}
+}
+
+// delimiters compares the characters that begin an extension in Postfix with those that bouncefilter takes off before it verifies a tag
+// or looks mail up.
+func (k *checker) delimiters() {
+	missing := func(characters string) string {
+		return strings.Map(func(c rune) rune {
+			if strings.ContainsRune(k.site.Delimiters, c) {
+				return -1
+			}
+			return c
+		}, characters)
+	}
+	differ := func(parameter, characters, what string) {
+		if m := missing(characters); m != "" {
+			k.add(mta.LevelWarning, "extensions-missed", k.inMain(parameter), fmt.Sprintf("Postfix has %q here, and bouncefilter's delimiters are %q: %s", m, k.site.Delimiters, what),
+				fmt.Sprintf("bouncefilter.toml: delimiters = %q", k.site.Delimiters+m))
+		}
+	}
+	differ("recipient_delimiter", k.c.option(nil, "recipient_delimiter"),
+		"bounces to an address with an extension are not known to answer mail of the address without it, and are refused.")
+	if verp := k.c.option(nil, "default_verp_delimiters"); k.c.written("default_verp_delimiters") && verp != "" {
+		differ("default_verp_delimiters", verp[:1],
+			"a tag does not verify after Postfix has added the recipient to the sender (VERP), and bounces of that mail are refused unless they name it.")
 	}
 }
 
@@ -202,12 +226,22 @@ func (k *checker) recipe(s *Service) {
 // localDomains returns our domains that are in mydestination.
 func (k *checker) localDomains() []string { return k.c.localDomains(k.site) }
 
+// localDomains returns our domains that are in mydestination. Of those below one with "*." it returns what mydestination names.
 func (c *Config) localDomains(site mta.Site) []string {
-	local := append(c.list(nil, "mydestination"), c.Local...)
+	names := append(c.list(nil, "mydestination"), c.Local...)
+	local, index := mta.NewNameSet(names), site.Index()
 	var ours []string
 	for _, d := range site.Domains {
-		if hasFold(local, d) {
+		if _, below := mta.Below(d); !below && local.Has(d) {
 			ours = append(ours, d)
+		}
+	}
+	for _, name := range names {
+		if _, below := mta.Below(name); below {
+			continue // of c.Local: which ones it means is not known
+		}
+		if d := index.Find(name); d != nil && strings.HasPrefix(d.Name, "*.") {
+			ours = append(ours, mta.Spellings(name)...)
 		}
 	}
 	return ours

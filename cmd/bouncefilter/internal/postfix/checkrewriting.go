@@ -25,7 +25,7 @@ func (k *checker) masquerading() {
 	}
 	for _, d := range k.c.list(nil, "masquerade_domains") {
 		parent, negated := strings.CutPrefix(d, "!")
-		concerns := func(ours string) bool { return ours == parent || strings.HasSuffix(ours, "."+parent) }
+		concerns := func(ours string) bool { return ours == parent || strings.HasSuffix(ours, "."+parent) || k.ours(parent) }
 		if !negated && slices.ContainsFunc(k.site.Domains, concerns) {
 			k.add(mta.LevelError, "masquerade", k.inMain("masquerade_domains"), fmt.Sprintf(
 				"Senders below %s lose their host name after bouncefilter has seen them: the signature no longer fits, or there is none, and bounces are refused.", parent),

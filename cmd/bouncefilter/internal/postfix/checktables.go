@@ -65,19 +65,21 @@ func (k *checker) tables() {
 // untagTable must take tags off in our domains and leave those of other sites, which check them.
 func (k *checker) untagTable(path string, table pcreTable) {
 	var missing []string
-	for _, d := range k.site.Domains {
+	for _, name := range k.site.Domains {
+		d := sampleDomain(name)
 		standard, _ := table.lookup(sampleTag + "=user@" + d)
 		subAddress, _ := table.lookup("user+" + sampleTag + "@" + d)
 		if standard != "user@"+d || subAddress != "user@"+d {
-			missing = append(missing, d)
+			missing = append(missing, name)
 		}
 	}
 	if len(missing) > 0 {
 		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("This table takes no tags off addresses in %s, which bouncefilter signs for: bounces of their mail are refused or lost.",
-			strings.Join(missing, ", ")), k.editLine(path, k.site.Domains))
+			mta.Names(missing)), k.editLine(path, k.site.Domains))
 	}
-	if extra := k.extraDomains(k.site.Domains, func(d string) bool { _, ok := table.lookup(sampleTag + "=user@" + d); return ok }); len(extra) > 0 {
-		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf("This table takes tags off addresses in %s, which bouncefilter does not sign for.", strings.Join(extra, ", ")),
+	extra := k.extraDomains(k.c.list(nil, "mydestination"), k.ours, func(d string) bool { _, ok := table.lookup(sampleTag + "=user@" + d); return ok })
+	if len(extra) > 0 {
+		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf("This table takes tags off addresses in %s, which bouncefilter does not sign for.", mta.Names(extra)),
 			k.editLine(path, k.site.Domains))
 	}
 }
@@ -94,11 +96,13 @@ func (k *checker) localTable(path string, table pcreTable) {
 	}
 	if len(missing) > 0 {
 		k.add(mta.LevelError, "domains-differ", path, fmt.Sprintf("This table lacks %s, which is in mydestination: bounces to local users are refused.",
-			strings.Join(missing, ", ")), k.editLine(path, local))
+			mta.Names(missing)), k.editLine(path, local))
 	}
-	if extra := k.extraDomains(local, func(d string) bool { return slices.Contains(k.site.Domains, d) && has(d) }); len(extra) > 0 {
+	expected := mta.NewNameSet(local)
+	extra := k.extraDomains(append(slices.Clone(k.site.Domains), k.c.list(nil, "mydestination")...), expected.Has, func(d string) bool { return k.ours(d) && has(d) })
+	if len(extra) > 0 {
 		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf(
-			"This table has %s, which is not in mydestination: with a tag, every local user is known there, and the mail bounces later.", strings.Join(extra, ", ")), k.editLine(path, local))
+			"This table has %s, which is not in mydestination: with a tag, every local user is known there, and the mail bounces later.", mta.Names(extra)), k.editLine(path, local))
 	}
 }
 
@@ -113,19 +117,43 @@ func (k *checker) extensionTable(path string, table pcreTable, delimiters string
 	}
 }
 
-// extraDomains returns domains that a table has and that are not expected: of ours, of the examples, or any.
-func (k *checker) extraDomains(expected []string, has func(string) bool) []string {
+// ours says whether a domain is one of the site's.
+func (k *checker) ours(domain string) bool { return k.index.Find(domain) != nil }
+
+// sampleDomain returns a domain that a name with "*." means, or the name itself.
+func sampleDomain(name string) string {
+	if parent, below := mta.Below(name); below {
+		return "some.host." + parent
+	}
+	return name
+}
+
+// extraDomains returns domains that a table has and that are not expected: of some, of the examples, or any. Domains below one that is
+// expected are not extra, but that one itself may be.
+func (k *checker) extraDomains(candidates []string, expected, has func(string) bool) []string {
 	var extra []string
-	candidates := append(slices.Clone(k.site.Domains), k.c.list(nil, "mydestination")...)
-	for _, d := range append(candidates, "example.com", foreign) {
-		if !slices.Contains(expected, d) && !slices.Contains(extra, d) && has(d) {
+	seen := map[string]bool{}
+	for _, name := range k.site.Domains {
+		if parent, below := mta.Below(name); below {
+			candidates = append(candidates, parent)
+		}
+	}
+	for _, d := range append(slices.Clip(candidates), "example.com", foreign) {
+		if !seen[d] && !expected(d) && has(sampleDomain(d)) {
 			extra = append(extra, d)
 		}
+		seen[d] = true
 	}
 	return extra
 }
 
+// maxEdited is how many domains an operator is asked to write into a table.
+const maxEdited = 10
+
 func (k *checker) editLine(path string, domains []string) string {
+	if len(domains) > maxEdited {
+		return setupCommand
+	}
 	pattern := domainPattern(domains)
 	if filepath.Base(path) == localFile {
 		return "below EDIT: /^(.+)@" + pattern + "$/   $1"

@@ -20,7 +20,7 @@ import (
 // looked are the parameters that are looked at, and those which usual values of them refer to.
 var looked = []string{
 	"alias_database", "alias_maps", "canonical_classes", "canonical_maps", "compatibility_level", "config_directory", "content_filter",
-	"data_directory", "inet_interfaces", "local_recipient_maps", "mail_owner", "mail_version", "masquerade_classes", "masquerade_domains",
+	"data_directory", "default_verp_delimiters", "inet_interfaces", "local_recipient_maps", "mail_owner", "mail_version", "masquerade_classes", "masquerade_domains",
 	"milter_command_timeout", "milter_connect_timeout", "milter_content_timeout", "milter_default_action", "milter_protocol",
 	"mydestination", "mydomain", "myhostname", "mynetworks", "myorigin", "non_smtpd_milters", "queue_directory",
 	"receive_override_options", "recipient_canonical_classes", "recipient_canonical_maps", "recipient_delimiter", "relay_domains",
@@ -237,9 +237,16 @@ func (c *Config) lookup(ctx context.Context, parameter string, domains []string)
 			text, _ := os.ReadFile(element) // one that cannot be read has nothing
 			found = append(found, strings.Fields(string(text))...)
 		case strings.Contains(element, ":"):
-			values, err := query(ctx, c.Dir, element, domains)
+			keys := slices.Clone(domains)
 			for _, d := range domains {
-				if err != nil || values[d] != "" {
+				if parent, below := mta.Below(d); below {
+					keys = append(keys, parent, "."+parent, sampleDomain(d))
+				}
+			}
+			values, err := query(ctx, c.Dir, element, keys)
+			for _, d := range domains {
+				parent, below := mta.Below(d)
+				if err != nil || values[d] != "" || below && values[parent]+values["."+parent]+values[sampleDomain(d)] != "" {
 					found = append(found, d)
 				}
 			}

@@ -107,7 +107,7 @@ func (p *plan) make() error {
 	if p.c.major() < 3 {
 		return fmt.Errorf("this is Postfix %s; the set-up needs 3.0 or later", p.c.option(nil, "mail_version"))
 	}
-	k := &checker{c: p.c, site: p.site}
+	k := newChecker(p.c, p.site)
 	if p.site.Verifies() && !p.c.hosts(p.site) {
 		p.because("This Postfix receives mail for none of your domains, so it need not know about tagged recipients.")
 	} else if p.site.Verifies() && slices.Contains(p.site.Forms, "sub-address") {

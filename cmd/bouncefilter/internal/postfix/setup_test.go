@@ -19,6 +19,7 @@ var leftToPeople = map[string][]string{
 	"good-accept-outside":           {"milter-accepts"},
 	"good-other-tables-and-milters": {"headers-rewritten"},
 	"milters-with-blanks":           {"headers-rewritten"},
+	"extensions-missed":             {"extensions-missed"},
 	"no-listener":                   {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
@@ -28,7 +29,7 @@ var leftToPeople = map[string][]string{
 }
 
 // nothingToDo are cases, besides the good ones, in which setup changes nothing.
-var nothingToDo = []string{"chosen-per-client", "local-domains-in-a-table", "rewriting", "rewriting-elsewhere", "socket-missing", "socketmap", "table-unclear"}
+var nothingToDo = []string{"chosen-per-client", "extensions-missed", "local-domains-in-a-table", "rewriting", "rewriting-elsewhere", "socket-missing", "socketmap", "table-unclear"}
 
 // refused are cases for which there is no change, and why.
 var refused = map[string]string{

@@ -146,7 +146,7 @@ func (p *plan) recipeTables(k *checker) {
 			if !understood {
 				continue // an operator edited it; check reports that it does not understand the table
 			}
-			probe := &checker{c: p.c, site: p.site}
+			probe := newChecker(p.c, p.site)
 			switch name {
 			case untagFile:
 				probe.untagTable(path, table)

@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -28,18 +29,17 @@ func (s *Site) broken(next *Site, last, today prvs.Day) tomlfile.Problems {
 		domain string
 		number uint8
 	}
-	old, ring := s.Policy.Settings().Keys, next.Policy.Settings().Keys
 	reported := map[slot]bool{}
 	var problems tomlfile.Problems
 	for _, d := range s.Config.Settings.Domains {
 		if _, ours := next.Config.Domain(d.Name); !ours {
 			continue // bounces to it are not judged any more
 		}
-		probe, err := prvs.ParseAddress("probe@" + d.Name)
+		probe, err := prvs.ParseAddress("probe@" + strings.Replace(d.Name, "*.", "probe.", 1))
 		if err != nil {
 			continue // no sender has this domain: its address could not be read either
 		}
-		signed, err := old.Sign(probe, prvs.Standard, last)
+		signed, err := s.Policy.Sign(probe, prvs.Standard, last)
 		if err != nil {
 			continue // nothing was signed for it
 		}
@@ -48,7 +48,7 @@ func (s *Site) broken(next *Site, last, today prvs.Day) tomlfile.Problems {
 			return append(problems, tomlfile.Problem{File: next.Keys.Path, Value: tomlfile.Quote(d.Name), What: "cannot be tried: " + err.Error()})
 		}
 		key, _ := s.Keys.Signer(d.Name)
-		switch result := ring.Verify(tagged, today); {
+		switch result := next.Policy.Verify(tagged, today); {
 		case result.Status == prvs.Valid || reported[slot{key.Domain, key.Number}]:
 			continue
 		case result.Status == prvs.Expired:

@@ -64,9 +64,9 @@ func New(ctx context.Context, p *policy.Policy, st view.Source, history view.His
 			return nil, err
 		}
 	}
-	for _, d := range p.Settings().Domains {
-		since, signs := history.FirstSigned[strings.ToLower(d.Name)]
-		ds := Domain{Name: d.Name, Mode: d.Mode.String(), Enforced: p.Enforces(&d, prvs.Day(since), signs, prvs.Day(today))}
+	for name, d := range p.Domains() {
+		since, signs := history.FirstSigned[name]
+		ds := Domain{Name: name, Mode: d.Mode.String(), Enforced: p.Enforces(d, prvs.Day(since), signs, prvs.Day(today))}
 		if signs {
 			ds.SigningSince = since.String()
 			if until, incomplete := p.IncompleteUntil(policy.RecordFacts{

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// Strings is a list of strings. In the file one of them may be written alone, without brackets.
+type Strings []string
+
 // binder puts decoded values into a struct and collects what does not fit.
 type binder struct {
 	doc      *Document
@@ -46,6 +49,9 @@ func (b *binder) value(key string, raw any, f reflect.Value) {
 	if f.Type() == reflect.TypeFor[time.Duration]() {
 		b.duration(key, raw, f)
 		return
+	}
+	if s, ok := raw.(string); ok && f.Type() == reflect.TypeFor[Strings]() {
+		raw = []any{s}
 	}
 	switch f.Kind() {
 	case reflect.String:

@@ -1,0 +1,135 @@
+package bounce
+
+import (
+	"encoding/base64"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf16"
+)
+
+// links returns source and identifier of the originals, in their order.
+func links(r *Report) []string {
+	var list []string
+	for _, o := range r.Originals {
+		list = append(list, string(o.Source)+" "+o.MessageID)
+	}
+	return list
+}
+
+func TestLinksOfAReturnedMessage(t *testing.T) {
+	for name, tt := range map[string]struct {
+		header string
+		want   []string
+	}{
+		"a relay has replaced the identifier": {
+			"X-Google-Original-Message-ID: <sent@example.com>\n", []string{"returned-headers 1@shop.example", "replaced-message-id sent@example.com"}},
+		"several identifiers": {
+			"Message-ID: <sent@example.com>\nMessage-ID: <sent@example.com>\n", []string{"returned-headers sent@example.com", "returned-headers 1@shop.example"}},
+		"what it answers comes last": {
+			"References: <a@x.example> <b@x.example>\nIn-Reply-To: <c@x.example>\n", []string{"returned-headers 1@shop.example",
+				"original-references c@x.example", "original-references b@x.example", "original-references a@x.example"}},
+		"no more identifiers than the limit": {
+			strings.Repeat("Message-ID: <x@example.com>\n", maxMessageIDs) + "Message-ID: <late@example.com>\n", []string{"returned-headers x@example.com"}},
+		"no more references than the limit": {
+			"References: <a@x.example> <b@x.example> <c@x.example> <d@x.example> <e@x.example>\n", []string{"returned-headers 1@shop.example",
+				"original-references e@x.example", "original-references d@x.example", "original-references c@x.example", "original-references b@x.example"}},
+	} {
+		if got := links(read(t, returning("", tt.header))); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// The messages that a returned message without Message-ID answers are others, and do not stand in for it.
+func TestWhatAReturnedMessageAnswersIsAnother(t *testing.T) {
+	m := strings.Replace(returning("", "References: <a@x.example>\n"), "Message-ID: <1@shop.example>\n", "", 1)
+	if r := read(t, m); r.Original().MessageID != "" || r.Original().From != "user@example.com" {
+		t.Errorf("got %+v", r.Original())
+	}
+}
+
+func TestExchangeNamesTheParent(t *testing.T) {
+	for name, want := range map[string][]string{
+		"bounce-exchange-rule": {"parent-message-id 1@example.com"}, "list-exchange-dl": {"parent-message-id x@remote.example"},
+	} {
+		if got := links(read(t, string(sample(t, "null-sender/"+name)))); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	const reply = "Return-Path: <>\nFrom: friend@remote.example\nTo: user@example.com\nSubject: Re: Hello\nAuto-Submitted: auto-generated\n" +
+		"X-MS-Exchange-Parent-Message-Id: <1@example.com>\nX-MS-Exchange-Generated-Message-Source: Mailbox Rules Agent\n\nText.\n"
+	if r := read(t, reply); r.Kind != AutoReply || r.Weak || r.Original().MessageID != "1@example.com" {
+		t.Errorf("a rule of a mailbox: %s, weak %t, answers %q", r.Kind, r.Weak, r.Original().MessageID)
+	}
+}
+
+// property returns a MAPI property with one value, as it is in TNEF.
+func property(kind byte, value string) string {
+	n := len(value)
+	return string([]byte{kind, 0, 0x35, 0x10, 1, 0, 0, 0, byte(n), byte(n >> 8), 0, 0}) + value
+}
+
+func TestTNEF(t *testing.T) {
+	wide := ""
+	for _, u := range utf16.Encode([]rune("<wide@example.com>\x00")) {
+		wide += string([]byte{byte(u), byte(u >> 8)})
+	}
+	const signature = "\x78\x9f\x3e\x22\x01\x00\x02\x03\x90\x06\x00"
+	for name, tt := range map[string]struct {
+		stream string
+		want   []string
+	}{
+		"octets":             {signature + property(tnefString8, "<sent@example.com>\x00"), []string{"sent@example.com"}},
+		"UTF-16":             {signature + "attachment" + property(tnefUnicode, wide), []string{"wide@example.com"}},
+		"that of the report": {signature + property(tnefString8, "<report@mx.example>\x00") + property(tnefString8, "<sent@example.com>\x00"), []string{"sent@example.com"}},
+		"no signature":       {property(tnefString8, "<sent@example.com>\x00"), nil},
+		"another type":       {signature + property(3, "<sent@example.com>\x00"), nil},
+		"cut off":            {signature + property(tnefString8, "<sent@example.com>\x00")[:20], nil},
+		"longer than it is":  {signature + "\x1e\x00\x35\x10\x01\x00\x00\x00\xff\xff\xff\xff<sent@example.com>", nil},
+		"at the beginning":   {signature[:4] + property(tnefString8, "<sent@example.com>")[2:], nil},
+		"empty":              {"", nil},
+	} {
+		for _, part := range []string{"application/ms-tnef", "application/octet-stream; name=winmail.dat"} {
+			m := "Return-Path: <>\nFrom: postmaster@remote.example\nTo: user@example.com\nSubject: Undeliverable: Hello\nMessage-ID: <report@mx.example>\n" +
+				"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nYour message did not reach some or all of the intended recipients.\n\nfriend@remote.example\n" +
+				"--b\nContent-Type: " + part + "\nContent-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte(tt.stream)) + "\n--b--\n"
+			var got []string
+			r := read(t, m)
+			for _, o := range r.Originals {
+				got = append(got, o.MessageID)
+			}
+			if !slices.Equal(got, tt.want) || r.Kind != Bounce {
+				t.Errorf("%s as %s: %s, got %q, want %q", name, part, r.Kind, got, tt.want)
+			}
+		}
+	}
+	many := signature + strings.Repeat(property(tnefString8, "<x@example.com>"), 3)
+	for i := range 2 * maxMessageIDs {
+		many += property(tnefString8, "<"+string(rune('a'+i))+"@example.com>")
+	}
+	if got := tnefIDs([]byte(many)); len(got) != maxMessageIDs || got[0] != "x@example.com" || got[1] != "a@example.com" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// Every form in which a returned message may be encoded yields its identifier.
+func TestFormsOfReturnedMessages(t *testing.T) {
+	const original = "Received: by mx\nMessage-ID: <sent@example.com>\nFrom: user@example.com\nTo: friend@remote.example\nSubject: Hello\n\nText.\n"
+	encoded := base64.StdEncoding.EncodeToString([]byte(original))
+	for name, part := range map[string]string{
+		"message/rfc822":                  "message/rfc822\n\n" + original,
+		"message/global":                  "message/global\n\n" + original,
+		"message/global in base64":        "message/global\nContent-Transfer-Encoding: base64\n\n" + encoded,
+		"message/global-headers":          "message/global-headers\nContent-Transfer-Encoding: base64\n\n" + encoded,
+		"octets in base64":                "application/octet-stream; name=x.eml\nContent-Transfer-Encoding: base64\n\n" + encoded,
+		"message/rfc822 quoted-printable": "message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n" + strings.ReplaceAll(original, "@", "=40"),
+	} {
+		m := "Return-Path: <>\nFrom: MAILER-DAEMON@remote.example\nTo: user@example.com\nSubject: Undelivered Mail Returned to Sender\n" +
+			"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\nContent-Type: message/delivery-status\n\n" +
+			"Final-Recipient: rfc822; friend@remote.example\nAction: failed\n\n--b\nContent-Type: " + part + "\n--b--\n"
+		if r := read(t, m); r.Kind != DSN || r.Original().MessageID != "sent@example.com" {
+			t.Errorf("%s: %s, %q", name, r.Kind, r.Original().MessageID)
+		}
+	}
+}
