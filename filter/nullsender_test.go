@@ -162,3 +162,14 @@ func TestAllowance(t *testing.T) {
 		t.Errorf("a reply on the next day: %s", got)
 	}
 }
+
+// The summary says how much mail was no bounce, and counts what was refused for a made-up tag.
+func TestSummaryOfTheNullSender(t *testing.T) {
+	f := start(t, nil)
+	for range 2 {
+		f.outsideMTA().deliver("<>", "<user@example.com>", "From: shop@shop.example\nSubject: Your code\n\n123456\n")
+	}
+	f.outsideMTA().message("<friend@example.org>", forged)
+	f.server.logSummary()
+	wantLog(t, f, "accepted=2 refused=1 deferred=0 discarded=0 would_refuse=0 no_bounce=2 refused_untagged=0 refused_invalid_tag=1")
+}

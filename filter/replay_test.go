@@ -163,3 +163,31 @@ func TestRevocationsAreLearnt(t *testing.T) {
 		}
 	}
 }
+
+// One message to a list is answered by all its members, and a replayed tag still ends.
+func TestAListAnswers(t *testing.T) {
+	f := withRecord(t, nil)
+	f.sendMail("<user@example.com>", "<list@example.org>", sentText)
+	for n := range 200 {
+		if r := f.answer(signedUser, bounceAbout(fmt.Sprintf("member%d@example.org", n))); r.code != 'a' {
+			t.Fatalf("bounce of member %d: %c %s", n, r.code, r.text)
+		}
+		if r := f.answer(signedUser, bounceAbout(fmt.Sprintf("member%d@example.org", n))); r.code != 'a' {
+			t.Fatalf("second bounce of member %d: %c %s", n, r.code, r.text)
+		}
+	}
+	for n := range 150 {
+		if r := f.answer("<user@example.com>", fmt.Sprintf(awayText, sentID)); r.code != 'a' {
+			t.Fatalf("absence of member %d: %c %s", n, r.code, r.text)
+		}
+		if r := f.answer("<user@example.com>", awayTextWithoutReference); r.code != 'a' {
+			t.Fatalf("absence of member %d, without a reference: %c %s", n, r.code, r.text)
+		}
+	}
+	replays := 0
+	for ; replays < 1000 && f.replay() == ""; replays++ {
+	}
+	if replays != 110 {
+		t.Errorf("after 400 bounces, the tag was replayed %d times", replays)
+	}
+}

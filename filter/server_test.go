@@ -86,7 +86,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
-	wantLog(t, f, "msg=summary interval=0s signed=1 accepted=0 refused=0 deferred=0 discarded=0 would_refuse=0 refused_untagged=0")
+	wantLog(t, f, "msg=summary interval=0s signed=1 accepted=0 refused=0 deferred=0 discarded=0 would_refuse=0 no_bounce=0 refused_untagged=0")
 	if n := len(mustCounters(t, f)); n == 0 {
 		t.Error("no counters in the store")
 	}

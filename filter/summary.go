@@ -56,12 +56,17 @@ func (s *Server) logSummary() {
 	totals := map[policy.Action]uint64{}
 	refused := map[policy.Reason]uint64{}
 	deferred := map[policy.Reason]uint64{}
+	noBounce := uint64(0) // that were delivered
 	for k, n := range now {
 		d := n - s.summary.last[k]
-		if d == 0 || !k.reason.OfBounces() && k.action != policy.ActionSign && k.action != policy.ActionDefer {
+		ordinary := !k.reason.OfBounces() && k.action != policy.ActionSign && k.action != policy.ActionReject && k.action != policy.ActionDefer
+		if d == 0 || ordinary {
 			continue
 		}
 		totals[k.action] += d
+		if k.reason == policy.NoBounce && k.action == policy.ActionAccept {
+			noBounce += d
+		}
 		switch k.action {
 		case policy.ActionReject:
 			refused[k.reason] += d
@@ -79,6 +84,7 @@ func (s *Server) logSummary() {
 		slog.Uint64("deferred", totals[policy.ActionDefer]),
 		slog.Uint64("discarded", totals[policy.ActionDiscard]),
 		slog.Uint64("would_refuse", would-s.summary.lastWould),
+		slog.Uint64("no_bounce", noBounce),
 	}
 	attrs = append(attrs, byReason("refused_", refused)...)
 	attrs = append(attrs, byReason("deferred_", deferred)...)

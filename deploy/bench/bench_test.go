@@ -36,10 +36,10 @@ func roundTrips(target, scenario string) float64 {
 		return 21 // negotiation, connect, helo, mail, rcpt, data, 12 headers, their end, body, end of message
 	}
 	return map[string]float64{
-		"a": 5,   // negotiation, rcpt, data, body (to be spared the rest of it), end of message
-		"b": 5,   // the same
-		"c": 3.5, // a wrong tag is refused at rcpt (2), a missing one at end of message (5)
-		"d": 3,   // negotiation, rcpt, and accept at data
+		"a": 4, // negotiation, data, body (to be spared the rest of it), end of message
+		"b": 4, // the same
+		"c": 4, // the same
+		"d": 2, // negotiation, and accept at data
 	}[scenario]
 }
 

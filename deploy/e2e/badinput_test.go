@@ -170,21 +170,15 @@ func TestLargeMail(t *testing.T) {
 	t.Run("bounce to 1,500 recipients", func(t *testing.T) {
 		c := s.outside(t)
 		c.mustCommand("250", "MAIL FROM:<>")
-		replies := map[string]int{}
 		for range 1_500 {
-			replies[c.tryCommand("RCPT TO:<user@virt.example>")[:3]]++
+			c.mustCommand("250", "RCPT TO:<user@virt.example>")
 		}
-		if replies["250"] != 1000 || replies["452"] != 500 {
-			t.Errorf("recipients were answered %v", replies)
-		}
-		c.mustCommand("354", "DATA")
-		if r := c.text(newBounce("user@virt.example", "").text); r != replyNone {
-			t.Errorf("answered %q", r)
-		}
+		c.mustCommand("452 4.5.3 Too many recipients for a bounce", "DATA")
 	})
 	t.Run("header with NULs", func(t *testing.T) {
 		for _, to := range []string{tag, "user@virt.example"} {
-			m := newMessage("MAILER-DAEMON@remote.example", to, "X-Nul: a\x00b\x00", "X-Bouncefilter: \x00", "X-Bounce\x00filter: c")
+			m := newBounce(to, "")
+			m.text = "X-Nul: a\x00b\x00\nX-Bouncefilter: \x00\nX-Bounce\x00filter: c\n" + m.text
 			c := s.outside(t)
 			r := c.attempt("", []string{to}, m.text)
 			if to == tag && r[0] != '2' || to != tag && r != replyNone {

@@ -69,20 +69,20 @@ var details = []scenario{
 // backscatter answers mail that was never sent from here.
 var backscatter = []scenario{
 	{
-		name: "forged tag is refused at RCPT",
-		to:   []rcpt{{forged("user@virt.example"), replyInvalid}}, reason: "bad-signature", action: "reject",
+		name: "forged tag is refused at the end of the message",
+		to:   []rcpt{{forged("user@virt.example"), ok}}, end: replyInvalid, reason: "bad-signature", action: "reject",
 	}, {
-		name: "forged tag of a relayed domain is refused at RCPT",
-		to:   []rcpt{{forged("bob@relay.example"), replyInvalid}}, reason: "bad-signature", action: "reject",
+		name: "forged tag of a relayed domain is refused at the end of the message",
+		to:   []rcpt{{forged("bob@relay.example"), ok}}, end: replyInvalid, reason: "bad-signature", action: "reject",
 	}, {
-		name: "tag over another user's address is refused at RCPT",
+		name: "tag over another user's address is refused at the end of the message",
 		to: []rcpt{{changed(valid("user@virt.example"), func(signed string) string {
 			return signed[:len("prvs=0000000000=")] + "other@virt.example"
-		}), replyInvalid}},
-		reason: "bad-signature", action: "reject",
+		}), ok}},
+		end: replyInvalid, reason: "bad-signature", action: "reject",
 	}, {
-		name: "tag of an unknown key is refused at RCPT",
-		to:   []rcpt{{changed(valid("user@virt.example"), withKey9), replyInvalid}}, reason: "unknown-key", action: "reject",
+		name: "tag of an unknown key is refused at the end of the message",
+		to:   []rcpt{{changed(valid("user@virt.example"), withKey9), ok}}, end: replyInvalid, reason: "unknown-key", action: "reject",
 	}, {
 		name: "expired tag is refused at the end of the message",
 		to:   []rcpt{{expired("user@virt.example"), ok}}, end: replyExpired, reason: "expired", action: "reject",
@@ -95,6 +95,34 @@ var backscatter = []scenario{
 	}, {
 		name: "missing tag is refused at DATA where the domain says so",
 		to:   []rcpt{{plain("user@early.example"), ok}}, data: replyNone, reason: "untagged", action: "reject",
+	},
+}
+
+// noBounces have the null sender, or a tagged recipient, and are no bounces.
+var noBounces = []scenario{
+	{
+		name: "a one-time code without a tag",
+		to:   []rcpt{{plain("user@virt.example"), ok}}, answer: oneTimeCode, of: plain(""), mailboxes: []string{"user@virt.example"},
+		reason: "no-bounce", action: "accept", header: "batv=none reason=no-bounce",
+	}, {
+		name: "a one-time code to an address that never sent",
+		to:   []rcpt{{plain("other@virt.example"), ok}}, answer: oneTimeCode, of: plain(""), mailboxes: []string{"other@virt.example"},
+		reason: "no-bounce", action: "accept", header: "batv=none reason=no-bounce",
+	}, {
+		name: "a one-time code to a wrong tag",
+		to:   []rcpt{{forged("user@virt.example"), ok}}, answer: oneTimeCode, of: plain(""), mailboxes: []string{"user@virt.example"},
+		reason: "no-bounce", action: "accept", header: "batv=none reason=no-bounce",
+	}, {
+		name: "a one-time code to several users",
+		to:   []rcpt{{plain("user@virt.example"), ok}, {plain("other@virt.example"), ok}}, answer: oneTimeCode, of: plain(""), mailboxes: []string{"user@virt.example", "other@virt.example"},
+		reason: "no-bounce", action: "accept", header: "batv=none reason=no-bounce",
+	}, {
+		name: "ordinary mail to a forged tag",
+		from: "friend@remote.example", to: []rcpt{{forged("user@virt.example"), ok}}, data: replyNoSuch, reason: "invalid-tag", action: "reject",
+	}, {
+		name: "ordinary mail to a forged tag of a monitored domain",
+		from: "friend@remote.example", to: []rcpt{{forged("user@monitor.example"), ok}}, mailboxes: []string{"user@monitor.example"},
+		keepsTag: true, reason: "invalid-tag", action: "monitor", wouldRefuse: "invalid-tag",
 	},
 }
 
@@ -121,7 +149,7 @@ var modesAndExemptions = []scenario{
 	}, {
 		name: "monitored domain accepts a forged tag",
 		to:   []rcpt{{forged("user@monitor.example"), ok}}, mailboxes: []string{"user@monitor.example"},
-		keepsTag: true, reason: "bad-signature", action: "monitor", wouldRefuse: "bad-signature", header: "batv=fail reason=bad-signature",
+		reason: "bad-signature", action: "monitor", wouldRefuse: "bad-signature", header: "batv=fail reason=bad-signature",
 	}, {
 		name: "automatic domain monitors while it has not been signing for one lifetime",
 		to:   []rcpt{{plain("user@auto.example"), ok}}, mailboxes: []string{"user@auto.example"},
@@ -141,9 +169,10 @@ var modesAndExemptions = []scenario{
 // severalRecipients of a message with the null sender are decided one by one where SMTP allows.
 var severalRecipients = []scenario{
 	{
-		name: "forged one is refused, valid one gets the bounce",
-		to:   []rcpt{{valid("user@virt.example"), ok}, {forged("other@virt.example"), replyInvalid}}, mailboxes: []string{"user@virt.example"},
-		reason: "valid", action: "accept", header: "batv=pass reason=valid",
+		name: "forged one is dropped, valid one gets the bounce",
+		to:   []rcpt{{valid("user@virt.example"), ok}, {forged("other@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
+		nowhere: []string{"other@virt.example"},
+		reason:  "several-recipients", action: "discard", header: "batv=pass reason=valid",
 	}, {
 		name: "untagged one is dropped, valid one gets the bounce",
 		to:   []rcpt{{valid("user@virt.example"), ok}, {plain("other@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
@@ -210,9 +239,6 @@ var ordinaryMail = []scenario{
 		from: "friend@remote.example", to: []rcpt{{valid("user@virt.example"), ok}, {plain("other@virt.example"), ok}},
 		mailboxes: []string{"user@virt.example", "other@virt.example"},
 		reason:    "untag", action: "accept",
-	}, {
-		name: "to a forged address is left to Postfix",
-		from: "friend@remote.example", to: []rcpt{{forged("user@virt.example"), ok}}, mailboxes: []string{"user@virt.example"}, keepsTag: true,
 	}, {
 		name: "to a tagged address of a relayed domain",
 		from: "friend@remote.example", to: []rcpt{{valid("bob@relay.example"), ok}}, inner: "bob@relay.example",

@@ -70,9 +70,13 @@ var proofs = []scenario{
 		to:   []rcpt{{expired("user@virt.example"), ok}}, answer: postfixDSN, of: neverSent("user@virt.example"),
 		end: replyExpired, reason: "expired", action: "reject",
 	}, {
-		name: "bounce to a forged tag is refused at RCPT, whatever it would say",
-		to:   []rcpt{{forged("user@virt.example"), replyInvalid}}, answer: postfixDSN, of: sent("user@virt.example"),
-		reason: "bad-signature", action: "reject",
+		name: "bounce to a tag that was damaged, about mail on record",
+		to:   []rcpt{{forged("user@virt.example"), ok}}, answer: postfixDSN, of: sent("user@virt.example"),
+		mailboxes: []string{"user@virt.example"}, reason: "valid-message", action: "accept", header: "batv=pass reason=valid-message method=message-id",
+	}, {
+		name: "bounce to a forged tag, about mail that was never sent",
+		to:   []rcpt{{forged("user@virt.example"), ok}}, answer: postfixDSN, of: neverSent("user@virt.example"),
+		end: replyInvalid, reason: "bad-signature", action: "reject",
 	}, {
 		name: "bounce to an alias, about mail that it sent",
 		to:   []rcpt{{plain("info@alias.example"), ok}}, answer: newBounce, of: sent("info@alias.example"),
@@ -92,7 +96,8 @@ var proofs = []scenario{
 	}, {
 		name: "automatic reply that names no message, to a user who never wrote there", notSendmail: "a virtusertable has no keys with white space",
 		to: []rcpt{{plain(`"first last"@virt.example`), ok}}, answer: withoutReference(vacation), of: neverSent("user@virt.example"),
-		end: replyNone, reason: "untagged", action: "reject",
+		mailboxes: []string{`"first last"@virt.example`}, reason: "grace", action: "tag", wouldRefuse: "untagged",
+		log: record{"cause": "allowance"}, header: "batv=neutral reason=grace would-be=untagged cause=allowance",
 	}, {
 		name: "bounce from mailer-daemon without a tag is marked",
 		from: "MAILER-DAEMON@remote.example", to: []rcpt{{plain("user@virt.example"), ok}}, answer: newBounce, of: neverSent("user@virt.example"),

@@ -35,7 +35,7 @@ func TestListenersWithRoles(t *testing.T) {
 			to:   []rcpt{{valid("user@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
 			reason: "valid", action: "accept", header: "batv=pass reason=valid method=tag",
 		}, {
-			name: "forged tag", to: []rcpt{{forged("user@virt.example"), replyInvalid}}, reason: "bad-signature", action: "reject",
+			name: "forged tag", to: []rcpt{{forged("user@virt.example"), ok}}, end: replyInvalid, reason: "bad-signature", action: "reject",
 		}, {
 			name: "missing tag", to: []rcpt{{plain("user@virt.example"), ok}}, end: replyNone, reason: "untagged", action: "reject",
 		}, {
@@ -165,7 +165,7 @@ func TestOneHostSendsAnotherReceives(t *testing.T) {
 			to:   []rcpt{{tagOf, ok}}, mailboxes: []string{"user@virt.example"},
 			reason: "valid", action: "accept", log: record{"method": ""}, header: "batv=pass reason=valid method=tag",
 		}, {
-			name: "forged bounce", to: []rcpt{{changed(tagOf, forge), replyInvalid}}, reason: "bad-signature", action: "reject",
+			name: "forged bounce", to: []rcpt{{changed(tagOf, forge), ok}}, end: replyInvalid, reason: "bad-signature", action: "reject",
 		}, {
 			name: "bounce without a tag", to: []rcpt{{plain("user@virt.example"), ok}}, end: replyNone, reason: "untagged", action: "reject",
 		}, {

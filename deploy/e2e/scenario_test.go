@@ -11,6 +11,7 @@ import (
 const (
 	replyInvalid = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
 	replyNone    = "550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)"
+	replyNoSuch  = "550 5.7.1 No such address here (invalid tag in the recipient address)"
 	replyExpired = "550 5.7.1 This bounce comes too late (expired tag in the recipient address)"
 	replyUnknown = "550 5.1.1 "
 	ok           = "250 "

@@ -142,8 +142,8 @@ var afterSetup = []scenario{
 		to:   []rcpt{{valid("bob@relay.example"), ok}}, inner: "bob@relay.example",
 		reason: "valid", action: "accept",
 	}, {
-		name: "forged tag is refused at RCPT",
-		to:   []rcpt{{forged("user@virt.example"), replyInvalid}}, reason: "bad-signature", action: "reject",
+		name: "forged tag is refused at the end of the message",
+		to:   []rcpt{{forged("user@virt.example"), ok}}, end: replyInvalid, reason: "bad-signature", action: "reject",
 	}, {
 		name: "missing tag is refused at the end of the message",
 		to:   []rcpt{{plain("user@virt.example"), ok}}, end: replyNone, reason: "untagged", action: "reject",

@@ -222,6 +222,13 @@ The user's mailbox is over its quota. (#5.2.2)
 	return m
 }
 
+// oneTimeCode is mail of a program that uses the null sender.
+func oneTimeCode(to, _ string) message {
+	m := newMessage("noreply@shop.example", to)
+	m.text = strings.TrimSuffix(m.text, "Hello.\n") + "Your code is 481 516. It is valid for ten minutes.\n"
+	return m
+}
+
 // messageID returns the Message-ID of a message without its brackets.
 func messageID(text string) string {
 	m, err := mail.ReadMessage(strings.NewReader(text))

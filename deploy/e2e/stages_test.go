@@ -47,13 +47,6 @@ func (s *site) testStages(t *testing.T) {
 			t.Errorf("a genuine bounce after a refused one was answered %q", r)
 		}
 	})
-	t.Run("a client that insists after a refusal at RCPT has no recipient", func(t *testing.T) {
-		c := s.outside(t)
-		defer c.quit()
-		c.mustCommand("250", "MAIL FROM:<>")
-		c.mustCommand(replyInvalid, "RCPT TO:<"+forge(s.tag(t, "user@virt.example"))+">")
-		c.mustCommand("554", "DATA")
-	})
 	t.Run("a second message in a session is judged on its own", func(t *testing.T) {
 		c := s.outside(t)
 		defer c.quit()
@@ -69,23 +62,6 @@ func (s *site) testStages(t *testing.T) {
 				t.Errorf("ordinary mail: %s", r)
 			}
 		}
-	})
-	// Recipients are refused one by one although the client does not wait for the answers (RFC 2920).
-	t.Run("pipelined commands are answered in order", func(t *testing.T) {
-		tag := s.tag(t, "user@virt.example")
-		b := newBounce(tag, "")
-		c := s.outside(t)
-		defer c.quit()
-		fmt.Fprintf(c.conn, "MAIL FROM:<>\r\nRCPT TO:<%s>\r\nRCPT TO:<%s>\r\nRCPT TO:<nobody.here@virt.example>\r\nDATA\r\n", forge(tag), tag)
-		for i, want := range []string{"250", replyInvalid, "250", "550 5.1.1", "354"} {
-			if r := c.reply(); !strings.HasPrefix(r, want) {
-				t.Fatalf("reply %d is %q, expected %q", i+1, r, want)
-			}
-		}
-		if r := c.text(b.text); r[0] != '2' {
-			t.Errorf("the genuine bounce was answered %q", r)
-		}
-		s.mailbox("user@virt.example").await(t, b.mark)
 	})
 	// A client that sends its message with BDAT never says DATA; the milter is asked all the same (RFC 3030).
 	t.Run("BDAT", func(t *testing.T) {
@@ -111,5 +87,53 @@ func (s *site) testStages(t *testing.T) {
 		if got := header["X-Bouncefilter"]; len(got) != 1 || got[0] == "" || got[0][len(got[0])-1] == 'd' {
 			t.Errorf("X-Bouncefilter is %q in\n%s", got, text)
 		}
+	})
+}
+
+// testBadTagAtRcpt tests the option that refuses wrong tags at RCPT.
+func (s *site) testBadTagAtRcpt(t *testing.T) {
+	config := s.daemon.read(t)
+	s.daemon.write(t, "bad_tag = \"rcpt\"\n"+config)
+	s.daemon.reload(t, record{"msg": "configuration loaded"}, 1)
+	defer func() {
+		s.daemon.write(t, config)
+		s.daemon.reload(t, record{"msg": "configuration loaded"}, 1)
+	}()
+	t.Run("a client that insists after a refusal at RCPT has no recipient", func(t *testing.T) {
+		c := s.outside(t)
+		defer c.quit()
+		c.mustCommand("250", "MAIL FROM:<>")
+		c.mustCommand(replyInvalid, "RCPT TO:<"+forge(s.tag(t, "user@virt.example"))+">")
+		c.mustCommand("554", "DATA")
+	})
+	// Recipients are refused one by one although the client does not wait for the answers (RFC 2920).
+	t.Run("pipelined commands are answered in order", func(t *testing.T) {
+		tag := s.tag(t, "user@virt.example")
+		b := newBounce(tag, "")
+		c := s.outside(t)
+		defer c.quit()
+		fmt.Fprintf(c.conn, "MAIL FROM:<>\r\nRCPT TO:<%s>\r\nRCPT TO:<%s>\r\nRCPT TO:<nobody.here@virt.example>\r\nDATA\r\n", forge(tag), tag)
+		for i, want := range []string{"250", replyInvalid, "250", "550 5.1.1", "354"} {
+			if r := c.reply(); !strings.HasPrefix(r, want) {
+				t.Fatalf("reply %d is %q, expected %q", i+1, r, want)
+			}
+		}
+		if r := c.text(b.text); r[0] != '2' {
+			t.Errorf("the genuine bounce was answered %q", r)
+		}
+		s.mailbox("user@virt.example").await(t, b.mark)
+	})
+	t.Run("ordinary mail to a wrong tag and to another user", func(t *testing.T) {
+		c := s.outside(t)
+		defer c.quit()
+		m := newMessage("friend@remote.example", "user@virt.example")
+		c.mustCommand("250", "MAIL FROM:<friend@remote.example>")
+		c.mustCommand(replyNoSuch, "RCPT TO:<"+forge(s.tag(t, "user@virt.example"))+">")
+		c.mustCommand("250", "RCPT TO:<user@virt.example>")
+		c.mustCommand("354", "DATA")
+		if r := c.text(m.text); r[0] != '2' {
+			t.Errorf("answered %q", r)
+		}
+		s.mailbox("user@virt.example").await(t, m.mark)
 	})
 }

@@ -27,6 +27,7 @@ func TestSite(t *testing.T) {
 				t.Run("detail", s.testScenarios(details))
 			}
 			t.Run("backscatter", s.testScenarios(backscatter))
+			t.Run("no bounce", s.testScenarios(noBounces))
 			t.Run("unknown user", s.testScenarios(unknownUsers))
 			t.Run("modes and exemptions", s.testScenarios(modesAndExemptions))
 			t.Run("several recipients", s.testScenarios(severalRecipients))
@@ -37,6 +38,7 @@ func TestSite(t *testing.T) {
 			t.Run("ordinary mail", s.testScenarios(ordinaryMail))
 			t.Run("parameters", s.testParameters)
 			t.Run("stages", s.testStages)
+			t.Run("bad_tag", s.testBadTagAtRcpt)
 			t.Run("failed delivery", s.testFailedDelivery)
 			t.Run("nothing was delivered twice", s.checkOnce)
 			if variant.o.redis {

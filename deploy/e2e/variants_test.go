@@ -40,8 +40,8 @@ func TestSubAddressForm(t *testing.T) {
 			to:   []rcpt{{valid("user+shop@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
 			reason: "valid", action: "accept", header: "batv=pass reason=valid",
 		}, {
-			name: "forged tag is refused at RCPT",
-			to:   []rcpt{{forged("user@virt.example"), replyInvalid}}, reason: "bad-signature", action: "reject",
+			name: "forged tag is refused at the end of the message",
+			to:   []rcpt{{forged("user@virt.example"), ok}}, end: replyInvalid, reason: "bad-signature", action: "reject",
 		}, {
 			name: "missing tag is refused at the end of the message",
 			to:   []rcpt{{plain("user@virt.example"), ok}}, end: replyNone, reason: "untagged", action: "reject",

@@ -32,9 +32,11 @@ type facts struct {
 	folded   string // the beginning of text in lower case, white space folded
 	returned []returned
 	tnef     []string // identifiers of messages in winmail.dat
+	class    string   // of the message in winmail.dat
 	virus    bool     // there is an attachment of a type that viruses have
 	machine  bool     // there is a part for status, receipt or feedback, which may be empty
 	calendar bool     // an invitation, or the answer to one
+	failure  bool     // the text says near its beginning that something was not delivered
 	quotes   bool     // the text quotes another message, line by line
 }
 
@@ -71,7 +73,7 @@ func (a *analysis) message(s string, depth int) *Report {
 	a.originals(r, &f, depth)
 	r.textRecipients(&f)
 	r.Kind, r.Weak = f.kind(r)
-	r.Failure = f.status != "" || f.failure() || bounceSubjects.in(f.subject)
+	r.Failure = f.status != "" || f.failure || bounceSubjects.in(f.subject)
 	r.Authenticated = authenticated(h, r.From)
 	switch r.Kind {
 	case None, AutoReply, Challenge:
@@ -152,6 +154,7 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 	f.text, f.tail = lead, tail
 	f.returned = append(f.returned, found...)
 	f.folded = strings.ToLower(foldSpace(lead, 8<<10))
+	f.failure = failures.in(f.folded)
 	f.quotes = strings.HasPrefix(lead, ">") || strings.Contains(lead, "\n>")
 	return f
 }
@@ -172,7 +175,7 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 	case "text/calendar", "application/ics":
 		f.calendar = true
 	case "application/ms-tnef", "application/vnd.ms-tnef":
-		f.tnef = append(f.tnef, tnefIDs(p.octets())...)
+		f.readTNEF(p.octets())
 	case "text/html", "application/xhtml+xml":
 		*page = append(*page, a.text(p))
 	default:
@@ -182,7 +185,7 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 			if s := p.content(); p.mayBeMessage() && startsLikeMessage(s) {
 				f.returned = append(f.returned, returned{s, ReturnedMessage})
 			} else if p.fileName() == "winmail.dat" {
-				f.tnef = append(f.tnef, tnefIDs(p.octets())...)
+				f.readTNEF(p.octets())
 			}
 			return
 		}
@@ -193,6 +196,13 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		}
 		*plain = append(*plain, s)
 	}
+}
+
+// readTNEF adds what a winmail.dat says.
+func (f *facts) readTNEF(stream []byte) {
+	f.tnef = append(f.tnef, tnefIDs(stream)...)
+	f.class = first(f.class, tnefClass(stream))
+	f.calendar = f.calendar || strings.HasPrefix(f.class, tnefSchedule)
 }
 
 // mayBeMessage says whether the type or name of a part is one that attached returned messages have.

@@ -41,6 +41,13 @@ func BenchmarkOrdinaryMail(b *testing.B) {
 	benchmark(b, func() io.Reader { return bytes.NewReader(data) }, len(data))
 }
 
+// Whether ordinary words are those of a bounce, a reply or something else matters most with the null sender.
+func BenchmarkOrdinaryMailWithNullSender(b *testing.B) {
+	data := []byte("Return-Path: <>\nFrom: Bert <bert@rcpt.example>\nTo: anna@sender.example\nSubject: Minutes\n\n" +
+		strings.Repeat("Nothing that was returned, but some words about this and that.\n", 100))
+	benchmark(b, func() io.Reader { return bytes.NewReader(data) }, len(data))
+}
+
 // A bounce of 30 MB costs what the limit costs, however long it is.
 func BenchmarkBounceOf30MB(b *testing.B) {
 	head := bytes.TrimSuffix(typical(b), []byte("--b1--\n"))

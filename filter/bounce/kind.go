@@ -31,7 +31,7 @@ func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	case f.isReceipt():
 		return MDN, true
 	case f.isReply():
-		return AutoReply, true
+		return AutoReply, !f.automatic() || !f.replySubject()
 	}
 	return None, false
 }
@@ -43,7 +43,7 @@ func (f *facts) standardKind(r *Report, from origin) Kind {
 		return ARF // QUIRK: NetEase (163.com) sends it as multipart/mixed
 	case len(f.returned) > 0 && strings.HasPrefix(f.subject, complaintSubject):
 		return ARF // QUIRK: Outlook.com's complaint service sends no feedback part
-	case f.receipt != "" && (f.report != "" || from > person):
+	case f.receipt != "" && (f.report != "" || from > person), f.class == tnefReceipt:
 		return MDN
 	case f.status != "" && len(r.Recipients) > 0 && (f.report != "" || from > person || f.bounceSubject()):
 		return DSN
@@ -145,9 +145,6 @@ func subjectOf(h header) string {
 func (f *facts) bounceSubject() bool {
 	return (!isAnswer(f.subject) || f.answersUnderOwnSubject()) && bounceSubjects.in(f.subject)
 }
-
-// failure says whether the text says near its beginning that something was not delivered.
-func (f *facts) failure() bool { return failures.in(f.folded) }
 
 // conversation says whether a person or a list sent this message: answers, forwarded messages and list mail quote bounces.
 func (f *facts) conversation() bool {

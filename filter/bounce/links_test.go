@@ -2,6 +2,7 @@ package bounce
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"slices"
 	"strings"
 	"testing"
@@ -110,6 +111,32 @@ func TestTNEF(t *testing.T) {
 	}
 	if got := tnefIDs([]byte(many)); len(got) != maxMessageIDs || got[0] != "x@example.com" || got[1] != "a@example.com" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// attribute returns a TNEF attribute.
+func attribute(number uint32, data string) string {
+	return string(binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32([]byte{1}, number), uint32(len(data)))) + data + "\x00\x00"
+}
+
+func TestTNEFSaysWhatAMessageIs(t *testing.T) {
+	for class, want := range map[string]Kind{
+		tnefReceipt: MDN, tnefBounce: Bounce, tnefSchedule + "MtgRespP": None, "IPM.Microsoft Mail.Note": AutoReply,
+	} {
+		stream := "\x78\x9f\x3e\x22\x01\x00" + attribute(0x00089006, "\x00\x00\x01\x00") + attribute(0x00078008, class+"\x00") + attribute(0x00069003, "x")
+		m := "Return-Path: <>\nFrom: friend@remote.example\nTo: user@example.com\nSubject: Hello\nIn-Reply-To: <sent@example.com>\n" +
+			"Content-Type: application/ms-tnef; name=winmail.dat\nContent-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte(stream)) + "\n"
+		if r := read(t, m); r.Kind != want || r.Weak != (want == AutoReply) || r.Original().MessageID != "sent@example.com" {
+			t.Errorf("%s: %s, weak %t, answers %q", class, r.Kind, r.Weak, r.Original().MessageID)
+		}
+		for n := range len(stream) {
+			if got := tnefClass([]byte(stream[:n])); got != "" && got != class {
+				t.Errorf("%d octets of %s: %q", n, class, got)
+			}
+		}
+	}
+	if got := tnefClass([]byte("\x78\x9f\x3e\x22\x01\x00\x01\x08\x80\x07\x00\xff\xff\xff\xff" + tnefReceipt)); got != "" {
+		t.Errorf("a class that is longer than the stream: %q", got)
 	}
 }
 

@@ -27,6 +27,14 @@ func (f *facts) reply() bool {
 	return false
 }
 
+// automatic says whether the header says that a program wrote the message, or that no program may answer it.
+//
+// QUIRK: Exchange says no more of its automatic replies (testdata/null-sender/reply-exchange.eml).
+func (f *facts) automatic() bool {
+	return strings.HasPrefix(strings.ToLower(f.header.get("auto-submitted")), "auto-") ||
+		f.header.has("x-auto-response-suppress") || f.header.has("x-ms-exchange-inbox-rules-loop")
+}
+
 // isReply says whether the words of a message, or its null sender, show that a responder wrote it.
 func (f *facts) isReply() bool {
 	if f.replySubject() {
@@ -54,7 +62,7 @@ func (f *facts) isReply() bool {
 // answersByItself says whether a message with the null sender names another one. People do not answer with the null sender, unless a
 // list passes on what they write.
 func (f *facts) answersByItself() bool {
-	return f.namesOne() && f.plain() && !isAnswer(f.subject) && !strings.Contains(f.subject, "re: ") && !tagged(f.subject)
+	return len(f.returned) == 0 && f.namesOne() && f.plain() && !isAnswer(f.subject) && !strings.Contains(f.subject, "re: ") && !tagged(f.subject)
 }
 
 // acknowledges says whether the words are those of a program that has received a message, not what was written on a web page.

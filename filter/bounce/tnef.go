@@ -8,7 +8,7 @@ import (
 	"unicode/utf16"
 )
 
-// Exchange can wrap a report and what it returns in TNEF (MS-OXTNEF), winmail.dat, where a message's identifier is one of many MAPI
+// Exchange can wrap a report and what it returns in TNEF (MS-OXTNEF), winmail.dat. A message's identifier is there one of many MAPI
 // properties (MS-OXOMSG section 2.2.1.12): its type and number, how many values it has, and length and octets of each. tnefIDs finds
 // these properties by their first octets, at whatever depth they are, and reads nothing else.
 var (
@@ -60,3 +60,39 @@ func tnefIDs(b []byte) []string {
 	}
 	return ids
 }
+
+// tnefClass returns the message class in a TNEF stream (MS-OXTNEF section 2.1.3.2), or "". It is one of the first attributes, of which
+// each has a level (one octet), its number, the length of its data (four each), the data, and a checksum (two).
+func tnefClass(b []byte) string {
+	const (
+		head         = len("....") + 2 // signature and key
+		messageClass = 0x00078008      // attMessageClass
+		mostBefore   = 16
+	)
+	if !bytes.HasPrefix(b, tnefSignature) || len(b) < head {
+		return ""
+	}
+	b = b[head:]
+	for range mostBefore {
+		if len(b) < 9 {
+			break
+		}
+		n := uint64(binary.LittleEndian.Uint32(b[5:]))
+		if n > uint64(len(b)-9) {
+			break
+		}
+		if binary.LittleEndian.Uint32(b[1:]) == messageClass {
+			class, _, _ := strings.Cut(string(b[9:9+min(n, maxNameBytes)]), "\x00")
+			return class
+		}
+		b = b[min(9+n+2, uint64(len(b))):]
+	}
+	return ""
+}
+
+// The classes of messages that Exchange writes in the place of a sender (MS-OXTNEF section 2.1.3.4).
+const (
+	tnefReceipt  = "IPM.Microsoft Mail.Read Receipt"
+	tnefBounce   = "IPM.Microsoft Mail.Non-Delivery"
+	tnefSchedule = "IPM.Microsoft Schedule." // invitations and the answers to them
+)

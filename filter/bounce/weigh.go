@@ -18,7 +18,7 @@ func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
 	if f.report != "" && f.report != "?" && f.report != "delivery-status" {
 		return false, false // reports about TLS and DMARC
 	}
-	s := signs{facts: f, subject: f.bounceSubject(), says: f.failure(), returned: len(f.returned) > 0, named: len(r.Recipients) > 0}
+	s := signs{facts: f, subject: f.bounceSubject(), says: f.failure, returned: len(f.returned) > 0, named: len(r.Recipients) > 0}
 	if f.conversation() || f.virus && !s.returned || postmasterSubjects.in(f.subject) {
 		return false, false
 	}
@@ -34,7 +34,7 @@ func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
 func (s *signs) weigh(r *Report, from origin) (is, weak bool) {
 	words := !s.returned && !s.quoted
 	switch {
-	case s.header.has("x-failed-recipients"), s.header.has("x-ms-exchange-message-is-ndr"):
+	case s.header.has("x-failed-recipients"), s.header.has("x-ms-exchange-message-is-ndr"), s.class == tnefBounce && from > person:
 		return true, false
 	case s.exchangeNotice():
 		return true, !s.says // it may be about a message that was delivered all the same

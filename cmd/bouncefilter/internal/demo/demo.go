@@ -162,6 +162,7 @@ func (d *demonstration) play(w io.Writer) error {
 		{title: "A read receipt goes to the address in the header, so that it cannot carry a tag. It names a message that your user sent.",
 			to: user, text: receiptOf(letterID)},
 		{title: "A forged receipt does not.", to: user, text: receiptOf("spam@example.org")},
+		{title: "Programs use the null sender as well. What is no bounce is delivered.", to: user, text: oneTimeCode},
 	} {
 		s.client = strangerAddress
 		if _, err := d.perform(w, s); err != nil {
@@ -238,6 +239,8 @@ Message-ID: <` + messageID + `>
 --b--
 `
 }
+
+const oneTimeCode = "From: Shop <noreply@shop.example.net>\nTo: " + user + "\nSubject: Your code\n\nYour one-time code is 481 516.\n"
 
 func receiptOf(messageID string) string {
 	return `From: ` + friend + `
