@@ -2,6 +2,7 @@ package filter
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -109,7 +110,7 @@ func TestACorrespondentIsOneInBothSpellings(t *testing.T) {
 // Clients can invent names below a wildcard. Nothing here grows by that.
 func TestInventedNamesBelowADomainCostNothing(t *testing.T) {
 	f := withRecord(t, func(s *policy.Settings) {
-		s.Domains = []policy.Domain{{Name: "*.example.edu", Mode: policy.ModeEnforce}}
+		s.Domains, s.AddMessageID = []policy.Domain{{Name: "*.example.edu", Mode: policy.ModeEnforce}}, true
 	})
 	for n := range 200 {
 		stage, r := f.outsideMTA().deliver("<>", fmt.Sprintf("<user@invented-%d.example.edu>", n), namelessBounce)
@@ -124,7 +125,11 @@ func TestInventedNamesBelowADomainCostNothing(t *testing.T) {
 	if cs := mustCounters(t, f); len(cs) != 1 || cs[0].Domain != "*.example.edu" || cs[0].Count != 200 {
 		t.Errorf("the store counts %+v", cs)
 	}
-	signed := signedBy(t, f.sendMail("<user@a.example.edu>", "<friend@example.org>", sentText))
+	sent := f.sendMail("<user@a.example.edu>", "<friend@example.org>", "Subject: no Message-ID\n\n")
+	if !regexp.MustCompile(`Message-ID <[a-z0-9]+@a\.example\.edu>`).MatchString(fmt.Sprint(sent.mods)) {
+		t.Errorf("the message gets no Message-ID in its own domain: %v", sent.mods)
+	}
+	signed := signedBy(t, sent)
 	if _, r := f.outsideMTA().deliver("<>", signed, bounceAbout("friend@example.org")); r.code != 'a' {
 		t.Errorf("a genuine bounce: %c %s", r.code, r.text)
 	}

@@ -1,6 +1,9 @@
 package prvs
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Status is the result of Verify.
 type Status uint8
@@ -69,12 +72,13 @@ type Result struct {
 //  1. the address in folded form, which is what Sign hashes;
 //  2. the address as it arrived: Exim, Halon and batv-tools sign it as written, in mixed case;
 //  3. the same with its domain folded: they signed User@example.com, and a relay wrote User@EXAMPLE.COM;
-//  4. and further, 1 and 2 without an extension (see [Address.WithoutExtensions]): Postfix expands VERP (XVERP) after milters have
+//  4. and 5., only if the domain has U-labels, 2 and 1 with these in lower case: they sign them as written;
+//  6. and further, 1 and 2 without an extension (see [Address.WithoutExtensions]): Postfix expands VERP (XVERP) after milters have
 //     signed, which makes prvs=KDDDSSSSSS=list+user=remote.example@example.com, or list-user=remote.example with another of the
 //     [Options.Delimiters].
 //
-// An address without a delimiter and in lower case has one candidate, one with eight delimiters and upper case has nineteen, for each key
-// with the number of the tag. Each candidate adds a chance of one in 2^24 that a guess is good. If a relay has changed the case of a local part that another product signed, or of a domain that
+// An address without a delimiter and in lower case has one candidate, one with eight delimiters and upper case has nineteen, or
+// twenty-one, for each key with the number of the tag. Each candidate adds a chance of one in 2^24 that a guess is good. If a relay has changed the case of a local part that another product signed, or of a domain that
 // was signed in upper case, the tag does not verify. An extension after the tag of a sub-address,
 // user+prvs=KDDDSSSSSS+ext@example.com, was added after signing too: only user is hashed, and Original is user+ext. Such an extension may
 // begin with any delimiter.
@@ -145,6 +149,12 @@ func (t tag) signer(key *macKey, sender Address, delimiters string) (Address, bo
 
 	if t.matches(key, sender, folded) || t.matches(key, sender, asArrived) || t.matches(key, sender, domainFolded) {
 		return sender, true
+	}
+	if !isASCII(sender.Domain) {
+		lower := Address{Local: sender.Local, Domain: strings.ToLower(sender.Domain)}
+		if t.matches(key, lower, asArrived) || t.matches(key, lower, spelling{true, false}) {
+			return sender, true
+		}
 	}
 	cuts, n := extensions(sender.Local, delimiters)
 	for i := n - 1; i >= 0; i-- {

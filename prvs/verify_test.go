@@ -44,6 +44,8 @@ func TestVerifySurvivesWhatRelaysDoToAnAddress(t *testing.T) {
 		{"ours, quoted, in capitals", ours(`"User Name"@Example.COM`, Standard), strings.ToUpper, Valid},
 		{"ours, UTF-8, in capitals", ours("ünal@exämple.com", Standard), strings.ToUpper, Valid},
 		{"theirs, lower case, in capitals", foreign("user@example.com", today), strings.ToUpper, Valid},
+		{"theirs, U-labels in lower case, in capitals", foreign("user@exämple.com", today), strings.ToUpper, Valid},
+		{"theirs, U-labels, mixed local part, domain in capitals", foreign("User@exämple.com", today), domain(strings.ToUpper), Valid},
 		{"theirs, mixed case, untouched", foreign("User@Example.COM", today), keep, Valid},
 		{"theirs, mixed local part, domain in capitals", foreign("User@example.com", today), domain(strings.ToUpper), Valid},
 		{"theirs, mixed local part, folded: lost", foreign("User@example.com", today), strings.ToLower, BadSignature},

@@ -38,13 +38,13 @@ func newHosting(t *testing.T) (s *site, domainsFile string) {
 		return path
 	}
 	domainsFile = write("domains", append(customers(), hosting.ours...)...)
-	var hosted []string
+	var hosted, users []string
 	for _, d := range append(customers(), append(hosting.hosted, "late.example")...) {
-		hosted = append(hosted, d+" OK")
+		hosted, users = append(hosted, d+" OK"), append(users, "user@"+d+" "+d+"/user/")
 	}
 	s = newSite(t, siteOptions{sections: []string{}, settings: []string{
 		"virtual_mailbox_domains = texthash:" + write("hosted", hosted...),
-		"virtual_mailbox_maps = pcre:" + write("users.pcre", `/^user@(.+)$/ $1/user/`),
+		"virtual_mailbox_maps = texthash:" + write("users", users...),
 	}, top: "domains_file = \"" + domainsFile + "\"", config: "\n[[domain]]\nname = \"firma.example\"\naliases = [\"company.example\"]\n"})
 	if out, status := s.aboutPostfix(t, "setup", "postfix", "--write", "--reload"); status != 0 || !strings.Contains(out, " more lines\n") {
 		t.Fatalf("setup --write: exit status %d\n%s", status, out)

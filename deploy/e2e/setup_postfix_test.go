@@ -17,6 +17,7 @@ func TestSetupPostfix(t *testing.T) {
 		name, form string
 		unixSocket bool
 		settings   []string
+		top        string
 		more       []scenario
 	}{
 		{name: "standard form", form: "standard"},
@@ -24,6 +25,7 @@ func TestSetupPostfix(t *testing.T) {
 		{
 			name: "tables and delimiter of its own", form: "standard",
 			settings: []string{"recipient_canonical_maps = inline:{ {old@virt.example=user@virt.example} }", "recipient_delimiter = -"},
+			top:      `delimiters = "-"`,
 			more: []scenario{
 				{
 					name: "genuine bounce to an address in their recipient_canonical_maps",
@@ -43,7 +45,7 @@ func TestSetupPostfix(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + `"`})
+			s := newSite(t, siteOptions{sections: []string{}, unixSocket: tt.unixSocket, settings: tt.settings, top: `tag_form = "` + tt.form + "\"\n" + tt.top})
 			s.testSetup(t, tt.form, append(slices.Clone(afterSetup), tt.more...))
 		})
 	}

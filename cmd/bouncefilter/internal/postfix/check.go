@@ -17,6 +17,7 @@ func Check(c *Config, site mta.Site) []mta.Finding {
 	k.milters()
 	k.sockets()
 	k.recipients()
+	k.restrictions()
 	k.tables()
 	k.rewriting()
 	k.networks()
@@ -127,7 +128,7 @@ func (k *checker) installation() {
 		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. The lookup of tagged recipients needs 3.0 or later.",
 			k.c.option(nil, "mail_version")), "upgrade Postfix, or use tag_form = \"sub-address\"")
 	}
-	if k.standard() && !slices.Contains(k.c.Types, "pcre") {
+	if k.standard() && !slices.Contains(k.c.Types, "pcre") && !k.c.byDaemon(k.site) {
 		k.add(mta.LevelError, "pcre-missing", "postconf -m", "This Postfix cannot read pcre tables, which take the tags off recipients.",
 			"apt-get install postfix-pcre")
 	}

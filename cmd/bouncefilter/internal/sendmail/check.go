@@ -12,11 +12,12 @@ import (
 
 // Check reports what is missing or dangerous in a configuration. It depends on its arguments alone.
 func Check(c *Config, site mta.Site) []mta.Finding {
-	k := &checker{c: c, site: site}
+	k := &checker{c: c, site: inASCII(site)}
 	k.installation()
 	k.milters()
 	k.sockets()
 	k.recipients()
+	k.restrictions()
 	k.rewriting()
 	k.submission()
 	k.networks()
@@ -50,7 +51,7 @@ func (k *checker) bySetup(b block) []string {
 	if k.c.Source == "" {
 		return append([]string{"add to " + k.c.Path + " (white space before \"$:\" is a TAB):"}, b.cf(splitFilters(k.c.option("InputMailFilters").Value))...)
 	}
-	return append(append([]string{"add to " + k.c.Source + ", before the first MAILER line (white space before \"$:\" is a TAB):"}, b.mc()...),
+	return append(append([]string{"add to " + k.c.Source + ", before the first MAILER line (white space before \"$:\" is a TAB):"}, shown(b.mc())...),
 		"then: "+makeCommand(k.c.Source))
 }
 

@@ -43,14 +43,14 @@ func (k *checker) unknownDomains() {
 	case len(elsewhere) == 0:
 	case len(k.c.Takes) > 0:
 		k.add(mta.LevelNote, "domains-elsewhere", k.at(0, "rule set Rcpt_ok"), fmt.Sprintf(
-			"This Sendmail takes no mail for %s, so bounces to it must come in elsewhere, where they are judged with the same keys.", strings.Join(elsewhere, ", ")))
+			"This Sendmail takes no mail for %s, so bounces to it must come in elsewhere, where they are judged with the same keys.", mta.Names(elsewhere)))
 	default:
 		cure := k.bySetup(block{domains: elsewhere})
 		cure[0] = "if it does, " + cure[0]
 		k.add(mta.LevelWarning, "domains-elsewhere", k.at(0, "classes w, VirtHost and R"), fmt.Sprintf(
 			"None of these classes has %s, so bounces to it must come in elsewhere, where they are judged with the same keys. "+
 				"If this Sendmail takes them because of its access table, it refuses tagged recipients: no rule takes the tag off.",
-			strings.Join(elsewhere, ", ")), cure...)
+			mta.Names(elsewhere)), cure...)
 	}
 }
 
@@ -64,7 +64,7 @@ func (k *checker) tagged() {
 	if rules := k.c.untagging(resolving); len(rules) > 0 {
 		where = k.at(rules[0].Line, "rule set ParseLocal")
 	}
-	what := fmt.Sprintf("No rule takes the tag off recipients in %s.", strings.Join(domains, ", "))
+	what := fmt.Sprintf("No rule takes the tag off recipients in %s.", mta.Names(domains))
 	cure := k.bySetup(block{domains: domains})
 	switch {
 	case k.c.Macros["L"] != "":

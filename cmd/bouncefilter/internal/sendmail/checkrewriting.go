@@ -47,8 +47,8 @@ func (k *checker) masquerading() {
 	case len(concerned) > 0:
 		k.add(mta.LevelError, "masquerade", k.at(0, "DM"+name), fmt.Sprintf(
 			"Senders in %s become senders in %s after bouncefilter has signed them: the signature no longer fits, and bounces are refused.",
-			strings.Join(concerned, ", "), name), cure)
-	case slices.Contains(k.site.Domains, strings.ToLower(name)):
+			mta.Names(concerned), name), cure)
+	case k.site.Index().Find(name) != nil:
 		k.add(mta.LevelWarning, "masquerade", k.at(0, "DM"+name), fmt.Sprintf(
 			"Senders with a name of this host become senders in %s only after bouncefilter has seen them: they leave unsigned, and their bounces are refused.", name), cure)
 	}

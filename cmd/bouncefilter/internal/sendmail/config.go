@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
 // Config is a configuration of Sendmail, with what it leads to.
@@ -38,6 +40,8 @@ type Config struct {
 	Sockets map[string]Socket   // by address, as bouncefilter writes it
 	Untags  map[string]bool     // by domain: the sendmail command takes a tag off; nothing is in it if it could not be asked
 	Takes   map[string]bool     // by domain: it takes mail for it; likewise
+
+	collected map[string]words // by class, see words
 }
 
 // Option is an O line.
@@ -100,38 +104,83 @@ const (
 	yes
 )
 
+// words is what is in a class.
+type words struct {
+	set     map[string]bool // in lower case
+	unknown bool            // there may be more, in files that cannot be read
+}
+
 // has says whether a class contains a domain.
-func (c *Config) has(class, domain string) answer { return c.contains(class, domain, 0) }
+func (c *Config) has(class, domain string) answer {
+	w := c.words(class)
+	switch {
+	case w.set[strings.ToLower(domain)]:
+		return yes
+	case w.unknown:
+		return perhaps
+	}
+	return no
+}
+
+// words returns what is in a class. It is collected once: a class may have very many words.
+func (c *Config) words(class string) words {
+	if w, known := c.collected[class]; known {
+		return w
+	}
+	w := words{set: map[string]bool{}}
+	c.collect(class, &w, 0)
+	if c.collected == nil {
+		c.collected = map[string]words{}
+	}
+	c.collected[class] = w
+	return w
+}
 
 // maxClasses bounds classes that refer to classes.
 const maxClasses = 10
 
-func (c *Config) contains(class, domain string, depth int) answer {
+func (c *Config) collect(class string, w *words, depth int) {
 	if depth > maxClasses {
-		return no
+		return
 	}
-	found := no
-	if class == "w" && slices.ContainsFunc([]string{c.Host, c.Macros["j"]}, func(own string) bool { return strings.EqualFold(own, domain) }) {
-		return yes
+	if class == "w" {
+		w.set[strings.ToLower(c.Host)], w.set[strings.ToLower(c.Macros["j"])] = true, true
+		delete(w.set, "")
 	}
 	for _, part := range c.Classes[class] {
-		words := part.Words
+		list := part.Words
 		if part.File != "" {
 			text, read := c.Files[part.File]
-			if !read {
-				found = max(found, perhaps)
+			if list = text; !read {
+				w.unknown = true
 			}
-			words = text
 		}
-		for _, word := range words {
+		for _, word := range list {
 			if other, ok := strings.CutPrefix(word, "$="); ok {
-				found = max(found, c.contains(strings.Trim(other, "{}"), domain, depth+1))
-			} else if strings.EqualFold(word, domain) {
-				return yes
+				c.collect(strings.Trim(other, "{}"), w, depth+1)
+			} else {
+				w.set[strings.ToLower(word)] = true
 			}
 		}
 	}
-	return found
+}
+
+// knows is has for a domain that may be a name with "*.": of that, some names below the domain are enough.
+func (c *Config) knows(class, domain string) answer {
+	parent, below := mta.Below(domain)
+	if !below {
+		return c.has(class, domain)
+	}
+	w := c.words(class)
+	for word := range w.set {
+		if strings.HasSuffix(word, "."+parent) || class == relayed && word == parent { // class R means subdomains, too
+			return yes
+		}
+	}
+	if w.unknown {
+		return perhaps
+	}
+	return no
 }
 
 // The classes of domains for which Sendmail takes mail.
@@ -144,7 +193,7 @@ const (
 // local says whether mail for a domain ends here, hosts whether it is taken at all. The answer of the sendmail command
 // comes first.
 func (c *Config) local(domain string) answer {
-	return max(c.has(local, domain), c.has(virtual, domain))
+	return max(c.knows(local, domain), c.knows(virtual, domain))
 }
 
 func (c *Config) hosts(domain string) answer {
@@ -154,5 +203,5 @@ func (c *Config) hosts(domain string) answer {
 		}
 		return no
 	}
-	return max(c.local(domain), c.has(relayed, domain))
+	return max(c.local(domain), c.knows(relayed, domain))
 }

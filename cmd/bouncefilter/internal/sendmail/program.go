@@ -56,7 +56,8 @@ const tagTried = "prvs=0000abcdef="
 // rejects the configuration.
 func runTest(ctx context.Context, sendmail, config string, domains []string) (*tested, error) {
 	var input strings.Builder
-	for _, d := range domains {
+	for _, name := range domains {
+		d := sampleDomain(name)
 		fmt.Fprintf(&input, "Rcpt_ok %s@%s\n", triedUsers[0], d)
 		for _, u := range triedUsers {
 			fmt.Fprintf(&input, "3,0 %s@%s\n3,0 %s%s@%s\n", u, d, tagTried, u, d)

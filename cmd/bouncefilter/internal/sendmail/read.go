@@ -68,7 +68,7 @@ func Read(ctx context.Context, path string, site mta.Site) (*Config, error) {
 	if sendmail := program(os.Getenv("PATH")); sendmail != "" {
 		ctx, cancel := context.WithTimeout(ctx, lookPatience)
 		defer cancel()
-		t, err := runTest(ctx, sendmail, path, site.Domains)
+		t, err := runTest(ctx, sendmail, path, testedDomains(inASCII(site).Domains))
 		var failed *exec.ExitError
 		switch {
 		case err == nil:

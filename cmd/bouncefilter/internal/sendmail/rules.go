@@ -44,7 +44,7 @@ func calls(r Rule, name string) bool {
 	return strings.Contains(strings.ReplaceAll(r.Right, "$( ", "$(")+" ", "$("+name+" ")
 }
 
-var classInRule = regexp.MustCompile(`(\$\* ?)?\$=(\{\w+\}|\w)`)
+var classInRule = regexp.MustCompile(`(\$\* ?|\$\+ ?\. ?)?\$=(\{\w+\}|\w)`)
 
 // covers says whether a rule is for recipients of a domain.
 func (c *Config) covers(r Rule, domain string) answer {
@@ -63,8 +63,10 @@ func (c *Config) covers(r Rule, domain string) answer {
 	for _, m := range classInRule.FindAllStringSubmatch(host, -1) {
 		found = true
 		class := strings.Trim(m[2], "{}")
-		best = max(best, c.has(class, domain))
-		for parent := domain; m[1] != "" && strings.Contains(parent, "."); { // "$* $=w" takes subdomains as well
+		if !strings.HasPrefix(m[1], "$+") { // which is at least one label
+			best = max(best, c.has(class, domain))
+		}
+		for parent := domain; m[1] != "" && strings.Contains(parent, "."); { // "$* $=w" takes subdomains as well, "$+ . $=w" no others
 			_, parent, _ = strings.Cut(parent, ".")
 			best = max(best, c.has(class, parent))
 		}

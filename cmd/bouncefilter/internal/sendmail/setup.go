@@ -50,6 +50,7 @@ func (e *EditedError) Remedy() string {
 // Setup works out the change that sets up the Sendmail whose sendmail.cf is at path. One that is set up already needs none.
 // The result is tested with the sendmail command before it is returned.
 func Setup(ctx context.Context, path string, site mta.Site) (*mta.Change, error) {
+	site = inASCII(site)
 	c, err := readFiles(path)
 	if err != nil {
 		return nil, err
@@ -99,7 +100,7 @@ func (p *plan) ask(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, testPatience)
 	defer cancel()
-	t, err := runTest(ctx, sendmail, p.path, p.site.Domains)
+	t, err := runTest(ctx, sendmail, p.path, testedDomains(p.site.Domains))
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (k *checker) lacks() block {
 		}
 	}
 	if k.makes("standard") {
-		b.domains = k.tagsStay()
+		b.domains = append(k.tagsStay(), k.bypassed()...)
 	}
 	return b
 }
@@ -239,7 +240,7 @@ func (p *plan) test(ctx context.Context) (string, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, testPatience)
 	defer cancel()
-	t, err := runTest(ctx, sendmail, config, p.untagged)
+	t, err := runTest(ctx, sendmail, config, testedDomains(p.untagged))
 	if err != nil {
 		return "", err
 	}
@@ -252,5 +253,5 @@ func (p *plan) test(ctx context.Context) (string, error) {
 		return fmt.Sprintf("Tested: Sendmail %s reads it without complaint.", t.version), nil
 	}
 	return fmt.Sprintf("Tested with Sendmail %s: in %s, a user and an unknown user resolve to the same with and without a tag.",
-		t.version, strings.Join(p.untagged, ", ")), nil
+		t.version, mta.Names(testedDomains(p.untagged))), nil
 }

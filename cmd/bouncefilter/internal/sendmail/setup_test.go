@@ -2,6 +2,7 @@ package sendmail
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,6 +20,7 @@ var leftToPeople = map[string][]string{
 	"masquerade":                {"masquerade", "generics"},
 	"masquerade-host":           {"masquerade"},
 	"other-milters-and-rules":   {"domains-elsewhere"},
+	"restrictions":              {"local-check", "compat-check"},
 	"relay-by-access":           {"domains-elsewhere"},
 	"relay-for-others":          {"networks-differ"},
 	"strips-senders":            {"strips-senders"},
@@ -136,8 +138,8 @@ func TestBlockComesBeforeLocalRules(t *testing.T) {
 	contains(t, mc, "`S=inet:8891@127.0.0.1, F=T')dnl\n"+beginLine+"\nINPUT_MAIL_FILTER(`bouncefilter',", "divert(0)dnl\n"+endLine+"\nLOCAL_CONFIG\nC{Inner}")
 	contains(t, why, "Milters are asked in the order opendkim, bouncefilter.")
 	cf := read(t, dir, "sendmail.cf")
-	if ours, theirs := strings.Index(cf, "$( bouncefilter_untag $1"), strings.Index(cf, "$={Inner} ."); ours < 0 || ours > theirs {
-		t.Errorf("our rules at %d, those that were there at %d", ours, theirs)
+	if rules := parse("sendmail.cf", cf).untagging([]string{"Parse0"}); len(rules) != 2 { // which comes before ParseLocal
+		t.Errorf("rule set Parse0 takes tags off by %v", rules)
 	}
 }
 
@@ -154,6 +156,43 @@ func TestBlockFollowsTheDomains(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", second, want)
 	}
 	contains(t, why, "in define.example, a user and an unknown user resolve to the same with and without a tag.")
+}
+
+// All domains below one, and very many: Sendmail takes the tags off, and those of other domains stay.
+func TestBlockOfWildcardsAndVeryManyDomains(t *testing.T) {
+	needSendmail(t)
+	dir := copyCase(t, "untouched")
+	names := "example.com\ndept.example.edu\na.b.example.edu\nexample.edu\nxn--mller-kva.example\n"
+	_, site := siteOf(t, "untouched")
+	site.Domains = []string{"example.com", "*.example.edu", "xn--mller-kva.example", "müller.example"}
+	for i := range 3000 {
+		d := fmt.Sprintf("customer-%05d-shop.example", i)
+		names, site.Domains = names+d+"\n", append(site.Domains, d)
+	}
+	write(t, filepath.Join(dir, "local-host-names"), names, 0o644)
+	mc, why := changeOf(t, dir, site)
+	contains(t, mc, "C{BouncefilterBelow}`example.edu'\n", "C{BouncefilterDomain}`xn--mller-kva.example'\n", "C{BouncefilterDomain}`customer-02999-shop.example'\n")
+	contains(t, why, "and 90 others, a user and an unknown user resolve to the same with and without a tag.")
+	if strings.Contains(mc, "müller") {
+		t.Error("sendmail.mc has octets beyond ASCII")
+	}
+	if again, err := Setup(t.Context(), filepath.Join(dir, "sendmail.cf"), site); err != nil || len(again.Files) > 0 {
+		t.Errorf("a second setup: %v, %v", err, again)
+	}
+	tested, err := runTest(t.Context(), program(os.Getenv("PATH")), filepath.Join(dir, "sendmail.cf"),
+		[]string{"dept.example.edu", "a.b.example.edu", "customer-02999-shop.example", "xn--mller-kva.example", "example.edu"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for domain, untags := range tested.untags() {
+		if want := domain != "example.edu"; untags != want {
+			t.Errorf("%s: tags are taken off %t, want %t", domain, untags, want)
+		}
+	}
+	c, _ := configIn(t, dir, "untouched")
+	if findings := Check(c, site); len(findings) > 0 {
+		t.Errorf("check says %v", findings)
+	}
 }
 
 // A line that lets mail leave unsigned becomes a comment; when setup is undone, it is a line again.
@@ -236,7 +275,7 @@ func TestNoSourceAndNothingToDo(t *testing.T) {
 func TestRulesThatDoNothingAreFound(t *testing.T) {
 	needSendmail(t)
 	dir := copyCase(t, "good-standard")
-	p := &plan{cf: strings.Replace(read(t, dir, "sendmail.cf"), "^prvs=", "^prsv=", 1), untagged: []string{"example.com"}}
+	p := &plan{cf: strings.Replace(read(t, dir, "sendmail.cf"), "^(prvs=", "^(prsv=", 1), untagged: []string{"example.com"}}
 	if _, err := p.test(t.Context()); err == nil || !strings.Contains(err.Error(), "and with a tag to") {
 		t.Errorf("got %v", err)
 	}
