@@ -102,9 +102,9 @@ var restrictions = []string{"smtpd_client_restrictions", "smtpd_helo_restriction
 	"smtpd_relay_restrictions", "smtpd_recipient_restrictions"}
 
 func (c *Config) role(s *Service) role {
-	_, filtered := s.Options["content_filter"]
-	_, bare := s.Options["receive_override_options"]
-	if (filtered || bare) && s.Type == "inet" && onLoopback(s.Name) {
+	ofFilters := []string{"content_filter", "receive_override_options", "mynetworks", "smtpd_authorized_xforward_hosts"}
+	own := func(parameter string) bool { return hasOption(s, parameter) }
+	if s.Type == "inet" && onLoopback(s.Name) && slices.ContainsFunc(ofFilters, own) {
 		return reinjects
 	}
 	for _, r := range restrictions {

@@ -23,6 +23,9 @@ var leftToPeople = map[string][]string{
 	"no-listener":                   {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
 	"restrictions-without-pcre":     {"tags-by-socketmap"},
+	"own-cleanups":                  {"masquerade", "sender-canonical", "generic-breaks"},
+	"proxied":                       {"milter-proxied"},
+	"proxied-and-trusted":           {"milter-twice", "proxy-trusted"},
 	"policy-services":               {"policy-sees-tags"},
 	"restrictions-by-hand":          {"restriction-bypassed"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
@@ -32,7 +35,7 @@ var leftToPeople = map[string][]string{
 }
 
 // nothingToDo are cases, besides the good ones, in which setup changes nothing.
-var nothingToDo = []string{"chosen-per-client", "extensions-missed", "local-domains-in-a-table", "policy-services", "rewriting", "rewriting-elsewhere",
+var nothingToDo = []string{"chosen-per-client", "extensions-missed", "local-domains-in-a-table", "policy-services", "proxied", "proxied-and-trusted", "rewriting", "rewriting-elsewhere",
 	"socket-missing", "socketmap", "table-unclear"}
 
 // refused are cases for which there is no change, and why.
