@@ -12,6 +12,8 @@ dnl EDIT the line that begins with C: all domains that you sign for, separated b
 dnl where they are: their owners check them.
 LOCAL_CONFIG
 C{BouncefilterDomain} example.com
+dnl All domains below one ("*.example.edu" in bouncefilter.toml) are in another class. To use it, take the "dnl" off:
+dnl C{BouncefilterBelow} example.edu
 dnl
 dnl The rest needs no change. "=" does not part words in the rules of Sendmail, hence the map. It compares without regard to
 dnl case, which is needed: relays fold the case of tags.
@@ -21,3 +23,5 @@ SParse0
 dnl The two halves of a rule are separated by tabs. Spaces will not do.
 R$+ < @ $={BouncefilterDomain} . >		$: $( bouncefilter_untag $1 $) < @ $2 . >
 R$+ < @ $={BouncefilterDomain} >		$: $( bouncefilter_untag $1 $) < @ $2 >
+R$+ < @ $+ . $={BouncefilterBelow} . >		$: $( bouncefilter_untag $1 $) < @ $2 . $3 . >
+R$+ < @ $+ . $={BouncefilterBelow} >		$: $( bouncefilter_untag $1 $) < @ $2 . $3 >

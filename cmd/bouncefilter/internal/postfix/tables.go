@@ -94,14 +94,12 @@ func (b *tableBuilder) tree(domains []string, prefix string) {
 	}
 	var few []string // in groups that are too small for a condition of their own
 	for len(domains) > 0 {
-		n := len(domains)
+		n := 1 // the prefix itself may be a domain
 		_, size := utf8.DecodeRuneInString(domains[0][len(prefix):])
 		if next := domains[0][:len(prefix)+size]; next != prefix {
 			if n = slices.IndexFunc(domains, func(d string) bool { return !strings.HasPrefix(d, next) }); n < 0 {
 				n = len(domains)
 			}
-		} else {
-			n = 1 // the prefix itself is a domain
 		}
 		group := domains[:n]
 		domains = domains[n:]

@@ -17,11 +17,13 @@ func TestBlockIsWhatIsShipped(t *testing.T) {
 			have[squeezed(strings.TrimSpace(line))] = true
 		}
 	}
-	b := block{milters: []Milter{{Name: ourName, Socket: "local:/run/bouncefilter/milter.sock"}}, domains: []string{"example.com"}}
+	b := block{milters: []Milter{{Name: ourName, Socket: "local:/run/bouncefilter/milter.sock"}}, domains: []string{"example.com", "*.example.edu"}}
 	for _, line := range b.mc() {
 		switch line {
 		case "C{BouncefilterDomain}`example.com'":
 			line = "C{BouncefilterDomain} example.com"
+		case "C{BouncefilterBelow}`example.edu'":
+			line = "dnl C{BouncefilterBelow} example.edu"
 		case "divert(0)dnl":
 			continue // the files are at the end, the block is not
 		}

@@ -1,7 +1,9 @@
 package site
 
 import (
+	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
@@ -19,6 +21,14 @@ type former struct {
 func (f former) alive(today prvs.Day) bool {
 	o := f.site.Config.Ring
 	return today <= f.last+prvs.Day(o.Lifetime+o.Rotation-1)
+}
+
+// makesTagsOf says whether s and next make the same tags. Such a site need not be remembered when next replaces it: a site that reloads its
+// domains every hour would remember hundreds.
+func (s *Site) makesTagsOf(next *Site) bool {
+	return s.Config.Ring == next.Config.Ring && slices.EqualFunc(s.Keys.Keys, next.Keys.Keys, func(a, b keyring.Key) bool {
+		return sameSlot(a.Key)(b.Key) && a.State == b.State && a.Absent == b.Absent && bytes.Equal(a.Secret, b.Secret)
+	})
 }
 
 // broken reports why next would refuse tags that s has made on the day last. The index of keys does not show that: it has the time of

@@ -108,7 +108,10 @@ func (r *Running) AllowFor(find func(*Site) []prvs.Key) error {
 // replace puts a site into effect that knows the tags of the former ones.
 func (r *Running) replace(next *Site) {
 	today := prvs.DayOf(r.now())
-	r.former = slices.DeleteFunc(append(r.former, former{r.Current(), today}), func(f former) bool { return !f.alive(today) })
+	r.former = slices.DeleteFunc(r.former, func(f former) bool { return !f.alive(today) })
+	if current := r.Current(); !current.makesTagsOf(next) {
+		r.former = append(r.former, former{current, today})
+	}
 	r.current.Store(next)
 	r.apply(next)
 }
