@@ -9,6 +9,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // changes is what is to be changed of one message. It is made up once everything is decided; [changes.apply] is the one place that
@@ -91,8 +92,8 @@ func (c *changes) ofBounce(p *policy.Policy, m milter.Modifier, rs []judge.Recip
 	var mark *policy.Verdict // the verdict in the header: the most serious one
 	keep := mailboxes{}
 	for i := range rs {
-		if rs[i].Verdict.Action != policy.ActionDiscard && untaggedByMTA(&rs[i]) {
-			keep.add(&rs[i])
+		if r := &rs[i]; r.Verdict.Action != policy.ActionDiscard && (!r.Verdict.Untags() || untaggedByMTA(r)) {
+			keep.add(r)
 		}
 	}
 	for i := range rs {
@@ -100,12 +101,12 @@ func (c *changes) ofBounce(p *policy.Policy, m milter.Modifier, rs []judge.Recip
 		v := &r.Verdict
 		switch {
 		case v.Action == policy.ActionDiscard:
-			if !keep.have(r) {
+			if !keep.have(r.Address, r.MTA) {
 				c.deleteRecipient(m, r)
 			}
 			continue
 		case v.Untags():
-			c.untag(m, r)
+			c.untag(m, r, keep)
 		}
 		if v.Domain != nil && (mark == nil || seriousness(v) > seriousness(mark)) {
 			mark = v
@@ -123,20 +124,24 @@ func (c *changes) ofBounce(p *policy.Policy, m milter.Modifier, rs []judge.Recip
 }
 
 // mailboxes are those that get a message without a change of its recipients, under the names by which they are known: the address without
-// its tag, folded, and what the MTA makes of it.
+// a tag, folded, and what the MTA makes of it.
 //
 // QUIRK: Sendmail has one recipient for all that lead to one mailbox. Deleting one of them, a plain address that must not get the bounce,
-// deletes the mailbox of the tag that proves it, and the message is lost after Sendmail has accepted it. The scenarios "its own plain
-// address" in deploy/e2e show it.
+// deletes the mailbox of the tag that proves it, and the message is lost after Sendmail has accepted it. Postfix delivers a second copy
+// to a recipient that is added although it is there. The scenarios "its own plain address" in deploy/e2e show it.
 type mailboxes map[string]bool
 
 func (b mailboxes) add(r *judge.Recipient) {
-	b[r.Verdict.Tag.Original.Fold().String()], b[r.MTA] = true, true
+	a := r.Address
+	if r.Verdict.Untags() {
+		a = r.Verdict.Tag.Original
+	}
+	b[a.Fold().String()], b[r.MTA] = true, true
 }
 
-// have says whether a recipient that is to be discarded is one of them.
-func (b mailboxes) have(r *judge.Recipient) bool {
-	return b[r.Address.Fold().String()] || r.MTA != "" && b[r.MTA]
+// have says whether a recipient is one of them, under its address without a tag or that of the MTA.
+func (b mailboxes) have(a prvs.Address, mta string) bool {
+	return b[a.Fold().String()] || mta != "" && b[mta]
 }
 
 // seriousness orders verdicts for the one header of a message.
@@ -152,8 +157,8 @@ func seriousness(v *policy.Verdict) int {
 	return 0
 }
 
-// untag removes a recipient's tag.
-func (c *changes) untag(m milter.Modifier, r *judge.Recipient) {
+// untag removes a recipient's tag. keep are the mailboxes that get the message anyway.
+func (c *changes) untag(m milter.Modifier, r *judge.Recipient, keep mailboxes) {
 	if m.Actions()&milter.OptRemoveRcpt == 0 || m.Actions()&(milter.OptAddRcpt|milter.OptAddRcptWithArgs) == 0 {
 		return // an MTA that lets no milter change recipients delivers to the tagged one
 	}
@@ -161,6 +166,9 @@ func (c *changes) untag(m milter.Modifier, r *judge.Recipient) {
 		return
 	}
 	c.deleteRecipient(m, r)
+	if keep.have(r.Verdict.Tag.Original, "") {
+		return
+	}
 	args := r.Args
 	if m.Actions()&milter.OptAddRcptWithArgs == 0 {
 		args = ""

@@ -59,25 +59,34 @@ func TestAddressesInOtherWords(t *testing.T) {
 	}
 }
 
-// A bounce to a tag and to a plain address that leads to the same mailbox reaches that mailbox. Postfix has two recipients, of which one is
-// added again; Sendmail has one, which must stay.
+// A message to a tag and to a plain address that leads to the same mailbox reaches that mailbox once. Postfix has two recipients, Sendmail
+// has one, which must stay.
 func TestATagAndItsOwnPlainAddress(t *testing.T) {
-	const header = "i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"
+	const (
+		valid = "i .... X-Bouncefilter mx.example.com; batv=pass reason=valid method=tag key=1 expires=2026-11-30"
+		other = "i .... X-Bouncefilter mx.example.com; batv=none reason=no-bounce"
+
+		letter = "From: shop@example.net\nTo: user@example.com\nSubject: Your order\n\nThank you.\n"
+	)
 	type to struct{ raw, mta string }
+	postfixTag, sendmailTag := to{signedUser, "prvs=178773a1ad=user@example.com"}, to{signedUser, "user"}
+	postfix, sendmail := to{"<user@example.com>", "user@example.com"}, to{"<user@example.com>", "user"}
 	for _, tt := range []struct {
 		name string
+		text string
 		to   []to
 		mods []string
 	}{
-		{"Postfix", []to{{signedUser, "prvs=178773a1ad=user@example.com"}, {"<user@example.com>", "user@example.com"}},
-			[]string{"- " + signedUser, "- <user@example.com>", "+ <user@example.com>", header}},
-		{"Postfix, plain address first", []to{{"<user@example.com>", "user@example.com"}, {signedUser, "prvs=178773a1ad=user@example.com"}},
-			[]string{"- <user@example.com>", "- " + signedUser, "+ <user@example.com>", header}},
-		{"Sendmail", []to{{signedUser, "user"}, {"<user@example.com>", "user"}}, []string{header}},
-		{"Sendmail, plain address first", []to{{"<user@example.com>", "user"}, {signedUser, "user"}}, []string{header}},
-		{"Sendmail, whose table leads both to one mailbox", []to{{signedUser, "mailbox"}, {"<other@example.com>", "mailbox"}}, []string{header}},
-		{"Sendmail, another mailbox", []to{{signedUser, "user"}, {"<other@example.com>", "other"}}, []string{"- <other@example.com>", header}},
-		{"Sendmail says nothing about the plain one", []to{{signedUser, "user"}, {"<User@example.com>", ""}}, []string{header}},
+		{"Postfix", namelessBounce, []to{postfixTag, postfix}, []string{"- " + signedUser, "- <user@example.com>", "+ <user@example.com>", valid}},
+		{"Postfix, plain address first", namelessBounce, []to{postfix, postfixTag}, []string{"- <user@example.com>", "- " + signedUser, "+ <user@example.com>", valid}},
+		{"Postfix, no bounce", letter, []to{postfixTag, postfix}, []string{"- " + signedUser, valid}},
+		{"Postfix, no bounce, plain address first", letter, []to{postfix, postfixTag}, []string{"- " + signedUser, other}},
+		{"Sendmail", namelessBounce, []to{sendmailTag, sendmail}, []string{valid}},
+		{"Sendmail, plain address first", namelessBounce, []to{sendmail, sendmailTag}, []string{valid}},
+		{"Sendmail, no bounce", letter, []to{sendmail, sendmailTag}, []string{other}},
+		{"Sendmail, whose table leads both to one mailbox", namelessBounce, []to{{signedUser, "mailbox"}, {"<other@example.com>", "mailbox"}}, []string{valid}},
+		{"Sendmail, another mailbox", namelessBounce, []to{sendmailTag, {"<other@example.com>", "other"}}, []string{"- <other@example.com>", valid}},
+		{"Sendmail says nothing about the plain one", namelessBounce, []to{sendmailTag, {"<User@example.com>", ""}}, []string{valid}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, nil)
@@ -88,7 +97,7 @@ func TestATagAndItsOwnPlainAddress(t *testing.T) {
 				m.event('R', to.raw+"\x00", 0, milter.OptNoRcptReply, "{rcpt_addr}", to.mta)
 			}
 			m.data()
-			wantMods(t, m.content(namelessBounce).mods, tt.mods...)
+			wantMods(t, m.content(tt.text).mods, tt.mods...)
 		})
 	}
 }

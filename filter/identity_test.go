@@ -100,6 +100,17 @@ func TestOneMessageIDLeaves(t *testing.T) {
 	}
 }
 
+// A domain is written in A-labels, which every MTA can pass on (RFC 5890 section 2.3.2.1).
+func TestMessageIDOfAnInternationalDomain(t *testing.T) {
+	f := start(t, func(s *policy.Settings) {
+		s.AddMessageID = true
+		s.Domains = append(s.Domains, policy.Domain{Name: "exämple.com", Mode: policy.ModeEnforce})
+	})
+	if _, id := identified(f.dial().submitWith("<user@exämple.com>")); !strings.HasSuffix(id, "@xn--exmple-cua.com") {
+		t.Errorf("Message-ID %q", id)
+	}
+}
+
 // Mail that is forwarded may carry a signature of its author; mail of other domains is not ours to change.
 func TestMessageIDIsLeftAlone(t *testing.T) {
 	f := identifiedSite(t)

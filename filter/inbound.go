@@ -70,6 +70,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	result := c.End()
 	s.noteRoute()
+	s.noteSource()
 	switch result {
 	case judge.Refused:
 		return s.refuseAll(), nil
@@ -98,6 +99,14 @@ func (s *session) noteRoute() {
 		s.server.log.Warn("this sender seems to send through another route",
 			"sender", "<"+cut(r.Sender)+">", "source", r.Source, "count", r.Bounces, "since", formatTime(r.Since),
 			"original", "<"+cut(r.Original)+">", "remedy", routes.Remedy(r.Sender))
+	}
+}
+
+// noteSource counts mail with the null sender that nothing proves and that is delivered all the same.
+func (s *session) noteSource() {
+	if src, report := s.server.sources.Observe(&s.msg.judged); report {
+		s.server.log.Info(src.What(), "source", src.Name(), "client", src.Client, "count", src.Count,
+			"refused", src.Refused, "since", formatTime(src.Since), "remedy", src.Remedy())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
+	"github.com/bouncefilter/bouncefilter/filter/sources"
 	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -67,6 +68,7 @@ type Server struct {
 	state       atomic.Pointer[state]
 	stats       *stats
 	routes      *routes.Table
+	sources     *sources.Table
 	replies     *replies
 	macros      []milter.Option
 	sentHeaders []string // that are recorded of outbound mail
@@ -84,7 +86,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
-		stats: &stats{}, routes: routes.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
+		stats: &stats{}, routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
 		enforced: map[string]bool{},
 	}
 	if s.limits.Connections == 0 {
@@ -219,6 +221,9 @@ func (s *Server) View() *view.View { return s.view }
 // OtherRoutes returns the routes, other than through this filter, by which mail seems to leave whose bounces are refused, or would be:
 // the latest first.
 func (s *Server) OtherRoutes() []routes.Route { return s.routes.List(s.state.Load().policy, s.now()) }
+
+// Sources returns who sends mail with the null sender that is no bounce, or that nothing proves: the largest source first.
+func (s *Server) Sources() []sources.Source { return s.sources.List(s.now()) }
 
 // Untag is [policy.Policy.Untag] with the policy in effect.
 func (s *Server) Untag(recipient string) (address string, known bool) {

@@ -251,7 +251,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	}
 	for i := range msg.judged.Recipients {
 		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
-			changes.untag(m, rcpt)
+			changes.untag(m, rcpt, nil)
 		}
 	}
 	if err := changes.apply(m); err != nil {

@@ -44,8 +44,13 @@ func TestLookupService(t *testing.T) {
 	ask("a tag of ours", signed, "OK user@example.com")
 	ask("a forged tag", forged, "NOTFOUND ")
 	ask("no tag", "user@example.com", "NOTFOUND ")
+	for key, plain := range map[string]string{signed: "user@example.com", forged: "other@example.com", "user@example.com": "user@example.com", "example.com": "example.com"} {
+		if got := lookup(t, conn, "plain "+key); got != "OK "+plain {
+			t.Errorf("plain <%s>: got %q", key, got)
+		}
+	}
 	_, metrics := d.get("/metrics")
-	contains(t, "metrics", metrics, `bouncefilter_socketmap_lookups_total{result="found"} 1`, `bouncefilter_socketmap_lookups_total{result="not-found"} 2`)
+	contains(t, "metrics", metrics, `bouncefilter_socketmap_lookups_total{result="found"} 5`, `bouncefilter_socketmap_lookups_total{result="not-found"} 2`)
 
 	// A reload changes what is known, and keeps connections and address.
 	w.file("bouncefilter.toml", strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "example.com", "example.org", 1), 0o600)

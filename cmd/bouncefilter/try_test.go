@@ -25,6 +25,7 @@ func TestTry(t *testing.T) {
 		{"Another one has not.", "S: 550 5.7.1 This bounce answers no message sent from here (no tag", "reason=untagged action=reject"},
 		{"A read receipt goes to", "batv=pass reason=valid-message method=message-id", "reason=valid-message action=accept"},
 		{"A forged receipt does not.", "S: 550 5.7.1 This bounce answers no message sent from here (no tag", "reason=untagged action=reject"},
+		{"Programs use the null sender as well.", "batv=none reason=no-bounce", "reason=no-bounce action=accept report=none"},
 	}
 	if len(scenes) != 2*len(want) {
 		t.Fatalf("%d paragraphs:\n%s", len(scenes), r.stdout)

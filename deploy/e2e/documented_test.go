@@ -102,7 +102,7 @@ func TestTablesAreEditedWhereTheManualSays(t *testing.T) {
 			t.Errorf("%s does not say where to edit", table)
 		}
 	}
-	for _, section := range []string{taggedRecipients, theMilter, acceptOnFailure, subAddressForm} {
+	for _, section := range []string{taggedRecipients, theMilter, acceptOnFailure, subAddressForm, recipientRestrictions} {
 		if !strings.Contains(documented(t, section), "postconf -e") {
 			t.Errorf("section %q has no postconf command", section)
 		}

@@ -21,7 +21,7 @@ func TestReplay(t *testing.T) {
 	}{{"embedded store", false}, {"Redis", true}} {
 		t.Run(variant.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, siteOptions{redis: variant.redis, config: "\n[proof]\nbounces_per_recipient = 1\n"})
+			s := newSite(t, siteOptions{redis: variant.redis, config: "\n[proof]\nbounces_at_least = 40\nbounces_per_recipient = 1\n"})
 			if variant.redis {
 				t.Run("used up", s.testUsedUp)
 			}

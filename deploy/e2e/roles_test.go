@@ -51,8 +51,9 @@ func TestRolesAreRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	taken := map[string][]string{
-		dkimWithOpenDKIM: {"sh", "ini"}, withRspamd: {"sh", "ini"}, contentFilter: {"sh"}, forwardingWithSRS: {"ini", "sh"},
-		mailingLists: {"sh", "toml"}, nullClient: {"sh", "toml"}, backupMX: {"sh", "toml", "toml"},
+		dkimWithOpenDKIM: {"sh", "ini"}, withRspamd: {"sh", "ini"}, contentFilter: {"sh"}, proxyFilter: {"toml", "sh"},
+		forwardingWithSRS: {"ini", "sh"},
+		mailingLists:      {"sh", "toml"}, nullClient: {"sh", "toml"}, backupMX: {"sh", "toml", "toml"},
 	}
 	for _, section := range strings.Split(string(text), "\n## ")[1:] {
 		name, body, _ := strings.Cut(section, "\n")
@@ -76,7 +77,7 @@ func TestRolesAreRun(t *testing.T) {
 // play gives the commands of a section of deploy/roles.md to a Postfix, with the names and ports of this site.
 func (p *postfix) play(t *testing.T, section string, names ...string) {
 	t.Helper()
-	names = append(names, "smtp/inet/", "127.0.0.1:"+itoa(p.smtp)+"/inet/")
+	names = append(names, "smtp/inet/", "127.0.0.1:"+itoa(p.smtp)+"/inet/", "submission/inet/", "127.0.0.1:"+itoa(p.submission)+"/inet/")
 	commands := strings.NewReplacer(names...).Replace(roleBlocks(t, section, "sh"))
 	sh := exec.Command("sh", "-e", "-c", commands)
 	sh.Dir = postfixFolder

@@ -4,9 +4,9 @@ dnl   prvs=KDDDSSSSSS=user@example.com   ->  user@example.com
 dnl
 dnl Addresses in the sub-address form, user+prvs=KDDDSSSSSS@example.com, need no rule.
 dnl
-dnl Include this file at the end of sendmail.mc. The rules run in rule set 0: before virtusertable, mailertable, aliases and
-dnl the check for unknown users, also for bounces that Sendmail makes itself. The milter is still told the recipient with
-dnl its tag.
+dnl Include this file at the end of sendmail.mc. The rules come to the end of the rule set Parse0, which begins rule set 0 and all
+dnl checks of recipients: they run before the access table, virtusertable, mailertable, aliases and the check for unknown users, also
+dnl for bounces that Sendmail makes itself. The milter is still told the recipient with its tag.
 dnl
 dnl EDIT the line that begins with C: all domains that you sign for, separated by spaces. Tags of other domains must stay
 dnl where they are: their owners check them.
@@ -17,8 +17,9 @@ dnl C{BouncefilterBelow} example.edu
 dnl
 dnl The rest needs no change. "=" does not part words in the rules of Sendmail, hence the map. It compares without regard to
 dnl case, which is needed: relays fold the case of tags.
-Kbouncefilter_untag regex -q -s1 ^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$
-LOCAL_RULE_0
+Kbouncefilter_untag regex -q -s2 ^(prvs=[0-9]{4}[0-9a-f]{6}=)+(.+)$
+LOCAL_RULESETS
+SParse0
 dnl The two halves of a rule are separated by tabs. Spaces will not do.
 R$+ < @ $={BouncefilterDomain} . >		$: $( bouncefilter_untag $1 $) < @ $2 . >
 R$+ < @ $={BouncefilterDomain} >		$: $( bouncefilter_untag $1 $) < @ $2 >

@@ -36,7 +36,8 @@ func TestAddressesInWrappedReasonsAreNoRecipients(t *testing.T) {
 	}{
 		"broken at a hyphen": {"bert@remote.example:\nSMTP error from remote server, host: mx (192.0.2.1) reason: 550 denied.\nPlease see the SPF record, with scope mfrom, identity some-long-\nname@example.net, and ip 192.0.2.2\n",
 			[]string{"bert@remote.example"}},
-		"within a sentence": {"<bert@remote.example>: 550 5.7.1 refused.\nPlease ask the people who run this server by writing to\npeople@remote.example\n", []string{"bert@remote.example"}},
+		"broken at a hyphen, alone": {"bert@remote.example:\n550 denied: see the record of some-long-\nname@example.net\n", []string{"bert@remote.example"}},
+		"within a sentence":         {"<bert@remote.example>: 550 5.7.1 refused.\nPlease ask the people who run this server by writing to\npeople@remote.example\n", []string{"bert@remote.example"}},
 		"as Postfix wraps": {"<bert@remote.example>: host mx.remote.example[192.0.2.1] said: 550 5.1.0\n    <sender@example.net>: Sender address rejected (in reply to MAIL FROM)\n",
 			[]string{"bert@remote.example"}},
 		"the words of a sentence": {"<bert@remote.example>: 550 5.7.1 refused because of\nsender@example.net, which is listed\n", []string{"bert@remote.example"}},
@@ -62,13 +63,14 @@ func TestAWrappedReasonIsReadToItsEnd(t *testing.T) {
 	}
 }
 
-func TestWhoWritesToHimselfMayBeTheFailedRecipient(t *testing.T) {
+func TestTheSenderHimselfMayBeTheFailedRecipient(t *testing.T) {
 	for name, m := range map[string]string{
-		"with a colon":          daemonHeader + "\nYour message could not be delivered.\n\n<user@example.com>: 552 5.2.2 mailbox full\n",
-		"in a sentence":         daemonHeader + "\nYour message could not be delivered to <user@example.com>: mailbox full\n",
-		"on a line of its own":  daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n",
-		"beside another in To":  daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n\n--- original message ---\n\nFrom: user@example.com\nTo: list@remote.example\nMessage-ID: <sent@example.com>\n",
-		"the returned one's To": daemonHeader + "\nYour message could not be delivered:\n\nuser@example.com\n\n--- original message ---\n\nFrom: user@example.com\nTo: user@example.com\nMessage-ID: <sent@example.com>\n",
+		"with a colon":           daemonHeader + "\nYour message could not be delivered.\n\n<user@example.com>: 552 5.2.2 mailbox full\n",
+		"in a sentence":          daemonHeader + "\nYour message could not be delivered to <user@example.com>: mailbox full\n",
+		"on a line of its own":   daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n",
+		"beside another in To":   daemonHeader + "\nYour message could not be delivered:\n\n  user@example.com\n    552 5.2.2 mailbox full\n\n--- original message ---\n\nFrom: user@example.com\nTo: list@remote.example\nMessage-ID: <sent@example.com>\n",
+		"one of the returned To": daemonHeader + "\nYour message could not be delivered:\n\nuser@example.com\n\n--- original message ---\n\nFrom: user@example.com\nTo: carl@remote.example, user@example.com\nMessage-ID: <sent@example.com>\n",
+		"the returned one's To":  daemonHeader + "\nYour message could not be delivered:\n\nuser@example.com\n\n--- original message ---\n\nFrom: user@example.com\nTo: user@example.com\nMessage-ID: <sent@example.com>\n",
 	} {
 		if got := addresses(read(t, m)); !slices.Equal(got, []string{"user@example.com"}) {
 			t.Errorf("%s: got %q", name, got)
@@ -145,6 +147,11 @@ func TestAReportThatAScannerHasWrapped(t *testing.T) {
 			t.Errorf("%s is opened: %s, %+v", name, r.Kind, r.Originals)
 		}
 	}
+	outer := "Return-Path: <x@gw.example>\nAuthentication-Results: mx.example.com; dkim=pass header.d=remote.example\n" + strings.TrimPrefix(daemonHeader, "Return-Path: <>\n")
+	inner := "Return-Path: <>\nAuthentication-Results: mx.evil.example; dkim=pass header.d=remote.example\n" + report
+	if r := read(t, wrapped(outer, "Scanned.\n", inner)); r.Sender != "x@gw.example" || len(r.Authenticated) != 1 || r.Authenticated[0].Server != "mx.example.com" {
+		t.Errorf("what the last server wrote is that of the outer message: %q, %+v", r.Sender, r.Authenticated)
+	}
 	twice := wrapped(daemonHeader, "Scanned twice.\n", wrapped(daemonHeader, "Scanned.\n", report))
 	if r := read(t, twice); r.Kind != Bounce {
 		t.Errorf("what was scanned twice: %s", r.Kind)
@@ -161,6 +168,7 @@ func TestTheTextExplainsWhatTheStatusPartDoesNot(t *testing.T) {
 	}{
 		"beside the address":    {"bert@remote.example: 552-5.2.2 over quota\n", "Action: failed\nStatus: 5.0.0", Recipient{Status: "5.0.0", Exact: "5.2.2", Code: 552, Diagnostic: "552-5.2.2 over quota"}},
 		"below the address":     {"  bert@remote.example\n    this user has left\n", "Action: failed\nStatus: 5.0.0", Recipient{Status: "5.0.0", Diagnostic: "this user has left"}},
+		"in a sentence":         {"  pipe to |/bin/false\n    generated by bert@remote.example\n    local delivery failed\n", "Action: failed\nStatus: 5.0.0", Recipient{Status: "5.0.0", Diagnostic: "local delivery failed"}},
 		"in quotation marks":    {"bert@remote.example: \"no room\"\n", "Action: failed\nStatus: 5.3.0", Recipient{Status: "5.3.0", Diagnostic: "no room"}},
 		"a reply somewhere":     {"The server said:\n <<< 451 4.3.2 later\n", "Action: delayed\nStatus: 4.0.0", Recipient{Action: "delayed", Status: "4.0.0", Exact: "4.3.2", Code: 451, Diagnostic: "451 4.3.2 later"}},
 		"the diagnostic counts": {"bert@remote.example: 550 5.7.1 no\n", "Action: failed\nStatus: 5.0.0\nDiagnostic-Code: smtp; 550 5.1.1 unknown", Recipient{Status: "5.0.0", Exact: "5.1.1", Code: 550, Diagnostic: "550 5.1.1 unknown"}},

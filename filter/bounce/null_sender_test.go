@@ -69,6 +69,7 @@ func TestWhatOverrulesWeakSigns(t *testing.T) {
 		"another mail program":        "X-Mailer: Sylpheed 3.7",
 		"several recipients":          "Cc: carl@remote.example",
 		"Exchange's distribution":     "X-MS-Exchange-Parent-Message-Id: <x@remote.example>",
+		"Outlook":                     "Thread-Index: AQHY",
 		"a program that answers none": "Auto-Submitted: auto-generated",
 	} {
 		with := func(m string) string { return strings.Replace(m, "Subject:", field+"\nSubject:", 1) }
@@ -77,6 +78,13 @@ func TestWhatOverrulesWeakSigns(t *testing.T) {
 		}
 		if r := read(t, with(marked)); name != "a program that answers none" && (r.Kind != AutoReply || r.Weak) {
 			t.Errorf("%s: %s, weak %t, though it is marked", name, r.Kind, r.Weak)
+		}
+	}
+	for _, name := range []string{"reply-plain-text", "receipt-plain-text", "challenge-boxtrapper", "bounce-german"} {
+		for _, field := range []string{"List-Id: <club.lists.example>", "Sender: owner-club@lists.example", "Sender: club-bounces@lists.example", "Precedence: list"} {
+			if r := read(t, strings.Replace(string(sample(t, "null-sender/"+name)), "Subject:", field+"\nSubject:", 1)); r.Kind != None {
+				t.Errorf("%s with %s: %s", name, field, r.Kind)
+			}
 		}
 	}
 	if r := read(t, weak); r.Kind != AutoReply || !r.Weak {

@@ -16,7 +16,7 @@ func (r *Report) textRecipients(f *facts) {
 		o := &r.Originals[i]
 		t.own[strings.ToLower(o.MessageID)] = true // a Message-ID looks like an address
 		if o.Depth == 1 && o.Returned() {
-			// Whoever writes to himself is told that it failed for himself.
+			// A sender who writes to himself is told that it failed for himself.
 			for _, a := range o.Recipients {
 				delete(t.own, strings.ToLower(a))
 			}

@@ -53,7 +53,7 @@ type Report struct {
 	// Failure says that the text, or a machine-readable part, says that something was not delivered.
 	Failure bool
 	// Authenticated are the results dkim=pass in Authentication-Results fields of the report for a domain that is aligned with
-	// From. Anybody can write such a field: the caller trusts only those of its own server.
+	// From. Every server on the way, and the author, can write such a field: the caller trusts only those of its own server.
 	Authenticated []Authenticated
 
 	// ReportingMTA is the name of the MTA that reports, without its type: "mx.example.com" (RFC 3464 section 2.2.2).

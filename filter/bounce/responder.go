@@ -188,7 +188,7 @@ func (f *facts) isChallenge() bool {
 	if f.listed() || !f.hasNullSender() && !f.reply() && f.origin() != program {
 		return false
 	}
-	return challengeSubjects.in(f.subject) || challenges.in(f.folded)
+	return challengeSubjects.in(f.subject) || challenges.in(f.folded[:min(len(f.folded), shortBytes)])
 }
 
 // isReceipt says whether the message is a receipt in words.

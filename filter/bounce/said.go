@@ -114,7 +114,7 @@ func (r *Report) complete(f *facts) {
 	}
 }
 
-// ownRecipients reads the failed recipients from a text that names none but the recipient of the report itself: somebody may have
+// ownRecipients reads the failed recipients from a text that names none but the recipient of the report itself: a sender may have
 // written to himself. There must be a reason beside it.
 func ownRecipients(f *facts) []Recipient {
 	t := textOf(f)
@@ -141,7 +141,7 @@ func (r *Report) explain(f *facts) {
 			if said == nil {
 				t := textOf(f)
 				clear(t.own)
-				said = append(t.listed(), Recipient{}) // so that it is read once
+				said = append(append(t.listed(), t.spoken()...), Recipient{}) // so that it is read once
 			}
 			rcpt.explainBy(said)
 			if rcpt.Diagnostic == "" && len(r.Recipients) == 1 {
@@ -164,11 +164,16 @@ func (r *Report) explain(f *facts) {
 // explainBy takes the diagnostic from what the text says about the recipients.
 func (r *Recipient) explainBy(said []Recipient) {
 	for i := range said {
-		if d := said[i].Diagnostic; strings.EqualFold(said[i].Address, r.Address) && !statusField0(d) && !strings.ContainsRune(d, '\ufffd') {
-			r.Diagnostic = d
+		if strings.EqualFold(said[i].Address, r.Address) && isReason(said[i].Diagnostic) {
+			r.Diagnostic = said[i].Diagnostic
 			return
 		}
 	}
+}
+
+// isReason says whether a text is neither a field of a status part nor the announcement of something, and could be decoded.
+func isReason(s string) bool {
+	return s != "" && !statusField0(s) && indexFold(s, "x-actual-recipient:") != 0 && !strings.HasSuffix(s, ":") && !strings.ContainsRune(s, '\ufffd')
 }
 
 // reporter returns the host that the text of a report names as the reporting MTA.

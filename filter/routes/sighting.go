@@ -8,6 +8,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/internal/bounded"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -99,19 +100,14 @@ func withoutAnyExtension(p *policy.Policy, a prvs.Address) prvs.Address {
 // site's server if the mail was written there. Spam in a user's name comes from thousands of hosts, from each once, and the
 // receiving server writes down its address; a newsletter service or an application has few. The domain of the Message-ID would
 // not do: those who forge the sender forge it as well, many with the sender's own domain, so that all of a botnet would be one
-// source. Neighbours count as one, since services send from several addresses: a /24 of IPv4, a /64 of IPv6.
+// source. Neighbours count as one.
 func sourceOf(r *bounce.Report) string {
 	host := r.HandOver()
 	a, err := netip.ParseAddr(host)
 	if err != nil {
 		return strings.Clone(host)
 	}
-	bits := 64
-	if a.Is4() {
-		bits = 24
-	}
-	n, _ := a.Prefix(bits) // fails for more bits than the address has
-	return n.String()
+	return bounded.Network(a).String()
 }
 
 // When a route is reported. One spammer who sends from one host in a user's name, to one victim or in one run, must not look

@@ -4,19 +4,18 @@
 package routes
 
 import (
-	"container/list"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/internal/bounded"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 const (
-	// maxRoutes is how many routes are held; the one that was not seen for longest goes first. Most are forgeries that are
-	// seen once. An attacker who makes up more pushes out what was counted, which comes again, and costs a few megabytes.
+	// maxRoutes is how many routes are held, which cost a few megabytes. Most are forgeries that are seen once.
 	maxRoutes = 2048
 	// maxReported is how many are reported, the latest ones: more say nothing new.
 	maxReported = 100
@@ -38,53 +37,36 @@ type Route struct {
 // Table holds the routes through which mail seems to leave, in memory. It is safe for use by many goroutines.
 type Table struct {
 	mu    sync.Mutex
-	known map[route]*list.Element
-	order *list.List // of *seenRoute, the one that was seen last in front
+	known *bounded.Table[route, seenRoute]
 }
 
-// seenRoute is a route with what was seen of it.
+// seenRoute is what was seen of a route.
 type seenRoute struct {
-	route    route
 	tally    tally
 	original string
-	seen     time.Time // when the last bounce came
-	reported prvs.Day  // when it was reported last
+	reported prvs.Day // when it was reported last; 0 for never
 }
 
 // New makes an empty table.
-func New() *Table { return &Table{known: map[route]*list.Element{}, order: list.New()} }
+func New() *Table { return &Table{known: bounded.New[route, seenRoute](maxRoutes, routeRetention)} }
 
 // add counts a sighting. reached says that there is enough to report the route, report that it was not reported today.
 func (t *Table) add(s sighting, now time.Time) (r Route, reached, report bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.known[s.route]
-	if e == nil {
-		if t.order.Len() >= maxRoutes {
-			oldest := t.order.Back()
-			delete(t.known, oldest.Value.(*seenRoute).route)
-			t.order.Remove(oldest)
-		}
-		e = t.order.PushFront(&seenRoute{route: s.route, reported: -1})
-		t.known[s.route] = e
-	}
-	t.order.MoveToFront(e)
-	k := e.Value.(*seenRoute)
-	if k.forgotten(now) {
-		k.tally = tally{}
-	}
-	k.tally, k.original, k.seen = k.tally.with(s), s.original, now
+	e := t.known.See(s.route, now)
+	k := &e.Value
+	k.tally, k.original = k.tally.with(s), s.original
 	reached = k.tally.reached()
 	if today := prvs.DayOf(now); reached && k.reported != today {
 		k.reported, report = today, true
 	}
-	return k.other(), reached, report
+	return other(e), reached, report
 }
 
-func (k *seenRoute) forgotten(now time.Time) bool { return now.Sub(k.seen) > routeRetention }
-
-func (k *seenRoute) other() Route {
-	return Route{k.route.sender, k.route.source, k.tally.count, k.tally.first, k.tally.last, k.original}
+func other(e *bounded.Entry[route, seenRoute]) Route {
+	k := &e.Value
+	return Route{e.Key.sender, e.Key.source, k.tally.count, k.tally.first, k.tally.last, k.original}
 }
 
 // List returns the routes of which there is enough to report, the latest first, without those of senders that have been exempted since
@@ -93,13 +75,15 @@ func (t *Table) List(p *policy.Policy, now time.Time) []Route {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	all := []Route{}
-	for e := t.order.Front(); e != nil && len(all) < maxReported; e = e.Next() {
-		k := e.Value.(*seenRoute)
-		if !k.tally.reached() || k.forgotten(now) {
+	for e := range t.known.Latest(now) {
+		if !e.Value.tally.reached() {
 			continue
 		}
-		if a, err := prvs.ParseAddress(k.route.sender); err == nil && p.Signs(a) && !p.ExemptRecipient(a) {
-			all = append(all, k.other())
+		if a, err := prvs.ParseAddress(e.Key.sender); err == nil && p.Signs(a) && !p.ExemptRecipient(a) {
+			all = append(all, other(e))
+		}
+		if len(all) == maxReported {
+			break
 		}
 	}
 	return all
@@ -109,7 +93,7 @@ func (t *Table) List(p *policy.Policy, now time.Time) []Route {
 func (t *Table) Len() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.order.Len()
+	return t.known.Len()
 }
 
 // Observe counts a bounce that was judged by its content and the record, if it looks like one of mail that left through another route.

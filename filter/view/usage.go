@@ -32,7 +32,7 @@ type usageWriter struct {
 	mu       sync.Mutex
 	waiting  []use
 	pending  map[store.Query]uint32 // counts that wait or are being written, by the query that finds them, with the last day and without
-	writing  bool // there is a goroutine that writes until nothing is waiting
+	writing  bool                   // there is a goroutine that writes until nothing is waiting
 	closed   bool
 	idle     *sync.Cond    // signalled when there is none
 	hurry    chan struct{} // asks the goroutine not to wait for more

@@ -97,6 +97,7 @@ func Run(ctx context.Context, c *config.Config, problems tomlfile.Problems, o Op
 		r.Findings = append(r.Findings, recordFindings(r.Status)...)
 		r.Findings = append(r.Findings, compareNodes(r.site, r.Status.Nodes, o.Now())...)
 		r.Findings = append(r.Findings, routeFindings(r.Status.OtherRoutes, c.Settings.Exempt.Recipients)...)
+		r.Findings = append(r.Findings, sourceFindings(r.Status.Sources, c.Settings.Exempt.Networks)...)
 	}
 	if o.Server == nil {
 		return r, nil
@@ -170,8 +171,8 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 	if err := opened.Ping(ctx); err != nil {
 		problems = c.StoreProblem(err)
 	} else if st, note, problems = k.status(ctx, opened, ""); st != nil {
-		if of, err := daemon.Status(ctx); err == nil { // the daemon alone has seen the bounces that show other routes
-			st.OtherRoutes = of.OtherRoutes
+		if of, err := daemon.Status(ctx); err == nil { // the daemon alone has seen the mail that shows other routes and sources
+			st.OtherRoutes, st.Sources = of.OtherRoutes, of.Sources
 		}
 	}
 	if err := opened.Close(); err != nil {

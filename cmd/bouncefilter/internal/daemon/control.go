@@ -31,7 +31,7 @@ func (c controlled) Status(ctx context.Context) (*status.Status, error) {
 	}
 	s.Store = open.Redacted(c.d.config.Store)
 	s.Connections = server.Connections()
-	s.OtherRoutes = server.OtherRoutes()
+	s.OtherRoutes, s.Sources = server.OtherRoutes(), server.Sources()
 	return s, nil
 }
 

@@ -6,10 +6,14 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter/socketmap"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// untagMap is the name of the one map of the lookup service: it is behind the last colon in main.cf.
-const untagMap = "untag"
+// The names of the maps of the lookup service: they are behind the last colon in main.cf.
+const (
+	untagMap = "untag" // the address of a genuine tag
+	plainMap = "plain" // every address without its tags, for the tables of recipient restrictions
+)
 
 // listenSocketmap opens the socket of the lookup service, if it is configured.
 func (d *Daemon) listenSocketmap() error {
@@ -18,7 +22,10 @@ func (d *Daemon) listenSocketmap() error {
 		return nil
 	}
 	var err error
-	d.socketmap, err = socketmap.New(socketmap.Options{Logger: d.log, Maps: map[string]socketmap.Lookup{untagMap: d.server.Untag}})
+	d.socketmap, err = socketmap.New(socketmap.Options{Logger: d.log, Maps: map[string]socketmap.Lookup{
+		untagMap: d.server.Untag,
+		plainMap: func(key string) (string, bool) { return prvs.Plain(key), true },
+	}})
 	if err != nil {
 		return err
 	}

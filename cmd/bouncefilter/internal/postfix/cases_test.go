@@ -33,6 +33,7 @@ type oneSite struct {
 	Forms      []string          `json:"forms"`
 	Listen     []string          `json:"listen"`
 	Roles      []mta.Listener    `json:"roles"`
+	Networks   []netip.Prefix    `json:"networks"` // loopback, unless said otherwise
 	Socketmap  string            `json:"socketmap"`
 	Version    string            `json:"version"`
 	Types      []string          `json:"types"`
@@ -87,6 +88,9 @@ func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
 	}
 	site := mta.Site{Domains: o.Domains, Delimiters: o.Delimiters, Forms: o.Forms, Socketmap: o.Socketmap,
 		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
+	if o.Networks != nil {
+		site.Networks = o.Networks
+	}
 	for i, text := range o.Listen {
 		l := o.Roles[min(i, len(o.Roles)-1)]
 		if l.Address, err = listener.Parse(text); err != nil {

@@ -17,6 +17,7 @@ func Check(c *Config, site mta.Site) []mta.Finding {
 	k.milters()
 	k.sockets()
 	k.recipients()
+	k.restrictions()
 	k.tables()
 	k.rewriting()
 	k.networks()
@@ -101,9 +102,9 @@ var restrictions = []string{"smtpd_client_restrictions", "smtpd_helo_restriction
 	"smtpd_relay_restrictions", "smtpd_recipient_restrictions"}
 
 func (c *Config) role(s *Service) role {
-	_, filtered := s.Options["content_filter"]
-	_, bare := s.Options["receive_override_options"]
-	if (filtered || bare) && s.Type == "inet" && onLoopback(s.Name) {
+	ofFilters := []string{"content_filter", "receive_override_options", "mynetworks", "smtpd_authorized_xforward_hosts"}
+	own := func(parameter string) bool { return hasOption(s, parameter) }
+	if s.Type == "inet" && onLoopback(s.Name) && slices.ContainsFunc(ofFilters, own) {
 		return reinjects
 	}
 	for _, r := range restrictions {
@@ -127,7 +128,7 @@ func (k *checker) installation() {
 		k.add(mta.LevelError, "postfix-old", "mail_version", fmt.Sprintf("This is Postfix %s. The lookup of tagged recipients needs 3.0 or later.",
 			k.c.option(nil, "mail_version")), "upgrade Postfix, or use tag_form = \"sub-address\"")
 	}
-	if k.standard() && !slices.Contains(k.c.Types, "pcre") {
+	if k.standard() && !slices.Contains(k.c.Types, "pcre") && !k.c.byDaemon(k.site) {
 		k.add(mta.LevelError, "pcre-missing", "postconf -m", "This Postfix cannot read pcre tables, which take the tags off recipients.",
 			"apt-get install postfix-pcre")
 	}

@@ -14,12 +14,21 @@ const (
 	ourOptions   = "connect_timeout=5s, default_action=tempfail"
 )
 
-// cleanup is the service that asks non_smtpd_milters and takes tags off recipients.
-const cleanup = "cleanup/unix"
+// cleanup is the service that takes tags off recipients. It also asks non_smtpd_milters, unless pickup uses another one.
+const (
+	cleanup = "cleanup/unix"
+	pickup  = "pickup/unix"
+)
+
+// cleanupOf returns the cleanup service to which a service hands mail, nil if master.cf lacks it.
+func (c *Config) cleanupOf(s *Service) *Service {
+	return c.service(c.option(s, "cleanup_service_name") + "/unix")
+}
 
 // asks is a place from which Postfix asks milters, and what bouncefilter has to do there.
 type asks struct {
 	service   *Service // nil if master.cf lacks it
+	receiver  *Service // which takes the mail in: smtpd, pickup; nil if master.cf lacks it
 	parameter string
 	needs     func(mta.Listener) bool
 	signs     bool // mail that only goes out passes here
@@ -33,18 +42,26 @@ func verifies(l mta.Listener) bool { return l.Verify }
 func (c *Config) milterPlaces(site mta.Site) []asks {
 	var places []asks
 	for _, s := range c.receivers(outside, internal) {
-		switch {
-		case c.role(s) == outside && site.Verifies():
-			places = append(places, asks{s, "smtpd_milters", verifies, false, "bounces that come in there are not judged"})
-		case site.Signs():
-			places = append(places, asks{s, "smtpd_milters", signs, true, "mail that is sent there leaves unsigned, and its bounces are refused"})
+		if a, needed := c.place(site, s); needed && !c.proxied(s) {
+			places = append(places, a)
 		}
 	}
 	if site.Signs() {
-		places = append(places, asks{c.service(cleanup), "non_smtpd_milters", signs, true,
+		places = append(places, asks{c.cleanupOf(c.service(pickup)), c.service(pickup), "non_smtpd_milters", signs, true,
 			"mail from the sendmail command (cron jobs, web applications) leaves unsigned, and its bounces are refused"})
 	}
 	return places
+}
+
+// place says what bouncefilter has to do for a service that takes mail by SMTP, if anything.
+func (c *Config) place(site mta.Site, s *Service) (asks, bool) {
+	switch {
+	case c.role(s) == outside && site.Verifies():
+		return asks{s, s, "smtpd_milters", verifies, false, "bounces that come in there are not judged"}, true
+	case site.Signs():
+		return asks{s, s, "smtpd_milters", signs, true, "mail that is sent there leaves unsigned, and its bounces are refused"}, true
+	}
+	return asks{}, false
 }
 
 // own returns the elements at a place that lead to a listener which does what is needed.
@@ -74,7 +91,7 @@ func (c *Config) outOfReach(site mta.Site, a asks) string {
 
 // skipsMilters says whether receive_override_options turns milters off.
 func (c *Config) skipsMilters(a asks) bool {
-	return a.parameter == "smtpd_milters" && slices.Contains(c.list(a.service, "receive_override_options"), "no_milters")
+	return slices.Contains(c.list(a.receiver, "receive_override_options"), "no_milters")
 }
 
 // milters checks that bouncefilter is asked in all places where it must be, and what happens when it does not answer.
@@ -86,10 +103,10 @@ func (k *checker) milters() {
 		switch {
 		case k.c.skipsMilters(a):
 			where := k.inMain("receive_override_options")
-			if hasOption(a.service, "receive_override_options") {
-				where = k.inMaster(a.service) + ": receive_override_options"
+			if a.receiver != nil && hasOption(a.receiver, "receive_override_options") {
+				where = k.inMaster(a.receiver) + ": receive_override_options"
 			}
-			k.add(mta.LevelError, "milter-missing", where, fmt.Sprintf("no_milters keeps %s from asking any milter: %s.", a.service.ID(), a.what),
+			k.add(mta.LevelError, "milter-missing", where, fmt.Sprintf("no_milters keeps any milter from being asked about this mail: %s.", a.what),
 				"take no_milters out of it")
 		case len(own) > 0:
 			k.behaviour(a, own[0])
@@ -113,6 +130,7 @@ func (k *checker) milters() {
 			k.milterMissing(parameter, missing[parameter])
 		}
 	}
+	k.proxies()
 	k.twice()
 	k.milterMaps()
 }
@@ -239,7 +257,10 @@ func (k *checker) internalClients() bool {
 // twice looks for services that take mail back from a content filter and ask bouncefilter again.
 func (k *checker) twice() {
 	for _, s := range k.c.receivers(reinjects) {
-		a := asks{service: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
+		if len(k.c.proxiedServices()) > 0 {
+			break // it may take mail back that no milter has seen
+		}
+		a := asks{service: s, receiver: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
 		if !k.c.skipsMilters(a) && len(k.c.own(k.site, a)) > 0 {
 			k.add(mta.LevelWarning, "milter-twice", k.inMaster(s)+": smtpd_milters",
 				"Mail that comes back from the content filter passes bouncefilter a second time, when a bounce no longer has its tag.",
@@ -250,7 +271,8 @@ func (k *checker) twice() {
 
 func (k *checker) milterMaps() {
 	if maps := k.c.list(nil, "smtpd_milter_maps"); len(maps) > 0 {
-		k.add(mta.LevelNote, "milter-maps", k.inMain("smtpd_milter_maps"),
-			"This table gives some clients other milters. Clients that send mail or deliver bounces must get bouncefilter as well.")
+		k.add(mta.LevelWarning, "milter-maps", k.inMain("smtpd_milter_maps"),
+			"This table gives some clients other milters, or none (DISABLE). Mail that they send leaves unsigned, and bounces that they deliver are not judged, unless bouncefilter is among them.",
+			"name bouncefilter for each client that sends mail or delivers bounces")
 	}
 }

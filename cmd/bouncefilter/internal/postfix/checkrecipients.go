@@ -47,12 +47,22 @@ func (c *Config) untags(site mta.Site, element string) bool {
 		text, there := c.Tables[path]
 		return strings.Contains(strings.ToLower(text), "prvs=") || !there && strings.HasSuffix(path, "/"+untagFile)
 	}
+	if rest, ok := strings.CutPrefix(element, "pipemap:{"); ok {
+		inner, _ := bracketed("{" + rest)
+		stages := splitList(inner)
+		return len(stages) > 0 && c.asksDaemon(site, stages[len(stages)-1])
+	}
 	return c.asksDaemon(site, element)
 }
 
 // asksDaemon says whether an element is the lookup service of the daemon.
 func (c *Config) asksDaemon(site mta.Site, element string) bool {
 	return site.Socketmap != "" && strings.HasPrefix(element, "socketmap:"+site.Socketmap+":")
+}
+
+// byDaemon says whether cleanup asks the lookup service of the daemon, and needs no table of ours.
+func (c *Config) byDaemon(site mta.Site) bool {
+	return slices.ContainsFunc(c.list(c.service(cleanup), "recipient_canonical_maps"), func(e string) bool { return c.asksDaemon(site, e) })
 }
 
 // knows says whether an element answers for tagged recipients only if the recipient without the tag is known.

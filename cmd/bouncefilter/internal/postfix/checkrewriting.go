@@ -18,19 +18,45 @@ func (k *checker) rewriting() {
 	k.lookupsBySender()
 }
 
+// rewriters returns the cleanup services that have one of some parameters for themselves, and nil for main.cf.
+func (c *Config) rewriters(parameters ...string) []*Service {
+	list := []*Service{nil}
+	for i := range c.Services {
+		s := &c.Services[i]
+		if s.Command == "cleanup" && slices.ContainsFunc(parameters, func(p string) bool { return hasOption(s, p) }) {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// at names the place of a parameter of a service, or of main.cf.
+func (k *checker) at(s *Service, parameter string) string {
+	if s != nil && hasOption(s, parameter) {
+		return k.inMaster(s) + ": " + parameter
+	}
+	return k.inMain(parameter)
+}
+
 // masquerading happens after the signature.
 func (k *checker) masquerading() {
-	if !slices.Contains(k.c.list(nil, "masquerade_classes"), "envelope_sender") {
-		return
-	}
-	for _, d := range k.c.list(nil, "masquerade_domains") {
-		parent, negated := strings.CutPrefix(d, "!")
-		concerns := func(ours string) bool { return ours == parent || strings.HasSuffix(ours, "."+parent) || k.ours(parent) }
-		if !negated && slices.ContainsFunc(k.site.Domains, concerns) {
-			k.add(mta.LevelError, "masquerade", k.inMain("masquerade_domains"), fmt.Sprintf(
-				"Senders below %s lose their host name after bouncefilter has seen them: the signature no longer fits, or there is none, and bounces are refused.", parent),
-				k.set("masquerade_classes", "header_sender, header_recipient"), "and let programs send with the sender that the world should see")
-			return
+	for _, s := range k.c.rewriters("masquerade_domains", "masquerade_classes") {
+		if !slices.Contains(k.c.list(s, "masquerade_classes"), "envelope_sender") {
+			continue
+		}
+		cure := k.set("masquerade_classes", "header_sender, header_recipient")
+		if s != nil {
+			cure = k.override(s, "masquerade_classes", "header_sender,header_recipient")
+		}
+		for _, d := range k.c.list(s, "masquerade_domains") {
+			parent, negated := strings.CutPrefix(d, "!")
+			concerns := func(ours string) bool { return ours == parent || strings.HasSuffix(ours, "."+parent) }
+			if !negated && slices.ContainsFunc(k.site.Domains, concerns) {
+				k.add(mta.LevelError, "masquerade", k.at(s, "masquerade_domains"), fmt.Sprintf(
+					"Senders below %s lose their host name after bouncefilter has seen them: the signature no longer fits, or there is none, and bounces are refused.", parent),
+					cure, "and let programs send with the sender that the world should see")
+				break
+			}
 		}
 	}
 }
@@ -39,10 +65,12 @@ func (k *checker) canonicalSenders() {
 	for _, m := range []struct{ maps, classes string }{
 		{"sender_canonical_maps", "sender_canonical_classes"}, {"canonical_maps", "canonical_classes"},
 	} {
-		if k.c.option(nil, m.maps) != "" && slices.Contains(k.c.list(nil, m.classes), "envelope_sender") {
-			k.add(mta.LevelWarning, "sender-canonical", k.inMain(m.maps), fmt.Sprintf(
-				"bouncefilter sees the sender before %s and signs that one, so the envelope keeps it. A sender that only this table brings into one of your domains leaves unsigned.", m.maps),
-				"let programs send with the final address, or take envelope_sender out of "+m.classes)
+		for _, s := range k.c.rewriters(m.maps, m.classes) {
+			if k.c.option(s, m.maps) != "" && slices.Contains(k.c.list(s, m.classes), "envelope_sender") {
+				k.add(mta.LevelWarning, "sender-canonical", k.at(s, m.maps), fmt.Sprintf(
+					"bouncefilter sees the sender before %s and signs that one, so the envelope keeps it. A sender that only this table brings into one of your domains leaves unsigned.", m.maps),
+					"let programs send with the final address, or take envelope_sender out of "+m.classes)
+			}
 		}
 	}
 }
@@ -75,6 +103,11 @@ func (k *checker) lookupsBySender() {
 			path, ok := pcrePath(e)
 			return ok && strings.Contains(strings.ToLower(k.c.Tables[path]), "prvs") || k.c.knows(k.site, e)
 		}
+		if l.name == "generic" && k.breaksTags(l.elements) {
+			k.add(mta.LevelError, "generic-breaks", l.where, "A pattern here makes another address of a signed sender: the signature no longer fits, or is gone, and bounces are refused.",
+				"let the pattern leave out addresses that begin with prvs=, and let programs send with the address that the world should see")
+			continue
+		}
 		if len(l.elements) == 0 || slices.ContainsFunc(l.elements, knowsTags) {
 			continue
 		}
@@ -89,4 +122,22 @@ func (k *checker) lookupsBySender() {
 		}
 		k.add(mta.LevelWarning, l.name, l.where, what, cure)
 	}
+}
+
+// breaksTags says whether a table of patterns makes another address of a signed one.
+func (k *checker) breaksTags(elements []string) bool {
+	for _, e := range elements {
+		path, ok := pcrePath(e)
+		if !ok {
+			continue
+		}
+		table, understood := k.c.pcre(path)
+		for _, d := range k.site.Domains {
+			signed := sampleTag + "=user@" + d
+			if got, found := table.lookup(signed); understood && found && !strings.EqualFold(got, signed) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -31,11 +31,12 @@ type Config struct {
 
 // Service is a line of master.cf.
 type Service struct {
-	Name    string            // "smtp", "127.0.0.1:10025"
-	Type    string            // "inet", "unix", "pass", "fifo"
-	Chroot  string            // "y", "n", "-" for the default
-	Command string            // "smtpd"
-	Options map[string]string // its -o
+	Name      string            // "smtp", "127.0.0.1:10025"
+	Type      string            // "inet", "unix", "pass", "fifo"
+	Chroot    string            // "y", "n", "-" for the default
+	Command   string            // "smtpd"
+	Arguments string            // all that follows the command
+	Options   map[string]string // its -o
 }
 
 // Socket is what was found where a milter should listen.
@@ -183,6 +184,18 @@ func bracketed(text string) (inner, after string) {
 // splitList splits a list at white space and commas outside of braces.
 func splitList(text string) []string {
 	var list []string
+	for _, s := range spans(text) {
+		list = append(list, text[s.from:s.to])
+	}
+	return list
+}
+
+// span is where an element of a list is.
+type span struct{ from, to int }
+
+// spans returns where the elements of a list are.
+func spans(text string) []span {
+	var list []span
 	depth, start := 0, -1
 	for i := 0; i <= len(text); i++ {
 		end := i == len(text)
@@ -196,7 +209,7 @@ func splitList(text string) []string {
 		}
 		if end || depth <= 0 && strings.IndexByte(" \t\r\n,", text[i]) >= 0 {
 			if start >= 0 {
-				list = append(list, text[start:i])
+				list = append(list, span{start, i})
 				start = -1
 			}
 		} else if start < 0 {
@@ -204,4 +217,18 @@ func splitList(text string) []string {
 		}
 	}
 	return list
+}
+
+// replaceElements replaces elements of a list by their index. What is between them stays. like is the text, or has blanks in place of
+// what is no part of the list.
+func replaceElements(text, like string, elements map[int]string) string {
+	var b strings.Builder
+	end := 0
+	for i, s := range spans(like) {
+		if e, ok := elements[i]; ok {
+			b.WriteString(text[end:s.from] + e)
+			end = s.to
+		}
+	}
+	return b.String() + text[end:]
 }

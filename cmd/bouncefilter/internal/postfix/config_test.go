@@ -3,6 +3,8 @@ package postfix
 import (
 	"slices"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 func TestExpand(t *testing.T) {
@@ -86,11 +88,35 @@ var lookups = []struct{ table, key, value string }{
 	{untagFile, `"first last+prvs=0787788259"@example.com`, `"first last"@example.com`},
 	{untagFile, "prvs=0787788259=user@example.org", ""},
 	{untagFile, "user@example.com", ""},
+	{recipientFile, "user@example.org", "user@example.org"},
+	{recipientFile, "example.org", "example.org"},
+	{recipientFile, "user@", "user@"},
+	{recipientFile, "prvs=0787788259=user@example.org", "user@example.org"},
+	{recipientFile, "PRVS=0787788259=PRVS=0787788259=User@example.org", "User@example.org"},
+	{recipientFile, "user+prvs=0787788259@example.org", "user@example.org"},
+	{recipientFile, "user+list+prvs=0787788259@example.org", "user+list@example.org"},
+	{recipientFile, "user+prvs=0787788259+list@example.org", "user+list@example.org"},
+	{recipientFile, "prvs=0787788259=user+prvs=0787788259@example.org", "user@example.org"},
+	{recipientFile, `"prvs=0787788259=first last"@example.org`, `"first last"@example.org`},
+	{recipientFile, `"first last+prvs=0787788259"@example.org`, `"first last"@example.org`},
+	{recipientFile, "prvs=0787788259=user@", "user@"},
+	{recipientFile, "prvs=07877882=user@example.org", "prvs=07877882=user@example.org"},
+	{recipientFile, "SRS0=hash=AB=b.example=user+prvs=1234abcdef@example.org", "SRS0=hash=AB=b.example=user+prvs=1234abcdef@example.org"},
+	{recipientFile, "prvs=0787788259=SRS0=hash=AB=b.example=user+prvs=1234abcdef@example.org", "SRS0=hash=AB=b.example=user+prvs=1234abcdef@example.org"},
 	{localFile, "user@example.com", "user"},
 	{localFile, "user@example.org", ""},
 	{extensionFile, "user+list@example.com", "user@example.com"},
 	{extensionFile, "user+list", "user"},
 	{extensionFile, "user@example.com", ""},
+}
+
+// The lookup service of the daemon takes off what the table for restrictions takes off.
+func TestPlainIsTheTableOfRestrictions(t *testing.T) {
+	for _, l := range lookups {
+		if got := prvs.Plain(l.key); l.table == recipientFile && got != l.value {
+			t.Errorf("%s: prvs.Plain has %q, the table %q", l.key, got, l.value)
+		}
+	}
 }
 
 func TestPcreTable(t *testing.T) {

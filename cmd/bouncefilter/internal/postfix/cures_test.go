@@ -35,7 +35,8 @@ func TestCures(t *testing.T) {
 		}
 	})
 	for _, name := range []string{"milter-missing", "milter-overridden", "milter-protocol", "milter-twice", "own-bounces-lost", "headers-rewritten",
-		"unknown-users-accepted", "delimiter-missing", "defaults-not-written", "sender-relayhost", "sender-authentication"} {
+		"unknown-users-accepted", "delimiter-missing", "defaults-not-written", "sender-relayhost", "sender-authentication",
+		"restriction-bypassed", "policy-sees-tags"} {
 		if !cured[name] {
 			t.Errorf("no case has a command against %s", name)
 		}

@@ -23,13 +23,18 @@ func (p *plan) editMain(ctx context.Context, dir string) error {
 	args := []string{"-c", dir, "-e"}
 	added := ""
 	for _, m := range p.main {
-		if regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(m.name) + `[ \t]*=`).Match(text) {
+		if edited, ok := replaceInPlace(string(text), m.name, p.inPlace[m.name]); ok {
+			text = []byte(edited)
+		} else if regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(m.name) + `[ \t]*=`).Match(text) {
 			args = append(args, m.name+" = "+m.value)
 		} else {
 			added += m.name + " = " + m.value + "\n"
 		}
 	}
 	if len(args) > 3 {
+		if err := writeSettled(path, text); err != nil {
+			return err
+		}
 		if _, err := run(ctx, "postconf", args...); err != nil {
 			return err
 		}
@@ -140,4 +145,30 @@ func insertOption(text, id, option string) (string, bool) {
 	}
 	lines[at] += indent + "-o " + option + "\n"
 	return strings.Join(lines, ""), true
+}
+
+// replaceInPlace replaces elements of a list in the text of main.cf by their index, and keeps its lines and the comments between them,
+// which postconf -e would not. It does not if the parameter is there more than once.
+func replaceInPlace(text, name string, elements map[int]string) (string, bool) {
+	at := regexp.MustCompile(`(?m)^`+regexp.QuoteMeta(name)+`[ \t]*=`).FindAllStringIndex(text, -1)
+	if len(elements) == 0 || len(at) != 1 {
+		return "", false
+	}
+	begin := at[0][1]
+	end := begin
+	masked := "" // the value, with blanks in place of its comments
+	for i, line := range strings.SplitAfter(text[begin:], "\n") {
+		trimmed := strings.TrimSpace(line)
+		comment := i > 0 && (trimmed == "" || trimmed[0] == '#')
+		if i > 0 && !comment && line[0] != ' ' && line[0] != '\t' {
+			break
+		}
+		if comment {
+			masked += strings.Repeat(" ", len(line))
+		} else {
+			masked += line
+		}
+		end += len(line)
+	}
+	return text[:begin] + replaceElements(text[begin:end], masked, elements) + text[end:], true
 }

@@ -22,7 +22,7 @@ func parseServices(master, options string) []Service {
 	var services []Service
 	for line := range strings.Lines(master) {
 		if f := strings.Fields(line); len(f) >= 8 {
-			services = append(services, Service{Name: f[0], Type: f[1], Chroot: f[4], Command: f[7], Options: map[string]string{}})
+			services = append(services, Service{Name: f[0], Type: f[1], Chroot: f[4], Command: f[7], Arguments: strings.Join(f[8:], " "), Options: map[string]string{}})
 		}
 	}
 	for name, value := range parseParameters(options) {

@@ -19,16 +19,18 @@ import (
 
 // looked are the parameters that are looked at, and those which usual values of them refer to.
 var looked = []string{
-	"alias_database", "alias_maps", "canonical_classes", "canonical_maps", "compatibility_level", "config_directory", "content_filter",
-	"data_directory", "default_verp_delimiters", "inet_interfaces", "local_recipient_maps", "mail_owner", "mail_version", "masquerade_classes", "masquerade_domains",
-	"milter_command_timeout", "milter_connect_timeout", "milter_content_timeout", "milter_default_action", "milter_protocol",
-	"mydestination", "mydomain", "myhostname", "mynetworks", "myorigin", "non_smtpd_milters", "queue_directory",
-	"receive_override_options", "recipient_canonical_classes", "recipient_canonical_maps", "recipient_delimiter", "relay_domains",
-	"relay_recipient_maps", "sender_canonical_classes", "sender_canonical_maps", "sender_dependent_default_transport_maps",
-	"sender_dependent_relayhost_maps", "smtp_generic_maps", "smtp_sasl_password_maps", "smtp_sender_dependent_authentication",
-	"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_milter_maps", "smtpd_milters", "smtpd_recipient_restrictions",
-	"smtpd_relay_restrictions", "smtpd_sender_restrictions", "transport_maps", "virtual_alias_domains", "virtual_alias_maps",
-	"virtual_mailbox_domains", "virtual_mailbox_maps", "virtual_maps",
+	"alias_database", "alias_maps", "canonical_classes", "canonical_maps", "cleanup_service_name", "compatibility_level",
+	"config_directory", "content_filter", "data_directory", "default_verp_delimiters", "inet_interfaces", "local_recipient_maps",
+	"mail_owner", "mail_version", "masquerade_classes", "masquerade_domains", "milter_command_timeout", "milter_connect_timeout",
+	"milter_content_timeout", "milter_default_action", "milter_protocol", "mydestination", "mydomain", "myhostname", "mynetworks",
+	"myorigin", "non_smtpd_milters", "queue_directory", "receive_override_options", "recipient_canonical_classes",
+	"recipient_canonical_maps", "recipient_delimiter", "relay_domains", "relay_recipient_maps", "sender_canonical_classes",
+	"sender_canonical_maps", "sender_dependent_default_transport_maps", "sender_dependent_relayhost_maps", "smtp_generic_maps",
+	"smtp_sasl_password_maps", "smtp_sender_dependent_authentication", "smtpd_client_restrictions", "smtpd_command_filter",
+	"smtpd_data_restrictions", "smtpd_end_of_data_restrictions", "smtpd_helo_restrictions", "smtpd_milter_maps", "smtpd_milters",
+	"smtpd_proxy_filter", "smtpd_recipient_restrictions", "smtpd_relay_restrictions", "smtpd_restriction_classes",
+	"smtpd_sender_restrictions", "transport_maps", "virtual_alias_domains", "virtual_alias_maps", "virtual_mailbox_domains",
+	"virtual_mailbox_maps", "virtual_maps",
 }
 
 // Locate returns the configuration directory that path names, or that of the Postfix of this host if path is empty. path
@@ -177,7 +179,7 @@ func (c *Config) readTables() error {
 // tablePaths returns the files of ours, and of all pcre and regexp tables that the lists name, also within a pipemap.
 func (c *Config) tablePaths() []string {
 	var paths []string
-	for _, name := range []string{untagFile, localFile, extensionFile} {
+	for _, name := range []string{untagFile, localFile, extensionFile, recipientFile} {
 		paths = append(paths, filepath.Join(c.Dir, name))
 	}
 	var look func(elements []string)
@@ -190,6 +192,9 @@ func (c *Config) tablePaths() []string {
 				look(splitList(strings.TrimSuffix(inner, "}")))
 			}
 		}
+	}
+	for _, r := range c.restrictions() {
+		look([]string{c.expand(r.service, r.table, 0)})
 	}
 	for _, parameter := range tableLists {
 		look(c.list(nil, parameter))

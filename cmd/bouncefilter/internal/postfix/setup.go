@@ -19,7 +19,7 @@ func Setup(ctx context.Context, dir string, site mta.Site) (*mta.Change, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &plan{c: c, site: site, tables: map[string]string{}}
+	p := &plan{c: c, site: site, tables: map[string]string{}, inPlace: map[string]map[int]string{}}
 	if err := p.make(); err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func Verify(ctx context.Context, dir string) error {
 
 // verifyTables lets Postfix read our tables: postfix check does not.
 func verifyTables(ctx context.Context, dir string) error {
-	for _, name := range []string{untagFile, localFile, extensionFile} {
+	for _, name := range []string{untagFile, localFile, extensionFile, recipientFile} {
 		path := filepath.Join(dir, name)
 		if _, err := os.Stat(path); err != nil {
 			continue // not in use
@@ -62,6 +62,8 @@ type plan struct {
 	main   []parameter
 	master []string          // for postconf -P
 	tables map[string]string // by path
+
+	inPlace map[string]map[int]string // elements of lists in main that are replaced where they are in main.cf, by parameter and index
 }
 
 func (p *plan) because(format string, args ...any) {
@@ -114,11 +116,12 @@ func (p *plan) make() error {
 		p.delimiter(k.standard())
 	}
 	if k.standard() {
-		if !slices.Contains(p.c.Types, "pcre") {
+		if !slices.Contains(p.c.Types, "pcre") && !p.c.byDaemon(p.site) {
 			return errors.New("this Postfix cannot read pcre tables; install them: apt-get install postfix-pcre")
 		}
 		p.recipe(k)
 	}
+	p.restrictions(k)
 	return p.milters()
 }
 
@@ -193,7 +196,7 @@ func (p *plan) change(ctx context.Context) (*mta.Change, error) {
 		}
 		c.Add(mta.File{Path: filepath.Join(p.c.Dir, name), Old: before[name], New: after})
 	}
-	for _, name := range []string{untagFile, localFile, extensionFile} {
+	for _, name := range []string{untagFile, localFile, extensionFile, recipientFile} {
 		for path, text := range p.tables {
 			if filepath.Base(path) != name {
 				continue

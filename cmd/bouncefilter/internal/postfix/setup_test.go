@@ -22,6 +22,12 @@ var leftToPeople = map[string][]string{
 	"extensions-missed":             {"extensions-missed"},
 	"no-listener":                   {"milter-timeout"},
 	"option-on-postscreen":          {"postscreen-option"},
+	"restrictions-without-pcre":     {"tags-by-socketmap"},
+	"own-cleanups":                  {"masquerade", "sender-canonical", "generic-breaks"},
+	"proxied":                       {"milter-proxied"},
+	"proxied-and-trusted":           {"milter-twice", "proxy-trusted"},
+	"policy-services":               {"policy-sees-tags"},
+	"restrictions-by-hand":          {"restriction-bypassed"},
 	"rewriting":                     {"masquerade", "sender-canonical", "generic", "sender-relayhost", "sender-authentication"},
 	"socketmap":                     {"tags-by-socketmap"},
 	"table-unclear":                 {"table-unclear"},
@@ -29,7 +35,8 @@ var leftToPeople = map[string][]string{
 }
 
 // nothingToDo are cases, besides the good ones, in which setup changes nothing.
-var nothingToDo = []string{"chosen-per-client", "extensions-missed", "local-domains-in-a-table", "rewriting", "rewriting-elsewhere", "socket-missing", "socketmap", "table-unclear"}
+var nothingToDo = []string{"chosen-per-client", "extensions-missed", "local-domains-in-a-table", "policy-services", "proxied", "proxied-and-trusted", "rewriting", "rewriting-elsewhere",
+	"socket-missing", "socketmap", "table-unclear"}
 
 // refused are cases for which there is no change, and why.
 var refused = map[string]string{
@@ -84,7 +91,7 @@ func readCase(t *testing.T, dir, name string) (*Config, mta.Site) {
 
 func changeFor(t *testing.T, c *Config, site mta.Site) (*mta.Change, error) {
 	t.Helper()
-	p := &plan{c: c, site: site, tables: map[string]string{}}
+	p := &plan{c: c, site: site, tables: map[string]string{}, inPlace: map[string]map[int]string{}}
 	if err := p.make(); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ func (p *plan) milters() error {
 	var amiss, fine []asks
 	for _, a := range p.c.milterPlaces(p.site) {
 		if p.c.skipsMilters(a) {
-			p.allowMilters(a.service)
+			p.allowMilters(a.receiver)
 			amiss = append(amiss, a)
 		} else if own := p.c.own(p.site, a); len(own) == 0 || p.misbehaves(a, own[0]) {
 			amiss = append(amiss, a)
@@ -43,7 +43,10 @@ func (p *plan) milters() error {
 		}
 	}
 	for _, s := range p.c.receivers(reinjects) {
-		a := asks{service: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
+		if len(p.c.proxiedServices()) > 0 {
+			break // it may take mail back that no milter has seen; check says what to do
+		}
+		a := asks{service: s, receiver: s, parameter: "smtpd_milters", needs: func(mta.Listener) bool { return true }}
 		inherits := len(amiss) > 0 && !hasOption(s, "smtpd_milters")
 		if !p.c.skipsMilters(a) && (inherits || len(p.c.own(p.site, a)) > 0) {
 			p.because("%s takes mail back from a content filter; bouncefilter has seen that mail already.", s.ID())
@@ -114,7 +117,7 @@ func (p *plan) allowMilters(s *Service) {
 			rest = append(rest, o)
 		}
 	}
-	if hasOption(s, "receive_override_options") {
+	if s != nil && hasOption(s, "receive_override_options") {
 		p.override(s, "receive_override_options", rest)
 		return
 	}

@@ -23,7 +23,7 @@ func (p *plan) recipe(k *checker) {
 	strips := func(e string) bool { return p.c.untags(p.site, e) }
 	stage := p.c.service(cleanup)
 	others := p.ownCanonical(stage)
-	if slices.ContainsFunc(p.c.list(stage, "recipient_canonical_maps"), func(e string) bool { return p.c.asksDaemon(p.site, e) }) {
+	if p.c.byDaemon(p.site) {
 		p.because("Postfix looks tagged recipients up in bouncefilter (socketmap); setup does not change that.")
 		return
 	}

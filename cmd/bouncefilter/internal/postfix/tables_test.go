@@ -9,7 +9,7 @@ import (
 
 // The tables are in two places: the manual's readers copy one, setup writes the other.
 func TestTablesAreThoseOfTheManual(t *testing.T) {
-	for _, name := range []string{untagFile, localFile, extensionFile} {
+	for _, name := range []string{untagFile, localFile, extensionFile, recipientFile} {
 		manual, err := os.ReadFile(filepath.Join("../../../../deploy/postfix", name))
 		if err != nil {
 			t.Fatal(err)
@@ -29,6 +29,9 @@ func TestParametersAreThoseOfTheManual(t *testing.T) {
 	wanted := []string{"recipient_canonical_maps = pcre:$config_directory/" + untagFile, "recipient_canonical_classes = envelope_recipient",
 		"smtp/inet/recipient_canonical_maps=$" + knownParameter, "smtpd_milters = $" + ourParameter, "non_smtpd_milters = $" + ourParameter,
 		ourParameter + " = { inet:127.0.0.1:8766, " + ourOptions + " }"}
+	for _, table := range []string{"pcre:$config_directory/" + recipientFile, "socketmap:inet:127.0.0.1:8768:" + plainMap} {
+		wanted = append(wanted, recipientParameter+" = "+untaggingAll(table))
+	}
 	for _, r := range recipeParameters {
 		wanted = append(wanted, r.name+" = "+r.value)
 	}

@@ -20,11 +20,12 @@ func (b block) empty() bool { return len(b.milters) == 0 && len(b.domains) == 0 
 const (
 	ourClass = "BouncefilterDomain"
 	belowOur = "BouncefilterBelow" // of domains whose subdomains are meant
-	ourMap   = "Kbouncefilter_untag regex -q -s1 ^prvs=[0-9]{4}[0-9a-f]{6}=(.+)$"
+	ourMap   = "Kbouncefilter_untag regex -q -s2 ^(prvs=[0-9]{4}[0-9a-f]{6}=)+(.+)$"
 )
 
-// ourRules are for names with and without a dot behind them: those that DNS or a class knows have one. An address that the
-// map does not know stays as it is.
+// ourRules come to the end of the rule set Parse0, which begins rule set 0 as well as the checks of recipients: Sendmail appends the rules
+// of a rule set that it has already. They are for names with and without a dot behind them: those that DNS or a class knows have one. An
+// address that the map does not know stays as it is.
 var ourRules = []string{
 	"R$+ < @ $={" + ourClass + "} . >\t$: $( bouncefilter_untag $1 $) < @ $2 . >",
 	"R$+ < @ $={" + ourClass + "} >\t$: $( bouncefilter_untag $1 $) < @ $2 >",
@@ -68,7 +69,7 @@ func (b block) mc() []string {
 	}
 	classes, rules := b.classes("`", "'") // quoted, for a domain may begin with a word that m4 knows
 	lines = append(append(lines, "LOCAL_CONFIG"), classes...)
-	lines = append(append(lines, ourMap, "LOCAL_RULE_0"), rules...)
+	lines = append(append(lines, ourMap, "LOCAL_RULESETS", "SParse0"), rules...)
 	return append(lines, "divert(0)dnl")
 }
 
@@ -93,5 +94,5 @@ func (b block) cf(asked []string) []string {
 	}
 	classes, rules := b.classes("", "")
 	lines = append(lines, shown(classes)...)
-	return append(append(lines, ourMap, "and at the beginning of the rule set ParseLocal, below SParseLocal=98:"), rules...)
+	return append(append(lines, ourMap, "and at the end of the file:", "SParse0"), rules...)
 }

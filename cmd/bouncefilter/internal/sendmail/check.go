@@ -17,6 +17,7 @@ func Check(c *Config, site mta.Site) []mta.Finding {
 	k.milters()
 	k.sockets()
 	k.recipients()
+	k.restrictions()
 	k.rewriting()
 	k.submission()
 	k.networks()

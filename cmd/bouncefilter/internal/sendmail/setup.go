@@ -119,7 +119,7 @@ func (k *checker) lacks() block {
 		}
 	}
 	if k.makes("standard") {
-		b.domains = k.tagsStay()
+		b.domains = append(k.tagsStay(), k.bypassed()...)
 	}
 	return b
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
+	"github.com/bouncefilter/bouncefilter/filter/sources"
 	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -35,6 +36,8 @@ type Status struct {
 	// OtherRoutes are the ways, other than through bouncefilter, on which mail seems to leave whose bounces this host's daemon refuses
 	// or would refuse; empty if no daemon was asked.
 	OtherRoutes []routes.Route `json:"other_routes"`
+	// Sources are who sends mail with the null sender that is no bounce, or that nothing proves; empty if no daemon was asked.
+	Sources []sources.Source `json:"null_sender_sources"`
 }
 
 // Domain says whether bounces to a domain are refused, and if not yet, from when on.
@@ -52,7 +55,7 @@ type Domain struct {
 
 // New asks the store. Without a store, nil, it returns what the configuration alone says. The history has what the store may have lost.
 func New(ctx context.Context, p *policy.Policy, st view.Source, history view.History, now time.Time) (*Status, error) {
-	s := &Status{Nodes: []store.Node{}, OtherRoutes: []routes.Route{}}
+	s := &Status{Nodes: []store.Node{}, OtherRoutes: []routes.Route{}, Sources: []sources.Source{}}
 	today := store.DayOf(now)
 	if st != nil {
 		days, err := st.FirstSigned(ctx)
