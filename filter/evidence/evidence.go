@@ -80,6 +80,15 @@ func Correspondent(domain string) string {
 	return domain
 }
 
+// foldAddress folds an address of a report, which may be no address at all.
+func foldAddress(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return strings.ToLower(address)
+	}
+	return strings.ToLower(address[:at+1]) + prvs.FoldDomain(address[at+1:])
+}
+
 // maxFailed is how many recipients that a bounce names as failed are looked up and recorded. Most name one.
 const maxFailed = 20
 
@@ -91,7 +100,7 @@ func failedRecipients(r *bounce.Report) []string {
 	var failed []string
 	for i := range r.Recipients {
 		to := &r.Recipients[i]
-		if address := strings.ToLower(to.Address); to.Action == "failed" && address != "" && !slices.Contains(failed, address) {
+		if address := foldAddress(to.Address); to.Action == "failed" && address != "" && !slices.Contains(failed, address) {
 			if failed = append(failed, address); len(failed) == maxFailed {
 				break
 			}

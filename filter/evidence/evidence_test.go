@@ -124,6 +124,17 @@ func TestAllowanceIsAsked(t *testing.T) {
 	}
 }
 
+// A failed recipient is one in both spellings of its domain.
+func TestAFailedRecipientIsOne(t *testing.T) {
+	r := &bounce.Report{}
+	for _, address := range []string{"Friend@münchen.example", "friend@xn--mnchen-3ya.example", "friend@München.example", "nobody", "", "friend@other.example"} {
+		r.Recipients = append(r.Recipients, bounce.Recipient{Address: address, Action: "failed"})
+	}
+	if got := strings.Join(failedRecipients(r), " "); got != "friend@xn--mnchen-3ya.example nobody friend@other.example" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // However many recipients and references a message has, the store is asked a bounded number of questions.
 func TestQuestionsAreBounded(t *testing.T) {
 	const recipients = 1000

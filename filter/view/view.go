@@ -214,8 +214,10 @@ type Snapshot struct {
 	Revoked []store.Broadcast `json:"revoked,omitempty"`
 }
 
-// Snapshot returns what is known now.
+// Snapshot returns what is known now. What was given to Use before is written first: commands that have a snapshot ask the store
+// themselves.
 func (v *View) Snapshot() Snapshot {
+	v.Flush()
 	s := Snapshot{Verified: v.verified.Load(), History: v.History(), Silent: v.SilentNodes(), InDoubt: v.inDoubt(), Revoked: v.revoked.broadcasts()}
 	if c := v.complete.Load(); c != nil {
 		s.Complete = *c
