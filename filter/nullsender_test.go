@@ -28,11 +28,14 @@ var nullSenderRows = []struct {
 	{"invitations, and answers to them", "calendar-", passes, passes},
 	{"list mail, also as Exchange expands it", "list-", passes, passes},
 	{"mail of a person, forwarded mail, notices of Sieve, mail to the postmaster", "person- forwarded- sieve- to-postmaster not-a-receipt", passes, passes},
+	{"Exchange's copies for an archive, whatever they contain", "journal-", passes, passes},
 	{"receipts that name no message", "receipt-", fromCorrespondent, allowed},
 	{"automatic replies that name no message", "reply-", fromCorrespondent, allowed},
 	{"automatic replies that name a message which is not on record", "reply-reference- reply-formail", fromCorrespondent, refused},
 	{"challenges that name no message", "challenge-", fromCorrespondent, allowed},
 	{"bounces in words alone that name no message", "bounce-", fromCorrespondent, refused},
+	{"forwarded bounces, and notices in the words of a bounce", "like-bounce-", fromCorrespondent, refused},
+	{"notices in the words of an automatic reply", "like-reply-", fromCorrespondent, allowed},
 	{"bounces with a machine-readable part, or encrypted, that name no message", "bounce-encrypted", refused, refused},
 }
 

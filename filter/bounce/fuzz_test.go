@@ -85,7 +85,7 @@ func checkBounds(t *testing.T, r *Report) {
 		if r.Family == "" {
 			t.Errorf("%s without family", r.Kind)
 		}
-		if r.Weak && (r.Kind == DSN || r.Kind == ARF) {
+		if r.Weak && r.Kind == ARF {
 			t.Errorf("%s has weak signs", r.Kind)
 		}
 	default:

@@ -47,8 +47,9 @@ type Report struct {
 	Kind   Kind
 	Family string // the software that wrote it, as named in families.go, or "other"; empty for None
 
-	// Weak says that Kind rests on weak signs alone: words, or the null sender and In-Reply-To. No field or part that machines
-	// read says it. It is false for None.
+	// Weak says that legitimate mail that answers nothing may look like this. Kind rests on words, or on the null sender and
+	// In-Reply-To, or on what the message contains under the name of an ordinary sender, who may have forwarded a bounce. It is
+	// false for None.
 	Weak bool
 	// Failure says that the text, or a machine-readable part, says that something was not delivered.
 	Failure bool
