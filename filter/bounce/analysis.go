@@ -11,6 +11,8 @@ type analysis struct {
 	parts    int // parts that may still be read
 	problems []string
 	opened   bool // a scanner's message was opened
+	// truncated says that a part or a message within the message was not read.
+	truncated bool
 }
 
 func (a *analysis) problem(s string) {
@@ -78,11 +80,9 @@ func (a *analysis) message(s string, depth int) *Report {
 	r.Authenticated = authenticated(h, r.From)
 	switch r.Kind {
 	case None, AutoReply, Challenge:
-		// What looked like recipients and returned messages was part of a text that a person wrote.
+		// What looked like recipients and returned messages may be part of a text that a person wrote.
 		r.Recipients, r.ReportingMTA = nil, ""
-		r.Originals = slices.DeleteFunc(r.Originals, func(o Original) bool {
-			return o.Source != InReplyTo && o.Source != References && o.Source != ParentMessageID
-		})
+		r.onlyQuotes()
 	case DSN, Bounce:
 		r.complete(&f)
 		r.explain(&f)

@@ -74,8 +74,15 @@ type Report struct {
 	// Originals are the messages that this one answers or may answer. Those that it answers directly come first, the most
 	// reliable source first. If they were bounces themselves, the messages that they answered follow; the innermost is last.
 	Originals []Original
+	// Quoted are Message-IDs of what an automatic reply, a challenge or another message returns or quotes, without those in
+	// Originals: it may answer them. One that is on record proves that it does, for a stranger cannot know it. Their absence says
+	// nothing. They are empty for the other kinds, whose Originals have them.
+	Quoted []string
 
 	Recipients []Recipient
+
+	// Truncated says that the message exceeded the limits, or that its reader failed: what it answers may be named behind that.
+	Truncated bool
 
 	// Problems say in words for the operator what was malformed or cut off. The rest of the Report is valid in spite of them.
 	Problems []string
