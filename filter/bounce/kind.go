@@ -29,7 +29,7 @@ func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	case f.isChallenge():
 		return Challenge, !reply
 	case reply:
-		return AutoReply, f.answersPage()
+		return AutoReply, f.answersPage() || forwarded(f.subject)
 	case f.listed():
 		return None, false // lists pass on what their members' responders write
 	case f.isReceipt():
@@ -164,6 +164,11 @@ func (f *facts) conversation() bool {
 // who answers or forwards a bounce is not the null sender, and names the bounce.
 func (f *facts) answersUnderOwnSubject() bool {
 	return f.hasNullSender() && !f.ordinary() && !f.header.has("in-reply-to") && !f.header.has("references") && undelivered.in(f.subject)
+}
+
+// forwarded says whether a subject, given in lower case, is that of a forwarded message: rules of mailboxes also forward.
+func forwarded(subject string) bool {
+	return slices.ContainsFunc(forwardPrefixes, func(p string) bool { return strings.HasPrefix(subject, p) })
 }
 
 // isAnswer says whether a subject, given in lower case, is that of an answer or a forwarded message.

@@ -137,6 +137,8 @@ func TestWhatMakesAReplyWeak(t *testing.T) {
 		"and what it answers":                   {strings.Replace(nameless, "Subject:", "In-Reply-To: <sent@example.com>\nSubject:", 1), false},
 		"an answer to a page":                   {page, true},
 		"an answer to a message names the page": {strings.Replace(page, "Subject:", "In-Reply-To: <sent@example.com>\nSubject:", 1), false},
+		"what a rule forwards":                  {strings.Replace(exchange, "Automatic reply:", "FW:", 1), true},
+		"what a rule answers":                   {strings.Replace(strings.Replace(exchange, "Automatic reply:", "Re:", 1), "auto-generated", "auto-replied", 1), false},
 		"an answer to a message":                {strings.Replace(page, " on our website", "", 1), false},
 	} {
 		if r := read(t, tt.m); r.Kind != AutoReply || r.Weak != tt.weak {

@@ -180,6 +180,9 @@ var answerPrefixes = []string{
 	"回复:", "回覆:", "答复:", "返信:", "转发:", "轉寄:", "転送:",
 }
 
+// forwardPrefixes are those of answerPrefixes that begin the subjects of forwarded messages, and of nothing else.
+var forwardPrefixes = []string{"fw:", "fwd:", "wg:", "tr:", "tr :", "rv:", "enc:", "vl:", "[fwd:", "转发:", "轉寄:", "転送:"}
+
 // undelivered are the words of subjects that say by themselves that a message was not delivered, even from an ordinary sender.
 var undelivered = newPhrases([]string{
 	"undeliver", "non-deliver", "nondeliver", "non deliver", "not delivered", "could not be delivered", "couldn't be delivered", "cannot be delivered",

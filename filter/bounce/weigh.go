@@ -41,13 +41,14 @@ func (s *signs) weigh(r *Report, from origin) (is, weak bool) {
 	case s.header.has("x-failed-recipients"), s.header.has("x-ms-exchange-message-is-ndr"), s.class == tnefBounce && from > person:
 		return true, false
 	case s.exchangeNotice():
-		return true, !s.says // it may be about a message that was delivered all the same
+		return true, true // it may be about a message that was delivered all the same, or go to an administrator
 	case from == mailerDaemon:
 		return s.fromDaemon(r), false
 	case s.reply() && !s.subject, words && notices.in(s.facts.subject):
 		return false, false
 	case from == postmaster:
-		return s.fromPostmaster() || words && s.inWords(), words
+		// Mail systems also tell their users and operators about faults.
+		return s.fromPostmaster() || words && s.inWords(), !s.returned && (words || s.notice() || !s.subject && len(r.Recipients) != 1)
 	case from == nullSender:
 		return !s.listed() && (s.fromNullSender() || words && s.inWords()), true
 	case from == system:
