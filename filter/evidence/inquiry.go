@@ -142,7 +142,7 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 		about.trusted = len(q.queries)
 		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
 	}
-	if e.Anonymous() && q.policy.Allowance(e.Content) > 0 {
+	if (e.Anonymous() || e.Unclear) && q.policy.Allowance(e.Content, e.Unclear) > 0 {
 		about.unproven = len(q.queries)
 		q.add(q.hasher.Unproven(mailbox(about.senders)), q.today)
 	}

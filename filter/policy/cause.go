@@ -62,7 +62,7 @@ var causes = [causeCount]causeRow{
 		"The mode is auto, and the domain has not been signing for one lifetime of a tag: bounces of mail that was sent before still come."},
 
 	Allowance: {"allowance", Grace, ActionTag,
-		"It names no message, so that it can neither be proven nor told from backscatter, and is within the daily allowance of its recipient."},
+		"It can neither be proven nor told from backscatter, since it names no message, or only weak signs say what it is. It is within the daily allowance of its recipient."},
 
 	SilentNode: {"silent-node", NoReason, ActionDefer,
 		"A node of the store is silent, or has sent no heartbeat since the bounce came, and may have signed mail that is not on record yet."},
