@@ -206,7 +206,7 @@ func (d *driftSite) message() driftMessage {
 	m := driftMessage{
 		sender: pick(d.r, "", "", "", "", "mailer-daemon@remote.example", "friend@remote.example"),
 		recipient: pick(d.r, "user@example.com", "user@example.com", "user@example.com", "quiet@example.com", "role@example.com", "news@example.com", "postmaster@example.com",
-			"SRS0=vGc4=TT=example.net=alice@example.com", "friend@example.org", tag("user@example.com", 0), tag("user@example.com", 0), tag("gone@example.com", 0),
+			"SRS0=vGc4=TT=example.net=alice@example.com", "friend@example.org", tag("user@example.com", 0), tag("user@example.com", 0), tag("gone@example.com", 0), tag("gone@example.com", 0), tag("gone@example.com", 0),
 			tag("never@example.com", 0), tag("user@example.com", -20), tag("user@example.com", -3), "prvs=0123abcdef=user@example.com",
 			"prvs=5123abcdef=user@example.com", "prvs=5123abcdef=role@example.com", "prvs=5123abcdef=gone@example.com", "prvs=0123abcde=user@example.com"),
 		helo:   pick(d.r, "client.example.net", "mx.trusted.example"),
