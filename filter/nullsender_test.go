@@ -47,7 +47,7 @@ type outcomeOfKind struct {
 var (
 	passes            = outcomeOfKind{policy.NoBounce, policy.NoCause, policy.ActionAccept, "`no-bounce`: delivered"}
 	fromCorrespondent = outcomeOfKind{policy.ValidCorrespondent, policy.NoCause, policy.ActionAccept, "`valid-correspondent`: delivered, 200 a day"}
-	unclear           = outcomeOfKind{policy.Grace, policy.Allowance, policy.ActionTag, "`allowance`: delivered and marked, 20 a day, then refused"}
+	unclear           = outcomeOfKind{policy.Grace, policy.Allowance, policy.ActionTag, "`allowance`: delivered and marked, 50 a day, then refused"}
 	allowed           = outcomeOfKind{policy.Grace, policy.Allowance, policy.ActionTag, "`allowance`: delivered and marked, 3 a day, then refused"}
 	refused           = outcomeOfKind{policy.Untagged, policy.NoCause, policy.ActionReject, "`untagged`: refused"}
 )

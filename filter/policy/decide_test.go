@@ -152,9 +152,9 @@ func TestRecipient(t *testing.T) {
 		{name: "reply that names nothing, store silent", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofUnknown, reason: Grace, would: Untagged, cause: StoreUnavailable, action: ActionAccept},
 		{name: "reply that names nothing, gap in the record", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofAbsent, complete: short, signing: 60, reason: Grace, would: Untagged, cause: IncompleteRecord, action: ActionAccept},
 		{name: "reply that names nothing, monitored", mode: ModeMonitor, to: plain, content: ContentReply, proof: ProofAbsent, complete: complete, reason: Untagged, would: Untagged, cause: MonitorMode, action: ActionMonitor},
-		{name: "perhaps a bounce", mode: ModeEnforce, to: plain, content: ContentBounce, unclear: true, unproven: 19, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
-		{name: "perhaps a bounce, one too many", mode: ModeEnforce, to: plain, content: ContentBounce, unclear: true, unproven: 20, complete: complete, reason: Untagged, action: ActionReject},
-		{name: "perhaps a reply, names another message", mode: ModeEnforce, to: plain, content: ContentReply, unclear: true, names: true, unproven: 19, proof: ProofAbsent, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
+		{name: "perhaps a bounce", mode: ModeEnforce, to: plain, content: ContentBounce, unclear: true, unproven: 49, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
+		{name: "perhaps a bounce, one too many", mode: ModeEnforce, to: plain, content: ContentBounce, unclear: true, unproven: 50, complete: complete, reason: Untagged, action: ActionReject},
+		{name: "perhaps a reply, names another message", mode: ModeEnforce, to: plain, content: ContentReply, unclear: true, names: true, unproven: 49, proof: ProofAbsent, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
 		{name: "perhaps a reply, revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, revoked: tagRevoked, content: ContentReply, unclear: true, complete: complete, reason: Revoked, action: ActionReject},
 		{name: "bounce that names nothing", mode: ModeEnforce, to: plain, content: ContentBounce, complete: complete, reason: Untagged, action: ActionReject},
 

@@ -120,7 +120,7 @@ type Proofs struct {
 
 // DefaultProofs is used unless configured otherwise.
 func DefaultProofs() Proofs {
-	return Proofs{Retention: 30, BouncesAtLeast: 500, BouncesPerRecipient: 10, RepliesPerDay: 200, UnprovenPerDay: 3, UnclearPerDay: 20}
+	return Proofs{Retention: 30, BouncesAtLeast: 500, BouncesPerRecipient: 10, RepliesPerDay: 200, UnprovenPerDay: 3, UnclearPerDay: 50}
 }
 
 // MailerDaemons says what becomes of bounces that do not come with the null sender.
