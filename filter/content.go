@@ -16,6 +16,7 @@ type content struct {
 	headerBytes int // octets of the header that may still be added
 	bodyBytes   int // octets of the body that may still be added
 	inBody      bool
+	truncated   bool // something was left out
 }
 
 // newContent begins with the envelope sender, without angle brackets, as a Return-Path field, which package bounce wants.
@@ -30,6 +31,7 @@ func newContent(sender string, bodyBytes int) *content {
 func (c *content) addHeader(name, value string) {
 	size := len(name) + len(": ") + len(value) + len("\n")
 	if c.headerBytes -= size; c.headerBytes < 0 {
+		c.truncated = true
 		return
 	}
 	c.text.WriteString(name)
@@ -50,6 +52,7 @@ func (c *content) addBody(chunk []byte) (more bool) {
 		chunk = chunk[:bytes.LastIndexByte(chunk, '\n')+1]
 	}
 	c.text.Write(chunk)
+	c.truncated = c.truncated || c.bodyBytes <= 0
 	return c.bodyBytes > 0
 }
 
@@ -63,5 +66,7 @@ func (c *content) beginBody() {
 // readReport reads the collected text.
 func readReport(c *content) *bounce.Report {
 	c.beginBody()
-	return bounce.Parse(c.text.Bytes(), bounce.DefaultLimits())
+	r := bounce.Parse(c.text.Bytes(), bounce.DefaultLimits())
+	r.Truncated = r.Truncated || c.truncated
+	return r
 }

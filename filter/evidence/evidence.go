@@ -18,6 +18,8 @@ type Named struct {
 	Content  policy.Content
 	Unclear  bool     // only weak signs say so
 	Messages []string // Message-IDs of what it answers, the innermost first; see foldID
+	Quoted   []string // Message-IDs of what it returns or quotes beside, and may answer as well
+	Cut      bool     // it names no message in front, and was longer than is read
 	Domain   string   // that of its author if this may prove it, see [Correspondent]; else ""
 }
 
@@ -39,6 +41,12 @@ func Of(r *bounce.Report, p *policy.Policy) Named {
 		}
 		end = begin
 	}
+	for _, id := range r.Quoted {
+		if id = foldID(id); id != "" && !slices.Contains(e.Messages, id) && !slices.Contains(e.Quoted, id) {
+			e.Quoted = append(e.Quoted, id)
+		}
+	}
+	e.Cut = r.Truncated && e.Anonymous() && e.Content != policy.ContentOther
 	// A reply that names another message than those on record answers that one. Only where it is not sure that the message is a reply
 	// does its author count all the same.
 	if e.Unclear = r.Weak && e.Content != policy.ContentOther; e.Unclear || e.Anonymous() && e.Content == policy.ContentReply {

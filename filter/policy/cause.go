@@ -57,7 +57,7 @@ var causes = [causeCount]causeRow{
 	StoreUnavailable: {"store-unavailable", Grace, ActionAccept,
 		"The store did not answer. The record might have proven the bounce."},
 	UnreadContent: {"unread-content", Grace, ActionAccept,
-		"The content cannot be read. It might have proven the bounce."},
+		"The content cannot be read, or not as far as it may name a message. It might have proven the bounce."},
 	NewDomain: {"new-domain", Grace, ActionMonitor,
 		"The mode is auto, and the domain has not been signing for one lifetime of a tag: bounces of mail that was sent before still come."},
 
