@@ -100,9 +100,14 @@ func TestAllowanceIsAsked(t *testing.T) {
 		{"reply that names a message", Named{Content: policy.ContentReply, Messages: []string{"x@example"}}, false},
 		{"bounce, for which there is no allowance", Named{Content: policy.ContentBounce}, false},
 		{"no bounce", Named{Content: policy.ContentOther}, false},
+		{"perhaps a bounce, to a wrong tag", Named{Content: policy.ContentBounce, Unclear: true}, true},
 	} {
 		q := NewInquiry(p, h, 20780, &bounce.Report{})
-		q.Ask(prvs.Address{Local: "User+ext", Domain: "example.com"}, prvs.Result{}, &tt.named)
+		tag := prvs.Result{}
+		if strings.HasSuffix(tt.name, "wrong tag") {
+			tag.Status = prvs.BadSignature // about which the record is not asked
+		}
+		q.Ask(prvs.Address{Local: "User+ext", Domain: "example.com"}, tag, &tt.named)
 		asked := slices.ContainsFunc(q.queries, func(q store.Query) bool { return q.Key == unproven && q.Expires == 20780 })
 		if asked != tt.want {
 			t.Errorf("%s: asked %v", tt.name, asked)

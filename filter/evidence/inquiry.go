@@ -38,11 +38,13 @@ type question struct {
 	domain   string         // that may prove it
 	domains  span           // of the correspondent, for each of senders
 	trusted  int            // messages that were accepted today for the domain alone
-	unproven int            // messages that were accepted today within the allowance; 0 if that is not asked
+	unproven span           // messages that were accepted today within the allowance; empty if that is not asked
 	senders  []prvs.Address // the mailboxes that the recipient without its tag may mean
 }
 
 type span struct{ from, to int }
+
+func (s span) empty() bool { return s.from == s.to }
 
 // use is what is asked about the use of a tag. Where nothing is, the positions are 0.
 type use struct {
@@ -145,8 +147,9 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
 	}
 	if (e.Anonymous() || e.Unclear) && q.policy.Allowance(e.Content, e.Unclear) > 0 {
-		about.unproven = len(q.queries)
+		about.unproven.from = len(q.queries)
 		q.add(q.hasher.Unproven(mailbox(about.senders)), q.today)
+		about.unproven.to = len(q.queries)
 	}
 }
 
@@ -230,9 +233,9 @@ func (q *Inquiry) found(about *question, a store.Answer) Finding {
 // foundProof finds out whether the record proves the bounce.
 func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer) {
 	p := q.policy
-	if about.unproven > 0 {
-		f.Unproven = a.Counts[about.unproven]
-		f.AllowanceUsed = store.Record{Key: q.queries[about.unproven].Key, Expires: q.today, Count: 1}
+	if at := about.unproven.from; !about.unproven.empty() {
+		f.Unproven = a.Counts[at]
+		f.AllowanceUsed = store.Record{Key: q.queries[at].Key, Expires: q.today, Count: 1}
 	}
 	if len(about.messages) == 0 && about.domain == "" {
 		return
