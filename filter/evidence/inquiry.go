@@ -210,7 +210,7 @@ func (q *Inquiry) Answer(ctx context.Context, s Record) ([]Finding, store.Comple
 }
 
 func (about *question) proofAsked() bool {
-	return len(about.messages) > 0 || about.domain != "" || about.unproven > 0
+	return len(about.messages) > 0 || about.domain != "" || !about.unproven.empty()
 }
 
 func (q *Inquiry) found(about *question, a store.Answer) Finding {
