@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
@@ -15,13 +16,14 @@ type content struct {
 	headerBytes int // octets of the header that may still be added
 	bodyBytes   int // octets of the body that may still be added
 	inBody      bool
+	truncated   bool // something was left out
 }
 
-// newContent begins with the envelope sender, as package bounce wants it.
+// newContent begins with the envelope sender, without angle brackets, as a Return-Path field, which package bounce wants.
 func newContent(sender string, bodyBytes int) *content {
 	c := &content{headerBytes: bounce.DefaultLimits().HeaderBytes, bodyBytes: bodyBytes}
 	c.text.Grow(usualBytes)
-	c.addHeader("Return-Path", sender)
+	c.addHeader("Return-Path", "<"+strings.Trim(sender, "<>")+">")
 	return c
 }
 
@@ -29,6 +31,7 @@ func newContent(sender string, bodyBytes int) *content {
 func (c *content) addHeader(name, value string) {
 	size := len(name) + len(": ") + len(value) + len("\n")
 	if c.headerBytes -= size; c.headerBytes < 0 {
+		c.truncated = true
 		return
 	}
 	c.text.WriteString(name)
@@ -49,6 +52,7 @@ func (c *content) addBody(chunk []byte) (more bool) {
 		chunk = chunk[:bytes.LastIndexByte(chunk, '\n')+1]
 	}
 	c.text.Write(chunk)
+	c.truncated = c.truncated || c.bodyBytes <= 0
 	return c.bodyBytes > 0
 }
 
@@ -62,5 +66,7 @@ func (c *content) beginBody() {
 // readReport reads the collected text.
 func readReport(c *content) *bounce.Report {
 	c.beginBody()
-	return bounce.Parse(c.text.Bytes(), bounce.DefaultLimits())
+	r := bounce.Parse(c.text.Bytes(), bounce.DefaultLimits())
+	r.Truncated = r.Truncated || c.truncated
+	return r
 }

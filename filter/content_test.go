@@ -18,9 +18,31 @@ func TestContentEndsAtItsLimit(t *testing.T) {
 			t.Errorf("piece %d: more %v", i, more)
 		}
 	}
+	if !readReport(c).Truncated {
+		t.Error("the report does not say that something is missing")
+	}
 	want := "Return-Path: <>\nSubject: failure\n\n123456789\n123456789\n"
 	if got := c.text.String(); got != want {
 		t.Errorf("collected %q, want %q", got, want)
+	}
+}
+
+func TestWhatIsLeftOutOfContent(t *testing.T) {
+	long := strings.Repeat("x", bounce.DefaultLimits().HeaderBytes)
+	for name, tt := range map[string]struct {
+		field, body string
+		want        bool
+	}{
+		"nothing":        {"failure", "123456789\n", false},
+		"a field":        {long, "123456789\n", true},
+		"half of a line": {"failure", "123456789\n123456789\n123456789\n", true},
+	} {
+		c := newContent("<>", 25)
+		c.addHeader("Subject", tt.field)
+		c.addBody([]byte(tt.body))
+		if got := readReport(c).Truncated; got != tt.want {
+			t.Errorf("%s: truncated %t", name, got)
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	result := c.End()
 	s.noteRoute()
-	s.noteSource()
+	defer s.noteSource() // below the line about the message
 	switch result {
 	case judge.Refused:
 		return s.refuseAll(), nil

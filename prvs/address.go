@@ -83,7 +83,8 @@ const maxExtensions = 8
 
 // WithoutExtensions returns the address without what may be its extension, once for each of the first eight delimiters in its local
 // part, the longest first. Which delimiter begins the extension does not show: the name of a user may have one, and VERP adds
-// user+recipient=domain to whatever the sender was. A quoted local part has no extension.
+// +recipient=domain to whatever the sender was. Before a "=", "+" and "-" count as delimiters in any case: these two begin what VERP adds.
+// A quoted local part has no extension.
 func (a Address) WithoutExtensions(delimiters string) []Address {
 	cuts, n := extensions(a.Local, delimiters)
 	if n == 0 {
@@ -101,8 +102,9 @@ func extensions(local, delimiters string) (cuts [maxExtensions]int, n int) {
 	if strings.IndexByte(local, '"') >= 0 {
 		return cuts, 0
 	}
+	verp := strings.LastIndexByte(local, '=')
 	for i := 1; i < len(local) && n < maxExtensions; i++ {
-		if strings.IndexByte(delimiters, local[i]) >= 0 {
+		if c := local[i]; strings.IndexByte(delimiters, c) >= 0 || (c == '+' || c == '-') && i+1 < verp {
 			cuts[n] = i
 			n++
 		}

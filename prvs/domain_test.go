@@ -99,9 +99,15 @@ func TestExtensionsBeginWithTheDelimitersOfTheMailSystem(t *testing.T) {
 	}
 	for _, tt := range []struct{ delimiters, sender, extension, want string }{
 		{"", "list", "+user=remote.example", "list"},
-		{"", "list", "-user=remote.example", ""},
+		{"", "list", "+shop", "list"},
+		{"", "list", "-shop", ""},
+		{"", "list", "_user=remote.example", ""},
+		{"", "list", "-user=remote.example", "list"}, // VERP is known by its "="
+		{"", "the-list", "-joe-smith=my-shop.example", "the-list"},
+		{"-", "list", "-shop", "list"},
+		{"-", "list", "+shop", ""},
 		{"-", "list", "-user=remote.example", "list"},
-		{"-", "list", "+user=remote.example", ""},
+		{"-", "list", "+user=remote.example", "list"},
 		{"+-", "list", "-user=remote.example", "list"},
 		{"+-", "list", "+user=remote.example", "list"},
 		{"-", "the-list", "-joe-smith=my-shop.example", "the-list"},
@@ -147,6 +153,8 @@ func TestWithoutExtensions(t *testing.T) {
 		{"-", "+user-a", "+user"},
 		{"+", "+user", ""},
 		{"+", `"user+a"`, ""},
+		{"_", "the-list-joe=my-shop.example", "the-list the"},
+		{"_", "the-list", ""},
 		{"-", "a-b-c-d-e-f-g-h-i-j", "a-b-c-d-e-f-g-h a-b-c-d-e-f-g a-b-c-d-e-f a-b-c-d-e a-b-c-d a-b-c a-b a"},
 	} {
 		var got []string

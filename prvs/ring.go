@@ -36,7 +36,7 @@ type Options struct {
 	Slack int
 
 	// Delimiters are the characters of which each may begin an extension that was added to an address after it was signed: what the
-	// mail system separates user and extension with, and what VERP begins with. "" means "+". At most four.
+	// mail system separates user and extension with. "" means "+". At most four. VERP is known with "+" and with "-" in any case.
 	Delimiters string
 }
 

@@ -74,8 +74,8 @@ type Result struct {
 //  3. the same with its domain folded: they signed User@example.com, and a relay wrote User@EXAMPLE.COM;
 //  4. and 5., only if the domain has U-labels, 2 and 1 with these in lower case: they sign them as written;
 //  6. and further, 1 and 2 without an extension (see [Address.WithoutExtensions]): Postfix expands VERP (XVERP) after milters have
-//     signed, which makes prvs=KDDDSSSSSS=list+user=remote.example@example.com, or list-user=remote.example with another of the
-//     [Options.Delimiters].
+//     signed, which makes prvs=KDDDSSSSSS=list+user=remote.example@example.com, or list-user=remote.example with another
+//     delimiter.
 //
 // An address without a delimiter and in lower case has one candidate, one with eight delimiters and upper case has nineteen, or
 // twenty-one, for each key with the number of the tag. Each candidate adds a chance of one in 2^24 that a guess is good. If a relay has changed the case of a local part that another product signed, or of a domain that

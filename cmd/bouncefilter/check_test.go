@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
@@ -58,9 +59,9 @@ func TestConfigurationThatCannotBeRead(t *testing.T) {
 	for path, want := range map[string]string{
 		w.dir:               "is a directory; name the file in it",
 		w.path("none.toml"): "no such file",
-		w.file("latin1.toml", "# caf\xe9\n", 0o600):              "is not UTF-8 text",
-		w.file("huge.toml", strings.Repeat("#\n", 1<<20), 0o600): "is larger than",
-		w.file("broken.toml", "domains = [\n", 0o600):            "toml: ",
+		w.file("latin1.toml", "# caf\xe9\n", 0o600):                         "is not UTF-8 text",
+		w.file("huge.toml", strings.Repeat("#\n", tomlfile.MaxSize), 0o600): "is larger than",
+		w.file("broken.toml", "domains = [\n", 0o600):                       "toml: ",
 	} {
 		for command, status := range map[string]int{"serve": 2, "check": 1, "sign": 2} {
 			args := []string{command, "-c", path}

@@ -1,5 +1,7 @@
 package e2e
 
+import "testing"
+
 // What comes in, in the order in which a reader would ask.
 
 // genuineBounces answer mail that was sent: they are delivered to the address without the tag, in every class of
@@ -247,4 +249,13 @@ var ordinaryMail = []scenario{
 		name: "from outside with an address of ours is not signed",
 		from: "other@virt.example", to: []rcpt{{plain("user@virt.example"), ok}}, mailboxes: []string{"user@virt.example"},
 	},
+}
+
+// testSources holds that the log and check name who has sent mail that is no bounce.
+func (s *site) testSources(t *testing.T) {
+	s.daemon.awaitRecord(t, 0, record{"level": "INFO", "msg": "this source sends mail with the null sender that is no bounce",
+		"source": "shop.example", "client": "127.0.0.0/24", "count": "1", "refused": "0"})
+	if got := s.daemon.finding(t, "null-sender-source"); got != "note no-bounce" {
+		t.Errorf("check says %q", got)
+	}
 }

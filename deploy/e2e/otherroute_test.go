@@ -90,21 +90,7 @@ func (s *site) testOtherRoute(t *testing.T) {
 	if n := s.daemon.metric(t, "bouncefilter_other_routes"); n != 1 {
 		t.Errorf("%v routes are counted", n)
 	}
-	finding := func() string {
-		out, _ := s.daemon.run(t, "check", "--config", s.daemon.config, "--mta", "none", "--json")
-		var r struct {
-			Findings []struct{ Name, Level, Where string }
-		}
-		if err := json.Unmarshal([]byte(out), &r); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		for _, f := range r.Findings {
-			if f.Name == "other-route" {
-				return f.Level + " " + f.Where
-			}
-		}
-		return ""
-	}
+	finding := func() string { return s.daemon.finding(t, "other-route") }
 	if got := finding(); got != "warning sender user@virt.example" {
 		t.Errorf("check says %q", got)
 	}
@@ -118,6 +104,24 @@ func (s *site) testOtherRoute(t *testing.T) {
 	if got := finding(); got != "" {
 		t.Errorf("check still says %q", got)
 	}
+}
+
+// finding returns the level and place of the first finding of check with a name, about the daemon and not the mail server; "" for none.
+func (d *daemon) finding(t *testing.T, name string) string {
+	t.Helper()
+	out, _ := d.run(t, "check", "--config", d.config, "--mta", "none", "--json")
+	var r struct {
+		Findings []struct{ Name, Level, Where string }
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, f := range r.Findings {
+		if f.Name == name {
+			return f.Level + " " + f.Where
+		}
+	}
+	return ""
 }
 
 // bounceOfOthers is a DSN about mail that a server with this address has sent in the name of the recipient, some hours ago.

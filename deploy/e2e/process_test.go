@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -42,7 +43,8 @@ func start(t *testing.T, name string, command ...string) *process {
 	t.Helper()
 	p := &process{name: name, cmd: exec.Command(command[0], command[1:]...), out: new(output), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
-	if err := p.cmd.Start(); err != nil {
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // see startReaper for those that this does not reach
+	if err := startFromOneThread(p.cmd); err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
 	go func() {
@@ -68,6 +70,27 @@ func start(t *testing.T, name string, command ...string) *process {
 	})
 	return p
 }
+
+// startFromOneThread starts a command from a thread that lives as long as this process.
+//
+// QUIRK: the parent whose end Pdeathsig means is the thread that started the process, and threads of Go may end.
+func startFromOneThread(cmd *exec.Cmd) error {
+	started := make(chan error)
+	starter() <- func() { started <- cmd.Start() }
+	return <-started
+}
+
+// starter returns where the functions go that one thread runs.
+var starter = sync.OnceValue(func() chan<- func() {
+	functions := make(chan func())
+	go func() {
+		runtime.LockOSThread()
+		for f := range functions {
+			f()
+		}
+	}()
+	return functions
+})
 
 // signal sends a signal to the process; a process that has ended does not mind.
 func (p *process) signal(s os.Signal) { p.cmd.Process.Signal(s) }

@@ -117,8 +117,11 @@ func TestReadmeDemonstration(t *testing.T) {
 	logged := map[string][]string{} // attributes, by reason
 	reason := regexp.MustCompile(` reason=(\S+) `)
 	for line := range strings.Lines(string(out)) {
-		if _, line, isLog := strings.Cut(line, "log: "); isLog {
-			logged[reason.FindStringSubmatch(line)[1]] = attributes(line)
+		_, line, isLog := strings.Cut(line, "log: ")
+		if m := reason.FindStringSubmatch(line); m != nil {
+			logged[m[1]] = attributes(line)
+		} else if isLog && !strings.Contains(line, `msg="this source sends `) {
+			t.Errorf("a line of the log without a reason: %s", line)
 		}
 	}
 	shown := 0

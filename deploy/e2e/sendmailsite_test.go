@@ -22,6 +22,12 @@ var sendmailUsers = map[string]string{
 	"user@auto.example":    "backup",
 	"user@early.example":   "list",
 	"info@alias.example":   "news",
+
+	// Of TestDomainsOfSendmail; for other sites these are domains of the world.
+	"games@physics.campus.example": "games",
+	"games@a.b.campus.example":     "games",
+	"games@firma.example":          "games",
+	"games@company.example":        "games",
 }
 
 // siteOnABusyMachine is sendmailOnABusyMachine with the quotation marks of siteMc.

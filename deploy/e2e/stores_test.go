@@ -28,6 +28,7 @@ func TestSite(t *testing.T) {
 			}
 			t.Run("backscatter", s.testScenarios(backscatter))
 			t.Run("no bounce", s.testScenarios(noBounces))
+			t.Run("who sends it", s.testSources)
 			t.Run("unknown user", s.testScenarios(unknownUsers))
 			t.Run("modes and exemptions", s.testScenarios(modesAndExemptions))
 			t.Run("several recipients", s.testScenarios(severalRecipients))

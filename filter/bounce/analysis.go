@@ -11,6 +11,8 @@ type analysis struct {
 	parts    int // parts that may still be read
 	problems []string
 	opened   bool // a scanner's message was opened
+	// truncated says that a part or a message within the message was not read.
+	truncated bool
 }
 
 func (a *analysis) problem(s string) {
@@ -57,7 +59,8 @@ func (a *analysis) message(s string, depth int) *Report {
 	}
 	f := a.collect(h, body, depth)
 	if inner := a.scanned(&f, depth); inner != nil {
-		inner.Sender, inner.Authenticated = fieldAddress(h.get("return-path")), authenticated(h, inner.From)
+		inner.Sender, inner.From = fieldAddress(h.get("return-path")), fieldAddress(h.get("from"))
+		inner.Authenticated = authenticated(h, inner.From)
 		return inner
 	}
 	r := &Report{MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from"))}
@@ -77,11 +80,9 @@ func (a *analysis) message(s string, depth int) *Report {
 	r.Authenticated = authenticated(h, r.From)
 	switch r.Kind {
 	case None, AutoReply, Challenge:
-		// What looked like recipients and returned messages was part of a text that a person wrote.
+		// What looked like recipients and returned messages may be part of a text that a person wrote.
 		r.Recipients, r.ReportingMTA = nil, ""
-		r.Originals = slices.DeleteFunc(r.Originals, func(o Original) bool {
-			return o.Source != InReplyTo && o.Source != References && o.Source != ParentMessageID
-		})
+		r.onlyQuotes()
 	case DSN, Bounce:
 		r.complete(&f)
 		r.explain(&f)
@@ -97,7 +98,7 @@ func (a *analysis) message(s string, depth int) *Report {
 
 // scanned returns what the report says that a scanner has attached whole to a message of its own, such as SpamAssassin (report_safe),
 // or nil if the message is something else. The scanner keeps the recipient, which a bounce of a report does not have, and the sender
-// or the null sender.
+// or the null sender. The report is weak if the outer message has another author, who may be a person.
 func (a *analysis) scanned(f *facts, depth int) *Report {
 	if a.opened || depth > 1 || f.report != "" || f.machine || len(f.returned) != 1 || f.returned[0].source != ReturnedMessage {
 		return nil
@@ -108,11 +109,14 @@ func (a *analysis) scanned(f *facts, depth int) *Report {
 	switch {
 	case !looksAutomatic(h), to == "" || !strings.EqualFold(to, fieldAddress(f.header.get("to"))):
 		return nil
-	case f.origin() < nullSender && !strings.EqualFold(from, fieldAddress(f.header.get("from"))):
+	}
+	origin, kept := f.origin(), strings.EqualFold(from, fieldAddress(f.header.get("from")))
+	if origin < nullSender && !kept {
 		return nil
 	}
 	a.opened = true
 	if r := a.message(f.header.returnPath()+text, depth); r.Kind == DSN || r.Kind == MDN || r.Kind == Bounce && !r.Weak {
+		r.Weak = r.Weak || !kept && origin < postmaster
 		return r
 	}
 	return nil

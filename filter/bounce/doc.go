@@ -20,8 +20,9 @@
 // The envelope sender is evidence as well. A caller that knows it puts it in front of the message as a Return-Path field,
 // as final delivery does (RFC 5321 section 4.4). But the null sender alone makes no message a bounce or a reply: much mail
 // that answers nothing has it, such as notices of web sites, calendars and telephones, and list mail that Exchange passes
-// on. Where only words, or the null sender beside In-Reply-To, show what a message is, the Report says that these are weak
-// signs, and the caller may know better. A calendar part, the header of a list or that of a mail program overrules them.
+// on, bounces that people forward, and what services write about mail, parcels or calls that did not arrive. Where only words, the
+// null sender beside In-Reply-To, or a bounce under the name of an ordinary sender show what a message is, the Report says that
+// these are weak signs, and the caller may know better. A calendar part, the header of a list or that of a mail program overrules them.
 //
 // The knowledge about formats is data: families.go lists the software with the words it uses, rules.go the phrases that
 // introduce a recipient or a returned message, in many languages. To add an MTA, add a row there and a sample under

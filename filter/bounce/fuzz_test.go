@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -85,7 +86,7 @@ func checkBounds(t *testing.T, r *Report) {
 		if r.Family == "" {
 			t.Errorf("%s without family", r.Kind)
 		}
-		if r.Weak && (r.Kind == DSN || r.Kind == ARF) {
+		if r.Weak && r.Kind == ARF {
 			t.Errorf("%s has weak signs", r.Kind)
 		}
 	default:
@@ -111,6 +112,15 @@ func checkBounds(t *testing.T, r *Report) {
 		loggable(t, rcpt.Exact, 11)
 		loggable(t, rcpt.Diagnostic, maxDiagnosticBytes)
 		loggable(t, rcpt.RemoteMTA, maxNameBytes)
+	}
+	if len(r.Quoted) > maxQuoted || len(r.Quoted) > 0 && r.Kind != None && r.Kind != AutoReply && r.Kind != Challenge {
+		t.Errorf("%s quotes %d", r.Kind, len(r.Quoted))
+	}
+	for i, id := range r.Quoted {
+		loggable(t, id, maxMessageIDBytes)
+		if id == "" || slices.Contains(r.Quoted[:i], id) || slices.ContainsFunc(r.Originals, func(o Original) bool { return o.MessageID == id }) {
+			t.Errorf("%q is quoted twice, or answered", id)
+		}
 	}
 	depth := 1
 	for _, o := range r.Originals {

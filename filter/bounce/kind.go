@@ -11,9 +11,13 @@ import (
 // by itself. Anything else needs a sender that reports come from, so that mail that only quotes or forwards a report is no
 // report. The null sender is one such sign, but no more: much mail that answers nothing has it as well.
 func (f *facts) kind(r *Report) (kind Kind, weak bool) {
+	if f.header.has("x-ms-journal-report") {
+		return None, false // Exchange's copy of a message for an archive, which may be a bounce
+	}
 	from := f.origin()
 	if kind := f.standardKind(r, from); kind != None {
-		return kind, false
+		// Outside multipart/report, the status part may be one that a person passes on.
+		return kind, kind == DSN && f.report == "" && from < postmaster
 	}
 	if is, weak := f.isBounce(r, from); is {
 		return Bounce, weak
@@ -25,13 +29,13 @@ func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	case f.isChallenge():
 		return Challenge, !reply
 	case reply:
-		return AutoReply, false
+		return AutoReply, f.answersPage()
 	case f.listed():
 		return None, false // lists pass on what their members' responders write
 	case f.isReceipt():
 		return MDN, true
 	case f.isReply():
-		return AutoReply, !f.automatic() || !f.replySubject()
+		return AutoReply, !f.automatic() || !f.answers() || !f.replySubject()
 	}
 	return None, false
 }
@@ -39,6 +43,8 @@ func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 // standardKind returns what the machine-readable parts of the message say that it is, or None.
 func (f *facts) standardKind(r *Report, from origin) Kind {
 	switch {
+	case f.report == "delivery-status" && f.status != "" && len(r.Recipients) > 0 && from > person:
+		return DSN // whatever other parts it has
 	case f.feedback != "" && (f.report != "" || from > person || len(f.returned) > 0 && !f.conversation()):
 		return ARF // QUIRK: NetEase (163.com) sends it as multipart/mixed
 	case len(f.returned) > 0 && strings.HasPrefix(f.subject, complaintSubject):

@@ -24,6 +24,7 @@ const (
 	maxRecipients         = 1000 // the recipients that one message may have at common MTAs
 	maxOriginals          = 32
 	maxOriginalRcpts      = 100
+	maxQuoted             = 32
 	maxReferences         = 20
 	maxBlankLines         = 3   // within the header of a returned message
 	maxMessageIDs         = 4   // Message-ID fields of one returned message

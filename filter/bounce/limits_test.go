@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 // counter counts what is read from an endless body.
@@ -59,6 +60,32 @@ func TestWhatCameBeforeTheLimitIsReported(t *testing.T) {
 	}
 	if !strings.Contains(strings.Join(r.Problems, "; "), "cut off") {
 		t.Errorf("problems are %q", r.Problems)
+	}
+}
+
+func TestTruncated(t *testing.T) {
+	message := string(sample(t, "postfix-dsn"))
+	header := strings.Index(message, "\n\n") + 2
+	for name, tt := range map[string]struct {
+		m      string
+		limits Limits
+		want   bool
+	}{
+		"all was read":               {message, Limits{}, false},
+		"the body ends at the limit": {message, Limits{BodyBytes: len(message) - header}, false},
+		"the body is longer":         {message, Limits{BodyBytes: len(message) - header - 1}, true},
+		"the header is longer":       {message, Limits{HeaderBytes: header - 20}, true},
+		"there are more parts":       {message, Limits{Parts: 2}, true},
+		"there are more levels":      {string(sample(t, "nested")), Limits{Depth: 1}, true},
+	} {
+		r, err := Read(strings.NewReader(tt.m), tt.limits)
+		if err != nil || r.Truncated != tt.want {
+			t.Errorf("%s: %t, %v", name, r.Truncated, err)
+		}
+	}
+	r, err := Read(io.MultiReader(strings.NewReader(message), iotest.ErrReader(errors.New("closed"))), Limits{})
+	if err == nil || !r.Truncated {
+		t.Errorf("the reader failed: %t, %v", r.Truncated, err)
 	}
 }
 

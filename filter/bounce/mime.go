@@ -36,6 +36,7 @@ func (p *part) fileName() string {
 func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 	if a.parts <= 0 || depth > a.limits.Depth {
 		a.problem("there are more MIME parts than the limits allow")
+		a.truncated = true
 		return ps
 	}
 	value := h.get("content-type")

@@ -138,6 +138,9 @@ func TestAReportThatAScannerHasWrapped(t *testing.T) {
 		if r.Kind != DSN || len(r.Originals) != 1 || r.Originals[0].Depth != 1 || r.Original().MessageID != "sent@example.com" || !slices.Equal(addresses(r), []string{"bert@remote.example"}) {
 			t.Errorf("%s: %s, %+v, %q", name, r.Kind, r.Originals, addresses(r))
 		}
+		if want := name == "under its own name" || name == "as octets"; r.Weak != want || r.From != fieldAddress(headerOf(m).get("from")) {
+			t.Errorf("%s: weak %t, from %s", name, r.Weak, r.From)
+		}
 	}
 	for name, m := range map[string]string{
 		"a bounce of the report":    wrapped("Return-Path: <>\nFrom: MAILER-DAEMON@gw.example\nTo: MAILER-DAEMON@mx.remote.example\nSubject: Undelivered mail\n", "Could not be delivered to user@example.com: 550 unknown\n", report),
@@ -156,6 +159,11 @@ func TestAReportThatAScannerHasWrapped(t *testing.T) {
 	if r := read(t, twice); r.Kind != Bounce {
 		t.Errorf("what was scanned twice: %s", r.Kind)
 	}
+}
+
+func headerOf(m string) header {
+	h, _, _ := parseHeader(m, true)
+	return h
 }
 
 func TestTheTextExplainsWhatTheStatusPartDoesNot(t *testing.T) {

@@ -92,6 +92,59 @@ func TestWhatOverrulesWeakSigns(t *testing.T) {
 	}
 }
 
+// What a mail system writes under its own name is no weak sign, and neither is a multipart/report. What anybody may have
+// forwarded is one.
+func TestWhoseBouncesAreWeak(t *testing.T) {
+	mixed := strings.Replace(dsn(saidPart, statusPart, mailPart), "multipart/report; report-type=delivery-status", "multipart/mixed", 1)
+	words := "\nYour message could not be delivered.\n\n<bert@remote.example>: 550 5.1.1 no such user\n\n--- original message ---\n\n" +
+		"From: user@example.com\nTo: bert@remote.example\nMessage-ID: <sent@example.com>\n"
+	for _, tt := range []struct {
+		name, from, body string
+		kind             Kind
+		weak             bool
+	}{
+		{"words of a daemon", "MAILER-DAEMON@remote.example", words, Bounce, false},
+		{"words of a postmaster", "postmaster@remote.example", words, Bounce, false},
+		{"words of a person", "dora@remote.example", words, Bounce, true},
+		{"words under the name of a mail system", "Mail delivery system <x@remote.example>", words, Bounce, true},
+		{"words of a list's member", "dora@remote.example\nList-Unsubscribe: <mailto:x@lists.example>", words, None, false},
+		{"a report of a daemon", "MAILER-DAEMON@remote.example", dsn(saidPart, statusPart, mailPart), DSN, false},
+		{"a report of a person", "dora@remote.example", dsn(saidPart, statusPart, mailPart), DSN, false},
+		{"parts of a daemon", "MAILER-DAEMON@remote.example", mixed, DSN, false},
+		{"parts of a postmaster", "postmaster@remote.example", mixed, DSN, false},
+		{"parts of a person", "dora@remote.example", mixed, DSN, true},
+		{"a report with a feedback part", "MAILER-DAEMON@remote.example", dsn("Content-Type: message/feedback-report\n\nFeedback-Type: abuse\n", saidPart, statusPart, mailPart), DSN, false},
+		{"an archive's copy", "MAILER-DAEMON@remote.example\nX-MS-Journal-Report:", dsn(saidPart, statusPart, mailPart), None, false},
+	} {
+		r := read(t, "Return-Path: <>\nFrom: "+tt.from+"\nTo: user@example.com\nSubject: Undelivered mail returned to sender\n"+tt.body)
+		if r.Kind != tt.kind || r.Weak != tt.weak {
+			t.Errorf("%s: %s, weak %t", tt.name, r.Kind, r.Weak)
+		}
+	}
+}
+
+// A subject proves no reply, and neither does a mark on what answers a web page.
+func TestWhatMakesAReplyWeak(t *testing.T) {
+	exchange := string(sample(t, "null-sender/reply-exchange"))
+	nameless := strings.Replace(exchange, "X-MS-Exchange-Inbox-Rules-Loop: friend@remote.example\n", "", 1)
+	page := string(sample(t, "null-sender/like-reply-web-form"))
+	for name, tt := range map[string]struct {
+		m    string
+		weak bool
+	}{
+		"Exchange's mark":                       {exchange, false},
+		"a subject and a mark of any program":   {nameless, true},
+		"and what it answers":                   {strings.Replace(nameless, "Subject:", "In-Reply-To: <sent@example.com>\nSubject:", 1), false},
+		"an answer to a page":                   {page, true},
+		"an answer to a message names the page": {strings.Replace(page, "Subject:", "In-Reply-To: <sent@example.com>\nSubject:", 1), false},
+		"an answer to a message":                {strings.Replace(page, " on our website", "", 1), false},
+	} {
+		if r := read(t, tt.m); r.Kind != AutoReply || r.Weak != tt.weak {
+			t.Errorf("%s: %s, weak %t", name, r.Kind, r.Weak)
+		}
+	}
+}
+
 func TestWordsOfFailure(t *testing.T) {
 	for name, want := range map[string]bool{
 		"bounce-non-delivery-report": true, "parcel-not-delivered": true, "reply-plain-text": false, "one-time-code": false,

@@ -1,6 +1,9 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // originals adds to r the messages that the report returns or that its fields name. If a returned message is a bounce
 // itself, it adds the messages that this one returned, too.
@@ -34,6 +37,25 @@ func (a *analysis) originals(r *Report, f *facts, depth int) {
 	for i := range r.Originals {
 		if r.Originals[i].Depth == 0 {
 			r.Originals[i].Depth = depth
+		}
+	}
+}
+
+// onlyQuotes moves to Quoted the identifiers of what the message returns or quotes.
+func (r *Report) onlyQuotes() {
+	r.sort()
+	var quoted []Original
+	r.Originals = slices.DeleteFunc(r.Originals, func(o Original) bool {
+		answers := o.Source == InReplyTo || o.Source == References || o.Source == ParentMessageID
+		if !answers {
+			quoted = append(quoted, o)
+		}
+		return !answers
+	})
+	for _, o := range quoted {
+		answered := slices.ContainsFunc(r.Originals, func(a Original) bool { return a.MessageID == o.MessageID })
+		if o.MessageID != "" && o.MessageID != r.MessageID && !answered && !slices.Contains(r.Quoted, o.MessageID) && len(r.Quoted) < maxQuoted {
+			r.Quoted = append(r.Quoted, o.MessageID)
 		}
 	}
 }
@@ -84,7 +106,11 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 	}
 	r.original(o)
 	r.alsoNamed(&o)
-	if depth >= a.limits.Depth || a.parts <= 0 || len(body) == 0 || !looksAutomatic(h) {
+	if len(body) == 0 || !looksAutomatic(h) {
+		return
+	}
+	if depth >= a.limits.Depth || a.parts <= 0 {
+		a.truncated = true
 		return
 	}
 	inner := a.message(text, depth+1)

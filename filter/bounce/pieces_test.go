@@ -211,7 +211,7 @@ func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 		"aliasWords": aliasWords, "strangers": strangers, "absences": absences, "failureWords": failureWords,
 		"postmasterSubjects": postmasterSubjects, "digests": digests, "undelivered": undelivered, "notices": notices,
 		"exchangeAgents": exchangeAgents, "programs": programs, "away": away, "acknowledgements": acknowledgements, "promises": promises,
-		"forms": forms, "challengeSubjects": challengeSubjects, "challenges": challenges, "receipts": receipts,
+		"pages": pages, "copies": copies, "challengeSubjects": challengeSubjects, "challenges": challenges, "receipts": receipts,
 	} {
 		lists[name] = p.words
 	}

@@ -18,13 +18,14 @@ func Read(r io.Reader, limits Limits) (*Report, error) {
 	text, problems, err := readMessage(r, limits)
 	rep := analyse(text, limits, problems)
 	if err != nil {
+		rep.Truncated = true
 		return rep, fmt.Errorf("bounce: read the message: %w", err)
 	}
 	return rep, nil
 }
 
 // Parse reports what a message in memory is. It does not check HeaderBytes and BodyBytes: the caller passes no more than that,
-// and cuts off a longer message at the end of a line.
+// and cuts off a longer message at the end of a line; then it sets Truncated itself.
 func Parse(message []byte, limits Limits) *Report {
 	return analyse(normal(message), limits.withDefaults(), nil)
 }
@@ -35,6 +36,7 @@ func analyse(text string, limits Limits, problems []string) *Report {
 	for _, p := range append(problems, a.problems...) {
 		rep.problem(p)
 	}
+	rep.Truncated = a.truncated || len(problems) > 0 // of Read, which all say that something was cut off
 	rep.bound()
 	return rep
 }
@@ -113,12 +115,7 @@ func (r *Report) bound() {
 		rcpt.Diagnostic = printable(rcpt.Diagnostic, maxDiagnosticBytes)
 		rcpt.RemoteMTA = printable(rcpt.RemoteMTA, maxNameBytes)
 	}
-	slices.SortStableFunc(r.Originals, func(a, b Original) int {
-		if a.Depth != b.Depth {
-			return a.Depth - b.Depth
-		}
-		return a.Source.rank() - b.Source.rank()
-	})
+	r.sort()
 	r.Originals = r.Originals[:min(len(r.Originals), maxOriginals)]
 	for i := range r.Originals {
 		o := &r.Originals[i]
@@ -137,6 +134,16 @@ func (r *Report) bound() {
 	if len(r.Problems) > maxProblems {
 		r.Problems = append(r.Problems[:maxProblems], "and more")
 	}
+}
+
+// sort puts the messages that the report answers directly first, the most reliable source first.
+func (r *Report) sort() {
+	slices.SortStableFunc(r.Originals, func(a, b Original) int {
+		if a.Depth != b.Depth {
+			return a.Depth - b.Depth
+		}
+		return a.Source.rank() - b.Source.rank()
+	})
 }
 
 // printable makes s fit for a log: valid UTF-8, no control characters, one line, at most limit octets.

@@ -47,8 +47,9 @@ type Report struct {
 	Kind   Kind
 	Family string // the software that wrote it, as named in families.go, or "other"; empty for None
 
-	// Weak says that Kind rests on weak signs alone: words, or the null sender and In-Reply-To. No field or part that machines
-	// read says it. It is false for None.
+	// Weak says that legitimate mail that answers nothing may look like this. Kind rests on words, or on the null sender and
+	// In-Reply-To, or on what the message contains under the name of an ordinary sender, who may have forwarded a bounce. It is
+	// false for None.
 	Weak bool
 	// Failure says that the text, or a machine-readable part, says that something was not delivered.
 	Failure bool
@@ -73,8 +74,15 @@ type Report struct {
 	// Originals are the messages that this one answers or may answer. Those that it answers directly come first, the most
 	// reliable source first. If they were bounces themselves, the messages that they answered follow; the innermost is last.
 	Originals []Original
+	// Quoted are Message-IDs of what an automatic reply, a challenge or another message returns or quotes, without those in
+	// Originals: it may answer them. One that is on record proves that it does, for a stranger cannot know it. Their absence says
+	// nothing. They are empty for the other kinds, whose Originals have them.
+	Quoted []string
 
 	Recipients []Recipient
+
+	// Truncated says that the message exceeded the limits, or that its reader failed: what it answers may be named behind that.
+	Truncated bool
 
 	// Problems say in words for the operator what was malformed or cut off. The rest of the Report is valid in spite of them.
 	Problems []string

@@ -35,6 +35,14 @@ func (f *facts) automatic() bool {
 		f.header.has("x-auto-response-suppress") || f.header.has("x-ms-exchange-inbox-rules-loop")
 }
 
+// answers says whether the header says that the message answers another one.
+func (f *facts) answers() bool {
+	return f.header.has("in-reply-to") || f.header.has("references") || f.header.has("x-ms-exchange-inbox-rules-loop")
+}
+
+// answersPage says whether the message seems to answer what was written on a web page.
+func (f *facts) answersPage() bool { return !f.answers() && len(f.returned) == 0 && pages.in(f.folded) }
+
 // isReply says whether the words of a message, or its null sender, show that a responder wrote it.
 func (f *facts) isReply() bool {
 	if f.replySubject() {
@@ -67,7 +75,7 @@ func (f *facts) answersByItself() bool {
 
 // acknowledges says whether the words are those of a program that has received a message, not what was written on a web page.
 func (f *facts) acknowledges(lead string) bool {
-	return acknowledgements.in(f.subject) && (f.bulk() || promises.in(lead)) && !forms.in(f.folded) && !notices.in(f.folded)
+	return acknowledgements.in(f.subject) && (f.bulk() || promises.in(lead)) && !pages.in(f.folded) && !copies.in(f.folded) && !notices.in(f.folded)
 }
 
 const (

@@ -257,11 +257,14 @@ var promises = newPhrases([]string{
 	"så snart som möjligt", "så snart som muligt", "så snart som mulig", "mahdollisimman pian", "odpowiem", "odpowiemy", "odpovím", "odpovíme", "ответим", "отвечу", "返信いたします", "ご返信", "尽快回复", "儘快回覆",
 })
 
-// forms are words of a mail that acknowledges what was written on a web page.
-var forms = newPhrases([]string{
+// pages are words of a mail that acknowledges what was written on a web page.
+var pages = newPhrases([]string{
 	"contact form", "web form", "webform", "online form", "website", "web site", "our site", "kontaktformular", "webformular", "formulaire", "site web", "formulario", "sitio web",
-	"modulo di contatto", "formulário", "contactformulier", "formularz", "formulář", "フォーム", "表单", "表單", "copy of your message", "you wrote:", "sie schrieben:",
+	"modulo di contatto", "formulário", "contactformulier", "formularz", "formulář", "フォーム", "表单", "表單",
 })
+
+// copies introduce what the reader has written, also on a web page.
+var copies = newPhrases([]string{"copy of your message", "you wrote:", "sie schrieben:"})
 
 // challengeSubjects are parts of the subjects of challenges.
 var challengeSubjects = newPhrases([]string{

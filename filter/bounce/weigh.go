@@ -13,7 +13,8 @@ type signs struct {
 	quoted   bool // the reply of a server is quoted
 }
 
-// isBounce weighs the evidence for a bounce in no standard form. It is weak if only words say that the message is one.
+// isBounce weighs the evidence for a bounce in no standard form. It is weak if only words say that the message is one, or if the
+// sender is an ordinary one: people forward bounces, and services write about what they could not deliver.
 func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
 	if f.report != "" && f.report != "?" && f.report != "delivery-status" {
 		return false, false // reports about TLS and DMARC
@@ -45,10 +46,10 @@ func (s *signs) weigh(r *Report, from origin) (is, weak bool) {
 	case from == postmaster:
 		return s.fromPostmaster() || words && s.inWords(), words
 	case from == nullSender:
-		return s.fromNullSender() || words && s.inWords(), words
+		return !s.listed() && (s.fromNullSender() || words && s.inWords()), true
 	case from == system:
 		// Phishing uses such names as well, but it returns no message and quotes no server.
-		return s.subject && s.says && s.named && (s.returned || r.anyStatus()), false
+		return !s.listed() && s.subject && s.says && s.named && (s.returned || r.anyStatus()), true
 	}
 	return s.fromPerson(r), false
 }

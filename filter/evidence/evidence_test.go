@@ -45,7 +45,7 @@ func TestEvidence(t *testing.T) {
 			original(1, bounce.InReplyTo, "x@example")}}, messages: "x@example", domain: "example.org", content: policy.ContentReply},
 		{name: "perhaps a bounce", report: bounce.Report{Kind: bounce.Bounce, Weak: true, From: "a@example.org"}, domain: "example.org", content: policy.ContentBounce},
 		{name: "perhaps a reply, its author authenticated by us", report: bounce.Report{Kind: bounce.AutoReply, Weak: true, From: "a@example.org",
-			Authenticated: []bounce.Authenticated{{Server: "elsewhere.example"}, {Server: "mx.example.com", Domain: "example.org"}}}, domain: "example.org", content: policy.ContentOther},
+			Authenticated: []bounce.Authenticated{{Server: "elsewhere.example"}, {Server: "mx.example.com", Domain: "example.org"}}}, content: policy.ContentOther},
 		{name: "perhaps a reply, its author authenticated elsewhere", report: bounce.Report{Kind: bounce.AutoReply, Weak: true, From: "a@example.org",
 			Authenticated: []bounce.Authenticated{{Server: "elsewhere.example", Domain: "example.org"}}}, domain: "example.org", content: policy.ContentReply},
 		{name: "perhaps a bounce, its author authenticated, about a failure", report: bounce.Report{Kind: bounce.Bounce, Weak: true, Failure: true, From: "a@example.org",
@@ -121,6 +121,17 @@ func TestAllowanceIsAsked(t *testing.T) {
 		if tt.name == "reply without a domain" && fs[0].Proof != policy.ProofNone {
 			t.Errorf("%s: proof %v, although it names nothing", tt.name, fs[0].Proof)
 		}
+	}
+}
+
+// A failed recipient is one in both spellings of its domain.
+func TestAFailedRecipientIsOne(t *testing.T) {
+	r := &bounce.Report{}
+	for _, address := range []string{"Friend@münchen.example", "friend@xn--mnchen-3ya.example", "friend@München.example", "nobody", "", "friend@other.example"} {
+		r.Recipients = append(r.Recipients, bounce.Recipient{Address: address, Action: "failed"})
+	}
+	if got := strings.Join(failedRecipients(r), " "); got != "friend@xn--mnchen-3ya.example nobody friend@other.example" {
+		t.Errorf("got %s", got)
 	}
 }
 

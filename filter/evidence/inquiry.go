@@ -33,6 +33,7 @@ func NewInquiry(p *policy.Policy, h *store.Hasher, today store.Day, r *bounce.Re
 type question struct {
 	issued   span // its tag, or mail of it that was left unsigned on purpose
 	use      use
+	cut      bool // what it names may be behind what was read
 	messages []candidate
 	domain   string         // that may prove it
 	domains  span           // of the correspondent, for each of senders
@@ -119,7 +120,8 @@ func (q *Inquiry) askUse(about *question, tag prvs.Result) {
 }
 
 func (q *Inquiry) askProof(about *question, e *Named) {
-	for _, id := range e.Messages {
+	about.cut = e.Cut
+	for _, id := range slices.Concat(e.Messages, e.Quoted) {
 		for _, s := range about.senders {
 			if len(q.queries)+2 > maxQueries {
 				return
@@ -142,7 +144,7 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 		about.trusted = len(q.queries)
 		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
 	}
-	if e.Anonymous() && q.policy.Allowance(e.Content) > 0 {
+	if (e.Anonymous() || e.Unclear) && q.policy.Allowance(e.Content, e.Unclear) > 0 {
 		about.unproven = len(q.queries)
 		q.add(q.hasher.Unproven(mailbox(about.senders)), q.today)
 	}
@@ -183,15 +185,22 @@ func (q *Inquiry) Empty() bool { return len(q.queries) == 0 }
 // answer.
 func (q *Inquiry) Answer(ctx context.Context, s Record) ([]Finding, store.Completeness, error) {
 	findings := make([]Finding, len(q.about))
-	if len(q.queries) == 0 {
-		return findings, store.Completeness{}, nil
+	var a store.Answer
+	var err error
+	if len(q.queries) > 0 {
+		a, err = s.Lookup(ctx, q.today, q.queries)
 	}
-	a, err := s.Lookup(ctx, q.today, q.queries)
 	for i := range q.about {
-		if err == nil {
-			findings[i] = q.found(&q.about[i], a)
-		} else if q.about[i].proofAsked() {
-			findings[i].Proof = policy.ProofUnknown
+		f := &findings[i]
+		switch {
+		case len(q.queries) == 0:
+		case err == nil:
+			*f = q.found(&q.about[i], a)
+		case q.about[i].proofAsked():
+			f.Proof = policy.ProofUnknown
+		}
+		if q.about[i].cut && (f.Proof == policy.ProofNone || f.Proof == policy.ProofAbsent) {
+			f.Proof = policy.ProofUnread
 		}
 	}
 	return findings, a.Complete, err

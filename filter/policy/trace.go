@@ -9,7 +9,7 @@ import (
 
 // TraceTag puts into words where the decision about a recipient in one of our domains begins: what the domain and the tag say.
 func (v *Verdict) TraceTag(revoked *Revocations) []string {
-	steps := []string{fmt.Sprintf("The recipient's domain %s is ours, in mode %s.", v.Domain.Name, v.Domain.Mode), v.tagSentence()}
+	steps := []string{fmt.Sprintf("The recipient's domain %s is ours%s, in mode %s.", v.Domain.Name, v.otherName(), v.Domain.Mode), v.tagSentence()}
 	if v.Tag.Status != prvs.Valid {
 		return steps
 	}
@@ -17,6 +17,14 @@ func (v *Verdict) TraceTag(revoked *Revocations) []string {
 		steps = append(steps, fmt.Sprintf("It is revoked, since %s: %s.", by.At.UTC().Format(time.RFC3339), by))
 	}
 	return steps
+}
+
+// otherName says how the recipient's domain is written if that is not the name in the configuration: an alias, or one below.
+func (v *Verdict) otherName() string {
+	if d := v.Tag.Original.Domain; d != "" && prvs.FoldDomain(d) != v.Domain.Name {
+		return ", which " + d + " belongs to"
+	}
+	return ""
 }
 
 func (v *Verdict) tagSentence() string {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -121,19 +120,19 @@ func (w *usageWriter) written(batch []use) {
 	}
 }
 
-// withPending returns the counts that the store has said, and adds those that it may not have yet. A count that is being written may be
-// added twice for a moment: then it is too high, and never too low.
-func (w *usageWriter) withPending(qs []store.Query, counts []uint32) []uint32 {
+// pendingOf returns the counts for queries that the store may not have yet; nil for none. They are to be added to what the store says
+// afterwards: a count that is written meanwhile is added twice then, and never left out.
+func (w *usageWriter) pendingOf(qs []store.Query) []uint32 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.pending) == 0 || len(counts) < len(qs) {
-		return counts
+	if len(w.pending) == 0 {
+		return nil
 	}
-	sum := slices.Clone(counts)
+	counts := make([]uint32, len(qs))
 	for i, q := range qs {
-		sum[i] = store.AddCounts(sum[i], w.pending[q])
+		counts[i] = w.pending[q]
 	}
-	return sum
+	return counts
 }
 
 // waitForMore waits a while, unless a caller waits for the end.

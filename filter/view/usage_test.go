@@ -96,6 +96,31 @@ func TestUsageCountsAtOnce(t *testing.T) {
 	}
 }
 
+// overtakenStore answers a lookup as it was before all that is being written is there.
+type overtakenStore struct {
+	countingStore
+	flush func()
+}
+
+func (s *overtakenStore) Lookup(context.Context, store.Day, []store.Query) (store.Answer, error) {
+	s.flush()
+	return storetest.NothingFound(time.Time{}), nil
+}
+
+// A count that reaches the store after that has answered is not left out.
+func TestUsageCountsWhileItIsWritten(t *testing.T) {
+	st := &overtakenStore{}
+	f := start(t, st)
+	st.flush = f.Flush
+	counted := store.Key{1}
+	for name, lookup := range map[string]func(context.Context, store.Day, []store.Query) (store.Answer, error){"Lookup": f.Lookup, "LookupStore": f.LookupStore} {
+		f.Use(1, []store.Record{{Key: counted, Expires: 2, Count: 1}})
+		if a, err := lookup(t.Context(), 1, store.AnyDay(counted)); err != nil || a.Counts[0] != 1 {
+			t.Errorf("%s: the counts are %v (%v)", name, a.Counts[:1], err)
+		}
+	}
+}
+
 func TestUsageOfTwoDays(t *testing.T) {
 	st := &countingStore{}
 	f := start(t, st)

@@ -160,9 +160,26 @@ func (v *View) Close() { v.usage.close() }
 // Lookup asks the record as far as it can be relied upon: unless it is known to be written under our hash secret, it vouches for
 // nothing. Counts include what Use was given and the store may not have yet, so that a storm of bounces uses a budget up at once.
 func (v *View) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
-	a, err := v.store.Lookup(ctx, today, qs)
-	a.Counts = v.usage.withPending(qs, a.Counts)
+	a, err := v.counted(qs, func() (store.Answer, error) { return v.store.Lookup(ctx, today, qs) })
 	return relied(a, v.verified.Load()), err
+}
+
+// LookupStore asks the store itself, whatever the state of the circuit in front of it, for commands that want to know what is recorded.
+func (v *View) LookupStore(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	return v.counted(qs, func() (store.Answer, error) { return v.store.Store().Lookup(ctx, today, qs) })
+}
+
+// counted asks, and adds what Use was given.
+func (v *View) counted(qs []store.Query, ask func() (store.Answer, error)) (store.Answer, error) {
+	pending := v.usage.pendingOf(qs)
+	a, err := ask()
+	if len(pending) > 0 && len(a.Counts) >= len(qs) {
+		a.Counts = slices.Clone(a.Counts)
+		for i, n := range pending {
+			a.Counts[i] = store.AddCounts(a.Counts[i], n)
+		}
+	}
+	return a, err
 }
 
 // relied returns an answer as far as it can be relied upon.
@@ -197,8 +214,10 @@ type Snapshot struct {
 	Revoked []store.Broadcast `json:"revoked,omitempty"`
 }
 
-// Snapshot returns what is known now.
+// Snapshot returns what is known now. What was given to Use before is written first: commands that have a snapshot ask the store
+// themselves.
 func (v *View) Snapshot() Snapshot {
+	v.Flush()
 	s := Snapshot{Verified: v.verified.Load(), History: v.History(), Silent: v.SilentNodes(), InDoubt: v.inDoubt(), Revoked: v.revoked.broadcasts()}
 	if c := v.complete.Load(); c != nil {
 		s.Complete = *c

@@ -2,72 +2,79 @@ package check
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/sources"
 )
 
-// maxSources is how many sources have a finding of their own.
+// maxSources is how many sources of one sort of mail are named.
 const maxSources = 10
 
-// sourceFindings reports who sends mail with the null sender that is no bounce, or that nothing proves: a note for each source and sort of
-// mail, the largest first, with the option that exempts its clients. exempt is what that option is now.
-func sourceFindings(list []sources.Source, exempt []netip.Prefix) []mta.Finding {
+// sourceFindings reports who sends mail with the null sender that is no bounce, or that nothing proves: a note for each sort of mail, which
+// names the largest sources.
+func sourceFindings(list []sources.Source) []mta.Finding {
 	var fs []mta.Finding
-	var others uint64 // messages of sources without a note
-	for len(list) > 0 {
-		first := list[0]
-		of := func(s sources.Source) bool { return s.Sort == first.Sort && s.Name() == first.Name() }
-		same := slices.DeleteFunc(slices.Clone(list), func(s sources.Source) bool { return !of(s) })
-		list = slices.DeleteFunc(slices.Clone(list), of)
-		if len(fs) == maxSources {
-			for _, s := range same {
-				others += s.Count
-			}
-			continue
+	for _, sort := range []struct{ word, what, remedy string }{
+		{policy.NoBounce.String(), "Mail with the null sender that is no bounce comes from ",
+			"Nothing needs to be done; to have such mail refused, set actions.no-bounce."},
+		{policy.Allowance.String(), "Automatic replies or bounces that name no message, and that nothing proves, come from ",
+			"Nothing needs to be done; proof.unproven_per_day and proof.unproven_bounces_per_day say how much of it a recipient gets in a day."},
+	} {
+		if named := nameSources(list, sort.word); named != "" {
+			fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "null-sender-source", Where: sort.word, What: sort.what + named + ". " + sort.remedy})
 		}
-		fs = append(fs, sourceFinding(same, exempt))
-	}
-	if others > 0 {
-		fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "null-sender-source", Where: "other sources",
-			What: fmt.Sprintf("They have sent %d more such messages.", others)})
 	}
 	return fs
 }
 
-// sourceFinding is the note about one source, from all its clients.
-func sourceFinding(same []sources.Source, exempt []netip.Prefix) mta.Finding {
-	first := &same[0]
-	networks := []string{}
-	for _, n := range exempt {
-		networks = append(networks, n.String())
-	}
-	var clients []string
-	for _, s := range same {
-		text := fmt.Sprintf("%d since %s", s.Count, s.Since.UTC().Format(time.RFC3339))
-		if s.Refused > 0 {
-			text += fmt.Sprintf(", %d of them refused", s.Refused)
-		}
-		if s.Client == "" {
-			clients = append(clients, text)
+// nameSources names the largest sources of a sort of mail, each with all its clients; "" if there is none.
+func nameSources(list []sources.Source, sort string) string {
+	var named []string
+	var others uint64 // messages of sources that are not named
+	for i := range list {
+		s := &list[i]
+		same := func(o sources.Source) bool { return o.Sort == sort && o.Name() == s.Name() }
+		switch {
+		case s.Sort != sort || slices.ContainsFunc(list[:i], same):
+			continue // it is named by the first of the same name
+		case len(named) == maxSources:
+			for _, o := range list[i:] {
+				if same(o) {
+					others += o.Count
+				}
+			}
 			continue
 		}
-		clients = append(clients, s.Client+" ("+text+")")
-		if !slices.Contains(networks, s.Client) {
-			networks = append(networks, s.Client)
-		}
+		named = append(named, nameSource(list[i:], same))
 	}
-	f := mta.Finding{Level: mta.LevelNote, Name: "null-sender-source", Where: "source " + first.Name(),
-		What: sentence(first.What()) + ": " + strings.Join(clients, ", ") + ". " + sentence(first.Remedy()) + "."}
-	if len(networks) > len(exempt) {
-		f.Cure = []string{"[exempt]", "networks = " + tomlList(networks)}
+	if others > 0 {
+		named = append(named, fmt.Sprintf("other sources (%d)", others))
 	}
-	return f
+	return strings.Join(named, ", ")
 }
 
-// sentence begins a text with a capital letter.
-func sentence(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
+// nameSource names one source: how many messages it has sent, how many of these were refused, and through which clients.
+func nameSource(list []sources.Source, same func(sources.Source) bool) string {
+	var count, refused uint64
+	var clients []string
+	for _, s := range list {
+		if !same(s) {
+			continue
+		}
+		count, refused = count+s.Count, refused+s.Refused
+		if s.Client != "" && s.Client != s.Name() {
+			clients = append(clients, s.Client)
+		}
+	}
+	text := fmt.Sprintf("%s (%d", list[0].Name(), count)
+	if refused > 0 {
+		text += fmt.Sprintf(", %d of them refused", refused)
+	}
+	if len(clients) > 0 {
+		text += ", from " + strings.Join(clients, " and ")
+	}
+	return text + ")"
+}

@@ -65,26 +65,29 @@ aliases = ["älias.example", "xn--lias-koa.example"]`)
 	}
 }
 
-// BenchmarkLoad shows what a start or a reload costs with very many domains.
+// BenchmarkLoad shows what a start or a reload costs with very many domains, in a file of their own or each with settings.
 func BenchmarkLoad(b *testing.B) {
 	for _, n := range []int{1, 20_000} {
-		dir := b.TempDir()
-		var text strings.Builder
+		var list, tables strings.Builder
 		for i := range n {
-			fmt.Fprintf(&text, "customer-%05d-shop.example\n", i)
+			fmt.Fprintf(&list, "customer-%05d-shop.example\n", i)
+			fmt.Fprintf(&tables, "[[domain]]\nname = \"customer-%05d-shop.example\"\nmode = \"monitor\"\n", i)
 		}
-		path := filepath.Join(dir, "bouncefilter.toml")
-		for name, text := range map[string]string{"domains": text.String(), "bouncefilter.toml": `domains_file = "domains"`} {
-			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-				b.Fatal(err)
-			}
-		}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			for b.Loop() {
-				if c, problems := Load(path, Flags{}, testHost); len(problems) > 0 || len(c.Settings.Domains) != n {
-					b.Fatal(problems)
+		for name, text := range map[string]string{"file": `domains_file = "domains"`, "tables": tables.String()} {
+			dir := b.TempDir()
+			path := filepath.Join(dir, "bouncefilter.toml")
+			for name, text := range map[string]string{"domains": list.String(), "bouncefilter.toml": text} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+					b.Fatal(err)
 				}
 			}
-		})
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				for b.Loop() {
+					if c, problems := Load(path, Flags{}, testHost); len(problems) > 0 || len(c.Settings.Domains) != n {
+						b.Fatal(problems)
+					}
+				}
+			})
+		}
 	}
 }

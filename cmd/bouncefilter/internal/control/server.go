@@ -25,6 +25,8 @@ type Daemon interface {
 	Known() Known
 	// Barrier waits until every other node has written what it signed before; see [view.View.Barrier].
 	Barrier(ctx context.Context) (passed, waited bool)
+	// Lookup asks the daemon's store, with what the daemon is about to write to it.
+	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
 	// Store is the daemon's store, which no other process can open if it is embedded.
 	Store() store.Store
 	// RefreshRevocations lets the daemon take revocations into effect that have changed in the store.
@@ -168,7 +170,7 @@ func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, badRequest{err}
 	}
-	a, err := s.daemon.Store().Lookup(ctx, l.Today, qs)
+	a, err := s.daemon.Lookup(ctx, l.Today, qs)
 	return lookupAnswer{a.Found, a.Counts, a.Complete.Since, a.Complete.Reason, a.Complete.Remedy}, err
 }
 

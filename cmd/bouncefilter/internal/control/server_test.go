@@ -26,7 +26,10 @@ func (*stub) Status(context.Context) (*status.Status, error) { return nil, store
 func (*stub) Keys() []Key                                    { return nil }
 func (*stub) Known() Known                                   { return Known{Store: "redis://127.0.0.1:6379"} }
 func (*stub) Store() store.Store                             { return &storetest.Fake{Err: store.ErrUnavailable} }
-func (*stub) RefreshRevocations(context.Context)             {}
+func (s *stub) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	return s.Store().Lookup(ctx, today, qs)
+}
+func (*stub) RefreshRevocations(context.Context) {}
 func (s *stub) Barrier(ctx context.Context) (passed, waited bool) {
 	s.waiting <- struct{}{}
 	<-ctx.Done()

@@ -58,6 +58,11 @@ func (c controlled) Barrier(ctx context.Context) (passed, waited bool) {
 	return c.d.server.View().BarrierFor(ctx)
 }
 
+// Lookup implements [control.Daemon].
+func (c controlled) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
+	return c.d.server.View().LookupStore(ctx, today, qs)
+}
+
 // Store implements [control.Daemon].
 func (c controlled) Store() store.Store { return c.d.guard.Store() }
 

@@ -12,10 +12,8 @@ import (
 
 // service is a policy service that answers each request with the recipient it has seen, and ends a connection after some of them.
 type service struct {
-	t        *testing.T
 	requests int // of a connection; 0 for any number
 	dials    int
-	seen     []string
 }
 
 func (s *service) dial(context.Context) (net.Conn, error) {
@@ -47,7 +45,7 @@ const request = "request=smtpd_access_policy\nsender=prvs=0000000000=a@remote.ex
 
 func TestRecipientsHaveNoTags(t *testing.T) {
 	for _, requests := range []int{0, 1} {
-		s := &service{t: t, requests: requests}
+		s := &service{requests: requests}
 		var in, want string
 		for address, plain := range map[string]string{
 			"all@example.com":                      "all@example.com",

@@ -270,6 +270,12 @@ func (k *checker) twice() {
 }
 
 func (k *checker) milterMaps() {
+	for _, s := range append([]*Service{nil}, k.c.receivers(outside, internal)...) {
+		if (s == nil || hasOption(s, "smtpd_command_filter")) && k.c.option(s, "smtpd_command_filter") != "" {
+			k.add(mta.LevelNote, "command-filter", k.at(s, "smtpd_command_filter"),
+				"This table replaces commands of clients before milters see them. An address that it changes is signed or judged as changed.")
+		}
+	}
 	if maps := k.c.list(nil, "smtpd_milter_maps"); len(maps) > 0 {
 		k.add(mta.LevelWarning, "milter-maps", k.inMain("smtpd_milter_maps"),
 			"This table gives some clients other milters, or none (DISABLE). Mail that they send leaves unsigned, and bounces that they deliver are not judged, unless bouncefilter is among them.",

@@ -147,7 +147,7 @@ func (k *checker) delimiters() {
 	}
 	differ("recipient_delimiter", k.c.option(nil, "recipient_delimiter"),
 		"bounces to an address with an extension are not known to answer mail of the address without it, and are refused.")
-	if verp := k.c.option(nil, "default_verp_delimiters"); k.c.written("default_verp_delimiters") && verp != "" {
+	if verp := k.c.option(nil, "default_verp_delimiters"); verp != "" && !strings.Contains("+-", verp[:1]) { // which are known in any case
 		differ("default_verp_delimiters", verp[:1],
 			"a tag does not verify after Postfix has added the recipient to the sender (VERP), and bounces of that mail are refused unless they name it.")
 	}

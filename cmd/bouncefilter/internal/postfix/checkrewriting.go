@@ -50,7 +50,7 @@ func (k *checker) masquerading() {
 		}
 		for _, d := range k.c.list(s, "masquerade_domains") {
 			parent, negated := strings.CutPrefix(d, "!")
-			concerns := func(ours string) bool { return ours == parent || strings.HasSuffix(ours, "."+parent) }
+			concerns := func(ours string) bool { return ours == parent || strings.HasSuffix(ours, "."+parent) || k.ours(parent) }
 			if !negated && slices.ContainsFunc(k.site.Domains, concerns) {
 				k.add(mta.LevelError, "masquerade", k.at(s, "masquerade_domains"), fmt.Sprintf(
 					"Senders below %s lose their host name after bouncefilter has seen them: the signature no longer fits, or there is none, and bounces are refused.", parent),
@@ -133,7 +133,7 @@ func (k *checker) breaksTags(elements []string) bool {
 		}
 		table, understood := k.c.pcre(path)
 		for _, d := range k.site.Domains {
-			signed := sampleTag + "=user@" + d
+			signed := sampleTag + "=user@" + sampleDomain(d)
 			if got, found := table.lookup(signed); understood && found && !strings.EqualFold(got, signed) {
 				return true
 			}

@@ -15,7 +15,7 @@ import (
 var leftToPeople = map[string][]string{
 	"only-sends":                    {"domains-elsewhere"},
 	"accepts-unsigned":              {"networks-differ"},
-	"chosen-per-client":             {"milter-maps"},
+	"chosen-per-client":             {"milter-maps", "command-filter"},
 	"good-accept-outside":           {"milter-accepts"},
 	"good-other-tables-and-milters": {"headers-rewritten"},
 	"milters-with-blanks":           {"headers-rewritten"},

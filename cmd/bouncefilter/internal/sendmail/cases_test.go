@@ -23,17 +23,18 @@ const cases = "testdata/check"
 
 // oneSite is what differs from a milter on a unix socket in both roles, for example.com.
 type oneSite struct {
-	Domains []string          `json:"domains"`
-	Local   []string          `json:"local"` // local-host-names
-	Forms   []string          `json:"forms"`
-	Listen  []string          `json:"listen"`
-	Roles   []mta.Listener    `json:"roles"`
-	Submit  string            `json:"submit"` // "none", or where submit.cf leads to
-	Sockets map[string]Socket `json:"sockets"`
-	Stale   bool              `json:"stale"`
-	Untags  map[string]bool   `json:"untags"`
-	Takes   map[string]bool   `json:"takes"`
-	Fault   string            `json:"fault"`
+	Domains    []string          `json:"domains"`
+	Delimiters string            `json:"delimiters"`
+	Local      []string          `json:"local"` // local-host-names
+	Forms      []string          `json:"forms"`
+	Listen     []string          `json:"listen"`
+	Roles      []mta.Listener    `json:"roles"`
+	Submit     string            `json:"submit"` // "none", or where submit.cf leads to
+	Sockets    map[string]Socket `json:"sockets"`
+	Stale      bool              `json:"stale"`
+	Untags     map[string]bool   `json:"untags"`
+	Takes      map[string]bool   `json:"takes"`
+	Fault      string            `json:"fault"`
 }
 
 // folders returns the names of all cases.
@@ -91,7 +92,7 @@ func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
 	if o.Roles == nil {
 		o.Roles = []mta.Listener{{Sign: true, Verify: true}}
 	}
-	site := mta.Site{Domains: o.Domains, Forms: o.Forms,
+	site := mta.Site{Domains: o.Domains, Delimiters: o.Delimiters, Forms: o.Forms,
 		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("10.0.0.0/8")}}
 	for i, text := range o.Listen {
 		l := o.Roles[min(i, len(o.Roles)-1)]

@@ -107,3 +107,34 @@ func TestSendmailAgrees(t *testing.T) {
 		}
 	}
 }
+
+// The manual's table of ways past bouncefilter names findings that check makes, at the levels at which it makes them.
+func TestWaysOfTheManual(t *testing.T) {
+	expected := "\n"
+	for _, name := range folders(t) {
+		expected += read(t, cases, name, "expected") + "\n"
+	}
+	_, table, found := strings.Cut(read(t, "../../../../deploy/sendmail/README.md"), "<!-- ways: held by a test -->\n")
+	if !found {
+		t.Fatal("there is no table")
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := 0
+	for line := range strings.Lines(table) {
+		columns := strings.Split(line, "|")
+		verdicts := regexp.MustCompile("(error|warning|note)(?: or (warning))? `([a-z-]+)`").FindAllStringSubmatch(columns[3], -1)
+		for _, v := range verdicts {
+			for _, level := range v[1:3] {
+				if level != "" && !strings.Contains(expected, "\n"+level+" "+v[3]+" ") {
+					t.Errorf("no case has %s %s", level, v[3])
+				}
+			}
+		}
+		if rows++; rows > 2 && len(verdicts) == 0 {
+			t.Errorf("no verdict in %s", line)
+		}
+	}
+	if rows < 12 {
+		t.Errorf("only %d rows", rows)
+	}
+}

@@ -13,6 +13,11 @@ func (k *checker) makes(form string) bool { return slices.Contains(k.site.Forms,
 
 // recipients looks at what Sendmail does with tagged recipients: those of bounces from outside, and of its own.
 func (k *checker) recipients() {
+	if k.site.Verifies() && k.site.Delimiters != "" && !strings.Contains(k.site.Delimiters, "+") {
+		k.add(mta.LevelWarning, "extensions-missed", k.at(0, "rule set localaddr"), fmt.Sprintf(
+			"Sendmail delivers user+detail to user, and bouncefilter's delimiters are %q: bounces to user+detail are not known to answer mail of user, and are refused.",
+			k.site.Delimiters), fmt.Sprintf("bouncefilter.toml: delimiters = %q", "+"+k.site.Delimiters))
+	}
 	if k.makes("sub-address") {
 		k.subAddresses()
 	}

@@ -53,7 +53,7 @@ func (k *checker) accessTable() {
 		cure[0] = "in place of the rules that take tags off now, " + cure[0]
 		k.add(mta.LevelError, "restriction-bypassed", k.at(k.recipientLookup(), "rule set Rcpt_ok"), fmt.Sprintf(
 			"The access table is asked for recipients in %s as clients wrote them: a tag in front of an address, even a made-up one, gets around its entry (To:).",
-			strings.Join(bypassed, ", ")), cure...)
+			mta.Names(bypassed)), cure...)
 	}
 }
 

@@ -2,6 +2,7 @@ package tomlfile
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -10,6 +11,11 @@ import (
 // indexLines returns the line of every key, table and list element of a document that has been found to be TOML.
 func indexLines(data []byte) map[string]int {
 	x := lineIndex{lines: map[string]int{}, elements: map[string]int{}}
+	for i, c := range data {
+		if c == '\n' {
+			x.ends = append(x.ends, i)
+		}
+	}
 	x.parser.Reset(data)
 	table := ""
 	for x.parser.NextExpression() {
@@ -29,6 +35,7 @@ type lineIndex struct {
 	parser   unstable.Parser
 	lines    map[string]int
 	elements map[string]int // how many [[tables]] a path has had so far
+	ends     []int          // offsets of the ends of lines
 }
 
 // enter follows a dotted key from a table and records the line of what it names. Where the way leads through a list of
@@ -89,7 +96,11 @@ func (x *lineIndex) set(path string, n *unstable.Node) {
 	}
 }
 
-func (x *lineIndex) line(n *unstable.Node) int { return x.parser.Shape(n.Raw).Start.Line }
+// line returns the line of a node. The parser would count the lines from the beginning of the document, for each node anew.
+func (x *lineIndex) line(n *unstable.Node) int {
+	before, _ := slices.BinarySearch(x.ends, int(n.Raw.Offset))
+	return before + 1
+}
 
 func join(path, key string) string {
 	if path == "" {

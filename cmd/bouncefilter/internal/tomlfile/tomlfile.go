@@ -23,9 +23,9 @@ import (
 	"github.com/pelletier/go-toml/v2"
 )
 
-// MaxSize is the largest file that is read, in octets. A configuration of a thousand domains has a tenth of it; what is
-// larger is some other file, named by mistake.
-const MaxSize = 1 << 20
+// MaxSize is the largest file that is read, in octets. A configuration of twenty thousand domains has a quarter of it at most;
+// what is larger is some other file, named by mistake.
+const MaxSize = 8 << 20
 
 // Document is a file that was read. The zero Document is an empty one without a name.
 type Document struct {

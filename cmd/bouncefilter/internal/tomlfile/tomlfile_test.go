@@ -120,7 +120,7 @@ func TestWhatIsNoFile(t *testing.T) {
 	for path, want := range map[string]string{
 		dir:                      "is a directory; name the file in it",
 		filepath.Join(dir, "no"): "no such file; create it or name another one",
-		large:                    "is larger than 1048576 octets; is it the right file?",
+		large:                    "is larger than 8388608 octets; is it the right file?",
 		pipe:                     "is not a regular file; name a file",
 		"/dev/null":              "is not a regular file; name a file",
 	} {
