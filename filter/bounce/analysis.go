@@ -10,7 +10,7 @@ type analysis struct {
 	limits   Limits
 	parts    int // parts that may still be read
 	problems []string
-	opened   bool // a scanner's message was opened
+	opened   int // scanners' messages that were opened
 	// truncated says that a part or a message within the message was not read.
 	truncated bool
 }
@@ -63,7 +63,7 @@ func (a *analysis) message(s string, depth int) *Report {
 		inner.Authenticated = authenticated(h, inner.From)
 		return inner
 	}
-	r := &Report{MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from"))}
+	r := &Report{MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from")), to: fieldAddress(h.get("to"))}
 	if f.status != "" {
 		r.deliveryStatus(f.status)
 	}
@@ -100,7 +100,7 @@ func (a *analysis) message(s string, depth int) *Report {
 // or nil if the message is something else. The scanner keeps the recipient, which a bounce of a report does not have, and the sender
 // or the null sender. The report is weak if the outer message has another author, who may be a person.
 func (a *analysis) scanned(f *facts, depth int) *Report {
-	if a.opened || depth > 1 || f.report != "" || f.machine || len(f.returned) != 1 || f.returned[0].source != ReturnedMessage {
+	if a.opened == maxOpened || depth > 1 || f.report != "" || f.machine || len(f.returned) != 1 || f.returned[0].source != ReturnedMessage {
 		return nil
 	}
 	text := f.returned[0].text
@@ -114,7 +114,7 @@ func (a *analysis) scanned(f *facts, depth int) *Report {
 	if origin < nullSender && !kept {
 		return nil
 	}
-	a.opened = true
+	a.opened++
 	if r := a.message(f.header.returnPath()+text, depth); r.Kind == DSN || r.Kind == MDN || r.Kind == Bounce && !r.Weak {
 		r.Weak = r.Weak || !kept && origin < postmaster
 		return r

@@ -26,8 +26,9 @@ const (
 	maxOriginalRcpts      = 100
 	maxQuoted             = 32
 	maxReferences         = 20
+	maxOpened             = 2   // messages of scanners around a report
 	maxBlankLines         = 3   // within the header of a returned message
-	maxMessageIDs         = 4   // Message-ID fields of one returned message
+	maxMessageIDs         = 9   // Message-ID fields of one returned message: each relay may have put one in front
 	maxOriginalReferences = 4   // identifiers that a returned message answers, the last ones
 	maxAddressBytes       = 320 // local part 64, "@", domain 255 (RFC 5321 section 4.5.3.1)
 	maxMessageIDBytes     = 998 // the longest line (RFC 5322 section 2.1.1)

@@ -25,6 +25,10 @@ func TestLinksOfAReturnedMessage(t *testing.T) {
 	}{
 		"a relay has replaced the identifier": {
 			"X-Google-Original-Message-ID: <sent@example.com>\n", []string{"returned-headers 1@shop.example", "replaced-message-id sent@example.com"}},
+		"other names of that field": {
+			"X-MS-Exchange-Original-Message-Id: <a@x.example>\nOld-Message-ID: <b@x.example>\nX-Old-Message-Id: <c@x.example>\nX-Original-Message-ID: <d@x.example>\n",
+			[]string{"returned-headers 1@shop.example", "replaced-message-id a@x.example", "replaced-message-id b@x.example", "replaced-message-id c@x.example",
+				"replaced-message-id d@x.example"}},
 		"several identifiers": {
 			"Message-ID: <sent@example.com>\nMessage-ID: <sent@example.com>\n", []string{"returned-headers sent@example.com", "returned-headers 1@shop.example"}},
 		"what it answers comes last": {
@@ -140,6 +144,90 @@ func TestTNEFSaysWhatAMessageIs(t *testing.T) {
 	}
 }
 
+func TestLinksInTheStatusPart(t *testing.T) {
+	for fields, want := range map[string][]string{
+		"X-Message-ID: <sent@example.com>\n":          {"returned-headers 1@shop.example", "report-field sent@example.com"},
+		"X-Original-Message-ID: <sent@example.com>\n": {"returned-headers 1@shop.example", "report-field sent@example.com"},
+		"Original-Envelope-Id: <sent@example.com>\n":  {"returned-headers 1@shop.example", "report-field ", "envelope-message-id sent@example.com"},
+		"Original-Envelope-Id: sent@example.com\n":    {"returned-headers 1@shop.example", "report-field ", "envelope-message-id sent@example.com"},
+		"Original-Envelope-Id: 4bXyZ\n":               {"returned-headers 1@shop.example", "report-field "},
+	} {
+		if got := links(read(t, returning(fields, ""))); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", fields, got, want)
+		}
+	}
+}
+
+// A gateway of the sender may have wrapped what he sent.
+func TestAMessageWithinTheReturnedOne(t *testing.T) {
+	const sent = "From: User <user@example.com>\nTo: bert@remote.example\nMessage-ID: <sent@example.com>\nSubject: Hello\n\nText.\n"
+	wrapper := func(kind, body string) string {
+		return "Content-Type: message/rfc822\n\nFrom: scanner@example.com\nMessage-ID: <wrapper@example.com>\nContent-Type: " + kind + "\n\n" + body
+	}
+	parts := func(m string) string {
+		return wrapper("multipart/mixed; boundary=c", "--c\nContent-Type: text/plain\n\nScanned.\n--c\nContent-Type: message/rfc822\nContent-Disposition: attachment\n\n"+m+"\n--c--\n")
+	}
+	both := []string{"returned-message wrapper@example.com", "wrapped-message sent@example.com"}
+	for name, tt := range map[string]struct {
+		returned string
+		want     []string
+	}{
+		"in a part":                   {parts(sent), both},
+		"as the whole":                {wrapper("message/rfc822", sent), both},
+		"of another author":           {parts(strings.Replace(sent, "user@", "carl@", 1)), both[:1]},
+		"without an identifier":       {parts(strings.Replace(sent, "Message-ID", "X-Other", 1)), both[:1]},
+		"nothing":                     {wrapper("multipart/mixed; boundary=c", "--c\n\nText.\n--c--\n"), both[:1]},
+		"a text that looks like that": {wrapper("text/plain", "Content-Type: message/rfc822\n\n"+sent), both[:1]},
+	} {
+		if got := links(read(t, daemonHeader+dsn(saidPart, statusPart, tt.returned))); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %q, want %q", name, got, tt.want)
+		}
+	}
+}
+
+// The signature of S/MIME may be around the report, not beside it.
+func TestAReportWithinItsSignature(t *testing.T) {
+	report := dsn(saidPart, statusPart, mailPart)
+	for name, tt := range map[string]struct {
+		header, octets string
+		kind           Kind
+		id             string
+	}{
+		"signed":                   {"application/pkcs7-mime; smime-type=signed-data; name=smime.p7m", "0\x82\x01\x00\x04" + report + "\x00\xff\n1\x02", DSN, "sent@example.com"},
+		"the older type":           {"application/x-pkcs7-mime; smime-type=signed-data", "0\x82" + report, DSN, "sent@example.com"},
+		"encrypted":                {"application/pkcs7-mime; smime-type=enveloped-data", "0\x82" + report, Bounce, ""},
+		"far behind the beginning": {"application/pkcs7-mime; smime-type=signed-data", strings.Repeat("0", 600) + report, Bounce, ""},
+		"nothing":                  {"application/pkcs7-mime; smime-type=signed-data", "", Bounce, ""},
+	} {
+		m := daemonHeader + "Content-Type: " + tt.header + "\nContent-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte(tt.octets)) + "\n"
+		if r := read(t, m); r.Kind != tt.kind || r.Original().MessageID != tt.id {
+			t.Errorf("%s: %s, %q", name, r.Kind, r.Original().MessageID)
+		}
+	}
+	// Signed again and again, it ends with the limit.
+	m := report
+	for range 3 * DefaultLimits().Depth {
+		m = "Content-Type: application/pkcs7-mime; smime-type=signed-data\nContent-Transfer-Encoding: base64\n\n" + base64.StdEncoding.EncodeToString([]byte(m)) + "\n"
+		if len(m) > 256<<10 {
+			break
+		}
+	}
+	if r := read(t, daemonHeader+m); r.Kind != Bounce || !r.Truncated {
+		t.Errorf("%d octets, signed often: %s, truncated %t", len(m), r.Kind, r.Truncated)
+	}
+}
+
+// A daemon that names the message needs no other words that are known.
+func TestADaemonThatNamesTheMessage(t *testing.T) {
+	const words = "Return-Path: <>\nFrom: MAILER-DAEMON@remote.example\nTo: user@example.com\nSubject: Non remis\n\nVoir ci-dessous.\n\n"
+	if r := read(t, words+"Identifiant du message : <sent@example.com>\n"); r.Kind != Bounce || r.Original().MessageID != "sent@example.com" {
+		t.Errorf("got %s, %q", r.Kind, r.Original().MessageID)
+	}
+	if r := read(t, words); r.Kind != None {
+		t.Errorf("without it: %s", r.Kind)
+	}
+}
+
 // Every form in which a returned message may be encoded yields its identifier.
 func TestFormsOfReturnedMessages(t *testing.T) {
 	const original = "Received: by mx\nMessage-ID: <sent@example.com>\nFrom: user@example.com\nTo: friend@remote.example\nSubject: Hello\n\nText.\n"
@@ -150,6 +238,8 @@ func TestFormsOfReturnedMessages(t *testing.T) {
 		"message/global in base64":        "message/global\nContent-Transfer-Encoding: base64\n\n" + encoded,
 		"message/global-headers":          "message/global-headers\nContent-Transfer-Encoding: base64\n\n" + encoded,
 		"octets in base64":                "application/octet-stream; name=x.eml\nContent-Transfer-Encoding: base64\n\n" + encoded,
+		"lines that end with CR":          "message/rfc822\n\n" + strings.ReplaceAll(original, "\n", "\r"),
+		"an encoded identifier":           "message/rfc822\n\n" + strings.Replace(original, "<sent@example.com>", "=?utf-8?Q?=3Csent=40example=2Ecom=3E?=", 1),
 		"message/rfc822 quoted-printable": "message/rfc822\nContent-Transfer-Encoding: quoted-printable\n\n" + strings.ReplaceAll(original, "@", "=40"),
 	} {
 		m := "Return-Path: <>\nFrom: MAILER-DAEMON@remote.example\nTo: user@example.com\nSubject: Undelivered Mail Returned to Sender\n" +

@@ -45,6 +45,11 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 	if !strings.Contains(p.kind, "/") {
 		p.kind = "text/plain"
 	}
+	if inner, ok := p.signed(); ok {
+		a.parts--
+		ih, rest, _ := parseHeader(inner, false)
+		return a.split(ps, ih, rest, depth+1)
+	}
 	if !strings.HasPrefix(p.kind, "multipart/") {
 		a.parts--
 		return append(ps, p)

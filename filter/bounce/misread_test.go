@@ -155,6 +155,15 @@ func TestAReportThatAScannerHasWrapped(t *testing.T) {
 	if r := read(t, wrapped(outer, "Scanned.\n", inner)); r.Sender != "x@gw.example" || len(r.Authenticated) != 1 || r.Authenticated[0].Server != "mx.example.com" {
 		t.Errorf("what the last server wrote is that of the outer message: %q, %+v", r.Sender, r.Authenticated)
 	}
+	otherwise := strings.NewReplacer("boundary=w", "boundary=v", "--w", "--v")
+	second := otherwise.Replace(wrapped(daemonHeader, "Scanned twice.\n", report))
+	if r := read(t, wrapped(daemonHeader, "Scanned.\n", second)); r.Kind != DSN || r.Original().MessageID != "sent@example.com" {
+		t.Errorf("scanned by two: %s, %q", r.Kind, r.Original().MessageID)
+	}
+	third := strings.NewReplacer("boundary=w", "boundary=u", "--w", "--u").Replace(wrapped(daemonHeader, "Scanned.\n", second))
+	if r := read(t, wrapped(daemonHeader, "Scanned.\n", third)); r.Kind != Bounce || r.Original().MessageID == "sent@example.com" {
+		t.Errorf("scanned by three: %s, %q", r.Kind, r.Original().MessageID)
+	}
 	twice := wrapped(daemonHeader, "Scanned twice.\n", wrapped(daemonHeader, "Scanned.\n", report))
 	if r := read(t, twice); r.Kind != Bounce {
 		t.Errorf("what was scanned twice: %s", r.Kind)

@@ -7,11 +7,14 @@ import (
 )
 
 // messageID reads a Message-ID from the value of a field: without angle brackets, without the white space that folding
-// leaves in it, and with HTML entities decoded. It accepts identifiers without angle brackets, because some software sends
-// them.
+// leaves in it, and with HTML entities and encoded words decoded. It accepts identifiers without angle brackets, because some
+// software sends them.
 func messageID(value string) string {
 	if strings.Contains(value, "&") && (strings.Contains(value, "&lt;") || strings.Contains(value, "&#")) {
 		value = html.UnescapeString(value)
+	}
+	if strings.Contains(value, "?=") {
+		value = decodeWords(value) // QUIRK: gateways encode the field as if it were a text
 	}
 	id := value
 	if open := strings.IndexByte(value, '<'); open >= 0 {
@@ -103,34 +106,6 @@ func messageIDs(value string, limit int) []string {
 		}
 	}
 	return ids
-}
-
-// mentionedID returns a Message-ID that a sentence names: "message-id of 123@example.com received", "Message ID: <...>".
-func mentionedID(text string) string {
-	const window = 40 // octets between the words and the identifier
-	for rest := text; ; {
-		i := indexFold(rest, "message")
-		if i < 0 {
-			return ""
-		}
-		rest = rest[i+len("message"):]
-		tail := rest[:min(len(rest), window+maxMessageIDBytes)]
-		if len(tail) < 4 || !strings.EqualFold(tail[1:3], "id") || strings.IndexByte("- _", tail[0]) < 0 || isAlnum(tail[3]) {
-			continue
-		}
-		tail = tail[3:]
-		if open := strings.IndexByte(tail, '<'); open >= 0 && open < window {
-			if id := messageID(tail[open:]); strings.IndexByte(id, '@') > 0 {
-				return id
-			}
-		}
-		for _, word := range strings.Fields(tail[:min(len(tail), window*5)]) {
-			word = strings.Trim(word, ".,;:()[]<>")
-			if at := strings.IndexByte(word, '@'); at > 0 && at < len(word)-1 {
-				return messageID(word)
-			}
-		}
-	}
 }
 
 // indexFold is strings.Index without regard to the case of ASCII letters; sub is in lower case.

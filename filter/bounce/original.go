@@ -19,8 +19,10 @@ func (a *analysis) originals(r *Report, f *facts, depth int) {
 			r.original(Original{Source: ReportField, Depth: depth, MessageID: id})
 		}
 	}
-	if id := mentionedID(f.text); id != "" && id != r.MessageID {
-		r.original(Original{Source: FreeText, Depth: depth, MessageID: id})
+	for _, id := range mentionedIDs(f.text) {
+		if id != r.MessageID {
+			r.original(Original{Source: FreeText, Depth: depth, MessageID: id})
+		}
 	}
 	if id := messageID(f.header.get("x-ms-exchange-parent-message-id")); id != "" {
 		r.original(Original{Source: ParentMessageID, Depth: depth, MessageID: id})
@@ -70,6 +72,9 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 		// QUIRK: gateways indent every line of a returned header (testdata/indented-headers.eml).
 		text = dedent(t)
 	}
+	if line, _ := cutLine(text); strings.Count(line, "\r") > 1 {
+		text = strings.ReplaceAll(text, "\r", "\n") // QUIRK: the lines end with CR alone
+	}
 	h, body, junk := parseHeader(text, true)
 	for range maxBlankLines {
 		if h.has("message-id") || !startsLikeMessage(body) {
@@ -106,7 +111,11 @@ func (a *analysis) original(r *Report, ret returned, depth int) {
 	}
 	r.original(o)
 	r.alsoNamed(&o)
-	if len(body) == 0 || !looksAutomatic(h) {
+	if !looksAutomatic(h) {
+		r.wrapped(h, body, depth)
+		return
+	}
+	if len(body) == 0 {
 		return
 	}
 	if depth >= a.limits.Depth || a.parts <= 0 {
@@ -135,7 +144,8 @@ func (r *Report) alsoNamed(o *Original) {
 			if more++; more <= maxMessageIDs {
 				add(o.Source, messageID(f.value))
 			}
-		case "x-google-original-message-id", "x-original-message-id":
+		case "x-google-original-message-id", "x-original-message-id", "x-ms-exchange-original-message-id", "old-message-id",
+			"x-old-message-id":
 			add(ReplacedMessageID, messageID(f.value))
 		}
 	}
@@ -143,6 +153,28 @@ func (r *Report) alsoNamed(o *Original) {
 		for _, id := range messageIDs(o.header.get(name), maxOriginalReferences) {
 			add(OriginalReferences, id)
 		}
+	}
+}
+
+// wrapped adds to r the message that a gateway has attached whole to a returned one, if the recipient of the report is its author.
+func (r *Report) wrapped(h header, body string, depth int) {
+	const attached = "content-type: message/rfc822"
+	kind, _ := mediaType(h.get("content-type"))
+	switch {
+	case kind == "message/rfc822":
+	case !strings.HasPrefix(kind, "multipart/"):
+		return
+	default:
+		i := indexFold(body, attached)
+		if i < 0 {
+			return
+		}
+		_, body, _ = parseHeader(body[i:], true)
+	}
+	inner, _, _ := parseHeader(body, true)
+	from := fieldAddress(decodeWords(inner.get("from")))
+	if id := messageID(inner.get("message-id")); id != "" && r.to != "" && strings.EqualFold(from, r.to) {
+		r.original(Original{Source: WrappedMessage, Depth: depth, MessageID: id, From: from})
 	}
 }
 

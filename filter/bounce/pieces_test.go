@@ -78,8 +78,40 @@ func TestMentionedMessageIDs(t *testing.T) {
 		"Message ID: <1@sender.example>":                                  "1@sender.example",
 		"the message identifier is 1abc-000-01, write to bert@x.example":  "",
 		"the message-id is not known. Write to us.":                       "",
+
+		"Nachrichten-ID: <1@sender.example>":                     "1@sender.example",
+		"Nachrichten-ID: 1@sender.example.":                      "1@sender.example",
+		"ID du message : <1@sender.example>":                     "1@sender.example",
+		"Identifiant du message : <1@sender.example>":            "1@sender.example",
+		"Id. de mensaje: 1@sender.example":                       "1@sender.example",
+		"ID del mensaje: <1@sender.example>":                     "1@sender.example",
+		"Identificador da mensagem: 1@sender.example":            "1@sender.example",
+		"ID wiadomości: 1@sender.example":                        "1@sender.example",
+		"ID сообщения: <1@sender.example>":                       "1@sender.example",
+		"メッセージID: <1@sender.example>":                            "1@sender.example",
+		"邮件 ID：<1@sender.example>":                               "1@sender.example",
+		"MsgID: <1@sender.example>":                              "1@sender.example",
+		"Msg-Id:\n  1@sender.example":                            "1@sender.example",
+		"MessageID: 1@sender.example":                            "1@sender.example",
+		"X-ID: <1@sender.example>":                               "1@sender.example",
+		"Message id: 2@mx.example\nYour id: <1@sender.example>":  "2@mx.example 1@sender.example",
+		"message-id: <1@sender.example>, ID: <1@sender.example>": "1@sender.example",
+		strings.Repeat("ID: <1@x.example> ID: <2@x.example> ID: <3@x.example> ID: <4@x.example> ", 2) + "ID: <5@x.example>": "1@x.example 2@x.example 3@x.example 4@x.example",
+
+		"Ticket-ID: support@x.example":          "",
+		"User ID: <bert@x.example>":             "",
+		"Ihre Kunden-ID: <bert@x.example>":      "",
+		"e-mail id: <bert@x.example>":           "",
+		"David: <bert@x.example>":               "",
+		"Idea: <bert@x.example>":                "",
+		"ID of the message\n: <bert@x.example>": "",
+		"The ID of the message " + strings.Repeat("x", 40) + ": <1@sender.example>": "",
+		strings.Repeat("long text ", mentionBytes/10) + "ID: <1@sender.example>":    "",
+		"ID:":        "",
+		"ID: <none>": "",
+		"id":         "",
 	} {
-		if got := mentionedID(text); got != want {
+		if got := strings.Join(mentionedIDs(text), " "); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}

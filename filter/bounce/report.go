@@ -35,8 +35,13 @@ const (
 
 	// ParentMessageID is X-MS-Exchange-Parent-Message-Id in the header of the report. Exchange puts it in its notices.
 	ParentMessageID Source = "parent-message-id"
-	// ReplacedMessageID is X-Google-Original-Message-ID in a returned message: the identifier before a relay replaced it.
+	// ReplacedMessageID is X-Google-Original-Message-ID, or a field of that sort, in a returned message: the identifier before a
+	// relay replaced it.
 	ReplacedMessageID Source = "replaced-message-id"
+	// EnvelopeMessageID is Original-Envelope-Id where it looks like a Message-ID: some senders use that as ENVID (RFC 3461 section 4.4).
+	EnvelopeMessageID Source = "envelope-message-id"
+	// WrappedMessage is a message within a returned one, from the recipient of the report: a gateway has wrapped what was sent.
+	WrappedMessage Source = "wrapped-message"
 	// OriginalReferences are In-Reply-To and References of a returned message. They name what that message answered, which
 	// the recipient of the report need not have sent.
 	OriginalReferences Source = "original-references"
@@ -83,6 +88,8 @@ type Report struct {
 
 	// Truncated says that the message exceeded the limits, or that its reader failed: what it answers may be named behind that.
 	Truncated bool
+
+	to string // the address of its To field
 
 	// Problems say in words for the operator what was malformed or cut off. The rest of the Report is valid in spite of them.
 	Problems []string
@@ -165,7 +172,7 @@ func (r *Report) Original() Original {
 func (s Source) rank() int {
 	for i, known := range [...]Source{
 		ReturnedMessage, ReturnedHeaders, ReturnedText, ReportField, OriginalMessageID, FreeText, ParentMessageID, ReplacedMessageID,
-		InReplyTo, References, OriginalReferences,
+		EnvelopeMessageID, WrappedMessage, InReplyTo, References, OriginalReferences,
 	} {
 		if s == known {
 			return i

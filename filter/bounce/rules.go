@@ -159,6 +159,15 @@ var digests = newPhrases([]string{
 	"pending messages", "incoming messages", "messages on hold",
 })
 
+// messages are words in the labels of Message-IDs.
+var messages = newPhrases([]string{
+	"messag", "msg", "nachricht", "mensaje", "mensagem", "missatge", "bericht", "meddel", "melding", "besked", "viesti", "wiadomo", "zpráv", "správ", "üzenet", "mesaj",
+	"сообщ", "повідом", "писем", "письм", "µήνυμα", "μηνύματος", "ileti", "メッセージ", "邮件", "郵件", "消息", "訊息", "메시지", "pesan", "thư",
+})
+
+// accounts are words in the labels of identifiers of something else.
+var accounts = newPhrases([]string{"user", "account", "login", "e-mail id", "email id", "mail id", "apple", "skype", "customer", "recipient", "sender", "kunden", "konto", "client"})
+
 // complaintSubject begins the subjects of Outlook.com's complaints.
 const complaintSubject = "complaint about message from "
 

@@ -45,7 +45,10 @@ func (a *statusReader) block(h header) {
 			}
 		case "original-envelope-id":
 			a.report.original(Original{Source: ReportField, Depth: 1, EnvelopeID: f.value})
-		case "original-message-id", "x-original-message-id":
+			if id := messageID(f.value); strings.IndexByte(id, '@') > 0 {
+				a.report.original(Original{Source: EnvelopeMessageID, Depth: 1, MessageID: id})
+			}
+		case "original-message-id", "x-original-message-id", "x-message-id":
 			a.report.original(Original{Source: ReportField, Depth: 1, MessageID: messageID(f.value)})
 		case "x-postfix-sender", "x-original-sender", "original-mail-from":
 			a.report.original(Original{Source: ReportField, Depth: 1, Sender: fieldAddress(f.value)})

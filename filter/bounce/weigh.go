@@ -1,6 +1,9 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // signs are what weighs for a bounce in no standard form.
 type signs struct {
@@ -40,7 +43,7 @@ func (s *signs) weigh(r *Report, from origin) (is, weak bool) {
 	case s.exchangeNotice():
 		return true, !s.says // it may be about a message that was delivered all the same
 	case from == mailerDaemon:
-		return s.fromDaemon(), false
+		return s.fromDaemon(r), false
 	case s.reply() && !s.subject, words && notices.in(s.facts.subject):
 		return false, false
 	case from == postmaster:
@@ -56,14 +59,19 @@ func (s *signs) weigh(r *Report, from origin) (is, weak bool) {
 
 // fromDaemon weighs for a sender that sends nothing but reports. In a language that no list has, a recipient with a reply code is
 // enough. An encrypted report has its subject alone.
-func (s *signs) fromDaemon() bool {
+func (s *signs) fromDaemon(r *Report) bool {
 	switch {
 	case s.subject:
-		return s.says || s.returned || s.named || strings.TrimSpace(s.text) == ""
+		return s.says || s.returned || s.named || s.names(r) || strings.TrimSpace(s.text) == ""
 	case s.says, s.quoted:
 		return s.returned || s.named
 	}
 	return false
+}
+
+// names says whether the text names a message.
+func (s *signs) names(r *Report) bool {
+	return slices.ContainsFunc(r.Originals, func(o Original) bool { return o.Source == FreeText })
 }
 
 // fromPostmaster weighs for a sender that quarantine digests and the like come from as well: the text must be about one message.

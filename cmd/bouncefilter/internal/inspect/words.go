@@ -49,6 +49,10 @@ func sourceWords(s bounce.Source) string {
 		return "which its X-MS-Exchange-Parent-Message-Id field names"
 	case bounce.ReplacedMessageID:
 		return "which was the identifier of the message that came back before a relay replaced it"
+	case bounce.EnvelopeMessageID:
+		return "which its Original-Envelope-Id field seems to name"
+	case bounce.WrappedMessage:
+		return "which is within the message that came back"
 	case bounce.OriginalReferences:
 		return "which the message that came back answers"
 	}

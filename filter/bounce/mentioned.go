@@ -1,0 +1,109 @@
+package bounce
+
+import (
+	"slices"
+	"strings"
+)
+
+const (
+	maxMentioned  = 4         // identifiers that are taken from one text
+	mentionBytes  = 128 << 10 // of the text that are searched
+	mentionWindow = 40        // octets between "id" and the other word of its label, the colon or the identifier
+)
+
+// mentionedIDs returns the Message-IDs that a text names, in a sentence or behind a label, in many languages: "message-id of
+// 123@example.com received", "Nachrichten-ID: <...>", "ID du message : <...>", "邮件 ID：<...>".
+func mentionedIDs(text string) []string {
+	var ids []string
+	text = text[:min(len(text), mentionBytes)]
+	for at := 0; len(ids) < maxMentioned; {
+		i := indexFold(text[at:], "id")
+		if i < 0 {
+			break
+		}
+		i += at
+		at = i + len("id")
+		id := labelledID(text, i)
+		if id == "" {
+			id = sentenceID(text, i)
+		}
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// sentenceID returns the identifier that follows "message-id", whose "id" is at i, or "".
+func sentenceID(text string, i int) string {
+	const message = "message"
+	before := i - len(message) - 1
+	if before < 0 || !strings.EqualFold(text[before:i-1], message) || strings.IndexByte("- _", text[i-1]) < 0 {
+		return ""
+	}
+	tail := text[i+len("id") : min(len(text), i+mentionWindow+maxMessageIDBytes)]
+	if tail == "" || isAlnum(tail[0]) {
+		return ""
+	}
+	if open := strings.IndexByte(tail, '<'); open >= 0 && open < mentionWindow {
+		if id := messageID(tail[open:]); strings.IndexByte(id, '@') > 0 {
+			return id
+		}
+	}
+	for _, word := range strings.Fields(tail[:min(len(tail), mentionWindow*5)]) {
+		word = strings.Trim(word, ".,;:()[]<>")
+		if at := strings.IndexByte(word, '@'); at > 0 && at < len(word)-1 {
+			return messageID(word)
+		}
+	}
+	return ""
+}
+
+// labelledID returns the identifier behind a label with the "id" at i, or "". Without angle brackets, the label must be about a
+// message, for accounts have identifiers with "@" as well.
+func labelledID(text string, i int) string {
+	end := i + len("id")
+	if len(text) >= i+len("ident") && strings.EqualFold(text[i:i+len("ident")], "ident") { // identifiant, identificador
+		for end < len(text) && isAlnum(text[end]) {
+			end++
+		}
+	}
+	start := max(0, i-mentionWindow)
+	start += strings.LastIndexByte(text[start:i], '\n') + 1
+	colon, value := cutLabel(text[end:])
+	if value == "" || end < len(text) && isAlnum(text[end]) {
+		return ""
+	}
+	front := strings.ToLower(text[start:i])
+	if front != "" && isAlnum(front[len(front)-1]) && !strings.HasSuffix(front, "msg") && !strings.HasSuffix(front, "message") {
+		return "" // the end of another word
+	}
+	label := strings.ToLower(text[start : end+colon])
+	if accounts.in(label) {
+		return ""
+	}
+	value = strings.TrimLeft(value, " \t\r\n\u00a0")
+	value = value[:min(len(value), maxMessageIDBytes+2)]
+	if !strings.HasPrefix(value, "<") {
+		if !messages.in(label) {
+			return ""
+		}
+		value = strings.Trim(firstWord(value), ".,;()[]")
+	}
+	if id := messageID(value); strings.IndexByte(id, '@') > 0 {
+		return id
+	}
+	return ""
+}
+
+// cutLabel returns where the colon is that ends a label, on the same line and within the window, and what follows it. value is empty
+// if there is none.
+func cutLabel(s string) (colon int, value string) {
+	line, _ := cutLine(s[:min(len(s), mentionWindow)])
+	for _, c := range [...]string{":", "："} {
+		if i := strings.Index(line, c); i >= 0 {
+			return i, s[i+len(c):]
+		}
+	}
+	return 0, ""
+}
