@@ -2,6 +2,7 @@ package filter
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
@@ -18,11 +19,11 @@ type content struct {
 	truncated   bool // something was left out
 }
 
-// newContent begins with the envelope sender, as package bounce wants it.
+// newContent begins with the envelope sender, without angle brackets, as a Return-Path field, which package bounce wants.
 func newContent(sender string, bodyBytes int) *content {
 	c := &content{headerBytes: bounce.DefaultLimits().HeaderBytes, bodyBytes: bodyBytes}
 	c.text.Grow(usualBytes)
-	c.addHeader("Return-Path", sender)
+	c.addHeader("Return-Path", "<"+strings.Trim(sender, "<>")+">")
 	return c
 }
 

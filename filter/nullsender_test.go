@@ -29,14 +29,15 @@ var nullSenderRows = []struct {
 	{"list mail, also as Exchange expands it", "list-", passes, passes},
 	{"mail of a person, forwarded mail, notices of Sieve, mail to the postmaster", "person- forwarded- sieve- to-postmaster not-a-receipt", passes, passes},
 	{"Exchange's copies for an archive, whatever they contain", "journal-", passes, passes},
-	{"receipts that name no message", "receipt-", fromCorrespondent, allowed},
-	{"automatic replies that name no message", "reply-", fromCorrespondent, allowed},
-	{"automatic replies that name a message which is not on record", "reply-reference- reply-formail", fromCorrespondent, refused},
-	{"challenges that name no message", "challenge-", fromCorrespondent, allowed},
-	{"bounces in words alone that name no message", "bounce-", fromCorrespondent, refused},
-	{"forwarded bounces, and notices in the words of a bounce", "like-bounce-", fromCorrespondent, refused},
-	{"notices in the words of an automatic reply", "like-reply-", fromCorrespondent, allowed},
-	{"bounces with a machine-readable part, or encrypted, that name no message", "bounce-encrypted", refused, refused},
+	{"what is perhaps a receipt: it says so in words alone", "receipt-", fromCorrespondent, unclear},
+	{"what is perhaps an automatic reply: it says so in words alone, or names some message", "reply-", fromCorrespondent, unclear},
+	{"what is perhaps a challenge", "challenge-", fromCorrespondent, unclear},
+	{"what is perhaps a bounce: it says so in words alone", "bounce-", fromCorrespondent, unclear},
+	{"forwarded bounces, and notices in the words of a bounce", "like-bounce-", fromCorrespondent, unclear},
+	{"notices in the words of an automatic reply", "like-reply-", fromCorrespondent, unclear},
+	{"automatic replies and challenges that say so in their header, and name no message", "reply-marked reply-ticket reply-exchange challenge-tmda", fromCorrespondent, allowed},
+	{"the same, and they name a message that is not on record", "reply-marked-other", refused, refused},
+	{"bounces of a mail system that name no message", "bounce-encrypted", refused, refused},
 }
 
 type outcomeOfKind struct {
@@ -49,6 +50,7 @@ type outcomeOfKind struct {
 var (
 	passes            = outcomeOfKind{policy.NoBounce, policy.NoCause, policy.ActionAccept, "`no-bounce`: delivered"}
 	fromCorrespondent = outcomeOfKind{policy.ValidCorrespondent, policy.NoCause, policy.ActionAccept, "`valid-correspondent`: delivered, 200 a day"}
+	unclear           = outcomeOfKind{policy.Grace, policy.Allowance, policy.ActionTag, "`allowance`: delivered and marked, 50 a day, then refused"}
 	allowed           = outcomeOfKind{policy.Grace, policy.Allowance, policy.ActionTag, "`allowance`: delivered and marked, 3 a day, then refused"}
 	refused           = outcomeOfKind{policy.Untagged, policy.NoCause, policy.ActionReject, "`untagged`: refused"}
 )
@@ -91,6 +93,11 @@ func TestKindsOfMailWithTheNullSender(t *testing.T) {
 			if v := x.Verdict; v.Reason != to.want.reason || v.Cause != to.want.cause || v.Action != to.want.action {
 				t.Errorf("%s to %s: %v (cause %q) %v, want %v (%q) %v\n%s", name, to.address, v.Reason, v.Cause, v.Action,
 					to.want.reason, to.want.cause, to.want.action, strings.Join(x.Steps, "\n"))
+			}
+			// The same, as an MTA hands it over.
+			f.outsideMTA().deliver("<>", "<"+to.address+">", strings.ReplaceAll(text, "\r\n", "\n"))
+			if log := f.log.String(); !strings.Contains(log[strings.LastIndex(log, "msg=bounce"):], fmt.Sprintf(" reason=%s action=%s ", to.want.reason, to.want.action)) {
+				t.Errorf("%s to %s: the milter has another verdict: %s", name, to.address, log[strings.LastIndex(log, "msg=bounce"):])
 			}
 		}
 	}

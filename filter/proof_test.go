@@ -176,6 +176,12 @@ func TestProof(t *testing.T) {
 		{name: "reply with a reference that is not on record", to: "user@example.com", text: fmt.Sprintf(awayText, "x@example.net"), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "reply without reference, to a recipient who never wrote there", to: "other@example.com", text: awayTextWithoutReference, code: 'a',
 			log: "reason=grace action=tag would_be=untagged cause=allowance"},
+		{name: "reply that names another message, and returns one on record", to: "user@example.com",
+			text: "From: friend@example.org\nSubject: Automatic reply: Hello\nAuto-Submitted: auto-replied\nIn-Reply-To: <relay@example.net>\nMIME-Version: 1.0\n" +
+				"Content-Type: multipart/mixed; boundary=b\n\n--b\n\nI am away.\n--b\nContent-Type: message/rfc822\n\nMessage-ID: <" + sentID + ">\nFrom: user@example.com\nSubject: Hello\n\nHi\n--b--\n",
+			code: 'a', log: "reason=valid-message"},
+		{name: "DSN that names a message on record behind what is read", to: "user@example.com",
+			text: strings.Replace(dsnText(sentID), "\n\n", "\n\n"+strings.Repeat("preamble of the multipart\n", 25_000), 1), code: 'a', log: "would_be=untagged cause=unread-content"},
 		{name: "DSN that names no message", to: "user@example.com", text: strings.ReplaceAll(dsnText(sentID), "Message-ID", "X-Id"), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "expired tag without proof", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText("another@mail.example.com"), code: 'y',
 			reply: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired"},

@@ -33,7 +33,7 @@ masked() {
 	sed 's/prvs=0[0-9]\{3\}[0-9a-f]\{6\}=/prvs=TAG=/'
 }
 
-"$root/usr/sbin/exim4" -C /dev/null -bV 2>/dev/null | head -1
+"$root/usr/sbin/exim4" -C /dev/null -bV 2>/dev/null | sed -n 1p
 plain=$(expand '${prvs{user@example.com}{secret}{0}}')
 quoted=$(expand '${prvs{"john doe"@example.com}{secret}{0}}')
 inside="\"${quoted%%\"*}john doe\"@example.com"

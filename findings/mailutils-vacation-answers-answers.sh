@@ -52,7 +52,7 @@ MESSAGE
 		"marked $(grep -ci '^Auto-Submitted:' "$work/answer" || true) times"
 }
 
-LD_LIBRARY_PATH=$libraries "$root/usr/bin/sieve" --version | head -1
+LD_LIBRARY_PATH=$libraries "$root/usr/bin/sieve" --version | sed -n 1p
 expect "Auto-Submitted: auto-replied" "answered by user@example.net, marked 0 times" \
 	"$(judge 'Auto-Submitted: auto-replied')"
 expect "Auto-Submitted: auto-generated" "answered by user@example.net, marked 0 times" \

@@ -127,7 +127,7 @@ func newDriftSite(t *testing.T, r *rand.Rand) *driftSite {
 	if r.IntN(2) == 0 {
 		line("[mailer_daemons]\nrefuse = " + pick(r, "true", "false"))
 	}
-	line(fmt.Sprintf("[proof]\nunproven_per_day = %d\nunproven_bounces_per_day = %d", r.IntN(3), r.IntN(2)))
+	line(fmt.Sprintf("[proof]\nunproven_per_day = %d\nunproven_bounces_per_day = %d\nunclear_per_day = %d", r.IntN(3), r.IntN(2), r.IntN(3)))
 	if r.IntN(3) == 0 {
 		line(fmt.Sprintf("[actions]\nno-bounce = %q\nuntagged = %q\nexpired = %q", pick(r, "accept", "reject", "tag"),
 			pick(r, "tag", "discard", "quarantine", "defer"), pick(r, "accept", "defer")))
@@ -206,7 +206,7 @@ func (d *driftSite) message() driftMessage {
 	m := driftMessage{
 		sender: pick(d.r, "", "", "", "", "mailer-daemon@remote.example", "friend@remote.example"),
 		recipient: pick(d.r, "user@example.com", "user@example.com", "user@example.com", "quiet@example.com", "role@example.com", "news@example.com", "postmaster@example.com",
-			"SRS0=vGc4=TT=example.net=alice@example.com", "friend@example.org", tag("user@example.com", 0), tag("user@example.com", 0), tag("gone@example.com", 0),
+			"SRS0=vGc4=TT=example.net=alice@example.com", "friend@example.org", tag("user@example.com", 0), tag("user@example.com", 0), tag("gone@example.com", 0), tag("gone@example.com", 0), tag("gone@example.com", 0),
 			tag("never@example.com", 0), tag("user@example.com", -20), tag("user@example.com", -3), "prvs=0123abcdef=user@example.com",
 			"prvs=5123abcdef=user@example.com", "prvs=5123abcdef=role@example.com", "prvs=5123abcdef=gone@example.com", "prvs=0123abcde=user@example.com"),
 		helo:   pick(d.r, "client.example.net", "mx.trusted.example"),
@@ -214,6 +214,7 @@ func (d *driftSite) message() driftMessage {
 		text: pick(d.r, strings.ReplaceAll(dsn("Not delivered."), "sent@example.com", id),
 			strings.ReplaceAll(dsn("Not delivered."), "sent@example.com", "unknown@example.com"), namelessBounce,
 			"From: a@remote.example\nSubject: Automatic reply: letter\nAuto-Submitted: auto-replied\nIn-Reply-To: <"+id+">\n\nI am away.\n",
+			"From: a@elsewhere.example\nSubject: [Automatic reply] letter\n\nI am away.\n", "From: a@elsewhere.example\nSubject: Your letter\nIn-Reply-To: <"+id+">\n\nThanks.\n",
 			"From: a@elsewhere.example\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nI am away.\n",
 			"From: a@mail.remote.example\nSubject: Out of office\nAuto-Submitted: auto-replied\n\nI am away.\n",
 			"From: a@remote.example\nSubject: letter\n\nHello\n"),

@@ -255,7 +255,7 @@ var ordinaryMail = []scenario{
 func (s *site) testSources(t *testing.T) {
 	s.daemon.awaitRecord(t, 0, record{"level": "INFO", "msg": "this source sends mail with the null sender that is no bounce",
 		"source": "shop.example", "client": "127.0.0.0/24", "count": "1", "refused": "0"})
-	if got := s.daemon.finding(t, "null-sender-source"); got != "note source shop.example" {
+	if got := s.daemon.finding(t, "null-sender-source"); got != "note no-bounce" {
 		t.Errorf("check says %q", got)
 	}
 }

@@ -16,7 +16,10 @@ import (
 // Named is what a message with the null sender is by its content, and what it names that may be on record.
 type Named struct {
 	Content  policy.Content
+	Unclear  bool     // only weak signs say so
 	Messages []string // Message-IDs of what it answers, the innermost first; see foldID
+	Quoted   []string // Message-IDs of what it returns or quotes beside, and may answer as well
+	Cut      bool     // it names no message in front, and was longer than is read
 	Domain   string   // that of its author if this may prove it, see [Correspondent]; else ""
 }
 
@@ -38,9 +41,15 @@ func Of(r *bounce.Report, p *policy.Policy) Named {
 		}
 		end = begin
 	}
+	for _, id := range r.Quoted {
+		if id = foldID(id); id != "" && !slices.Contains(e.Messages, id) && !slices.Contains(e.Quoted, id) {
+			e.Quoted = append(e.Quoted, id)
+		}
+	}
+	e.Cut = r.Truncated && e.Anonymous() && e.Content != policy.ContentOther
 	// A reply that names another message than those on record answers that one. Only where it is not sure that the message is a reply
 	// does its author count all the same.
-	if r.Weak || e.Anonymous() && e.Content == policy.ContentReply {
+	if e.Unclear = r.Weak && e.Content != policy.ContentOther; e.Unclear || e.Anonymous() && e.Content == policy.ContentReply {
 		if at := strings.LastIndexByte(r.From, '@'); at >= 0 {
 			e.Domain = Correspondent(r.From[at+1:])
 		}
@@ -63,8 +72,15 @@ func contentOf(r *bounce.Report, p *policy.Policy) policy.Content {
 	return policy.ContentOther
 }
 
-// foldID makes of a Message-ID what is recorded of it. Relays and reports have been seen to change its case.
-func foldID(id string) string { return strings.ToLower(id) }
+// foldID makes of a Message-ID what is recorded of it. Relays and reports have been seen to change its case, and may write the domain on
+// its right side in either spelling.
+func foldID(id string) string {
+	id = strings.ToLower(id)
+	if at := strings.LastIndexByte(id, '@'); at >= 0 {
+		return id[:at+1] + prvs.FoldDomain(id[at+1:])
+	}
+	return id
+}
 
 // Correspondent returns the correspondent that a domain belongs to: its registrable domain, one label below the public suffix
 // (https://publicsuffix.org), as A-labels in lower case (RFC 5890 section 2.3.2.1). Mail to user@sub.example.com may be answered from

@@ -45,7 +45,7 @@ func TestEvidence(t *testing.T) {
 			original(1, bounce.InReplyTo, "x@example")}}, messages: "x@example", domain: "example.org", content: policy.ContentReply},
 		{name: "perhaps a bounce", report: bounce.Report{Kind: bounce.Bounce, Weak: true, From: "a@example.org"}, domain: "example.org", content: policy.ContentBounce},
 		{name: "perhaps a reply, its author authenticated by us", report: bounce.Report{Kind: bounce.AutoReply, Weak: true, From: "a@example.org",
-			Authenticated: []bounce.Authenticated{{Server: "elsewhere.example"}, {Server: "mx.example.com", Domain: "example.org"}}}, domain: "example.org", content: policy.ContentOther},
+			Authenticated: []bounce.Authenticated{{Server: "elsewhere.example"}, {Server: "mx.example.com", Domain: "example.org"}}}, content: policy.ContentOther},
 		{name: "perhaps a reply, its author authenticated elsewhere", report: bounce.Report{Kind: bounce.AutoReply, Weak: true, From: "a@example.org",
 			Authenticated: []bounce.Authenticated{{Server: "elsewhere.example", Domain: "example.org"}}}, domain: "example.org", content: policy.ContentReply},
 		{name: "perhaps a bounce, its author authenticated, about a failure", report: bounce.Report{Kind: bounce.Bounce, Weak: true, Failure: true, From: "a@example.org",
@@ -100,9 +100,14 @@ func TestAllowanceIsAsked(t *testing.T) {
 		{"reply that names a message", Named{Content: policy.ContentReply, Messages: []string{"x@example"}}, false},
 		{"bounce, for which there is no allowance", Named{Content: policy.ContentBounce}, false},
 		{"no bounce", Named{Content: policy.ContentOther}, false},
+		{"perhaps a bounce, to a wrong tag", Named{Content: policy.ContentBounce, Unclear: true}, true},
 	} {
 		q := NewInquiry(p, h, 20780, &bounce.Report{})
-		q.Ask(prvs.Address{Local: "User+ext", Domain: "example.com"}, prvs.Result{}, &tt.named)
+		tag := prvs.Result{}
+		if strings.HasSuffix(tt.name, "wrong tag") {
+			tag.Status = prvs.BadSignature // about which the record is not asked
+		}
+		q.Ask(prvs.Address{Local: "User+ext", Domain: "example.com"}, tag, &tt.named)
 		asked := slices.ContainsFunc(q.queries, func(q store.Query) bool { return q.Key == unproven && q.Expires == 20780 })
 		if asked != tt.want {
 			t.Errorf("%s: asked %v", tt.name, asked)

@@ -25,7 +25,7 @@ func TestIdentity(t *testing.T) {
 		{name: "folded", fields: []string{"\n <a@client.example>"}, kept: "a@client.example"},
 		{name: "without angle brackets", fields: []string{"a@client.example"}, kept: "a@client.example"},
 		{name: "with a comment", fields: []string{"<a@client.example> (added by the gateway)"}, kept: "a@client.example"},
-		{name: "in UTF-8", fields: []string{"<a@exämple.com>"}, kept: "a@exämple.com"},
+		{name: "in UTF-8", fields: []string{"<a@exämple.com>"}, kept: "a@xn--exmple-cua.com"},
 		{name: "as long as a line", fields: []string{"<" + long + "@client.example>"}, kept: long + "@client.example"},
 		{name: "longer than a line", fields: []string{"<x" + long + "@client.example>"}},
 		{name: "longer than is read of a report", fields: []string{"<" + strings.Repeat("x", 1100) + "@client.example>"}},

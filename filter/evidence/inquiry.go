@@ -33,15 +33,18 @@ func NewInquiry(p *policy.Policy, h *store.Hasher, today store.Day, r *bounce.Re
 type question struct {
 	issued   span // its tag, or mail of it that was left unsigned on purpose
 	use      use
+	cut      bool // what it names may be behind what was read
 	messages []candidate
 	domain   string         // that may prove it
 	domains  span           // of the correspondent, for each of senders
 	trusted  int            // messages that were accepted today for the domain alone
-	unproven int            // messages that were accepted today within the allowance; 0 if that is not asked
+	unproven span           // messages that were accepted today within the allowance; empty if that is not asked
 	senders  []prvs.Address // the mailboxes that the recipient without its tag may mean
 }
 
 type span struct{ from, to int }
+
+func (s span) empty() bool { return s.from == s.to }
 
 // use is what is asked about the use of a tag. Where nothing is, the positions are 0.
 type use struct {
@@ -119,7 +122,8 @@ func (q *Inquiry) askUse(about *question, tag prvs.Result) {
 }
 
 func (q *Inquiry) askProof(about *question, e *Named) {
-	for _, id := range e.Messages {
+	about.cut = e.Cut
+	for _, id := range slices.Concat(e.Messages, e.Quoted) {
 		for _, s := range about.senders {
 			if len(q.queries)+2 > maxQueries {
 				return
@@ -142,9 +146,10 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 		about.trusted = len(q.queries)
 		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
 	}
-	if e.Anonymous() && q.policy.Allowance(e.Content) > 0 {
-		about.unproven = len(q.queries)
+	if (e.Anonymous() || e.Unclear) && q.policy.Allowance(e.Content, e.Unclear) > 0 {
+		about.unproven.from = len(q.queries)
 		q.add(q.hasher.Unproven(mailbox(about.senders)), q.today)
+		about.unproven.to = len(q.queries)
 	}
 }
 
@@ -183,22 +188,29 @@ func (q *Inquiry) Empty() bool { return len(q.queries) == 0 }
 // answer.
 func (q *Inquiry) Answer(ctx context.Context, s Record) ([]Finding, store.Completeness, error) {
 	findings := make([]Finding, len(q.about))
-	if len(q.queries) == 0 {
-		return findings, store.Completeness{}, nil
+	var a store.Answer
+	var err error
+	if len(q.queries) > 0 {
+		a, err = s.Lookup(ctx, q.today, q.queries)
 	}
-	a, err := s.Lookup(ctx, q.today, q.queries)
 	for i := range q.about {
-		if err == nil {
-			findings[i] = q.found(&q.about[i], a)
-		} else if q.about[i].proofAsked() {
-			findings[i].Proof = policy.ProofUnknown
+		f := &findings[i]
+		switch {
+		case len(q.queries) == 0:
+		case err == nil:
+			*f = q.found(&q.about[i], a)
+		case q.about[i].proofAsked():
+			f.Proof = policy.ProofUnknown
+		}
+		if q.about[i].cut && (f.Proof == policy.ProofNone || f.Proof == policy.ProofAbsent) {
+			f.Proof = policy.ProofUnread
 		}
 	}
 	return findings, a.Complete, err
 }
 
 func (about *question) proofAsked() bool {
-	return len(about.messages) > 0 || about.domain != "" || about.unproven > 0
+	return len(about.messages) > 0 || about.domain != "" || !about.unproven.empty()
 }
 
 func (q *Inquiry) found(about *question, a store.Answer) Finding {
@@ -221,9 +233,9 @@ func (q *Inquiry) found(about *question, a store.Answer) Finding {
 // foundProof finds out whether the record proves the bounce.
 func (q *Inquiry) foundProof(f *Finding, about *question, a store.Answer) {
 	p := q.policy
-	if about.unproven > 0 {
-		f.Unproven = a.Counts[about.unproven]
-		f.AllowanceUsed = store.Record{Key: q.queries[about.unproven].Key, Expires: q.today, Count: 1}
+	if at := about.unproven.from; !about.unproven.empty() {
+		f.Unproven = a.Counts[at]
+		f.AllowanceUsed = store.Record{Key: q.queries[at].Key, Expires: q.today, Count: 1}
 	}
 	if len(about.messages) == 0 && about.domain == "" {
 		return

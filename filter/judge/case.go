@@ -118,17 +118,17 @@ func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
 		Issued: r.Finding.Issued, Use: r.Finding.Use, Proof: r.Finding.Proof, Unproven: r.Finding.Unproven, Record: record,
 	}
 	if n := c.named; n != nil {
-		f.Content, f.Anonymous = n.Content, n.Anonymous()
+		f.Content, f.Unclear, f.Anonymous = n.Content, n.Unclear, n.Anonymous()
 	}
 	return f
 }
 
 // allowance is how many messages like this a recipient may get in a day that nothing proves; 0 if it is not within any allowance.
 func (c *Case) allowance() uint64 {
-	if c.named == nil || !c.named.Anonymous() {
+	if c.named == nil || !c.named.Anonymous() && !c.named.Unclear {
 		return 0
 	}
-	return c.Policy.Allowance(c.named.Content)
+	return c.Policy.Allowance(c.named.Content, c.named.Unclear)
 }
 
 // Data decides what may be decided before the content is seen: [Continue], [Pass] or [Refused].

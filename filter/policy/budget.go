@@ -41,13 +41,16 @@ func (p *Policy) TrustsMore(trusted uint32) bool {
 	return uint64(trusted) < uint64(p.set.Proofs.RepliesPerDay)
 }
 
-// Allowance is how many messages of a sort a recipient gets in a day that name no message and that nothing proves. An attacker who
-// leaves out what could be checked gets as many delivered to each recipient, and no more.
-func (p *Policy) Allowance(c Content) uint64 {
-	switch c {
-	case ContentReply:
+// Allowance is how many messages of a sort a recipient gets in a day that nothing proves, and that nothing tells from backscatter: they
+// name no message, or it is unclear whether they answer any. An attacker who writes such messages gets as many delivered to each
+// recipient, and no more.
+func (p *Policy) Allowance(c Content, unclear bool) uint64 {
+	switch {
+	case unclear:
+		return uint64(p.set.Proofs.UnclearPerDay)
+	case c == ContentReply:
 		return uint64(p.set.Proofs.UnprovenPerDay)
-	case ContentBounce:
+	case c == ContentBounce:
 		return uint64(p.set.Proofs.UnprovenBouncesPerDay)
 	}
 	return 0

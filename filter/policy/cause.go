@@ -57,12 +57,12 @@ var causes = [causeCount]causeRow{
 	StoreUnavailable: {"store-unavailable", Grace, ActionAccept,
 		"The store did not answer. The record might have proven the bounce."},
 	UnreadContent: {"unread-content", Grace, ActionAccept,
-		"The content cannot be read. It might have proven the bounce."},
+		"The content cannot be read, or not as far as it may name a message. It might have proven the bounce."},
 	NewDomain: {"new-domain", Grace, ActionMonitor,
 		"The mode is auto, and the domain has not been signing for one lifetime of a tag: bounces of mail that was sent before still come."},
 
 	Allowance: {"allowance", Grace, ActionTag,
-		"It names no message, so that it can neither be proven nor told from backscatter, and is within the daily allowance of its recipient."},
+		"It can neither be proven nor told from backscatter, since it names no message, or only weak signs say what it is. It is within the daily allowance of its recipient."},
 
 	SilentNode: {"silent-node", NoReason, ActionDefer,
 		"A node of the store is silent, or has sent no heartbeat since the bounce came, and may have signed mail that is not on record yet."},

@@ -67,10 +67,10 @@ type RecipientFacts struct {
 	Issued Issued
 	// Use is how much a tag was used that is on record.
 	Use TagUse
-	// Content is what the message is, and Anonymous says that it names no message that it answers, so that nothing distinguishes it
-	// from backscatter or from a genuine bounce.
-	Content   Content
-	Anonymous bool
+	// Content is what the message is. Unclear says that only weak signs say so, and Anonymous that it names no message that it
+	// answers: then nothing tells it from backscatter, nor backscatter from it.
+	Content            Content
+	Unclear, Anonymous bool
 	// Unproven is how many messages the recipient got today within its allowance.
 	Unproven uint32
 	// Proof is what the content of the bounce and the record prove.
@@ -116,11 +116,10 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		return v.spared(proven, cause)
 	}
 	v = v.with(proven, p.actions[proven])
-	lost := v.Action == ActionReject || v.Action == ActionDiscard
-	if lost && p.allows(proven, f) {
+	if (v.Refuses() || v.Action == ActionDiscard) && p.allows(proven, f) {
 		return v.spared(proven, Allowance)
 	}
-	v.ByAbsence = lost && p.reliesOnAbsence(proven, f)
+	v.ByAbsence = (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(proven, f)
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
@@ -224,12 +223,13 @@ func (p *Policy) notEnforced(v *Verdict, daemon bool, record RecordFacts, today 
 	return NoCause
 }
 
-// allows says whether the message may be genuine although nothing proves it, and is within the daily allowance of its recipient. What
-// names a message that is not on record answers none of ours, and a tag that was taken out of use is not to be answered.
+// allows says whether the message may be genuine although nothing proves it, and is within the daily allowance of its recipient. What is
+// surely a bounce or a reply, and names a message that is not on record, answers none of ours; and a tag that was taken out of use is not
+// to be answered.
 func (p *Policy) allows(proven Reason, f RecipientFacts) bool {
 	switch proven {
 	case Untagged, Malformed, BadSignature, UnknownKey, Expired:
-		return f.Anonymous && uint64(f.Unproven) < p.Allowance(f.Content)
+		return (f.Anonymous || f.Unclear) && uint64(f.Unproven) < p.Allowance(f.Content, f.Unclear)
 	}
 	return false
 }
@@ -302,40 +302,6 @@ func (p *Policy) IncompleteUntil(r RecordFacts, today prvs.Day) (until prvs.Day,
 		return 0, true
 	}
 	return prvs.DayOf(r.CompleteSince) + prvs.Day(p.set.Proofs.Retention), true
-}
-
-// Ordinary decides about a recipient of mail that does not have the null sender. A sender who answers the Return-Path has the address
-// from us, so an expired tag is removed as well, and one whose key is missing here. A tag that never verified is made up: an MTA that
-// removes tags by their form alone would deliver to the address behind it, past the restrictions of that address.
-func (p *Policy) Ordinary(f RecipientFacts, now time.Time) Verdict {
-	v := Verdict{Reason: NotProtected, Action: ActionNone, Domain: p.Domain(f.Address.Domain)}
-	if v.Domain == nil {
-		return v
-	}
-	v.Tag = p.verify(f.Address, now)
-	if removable(v.Tag.Status) {
-		return v.with(Untag, p.actions[Untag])
-	}
-	if s := v.Tag.Status; s != prvs.BadSignature && s != prvs.UnknownKey {
-		return v.with(NoReason, ActionNone)
-	}
-	if p.actions[InvalidTag] == ActionAccept {
-		return v.with(InvalidTag, ActionAccept)
-	}
-	switch cause := p.notEnforced(&v, false, f.Record, prvs.DayOf(now)); {
-	case f.Own:
-		return v.spared(InvalidTag, OwnMail)
-	case p.exempts(f, v.Tag):
-		return v.spared(InvalidTag, Listed)
-	case cause != NoCause:
-		return v.spared(InvalidTag, cause)
-	}
-	return v.with(InvalidTag, p.actions[InvalidTag])
-}
-
-// OfTag says whether the verdict about a recipient of ordinary mail is about its tag.
-func (v *Verdict) OfTag() bool {
-	return v.Reason == Untag || v.Reason == InvalidTag || v.Would == InvalidTag
 }
 
 // removable says whether a tag is removed from a recipient: one of ours, and one that may be.

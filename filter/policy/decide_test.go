@@ -51,6 +51,7 @@ func TestRecipient(t *testing.T) {
 		use      TagUse
 		revoked  *Revocation
 		content  Content
+		unclear  bool   // only weak signs say so
 		names    bool   // it names a message that it answers
 		unproven uint32 // messages within the allowance today
 		refuseNB bool   // no-bounce is to be refused
@@ -151,6 +152,10 @@ func TestRecipient(t *testing.T) {
 		{name: "reply that names nothing, store silent", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofUnknown, reason: Grace, would: Untagged, cause: StoreUnavailable, action: ActionAccept},
 		{name: "reply that names nothing, gap in the record", mode: ModeEnforce, to: plain, content: ContentReply, proof: ProofAbsent, complete: short, signing: 60, reason: Grace, would: Untagged, cause: IncompleteRecord, action: ActionAccept},
 		{name: "reply that names nothing, monitored", mode: ModeMonitor, to: plain, content: ContentReply, proof: ProofAbsent, complete: complete, reason: Untagged, would: Untagged, cause: MonitorMode, action: ActionMonitor},
+		{name: "perhaps a bounce", mode: ModeEnforce, to: plain, content: ContentBounce, unclear: true, unproven: 49, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
+		{name: "perhaps a bounce, one too many", mode: ModeEnforce, to: plain, content: ContentBounce, unclear: true, unproven: 50, complete: complete, reason: Untagged, action: ActionReject},
+		{name: "perhaps a reply, names another message", mode: ModeEnforce, to: plain, content: ContentReply, unclear: true, names: true, unproven: 49, proof: ProofAbsent, complete: complete, reason: Grace, would: Untagged, cause: Allowance, action: ActionTag},
+		{name: "perhaps a reply, revoked", mode: ModeEnforce, to: valid, issued: IssuedYes, revoked: tagRevoked, content: ContentReply, unclear: true, complete: complete, reason: Revoked, action: ActionReject},
 		{name: "bounce that names nothing", mode: ModeEnforce, to: plain, content: ContentBounce, complete: complete, reason: Untagged, action: ActionReject},
 
 		// What is revoked.
@@ -236,7 +241,7 @@ func TestRecipient(t *testing.T) {
 			}
 			v := p.Recipient(RecipientFacts{
 				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Use: tt.use,
-				Content: tt.content, Anonymous: tt.content != ContentUnknown && !tt.names, Unproven: tt.unproven,
+				Content: tt.content, Unclear: tt.unclear, Anonymous: tt.content != ContentUnknown && !tt.names, Unproven: tt.unproven,
 				Record: RecordFacts{
 					CompleteSince: tt.complete, NodeSilent: tt.silent, Revoked: revoked,
 					Signing: tt.signing > 0, SigningSince: today - prvs.Day(tt.signing),
@@ -376,6 +381,19 @@ func TestRefusesAt(t *testing.T) {
 		if got != want {
 			t.Errorf("at RCPT %v: %v, want %v", atRcpt, got, want)
 		}
+	}
+}
+
+// The allowance is used before a message is deferred, too: what comes again and again until its sender gives up is lost as well.
+func TestAllowanceBeforeDeferral(t *testing.T) {
+	p := testPolicy(t, func(s *Settings) { s.Actions = map[Reason]Action{Untagged: ActionDefer} })
+	f := RecipientFacts{Address: address(t, "user@example.com"), Content: ContentReply, Anonymous: true, Record: RecordFacts{CompleteSince: testDay.AddDate(0, 0, -60)}}
+	if v := p.Recipient(f, testDay); v.Cause != Allowance || v.Action != ActionTag {
+		t.Errorf("within the allowance: %v (cause %q) %v", v.Reason, v.Cause, v.Action)
+	}
+	f.Unproven = 3
+	if v := p.Recipient(f, testDay); v.Reason != Untagged || v.Action != ActionDefer {
+		t.Errorf("one more: %v (cause %q) %v", v.Reason, v.Cause, v.Action)
 	}
 }
 

@@ -113,13 +113,14 @@ type Proofs struct {
 	// a domain that it wrote to.
 	RepliesPerDay int
 	// UnprovenPerDay is how many automatic replies a recipient gets in a day that name no message and that nothing else proves.
-	// UnprovenBouncesPerDay is the same for bounces. Both have one count.
-	UnprovenPerDay, UnprovenBouncesPerDay int
+	// UnprovenBouncesPerDay is the same for bounces, and UnclearPerDay for what only weak signs say to be one of these, whatever it
+	// names. All have one count.
+	UnprovenPerDay, UnprovenBouncesPerDay, UnclearPerDay int
 }
 
 // DefaultProofs is used unless configured otherwise.
 func DefaultProofs() Proofs {
-	return Proofs{Retention: 30, BouncesAtLeast: 500, BouncesPerRecipient: 10, RepliesPerDay: 200, UnprovenPerDay: 3}
+	return Proofs{Retention: 30, BouncesAtLeast: 500, BouncesPerRecipient: 10, RepliesPerDay: 200, UnprovenPerDay: 3, UnclearPerDay: 50}
 }
 
 // MailerDaemons says what becomes of bounces that do not come with the null sender.
@@ -198,7 +199,7 @@ func (s *Settings) validate() error {
 	if s.Proofs.BouncesAtLeast < 1 || s.Proofs.BouncesPerRecipient < 1 {
 		errs = append(errs, errors.New("bounces at least and bounces per recipient must be 1 or more"))
 	}
-	if s.Proofs.RepliesPerDay < 0 || s.Proofs.UnprovenPerDay < 0 || s.Proofs.UnprovenBouncesPerDay < 0 {
+	if s.Proofs.RepliesPerDay < 0 || s.Proofs.UnprovenPerDay < 0 || s.Proofs.UnprovenBouncesPerDay < 0 || s.Proofs.UnclearPerDay < 0 {
 		errs = append(errs, errors.New("replies and unproven messages a day must be 0 or more"))
 	}
 	for i, pair := range s.Skip {

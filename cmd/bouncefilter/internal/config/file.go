@@ -94,6 +94,7 @@ type proofTable struct {
 	RepliesPerDay         int      `toml:"replies_per_day"`
 	UnprovenPerDay        int      `toml:"unproven_per_day"`
 	UnprovenBouncesPerDay int      `toml:"unproven_bounces_per_day"`
+	UnclearPerDay         int      `toml:"unclear_per_day"`
 	AuthservIDs           []string `toml:"authserv_ids"`
 	AddMessageID          bool     `toml:"add_message_id"`
 }
@@ -151,7 +152,7 @@ func defaults(h Host) file {
 		Exempt:   exemptTable{Recipients: policy.DefaultExemptRecipients()},
 		Proof: proofTable{
 			Retention: proofs.Retention, BouncesAtLeast: proofs.BouncesAtLeast, BouncesPerRecipient: proofs.BouncesPerRecipient,
-			RepliesPerDay: proofs.RepliesPerDay, UnprovenPerDay: proofs.UnprovenPerDay, AddMessageID: true,
+			RepliesPerDay: proofs.RepliesPerDay, UnprovenPerDay: proofs.UnprovenPerDay, UnclearPerDay: proofs.UnclearPerDay, AddMessageID: true,
 		},
 		MailerDaemons: mailerDaemonsTable{Senders: daemons.Senders, Refuse: daemons.Refuse},
 		Log:           logTable{Reports: true, Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},

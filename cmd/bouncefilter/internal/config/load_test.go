@@ -112,6 +112,7 @@ bounces_per_recipient = 4
 replies_per_day = 0
 unproven_per_day = 0
 unproven_bounces_per_day = 1
+unclear_per_day = 2
 authserv_ids = ["a.example", "b.example"]
 add_message_id = false
 [mailer_daemons]
@@ -151,7 +152,7 @@ write_timeout = "2s"
 			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
 		"do_not_tag": s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
 		"skip":       fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
-		"proof": s.Proofs == policy.Proofs{Retention: 60, BouncesAtLeast: 30, BouncesPerRecipient: 4, UnprovenBouncesPerDay: 1} &&
+		"proof": s.Proofs == policy.Proofs{Retention: 60, BouncesAtLeast: 30, BouncesPerRecipient: 4, UnprovenBouncesPerDay: 1, UnclearPerDay: 2} &&
 			strings.Join(s.AuthservIDs, " ") == "a.example b.example" && !s.AddMessageID && !s.ReadAll,
 		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
 		"actions":        len(s.Actions) == 1 && s.Actions[policy.Untagged] == policy.ActionQuarantine,

@@ -134,6 +134,7 @@ func (r *resolver) proofs() {
 		{"replies_per_day", f.RepliesPerDay, "use 200, or 0 to believe no automatic reply that names no message"},
 		{"unproven_per_day", f.UnprovenPerDay, "use 3, or 0 to accept no automatic reply that nothing proves"},
 		{"unproven_bounces_per_day", f.UnprovenBouncesPerDay, "use 0, or more to accept some bounces that name no message"},
+		{"unclear_per_day", f.UnclearPerDay, "use 50, or 0 to refuse what only weak signs say to be a bounce or a reply"},
 	} {
 		if number.n < 0 {
 			r.problem("proof."+number.key, strconv.Itoa(number.n), "is no number of messages", number.remedy)
@@ -142,7 +143,7 @@ func (r *resolver) proofs() {
 	s := &r.c.Settings
 	s.Proofs = policy.Proofs{
 		Retention: retention, BouncesAtLeast: f.BouncesAtLeast, BouncesPerRecipient: f.BouncesPerRecipient, RepliesPerDay: f.RepliesPerDay,
-		UnprovenPerDay: f.UnprovenPerDay, UnprovenBouncesPerDay: f.UnprovenBouncesPerDay,
+		UnprovenPerDay: f.UnprovenPerDay, UnprovenBouncesPerDay: f.UnprovenBouncesPerDay, UnclearPerDay: f.UnclearPerDay,
 	}
 	s.AuthservIDs = r.words("proof.authserv_ids", f.AuthservIDs, "an authserv-id")
 	if !r.c.doc.Has("proof.authserv_ids") {
