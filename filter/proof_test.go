@@ -469,7 +469,7 @@ func TestExplain(t *testing.T) {
 		want                 []string
 	}{
 		{"proven", "", "user@example.com", dsnText(sentID), []string{
-			"The envelope sender is the null sender <>, so this is judged as a bounce.",
+			"The envelope sender is the null sender <>, so this may be a bounce.",
 			"The recipient's domain example.com is ours, in mode enforce.",
 			"The recipient carries no tag.",
 			"By its content it is a bounce, and answers <" + sentID + ">.",

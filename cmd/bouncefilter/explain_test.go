@@ -40,7 +40,7 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 	config := enforced(t, w)
 	report := w.file("report.eml", dsn("Not delivered."), 0o600)
 	steps := `  for <user@example.com>:
-    1. The envelope sender is the null sender <>, so this is judged as a bounce.
+    1. The envelope sender is the null sender <>, so this may be a bounce.
     2. The recipient's domain example.com is ours, in mode enforce.
     3. The recipient carries no tag.
     4. By its content it is a bounce, and answers <sent@example.com>.

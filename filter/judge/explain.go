@@ -72,7 +72,7 @@ func Explain(m Message, d Delivery) *Explanation {
 	r := &Recipient{Raw: "<" + d.Recipient + ">", Address: a}
 	switch p.Kind(d.Role, sender, usable, m.Own) {
 	case policy.Bounce:
-		x.say("The envelope sender is the null sender <>, so this is judged as a bounce.")
+		x.say("The envelope sender is the null sender <>, so this may be a bounce.")
 		x.nullSender(c, r, d)
 	case policy.Daemon:
 		x.mailerDaemon(c, r, d)
