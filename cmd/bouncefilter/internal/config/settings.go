@@ -30,7 +30,7 @@ func (r *resolver) settings() {
 		Recipients: r.addresses("exempt.recipients", f.Exempt.Recipients),
 		Senders:    r.addresses("exempt.senders", f.Exempt.Senders),
 		Networks:   r.networks("exempt.networks", f.Exempt.Networks),
-		Helo:       r.words("exempt.helo", f.Exempt.Helo, "a HELO name"),
+		Helo:       r.heloNames("exempt.helo", f.Exempt.Helo),
 	}
 	s.DoNotTag = policy.DoNotTagLists{
 		Recipients: r.addresses("do_not_tag.recipients", f.DoNotTag.Recipients),
@@ -40,7 +40,7 @@ func (r *resolver) settings() {
 	r.proofs()
 	s.MailerDaemons = policy.MailerDaemons{Senders: f.MailerDaemons.Senders, Refuse: f.MailerDaemons.Refuse}
 	if !slices.Equal(f.MailerDaemons.Senders, []string{"*"}) {
-		s.MailerDaemons.Senders = r.addresses("mailer_daemons.senders", f.MailerDaemons.Senders)
+		s.MailerDaemons.Senders = r.addresses(daemonSenders, f.MailerDaemons.Senders)
 	}
 	s.ReadAll = f.Log.Reports
 	s.Actions = r.actions()
@@ -232,9 +232,22 @@ func (r *resolver) networks(key string, list []string) []netip.Prefix {
 	return nets
 }
 
+// daemonSenders is the one list of addresses that may be "*" for all of them.
+const daemonSenders = "mailer_daemons.senders"
+
 // addresses checks a list of addresses, local parts and domains.
 func (r *resolver) addresses(key string, list []string) []string {
 	for i, s := range list {
+		place := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case s == "*" && key == daemonSenders:
+			r.problem(place, tomlfile.Quote(s), "must stand alone", `use ["*"] for all senders, or take "*" out of the list`)
+			continue
+		case strings.Contains(s, "*"):
+			r.problem(place, tomlfile.Quote(s), "has a *, which is no wildcard here",
+				`use "@example.com" for all of its users, "@.example.com" for all below it as well`)
+			continue
+		}
 		local, domain := s, ""
 		if at := strings.LastIndexByte(s, '@'); at >= 0 {
 			local, domain = s[:at], strings.TrimPrefix(s[at+1:], ".")
@@ -247,12 +260,22 @@ func (r *resolver) addresses(key string, list []string) []string {
 				local, domain = "", ""
 			}
 		}
-		if local == "" && domain == "" || s == "*" {
-			r.problem(fmt.Sprintf("%s[%d]", key, i), tomlfile.Quote(s), "is not an address",
+		if local == "" && domain == "" {
+			r.problem(place, tomlfile.Quote(s), "is not an address",
 				`use "user@example.com", "user", "@example.com", or "@.example.com" with all below it`)
 		}
 	}
 	return list
+}
+
+// heloNames checks a list of HELO names.
+func (r *resolver) heloNames(key string, list []string) []string {
+	for i, s := range list {
+		if strings.Contains(s, "*") {
+			r.problem(fmt.Sprintf("%s[%d]", key, i), tomlfile.Quote(s), "has a *, which is no wildcard here", `use ".example.com" for the domain and all below it`)
+		}
+	}
+	return r.words(key, list, "a HELO name")
 }
 
 // words checks a list of words that mean something to the MTA.
