@@ -55,7 +55,7 @@ func (r *resolver) settings() {
 		r.problem("header", tomlfile.Quote(f.Header), "is not a header name", `use letters, digits and hyphens, or "" for no header`)
 	}
 	if s.Hostname = f.Hostname; !IsDomain(f.Hostname) {
-		r.problem("hostname", tomlfile.Quote(f.Hostname), "is not a host name", "use a name such as mx.example.com")
+		r.problem("hostname", tomlfile.Quote(f.Hostname), "is not a host name", dotRemedy(f.Hostname, "use a name such as mx.example.com"))
 	}
 }
 
@@ -73,6 +73,9 @@ const (
 	// maxLife is the most days that prvs lets a tag live.
 	maxLife = 499
 )
+
+// tooLongRemedy is the remedy for tags that live too long.
+const tooLongRemedy = "tags count days modulo 1000: lifetime + tag_rotation must not exceed 500 days"
 
 // slack returns the days by which a tag may live longer than tags do that are issued now.
 func slack(o prvs.Options) int {
@@ -95,11 +98,16 @@ func (r *resolver) ringOptions() prvs.Options {
 		o.Delimiters = f.Delimiters
 	}
 	if f.Lifetime < 1 || f.TagRotation < 1 {
+		for key, days := range map[string]int{"lifetime": f.Lifetime, "tag_rotation": f.TagRotation} {
+			if days > maxLife {
+				r.problem(key, strconv.Itoa(days), "is too long", tooLongRemedy)
+			}
+		}
 		return prvs.Options{}
 	}
 	if _, err := prvs.NewRing(nil, o); err != nil {
 		r.problem("lifetime", strconv.Itoa(f.Lifetime), fmt.Sprintf("and tag_rotation %d are too long together", f.TagRotation),
-			"tags count days modulo 1000: lifetime + tag_rotation must not exceed 500 days")
+			tooLongRemedy)
 		return prvs.Options{}
 	}
 	o.Slack = slack(o)
@@ -159,7 +167,11 @@ func (r *resolver) actions() map[policy.Reason]policy.Action {
 		key := "actions." + word
 		reason, err := policy.ParseReason(word)
 		if err != nil || !reason.Configurable() {
-			r.problem(key, "", "is not a reason to refuse", "the reasons are "+strings.Join(actionReasons(), ", "))
+			remedy := "the reasons are " + strings.Join(actionReasons(), ", ")
+			if r.c.doc.IsOption(word) {
+				remedy = tomlfile.AboveTables(word)
+			}
+			r.problem(key, "", "is not a reason to refuse", remedy)
 			continue
 		}
 		action, err := policy.ParseAction(raw[word])
@@ -262,7 +274,7 @@ func (r *resolver) addresses(key string, list []string) []string {
 		}
 		if local == "" && domain == "" {
 			r.problem(place, tomlfile.Quote(s), "is not an address",
-				`use "user@example.com", "user", "@example.com", or "@.example.com" with all below it`)
+				dotRemedy(strings.TrimPrefix(s[strings.LastIndexByte(s, '@')+1:], "."), `use "user@example.com", "user", "@example.com", or "@.example.com" with all below it`))
 		}
 	}
 	return list
