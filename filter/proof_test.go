@@ -480,7 +480,7 @@ func TestExplain(t *testing.T) {
 		{"not proven", "", "other@example.com", dsnText(sentID), []string{
 			"null sender", "ours", "no tag", "answers",
 			"The record is complete since ",
-			"None of what it answers is on record as sent by <other@example.com> in the last 30 days.",
+			"None of what it answers is on record as sent by <other@example.com> since 2026-11-23T12:00:00Z.",
 			"Verdict: untagged, reject.",
 			"The client is answered at the end of the message: " + untagged,
 		}},
@@ -504,7 +504,12 @@ func TestExplain(t *testing.T) {
 		{"foreign recipient", "", "user@example.org", dsnText(sentID), []string{"null sender", `The recipient's domain "example.org" is none of ours: the MTA decides.`}},
 		{"ordinary mail", "friend@example.org", strings.Trim(signedUser, "<>"), sentText, []string{
 			"The envelope sender <friend@example.org> is not the null sender, so this is ordinary mail, of which only the recipient's tag is judged.",
-			"The recipient's tag is removed: it is delivered to <user@example.com>."}},
+			"The recipient's tag is removed: it is delivered to <user@example.com>.",
+			"Verdict: untag, accept. Ordinary mail to a tagged address: the tag was removed."}},
+		{"ordinary mail without a tag", "friend@example.org", "user@example.com", sentText, []string{
+			"ordinary mail", "ours", "The recipient carries no tag.", "Verdict: none. Ordinary mail to an address without a tag is left to the MTA."}},
+		{"ordinary mail of another site", "friend@example.org", "user@example.org", sentText, []string{
+			"ordinary mail", "The recipient's domain is none of ours: the MTA decides."}},
 		{"ordinary mail to a forged tag", "friend@example.org", strings.Trim(forged, "<>"), sentText, []string{
 			"ordinary mail", "ours", "whose signature is not that of key 1.", "Verdict: invalid-tag, reject.",
 			"The client is answered at DATA: 550 5.7.1 No such address here (invalid tag in the recipient address)"}},

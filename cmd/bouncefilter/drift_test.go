@@ -233,9 +233,6 @@ func (d *driftSite) inspect(m driftMessage) driftVerdict {
 	if err := json.Unmarshal([]byte(r.stdout), &printed); r.status != 0 || r.stderr != "" || err != nil {
 		d.t.Fatalf("inspect: %v, %+v", err, r)
 	}
-	if printed.Verdict.Reason == "not-protected" {
-		printed.Verdict.Reason = "none" // the daemon logs neither
-	}
 	return printed.Verdict
 }
 

@@ -60,7 +60,8 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 	refused := verdict("--json", "--recipient", "<other@example.com>", report).stdout
 	contains(t, "JSON", refused, strings.TrimSuffix(dsnJSON, "}\n")+`,"verdict":{"reason":"untagged","action":"reject",`+
 		`"reply":"550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)","steps":["The envelope sender`,
-		`"None of what it answers is on record as sent by <other@example.com> in the last 30 days."`)
+		`"None of what it answers is on record as sent by <other@example.com> since `+w.now.UTC().Format("2006-01-02T"))
+	contains(t, "another site's", verdict("--json", "--recipient", "user@example.org", report).stdout, `"verdict":{"reason":"none","action":"none","steps":`)
 	contains(t, "sender", verdict("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, of which only the recipient's tag is judged.")
 	contains(t, "later", verdict("--at", w.now.AddDate(0, 0, 31).Format(time.RFC3339), "--recipient", "user@example.com", report).stdout, "in the last 30 days.")
 

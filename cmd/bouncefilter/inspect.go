@@ -18,26 +18,27 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // inspectCmd explains automatic messages, and, with a configuration, what the daemon would do with them.
 type inspectCmd struct {
 	siteFlags
-	Recipient string    `placeholder:"ADDRESS" help:"Print the verdict for this envelope recipient, and each step to it."`
-	Sender    *string   `placeholder:"ADDRESS" help:"With --recipient: the envelope sender, <> for the null sender (default: the Return-Path, or <>)."`
-	Client    string    `placeholder:"IP" help:"With --recipient: the address of the SMTP client (default: one on no list)."`
-	Helo      string    `placeholder:"NAME" help:"With --recipient: the HELO name of the SMTP client."`
-	At        time.Time `placeholder:"RFC3339" help:"With --recipient: the verdict as at that time, such as 2026-11-23T12:00:00Z (default: now)."`
-	JSON      bool      `name:"json" help:"Print one JSON object a line for each message."`
-	Paths     []string  `arg:"" optional:"" name:"file" help:"Messages, folders of messages, or - for the standard input (the default)."`
+	Recipient string   `placeholder:"ADDRESS" help:"Print the verdict for this envelope recipient, and each step to it."`
+	Sender    *string  `placeholder:"ADDRESS" help:"With --recipient: the envelope sender, <> for the null sender (default: the Return-Path, or <>)."`
+	Client    string   `placeholder:"IP" help:"With --recipient: the address of the SMTP client (default: one on no list)."`
+	Helo      string   `placeholder:"NAME" help:"With --recipient: the HELO name of the SMTP client."`
+	At        moment   `placeholder:"RFC3339" help:"With --recipient: the verdict as at that time, such as 2026-11-23T12:00:00Z (default: now)."`
+	JSON      bool     `name:"json" help:"Print one JSON object a line for each message."`
+	Paths     []string `arg:"" optional:"" name:"file" help:"Messages, folders of messages, or - for the standard input (the default)."`
 }
 
 // Help is shown by inspect --help.
 func (inspectCmd) Help() string {
 	return `Each file is one message. Of a folder, the regular files are read in the order of their names, not the folders within it and no
-names that begin with a dot. Kinds are dsn, bounce (in no standard form), mdn, auto-reply, arf and none. A file that cannot be read is
-reported on the standard error and left out, the others are still read; the exit status is then 2. It is 0 otherwise, whatever the
-messages are. The envelope sender is taken from a Return-Path line in front, if there is one.
+names that begin with a dot. Kinds are dsn, bounce (in no standard form), mdn, auto-reply, challenge, arf and none. A file that cannot be
+read is reported on the standard error and left out, the others are still read; the exit status is then 2. It is 0 otherwise, whatever
+the messages are. The envelope sender is taken from a Return-Path line in front, if there is one.
 
 With --config and --recipient, the verdict that the daemon would reach about the message for that recipient is printed, and each step
 to it. No proof is used up. Configuration and keys are those of the files; the running daemon is asked for the record, over its
@@ -53,7 +54,7 @@ func (cmd *inspectCmd) Run(ctx context.Context, a *app) (err error) {
 	if len(paths) == 0 {
 		paths = []string{stdinName}
 	}
-	i := inspection{ctx: ctx, app: a, cmd: cmd, at: cmd.At}
+	i := inspection{ctx: ctx, app: a, cmd: cmd, at: cmd.At.Time}
 	if i.record, err = cmd.open(ctx, a); err != nil {
 		return err
 	}
@@ -82,6 +83,9 @@ func (cmd *inspectCmd) open(ctx context.Context, a *app) (*control.Record, error
 		}
 		return nil, nil
 	}
+	if err := isMailbox(cmd.Recipient); err != nil {
+		return nil, usageError{fmt.Errorf("--recipient: %w; use user@example.com", err)}
+	}
 	if _, err := netip.ParseAddr(cmd.Client); err != nil && cmd.Client != "" {
 		return nil, usageError{fmt.Errorf("--client: %q is not an IP address", cmd.Client)}
 	}
@@ -97,6 +101,20 @@ func (cmd *inspectCmd) open(ctx context.Context, a *app) (*control.Record, error
 		return nil, problems
 	}
 	return control.OpenRecord(ctx, s, a.openStore, a.now)
+}
+
+// isMailbox returns why s, with or without angle brackets, is not the address of a mailbox.
+func isMailbox(s string) error {
+	a, err := prvs.ParseAddress(s)
+	switch {
+	case err != nil:
+		return err
+	case a.Domain == "":
+		return fmt.Errorf("%q has no domain", cut(s))
+	case strings.Contains(a.Local, "@") && !strings.HasPrefix(a.Local, `"`):
+		return fmt.Errorf("%q has more than one @", cut(s))
+	}
+	return nil
 }
 
 // inspection is one run of the command. Its functions return an error only if the results cannot be printed; what cannot be read is

@@ -51,7 +51,7 @@ To: nobody@example.org
 
 const (
 	dsnJSON = `{"kind":"dsn","weak":false,"family":"other","reporting_mta":"mx.example.net",` +
-		`"original":{"message_id":"sent@example.com","from":"user@example.com","envelope_id":"QQ1"},` +
+		`"original":{"message_id":"sent@example.com","from":"user@example.com","envelope_id":"QQ1"},"quoted":[],` +
 		`"recipients":[{"address":"nobody@example.org","action":"failed","status":"5.1.1","exact_status":"","diagnostic":"550 5.1.1 User \u0026 mailbox unknown"}],` +
 		`"problems":[]}` + "\n"
 
@@ -64,7 +64,7 @@ const (
 
 	letter = "From: a@example.org\nTo: user@example.com\nSubject: Lunch\nMessage-ID: <l@example.org>\n\nAt noon?\n"
 
-	letterJSON = `{"kind":"none","weak":false,"family":"","reporting_mta":"","original":{"message_id":"","from":"","envelope_id":""},"recipients":[],"problems":[]}` + "\n"
+	letterJSON = `{"kind":"none","weak":false,"family":"","reporting_mta":"","original":{"message_id":"","from":"","envelope_id":""},"quoted":[],"recipients":[],"problems":[]}` + "\n"
 
 	letterWords = ": no bounce, receipt, automatic reply, challenge or abuse report (none)\n"
 

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
@@ -14,10 +13,10 @@ import (
 // keyFlags say which keys sign and verify use: the site's, or one in a file.
 type keyFlags struct {
 	siteFlags
-	SecretFile string    `type:"path" placeholder:"FILE" help:"Use the secret in this file instead of the site's keys."`
-	KeyNumber  *int      `placeholder:"K" help:"With --secret-file: its number, 0 to 9 (default 0)."`
-	Lifetime   *int      `placeholder:"DAYS" help:"With --secret-file: days a tag lives (default 7)."`
-	At         time.Time `placeholder:"RFC3339" help:"Do it as at that time, such as 2026-11-23T12:00:00Z (default: now)."`
+	SecretFile string `type:"path" placeholder:"FILE" help:"Use the secret in this file instead of the site's keys."`
+	KeyNumber  *int   `placeholder:"K" help:"With --secret-file: its number, 0 to 9 (default 0)."`
+	Lifetime   *int   `placeholder:"DAYS" help:"With --secret-file: days a tag lives (default 7)."`
+	At         moment `placeholder:"RFC3339" help:"Do it as at that time, such as 2026-11-23T12:00:00Z (default: now)."`
 }
 
 // keys returns the ring to use, the domains, and which form of tags each domain has.
@@ -73,7 +72,7 @@ func (f *keyFlags) today(a *app) prvs.Day {
 	if f.At.IsZero() {
 		return prvs.DayOf(a.now())
 	}
-	return prvs.DayOf(f.At)
+	return prvs.DayOf(f.At.Time)
 }
 
 // signCmd prints the signed form of an address.

@@ -9,7 +9,7 @@ type jsonReport struct {
 	Family       string          `json:"family"`
 	ReportingMTA string          `json:"reporting_mta"`
 	Original     jsonOriginal    `json:"original"`
-	Quoted       []string        `json:"quoted,omitempty"`
+	Quoted       []string        `json:"quoted"`
 	Recipients   []jsonRecipient `json:"recipients"`
 	Problems     []string        `json:"problems"`
 }
@@ -37,7 +37,7 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Family:       r.Family,
 		ReportingMTA: r.ReportingMTA,
 		Original:     jsonOriginal{MessageID: o.MessageID, From: first(o.From, o.Sender), EnvelopeID: o.EnvelopeID},
-		Quoted:       r.Quoted,
+		Quoted:       append(make([]string, 0, len(r.Quoted)), r.Quoted...),
 		Recipients:   make([]jsonRecipient, 0, len(r.Recipients)),
 		Problems:     append(make([]string, 0, len(r.Problems)), r.Problems...),
 	}

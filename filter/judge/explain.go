@@ -154,13 +154,20 @@ func (x *Explanation) end(c *Case, before *policy.Verdict) {
 func (x *Explanation) ordinary(c *Case, v policy.Verdict, sender string) {
 	x.Verdict = v
 	x.say("The envelope sender <%s> is not the null sender, so this is ordinary mail, of which only the recipient's tag is judged.", sender)
-	switch v.Reason {
-	case policy.Untag:
+	switch {
+	case v.Domain == nil:
+		x.say("The recipient's domain is none of ours: the MTA decides.")
+		return
+	case v.Reason == policy.Untag:
 		x.say("The recipient's tag is removed: it is delivered to <%s>.", v.Tag.Original)
-	case policy.InvalidTag:
+	default:
 		x.Steps = append(x.Steps, v.TraceTag(nil)...)
-		x.verdict(&v, c.Policy.RefusesAt(&v))
 	}
+	if !v.OfTag() {
+		x.say("Verdict: none. Ordinary mail to an address without a tag is left to the MTA.")
+		return
+	}
+	x.verdict(&v, c.Policy.RefusesAt(&v))
 }
 
 // named says what the message names.
@@ -206,21 +213,30 @@ func (x *Explanation) record(c *Case, r *Recipient, named *evidence.Named) {
 		x.say("<%s> wrote to %s lately, and got %d of at most %d automatic replies without a reference today.",
 			sender, f.Domain, f.Replies, proofs.RepliesPerDay)
 	case f.Proof == policy.ProofAbsent && named != nil && !named.Anonymous():
-		x.say("None of what it answers is on record as sent by <%s> in the last %d days.", sender, proofs.Retention)
+		x.say("None of what it answers is on record as sent by <%s> %s.", sender, c.span())
 	case f.Proof == policy.ProofAbsent:
-		x.say("<%s> has not written there in the last %d days.", sender, proofs.Retention)
+		x.say("<%s> has not written there %s.", sender, c.span())
 	}
 	if most := c.allowance(); most > 0 && f.Proof != policy.ProofMessage && f.Proof != policy.ProofCorrespondent {
 		x.say("<%s> got %d of at most %d messages today that nothing proves.", sender, f.Unproven, most)
 	}
 }
 
+// span says since when the record has all mail that was sent.
+func (c *Case) span() string {
+	days := c.Policy.Settings().Proofs.Retention
+	if since := c.completeness.Since; since.After(c.Now.AddDate(0, 0, -days)) {
+		return "since " + since.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("in the last %d days", days)
+}
+
 // use says how much a tag was used.
 func (x *Explanation) use(p *policy.Policy, u policy.TagUse) {
 	failed := ""
 	if u.Failed+u.NewFailed > 0 {
-		failed = fmt.Sprintf(" They named %d failed recipients of at most %d, and this one names %d more.",
-			u.Failed, p.FailedAtMost(u.Recipients), u.NewFailed)
+		failed = fmt.Sprintf(" They named %s of at most %d, and this one names %d more.",
+			count(u.Failed, "failed recipient"), p.FailedAtMost(u.Recipients), u.NewFailed)
 	}
 	x.say("The tag is on record. The tag was sent to %s, and has been answered by %s of at most %d.%s",
 		count(u.Recipients, "recipient"), count(u.Bounces, "bounce"), p.ProvenAtMost(u.Recipients), failed)

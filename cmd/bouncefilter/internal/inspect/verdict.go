@@ -33,6 +33,9 @@ type verdict struct {
 // WithVerdict adds a verdict to a report in JSON.
 func WithVerdict(report []byte, x *judge.Explanation) ([]byte, error) {
 	v := verdict{Reason: x.Verdict.Reason.String(), Cause: x.Verdict.Cause.String(), Action: x.Verdict.Action.String(), Steps: x.Steps}
+	if x.Verdict.Reason == policy.NotProtected {
+		v.Reason = policy.NoReason.String() // as in the log
+	}
 	if w := x.Verdict.Would; w != policy.NoReason && w != x.Verdict.Reason {
 		v.Would = w.String()
 	}
