@@ -4,12 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -80,8 +83,27 @@ func (cmd *keyAddCmd) Run(a *app) error {
 	if key.State == prvs.StateSign {
 		hint = reloadHint
 	}
+	if why := unusedKey(c, cmd.Domain); why != "" {
+		fmt.Fprintf(a.stderr, "hint: %s\n", why)
+	}
 	a.report(hint, "added %v, secret in %s", key.Key, filepath.Join(filepath.Dir(c.Keys), key.File))
 	return nil
+}
+
+// unusedKey says why no mail is signed with a key of the domain, if so. Without a configuration it is not known.
+func unusedKey(c *config.Config, domain string) string {
+	if domain == "" || len(c.Settings.Domains) == 0 {
+		return ""
+	}
+	if main := c.Domains().Main(domain); main != domain {
+		return fmt.Sprintf("%q is an alias of %s, whose keys sign its mail; add the key with --domain %s", domain, main, main)
+	}
+	suffix, below := strings.CutPrefix(prvs.FoldDomain(domain), "*")
+	covered := func(d policy.Domain) bool { return below && strings.HasSuffix(prvs.FoldDomain(d.Name), suffix) }
+	if _, ours := c.Domain(domain); !ours && !slices.ContainsFunc(c.Settings.Domains, covered) {
+		return fmt.Sprintf("%q is not one of the domains configured; serve does not use the key until it is", domain)
+	}
+	return ""
 }
 
 type keyActivateCmd struct {
