@@ -244,7 +244,7 @@ func TestBounces(t *testing.T) {
 			atRcpt(s)
 			s.Actions = map[policy.Reason]policy.Action{policy.BadSignature: policy.ActionDefer}
 		},
-			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)",
+			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 This bounce answers no message sent from here (invalid tag in the recipient address), try again later",
 			log: "reason=bad-signature action=defer"},
 		{name: "several recipients: bad tags are refused one by one if configured", change: atRcpt, to: []string{forged, signedUser}, stage: "end", code: 'a',
 			mods: []string{"- " + signedUser, "+ <user@example.com>",

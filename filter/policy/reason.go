@@ -1,6 +1,9 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Reason says why a message or a recipient was treated as it was. The list is closed; see the table below.
 type Reason uint8
@@ -197,10 +200,17 @@ func (r Reason) Allows(a Action) bool {
 		(r != InvalidTag || a == ActionAccept || a == ActionReject || a == ActionDefer)
 }
 
+// tryAgain is the end of each reply that defers.
+const tryAgain = ", try again later"
+
 // Reply returns the SMTP reply for a message refused (550) or deferred (450) for this reason.
 func (r Reason) Reply(o Outcome) Reply {
 	if o == Defer {
-		return Reply{450, "4.7.1", reasons[r].reply}
+		text := reasons[r].reply
+		if !strings.HasSuffix(text, tryAgain) { // deferred by configuration
+			text += tryAgain
+		}
+		return Reply{450, "4.7.1", text}
 	}
 	return Reply{550, "5.7.1", reasons[r].reply}
 }
