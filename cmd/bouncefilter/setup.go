@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mailserver"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
@@ -42,7 +43,7 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 	}
 	c, problems := cmd.load(a)
 	if cmd.Undo && (len(problems) == 0 || c.Read) {
-		return cmd.undo(ctx, a, server, c.StateDir)
+		return cmd.undo(ctx, a, server, c, len(problems) == 0)
 	}
 	if len(problems) == 0 {
 		problems = c.NeedDomain()
@@ -70,15 +71,25 @@ func (cmd *setupCmd) Run(ctx context.Context, a *app) error {
 		}
 	}
 	fmt.Fprintf(a.stdout, "\n%s\n", firstLines(change.Diff(), maxDiff))
-	if !cmd.Write {
+	backup := cmd.backup(c.StateDir, server.Configuration)
+	obstacle := change.Obstacle(backup)
+	if !site.Exists(c.StateDir) {
+		obstacle = remedy.With(fmt.Errorf("%s does not exist, so that the files could not be saved in it", c.StateDir),
+			"start bouncefilter first: systemctl start bouncefilter")
+	}
+	switch {
+	case obstacle != nil && cmd.Write:
+		return fmt.Errorf("nothing was changed: %w", obstacle)
+	case obstacle != nil:
+		fmt.Fprintf(a.stdout, "Nothing was changed, and --write would change nothing either: %v\n", obstacle)
+		if r := remedy.Of(obstacle); r != "" {
+			fmt.Fprintf(a.stdout, "hint: %s\n", r)
+		}
+		return nil
+	case !cmd.Write:
 		fmt.Fprintf(a.stdout, "Nothing was changed. To do it, give --write as well; then:\n  %s\n", strings.Join(change.Then, "\n  "))
 		return nil
 	}
-	if !site.Exists(c.StateDir) {
-		return remedy.With(fmt.Errorf("%s does not exist, so that the files could not be saved in it", c.StateDir),
-			"start bouncefilter first: systemctl start bouncefilter")
-	}
-	backup := cmd.backup(c.StateDir, server.Configuration)
 	if err := change.Apply(backup, func() error { return server.Verify(ctx) }); err != nil {
 		return fmt.Errorf("nothing was changed: %w", err)
 	}
@@ -114,8 +125,9 @@ func paths(files []mta.File) []string {
 	return list
 }
 
-func (cmd *setupCmd) undo(ctx context.Context, a *app, server *mailserver.Server, stateDir string) error {
-	changed, err := mta.Undo(cmd.backup(stateDir, server.Configuration))
+// undo restores the former files. usable says whether the configuration has no problems, so that the result can be compared with it.
+func (cmd *setupCmd) undo(ctx context.Context, a *app, server *mailserver.Server, c *config.Config, usable bool) error {
+	changed, err := mta.Undo(cmd.backup(c.StateDir, server.Configuration))
 	if errors.Is(err, mta.ErrNothingToUndo) {
 		fmt.Fprintln(a.stdout, "There is nothing to undo.")
 		return nil
@@ -124,8 +136,16 @@ func (cmd *setupCmd) undo(ctx context.Context, a *app, server *mailserver.Server
 		return err
 	}
 	fmt.Fprintf(a.stdout, "Restored:\n  %s\n", strings.Join(changed, "\n  "))
-	for _, line := range mta.Wrap("Tagged recipients are unknown from then on: bounces of mail that was signed until now, and answers to its envelope sender, are refused.", mta.Columns) {
-		fmt.Fprintln(a.stdout, line)
+	unknown := true
+	if usable {
+		// The former files may have been set up themselves. If that cannot be found out, the warning does no harm.
+		findings, err := server.Find(ctx, mailserver.SiteOf(c))
+		unknown = err != nil || mailserver.TagsUnknown(findings)
+	}
+	if unknown {
+		for _, line := range mta.Wrap("Tagged recipients are unknown from then on: bounces of mail that was signed until now, and answers to its envelope sender, are refused.", mta.Columns) {
+			fmt.Fprintln(a.stdout, line)
+		}
 	}
 	return cmd.takeEffect(ctx, a, server.Reload())
 }

@@ -164,19 +164,60 @@ func TestSetupThatFails(t *testing.T) {
 	if r := setup("--write"); r.status != 0 {
 		t.Fatalf("got %+v", r)
 	}
-	edited := mustRead(t, w.path("postfix/main.cf")) + "# mine\n"
+	written := mustRead(t, w.path("postfix/main.cf"))
+	edited := written + "# mine\n"
 	w.settled("postfix/main.cf", edited)
+	if r := setup(); r.status != 0 || !strings.HasPrefix(r.stdout, "Nothing is to be done") {
+		t.Errorf("got %+v", r)
+	}
 	r = setup("--undo")
 	if r.status != 1 || mustRead(t, w.path("postfix/main.cf")) != edited {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "edited", r.stderr, "main.cf was edited after bouncefilter changed it\nhint: see diff -u "+w.path("state/setup/postfix")+strings.ReplaceAll(w.path("postfix"), "/", "-")+"/1-main.cf")
+	contains(t, "edited", r.stderr, "main.cf was edited after bouncefilter changed it\nhint: see diff -u "+w.path("state/setup/postfix")+strings.ReplaceAll(w.path("postfix"), "/", "-")+"/1-main.cf",
+		"away to leave everything as it is now: undo then no longer removes bouncefilter's settings\n")
+
+	// The same obstacle is named before a change is tried.
+	w.settled("postfix/main.cf", strings.Replace(edited, "smtpd_milters = $bouncefilter", "smtpd_milters =", 1))
+	dry, tried := setup(), setup("--write")
+	if dry.status != 0 || tried.status != 1 || strings.Contains(dry.stdout, "give --write as well") {
+		t.Errorf("got %+v and %+v", dry, tried)
+	}
+	contains(t, "dry run", dry.stdout, "\nNothing was changed, and --write would change nothing either: "+w.path("postfix/main.cf")+" was edited after bouncefilter changed it\nhint: see diff -u ")
+	contains(t, "tried", tried.stderr, "nothing was changed: "+w.path("postfix/main.cf")+" was edited after bouncefilter changed it\nhint: see diff -u ")
+	w.settled("postfix/main.cf", edited)
 
 	// There is no place for what was there before.
 	c = w.file("bouncefilter.toml", strings.Replace(mustRead(t, c), "/state\"", "/none\"", 1)+"mode = \"enforce\"\n[[domain]]\nname = \"more.example\"\n", 0o600)
 	r = setup("--write")
 	if r.status != 1 || !strings.Contains(r.stderr, "/none does not exist") || !strings.Contains(r.stderr, "\nhint: start bouncefilter first") {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// What was there before the last change may have been set up already.
+func TestUndoWarnsOnlyIfTaggedRecipientsAreUnknown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.withPostfix()
+	setup := func(args ...string) string {
+		t.Helper()
+		r := w.run(append([]string{"setup", "postfix", "-c", c, "--mta-config", w.path("postfix")}, args...)...)
+		if r.status != 0 {
+			t.Errorf("%v: got %+v", args, r)
+		}
+		return r.stdout
+	}
+	setup("--write")
+	if err := os.RemoveAll(w.path("state/setup")); err != nil {
+		t.Fatal(err)
+	}
+	c = w.file("more.toml", strings.Replace(mustRead(t, c), `["example.com"]`, `["example.com", "more.example"]`, 1), 0o600)
+	contains(t, "written", setup("--write"), "\nChanged:\n")
+	undone := setup("--undo")
+	contains(t, "undone", undone, "Restored:\n", "reload\n")
+	if strings.Contains(undone, "Tagged recipients are unknown") {
+		t.Errorf("got %s", undone)
 	}
 }
 

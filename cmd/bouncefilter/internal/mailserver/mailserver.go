@@ -95,6 +95,12 @@ func (s *Server) Verify(ctx context.Context) error { return s.verify(ctx, s.Conf
 // Reload returns the commands that make a change take effect.
 func (s *Server) Reload() []string { return s.reload(s.Configuration) }
 
+// TagsUnknown says whether a configuration with these findings refuses, or loses, bounces to tagged recipients.
+func TagsUnknown(findings []mta.Finding) bool {
+	names := []string{"tagged-refused", "tags-to-luser", "own-bounces-lost", "sub-address-unknown", "delimiter-missing", "recipe-incomplete", "defaults-not-written"}
+	return slices.ContainsFunc(findings, func(f mta.Finding) bool { return slices.Contains(names, f.Name) })
+}
+
 // SiteOf returns what the configuration of a mail server has to fit.
 func SiteOf(c *config.Config) mta.Site {
 	site := mta.Site{Networks: c.Settings.Outbound.Networks, Delimiters: c.Ring.Delimiters}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 )
 
@@ -70,6 +71,41 @@ func (c *Change) Apply(dir string, verify func() error) error {
 	return errors.Join(err, b.restore(earlier))
 }
 
+// Obstacle returns the error with which Apply would refuse the change because of the backup in dir, nil if there is none or if this user
+// may not look. It changes nothing.
+func (c *Change) Obstacle(dir string) error {
+	b, err := openBackup(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	for _, f := range c.Files {
+		path, err := resolve(f.Path)
+		if err != nil {
+			return err
+		}
+		now, err := readContent(path)
+		if err != nil {
+			return err
+		}
+		if err := b.edited(path, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// edited returns an EditedError if a file is neither what was saved nor what was put there since.
+func (b *backup) edited(path string, now *content) error {
+	if s := b.of(path); s != nil && !s.unchanged(now) {
+		return &EditedError{Path: path, Backup: b.dir, Copy: s.copyIn(b.dir)}
+	}
+	return nil
+}
+
 // step is one file of a change, ready to be replaced.
 type step struct {
 	path        string // behind links
@@ -93,8 +129,8 @@ func (c *Change) steps(b *backup) ([]step, error) {
 		if (before == nil) != (f.Old == nil) || before != nil && !bytes.Equal(before.data, f.Old) {
 			return steps, fmt.Errorf("%s was changed by another process at this moment; try again", f.Path)
 		}
-		if s := b.of(path); s != nil && !s.unchanged(before) {
-			return steps, &EditedError{Path: path, Backup: b.dir, Copy: s.copyIn(b.dir)}
+		if err := b.edited(path, before); err != nil {
+			return steps, err
 		}
 		after := &content{data: f.New, mode: f.Mode}
 		if before != nil {

@@ -231,10 +231,19 @@ func TestAFileThatWasEditedSince(t *testing.T) {
 	if err := c.Apply(p.backup, nil); !errors.As(err, &edited) {
 		t.Errorf("Apply: %v", err)
 	}
+	if err := c.Obstacle(p.backup); !errors.As(err, &edited) {
+		t.Errorf("Obstacle: %v", err)
+	}
 	// Taking one's own edit back is a way out.
 	p.write("main.cf", "new\n", 0o644)
+	if err := c.Obstacle(p.backup); err != nil {
+		t.Errorf("Obstacle: %v", err)
+	}
 	if _, err := Undo(p.backup); err != nil {
 		t.Error(err)
+	}
+	if err := c.Obstacle(newPlace(t).backup); err != nil {
+		t.Errorf("Obstacle without a backup: %v", err)
 	}
 	p.want("undone", "main.cf", "old\n", "table", "(none)")
 }

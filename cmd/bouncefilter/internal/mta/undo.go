@@ -28,10 +28,11 @@ func (e *EditedError) Error() string {
 
 // Remedy says what to do about it.
 func (e *EditedError) Remedy() string {
+	leave := fmt.Sprintf("or move %s away to leave everything as it is now: undo then no longer removes bouncefilter's settings", e.Backup)
 	if e.Copy == "" {
-		return fmt.Sprintf("keep what you need of it and remove it, or move %s away to leave everything as it is now", e.Backup)
+		return "keep what you need of it and remove it, " + leave
 	}
-	return fmt.Sprintf("see diff -u %s %s and edit by hand, or move %s away to leave everything as it is now", e.Copy, e.Path, e.Backup)
+	return fmt.Sprintf("see diff -u %s %s and edit by hand, %s", e.Copy, e.Path, leave)
 }
 
 func (s *saved) copyIn(dir string) string {
