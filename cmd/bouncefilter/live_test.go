@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,20 @@ import (
 
 // fakeMTA answers RCPT as rcpt says, and everything else with 250. It returns its address.
 func fakeMTA(t *testing.T, rcpt func(address string) string) string {
+	t.Helper()
+	return fakeServer(t, func(command string) string {
+		if address, ok := strings.CutPrefix(command, "RCPT TO:"); ok {
+			return rcpt(strings.Trim(address, "<>"))
+		}
+		if strings.HasPrefix(command, "DATA") {
+			return "354 no message must come here"
+		}
+		return "250 2.0.0 Ok"
+	})
+}
+
+// fakeServer answers SMTP commands. It returns its address.
+func fakeServer(t *testing.T, answer func(command string) string) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -31,14 +46,7 @@ func fakeMTA(t *testing.T, rcpt func(address string) string) string {
 			}
 			fmt.Fprint(c, "220 mx.example.com\r\n")
 			for lines := bufio.NewScanner(c); lines.Scan(); {
-				reply := "250 2.0.0 Ok"
-				if address, ok := strings.CutPrefix(lines.Text(), "RCPT TO:"); ok {
-					reply = rcpt(strings.Trim(address, "<>"))
-				}
-				if strings.HasPrefix(lines.Text(), "DATA") {
-					reply = "354 no message must come here"
-				}
-				fmt.Fprint(c, reply+"\r\n")
+				fmt.Fprint(c, answer(lines.Text())+"\r\n")
 			}
 			_ = c.Close()
 		}
@@ -95,8 +103,11 @@ func TestLive(t *testing.T) {
 			"true 250", "true 250", "true 250", "true 550", "true 550", "true " + invalid, "false 5 connections to the milter before, 5 after"}},
 		{"not enforced yet", "", goodMTA("250 2.1.5 Ok"), []string{
 			"true 250 2.1.5", "true 250 2.1.5", "true 250 2.0.0 Ok: queued grace (new-domain): it would be refused as bad-signature",
-			"true 250 2.0.0 Ok: queued grace (new-domain): it would be refused as untagged", "true  not tried, since nothing was signed yet",
-			"true 250", "true 250", "true 250", "true 550", "true 550", "true 250 2.1.5 Ok grace: ", "false"}},
+			"true 250 2.0.0 Ok: queued grace (new-domain): it would be refused as untagged", "skip  not tried, since nothing was signed yet",
+			"true 250", "true 250", "true 250", "true 550", "true 550", "true 250 2.1.5 Ok grace (new-domain): it would be refused as bad-signature", "false"}},
+		{"mode monitor", "mode = \"monitor\"\n", goodMTA("250 2.1.5 Ok"), []string{
+			"true 250 2.1.5", "true 250 2.1.5", "true 250 2.0.0 Ok: queued it would be refused as bad-signature, but the mode is monitor", "true", "true the sender",
+			"true 250", "true 250", "true 250", "true 550", "true 550", "true 250 2.1.5 Ok it would be refused as bad-signature, but the mode is monitor", "false"}},
 		{"tagged recipients are refused", "mode = \"enforce\"\n", func(address string) string {
 			if tagInAddress.MatchString(address) || strings.HasPrefix(address, "nobody") {
 				return "550 5.1.1 User unknown"
@@ -127,7 +138,11 @@ func TestLive(t *testing.T) {
 				t.Fatalf("got %d steps, want %d: %+v", len(steps), len(tt.want), steps)
 			}
 			for i, s := range steps {
-				if got := fmt.Sprintf("%v %s %s", s.OK, s.Reply, s.Remark); !strings.HasPrefix(got, tt.want[i]) || s.What == "" || s.Where == "" {
+				mark := fmt.Sprint(s.OK)
+				if s.Skipped {
+					mark = "skip"
+				}
+				if got := fmt.Sprintf("%s %s %s", mark, s.Reply, s.Remark); !strings.HasPrefix(got, tt.want[i]) || s.What == "" || s.Where == "" {
 					t.Errorf("step %d (%s): got %q, want %q", i, s.What, got, tt.want[i])
 				}
 			}
@@ -145,6 +160,37 @@ func TestLiveWithoutServers(t *testing.T) {
 	steps := w.askLive(ctx, w.file("live.toml", strings.Replace(mustRead(t, w.path("bouncefilter.toml")), "tcp:127.0.0.1:0", "tcp:"+address, 1), 0o600), "127.0.0.1:1")
 	if len(steps) != 2 || steps[0].OK || steps[1].OK || !strings.Contains(steps[0].Remark, "the daemon does not answer") || !strings.Contains(steps[1].Remark, "connection refused") {
 		t.Errorf("got %+v", steps)
+	}
+}
+
+// An MTA that takes no bounces, such as one that does not reach the milter, is asked nothing else.
+func TestLiveStopsWhereTheMTARefusesBounces(t *testing.T) {
+	w := newWorld(t)
+	c := w.config("")
+	w.start("-c", c)
+	steps := w.askLive(t.Context(), c, fakeServer(t, func(command string) string {
+		switch {
+		case strings.HasPrefix(command, "MAIL"):
+			return "451 4.7.1 Service unavailable - try again later"
+		case strings.HasPrefix(command, "RCPT"):
+			t.Error("asked about a recipient")
+			return "503 5.5.1 Error: need MAIL command"
+		}
+		return "250 2.0.0 Ok"
+	}))
+	steps = slices.DeleteFunc(steps, func(s live.Step) bool { return !strings.HasPrefix(s.Where, "MTA") })
+	if len(steps) != 1 || steps[0].OK || steps[0].Command != "MAIL FROM:<>" || !strings.Contains(steps[0].Remark, "milter that it cannot reach") {
+		t.Errorf("got %+v", steps)
+	}
+}
+
+// A question that was not asked is neither right nor wrong.
+func TestLiveSkips(t *testing.T) {
+	steps := []live.Step{{Where: "MTA", What: "it asks", Skipped: true, Remark: "not seen"}}
+	var out strings.Builder
+	live.Print(&out, steps)
+	if live.Failed(steps) || !strings.Contains(out.String(), "  skip   it asks\n         not seen\n") {
+		t.Errorf("got %v, %s", live.Failed(steps), out.String())
 	}
 }
 

@@ -72,7 +72,7 @@ func TestServeWithoutADomain(t *testing.T) {
 	if r.status != 2 || r.stdout != "" {
 		t.Errorf("got %+v", r)
 	}
-	contains(t, "error", r.stderr, `bouncefilter: error: domains: no domain is named; add domains = ["example.com"] to the configuration, or serve --domain example.com`)
+	contains(t, "error", r.stderr, `bouncefilter: error: domains: no domain is named; add domains = ["example.com"] above the first [table] of the configuration, domains_file or [[domain]], or serve --domain example.com`)
 	if _, err := os.Lstat(w.path("state")); !os.IsNotExist(err) {
 		t.Errorf("made the state directory all the same: %v", err)
 	}

@@ -48,7 +48,7 @@ var _ store.Store = (*Store)(nil)
 func Open(_ context.Context, rawURL string) (*Store, error) {
 	c, err := parseURL(rawURL)
 	if err != nil {
-		return nil, fmt.Errorf("redis store: %w", err)
+		return nil, fmt.Errorf("open Redis: %w", err)
 	}
 	// The library would print a line for each try to connect, on a logger of the whole process. Each is an error of the call as
 	// well, which the caller reports once.

@@ -102,6 +102,9 @@ func (c *config) servers(u *url.URL, kind string, hosts []string, q url.Values) 
 	if u.Opaque != "" || strings.ContainsRune(u.Path, '@') || strings.ContainsRune(u.RawQuery, '@') {
 		return errNotURL // the path may hold part of a password
 	}
+	if hosts == nil {
+		return errors.New("the URL lacks the // behind its first colon: write redis://host:6379/0")
+	}
 	c.network, c.cluster = "tcp", kind == "cluster"
 	port := defaultPort
 	if kind == "sentinel" {

@@ -65,6 +65,8 @@ func TestParseURLRefusesAndShowsNoPassword(t *testing.T) {
 		"redis://u:hunter2%zz@db1/0":                     "not a URL",
 		"redis://hunter2@db1":                            "user without a password",
 		"redis:hunter2@db1":                              "not a URL",
+		"redis:/db1":                                     "lacks the //",
+		"redis+sentinel:/db1/m":                          "lacks the //",
 		"redis://db1/hunter2":                            "not a number",
 		"redis://db1/-1":                                 "not a number",
 		"redis://db1/1?db=1":                             "twice",

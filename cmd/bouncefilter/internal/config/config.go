@@ -88,6 +88,8 @@ type Config struct {
 
 	domains *policy.Domains // of Settings
 
+	misnamed bool // the options that name domains have a problem
+
 	doc   *tomlfile.Document
 	raw   file
 	flags Flags
@@ -104,6 +106,7 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 			return c, problems // the defaults have no fault of their own
 		}
 	}
+	c.misnamed = slices.ContainsFunc(problems, namesDomains)
 	c.raw.apply(flags)
 	r := resolver{c: c, problems: problems}
 	r.paths()
@@ -186,12 +189,19 @@ func (c *Config) flag(key string) string {
 	return ""
 }
 
-// NeedDomain returns the problem that no domain is named, if so.
+// NeedDomain returns the problem that no domain is named, if so and if it does not follow from one that Load has found.
 func (c *Config) NeedDomain() tomlfile.Problems {
-	if len(c.raw.Domains) > 0 || len(c.raw.Domain) > 0 || len(c.raw.DomainsFile) > 0 {
+	if len(c.raw.Domains) > 0 || len(c.raw.Domain) > 0 || len(c.raw.DomainsFile) > 0 || c.misnamed {
 		return nil
 	}
-	return tomlfile.Problems{c.Problem("domains", "", "no domain is named", `add domains = ["example.com"] to the configuration, or serve --domain example.com`)}
+	return tomlfile.Problems{c.Problem("domains", "", "no domain is named",
+		`add domains = ["example.com"] above the first [table] of the configuration, domains_file or [[domain]], or serve --domain example.com`)}
+}
+
+// namesDomains says whether the problem is with an option that names domains, also if that is in the wrong place.
+func namesDomains(p tomlfile.Problem) bool {
+	last := p.Key[strings.LastIndexByte(p.Key, '.')+1:]
+	return slices.Contains([]string{"domains", "domains_file", "domain"}, last)
 }
 
 // Unread says whether there is a file that could not be read as TOML, so that the rest of the configuration means nothing.
@@ -207,7 +217,8 @@ func (c *Config) InMemory() bool { return c.Store == "memory:" }
 
 // StoreProblem returns the problem that the store cannot be opened, or does not answer.
 func (c *Config) StoreProblem(err error) tomlfile.Problems {
-	return tomlfile.Problems{c.Problem("store", "", err.Error(), "see the store option in deploy/bouncefilter.toml")}
+	what := strings.TrimPrefix(err.Error(), "store ") // the key says it
+	return tomlfile.Problems{c.Problem("store", "", what, "see the store option in deploy/bouncefilter.toml")}
 }
 
 // Domain returns the settings of a domain in any spelling, if it is one of ours.

@@ -70,7 +70,7 @@ func (l *domainList) take(key, name string, again func(first place) bool) bool {
 	}
 	switch {
 	case !IsDomainOrBelow(folded):
-		l.r.problem(key, tomlfile.Quote(name), "is not a domain name", "use the part behind the @, such as example.com")
+		l.r.problem(key, tomlfile.Quote(name), "is not a domain name", domainRemedy(name, "use the part behind the @, such as example.com"))
 	case twice:
 		l.r.problem(key, tomlfile.Quote(name), "is already listed in "+first.key+spelling, "remove one of them")
 	default:
@@ -91,7 +91,12 @@ func (l *domainList) plain(key string, d policy.Domain) {
 func (l *domainList) table(key string, t domainTable, all policy.Domain) {
 	d := l.r.domain(key, t, all)
 	d.Name = t.Name
-	ours := l.take(key+"name", t.Name, func(place) bool { return false })
+	ours := false
+	if t.Name == "" {
+		l.r.problem(strings.TrimSuffix(key, "."), "", "name is missing", `write name = "example.com" below [[domain]]`)
+	} else {
+		ours = l.take(key+"name", t.Name, func(place) bool { return false })
+	}
 	for i, alias := range t.Aliases {
 		at := fmt.Sprintf("%saliases[%d]", key, i)
 		switch {
@@ -106,6 +111,22 @@ func (l *domainList) table(key string, t domainTable, all policy.Domain) {
 	if ours {
 		l.domains = append(l.domains, d)
 	}
+}
+
+// domainRemedy is the remedy for what is not a domain name. If it is none of the usual mistakes, it is otherwise.
+func domainRemedy(name, otherwise string) string {
+	if !IsDomainOrBelow(strings.TrimSuffix(name, ".")) && strings.Contains(name, "*") {
+		return `name the domains one by one, or use "*.example.com" for all domains below example.com`
+	}
+	return dotRemedy(name, otherwise)
+}
+
+// dotRemedy is the remedy for a name that is right but for the dot at its end. For others it is otherwise.
+func dotRemedy(name, otherwise string) string {
+	if short, ok := strings.CutSuffix(name, "."); ok && IsDomainOrBelow(short) {
+		return "write it without the dot at its end"
+	}
+	return otherwise
 }
 
 // domain resolves the settings of a domain, or of all of them. What is empty is as in all.
@@ -162,7 +183,7 @@ func (r *resolver) domainsFile(i int, path string, add func(name string)) {
 		default:
 			if problems++; problems <= maxFileProblems {
 				r.problems = append(r.problems, tomlfile.Problem{File: path, Line: line, Value: tomlfile.Quote(name), What: "is not a domain name",
-					Remedy: `write one domain on a line, such as example.com, or *.example.com for all domains below it`})
+					Remedy: domainRemedy(name, "write one domain on a line, such as example.com, or *.example.com for all domains below it")})
 			}
 		}
 	}

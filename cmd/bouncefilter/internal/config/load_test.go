@@ -14,6 +14,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // Each file in testdata/bad ends with the problems it has, one "# want: " line for each.
@@ -250,6 +251,40 @@ func TestNoDomain(t *testing.T) {
 	c, problems := Load("", Flags{}, testHost)
 	if len(problems) > 0 || len(c.NeedDomain()) != 1 {
 		t.Errorf("got %v, %v", problems, c.NeedDomain())
+	}
+	got := c.NeedDomain().Error()
+	for _, option := range []string{`domains = ["example.com"]`, "domains_file", "[[domain]]", "--domain"} {
+		if !strings.Contains(got, option) {
+			t.Errorf("%s is not in %s", option, got)
+		}
+	}
+}
+
+// A problem with the option that names the domains is the only one.
+func TestNoDomainAfterAProblemWithDomains(t *testing.T) {
+	for _, text := range []string{"domains_file = 3", `domains = "example.com"`, "[exempt]\ndomains = [\"example.com\"]", "[log]\ndomains_file = \"x\""} {
+		path := filepath.Join(t.TempDir(), "f.toml")
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if c, problems := Load(path, Flags{}, testHost); len(problems) != 1 || len(c.NeedDomain()) > 0 {
+			t.Errorf("%s: got %v, %v", text, problems, c.NeedDomain())
+		}
+	}
+	if c := loadText(t, "domains = []"); len(c.NeedDomain()) != 1 {
+		t.Error("an empty list is enough")
+	}
+}
+
+func TestTheProblemOfTheStoreNamesItOnce(t *testing.T) {
+	const path = "redis:/x"
+	c := loadText(t, "store = \"redis:/x\"\n")
+	_, err := open.Open(t.Context(), path)
+	if err == nil {
+		t.Fatal("opened")
+	}
+	if got := c.StoreProblem(err).Error(); !strings.Contains(got, ":1: store: redis:/x: open Redis: the URL lacks the // behind its first colon: write redis://host:6379/0; ") {
+		t.Errorf("got %s", got)
 	}
 }
 

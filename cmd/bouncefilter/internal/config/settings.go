@@ -30,7 +30,7 @@ func (r *resolver) settings() {
 		Recipients: r.addresses("exempt.recipients", f.Exempt.Recipients),
 		Senders:    r.addresses("exempt.senders", f.Exempt.Senders),
 		Networks:   r.networks("exempt.networks", f.Exempt.Networks),
-		Helo:       r.words("exempt.helo", f.Exempt.Helo, "a HELO name"),
+		Helo:       r.heloNames("exempt.helo", f.Exempt.Helo),
 	}
 	s.DoNotTag = policy.DoNotTagLists{
 		Recipients: r.addresses("do_not_tag.recipients", f.DoNotTag.Recipients),
@@ -40,7 +40,7 @@ func (r *resolver) settings() {
 	r.proofs()
 	s.MailerDaemons = policy.MailerDaemons{Senders: f.MailerDaemons.Senders, Refuse: f.MailerDaemons.Refuse}
 	if !slices.Equal(f.MailerDaemons.Senders, []string{"*"}) {
-		s.MailerDaemons.Senders = r.addresses("mailer_daemons.senders", f.MailerDaemons.Senders)
+		s.MailerDaemons.Senders = r.addresses(daemonSenders, f.MailerDaemons.Senders)
 	}
 	s.ReadAll = f.Log.Reports
 	s.Actions = r.actions()
@@ -55,7 +55,7 @@ func (r *resolver) settings() {
 		r.problem("header", tomlfile.Quote(f.Header), "is not a header name", `use letters, digits and hyphens, or "" for no header`)
 	}
 	if s.Hostname = f.Hostname; !IsDomain(f.Hostname) {
-		r.problem("hostname", tomlfile.Quote(f.Hostname), "is not a host name", "use a name such as mx.example.com")
+		r.problem("hostname", tomlfile.Quote(f.Hostname), "is not a host name", dotRemedy(f.Hostname, "use a name such as mx.example.com"))
 	}
 }
 
@@ -73,6 +73,9 @@ const (
 	// maxLife is the most days that prvs lets a tag live.
 	maxLife = 499
 )
+
+// tooLongRemedy is the remedy for tags that live too long.
+const tooLongRemedy = "tags count days modulo 1000: lifetime + tag_rotation must not exceed 500 days"
 
 // slack returns the days by which a tag may live longer than tags do that are issued now.
 func slack(o prvs.Options) int {
@@ -95,11 +98,16 @@ func (r *resolver) ringOptions() prvs.Options {
 		o.Delimiters = f.Delimiters
 	}
 	if f.Lifetime < 1 || f.TagRotation < 1 {
+		for key, days := range map[string]int{"lifetime": f.Lifetime, "tag_rotation": f.TagRotation} {
+			if days > maxLife {
+				r.problem(key, strconv.Itoa(days), "is too long", tooLongRemedy)
+			}
+		}
 		return prvs.Options{}
 	}
 	if _, err := prvs.NewRing(nil, o); err != nil {
 		r.problem("lifetime", strconv.Itoa(f.Lifetime), fmt.Sprintf("and tag_rotation %d are too long together", f.TagRotation),
-			"tags count days modulo 1000: lifetime + tag_rotation must not exceed 500 days")
+			tooLongRemedy)
 		return prvs.Options{}
 	}
 	o.Slack = slack(o)
@@ -159,7 +167,11 @@ func (r *resolver) actions() map[policy.Reason]policy.Action {
 		key := "actions." + word
 		reason, err := policy.ParseReason(word)
 		if err != nil || !reason.Configurable() {
-			r.problem(key, "", "is not a reason to refuse", "the reasons are "+strings.Join(actionReasons(), ", "))
+			remedy := "the reasons are " + strings.Join(actionReasons(), ", ")
+			if r.c.doc.IsOption(word) {
+				remedy = tomlfile.AboveTables(word)
+			}
+			r.problem(key, "", "is not a reason to refuse", remedy)
 			continue
 		}
 		action, err := policy.ParseAction(raw[word])
@@ -232,9 +244,22 @@ func (r *resolver) networks(key string, list []string) []netip.Prefix {
 	return nets
 }
 
+// daemonSenders is the one list of addresses that may be "*" for all of them.
+const daemonSenders = "mailer_daemons.senders"
+
 // addresses checks a list of addresses, local parts and domains.
 func (r *resolver) addresses(key string, list []string) []string {
 	for i, s := range list {
+		place := fmt.Sprintf("%s[%d]", key, i)
+		switch {
+		case s == "*" && key == daemonSenders:
+			r.problem(place, tomlfile.Quote(s), "must stand alone", `use ["*"] for all senders, or take "*" out of the list`)
+			continue
+		case strings.Contains(s, "*"):
+			r.problem(place, tomlfile.Quote(s), "has a *, which is no wildcard here",
+				`use "@example.com" for all of its users, "@.example.com" for all below it as well`)
+			continue
+		}
 		local, domain := s, ""
 		if at := strings.LastIndexByte(s, '@'); at >= 0 {
 			local, domain = s[:at], strings.TrimPrefix(s[at+1:], ".")
@@ -247,12 +272,22 @@ func (r *resolver) addresses(key string, list []string) []string {
 				local, domain = "", ""
 			}
 		}
-		if local == "" && domain == "" || s == "*" {
-			r.problem(fmt.Sprintf("%s[%d]", key, i), tomlfile.Quote(s), "is not an address",
-				`use "user@example.com", "user", "@example.com", or "@.example.com" with all below it`)
+		if local == "" && domain == "" {
+			r.problem(place, tomlfile.Quote(s), "is not an address",
+				dotRemedy(strings.TrimPrefix(s[strings.LastIndexByte(s, '@')+1:], "."), `use "user@example.com", "user", "@example.com", or "@.example.com" with all below it`))
 		}
 	}
 	return list
+}
+
+// heloNames checks a list of HELO names.
+func (r *resolver) heloNames(key string, list []string) []string {
+	for i, s := range list {
+		if strings.Contains(s, "*") {
+			r.problem(fmt.Sprintf("%s[%d]", key, i), tomlfile.Quote(s), "has a *, which is no wildcard here", `use ".example.com" for the domain and all below it`)
+		}
+	}
+	return r.words(key, list, "a HELO name")
 }
 
 // words checks a list of words that mean something to the MTA.

@@ -30,7 +30,8 @@ type Step struct {
 	Command string `json:"command"` // the SMTP command that was answered
 	Reply   string `json:"reply"`
 	OK      bool   `json:"ok"`
-	Remark  string `json:"remark,omitempty"` // why it is not, or why it is although a reader may wonder
+	Skipped bool   `json:"skipped,omitempty"` // the question was not asked, for the reason in the remark
+	Remark  string `json:"remark,omitempty"`  // why it is not, or why it is although a reader may wonder
 }
 
 // Options says who is asked about whom, and what the answers are compared with.
@@ -159,17 +160,24 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 		step.Remark = fmt.Sprintf("the reply should be %q: does the daemon run with this configuration?", want.Reply)
 	default:
 		step.OK = true
-		if v := want.Verdict; v.Would != policy.NoReason && until > probe.Rcpt {
-			step.Remark = fmt.Sprintf("%s (%s): it would be refused as %s", v.Reason, v.Cause, v.Would)
-			if v.Cause == policy.MonitorMode {
-				step.Remark = fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
-			}
-			if v.Cause == policy.Listed {
-				step.Remark += "; name a user with --user who is not listed"
-			}
+		if v := &want.Verdict; v.Would != policy.NoReason && until > probe.Rcpt {
+			step.Remark = whyAccepted(v)
 		}
 	}
 	return step
+}
+
+// whyAccepted says why a forged bounce is accepted.
+func whyAccepted(v *policy.Verdict) string {
+	switch {
+	case v.Would == policy.NoReason:
+		return fmt.Sprintf("%s: %s", v.Reason, v.Reason.Sentence())
+	case v.Cause == policy.MonitorMode:
+		return fmt.Sprintf("it would be refused as %s, but the mode is %s", v.Would, v.Domain.Mode)
+	case v.Cause == policy.Listed:
+		return fmt.Sprintf("%s (%s): it would be refused as %s; name a user with --user who is not listed", v.Reason, v.Cause, v.Would)
+	}
+	return fmt.Sprintf("%s (%s): it would be refused as %s", v.Reason, v.Cause, v.Would)
 }
 
 // recordTimeout bounds what a question waits for the record, which may wait for other nodes as long as a bounce does.
@@ -189,7 +197,7 @@ func (l *live) explain(ctx context.Context, role policy.Role, msg probe.Message)
 
 // Failed says whether a server has not answered as it should.
 func Failed(steps []Step) bool {
-	return slices.ContainsFunc(steps, func(s Step) bool { return !s.OK })
+	return slices.ContainsFunc(steps, func(s Step) bool { return !s.OK && !s.Skipped })
 }
 
 // Print prints what was asked and answered.
@@ -200,9 +208,12 @@ func Print(out io.Writer, steps []Step) {
 			where = s.Where
 			fmt.Fprintf(out, "\n%s\n", where)
 		}
-		mark := "ok"
-		if !s.OK {
-			mark = "WRONG"
+		mark := "WRONG"
+		switch {
+		case s.Skipped:
+			mark = "skip"
+		case s.OK:
+			mark = "ok"
 		}
 		fmt.Fprintf(out, "  %-6s %s\n", mark, s.What)
 		if s.Reply != "" {

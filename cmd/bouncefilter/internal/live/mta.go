@@ -24,13 +24,25 @@ func (l *live) mta(ctx context.Context) {
 		return
 	}
 	defer func() { _ = s.Quit() }() // all that matters was answered
+	begin := Step{Where: where, What: "a bounce begins", Command: "MAIL FROM:<>"}
+	if begin.Reply, err = s.Command(begin.Command); err != nil {
+		fail(begin.What, fmt.Errorf("%s: %w", begin.Command, err))
+		return
+	}
+	if begin.OK = isPositive(begin.Reply); !begin.OK {
+		begin.Remark = "every MTA must accept bounces (RFC 5321 section 4.5.5); the MTA's log says why it does not, such as a milter that it cannot reach"
+	}
+	l.steps = append(l.steps, begin)
+	if !begin.OK {
+		return // replies to RCPT would say nothing
+	}
 	if err := l.recipients(ctx, where, s); err != nil {
 		fail("a client asks about recipients", err)
 		return
 	}
 	step := Step{Where: where, What: "the MTA asks the milter", Command: "MAIL FROM:<>", OK: true}
 	if uncounted != nil {
-		step.Remark = fmt.Sprintf("not seen: %v", uncounted)
+		step.OK, step.Skipped, step.Remark = false, true, fmt.Sprintf("not seen: %v", uncounted)
 		l.steps = append(l.steps, step)
 		return
 	}
@@ -78,7 +90,6 @@ func (l *live) recipients(ctx context.Context, where string, s *probe.SMTP) erro
 		what, command string
 		judge         answerJudge
 	}{
-		{"a bounce begins", "MAIL FROM:<>", accepted("every MTA must accept bounces (RFC 5321 section 4.5.5)")},
 		{"another site asks whether the user exists", rcptTo(l.User.String()),
 			accepted("other sites will not accept this user's mail; if there is no such user, name one with --user")},
 		{"the user's address with a tag", rcptTo(signedUser.Address), accepted("bounces of signed mail are refused: let the MTA know tagged recipients")},
@@ -122,7 +133,7 @@ func (l *live) forgedAtMTA(s *probe.SMTP, want *judge.Explanation, reply string)
 	case !isPositive(reply):
 		return false, "refused, but not by bouncefilter"
 	case want.Reply.Code == 0:
-		return true, fmt.Sprintf("%s: %s", want.Verdict.Reason, want.Verdict.Reason.Sentence())
+		return true, whyAccepted(&want.Verdict)
 	case p.Outbound(policy.Origin{Client: s.Client()}):
 		return true, fmt.Sprintf("accepted, since %s is in outbound.networks: bounces from there are this site's own", s.Client())
 	case want.Stage > policy.StageRcpt:

@@ -22,16 +22,17 @@ func (l *live) signing(ctx context.Context, ln config.Listener, where string) St
 	want := p.Sender(policy.SenderFacts{Sender: l.User})
 	d := p.Domain(l.User.Domain)
 	signing, err := l.Record.HasSigned(ctx, d.Name)
+	skip := func(why string) Step {
+		step.OK, step.Skipped, step.Remark = false, true, "not tried"+why
+		return step
+	}
 	switch {
 	case !p.Settings().Outbound.Authenticated:
-		step.Remark = "not tried: clients that log in are not signed (outbound.authenticated)"
-		return step
+		return skip(": clients that log in are not signed (outbound.authenticated)")
 	case want.Reason != policy.Signed:
-		step.Remark = fmt.Sprintf("not tried: this sender is not signed (%s)", want.Reason)
-		return step
+		return skip(fmt.Sprintf(": this sender is not signed (%s)", want.Reason))
 	case err != nil || !signing && d.Mode == policy.ModeAuto:
-		step.Remark = "not tried, since nothing was signed yet, and a first signed message lets mode auto enforce one lifetime later: send a message through the mail server, and look into the log"
-		return step
+		return skip(", since nothing was signed yet, and a first signed message lets mode auto enforce one lifetime later: send a message through the mail server, and look into the log")
 	}
 	network, address := ln.Address.Target()
 	outcome, err := probe.Deliver(network, address, client("check"), probe.Message{From: l.User.String(), To: "check@client.example.net", Text: ownMessage(l.User.String())})

@@ -40,8 +40,22 @@ func (b *binder) table(path string, raw map[string]any, v any) {
 			continue
 		}
 		// The value of an unknown key is not shown: it may be a secret whose key was misspelt.
-		b.problem(key, "", "unknown option", suggestion(k, fields))
+		remedy := suggestion(k, fields)
+		if path != "" && b.doc.IsOption(k) {
+			remedy = AboveTables(k)
+		}
+		b.problem(key, "", "unknown option", remedy)
 	}
+}
+
+// optionsOf returns the names of fields that are no tables.
+func optionsOf(fields map[string]reflect.Value) map[string]bool {
+	options := map[string]bool{}
+	for name, f := range fields {
+		table := f.Kind() == reflect.Struct || f.Kind() == reflect.Map || f.Kind() == reflect.Slice && f.Type().Elem().Kind() == reflect.Struct
+		options[name] = !table
+	}
+	return options
 }
 
 // value binds one value to a field.
@@ -67,7 +81,14 @@ func (b *binder) value(key string, raw any, f reflect.Value) {
 		}
 		b.wrongType(key, raw, "true or false", "write true or false without quotes")
 	case reflect.Int:
-		if n, ok := raw.(int64); ok && n <= math.MaxInt32 && n >= math.MinInt32 {
+		switch n, ok := raw.(int64); {
+		case ok && n > math.MaxInt32:
+			b.problem(key, "", "is too large", fmt.Sprintf("the largest number is %d", math.MaxInt32))
+			return
+		case ok && n < math.MinInt32:
+			b.problem(key, "", "is too small", fmt.Sprintf("the smallest number is %d", math.MinInt32))
+			return
+		case ok:
 			f.SetInt(n)
 			return
 		}
@@ -129,6 +150,10 @@ func (b *binder) words(key string, raw any, f reflect.Value) {
 	}
 	m := reflect.MakeMapWithSize(f.Type(), len(t))
 	for _, k := range slices.Sorted(maps.Keys(t)) {
+		if _, ok := t[k].(string); !ok && b.doc.IsOption(k) {
+			b.problem(join(key, k), "", "unknown option", AboveTables(k))
+			continue
+		}
 		e := reflect.New(f.Type().Elem()).Elem()
 		b.value(join(key, k), t[k], e)
 		m.SetMapIndex(reflect.ValueOf(k), e)

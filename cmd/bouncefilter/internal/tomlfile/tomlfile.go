@@ -17,6 +17,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"reflect"
 	"syscall"
 	"unicode/utf8"
 
@@ -29,8 +30,9 @@ const MaxSize = 8 << 20
 
 // Document is a file that was read. The zero Document is an empty one without a name.
 type Document struct {
-	file  string
-	lines map[string]int
+	file    string
+	lines   map[string]int
+	options map[string]bool // those that belong above the first table
 }
 
 // Read reads the file at path into v, a pointer to a struct that holds the defaults. A file that cannot be read at all,
@@ -54,14 +56,10 @@ func Decode(name string, data []byte, v any) (*Document, Problems) {
 	}
 	var raw map[string]any
 	if err := toml.Unmarshal(data, &raw); err != nil {
-		p := Problem{File: name, What: err.Error(), Remedy: "see https://toml.io for the syntax"}
-		var de *toml.DecodeError
-		if errors.As(err, &de) {
-			p.Line, _ = de.Position()
-		}
-		return d, Problems{p}
+		return d, Problems{syntaxProblem(name, data, err)}
 	}
 	d.lines = indexLines(data)
+	d.options = optionsOf(fieldsOf(reflect.ValueOf(v).Elem()))
 	b := binder{doc: d}
 	b.table("", raw, v)
 	return d, b.problems
@@ -75,6 +73,12 @@ func (d *Document) Parsed() bool { return d.lines != nil }
 
 // Has reports whether the file sets key.
 func (d *Document) Has(key string) bool { return d.lines[key] > 0 }
+
+// IsOption reports whether name is an option of the file itself, which belongs above the first table.
+func (d *Document) IsOption(name string) bool { return d.options[name] }
+
+// AboveTables is the remedy for an option of the file itself that is written below a table, of which it is then a part.
+func AboveTables(option string) string { return option + " belongs above the first [table]" }
 
 // Line returns the line of key, or that of the closest table or list around it, or 0.
 func (d *Document) Line(key string) int {
