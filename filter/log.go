@@ -68,6 +68,9 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	} else if v.Tag.Status == prvs.UnknownKey || v.Tag.Status == prvs.Unverifiable {
 		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)))
 	}
+	if v.Spent {
+		attrs = append(attrs, slog.String("allowance", "spent"))
+	}
 	if msg.judged.Report != nil {
 		attrs = appendReport(attrs, msg.judged.Report)
 	}

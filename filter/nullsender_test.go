@@ -166,7 +166,10 @@ func TestAllowance(t *testing.T) {
 	if got := send("<other@example.com>", awayTextWithoutReference); got != "" {
 		t.Errorf("a reply to another user: %s", got)
 	}
-	wantLog(t, f, "reason=grace action=tag would_be=untagged cause=allowance")
+	wantLog(t, f, "reason=grace action=tag would_be=untagged cause=allowance", "reason=untagged action=reject allowance=spent")
+	if steps := strings.Join(f.explain("", "user@example.com", awayTextWithoutReference).Steps, "\n"); !strings.Contains(steps, "used up for today.") {
+		t.Errorf("explained as\n%s", steps)
+	}
 	f.setClock(testDay.AddDate(0, 0, 1))
 	if got := send("<user@example.com>", awayTextWithoutReference); got != "" {
 		t.Errorf("a reply on the next day: %s", got)

@@ -68,7 +68,7 @@ func TestSetupAndCheckSendmail(t *testing.T) {
 
 	contains(t, "before", run(1, "check"), "\nsendmail       DIR/mail/sendmail.cf: 3 errors\n", "\nerror    DIR/mail/sendmail.cf: InputMailFilters\n",
 		"\n           INPUT_MAIL_FILTER(`bouncefilter', `S=local:DIR/milter.sock, F=T, ", "\n\"bouncefilter setup sendmail\" shows ")
-	contains(t, "dry run", run(0, "setup", "sendmail"), "- Rules take tags off recipients ", "--- DIR/mail/sendmail.mc\n+++ DIR/mail/sendmail.mc\n",
+	contains(t, "dry run", run(0, "setup", "sendmail"), "- Rules remove tags from recipients ", "--- DIR/mail/sendmail.mc\n+++ DIR/mail/sendmail.mc\n",
 		"\n+O InputMailFilters=bouncefilter\n", "\nNothing was changed.", "\n  kill -HUP $(head -n 1 DIR/mail/sendmail.pid)\n")
 	same("dry run")
 

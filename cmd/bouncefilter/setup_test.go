@@ -89,7 +89,7 @@ func TestSetupAndCheck(t *testing.T) {
 			t.Errorf("a line of %d columns: %s", len(line), line)
 		}
 	}
-	contains(t, "dry run", run(0, "setup", "postfix"), "- cleanup takes tags off recipients", "--- DIR/postfix/main.cf\n+++ DIR/postfix/main.cf\n",
+	contains(t, "dry run", run(0, "setup", "postfix"), "- cleanup removes tags from recipients", "--- DIR/postfix/main.cf\n+++ DIR/postfix/main.cf\n",
 		"\n+smtpd_milters = $bouncefilter\n", "\n+  -o recipient_canonical_maps=$bouncefilter_known\n", "\nNothing was changed.", "\n  postfix -c DIR/postfix reload\n")
 	same("dry run")
 

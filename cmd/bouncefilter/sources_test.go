@@ -41,11 +41,11 @@ func TestCheckTellsWhoSendsWithTheNullSender(t *testing.T) {
 	contains(t, "log", log,
 		`level=INFO msg="this source sends mail with the null sender that is no bounce" source=shop.example client=203.0.113.0/24 count=1 refused=0 since=`,
 		`source=shop.example client=198.51.100.0/24 count=1 `, `remedy="nothing needs to be done; `,
-		`level=INFO msg="this source sends automatic replies or bounces that name no message" source=office.example client=203.0.113.0/24 count=1 `)
+		`level=INFO msg="this source sends what may be automatic replies or bounces, and nothing proves them" source=office.example client=203.0.113.0/24 count=1 `)
 	if n := strings.Count(log, `msg="this source sends`); n != 3 {
 		t.Errorf("%d lines about sources:\n%s", n, log)
 	}
-	contains(t, "status", d.status(), `"null_sender_sources":[{"sort":"allowance","domain":"office.example","client":"203.0.113.0/24","count":3,"refused":0,`,
+	contains(t, "status", d.status(), `"null_sender_sources":[{"sort":"allowance","domain":"office.example","client":"203.0.113.0/24","count":4,"refused":1,`,
 		`{"sort":"no-bounce","domain":"shop.example","client":"203.0.113.0/24","count":2,"refused":0,`)
 
 	check := func() string { // on one line
@@ -57,7 +57,7 @@ func TestCheckTellsWhoSendsWithTheNullSender(t *testing.T) {
 		return strings.Join(strings.Fields(r.stdout), " ")
 	}
 	contains(t, "check", check(), "note no-bounce Mail with the null sender that is no bounce comes from shop.example (3, from 203.0.113.0/24 and 198.51.100.0/24). ",
-		"note allowance Automatic replies or bounces that name no message, and that nothing proves, come from office.example (3, from 203.0.113.0/24). ")
+		"note allowance What may be automatic replies or bounces, and nothing proves them, comes from office.example (4, 1 of them refused, from 203.0.113.0/24). ")
 	contains(t, "JSON", w.run("check", "-c", w.path("bouncefilter.toml"), "--mta", "none", "--json").stdout, `"null-sender-source"`, `"null_sender_sources":[{"sort":"allowance"`)
 
 	w.config(options + "[exempt]\nnetworks = [\"203.0.113.0/24\", \"198.51.100.0/24\"]\n[actions]\nno-bounce = \"reject\"\n")

@@ -90,6 +90,7 @@ type Verdict struct {
 	Tag         prvs.Result // what its tag says
 	BySignature bool        // the store could not be asked, the signature alone decided
 	ByAbsence   bool        // it is refused for good, and would not be were something on record that is not
+	Spent       bool        // it would have been delivered within the allowance of its recipient, which is used up for the day
 }
 
 // Refuses says whether the verdict keeps the message from the recipient with an SMTP reply.
@@ -116,8 +117,11 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		return v.spared(proven, cause)
 	}
 	v = v.with(proven, p.actions[proven])
-	if (v.Refuses() || v.Action == ActionDiscard) && p.allows(proven, f) {
-		return v.spared(proven, Allowance)
+	if allowance := p.allowance(proven, f); allowance > 0 && (v.Refuses() || v.Action == ActionDiscard) {
+		if uint64(f.Unproven) < allowance {
+			return v.spared(proven, Allowance)
+		}
+		v.Spent = true
 	}
 	v.ByAbsence = (v.Action == ActionReject || v.Action == ActionDiscard) && p.reliesOnAbsence(proven, f)
 	if v.ByAbsence && f.Record.NodeSilent {
@@ -223,15 +227,17 @@ func (p *Policy) notEnforced(v *Verdict, daemon bool, record RecordFacts, today 
 	return NoCause
 }
 
-// allows says whether the message may be genuine although nothing proves it, and is within the daily allowance of its recipient. What is
+// allowance is how many messages like this the recipient may get in a day, which may be genuine although nothing proves them. What is
 // surely a bounce or a reply, and names a message that is not on record, answers none of ours; and a tag that was taken out of use is not
 // to be answered.
-func (p *Policy) allows(proven Reason, f RecipientFacts) bool {
+func (p *Policy) allowance(proven Reason, f RecipientFacts) uint64 {
 	switch proven {
 	case Untagged, Malformed, BadSignature, UnknownKey, Expired:
-		return (f.Anonymous || f.Unclear) && uint64(f.Unproven) < p.Allowance(f.Content, f.Unclear)
+		if f.Anonymous || f.Unclear {
+			return p.Allowance(f.Content, f.Unclear)
+		}
 	}
-	return false
+	return 0
 }
 
 // with returns the verdict with its reason and action.

@@ -250,6 +250,9 @@ func TestRecipient(t *testing.T) {
 			if v.Reason != tt.reason || v.Would != tt.would || v.Cause != tt.cause || v.Action != tt.action {
 				t.Errorf("%v (would be %v, cause %q) %v, want %v (%v, %q) %v", v.Reason, v.Would, v.Cause, v.Action, tt.reason, tt.would, tt.cause, tt.action)
 			}
+			if v.Spent != strings.Contains(tt.name, "one too many") {
+				t.Errorf("the allowance is used up: %v", v.Spent)
+			}
 		})
 	}
 }

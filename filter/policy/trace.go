@@ -59,6 +59,9 @@ func (v *Verdict) TraceDecision() []string {
 	if v.Cause != NoCause {
 		steps = append(steps, fmt.Sprintf("Cause: %s. %s", v.Cause, v.Cause.Sentence()))
 	}
+	if v.Spent {
+		steps = append(steps, "The allowance of the recipient for such messages is used up for today.")
+	}
 	return append(steps, fmt.Sprintf("Verdict: %s, %s. %s", v.Reason, v.Action, v.Reason.Sentence()))
 }
 

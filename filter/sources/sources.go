@@ -48,7 +48,7 @@ func (s *Source) Name() string { return cmp.Or(s.Domain, s.Client, "unknown") }
 // What says what the source does, as a sentence without its stop.
 func (s *Source) What() string {
 	if s.Sort == policy.Allowance.String() {
-		return "this source sends automatic replies or bounces that name no message"
+		return "this source sends what may be automatic replies or bounces, and nothing proves them"
 	}
 	return "this source sends mail with the null sender that is no bounce"
 }
@@ -57,7 +57,7 @@ func (s *Source) What() string {
 func (s *Source) Remedy() string {
 	const exempt = "nothing needs to be done; to have all its mail delivered, list the client in exempt.networks; "
 	if s.Sort == policy.Allowance.String() {
-		return exempt + "proof.unproven_per_day and proof.unproven_bounces_per_day say how much of it a recipient gets in a day"
+		return exempt + "proof.unproven_per_day, unproven_bounces_per_day and unclear_per_day say how much of it a recipient gets in a day"
 	}
 	return exempt + "to have such mail refused, set actions.no-bounce"
 }
@@ -121,7 +121,7 @@ func sortOf(c *judge.Case) (sort string, refused bool) {
 		switch {
 		case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:
 			sort = policy.NoBounce.String()
-		case v.Cause == policy.Allowance && sort == "":
+		case (v.Cause == policy.Allowance || v.Spent) && sort == "":
 			sort = policy.Allowance.String()
 		}
 		refused = refused && (v.Refuses() || v.Action == policy.ActionDiscard)

@@ -126,7 +126,7 @@ func TestSourceInWords(t *testing.T) {
 		want   string
 	}{
 		{Source{Sort: "no-bounce", Domain: "shop.example", Client: "203.0.113.0/24"}, "shop.example this source sends mail with the null sender that is no bounce; to have such mail refused, set actions.no-bounce"},
-		{Source{Sort: "allowance", Client: "203.0.113.0/24"}, "203.0.113.0/24 this source sends automatic replies or bounces that name no message; proof.unproven_per_day and"},
+		{Source{Sort: "allowance", Client: "203.0.113.0/24"}, "203.0.113.0/24 this source sends what may be automatic replies or bounces, and nothing proves them; proof.unproven_per_day, unproven"},
 		{Source{Sort: "no-bounce"}, "unknown this source sends mail with the null sender that is no bounce; "},
 	} {
 		name, remedy, _ := strings.Cut(tt.want, "; ")

@@ -20,8 +20,8 @@ func sourceFindings(list []sources.Source) []mta.Finding {
 	for _, sort := range []struct{ word, what, remedy string }{
 		{policy.NoBounce.String(), "Mail with the null sender that is no bounce comes from ",
 			"Nothing needs to be done; to have such mail refused, set actions.no-bounce."},
-		{policy.Allowance.String(), "Automatic replies or bounces that name no message, and that nothing proves, come from ",
-			"Nothing needs to be done; proof.unproven_per_day and proof.unproven_bounces_per_day say how much of it a recipient gets in a day."},
+		{policy.Allowance.String(), "What may be automatic replies or bounces, and nothing proves them, comes from ",
+			"Nothing needs to be done; proof.unproven_per_day, unproven_bounces_per_day and unclear_per_day say how much of it a recipient gets in a day."},
 	} {
 		if named := nameSources(list, sort.word); named != "" {
 			fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "null-sender-source", Where: sort.word, What: sort.what + named + ". " + sort.remedy})

@@ -22,7 +22,7 @@ func TestSourceFindings(t *testing.T) {
 	})
 	want := []string{
 		"no bounce comes from shop.example (14, 3 of them refused, from 203.0.113.0/24 and 2001:db8::/64), 192.0.2.0/24 (1), local.example (1). Nothing needs to be done; ",
-		"nothing proves, come from shop.example (8, from 203.0.113.0/24). Nothing needs to be done; ",
+		"nothing proves them, comes from shop.example (8, from 203.0.113.0/24). Nothing needs to be done; ",
 	}
 	if len(fs) != len(want) {
 		t.Fatalf("%d findings: %+v", len(fs), fs)

@@ -14,7 +14,7 @@ const (
 	ourOptions   = "connect_timeout=5s, default_action=tempfail"
 )
 
-// cleanup is the service that takes tags off recipients. It also asks non_smtpd_milters, unless pickup uses another one.
+// cleanup is the service that removes tags from recipients. It also asks non_smtpd_milters, unless pickup uses another one.
 const (
 	cleanup = "cleanup/unix"
 	pickup  = "pickup/unix"

@@ -41,7 +41,7 @@ func (c *Config) anyRecipient(site mta.Site) bool {
 		!slices.ContainsFunc(site.Domains, func(d string) bool { return !relayed.Has(d) })
 }
 
-// untags says whether a table takes tags off: ours, or another one that knows their form.
+// untags says whether a table removes tags: ours, or another one that knows their form.
 func (c *Config) untags(site mta.Site, element string) bool {
 	if path, ok := pcrePath(element); ok {
 		text, there := c.Tables[path]
@@ -99,7 +99,7 @@ func (k *checker) recipients() {
 	aliases := slices.ContainsFunc(k.c.list(nil, "virtual_alias_maps"), func(e string) bool { return k.c.untags(k.site, e) })
 	if aliases {
 		k.add(mta.LevelError, "unknown-users-accepted", k.inMain("virtual_alias_maps"),
-			"This table takes tags off, so Postfix knows every tagged recipient: mail to users who do not exist is accepted and bounced later.",
+			"This table removes tags, so Postfix knows every tagged recipient: mail to users who do not exist is accepted and bounced later.",
 			setupCommand, "then take the table out of virtual_alias_maps")
 	}
 	strips := slices.ContainsFunc(k.c.list(k.c.service(cleanup), "recipient_canonical_maps"), func(e string) bool { return k.c.untags(k.site, e) })
@@ -110,12 +110,12 @@ func (k *checker) recipients() {
 				k.set("recipient_canonical_classes", "envelope_recipient")}
 		}
 		k.add(mta.LevelError, "own-bounces-lost", k.inMain("recipient_canonical_maps"),
-			"No table takes tags off recipients in cleanup. Bounces that Postfix itself makes of signed mail pass no milter: they go to an unknown address and are lost.",
+			"No table removes tags from recipients in cleanup. Bounces that Postfix itself makes of signed mail pass no milter: they go to an unknown address and are lost.",
 			cure...)
 	}
 	if strips && slices.Contains(k.c.list(k.c.service(cleanup), "recipient_canonical_classes"), "header_recipient") {
 		k.add(mta.LevelNote, "headers-rewritten", k.inMain("recipient_canonical_classes"),
-			"Tags are taken off in To and Cc as well, which breaks DKIM signatures of mail that has them there.", k.set("recipient_canonical_classes", "envelope_recipient"))
+			"Tags are removed in To and Cc as well, which breaks DKIM signatures of mail that has them there.", k.set("recipient_canonical_classes", "envelope_recipient"))
 	}
 	for _, s := range k.c.receivers(outside) {
 		k.knownRecipients(s, aliases)
@@ -153,7 +153,7 @@ func (k *checker) delimiters() {
 	}
 }
 
-// hasUntagTable says whether the table that takes tags off is where the manual puts it.
+// hasUntagTable says whether the table that removes tags is where the manual puts it.
 func (k *checker) hasUntagTable() bool {
 	_, there := k.c.Tables[k.c.Dir+"/"+untagFile]
 	return there

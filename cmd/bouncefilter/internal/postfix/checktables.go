@@ -62,7 +62,7 @@ func (k *checker) tables() {
 	}
 }
 
-// untagTable must take tags off in our domains and leave those of other sites, which check them.
+// untagTable must remove tags in our domains and leave those of other sites, which check them.
 func (k *checker) untagTable(path string, table pcreTable) {
 	var missing []string
 	for _, name := range k.site.Domains {
@@ -79,7 +79,7 @@ func (k *checker) untagTable(path string, table pcreTable) {
 	}
 	extra := k.extraDomains(k.c.list(nil, "mydestination"), k.ours, func(d string) bool { _, ok := table.lookup(sampleTag + "=user@" + d); return ok })
 	if len(extra) > 0 {
-		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf("This table takes tags off addresses in %s, which bouncefilter does not sign for.", mta.Names(extra)),
+		k.add(mta.LevelWarning, "domains-differ", path, fmt.Sprintf("This table removes tags from addresses in %s, which bouncefilter does not sign for.", mta.Names(extra)),
 			k.editLine(path, k.site.Domains))
 	}
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // Restrictions see a recipient as the client wrote it, with its tag, whatever recipient_canonical_maps say. These are the table and the
-// parameter that take tags off for the tables of restrictions.
+// parameter that remove tags for the tables of restrictions.
 const (
 	recipientFile      = "bouncefilter-recipient.pcre"
 	recipientParameter = ourParameter + "_recipient"
 )
 
-// untaggingAll is the value of recipientParameter for a table that takes tags off.
+// untaggingAll is the value of recipientParameter for a table that removes tags.
 //
 // QUIRK: the first table of a pipemap decides whether Postfix looks up parts of an address, such as "example.com" and "user@", and the
 // first of a unionmap decides it for the unionmap. They are not looked up in a table of patterns, hence the inline table, which has
@@ -170,10 +170,10 @@ func (c *Config) takesAllOff(site mta.Site, table string) bool {
 	return understood && plains(parsed)
 }
 
-// plainMap is the name of the map of the lookup service that takes tags off every address.
+// plainMap is the name of the map of the lookup service that removes tags every address.
 const plainMap = "plain"
 
-// plains says whether a table takes tags off every address, and passes on what has none.
+// plains says whether a table removes tags every address, and passes on what has none.
 func plains(table pcreTable) bool {
 	for key, want := range map[string]string{
 		sampleTag + "=user@" + foreign:                   "user@" + foreign,

@@ -18,7 +18,7 @@ var recipeParameters = []struct{ name, value string }{
 	{"bouncefilter_by_name", "unionmap:{$local_recipient_maps $virtual_alias_maps inline:{@=-}}"},
 }
 
-// recipe lets smtpd know which tagged recipients are known, and cleanup take tags off.
+// recipe lets smtpd know which tagged recipients are known, and cleanup remove tags.
 func (p *plan) recipe(k *checker) {
 	strips := func(e string) bool { return p.c.untags(p.site, e) }
 	stage := p.c.service(cleanup)
@@ -47,10 +47,10 @@ func (p *plan) ownCanonical(s *Service) []string {
 	return others
 }
 
-// strip lets cleanup take tags off, before other tables: canonical mapping goes on with the result.
+// strip lets cleanup remove tags, before other tables: canonical mapping goes on with the result.
 func (p *plan) strip(stage *Service, others []string) {
 	const ours = "pcre:$config_directory/" + untagFile
-	p.because("cleanup takes tags off recipients (recipient_canonical_maps). Otherwise the bounces that Postfix itself makes of signed mail would be lost: they pass no milter.")
+	p.because("cleanup removes tags from recipients (recipient_canonical_maps). Otherwise the bounces that Postfix itself makes of signed mail would be lost: they pass no milter.")
 	if stage != nil && hasOption(stage, "recipient_canonical_maps") {
 		p.override(stage, "recipient_canonical_maps", append([]string{ours}, others...))
 	} else {
@@ -61,7 +61,7 @@ func (p *plan) strip(stage *Service, others []string) {
 	case len(others) == 0:
 		p.set("recipient_canonical_classes", "envelope_recipient")
 	default:
-		p.because("Your own recipient_canonical_maps stay and go on rewriting headers, so tags in To and Cc are taken off as well.")
+		p.because("Your own recipient_canonical_maps stay and go on rewriting headers, so tags in To and Cc are removed as well.")
 	}
 }
 

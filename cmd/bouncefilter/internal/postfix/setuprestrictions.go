@@ -10,9 +10,9 @@ import (
 )
 
 // errNoUntagging says that this Postfix can neither read a pcre table nor ask the lookup service.
-var errNoUntagging = errors.New("this Postfix can take tags off recipients for no table of its restrictions: it has no pcre tables")
+var errNoUntagging = errors.New("this Postfix can remove tags from recipients for no table of its restrictions: it has no pcre tables")
 
-// wrap returns the table of a restriction behind one that takes tags off, as it is written in a list.
+// wrap returns the table of a restriction behind one that removes tags, as it is written in a list.
 func (c *Config) wrap(site mta.Site, r restriction) (string, error) {
 	off := ""
 	switch {
@@ -24,7 +24,7 @@ func (c *Config) wrap(site mta.Site, r restriction) (string, error) {
 		return "", errNoUntagging
 	}
 	table := r.table
-	// A table behind a pipemap of the operator's that only takes tags off goes behind ours instead.
+	// A table behind a pipemap of the operator's that only removes tags goes behind ours instead.
 	if rest, ok := strings.CutPrefix(table, "pipemap:{"); ok {
 		inner, _ := bracketed("{" + rest)
 		if stages := splitList(inner); len(stages) == 2 && c.untags(site, c.expand(r.service, stages[0], 0)) {
@@ -37,7 +37,7 @@ func (c *Config) wrap(site mta.Site, r restriction) (string, error) {
 	return "pipemap:{" + off + "," + table + "}", nil
 }
 
-// wrapped returns what takes the place of elements of a list, by their index: its tables behind one that takes tags off.
+// wrapped returns what takes the place of elements of a list, by their index: its tables behind one that removes tags.
 func (c *Config) wrapped(site mta.Site, s *Service, list string, bypassed []restriction) map[int]string {
 	elements := splitList(c.raw(s, list))
 	replaced := map[int]string{}
@@ -57,7 +57,7 @@ func (c *Config) wrapped(site mta.Site, s *Service, list string, bypassed []rest
 	return replaced
 }
 
-// restrictions puts the tables of recipient restrictions behind a table that takes tags off.
+// restrictions puts the tables of recipient restrictions behind a table that removes tags.
 func (p *plan) restrictions(k *checker) {
 	bypassed := k.bypassed()
 	if len(bypassed) == 0 {

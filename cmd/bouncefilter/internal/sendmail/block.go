@@ -15,7 +15,7 @@ type block struct {
 
 func (b block) empty() bool { return len(b.milters) == 0 && len(b.domains) == 0 }
 
-// The class and the map that take tags off. A separate class leaves the tags of domains that are only relayed, or whose
+// The class and the map that remove tags. A separate class leaves the tags of domains that are only relayed, or whose
 // tags other sites make: these sites check them.
 const (
 	ourClass = "BouncefilterDomain"

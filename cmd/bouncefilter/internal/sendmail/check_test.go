@@ -99,7 +99,7 @@ func TestSendmailAgrees(t *testing.T) {
 				t.Errorf("%s: Sendmail takes mail for %s: %v, it looked like %v", name, d, takes[d], c.hosts(d))
 			}
 			if static := c.untags(d); said[d] != (static == yes) {
-				t.Errorf("%s: Sendmail takes tags off recipients in %s: %v, the rules look like %v\n%v", name, d, said[d], static, tt)
+				t.Errorf("%s: Sendmail removes tags from recipients in %s: %v, the rules look like %v\n%v", name, d, said[d], static, tt)
 			}
 		}
 		if !strings.HasPrefix(tt.version, "8.") {

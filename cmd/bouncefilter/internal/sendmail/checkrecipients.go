@@ -28,7 +28,7 @@ func (k *checker) recipients() {
 	}
 }
 
-// tagsStay returns the domains for which no rule takes tags off although one must: those whose mail ends here and, where bounces are
+// tagsStay returns the domains for which no rule removes tags although one must: those whose mail ends here and, where bounces are
 // judged, those that are relayed. Bounces to all other domains come in elsewhere, and must get there with their tag.
 func (k *checker) tagsStay() []string {
 	return slices.DeleteFunc(slices.Clone(k.site.Domains), func(d string) bool {
@@ -59,7 +59,7 @@ func (k *checker) unknownDomains() {
 	}
 }
 
-// tagged looks for rules that take tags off.
+// tagged looks for rules that remove tags.
 func (k *checker) tagged() {
 	domains := k.tagsStay()
 	if len(domains) == 0 {
@@ -81,12 +81,12 @@ func (k *checker) tagged() {
 	}
 }
 
-// wayOff checks the rules and maps that take tags off.
+// wayOff checks the rules and maps that remove tags.
 func (k *checker) wayOff() {
 	for _, r := range k.c.untagging(canonical) {
 		if k.site.Signs() {
 			k.add(mta.LevelError, "strips-senders", k.at(r.Line, "rule set for all addresses"),
-				"This rule takes tags off senders as well, also after they were signed: mail leaves unsigned, and its bounces are refused.",
+				"This rule removes tags senders as well, also after they were signed: mail leaves unsigned, and its bounces are refused.",
 				"put the rule into LOCAL_RULE_0, which only recipients pass")
 			break
 		}

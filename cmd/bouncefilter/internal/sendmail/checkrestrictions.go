@@ -50,7 +50,7 @@ func (k *checker) accessTable() {
 	bypassed := k.bypassed()
 	if len(bypassed) > 0 {
 		cure := k.bySetup(block{domains: bypassed})
-		cure[0] = "in place of the rules that take tags off now, " + cure[0]
+		cure[0] = "in place of the rules that remove tags now, " + cure[0]
 		k.add(mta.LevelError, "restriction-bypassed", k.at(k.recipientLookup(), "rule set Rcpt_ok"), fmt.Sprintf(
 			"The access table is asked for recipients in %s as clients wrote them: a tag in front of an address, even a made-up one, gets around its entry (To:).",
 			mta.Names(bypassed)), cure...)
@@ -65,5 +65,5 @@ func (k *checker) localCheck() {
 	}
 	k.add(mta.LevelWarning, "local-check", k.at(rules[0].Line, "rule set Local_check_rcpt"),
 		"These rules see recipients as clients wrote them: a tag in front of an address, even a made-up one, gets around a rule for the address.",
-		"let them begin with R$*<TAB>$: $>CanonAddr $1, which takes tags off, and match addresses as that rule set gives them: user < @ example.com . >")
+		"let them begin with R$*<TAB>$: $>CanonAddr $1, which removes tags, and match addresses as that rule set gives them: user < @ example.com . >")
 }

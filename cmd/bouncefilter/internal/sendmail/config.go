@@ -7,7 +7,7 @@
 //
 // Known limits: where there is no sendmail command to ask, the access table is not looked into, so a domain that is relayed
 // only because of it counts as one that this Sendmail does not know, and rule sets are not run but searched for rules that
-// take tags off. A local part that has to be quoted ("first last"@example.com) keeps its tag.
+// remove tags. A local part that has to be quoted ("first last"@example.com) keeps its tag.
 package sendmail
 
 import (

@@ -207,7 +207,7 @@ func (p *plan) why(after *Config, b block, replaced []string) []string {
 	if len(b.milters) > 0 {
 		why = append(why, "Sendmail asks bouncefilter about all mail. F=T: while bouncefilter does not answer, mail waits, because no mail must leave unsigned.")
 		if names := splitFilters(after.option("InputMailFilters").Value); len(names) > len(b.milters) {
-			why = append(why, fmt.Sprintf("Milters are asked in the order %s. The place of a DKIM milter among them makes no difference.", strings.Join(names, ", ")))
+			why = append(why, fmt.Sprintf("Milters are asked in the order %s. A milter that signs with DKIM has to come after bouncefilter, which may replace a Message-ID.", strings.Join(names, ", ")))
 		}
 	}
 	if len(replaced) > 0 {
@@ -215,7 +215,7 @@ func (p *plan) why(after *Config, b block, replaced []string) []string {
 	}
 	switch {
 	case len(b.domains) > 0:
-		why = append(why, "Rules take tags off recipients when Sendmail looks for the mailer, before all other local rules. The milter still sees the tag, "+
+		why = append(why, "Rules remove tags from recipients when Sendmail looks for the mailer, before all other local rules. The milter still sees the tag, "+
 			"unknown users are refused as before, and Sendmail's own bounces find their way. The rules are for your domains alone: other sites check the tags that they made.")
 	case slices.Contains(p.site.Forms, "sub-address") && !slices.Contains(p.site.Forms, "standard"):
 		why = append(why, "Tags are made in the sub-address form (user+prvs=...@), which Sendmail delivers to user and refuses if there is no such user: it needs no rule.")

@@ -139,7 +139,7 @@ func TestBlockComesBeforeLocalRules(t *testing.T) {
 	contains(t, why, "Milters are asked in the order opendkim, bouncefilter.")
 	cf := read(t, dir, "sendmail.cf")
 	if rules := parse("sendmail.cf", cf).untagging([]string{"Parse0"}); len(rules) != 2 { // which comes before ParseLocal
-		t.Errorf("rule set Parse0 takes tags off by %v", rules)
+		t.Errorf("rule set Parse0 removes tags by %v", rules)
 	}
 }
 
