@@ -58,6 +58,9 @@ func optionsOf(fields map[string]reflect.Value) map[string]bool {
 	return options
 }
 
+// largest is the remedy for a number that is larger.
+const largest = "the largest number is 2147483647"
+
 // value binds one value to a field.
 func (b *binder) value(key string, raw any, f reflect.Value) {
 	if f.Type() == reflect.TypeFor[time.Duration]() {
@@ -83,10 +86,10 @@ func (b *binder) value(key string, raw any, f reflect.Value) {
 	case reflect.Int:
 		switch n, ok := raw.(int64); {
 		case ok && n > math.MaxInt32:
-			b.problem(key, "", "is too large", fmt.Sprintf("the largest number is %d", math.MaxInt32))
+			b.problem(key, "", "is too large", largest)
 			return
 		case ok && n < math.MinInt32:
-			b.problem(key, "", "is too small", fmt.Sprintf("the smallest number is %d", math.MinInt32))
+			b.problem(key, "", "is too small", "the smallest number is -2147483648")
 			return
 		case ok:
 			f.SetInt(n)

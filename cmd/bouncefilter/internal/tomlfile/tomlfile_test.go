@@ -75,13 +75,13 @@ func TestProblemsNameLineKeyAndRemedy(t *testing.T) {
 			`f:1: interval: "5 minutes" is not a duration; write a number and a unit in quotes, such as "250ms", "30s" or "5m"`}},
 		{"number too large", "number = 4294967296\n", []string{
 			`f:1: number: is too large; the largest number is 2147483647`}},
-		{"number with too many digits", "yes = true\nnumber = 99999999999999999999\n", []string{`f:2: a number is too large; write fewer digits`}},
+		{"number with too many digits", "yes = true\nnumber = 99999999999999999999\n", []string{`f:2: number: is too large; the largest number is 2147483647`}},
 		{"no quotes", "text = auto\n", []string{`f:1: text: the value has no quotes; write it in quotes: "..."`}},
 		{"no quotes, like a keyword", "text = node1\n", []string{`f:1: text: the value has no quotes; write it in quotes: "..."`}},
 		{"no quotes in a table", "[[domain]]\n[[domain]]\n\nname = a.example # mine\n", []string{`f:4: domain[1].name: the value has no quotes; write it in quotes: "..."`}},
 		{"no quotes in a list", "log.tags = [one, two]\n", []string{`f:1: log.tags: the value has no quotes; write it in quotes: "..."`}},
-		{"quotes are not all", "text = \"a\n", []string{`f:1: toml: basic strings cannot have new lines; see https://toml.io for the syntax`}},
-		{"true is no string", "yes = true false\n", []string{`f:1: toml: expected newline but got U+0066 'f'; see https://toml.io for the syntax`}},
+		{"quotes are not all", "text = \"a\n", []string{`f:1: text: toml: basic strings cannot have new lines; see https://toml.io for the syntax`}},
+		{"true is no string", "yes = true false\n", []string{`f:1: yes: toml: expected newline but got U+0066 'f'; see https://toml.io for the syntax`}},
 		{"below a table", "[log]\nnumber = 1\n[actions]\nyes = true\n[[domain]]\ntext = \"\"\nactions = 1\n", []string{
 			`f:2: log.number: unknown option; number belongs above the first [table]`,
 			`f:4: actions.yes: unknown option; yes belongs above the first [table]`,
