@@ -23,6 +23,7 @@ const (
 	kindCorrespondent = 'c'
 	kindTrusted       = 'r'
 	kindUnproven      = 'n'
+	kindUnclear       = 'l'
 	kindKeyID         = 'k'
 	kindSeal          = 's'
 	kindShard         = 'h'
@@ -136,9 +137,16 @@ func (h *Hasher) Trusted(recipient string) Key {
 	return h.finish(s, recipient)
 }
 
-// Unproven returns the key of the count of messages to recipient that were accepted today although nothing proved them.
+// Unproven returns the key of the count of automatic replies and bounces to recipient that were accepted although nothing proved them.
 func (h *Hasher) Unproven(recipient string) Key {
 	s := h.begin(kindUnproven)
+	s.in = appendField(s.in, recipient)
+	return h.finish(s, recipient)
+}
+
+// Unclear returns the key of the same count of messages of which it is unclear whether they are automatic replies or bounces.
+func (h *Hasher) Unclear(recipient string) Key {
+	s := h.begin(kindUnclear)
 	s.in = appendField(s.in, recipient)
 	return h.finish(s, recipient)
 }

@@ -89,7 +89,6 @@ func TestCorrespondent(t *testing.T) {
 func TestAllowanceIsAsked(t *testing.T) {
 	h := store.NewHasher([]byte("hash secret"))
 	p := filtertest.Policy(t, nil)
-	unproven := h.Unproven("user@example.com")
 	for _, tt := range []struct {
 		name  string
 		named Named
@@ -100,8 +99,13 @@ func TestAllowanceIsAsked(t *testing.T) {
 		{"reply that names a message", Named{Content: policy.ContentReply, Messages: []string{"x@example"}}, false},
 		{"bounce, for which there is no allowance", Named{Content: policy.ContentBounce}, false},
 		{"no bounce", Named{Content: policy.ContentOther}, false},
+		{"perhaps a reply", Named{Content: policy.ContentReply, Unclear: true, Messages: []string{"x@example"}}, true},
 		{"perhaps a bounce, to a wrong tag", Named{Content: policy.ContentBounce, Unclear: true}, true},
 	} {
+		unproven := h.Unproven("user@example.com")
+		if tt.named.Unclear {
+			unproven = h.Unclear("user@example.com")
+		}
 		q := NewInquiry(p, h, 20780, &bounce.Report{})
 		tag := prvs.Result{}
 		if strings.HasSuffix(tt.name, "wrong tag") {

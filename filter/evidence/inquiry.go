@@ -148,7 +148,11 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 	}
 	if (e.Anonymous() || e.Unclear) && q.policy.Allowance(e.Content, e.Unclear) > 0 {
 		about.unproven.from = len(q.queries)
-		q.add(q.hasher.Unproven(mailbox(about.senders)), q.today)
+		key := q.hasher.Unproven
+		if e.Unclear {
+			key = q.hasher.Unclear // mail of programs must not use up what answers have
+		}
+		q.add(key(mailbox(about.senders)), q.today)
 		about.unproven.to = len(q.queries)
 	}
 }

@@ -71,7 +71,7 @@ type RecipientFacts struct {
 	// answers: then nothing tells it from backscatter, nor backscatter from it.
 	Content            Content
 	Unclear, Anonymous bool
-	// Unproven is how many messages the recipient got today within its allowance.
+	// Unproven is how many messages of its sort the recipient got today within its allowance.
 	Unproven uint32
 	// Proof is what the content of the bounce and the record prove.
 	Proof  Proof

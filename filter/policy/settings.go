@@ -114,7 +114,7 @@ type Proofs struct {
 	RepliesPerDay int
 	// UnprovenPerDay is how many automatic replies a recipient gets in a day that name no message and that nothing else proves.
 	// UnprovenBouncesPerDay is the same for bounces, and UnclearPerDay for what only weak signs say to be one of these, whatever it
-	// names. All have one count.
+	// names. The former two have one count.
 	UnprovenPerDay, UnprovenBouncesPerDay, UnclearPerDay int
 }
 
