@@ -17,7 +17,7 @@ import (
 type Named struct {
 	Content  policy.Content
 	Unclear  bool     // only weak signs say so
-	Messages []string // Message-IDs of what it answers, the innermost first; see foldID
+	Messages []string // Message-IDs of what it answers, the innermost first; see fold
 	Quoted   []string // Message-IDs of what it returns or quotes beside, and may answer as well
 	Cut      bool     // it names no message in front, and was longer than is read
 	Domain   string   // that of its author if this may prove it, see [Correspondent]; else ""
@@ -35,14 +35,14 @@ func Of(r *bounce.Report, p *policy.Policy) Named {
 			begin--
 		}
 		for _, o := range r.Originals[begin:end] {
-			if id := foldID(o.MessageID); id != "" && !slices.Contains(e.Messages, id) {
+			if id := fold(o.MessageID); id != "" && !slices.Contains(e.Messages, id) {
 				e.Messages = append(e.Messages, id)
 			}
 		}
 		end = begin
 	}
 	for _, id := range r.Quoted {
-		if id = foldID(id); id != "" && !slices.Contains(e.Messages, id) && !slices.Contains(e.Quoted, id) {
+		if id = fold(id); id != "" && !slices.Contains(e.Messages, id) && !slices.Contains(e.Quoted, id) {
 			e.Quoted = append(e.Quoted, id)
 		}
 	}
@@ -72,14 +72,14 @@ func contentOf(r *bounce.Report, p *policy.Policy) policy.Content {
 	return policy.ContentOther
 }
 
-// foldID makes of a Message-ID what is recorded of it. Relays and reports have been seen to change its case, and may write the domain on
-// its right side in either spelling.
-func foldID(id string) string {
-	id = strings.ToLower(id)
-	if at := strings.LastIndexByte(id, '@'); at >= 0 {
-		return id[:at+1] + prvs.FoldDomain(id[at+1:])
+// fold makes of a Message-ID, or of an address in a report, what is recorded of it. Relays and reports have been seen to change its case,
+// and may write the domain on its right side in either spelling. It may have none.
+func fold(s string) string {
+	s = strings.ToLower(s)
+	if at := strings.LastIndexByte(s, '@'); at >= 0 {
+		return s[:at+1] + prvs.FoldDomain(s[at+1:])
 	}
-	return id
+	return s
 }
 
 // Correspondent returns the correspondent that a domain belongs to: its registrable domain, one label below the public suffix
@@ -96,15 +96,6 @@ func Correspondent(domain string) string {
 	return domain
 }
 
-// foldAddress folds an address of a report, which may be no address at all.
-func foldAddress(address string) string {
-	at := strings.LastIndexByte(address, '@')
-	if at < 0 {
-		return strings.ToLower(address)
-	}
-	return strings.ToLower(address[:at+1]) + prvs.FoldDomain(address[at+1:])
-}
-
 // maxFailed is how many recipients that a bounce names as failed are looked up and recorded. Most name one.
 const maxFailed = 20
 
@@ -116,7 +107,7 @@ func failedRecipients(r *bounce.Report) []string {
 	var failed []string
 	for i := range r.Recipients {
 		to := &r.Recipients[i]
-		if address := foldAddress(to.Address); to.Action == "failed" && address != "" && !slices.Contains(failed, address) {
+		if address := fold(to.Address); to.Action == "failed" && address != "" && !slices.Contains(failed, address) {
 			if failed = append(failed, address); len(failed) == maxFailed {
 				break
 			}

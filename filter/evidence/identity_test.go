@@ -75,7 +75,7 @@ func TestIdentity(t *testing.T) {
 				t.Errorf("without leave: %+v", id)
 			}
 			for _, v := range tt.fields[:min(len(tt.fields), 1)] {
-				if found := foldID(bounce.MessageID(v)); found != "" && !slices.Contains(m.ids, found) {
+				if found := fold(bounce.MessageID(v)); found != "" && !slices.Contains(m.ids, found) {
 					t.Errorf("without leave: recorded as %q, but a report says %q", m.ids, found)
 				}
 			}

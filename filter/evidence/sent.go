@@ -14,7 +14,7 @@ import (
 // Sent is what a message that leaves says about itself, and what is recorded of it: by this a bounce is recognised that comes
 // back without a usable tag.
 type Sent struct {
-	ids     []string       // Message-IDs, see foldID
+	ids     []string       // Message-IDs, see fold
 	fields  int            // Message-ID fields
 	usable  usableID       // the first that may stay the only one
 	authors []prvs.Address // whom it may be answered to, beside the envelope sender: mailboxes
@@ -30,7 +30,7 @@ const (
 
 // usableID is a Message-ID that bounces can name, see identifier.
 type usableID struct {
-	id string // see foldID; "" for none
+	id string // see fold; "" for none
 	at int    // the position of its field among those with that name, counted from 1
 }
 
@@ -72,7 +72,7 @@ func (m *Sent) messageID(value string) {
 	if id := identifier(value); m.usable.id == "" && id != "" {
 		m.usable = usableID{id, m.fields}
 	}
-	if id := foldID(bounce.MessageID(value)); id != "" && len(m.ids) < maxIDs && !slices.Contains(m.ids, id) {
+	if id := fold(bounce.MessageID(value)); id != "" && len(m.ids) < maxIDs && !slices.Contains(m.ids, id) {
 		m.ids = append(m.ids, id)
 	}
 }
@@ -89,7 +89,7 @@ func identifier(field string) string {
 	if at < 1 || at == len(id)-1 || len(id) > maxIDBytes || strings.ContainsAny(id, "<>") || !strings.Contains(field, id) {
 		return ""
 	}
-	return foldID(id)
+	return fold(id)
 }
 
 // Identity is what makes the Message-ID fields of a message one that bounces can name (RFC 5322 section 3.6: at most one). The zero
