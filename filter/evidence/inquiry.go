@@ -146,7 +146,7 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 		about.trusted = len(q.queries)
 		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
 	}
-	if (e.Anonymous() || e.Unclear) && q.policy.Allowance(e.Content, e.Unclear) > 0 {
+	if q.policy.Allowance(e.Content, e.Unclear, e.Anonymous()) > 0 {
 		about.unproven.from = len(q.queries)
 		key := q.hasher.Unproven
 		if e.Unclear {

@@ -125,10 +125,10 @@ func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
 
 // allowance is how many messages like this a recipient may get in a day that nothing proves; 0 if it is not within any allowance.
 func (c *Case) allowance() uint64 {
-	if c.named == nil || !c.named.Anonymous() && !c.named.Unclear {
+	if c.named == nil {
 		return 0
 	}
-	return c.Policy.Allowance(c.named.Content, c.named.Unclear)
+	return c.Policy.Allowance(c.named.Content, c.named.Unclear, c.named.Anonymous())
 }
 
 // Data decides what may be decided before the content is seen: [Continue], [Pass] or [Refused].

@@ -42,12 +42,15 @@ func (p *Policy) TrustsMore(trusted uint32) bool {
 }
 
 // Allowance is how many messages of a sort a recipient gets in a day that nothing proves, and that nothing tells from backscatter: they
-// name no message, or it is unclear whether they answer any. An attacker who writes such messages gets as many delivered to each
-// recipient, and no more.
-func (p *Policy) Allowance(c Content, unclear bool) uint64 {
+// are anonymous, naming no message, or it is unclear whether they answer any. An attacker who writes such messages gets as many
+// delivered to each recipient, and no more. All others get 0: what is surely a bounce or a reply, and names a message that is not on
+// record, answers none of ours.
+func (p *Policy) Allowance(c Content, unclear, anonymous bool) uint64 {
 	switch {
 	case unclear:
 		return uint64(p.set.Proofs.UnclearPerDay)
+	case !anonymous:
+		return 0
 	case c == ContentReply:
 		return uint64(p.set.Proofs.UnprovenPerDay)
 	case c == ContentBounce:

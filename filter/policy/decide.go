@@ -227,15 +227,12 @@ func (p *Policy) notEnforced(v *Verdict, daemon bool, record RecordFacts, today 
 	return NoCause
 }
 
-// allowance is how many messages like this the recipient may get in a day, which may be genuine although nothing proves them. What is
-// surely a bounce or a reply, and names a message that is not on record, answers none of ours; and a tag that was taken out of use is not
-// to be answered.
+// allowance is how many messages like this the recipient may get in a day, which may be genuine although nothing proves them. A tag that
+// was taken out of use is not to be answered.
 func (p *Policy) allowance(proven Reason, f RecipientFacts) uint64 {
 	switch proven {
 	case Untagged, Malformed, BadSignature, UnknownKey, Expired:
-		if f.Anonymous || f.Unclear {
-			return p.Allowance(f.Content, f.Unclear)
-		}
+		return p.Allowance(f.Content, f.Unclear, f.Anonymous)
 	}
 	return 0
 }
