@@ -105,7 +105,7 @@ func (x *Explanation) nullSender(c *Case, r *Recipient, d Delivery) {
 		if r.Verdict.Reason == policy.Untagged {
 			x.say("The domain refuses untagged bounces at DATA, so that the content is not seen.")
 		}
-		x.record(c, r, nil)
+		x.record(c, r)
 		x.verdict(&r.Verdict, policy.StageData)
 		return
 	}
@@ -139,15 +139,10 @@ func (x *Explanation) mailerDaemon(c *Case, r *Recipient, d Delivery) {
 func (x *Explanation) end(c *Case, before *policy.Verdict) {
 	c.End()
 	r := &c.Recipients[0]
-	var named *evidence.Named
-	if c.Report != nil {
-		n := evidence.Of(c.Report, c.Policy)
-		named = &n
-		if before == nil || c.Policy.NeedsProof(before) || r.Verdict.Tag.Status == prvs.Valid {
-			x.named(named, c.Report)
-		}
+	if c.named != nil && (before == nil || c.Policy.NeedsProof(before) || r.Verdict.Tag.Status == prvs.Valid) {
+		x.named(c.named, c.Report)
 	}
-	x.record(c, r, named)
+	x.record(c, r)
 	x.verdict(&r.Verdict, policy.StageEndOfMessage)
 }
 
@@ -185,7 +180,7 @@ func (x *Explanation) named(n *evidence.Named, r *bounce.Report) {
 }
 
 // record says what the record knows.
-func (x *Explanation) record(c *Case, r *Recipient, named *evidence.Named) {
+func (x *Explanation) record(c *Case, r *Recipient) {
 	f := &r.Finding
 	switch {
 	case c.lookupError != nil:
@@ -212,7 +207,7 @@ func (x *Explanation) record(c *Case, r *Recipient, named *evidence.Named) {
 	case f.Domain != "":
 		x.say("<%s> wrote to %s lately, and got %d of at most %d automatic replies without a reference today.",
 			sender, f.Domain, f.Replies, proofs.RepliesPerDay)
-	case f.Proof == policy.ProofAbsent && named != nil && !named.Anonymous():
+	case f.Proof == policy.ProofAbsent && c.named != nil && !c.named.Anonymous():
 		x.say("None of what it answers is on record as sent by <%s> %s.", sender, c.span())
 	case f.Proof == policy.ProofAbsent:
 		x.say("<%s> has not written there %s.", sender, c.span())
