@@ -83,7 +83,8 @@ type Finding struct {
 
 // Ask adds the questions about one recipient with its tag. The content of the bounce names e; nil if no proof is asked for.
 func (q *Inquiry) Ask(a prvs.Address, tag prvs.Result, e *Named) {
-	about := question{senders: q.policy.Mailboxes(Sender(a, tag))}
+	sender := Sender(a, tag)
+	about := question{senders: q.policy.Mailboxes(sender)}
 	about.issued.from = len(q.queries)
 	switch tag.Status {
 	case prvs.Valid:
@@ -99,7 +100,7 @@ func (q *Inquiry) Ask(a prvs.Address, tag prvs.Result, e *Named) {
 		q.askUse(&about, tag)
 	}
 	if e != nil {
-		q.askProof(&about, e)
+		q.askProof(&about, sender, e)
 	}
 	q.about = append(q.about, about)
 }
@@ -121,7 +122,7 @@ func (q *Inquiry) askUse(about *question, tag prvs.Result) {
 	about.use.named.to = len(q.queries)
 }
 
-func (q *Inquiry) askProof(about *question, e *Named) {
+func (q *Inquiry) askProof(about *question, sender prvs.Address, e *Named) {
 	about.cut = e.Cut
 	for _, id := range slices.Concat(e.Messages, e.Quoted) {
 		for _, s := range about.senders {
@@ -136,6 +137,7 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 	if len(q.queries)+len(about.senders)+2 > maxQueries {
 		return
 	}
+	counted := q.policy.BareMailbox(sender).String() // no extension or alias brings a daily count of its own
 	if e.Domain != "" {
 		about.domain = e.Domain
 		about.domains.from = len(q.queries)
@@ -144,7 +146,7 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 		}
 		about.domains.to = len(q.queries)
 		about.trusted = len(q.queries)
-		q.add(q.hasher.Trusted(mailbox(about.senders)), q.today)
+		q.add(q.hasher.Trusted(counted), q.today)
 	}
 	if q.policy.Allowance(e.Content, e.Unclear, e.Anonymous()) > 0 {
 		about.unproven.from = len(q.queries)
@@ -152,20 +154,9 @@ func (q *Inquiry) askProof(about *question, e *Named) {
 		if e.Unclear {
 			key = q.hasher.Unclear // mail of programs must not use up what answers have
 		}
-		q.add(key(mailbox(about.senders)), q.today)
+		q.add(key(counted), q.today)
 		about.unproven.to = len(q.queries)
 	}
-}
-
-// mailbox returns the recipient without any extension and alias, so that these bring no daily count of their own.
-func mailbox(senders []prvs.Address) string {
-	shortest := senders[0]
-	for _, s := range senders {
-		if s.Domain == shortest.Domain {
-			shortest = s
-		}
-	}
-	return shortest.String()
 }
 
 // Sender returns the address whose mail a bounce to a recipient with this tag answers.

@@ -156,6 +156,16 @@ func (p *Policy) Mailboxes(a prvs.Address) []prvs.Address {
 	return list
 }
 
+// BareMailbox returns the mailbox of an address up to its first extension: the shortest that it may mean, which all extensions and
+// aliases of it share.
+func (p *Policy) BareMailbox(a prvs.Address) prvs.Address {
+	mailbox := p.Mailbox(a)
+	if shorter := mailbox.WithoutExtensions(p.set.Keys.Options().Delimiters); len(shorter) > 0 {
+		return shorter[len(shorter)-1]
+	}
+	return mailbox
+}
+
 // Sign is [Domains.Sign] with the keys of the policy.
 func (p *Policy) Sign(a prvs.Address, form prvs.Form, today prvs.Day) (prvs.Signed, error) {
 	return p.domains.Sign(p.set.Keys, a, form, today)

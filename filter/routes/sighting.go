@@ -39,7 +39,7 @@ func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce
 	if !missed(v) || !judge.IsBounce(r) || f.Proof != policy.ProofAbsent || p.MayBeMissing(f.Record, prvs.DayOf(now)) {
 		return sighting{}, false
 	}
-	sender := withoutAnyExtension(p, f.Address)
+	sender := p.BareMailbox(f.Address)
 	o := returnedBy(p, r, sender)
 	if o == nil {
 		return sighting{}, false
@@ -79,21 +79,12 @@ func returnedBy(p *policy.Policy, r *bounce.Report, sender prvs.Address) *bounce
 			continue
 		}
 		for _, author := range o.Authors() {
-			if a, err := prvs.ParseAddress(author); err == nil && withoutAnyExtension(p, a) == sender {
+			if a, err := prvs.ParseAddress(author); err == nil && p.BareMailbox(a) == sender {
 				return o
 			}
 		}
 	}
 	return nil
-}
-
-// withoutAnyExtension returns the mailbox of an address, up to its first extension.
-func withoutAnyExtension(p *policy.Policy, a prvs.Address) prvs.Address {
-	a = p.Mailbox(a)
-	if shorter := a.WithoutExtensions(p.Settings().Keys.Options().Delimiters); len(shorter) > 0 {
-		return shorter[len(shorter)-1]
-	}
-	return a
 }
 
 // sourceOf returns what distinguishes a route from forgeries: the host that handed the mail over to the site that reports, or that
