@@ -50,9 +50,7 @@ func Of(r *bounce.Report, p *policy.Policy) Named {
 	// A reply that names another message than those on record answers that one. Only where it is not sure that the message is a reply
 	// does its author count all the same.
 	if e.Unclear = r.Weak && e.Content != policy.ContentOther; e.Unclear || e.Anonymous() && e.Content == policy.ContentReply {
-		if at := strings.LastIndexByte(r.From, '@'); at >= 0 {
-			e.Domain = Correspondent(r.From[at+1:])
-		}
+		e.Domain = CorrespondentOf(r.From)
 	}
 	return e
 }
@@ -94,6 +92,15 @@ func Correspondent(domain string) string {
 		return registrable
 	}
 	return domain
+}
+
+// CorrespondentOf returns the correspondent that the domain of an address belongs to, or "" if it has none.
+func CorrespondentOf(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return ""
+	}
+	return Correspondent(address[at+1:])
 }
 
 // maxFailed is how many recipients that a bounce names as failed are looked up and recorded. Most name one.

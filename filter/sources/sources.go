@@ -131,11 +131,7 @@ func sortOf(c *judge.Case) (sort string, refused bool) {
 
 // domainOf returns the registrable domain of an address, or "" if that is no name of a host.
 func domainOf(address string) string {
-	at := strings.LastIndexByte(address, '@')
-	if at < 0 {
-		return ""
-	}
-	domain := evidence.Correspondent(address[at+1:])
+	domain := evidence.CorrespondentOf(address)
 	const maxName = 253 // octets (RFC 1035 section 2.3.4)
 	if len(domain) > maxName || strings.Trim(domain, "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" {
 		return ""
