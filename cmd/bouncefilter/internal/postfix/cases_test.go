@@ -16,6 +16,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 // The folders of testdata/check are one configuration each: main.cf, master.cf and tables, what postconf prints about them
@@ -46,27 +47,7 @@ type oneSite struct {
 // folders returns the names of all cases.
 func folders(t *testing.T) []string {
 	t.Helper()
-	entries, err := os.ReadDir(cases)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) < 30 {
-		t.Fatalf("only %d configurations", len(entries))
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
-func read(t *testing.T, path ...string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(path...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
+	return mtatest.Folders(t, cases, 30)
 }
 
 // siteOf returns the site of a case.
@@ -110,7 +91,7 @@ func configOf(t *testing.T, name string) (*Config, mta.Site) {
 		t.Fatal(err)
 	}
 	for _, path := range tables {
-		c.Tables["/etc/postfix/"+filepath.Base(path)] = read(t, path)
+		c.Tables["/etc/postfix/"+filepath.Base(path)] = mtatest.Read(t, path)
 	}
 	return c, site
 }
@@ -119,7 +100,7 @@ func configOf(t *testing.T, name string) (*Config, mta.Site) {
 func capturedConfig(t *testing.T, name string) (*Config, mta.Site) {
 	t.Helper()
 	o, site := siteOf(t, name)
-	parts := strings.Split("\n"+read(t, cases, name, "captured"), "\n$ postconf ")
+	parts := strings.Split("\n"+mtatest.Read(t, cases, name, "captured"), "\n$ postconf ")
 	if len(parts) != 4 {
 		t.Fatalf("%s: %d parts", name, len(parts))
 	}
@@ -131,7 +112,7 @@ func capturedConfig(t *testing.T, name string) (*Config, mta.Site) {
 		return rest
 	}
 	c := &Config{Dir: "/etc/postfix", Main: parseParameters(output(1, "-n")), Services: parseServices(output(2, "-M"), output(3, "-P")),
-		Defaults: parseParameters(read(t, "testdata", "defaults")), Types: o.Types, Instances: o.Instances, Local: o.Local, Hosted: o.Hosted, Sockets: o.Sockets, Tables: map[string]string{}}
+		Defaults: parseParameters(mtatest.Read(t, "testdata", "defaults")), Types: o.Types, Instances: o.Instances, Local: o.Local, Hosted: o.Hosted, Sockets: o.Sockets, Tables: map[string]string{}}
 	if o.Version != "" {
 		c.Defaults["mail_version"] = o.Version
 	}
@@ -190,7 +171,7 @@ func TestCaptures(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if want := read(t, path); got != want {
+		if want := mtatest.Read(t, path); got != want {
 			t.Errorf("%s: postconf prints\n%s\nand captured was\n%s", name, got, want)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 func TestCheck(t *testing.T) {
@@ -20,7 +22,7 @@ func TestCheck(t *testing.T) {
 					t.Errorf("%s does not say what to do: %+v", f.Name, f)
 				}
 			}
-			want := strings.Split(strings.TrimSpace(read(t, cases, name, "expected")), "\n")
+			want := strings.Split(strings.TrimSpace(mtatest.Read(t, cases, name, "expected")), "\n")
 			if want[0] == "" {
 				want = nil
 			}
@@ -37,7 +39,7 @@ var findingName = regexp.MustCompile(`k\.add\(mta\.Level\w+, "([a-z-]+)"|main\("
 func TestEachFindingOccurs(t *testing.T) {
 	expected := ""
 	for _, name := range folders(t) {
-		expected += read(t, cases, name, "expected")
+		expected += mtatest.Read(t, cases, name, "expected")
 	}
 	sources, err := filepath.Glob("check*.go")
 	if err != nil {
@@ -65,31 +67,5 @@ func TestEachFindingOccurs(t *testing.T) {
 
 // The manual's table of ways past bouncefilter names findings that check makes, at the levels at which it makes them.
 func TestWaysOfTheManual(t *testing.T) {
-	expected := "\n"
-	for _, name := range folders(t) {
-		expected += read(t, cases, name, "expected") + "\n"
-	}
-	_, table, found := strings.Cut(read(t, "../../../../deploy/postfix/README.md"), "<!-- ways: held by a test -->\n")
-	if !found {
-		t.Fatal("there is no table")
-	}
-	table, _, _ = strings.Cut(table, "\n\n")
-	rows := 0
-	for line := range strings.Lines(table) {
-		columns := strings.Split(line, "|")
-		verdicts := regexp.MustCompile("(error|warning|note)(?: or (warning))? `([a-z-]+)`").FindAllStringSubmatch(columns[3], -1)
-		for _, v := range verdicts {
-			for _, level := range v[1:3] {
-				if level != "" && !strings.Contains(expected, "\n"+level+" "+v[3]+" ") {
-					t.Errorf("no case has %s %s", level, v[3])
-				}
-			}
-		}
-		if rows++; rows > 2 && len(verdicts) == 0 {
-			t.Errorf("no verdict in %s", line)
-		}
-	}
-	if rows < 12 {
-		t.Errorf("only %d rows", rows)
-	}
+	mtatest.Ways(t, "../../../../deploy/postfix/README.md", cases, folders(t))
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 // leftToPeople are findings that remain after setup, because the operator has to decide about them. All others must be gone.
@@ -54,7 +55,7 @@ func copyCase(t *testing.T, name string) string {
 			t.Fatal(err)
 		}
 		for _, path := range paths {
-			if err := writeSettled(filepath.Join(dir, filepath.Base(path)), []byte(read(t, path))); err != nil {
+			if err := writeSettled(filepath.Join(dir, filepath.Base(path)), []byte(mtatest.Read(t, path))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -173,7 +174,7 @@ func readAll(t *testing.T, dir string) string {
 	}
 	all := ""
 	for _, e := range entries {
-		all += "==> " + e.Name() + "\n" + read(t, dir, e.Name())
+		all += "==> " + e.Name() + "\n" + mtatest.Read(t, dir, e.Name())
 	}
 	return all
 }

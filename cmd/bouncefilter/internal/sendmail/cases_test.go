@@ -14,6 +14,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 // The folders of testdata/check are one configuration each: sendmail.mc, of which m4 makes sendmail.cf, or a sendmail.cf that
@@ -40,27 +41,7 @@ type oneSite struct {
 // folders returns the names of all cases.
 func folders(t *testing.T) []string {
 	t.Helper()
-	entries, err := os.ReadDir(cases)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(entries) < 40 {
-		t.Fatalf("only %d configurations", len(entries))
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
-func read(t *testing.T, path ...string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(path...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
+	return mtatest.Folders(t, cases, 40)
 }
 
 func write(t *testing.T, path, text string, mode fs.FileMode) {
@@ -123,12 +104,12 @@ func copyCase(t *testing.T, name string) (dir string) {
 		if e.Name() == "expected" || e.Name() == "site.json" {
 			continue
 		}
-		text := strings.NewReplacer("CFDIR", macros(), "DIR", dir).Replace(read(t, cases, name, e.Name()))
+		text := strings.NewReplacer("CFDIR", macros(), "DIR", dir).Replace(mtatest.Read(t, cases, name, e.Name()))
 		write(t, filepath.Join(dir, e.Name()), text, 0o644)
 	}
 	if source := filepath.Join(dir, "sendmail.mc"); exists(source) {
 		needSendmail(t)
-		write(t, filepath.Join(dir, "sendmail.cf"), generated(t, name, dir, read(t, source)), 0o644)
+		write(t, filepath.Join(dir, "sendmail.cf"), generated(t, name, dir, mtatest.Read(t, source)), 0o644)
 	}
 	return dir
 }

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 // The lines that check names work unchanged.
@@ -22,7 +24,7 @@ func TestCures(t *testing.T) {
 				lines += strings.Join(f.Cure[1:end], "\n") + "\n"
 			}
 		}
-		mc := read(t, c.Source)
+		mc := mtatest.Read(t, c.Source)
 		at := strings.Index(mc, "\nMAILER(") + 1
 		cf, err := generate(t.Context(), dir, mc[:at]+lines+mc[at:])
 		if err != nil {
@@ -55,7 +57,7 @@ func TestLinesWithoutSource(t *testing.T) {
 		if _, err := Setup(t.Context(), c.Path, site); !errors.As(err, &refused) {
 			t.Fatalf("got %v", err)
 		}
-		cf := read(t, c.Path)
+		cf := mtatest.Read(t, c.Path)
 		heading := slices.IndexFunc(refused.Lines, func(line string) bool { return strings.HasPrefix(line, "and at the end of the file") })
 		cf += strings.Join(refused.Lines[heading+1:], "\n") + "\n"
 		for _, line := range refused.Lines[:heading] {

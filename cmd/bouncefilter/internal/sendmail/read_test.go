@@ -14,6 +14,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 func TestLocate(t *testing.T) {
@@ -175,7 +176,7 @@ func TestFind(t *testing.T) {
 	if findings, err := Find(t.Context(), c.Path, site); err != nil || findings[0].Name != "not-generated" {
 		t.Errorf("a source that is newer: %v, %v", findings, err)
 	}
-	write(t, c.Path, read(t, c.Path)+"ZZ\n", 0o644)
+	write(t, c.Path, mtatest.Read(t, c.Path)+"ZZ\n", 0o644)
 	if findings, err := Find(t.Context(), c.Path, site); err != nil || findings[0].Name != "sendmail-complains" || !strings.Contains(findings[0].What, `"ZZ"`) {
 		t.Errorf("a line that Sendmail does not know: %v, %v", findings, err)
 	}

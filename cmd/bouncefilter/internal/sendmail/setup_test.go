@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 // leftToPeople are findings that remain after setup, because the operator has to decide about them. All others must be gone.
@@ -99,7 +100,7 @@ func readAll(t *testing.T, dir string) string {
 	}
 	all := ""
 	for _, e := range entries {
-		all += "==> " + e.Name() + "\n" + read(t, dir, e.Name())
+		all += "==> " + e.Name() + "\n" + mtatest.Read(t, dir, e.Name())
 	}
 	return all
 }
@@ -117,7 +118,7 @@ func changeOf(t *testing.T, dir string, site mta.Site) (mc string, why string) {
 	if err := change.Apply(filepath.Join(t.TempDir(), "setup", "sendmail"), nil); err != nil {
 		t.Fatal(err)
 	}
-	return read(t, dir, "sendmail.mc"), strings.Join(change.Why, "\n")
+	return mtatest.Read(t, dir, "sendmail.mc"), strings.Join(change.Why, "\n")
 }
 
 func contains(t *testing.T, text string, want ...string) {
@@ -137,7 +138,7 @@ func TestBlockComesBeforeLocalRules(t *testing.T) {
 	mc, why := changeOf(t, dir, site)
 	contains(t, mc, "`S=inet:8891@127.0.0.1, F=T')dnl\n"+beginLine+"\nINPUT_MAIL_FILTER(`bouncefilter',", "divert(0)dnl\n"+endLine+"\nLOCAL_CONFIG\nC{Inner}")
 	contains(t, why, "Milters are asked in the order opendkim, bouncefilter.")
-	cf := read(t, dir, "sendmail.cf")
+	cf := mtatest.Read(t, dir, "sendmail.cf")
 	if rules := parse("sendmail.cf", cf).untagging([]string{"Parse0"}); len(rules) != 2 { // which comes before ParseLocal
 		t.Errorf("rule set Parse0 removes tags by %v", rules)
 	}
@@ -199,12 +200,12 @@ func TestBlockOfWildcardsAndVeryManyDomains(t *testing.T) {
 func TestLineThatIsReplaced(t *testing.T) {
 	needSendmail(t)
 	dir := copyCase(t, "accepts-unsigned")
-	before := read(t, dir, "sendmail.mc")
+	before := mtatest.Read(t, dir, "sendmail.mc")
 	_, site := siteOf(t, "accepts-unsigned")
 	mc, why := changeOf(t, dir, site)
 	contains(t, mc, "\n"+replacedMark+"INPUT_MAIL_FILTER(`bouncefilter', `S=local:/run/bouncefilter/milter.sock')dnl\n")
 	contains(t, why, "Lines that defined bouncefilter before become comments.")
-	if strings.Count(read(t, dir, "sendmail.cf"), "\nXbouncefilter,") != 1 {
+	if strings.Count(mtatest.Read(t, dir, "sendmail.cf"), "\nXbouncefilter,") != 1 {
 		t.Error("not one X line")
 	}
 	if back := withoutBlock(mc); back != before {
@@ -222,22 +223,22 @@ func TestSetupRefuses(t *testing.T) {
 		{"milters that are defined anew after the block", "filters-defined-later", nil, "the lines have no effect where setup puts them", ""},
 		{"a sendmail.cf that was edited by hand", "untouched", func(dir string) {
 			path := filepath.Join(dir, "sendmail.cf")
-			write(t, path, strings.Replace(read(t, path), "\nCP.\n", "\nCP. UUCP\n", 1), 0o644)
+			write(t, path, strings.Replace(mtatest.Read(t, path), "\nCP.\n", "\nCP. UUCP\n", 1), 0o644)
 		}, `is not what m4 makes of DIR/sendmail.mc: it has "CP. UUCP" where m4 makes "CP."`, "write into DIR/sendmail.mc what was edited"},
 		{"a source that was edited and not made", "untouched", func(dir string) {
 			path := filepath.Join(dir, "sendmail.mc")
-			write(t, path, strings.Replace(read(t, path), "FEATURE(`use_cw_file')", "FEATURE(`use_cw_file')\nFEATURE(`redirect')", 1), 0o644)
+			write(t, path, strings.Replace(mtatest.Read(t, path), "FEATURE(`use_cw_file')", "FEATURE(`use_cw_file')\nFEATURE(`redirect')", 1), 0o644)
 		}, "is not what m4 makes of", "make -C DIR"},
 		{"a source that m4 cannot read", "untouched", func(dir string) {
 			path := filepath.Join(dir, "sendmail.mc")
-			write(t, path, "include(`/nowhere/m4/cf.m4')\n"+read(t, path), 0o644)
+			write(t, path, "include(`/nowhere/m4/cf.m4')\n"+mtatest.Read(t, path), 0o644)
 		}, "m4: exit status 1", ""},
 		{"a configuration that Sendmail cannot read", "untouched", func(dir string) {
 			for _, name := range []string{"sendmail.mc", "sendmail.cf"} {
 				path := filepath.Join(dir, name)
-				write(t, path, read(t, path)+"LOCAL_CONFIG\nZnonsense\n", 0o644)
+				write(t, path, mtatest.Read(t, path)+"LOCAL_CONFIG\nZnonsense\n", 0o644)
 			}
-			cf, err := generate(t.Context(), dir, read(t, dir, "sendmail.mc"))
+			cf, err := generate(t.Context(), dir, mtatest.Read(t, dir, "sendmail.mc"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -275,11 +276,11 @@ func TestNoSourceAndNothingToDo(t *testing.T) {
 func TestRulesThatDoNothingAreFound(t *testing.T) {
 	needSendmail(t)
 	dir := copyCase(t, "good-standard")
-	p := &plan{cf: strings.Replace(read(t, dir, "sendmail.cf"), "^(prvs=", "^(prsv=", 1), untagged: []string{"example.com"}}
+	p := &plan{cf: strings.Replace(mtatest.Read(t, dir, "sendmail.cf"), "^(prvs=", "^(prsv=", 1), untagged: []string{"example.com"}}
 	if _, err := p.test(t.Context()); err == nil || !strings.Contains(err.Error(), "and with a tag to") {
 		t.Errorf("got %v", err)
 	}
-	p.cf = read(t, dir, "sendmail.cf")
+	p.cf = mtatest.Read(t, dir, "sendmail.cf")
 	if why, err := p.test(t.Context()); err != nil {
 		t.Errorf("got %q, %v", why, err)
 	}

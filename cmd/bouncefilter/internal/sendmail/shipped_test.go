@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta/mtatest"
 )
 
 // shipped is the folder with the files that a postmaster includes instead of running setup.
@@ -13,7 +15,7 @@ const shipped = "../../../../deploy/sendmail"
 func TestBlockIsWhatIsShipped(t *testing.T) {
 	have := map[string]bool{}
 	for _, name := range []string{"bouncefilter-milter.m4", "bouncefilter-untag.m4"} {
-		for line := range strings.Lines(read(t, shipped, name)) {
+		for line := range strings.Lines(mtatest.Read(t, shipped, name)) {
 			have[squeezed(strings.TrimSpace(line))] = true
 		}
 	}
@@ -43,7 +45,7 @@ func TestSetupBesideTheManual(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mc := read(t, dir, "sendmail.mc") + "include(`" + abs + "/bouncefilter-untag.m4')dnl\ninclude(`" + abs + "/bouncefilter-milter.m4')dnl\n"
+	mc := mtatest.Read(t, dir, "sendmail.mc") + "include(`" + abs + "/bouncefilter-untag.m4')dnl\ninclude(`" + abs + "/bouncefilter-milter.m4')dnl\n"
 	cf, err := generate(t.Context(), dir, mc)
 	if err != nil {
 		t.Fatal(err)
