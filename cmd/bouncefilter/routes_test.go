@@ -20,11 +20,7 @@ import (
 func TestCheckTellsOfAnotherRoute(t *testing.T) {
 	w := newWorld(t)
 	const options = "mode = \"enforce\"\n"
-	d := w.start("-c", w.config(options))
-	hand(t, d, probe.Client{Name: "desk", Address: netip.MustParseAddr("192.0.2.1"), Login: "user"}, "user@example.com", "friend@remote.example", "Message-ID: <1@example.com>\n\nHello\n")
-	d.stop()
-	w.pass(3)
-	d = w.start("-c", w.path("bouncefilter.toml"))
+	d := w.started(options)
 	for i := range 5 {
 		o := hand(t, d, probe.Client{Name: "mx", Address: netip.MustParseAddr("192.0.2.9")}, "", "user@example.com", bounceOf(i, w.clock()))
 		if !strings.Contains(o.Reply, "no tag in the recipient address") {
@@ -72,6 +68,16 @@ func TestCheckAsksTheDaemonForOtherRoutes(t *testing.T) {
 	serve.Go(func() { _ = daemon.Serve(ln) })
 	t.Cleanup(func() { _ = daemon.Close(); serve.Wait() })
 	contains(t, "check", w.run("check", "-c", c, "--mta", "none").stdout, "warning  sender user@example.com\n")
+}
+
+// started starts a daemon with these lines of configuration, which signed mail of user@example.com three days ago and was restarted since.
+func (w *world) started(lines string) *running {
+	w.t.Helper()
+	d := w.start("-c", w.config(lines))
+	hand(w.t, d, probe.Client{Name: "desk", Address: netip.MustParseAddr("192.0.2.1"), Login: "user"}, "user@example.com", "friend@remote.example", "Message-ID: <1@example.com>\n\nHello\n")
+	d.stop()
+	w.pass(3)
+	return w.start("-c", w.path("bouncefilter.toml"))
 }
 
 // hand hands a message to the daemon's milter.

@@ -19,11 +19,7 @@ const (
 func TestCheckTellsWhoSendsWithTheNullSender(t *testing.T) {
 	w := newWorld(t)
 	const options = "mode = \"enforce\"\n"
-	d := w.start("-c", w.config(options))
-	hand(t, d, probe.Client{Name: "desk", Address: netip.MustParseAddr("192.0.2.1"), Login: "user"}, "user@example.com", "friend@remote.example", "Message-ID: <1@example.com>\n\nHello\n")
-	d.stop()
-	w.pass(3)
-	d = w.start("-c", w.path("bouncefilter.toml"))
+	d := w.started(options)
 	send := func(d *running, address, text string) probe.Outcome {
 		return hand(t, d, probe.Client{Name: "mx", Address: netip.MustParseAddr(address)}, "", "user@example.com", text)
 	}
