@@ -13,7 +13,7 @@ func TestContentFilter(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, siteOptions{})
 	filter, back := newSink(t, "filter.example"), freePort(t)
-	s.postfix.play(t, contentFilter, "10025", itoa(filter.port()), "10026", itoa(back))
+	s.postfix.play(t, contentFilter, "10025", itoa(filter.port), "10026", itoa(back))
 	s.postfix.reload(t)
 
 	// pass lets the filter give back a message that it has got, and returns it.

@@ -36,7 +36,7 @@ func TestPeers(t *testing.T) {
 	for _, p := range peers {
 		t.Run(p.name, func(t *testing.T) {
 			relay := newRelay(t, s.postfix.smtp)
-			handOver := p.start(t, relay.port(), s.world.port())
+			handOver := p.start(t, relay.port, s.world.port)
 
 			t.Run("to the tagged sender", func(t *testing.T) {
 				d := toFriend(t)
@@ -98,38 +98,22 @@ func (s *site) awaitRefusal(t *testing.T, logged int, relay *relay, report recor
 // relay passes connections on to a port of the site, from the address of an outsider: servers connect from 127.0.0.1, and
 // not all of them can be configured otherwise. It keeps the answers of the site on the last connection.
 type relay struct {
-	ln     net.Listener
+	port   int
 	target int
 	last   *output
 }
 
 func newRelay(t *testing.T, target int) *relay {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &relay{ln: ln, target: target, last: new(output)}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go r.pass(c)
-		}
-	}()
-	t.Cleanup(func() { ln.Close() })
+	r := &relay{target: target, last: new(output)}
+	r.port = listen(t, r.pass).Port
 	return r
 }
-
-func (r *relay) port() int { return r.ln.Addr().(*net.TCPAddr).Port }
 
 // answers is what the site answered.
 func (r *relay) answers() string { return r.last.String() }
 
 func (r *relay) pass(c net.Conn) {
-	defer c.Close()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(outsider)}}
 	site, err := d.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", r.target))
 	if err != nil {

@@ -42,7 +42,7 @@ func newPostfix(t *testing.T, dir string, world, inner *sink) *postfix {
 		}
 	}
 	execute(t, "chown", "postfix", filepath.Join(dir, "data"))
-	p.write(t, "main.cf", fmt.Sprintf(mainCf, dir, world.port(), inner.port()))
+	p.write(t, "main.cf", fmt.Sprintf(mainCf, dir, world.port, inner.port))
 	p.write(t, "master.cf", fmt.Sprintf(masterCf, p.smtp, p.submission))
 	p.write(t, "sasl/smtpd.conf", fmt.Sprintf("pwcheck_method: auxprop\nauxprop_plugin: sasldb\nsasldb_path: %s/sasldb\nmech_list: PLAIN\n", p.conf))
 

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
@@ -156,6 +157,30 @@ func execute(t *testing.T, command ...string) string {
 func freePort(t *testing.T) int {
 	t.Helper()
 	return freeport.Get(t)
+}
+
+// listen has a function serve each connection to a port of 127.0.0.1, which is closed when it returns. New ones are accepted until the
+// test ends.
+func listen(t *testing.T, serve func(net.Conn)) *net.TCPAddr {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				serve(c)
+			}()
+		}
+	}()
+	return ln.Addr().(*net.TCPAddr)
 }
 
 // lastLines returns the end of a text.

@@ -14,32 +14,17 @@ const proxyFilter = "Content filter before the queue"
 // back, and what it gets for an answer. It ends with the test.
 func newProxy(t *testing.T, back int) (port int) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			front, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer front.Close()
-				behind, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", back))
-				if err != nil {
-					return
-				}
-				go func() {
-					io.Copy(behind, front)
-					behind.Close()
-				}()
-				io.Copy(front, behind)
-			}()
+	return listen(t, func(front net.Conn) {
+		behind, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", back))
+		if err != nil {
+			return
 		}
-	}()
-	return ln.Addr().(*net.TCPAddr).Port
+		go func() {
+			io.Copy(behind, front)
+			behind.Close()
+		}()
+		io.Copy(front, behind)
+	}).Port
 }
 
 // TestProxyFilter runs a site whose mail goes through a filter before Postfix' queue: it is signed and judged when it comes back.

@@ -43,26 +43,11 @@ var asked = []string{"other@virt.example", "member@virt.example", "user@virt.exa
 // newPolicyService starts a policy service that knows addresses without tags. It ends with the test.
 func newPolicyService(t *testing.T) (address string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go answerPolicy(c)
-		}
-	}()
-	return "inet:" + ln.Addr().String()
+	return "inet:" + listen(t, answerPolicy).String()
 }
 
 // answerPolicy answers the requests of one connection.
 func answerPolicy(c net.Conn) {
-	defer c.Close()
 	recipient := ""
 	for in := bufio.NewScanner(c); in.Scan(); {
 		if address, ok := strings.CutPrefix(in.Text(), "recipient="); ok {

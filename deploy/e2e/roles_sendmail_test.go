@@ -16,7 +16,7 @@ func TestSendmailWithAListenerThatSigns(t *testing.T) {
 	d.write(t, listenLine.ReplaceAllString(d.read(t), "")+"\n[[listener]]\naddress = \"tcp:"+address+"\"\nrole = \"sign\"\n")
 	d.start(t)
 	host, port, _ := strings.Cut(address, ":")
-	s := newSendmail(t, world.port(), world.port(), "FEATURE(`promiscuous_relay')dnl\nINPUT_MAIL_FILTER(`bouncefilter', `S=inet:"+port+"@"+host+", F=T')dnl\n")
+	s := newSendmail(t, world.port, world.port, "FEATURE(`promiscuous_relay')dnl\nINPUT_MAIL_FILTER(`bouncefilter', `S=inet:"+port+"@"+host+", F=T')dnl\n")
 
 	c := s.dial(t)
 	defer c.quit()

@@ -147,7 +147,7 @@ func TestSendmailMessageID(t *testing.T) {
 	world := newSink(t, "world.example")
 	d := newDaemon(t, filepath.Join(newFolder(t, "site"), "bouncefilter"), "memory:", false, "", "")
 	host, port, _ := strings.Cut(strings.TrimPrefix(d.milter, "inet:"), ":")
-	s := newSendmail(t, world.port(), world.port(), "FEATURE(`promiscuous_relay')dnl\nINPUT_MAIL_FILTER(`bouncefilter', `S=inet:"+port+"@"+host+", F=T')dnl\n")
+	s := newSendmail(t, world.port, world.port, "FEATURE(`promiscuous_relay')dnl\nINPUT_MAIL_FILTER(`bouncefilter', `S=inet:"+port+"@"+host+", F=T')dnl\n")
 	d.start(t)
 	for _, id := range []string{"", "Message-ID: <own@client.example>\n"} {
 		m := newMessage("games@local.example", "friend@remote.example")

@@ -143,7 +143,7 @@ func newSendmailSite(t *testing.T, dir string, world, inner *sink) *sendmailSite
 	for _, d := range []string{"virt", "alias", "monitor", "auto", "early"} {
 		virtual += "@" + d + ".example\terror:5.1.1:550 User unknown\n"
 	}
-	s.write(t, "sendmail.mc", quotes.Replace(fmt.Sprintf(siteMc, dir, cf, s.smtp, s.submission, world.port(), inner.port())), 0o644)
+	s.write(t, "sendmail.mc", quotes.Replace(fmt.Sprintf(siteMc, dir, cf, s.smtp, s.submission, world.port, inner.port)), 0o644)
 	masquerade := codeBlocks(t, "deploy/sendmail/README.md", "What is signed", "m4")[0] // as the manual has it, for senders without a domain
 	submit := quotes.Replace(fmt.Sprintf(submitMc, dir, cf, s.smtp))
 	s.write(t, "submit.mc", strings.Replace(submit, "FEATURE(`msp'", strings.ReplaceAll(masquerade, "example.com", "local.example")+"FEATURE(`msp'", 1), 0o644)

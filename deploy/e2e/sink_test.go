@@ -20,7 +20,7 @@ import (
 // Everything else is accepted.
 type sink struct {
 	name string
-	ln   net.Listener
+	port int
 	mu   sync.Mutex
 	got  []delivery
 }
@@ -39,29 +39,13 @@ type recipient struct{ address, parameters string }
 // newSink starts a sink. It ends with the test.
 func newSink(t *testing.T, name string) *sink {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sink{name: name, ln: ln}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go s.serve(c)
-		}
-	}()
-	t.Cleanup(func() { ln.Close() })
+	s := &sink{name: name}
+	s.port = listen(t, s.serve).Port
 	return s
 }
 
-func (s *sink) port() int { return s.ln.Addr().(*net.TCPAddr).Port }
-
 // serve is one SMTP session.
 func (s *sink) serve(c net.Conn) {
-	defer c.Close()
 	in := bufio.NewReader(c)
 	out := bufio.NewWriter(c)
 	say := func(lines ...string) {
