@@ -7,8 +7,7 @@
 # chasquid sends it for all its reports.
 #
 # Expected: the failed address, as from the same report with message/delivery-status.
-# Happens: none of the three knows the media type. flufl.bounce and Sisimai find no bounce; BounceParser says that it is a
-# bounce, of no address.
+# Happens: none of the three knows the media type. BounceParser finds a bounce of no address, the others no bounce.
 #
 # Seen on 2026-11-29:
 #   flufl, delivery-status: user@example.net

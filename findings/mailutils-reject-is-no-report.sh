@@ -3,9 +3,8 @@
 #
 # Input: any message to a mailbox with a script that rejects it (RFC 5429, 2.2).
 #
-# Expected: a disposition notification: a multipart/report with report-type=disposition-notification and a part of the type
-# message/disposition-notification (RFC 5429, 2.2.1; RFC 8098, 3), with a From field (RFC 5322, 3.6), from the null sender
-# (RFC 8098, 3), marked Auto-Submitted (RFC 3834, 3.1.7).
+# Expected: a multipart/report of a message/disposition-notification (RFC 5429, 2.2.1; RFC 8098, 3), from the null sender
+# (RFC 8098, 3), with a From field (RFC 5322, 3.6) and marked Auto-Submitted (RFC 3834, 3.1.7).
 # Happens: a multipart/mixed, with the fields of a notification in a message/delivery-status that has neither a
 # Reporting-MTA nor a group per recipient (RFC 3464, 2.1); no From, no Auto-Submitted, and MAILER-DAEMON of the mailbox's
 # domain as envelope sender.

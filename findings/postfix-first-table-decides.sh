@@ -2,14 +2,12 @@
 # Software: Postfix 3.7.11 (Debian postfix 3.7.11-0+deb12u1), the tables unionmap and pipemap.
 #
 # Input: relocated_maps with one entry for a domain, @example.com, and an address in it, user@example.com (RFC 5321, 4.1.2).
-# An indexed table is searched for the address, and then for its parts; a table of regular expressions only for the whole
-# address (relocated(5), "TABLE SEARCH ORDER" and "REGULAR EXPRESSION TABLES").
+# Indexed tables are searched for the address and then for its parts, regular expressions for the address (relocated(5)).
 #
 # Expected: the entry is also found where unionmap adds a table of regular expressions to its table, or pipemap puts one in
 # front that takes off a BATV tag (draft-levine-smtp-batv-01, 4.1).
-# Happens: the first table in the braces decides for all of them: behind regular expressions the parts are searched nowhere,
-# and the entry is never found. DATABASE_README says of both tables only that each gets the query; `postmap -q` takes its
-# argument as the whole key, so it shows no difference.
+# Happens: the first table decides: behind regular expressions the parts are searched nowhere, the entry is never found.
+# DATABASE_README says only that each table gets the query; `postmap -q` takes its argument as the whole key.
 #
 # Seen on 2026-11-30 (TABLE has an entry for @example.com; OTHERS and UNTAG are regular expressions):
 #   TABLE: found

@@ -7,8 +7,7 @@
 #
 # Expected: the result of the same domain in A-labels, xn--bcher-kva.example: all U-labels are converted before they are
 # used for SPF (RFC 8616, 4).
-# Happens: the octets of the U-label are asked of the DNS, where no such name is, and the result is "none": a domain without
-# a policy. None of the three reports an error.
+# Happens: the DNS is asked for the octets of the U-label, has no such name, and the result is "none", without an error.
 #
 # Seen on 2026-11-30 (the DNS is a stub that knows xn--bcher-kva.example, with "v=spf1 ip4:192.0.2.1 -all"; the client is
 # 192.0.2.1, and then 192.0.2.2):
