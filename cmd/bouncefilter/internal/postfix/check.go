@@ -49,6 +49,14 @@ func (k *checker) add(level mta.Level, name, where, what string, cure ...string)
 func (k *checker) inMain(parameter string) string { return k.c.Dir + "/main.cf: " + parameter }
 func (k *checker) inMaster(s *Service) string     { return k.c.Dir + "/master.cf: " + s.ID() }
 
+// at names the place of a parameter of a service, or of main.cf.
+func (k *checker) at(s *Service, parameter string) string {
+	if s != nil && hasOption(s, parameter) {
+		return k.inMaster(s) + ": " + parameter
+	}
+	return k.inMain(parameter)
+}
+
 // set and override return commands that correct a parameter.
 func (k *checker) set(parameter, value string) string {
 	return fmt.Sprintf("%s -e %s", k.c.postconf(), shellQuote(parameter+" = "+value))

@@ -102,10 +102,7 @@ func (k *checker) milters() {
 		own := k.c.own(k.site, a)
 		switch {
 		case k.c.skipsMilters(a):
-			where := k.inMain("receive_override_options")
-			if a.receiver != nil && hasOption(a.receiver, "receive_override_options") {
-				where = k.inMaster(a.receiver) + ": receive_override_options"
-			}
+			where := k.at(a.receiver, "receive_override_options")
 			k.add(mta.LevelError, "milter-missing", where, fmt.Sprintf("no_milters keeps any milter from being asked about this mail: %s.", a.what),
 				"take no_milters out of it")
 		case len(own) > 0:
@@ -190,10 +187,7 @@ func (k *checker) milterAddress(needs func(mta.Listener) bool) string {
 
 // behaviour checks the options with which a place asks bouncefilter.
 func (k *checker) behaviour(a asks, m milter) {
-	where := k.inMain(a.parameter)
-	if a.service != nil && hasOption(a.service, a.parameter) {
-		where = k.inMaster(a.service) + ": " + a.parameter
-	}
+	where := k.at(a.service, a.parameter)
 	option := func(name string) string { return optionPlace(where, m, name) }
 	switch action := k.c.setting(a.service, m, "default_action"); {
 	case action == "accept" && a.signs:

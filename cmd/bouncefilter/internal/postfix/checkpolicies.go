@@ -2,6 +2,7 @@ package postfix
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
@@ -24,14 +25,12 @@ func (k *checker) policyServices() {
 		if k.c.handsOn(address) || k.c.isSPF(address) {
 			continue
 		}
-		n := 0
-		for n < len(services) && services[n] != address {
-			n++
-		}
-		if n == len(services) {
+		n := slices.Index(services, address)
+		if n < 0 {
+			n = len(services)
 			services = append(services, address)
 		}
-		k.add(mta.LevelWarning, "policy-sees-tags", k.listPlace(r), fmt.Sprintf("The policy service %s gets recipients as clients wrote them, with their tags. "+
+		k.add(mta.LevelWarning, "policy-sees-tags", k.at(r.service, r.list), fmt.Sprintf("The policy service %s gets recipients as clients wrote them, with their tags. "+
 			"What it decides for an address (quota, lists, whether the user exists) it does not decide for the address with a tag.", address), k.relayCure(r, address, n)...)
 	}
 }

@@ -31,10 +31,7 @@ func (k *checker) proxies() {
 		if !needed {
 			continue
 		}
-		where := k.inMain("smtpd_proxy_filter")
-		if hasOption(s, "smtpd_proxy_filter") {
-			where = k.inMaster(s) + ": smtpd_proxy_filter"
-		}
+		where := k.at(s, "smtpd_proxy_filter")
 		back := slices.DeleteFunc(k.c.takeBack(), func(b *Service) bool {
 			place := asks{service: b, receiver: b, parameter: "smtpd_milters", needs: a.needs}
 			return k.c.skipsMilters(place) || len(k.c.own(k.site, place)) == 0

@@ -17,18 +17,10 @@ func (k *checker) restrictions() {
 			what = fmt.Sprintf("The table %s is not asked for a recipient with a tag as it would be for the address without it: "+
 				"its entries for a domain, for user@ or for addresses that have no tag are missed.", k.c.expand(r.service, r.table, 0))
 		}
-		k.add(mta.LevelError, "restriction-bypassed", k.listPlace(r), what, k.restrictionCure(r)...)
+		k.add(mta.LevelError, "restriction-bypassed", k.at(r.service, r.list), what, k.restrictionCure(r)...)
 	}
 	k.recipientTable()
 	k.policyServices()
-}
-
-// listPlace names the list in which a restriction is written.
-func (k *checker) listPlace(r restriction) string {
-	if r.service != nil && hasOption(r.service, r.list) {
-		return k.inMaster(r.service) + ": " + r.list
-	}
-	return k.inMain(r.list)
 }
 
 func (k *checker) restrictionCure(r restriction) []string {

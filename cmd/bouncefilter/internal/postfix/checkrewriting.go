@@ -30,14 +30,6 @@ func (c *Config) rewriters(parameters ...string) []*Service {
 	return list
 }
 
-// at names the place of a parameter of a service, or of main.cf.
-func (k *checker) at(s *Service, parameter string) string {
-	if s != nil && hasOption(s, parameter) {
-		return k.inMaster(s) + ": " + parameter
-	}
-	return k.inMain(parameter)
-}
-
 // masquerading happens after the signature.
 func (k *checker) masquerading() {
 	for _, s := range k.c.rewriters("masquerade_domains", "masquerade_classes") {

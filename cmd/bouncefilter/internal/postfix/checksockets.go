@@ -13,10 +13,7 @@ import (
 // outsideChroot says that a service cannot see a socket.
 func (k *checker) outsideChroot(a asks) {
 	queue := k.c.option(nil, "queue_directory")
-	where := k.inMain(a.parameter)
-	if hasOption(a.service, a.parameter) {
-		where = k.inMaster(a.service) + ": " + a.parameter
-	}
+	where := k.at(a.service, a.parameter)
 	what := fmt.Sprintf("%s is confined to %s (chroot) and looks for the socket %s inside that folder: %s.", a.service.ID(), queue, k.c.outOfReach(k.site, a), a.what)
 	address, err := k.c.bestAddress(k.site, a.needs)
 	if err == nil {

@@ -69,7 +69,7 @@ func (p *plan) restrictions(k *checker) {
 	}
 	done := map[string]bool{}
 	for _, r := range bypassed {
-		place := k.listPlace(r)
+		place := k.at(r.service, r.list)
 		if done[place] || r.index < 0 {
 			continue
 		}
