@@ -47,10 +47,8 @@ func (c *Config) untags(site mta.Site, element string) bool {
 		text, there := c.Tables[path]
 		return strings.Contains(strings.ToLower(text), "prvs=") || !there && strings.HasSuffix(path, "/"+untagFile)
 	}
-	if rest, ok := strings.CutPrefix(element, "pipemap:{"); ok {
-		inner, _ := bracketed("{" + rest)
-		stages := splitList(inner)
-		return len(stages) > 0 && c.asksDaemon(site, stages[len(stages)-1])
+	if stages := tablesOf("pipemap", element); len(stages) > 0 {
+		return c.asksDaemon(site, stages[len(stages)-1])
 	}
 	return c.asksDaemon(site, element)
 }
@@ -67,12 +65,7 @@ func (c *Config) byDaemon(site mta.Site) bool {
 
 // knows says whether an element answers for tagged recipients only if the recipient without the tag is known.
 func (c *Config) knows(site mta.Site, element string) bool {
-	inner, ok := strings.CutPrefix(element, "pipemap:")
-	if !ok || !strings.HasPrefix(inner, "{") {
-		return false
-	}
-	inner, _ = bracketed(inner)
-	stages := splitList(inner)
+	stages := tablesOf("pipemap", element)
 	return len(stages) > 1 && c.untags(site, stages[0])
 }
 

@@ -123,6 +123,15 @@ func (w *restrictionWalk) refer(s *Service, parameter, of, element string) {
 // patternTypes are the types of tables in which Postfix looks up whole addresses only.
 var patternTypes = []string{"regexp", "pcre", "cidr", "tcp", "socketmap", "randmap"}
 
+// tablesOf returns the tables that a pipemap or unionmap has in braces, nil for another table.
+func tablesOf(kind, table string) []string {
+	if braces, ok := strings.CutPrefix(table, kind+":"); ok && strings.HasPrefix(braces, "{") {
+		inner, _ := bracketed(braces)
+		return splitList(inner)
+	}
+	return nil
+}
+
 // looksUpParts says whether Postfix looks up the domain and the local part of an address in a table, too.
 func looksUpParts(table string) bool {
 	kind, rest, _ := strings.Cut(table, ":")
@@ -130,9 +139,8 @@ func looksUpParts(table string) bool {
 	case kind == "proxy":
 		return looksUpParts(rest)
 	case (kind == "pipemap" || kind == "unionmap") && strings.HasPrefix(rest, "{"):
-		inner, _ := bracketed(rest)
-		elements := splitList(inner)
-		return len(elements) > 0 && looksUpParts(elements[0])
+		tables := tablesOf(kind, table)
+		return len(tables) > 0 && looksUpParts(tables[0])
 	}
 	return !slices.Contains(patternTypes, kind)
 }
@@ -140,21 +148,14 @@ func looksUpParts(table string) bool {
 // seesPlain says whether a table of recipients is asked for the address without its tag, in the way in which it would be asked for that
 // address. table is expanded.
 func (c *Config) seesPlain(site mta.Site, table string) bool {
-	rest, ok := strings.CutPrefix(table, "pipemap:{")
-	if !ok {
-		return false
-	}
-	inner, _ := bracketed("{" + rest)
-	stages := splitList(inner)
+	stages := tablesOf("pipemap", table)
 	return len(stages) > 1 && c.takesAllOff(site, stages[0]) && looksUpParts(stages[0]) == looksUpParts(stages[1])
 }
 
 // takesAllOff says whether a table has the address without a tag for every address, tagged or not.
 func (c *Config) takesAllOff(site mta.Site, table string) bool {
-	if rest, ok := strings.CutPrefix(table, "unionmap:{"); ok {
-		inner, _ := bracketed("{" + rest)
-		elements := splitList(inner)
-		return len(elements) == 2 && elements[0] == "inline:{@=-}" && c.takesAllOff(site, elements[1])
+	if tables := tablesOf("unionmap", table); len(tables) > 0 {
+		return len(tables) == 2 && tables[0] == "inline:{@=-}" && c.takesAllOff(site, tables[1])
 	}
 	if site.Socketmap != "" && table == "socketmap:"+site.Socketmap+":"+plainMap {
 		return true
