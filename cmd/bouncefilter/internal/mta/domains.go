@@ -14,6 +14,14 @@ import (
 // Below returns the domain of which a name like "*.example.com" means all domains below it.
 func Below(name string) (parent string, ok bool) { return strings.CutPrefix(name, "*.") }
 
+// SampleDomain returns a domain that a name with "*." means, or the name itself.
+func SampleDomain(name string) string {
+	if parent, below := Below(name); below {
+		return "some.host." + parent
+	}
+	return name
+}
+
 // Spellings returns a domain, or a name with "*.", as it can be written: in lower case, and if it is an internationalized one with A-labels and
 // with U-labels. Mail servers compare the octets.
 func Spellings(name string) []string {

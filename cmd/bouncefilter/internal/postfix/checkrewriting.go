@@ -125,7 +125,7 @@ func (k *checker) breaksTags(elements []string) bool {
 		}
 		table, understood := k.c.pcre(path)
 		for _, d := range k.site.Domains {
-			signed := sampleTag + "=user@" + sampleDomain(d)
+			signed := sampleTag + "=user@" + mta.SampleDomain(d)
 			if got, found := table.lookup(signed); understood && found && !strings.EqualFold(got, signed) {
 				return true
 			}

@@ -66,7 +66,7 @@ func (k *checker) tables() {
 func (k *checker) untagTable(path string, table pcreTable) {
 	var missing []string
 	for _, name := range k.site.Domains {
-		d := sampleDomain(name)
+		d := mta.SampleDomain(name)
 		standard, _ := table.lookup(sampleTag + "=user@" + d)
 		subAddress, _ := table.lookup("user+" + sampleTag + "@" + d)
 		if standard != "user@"+d || subAddress != "user@"+d {
@@ -120,14 +120,6 @@ func (k *checker) extensionTable(path string, table pcreTable, delimiters string
 // ours says whether a domain is one of the site's.
 func (k *checker) ours(domain string) bool { return k.index.Find(domain) != nil }
 
-// sampleDomain returns a domain that a name with "*." means, or the name itself.
-func sampleDomain(name string) string {
-	if parent, below := mta.Below(name); below {
-		return "some.host." + parent
-	}
-	return name
-}
-
 // extraDomains returns domains that a table has and that are not expected: of some, of the examples, or any. Domains below one that is
 // expected are not extra, but that one itself may be.
 func (k *checker) extraDomains(candidates []string, expected, has func(string) bool) []string {
@@ -139,7 +131,7 @@ func (k *checker) extraDomains(candidates []string, expected, has func(string) b
 		}
 	}
 	for _, d := range append(slices.Clip(candidates), "example.com", foreign) {
-		if !seen[d] && !expected(d) && has(sampleDomain(d)) {
+		if !seen[d] && !expected(d) && has(mta.SampleDomain(d)) {
 			extra = append(extra, d)
 		}
 		seen[d] = true

@@ -47,7 +47,7 @@ func TestTablesOfVeryManyDomains(t *testing.T) {
 		lookups["SRS0=aaaa=bb=example.org=x+"+sampleTag+"@"+domain] = ""
 	}
 	for _, name := range append(domains[:200:200], domains[len(domains)-400:]...) {
-		tagged(sampleDomain(name), true)
+		tagged(mta.SampleDomain(name), true)
 	}
 	for _, name := range []string{"example.edu", "school7.example", "customer-20000-shop.example", "customer-00001-shop.example.org", "x.customer-00001-shop.example",
 		"notexample.edu", "custome", "äö.example", "example.com", foreign} {

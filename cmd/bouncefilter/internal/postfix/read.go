@@ -245,13 +245,13 @@ func (c *Config) lookup(ctx context.Context, parameter string, domains []string)
 			keys := slices.Clone(domains)
 			for _, d := range domains {
 				if parent, below := mta.Below(d); below {
-					keys = append(keys, parent, "."+parent, sampleDomain(d))
+					keys = append(keys, parent, "."+parent, mta.SampleDomain(d))
 				}
 			}
 			values, err := query(ctx, c.Dir, element, keys)
 			for _, d := range domains {
 				parent, below := mta.Below(d)
-				if err != nil || values[d] != "" || below && values[parent]+values["."+parent]+values[sampleDomain(d)] != "" {
+				if err != nil || values[d] != "" || below && values[parent]+values["."+parent]+values[mta.SampleDomain(d)] != "" {
 					found = append(found, d)
 				}
 			}

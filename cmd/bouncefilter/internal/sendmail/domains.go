@@ -17,14 +17,6 @@ func inASCII(site mta.Site) mta.Site {
 	return site
 }
 
-// sampleDomain returns a domain that a name with "*." means, or the name itself.
-func sampleDomain(name string) string {
-	if parent, below := mta.Below(name); below {
-		return "some.host." + parent
-	}
-	return name
-}
-
 // maxTested is how many domains the sendmail command is asked about: it may look each of them up in the DNS. The files say the rest.
 const maxTested = 100
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 )
 
 // usualFolders are where the command may be, besides PATH, which users' often lacks.
@@ -57,7 +59,7 @@ const tagTried = "prvs=0000abcdef="
 func runTest(ctx context.Context, sendmail, config string, domains []string) (*tested, error) {
 	var input strings.Builder
 	for _, name := range domains {
-		d := sampleDomain(name)
+		d := mta.SampleDomain(name)
 		fmt.Fprintf(&input, "Rcpt_ok %s@%s\n", triedUsers[0], d)
 		for _, u := range triedUsers {
 			fmt.Fprintf(&input, "3,0 %s@%s\n3,0 %s%s@%s\n", u, d, tagTried, u, d)
