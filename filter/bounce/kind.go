@@ -163,7 +163,7 @@ func (f *facts) conversation() bool {
 // answersUnderOwnSubject says whether a gateway has put its words into the subject of an answer: "RE: Minutes: non remis". A person
 // who answers or forwards a bounce is not the null sender, and names the bounce.
 func (f *facts) answersUnderOwnSubject() bool {
-	return f.hasNullSender() && !f.ordinary() && !f.header.has("in-reply-to") && !f.header.has("references") && undelivered.in(f.subject)
+	return f.hasNullSender() && !f.ordinary() && !f.refers() && undelivered.in(f.subject)
 }
 
 // forwarded says whether a subject, given in lower case, is that of a forwarded message: rules of mailboxes also forward.

@@ -35,9 +35,12 @@ func (f *facts) automatic() bool {
 		f.header.has("x-auto-response-suppress") || f.header.has("x-ms-exchange-inbox-rules-loop")
 }
 
+// refers says whether the header names messages that came before (RFC 5322 section 3.6.4).
+func (f *facts) refers() bool { return f.header.has("in-reply-to") || f.header.has("references") }
+
 // answers says whether the header says that the message answers another one.
 func (f *facts) answers() bool {
-	return f.header.has("in-reply-to") || f.header.has("references") || f.header.has("x-ms-exchange-inbox-rules-loop")
+	return f.refers() || f.header.has("x-ms-exchange-inbox-rules-loop")
 }
 
 // answersPage says whether the message seems to answer what was written on a web page.
@@ -52,7 +55,7 @@ func (f *facts) isReply() bool {
 		return false
 	}
 	lead := f.folded[:min(len(f.folded), leadBytes)]
-	null, names, answer := f.hasNullSender(), f.header.has("in-reply-to") || f.header.has("references"), isAnswer(f.subject)
+	null, names, answer := f.hasNullSender(), f.refers(), isAnswer(f.subject)
 	switch {
 	case answer && len(f.text) > terseBytes, len(f.text) > shortBytes, !null && !(names && answer):
 		// too long, or of a person

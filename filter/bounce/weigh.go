@@ -102,7 +102,7 @@ func (s *signs) inWords() bool {
 // fromPerson weighs for any other sender: the message must have everything, and must go to the author of the returned message. Bug
 // reports and trackers quote the bounces of other users, and people who answer under a new subject quote what they answer.
 func (s *signs) fromPerson(r *Report) bool {
-	if s.header.has("in-reply-to") || s.header.has("references") || !s.subject || !s.says || !s.answersItsRecipient(r) {
+	if s.refers() || !s.subject || !s.says || !s.answersItsRecipient(r) {
 		return false
 	}
 	return s.returned && s.named || s.attached() && len(r.Original().Recipients) == 1
