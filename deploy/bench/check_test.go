@@ -15,7 +15,7 @@ func TestCheckersTellRightFromWrong(t *testing.T) {
 		sign   = change{what: changeSender, value: "<" + taggedAddress + ">"}
 		remove = change{what: changeDelRcpt, value: "<" + taggedAddress + ">"}
 		add    = change{what: changeAddRcptPar, value: "<" + plainAddress + ">"}
-		header = change{what: changeInsHeader, value: "\x00\x00\x00\x00Name"}
+		header = change{what: changeInsHeader, value: "Name", more: "value"}
 	)
 	outbound := newMail(plainAddress, outsider, "joe")
 	bounce := newBounce(taggedAddress, plainAddress)

@@ -7,7 +7,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -84,7 +83,7 @@ func soak(ctx context.Context, opts options, stdout, stderr io.Writer) (err erro
 	r := &soakRun{
 		o: o, site: site, out: stdout, faults: newFaultCount(),
 		traffic: &traffic{network: site.network, address: site.address, tally: newTally(), seed: o.seed,
-			room: newMailRoom(newIDSource(), rand.New(rand.NewPCG(o.seed, 0)))},
+			room: newMailRoom(newIDSource(), newRandom(o.seed))},
 	}
 	fmt.Fprintf(stderr, "bench: measuring the maximum\n")
 	if err := r.measure(ctx); err != nil {

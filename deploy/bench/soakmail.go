@@ -71,6 +71,9 @@ const (
 	soakSenders = 1000
 )
 
+// newRandom returns numbers for the mail of a seed.
+func newRandom(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
+
 func newMailRoom(ids *idSource, random *rand.Rand) *mailRoom {
 	return &mailRoom{ids: ids, random: random, signers: newSigners(soakSenders, "soak")}
 }
