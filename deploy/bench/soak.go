@@ -134,7 +134,7 @@ func (r *soakRun) measure(ctx context.Context) error {
 	r.maximum = float64(t.total.messages()) / took.Seconds()
 	r.traffic.rate = r.maximum * r.o.share
 	r.traffic.resets = r.o.plays(faultReset)
-	t.forget()
+	t.clear()
 	return nil
 }
 
@@ -171,6 +171,11 @@ func (r *soakRun) watch(ctx context.Context) error {
 	tick := time.NewTicker(sampleEvery(r.o.duration))
 	defer tick.Stop()
 	r.writeHead()
+	defer func() {
+		if rest := len(r.samples) % samplesARow; rest > 0 {
+			r.writeRow(r.samples[len(r.samples)-rest:])
+		}
+	}()
 	for {
 		select {
 		case <-ctx.Done():

@@ -77,6 +77,7 @@ func (r *soakRun) report() error {
 	}
 	fmt.Fprintf(r.out, "\nForged bounces accepted: %s.\n", orNone(inWords(t.total.words)))
 	fmt.Fprintf(r.out, "Genuine ones accepted: %s.\n", orNone(inWords(t.proofs)))
+	fmt.Fprintf(r.out, "Deferred: %s.\n", orNone(inWords(t.deferrals)))
 	fmt.Fprintf(r.out, "No answer: %s.\n", orNone(inWords(t.trouble)))
 	played := maps.Clone(r.faults.total)
 	if r.o.plays(faultReset) {

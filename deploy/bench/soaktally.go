@@ -68,17 +68,36 @@ type tally struct {
 	recent  count // since the last sample
 	issued  [mailKinds]int
 	settled [mailKinds]int
-	proofs  map[string]int // how genuine bounces and receipts were accepted
 	wrong   int
 	errors  []string // the first wrong verdicts
-	trouble map[string]int
+
+	// Why, in words: how genuine bounces and receipts were accepted, what was deferred, why there was no answer.
+	proofs, deferrals, trouble map[string]int
 }
 
 // keptErrors bounds what is kept in words.
 const keptErrors = 20
 
 func newTally() *tally {
-	return &tally{proofs: map[string]int{}, trouble: map[string]int{}, total: count{words: map[string]int{}}, recent: count{words: map[string]int{}}}
+	t := new(tally)
+	t.clear()
+	return t
+}
+
+// clear drops what was counted, which must leave no letter open.
+func (t *tally) clear() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.total, t.recent = count{words: map[string]int{}}, count{words: map[string]int{}}
+	t.issued, t.settled = [mailKinds]int{}, [mailKinds]int{}
+	t.proofs, t.deferrals, t.trouble = map[string]int{}, map[string]int{}, map[string]int{}
+}
+
+// countBounded counts a word unless there are too many.
+func countBounded(counts map[string]int, word string) {
+	if len(counts) < keptErrors || counts[word] > 0 {
+		counts[word]++
+	}
 }
 
 // issue counts a new letter.
@@ -103,14 +122,15 @@ func (t *tally) try(l *letter, j judgement, took time.Duration) (settled bool) {
 			c.words[j.word]++
 		}
 	}
-	if j.fate == fateAccepted && (l.kind == kindBounce || l.kind == kindReceipt) {
-		t.proofs[fmt.Sprintf("%v %s", l.kind, j.word)]++
+	switch {
+	case j.fate == fateUnanswered:
+		countBounded(t.trouble, j.word)
+	case j.fate == fateDeferred:
+		countBounded(t.deferrals, fmt.Sprintf("%v %q", l.kind, j.word))
+	case j.fate == fateAccepted && (l.kind == kindBounce || l.kind == kindReceipt):
+		countBounded(t.proofs, fmt.Sprintf("%v %s", l.kind, j.word))
 	}
-	if j.fate == fateUnanswered {
-		if t.trouble[j.word]++; len(t.trouble) > keptErrors {
-			delete(t.trouble, j.word)
-		}
-	} else if j.err != nil {
+	if j.err != nil && j.fate != fateUnanswered {
 		t.wrong++
 		if len(t.errors) < keptErrors {
 			t.errors = append(t.errors, j.err.Error())
@@ -139,13 +159,6 @@ func (t *tally) open() (n int) {
 		n += t.issued[k] - t.settled[k]
 	}
 	return n
-}
-
-// forget drops what was counted so far, but for wrong verdicts and letters that are not settled.
-func (t *tally) forget() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.total, t.recent = count{words: map[string]int{}}, count{words: map[string]int{}}
 }
 
 // messages returns how many tries had an answer.

@@ -31,7 +31,7 @@ func (f fate) settles(k mailKind) bool {
 // judgement is what an answer of the milter comes to.
 type judgement struct {
 	fate fate
-	word string // of an accepted bounce or receipt: its cause, or else its reason
+	word string // why: of an accepted bounce or receipt its cause, or else its reason; of a deferral the reply
 	err  error  // the verdict is wrong
 }
 
@@ -43,7 +43,7 @@ func judgeAnswer(k mailKind, m *message, o *outcome) judgement {
 		j.fate, j.word = fateAccepted, verdictWord(o)
 		j.err = acceptable(k, m, o, j.word)
 	case o.reply == replyTempfail, o.reply == replyCode && o.text[0] == '4':
-		j.fate = fateDeferred
+		j.fate, j.word = fateDeferred, o.text
 	case !o.refused(): // discarded, or the milter shuts down
 		j.err = errors.New("the message is gone without a word to its client")
 	case k != kindForged:
