@@ -90,17 +90,14 @@ func soak(ctx context.Context, opts options, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	r.writeConditions()
-	runErr := r.run(ctx)
+	failed := r.run(ctx)
 	if opts.json != "" {
 		b, err := json.MarshalIndent(r.samples, "", "\t")
 		if err := errors.Join(err, os.WriteFile(opts.json, append(b, '\n'), 0o644)); err != nil {
 			return err
 		}
 	}
-	if runErr != nil {
-		return fmt.Errorf("%w\nthe daemon's log: %s", runErr, site.daemon.logTail())
-	}
-	return r.report()
+	return r.report(failed)
 }
 
 // A soakRun is one soak.
@@ -138,7 +135,8 @@ func (r *soakRun) measure(ctx context.Context) error {
 	return nil
 }
 
-// run sends at the pace, plays faults and takes samples. It returns an error if there was no soak to report about.
+// run sends at the pace, plays faults and takes samples. Its error says what has ended the soak early, or went wrong with the faults
+// themselves.
 func (r *soakRun) run(ctx context.Context) error {
 	// Whatever ends the run, the faults are undone and nobody is left at work.
 	faulty, over := context.WithTimeout(ctx, r.o.duration)
@@ -181,7 +179,7 @@ func (r *soakRun) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-r.site.daemon.exited:
-			return errors.New("the daemon has ended")
+			return fmt.Errorf("the daemon has ended; its log: %s", r.site.daemon.logTail())
 		case <-tick.C:
 		}
 		sample, err := s.take(ctx)

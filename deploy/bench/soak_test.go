@@ -192,6 +192,7 @@ func TestTheSoakPassesOnlyIfAllIsWell(t *testing.T) {
 		want  string
 	}{
 		{"all is well", func(*verdict) {}, ""},
+		{"the daemon ends", func(v *verdict) { v.failed = errors.New("the daemon has ended") }, "daemon has ended"},
 		{"a message lost", func(v *verdict) { v.lost = 1 }, "1 messages lost"},
 		{"a wrong verdict", func(v *verdict) { v.wrong = 1 }, "1 wrong verdicts"},
 		{"a panic", func(v *verdict) { v.panics = 1 }, "1 panics"},

@@ -66,8 +66,8 @@ func countWords(counts map[string]int, words string) {
 	}
 }
 
-// report writes what the whole soak comes to. Its error says why the soak has failed.
-func (r *soakRun) report() error {
+// report writes what the whole soak comes to. Its error says why the soak has failed; failed is what run has returned.
+func (r *soakRun) report(failed error) error {
 	t := r.traffic.tally
 	fmt.Fprintf(r.out, "\n| mail | issued | accepted | deferred | refused | no answer | reset | p50 ms | p99 ms | max ms |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 	for k := range mailKinds {
@@ -91,7 +91,7 @@ func (r *soakRun) report() error {
 	}
 	r.site.log.mu.Unlock()
 	r.writeChart()
-	v := verdict{lost: t.open(), wrong: t.wrong, errors: t.errors, tooShort: r.o.duration < leastForFlat, trends: trends(r.samples)}
+	v := verdict{failed: failed, lost: t.open(), wrong: t.wrong, errors: t.errors, tooShort: r.o.duration < leastForFlat, trends: trends(r.samples)}
 	if n := len(r.samples); n > 0 {
 		v.panics = r.samples[n-1].Panics
 	}
@@ -164,6 +164,7 @@ func sparkline(values []float64, width int) string {
 
 // A verdict is what decides whether a soak has passed.
 type verdict struct {
+	failed   error // the soak itself
 	lost     int // messages
 	wrong    int // verdicts
 	errors   []string
@@ -194,7 +195,7 @@ func (v *verdict) lines() []string {
 
 // err says why the soak has failed.
 func (v *verdict) err() error {
-	var errs []error
+	errs := []error{v.failed}
 	if v.lost > 0 {
 		errs = append(errs, fmt.Errorf("%d messages lost", v.lost))
 	}
