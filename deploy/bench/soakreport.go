@@ -165,8 +165,8 @@ func sparkline(values []float64, width int) string {
 // A verdict is what decides whether a soak has passed.
 type verdict struct {
 	failed   error // the soak itself
-	lost     int // messages
-	wrong    int // verdicts
+	lost     int   // messages
+	wrong    int   // verdicts
 	errors   []string
 	panics   float64
 	unplayed []string // faults that were asked for
