@@ -91,7 +91,7 @@ func (r *soakRun) report(failed error) error {
 	}
 	r.site.log.mu.Unlock()
 	r.writeChart()
-	v := verdict{failed: failed, lost: t.open(), wrong: t.wrong, errors: t.errors, tooShort: r.o.duration < leastForFlat, trends: trends(r.samples)}
+	v := verdict{failed: failed, refused: t.total.refusedForgeries(), lost: t.open(), wrong: t.wrong, errors: t.errors, tooShort: r.o.duration < leastForFlat, trends: trends(r.samples)}
 	if n := len(r.samples); n > 0 {
 		v.panics = r.samples[n-1].Panics
 	}
@@ -164,9 +164,10 @@ func sparkline(values []float64, width int) string {
 
 // A verdict is what decides whether a soak has passed.
 type verdict struct {
-	failed   error // the soak itself
-	lost     int   // messages
-	wrong    int   // verdicts
+	failed   error   // the soak itself
+	refused  float64 // share of the forged messages; the faults may leave little of it
+	lost     int     // messages
+	wrong    int     // verdicts
 	errors   []string
 	panics   float64
 	unplayed []string // faults that were asked for
@@ -175,7 +176,7 @@ type verdict struct {
 }
 
 func (v *verdict) lines() []string {
-	lines := []string{fmt.Sprintf("lost: %d. wrong verdicts: %d. panics: %.0f.", v.lost, v.wrong, v.panics)}
+	lines := []string{fmt.Sprintf("lost: %d. wrong verdicts: %d. panics: %.0f. forged bounces refused: %.1f %%.", v.lost, v.wrong, v.panics, 100*v.refused)}
 	for _, e := range v.errors {
 		lines = append(lines, "wrong: "+e)
 	}
