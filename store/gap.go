@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -69,6 +70,15 @@ func Completed(start time.Time, gaps []Gap) Completeness {
 		c.Since = gaps[0].Until
 	}
 	return c
+}
+
+// GapsText returns the gaps for people: "until T, T to T".
+func (c Completeness) GapsText() string {
+	texts := make([]string, len(c.Gaps))
+	for i, g := range c.Gaps {
+		texts[i] = g.String()
+	}
+	return strings.Join(texts, ", ")
 }
 
 // Equal says whether c and o say the same.

@@ -92,13 +92,13 @@ type Answer struct {
 type Completeness struct {
 	// Since is when the record became complete: every Record that was acknowledged later, and not within one of the gaps, is found until it
 	// expires. The zero time means that the absence of a record means nothing: the store is empty or untrusted.
-	Since time.Time
+	Since time.Time `json:"since"`
 	// Gaps are the times of which records may be missing, in order. They do not overlap. The first may have no beginning; its end is not
 	// after Since.
-	Gaps []Gap
+	Gaps []Gap `json:"gaps,omitempty"`
 	// Reason says, for the operator, why Since is zero although there are records, and Remedy what to do about it.
-	Reason string
-	Remedy string
+	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // AddCounts returns the sum of two counts, which is at most the largest number: it does not wrap around.

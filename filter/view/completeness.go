@@ -2,6 +2,7 @@ package view
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
@@ -17,7 +18,7 @@ func (v *View) refreshCompleteness(ctx context.Context) {
 		return // Guard has logged that the store is unavailable
 	}
 	c, before := a.Complete, v.complete.Load()
-	if before != nil && *before == c {
+	if before != nil && before.Equal(c) {
 		return
 	}
 	if h := v.history.current(); !c.Since.IsZero() && (h.RecordBegan.IsZero() || c.Since.Before(h.RecordBegan)) {
@@ -35,11 +36,14 @@ func (v *View) refreshCompleteness(ctx context.Context) {
 		if before != nil {
 			v.log.Warn("the record of signed mail is gone: bounces of mail sent before now are judged by the signature, and accepted where the record might have proven them")
 		}
+	case before != nil && len(c.Gaps) > 0 && c.Since.Equal(before.Since):
+		v.log.Warn("the record of signed mail may lack what was sent within a gap: bounces that name a message of that time, or do not tell when theirs was sent, are judged by the signature, and accepted where the record might have proven them",
+			"complete_since", formatTime(c.Since), gaps(c))
 	case !v.signedBefore(c.Since) && !c.Since.After(v.history.current().RecordBegan):
-		v.log.Info("the record of signed mail is complete", "since", formatSince(c.Since))
+		v.log.Info("the record of signed mail is complete", "since", formatTime(c.Since), gaps(c))
 	default:
-		v.log.Warn("the record of signed mail may lack what was sent before: such bounces are judged by the signature, and accepted where the record might have proven them",
-			"complete_since", formatSince(c.Since))
+		v.log.Warn("the record of signed mail may lack what was sent before: bounces that name such a message, or do not tell when theirs was sent, are judged by the signature, and accepted where the record might have proven them",
+			"complete_since", formatTime(c.Since), gaps(c))
 	}
 }
 
@@ -53,7 +57,15 @@ func (v *View) signedBefore(since time.Time) bool {
 	return false
 }
 
-func formatSince(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+// gaps is the attribute of a log line with the gaps of a record; none if there are none.
+func gaps(c store.Completeness) slog.Attr {
+	if len(c.Gaps) == 0 {
+		return slog.Attr{}
+	}
+	return slog.String("gaps", c.GapsText())
+}
+
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // CompleteSince returns since when the record is complete, as the store said last; the zero time if nothing is known of it.
 func (v *View) CompleteSince() time.Time {
