@@ -72,6 +72,14 @@ func Completed(start time.Time, gaps []Gap) Completeness {
 	return c
 }
 
+// LastGapEnd returns the end of the last gap; the zero time if there is none.
+func (c Completeness) LastGapEnd() time.Time {
+	if len(c.Gaps) == 0 {
+		return time.Time{}
+	}
+	return c.Gaps[len(c.Gaps)-1].Until
+}
+
 // GapsText returns the gaps for people: "until T, T to T".
 func (c Completeness) GapsText() string {
 	texts := make([]string, len(c.Gaps))

@@ -67,10 +67,10 @@ func gaps(c store.Completeness) slog.Attr {
 
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// CompleteSince returns since when the record is complete, as the store said last; the zero time if nothing is known of it.
-func (v *View) CompleteSince() time.Time {
+// Completeness returns of which time the record is complete, as the store said last.
+func (v *View) Completeness() store.Completeness {
 	if c := v.complete.Load(); c != nil {
-		return c.Since
+		return *c
 	}
-	return time.Time{}
+	return store.Completeness{}
 }
