@@ -13,7 +13,7 @@ type collector struct {
 	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
 
 	storeUp, storeFailures, storeRefused, storeGap, storeSince, storeGapEnd, silentNodes, revocations *prometheus.Desc
-	journalEntries, journalOctets, journalled, replayed, lost                            *prometheus.Desc
+	journalEntries, journalOctets, journalled, replayed, lost                                         *prometheus.Desc
 }
 
 // Collector returns the server's metrics.

@@ -73,8 +73,8 @@ type Case struct {
 	unpassed     bool            // a node did not pass the barrier: what it signed may not be on record
 	completeness store.Completeness
 	gaps         []policy.Span // of completeness
-	lookupError  error // of the record, when it was asked last
-	queried      bool  // there was something to ask it
+	lookupError  error         // of the record, when it was asked last
+	queried      bool          // there was something to ask it
 }
 
 // Result is what becomes of a message at one stage.

@@ -65,8 +65,8 @@ func TestAnExpiredTagTellsWhenItsMessageWasSent(t *testing.T) {
 		want bool
 	}{
 		{"on a day of the tag", days(today-5, today-5), true},
-		{"on the first that it may be of", days(today-3-window, today-3-window), true},
-		{"before", days(today-5-window, today-5-window), false},
+		{"on one long before, as of a key whose tags lived longer", days(today-20, today-20), true},
+		{"before any that it may be of", days(today-5-window, today-5-window), false},
 		{"later", days(today-1, today-1), false},
 	} {
 		f := RecipientFacts{Sent: Span{testDay, testDay}, Record: RecordFacts{CompleteSince: testDay.AddDate(0, 0, -90), Gaps: []Span{tt.gap}}}
@@ -83,7 +83,9 @@ func TestATagIsMissedOnlyOutsideTheGaps(t *testing.T) {
 	today := prvs.DayOf(testDay)
 	expiry := today + 5
 	window := p.window(NotIssued)
-	minute := func(d prvs.Day) Span { return Span{d.Time().Add(12 * time.Hour), d.Time().Add(12*time.Hour + time.Minute)} }
+	minute := func(d prvs.Day) Span {
+		return Span{d.Time().Add(12 * time.Hour), d.Time().Add(12*time.Hour + time.Minute)}
+	}
 	for _, tt := range []struct {
 		name string
 		gaps []Span

@@ -20,8 +20,8 @@ import (
 // nodes is what is known of the nodes that share the store.
 type nodes struct {
 	mu       sync.Mutex
-	latest   time.Time // heartbeat of any node, on the store's clock
-	advanced time.Time // when that was a later one than before, on this host's clock
+	latest   time.Time    // heartbeat of any node, on the store's clock
+	advanced time.Time    // when that was a later one than before, on this host's clock
 	silent   []store.Node // that were silent when the store answered last
 
 	others   bool                 // there were some when the store answered last
