@@ -154,6 +154,12 @@ func (f *fault) run(t *testing.T) *result {
 			t.Errorf("%s: %v", filepath.Base(s.dir), err)
 		}
 	}
+	if !f.complete {
+		for _, s := range p.nodes() {
+			eventually(t, "the daemon knows that records are lost", func() bool { return s.daemon.metric(t, "bouncefilter_store_last_gap_end_seconds") > 0 })
+		}
+	}
+	r.later = p.anHourLater(t)
 	r.step, r.took = meter.Slowest(), time.Since(begin)
 	return r
 }

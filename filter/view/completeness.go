@@ -8,18 +8,19 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// refreshCompleteness asks the store since when its record is complete, and logs when that changes: what was sent before is judged by
-// the signature alone.
-func (v *View) refreshCompleteness(ctx context.Context) {
+// refreshCompleteness asks the store of which time its record is complete. It says whether that has changed, and logs it: what was sent at
+// another time is judged by the signature alone. After a change the hash secret is checked again, which the store may have lost with all
+// else.
+func (v *View) refreshCompleteness(ctx context.Context) (changed bool) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	a, err := v.store.Store().Lookup(ctx, store.DayOf(v.now()), nil)
 	if err != nil {
-		return // Guard has logged that the store is unavailable
+		return false // Guard has logged that the store is unavailable
 	}
 	c, before := a.Complete, v.complete.Load()
 	if before != nil && before.Equal(c) {
-		return
+		return false
 	}
 	if h := v.history.current(); !c.Since.IsZero() && (h.RecordBegan.IsZero() || c.Since.Before(h.RecordBegan)) {
 		v.changeHistory(History{RecordBegan: c.Since, FirstSigned: h.FirstSigned})
@@ -28,6 +29,7 @@ func (v *View) refreshCompleteness(ctx context.Context) {
 		v.RefreshRevocations(ctx) // while it can be seen that the store has lost what is missing
 	}
 	v.complete.Store(&c)
+	v.checked = 0
 	switch {
 	case c.Reason != "":
 		v.log.Warn("the store cannot vouch for its record: bounces are judged by the signature, and accepted where the record might have proven them",
@@ -45,6 +47,7 @@ func (v *View) refreshCompleteness(ctx context.Context) {
 		v.log.Warn("the record of signed mail may lack what was sent before: bounces that name such a message, or do not tell when theirs was sent, are judged by the signature, and accepted where the record might have proven them",
 			"complete_since", formatTime(c.Since), gaps(c))
 	}
+	return true
 }
 
 // signedBefore says whether a domain has signed on a day before that of since.

@@ -45,10 +45,9 @@ import (
 )
 
 const (
-	// refreshInterval is how often the store is asked which domains have been signing since when, and since when the record is
-	// complete.
+	// refreshInterval is how often the store is asked which domains have been signing since when.
 	refreshInterval = time.Minute
-	// nodesInterval is how often the store is asked which nodes are silent.
+	// nodesInterval is how often the store is asked which nodes are silent, and whether the record has lost anything.
 	nodesInterval = 5 * time.Second
 	// revocationInterval is how often the store is asked what is revoked. A command that revokes something waits for it.
 	revocationInterval = 2 * time.Second
@@ -137,6 +136,9 @@ func (v *View) Run(ctx context.Context, refreshed func(answered bool)) {
 			refreshed(v.RefreshRecord(ctx))
 		case <-nodes.C:
 			v.RefreshNodes(ctx)
+			if v.refreshCompleteness(ctx) { // the store may have been wiped
+				refreshed(v.RefreshRecord(ctx))
+			}
 		}
 	}
 }

@@ -35,21 +35,27 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 	if last := s.keptAt.Load(); len(s.shards) > 1 && now.Unix()-last < int64(keptInterval/time.Second) {
 		return nil
 	}
+	all := true // shards have been examined since the start
 	ctx, by := withResponders(ctx)
 	runs, replies := make([]string, len(s.shards)), make([]*redis.MapStringStringCmd, len(s.shards))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			if run := s.shards[i].run.Load(); run != nil {
-				runs[i] = *run
-				c.HSet(ctx, s.layout.state(i), fieldKept+*run, now.UnixMilli())
-				replies[i] = c.HGetAll(ctx, s.layout.state(i))
+			run := s.shards[i].run.Load()
+			if run == nil {
+				all = false
+				continue
 			}
+			runs[i] = *run
+			c.HSet(ctx, s.layout.state(i), fieldKept+*run, now.UnixMilli())
+			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
 		return nil
 	}); err != nil {
 		return err
 	}
-	s.keptAt.Store(now.Unix())
+	if all {
+		s.keptAt.Store(now.Unix())
+	}
 	for i, reply := range replies {
 		if reply != nil && by.process(reply).run != runs[i] {
 			return s.MarkIncomplete(ctx, store.Gap{Until: time.Now().Add(connLifetime + startMargin)})
