@@ -9,8 +9,8 @@ import (
 )
 
 // refreshCompleteness asks the store of which time its record is complete. It says whether that has changed, and logs it: what was sent at
-// another time is judged by the signature alone. After a change the hash secret is checked again, which the store may have lost with all
-// else.
+// another time is judged by the signature alone. After a change, what the store may have lost is written to it again: what was recorded
+// today, and the key check value.
 func (v *View) refreshCompleteness(ctx context.Context) (changed bool) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -30,6 +30,7 @@ func (v *View) refreshCompleteness(ctx context.Context) (changed bool) {
 	}
 	v.complete.Store(&c)
 	v.checked = 0
+	v.store.Forget()
 	switch {
 	case c.Reason != "":
 		v.log.Warn("the store cannot vouch for its record: bounces are judged by the signature, and accepted where the record might have proven them",

@@ -49,7 +49,7 @@ type Options struct {
 // Guard is a [store.Store] as the mail path uses it. The package comment has its states. Use [New]; a Guard may be used by many
 // goroutines.
 //
-// A record that counts nothing and that this Guard has written before is not written again on the same day.
+// A record that counts nothing and that this Guard has written before is not written again on the same day, but for [Guard.Forget].
 //
 // A count may be written twice: when the outcome of a Record is not known, or when the process crashes before the store has taken
 // all of the journal. Then a tag allows more bounces than its message had recipients, which refuses none.
@@ -187,6 +187,9 @@ func (g *Guard) Record(ctx context.Context, today store.Day, domain string, rs .
 		}
 	}
 }
+
+// Forget makes the Guard write every record again: the store may have lost what it had.
+func (g *Guard) Forget() { g.recorded.forget() }
 
 // bestEffortTimeout is the least timeout of RecordBestEffort. A disk that is busy for a moment must not open the circuit because of
 // records that no message waits for.
