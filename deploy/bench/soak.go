@@ -114,13 +114,22 @@ type soakRun struct {
 // measure finds out how many messages a second the milter takes of this mix, without faults.
 func (r *soakRun) measure(ctx context.Context) error {
 	length := min(maximumTime, r.o.duration/4)
-	issuing, stop := context.WithTimeout(ctx, length)
+	warm := length / 4
+	issuing, stop := context.WithTimeout(ctx, warm+length)
 	defer stop()
-	drain, end := context.WithTimeout(ctx, length+drainTime)
+	drain, end := context.WithTimeout(ctx, warm+length+drainTime)
 	defer end()
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		r.traffic.run(issuing, drain)
+	}()
+	wait(ctx, warm)
+	r.traffic.tally.take()
 	begun := time.Now()
-	r.traffic.run(issuing, drain)
-	took := time.Since(begun)
+	<-issuing.Done()
+	counted, took := r.traffic.tally.take(), time.Since(begun)
+	<-sent
 	t := r.traffic.tally
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -128,7 +137,7 @@ func (r *soakRun) measure(ctx context.Context) error {
 	if t.wrong > 0 || t.open() > 0 {
 		return fmt.Errorf("without faults: %d wrong verdicts, %d messages lost\n%s", t.wrong, t.open(), strings.Join(t.errors, "\n"))
 	}
-	r.maximum = float64(t.total.messages()) / took.Seconds()
+	r.maximum = float64(counted.messages()) / took.Seconds()
 	r.traffic.rate = r.maximum * r.o.share
 	r.traffic.resets = r.o.plays(faultReset)
 	t.clear()
