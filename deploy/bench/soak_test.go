@@ -195,6 +195,7 @@ func TestTheSoakPassesOnlyIfAllIsWell(t *testing.T) {
 		{"the daemon ends", func(v *verdict) { v.failed = errors.New("the daemon has ended") }, "daemon has ended"},
 		{"a message lost", func(v *verdict) { v.lost = 1 }, "1 messages lost"},
 		{"a wrong verdict", func(v *verdict) { v.wrong = 1 }, "1 wrong verdicts"},
+		{"no answer", func(v *verdict) { v.unanswered = 1 }, "1 tries had no answer"},
 		{"a panic", func(v *verdict) { v.panics = 1 }, "1 panics"},
 		{"a fault that did not happen", func(v *verdict) { v.unplayed = []string{faultFreeze} }, "never happened: freeze"},
 		{"memory grows", func(v *verdict) { v.trends[0].flat = false }, "memory is not flat"},

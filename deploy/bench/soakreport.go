@@ -91,7 +91,7 @@ func (r *soakRun) report(failed error) error {
 	}
 	r.site.log.mu.Unlock()
 	r.writeChart()
-	v := verdict{failed: failed, refused: t.total.refusedForgeries(), lost: t.open(), wrong: t.wrong, errors: t.errors, tooShort: r.o.duration < leastForFlat, trends: trends(r.samples)}
+	v := verdict{failed: failed, refused: t.total.refusedForgeries(), lost: t.open(), wrong: t.wrong, unanswered: t.total.of(fateUnanswered), errors: t.errors, tooShort: r.o.duration < leastForFlat, trends: trends(r.samples)}
 	if n := len(r.samples); n > 0 {
 		v.panics = r.samples[n-1].Panics
 	}
@@ -164,15 +164,16 @@ func sparkline(values []float64, width int) string {
 
 // A verdict is what decides whether a soak has passed.
 type verdict struct {
-	failed   error   // the soak itself
-	refused  float64 // share of the forged messages; the faults may leave little of it
-	lost     int     // messages
-	wrong    int     // verdicts
-	errors   []string
-	panics   float64
-	unplayed []string // faults that were asked for
-	trends   []trend
-	tooShort bool // to be called flat
+	failed     error   // the soak itself
+	refused    float64 // share of the forged messages; the faults may leave little of it
+	lost       int     // messages
+	wrong      int     // verdicts
+	unanswered int     // tries, within answerTimeout
+	errors     []string
+	panics     float64
+	unplayed   []string // faults that were asked for
+	trends     []trend
+	tooShort   bool // to be called flat
 }
 
 func (v *verdict) lines() []string {
@@ -202,6 +203,9 @@ func (v *verdict) err() error {
 	}
 	if v.wrong > 0 {
 		errs = append(errs, fmt.Errorf("%d wrong verdicts", v.wrong))
+	}
+	if v.unanswered > 0 {
+		errs = append(errs, fmt.Errorf("%d tries had no answer within %v, or the milter broke the connection", v.unanswered, answerTimeout))
 	}
 	if v.panics > 0 {
 		errs = append(errs, fmt.Errorf("%.0f panics", v.panics))
