@@ -21,6 +21,13 @@ import (
 // maxSocketPath is the longest path of a unix socket on Linux, in octets (sun_path of unix(7), without its final NUL).
 const maxSocketPath = 107
 
+// backlog is how many connections may wait to be accepted; the kernel lowers it to net.core.somaxconn. Go asks /proc/sys for that number,
+// and takes 128 where a service manager hides it (ProcSubset= of systemd.exec(5)).
+const backlog = 4096
+
+// ErrGroup says that a unix socket could not be given to the group that is asked for.
+var ErrGroup = errors.New("cannot give the socket to the group")
+
 // postfixQueue is where Postfix on Debian and most other systems has its queue, to which its chrooted processes are
 // confined.
 const postfixQueue = "/var/spool/postfix/"
@@ -107,21 +114,42 @@ type Options struct {
 
 // Listen opens the address. The socket file of a unix socket is removed when the listener is closed.
 func (a Address) Listen(o Options) (net.Listener, error) {
+	var l net.Listener
+	var err error
 	if a.network == "tcp" {
-		l, err := net.Listen("tcp", a.address)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("listen on %s: another process listens there", a)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", a, err)
-		}
-		return l, nil
+		l, err = a.listenTCP()
+	} else {
+		l, err = a.listenUnix(o)
 	}
-	l, err := a.listenUnix(o)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", a, err)
 	}
 	return l, nil
+}
+
+func (a Address) listenTCP() (net.Listener, error) {
+	l, err := net.Listen("tcp", a.address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, errors.New("another process listens there")
+	case err != nil:
+		return nil, err
+	}
+	if err := lengthen(l.(*net.TCPListener)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// lengthen sets the backlog of a listening socket (listen(2), which may be called again).
+func lengthen(l syscall.Conn) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var listenErr error
+	err = raw.Control(func(fd uintptr) { listenErr = syscall.Listen(int(fd), backlog) })
+	return errors.Join(err, listenErr)
 }
 
 func (a Address) listenUnix(o Options) (net.Listener, error) {
@@ -139,7 +167,12 @@ func (a Address) listenUnix(o Options) (net.Listener, error) {
 	// The umask leaves a new socket to its owner alone in all usual settings; the group comes before the mode that
 	// lets it in.
 	if o.Group >= 0 {
-		err = os.Chown(a.address, -1, o.Group)
+		if chownErr := os.Chown(a.address, -1, o.Group); chownErr != nil {
+			err = fmt.Errorf("%w: %w", ErrGroup, chownErr)
+		}
+	}
+	if err == nil {
+		err = lengthen(l.(*net.UnixListener))
 	}
 	if err == nil {
 		err = os.Chmod(a.address, o.Mode)
