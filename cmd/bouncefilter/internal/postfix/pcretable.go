@@ -19,7 +19,8 @@ type pcreRule struct {
 }
 
 // parsePcre reads a table. It fails on what it does not know to mean the same to Postfix: patterns that Go's regexp does not have (such as
-// look-ahead), flags other than "i", and lines of which Postfix itself would complain.
+// look-ahead), flags other than "i", and lines of which Postfix itself would complain. Two differences remain that no table for addresses
+// needs: Postfix sees octets where Go sees characters, and repeats of what may be empty, such as (a*)*, end with the empty one in PCRE.
 func parsePcre(text string) (pcreTable, bool) {
 	var table pcreTable
 	depth := 0
@@ -84,18 +85,21 @@ func cutPattern(s string, delimiter byte) (pattern, rest string, closed bool) {
 	return "", "", false
 }
 
-// logicalLines joins lines that go on with white space, and leaves comments out.
+// logicalLines joins lines that go on with white space, which stays, and leaves comments out.
 func logicalLines(text string) []string {
 	var lines []string
 	for line := range strings.Lines(text) {
-		line = strings.TrimRight(line, " \t\r\n")
+		line = strings.TrimSuffix(line, "\n")
 		switch trimmed := strings.TrimSpace(line); {
 		case trimmed == "" || trimmed[0] == '#':
-		case line != trimmed && len(lines) > 0:
-			lines[len(lines)-1] += " " + trimmed
+		case (line[0] == ' ' || line[0] == '\t') && len(lines) > 0:
+			lines[len(lines)-1] += line
 		default:
 			lines = append(lines, line)
 		}
+	}
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " \t\r")
 	}
 	return lines
 }
