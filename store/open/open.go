@@ -175,7 +175,7 @@ func Redacted(rawURL string) string {
 	}
 	u.Fragment, u.RawFragment = "", ""
 	if u.User != nil {
-		if _, ok := u.User.Password(); ok && u.User.Username() != "" {
+		if _, ok := u.User.Password(); ok {
 			u.User = url.UserPassword(u.User.Username(), hidden)
 		} else {
 			u.User = url.User(hidden)

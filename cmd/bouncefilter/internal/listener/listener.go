@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // maxSocketPath is the longest path of a unix socket on Linux, in octets (sun_path of unix(7), without its final NUL).
@@ -48,6 +49,8 @@ func Parse(s string) (Address, error) {
 			return Address{}, errors.New("has no absolute path")
 		case len(rest) > maxSocketPath:
 			return Address{}, fmt.Errorf("has a path of more than %d octets, which no unix socket may have", maxSocketPath)
+		case strings.ContainsFunc(rest, separates):
+			return Address{}, errors.New("has a path with white space, a comma or a brace, which main.cf and sendmail.cf cannot hold")
 		}
 		return Address{"unix", filepath.Clean(rest)}, nil
 	case "tcp", "inet":
@@ -57,7 +60,7 @@ func Parse(s string) (Address, error) {
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return Address{}, errors.New("has no port number from 0 to 65535")
-		} else if strings.ContainsAny(host, " \t/@") {
+		} else if strings.ContainsAny(host, "/@") || strings.ContainsFunc(host, separates) {
 			return Address{}, errors.New("has no host name or IP address")
 		} else {
 			port = strconv.FormatUint(n, 10)
@@ -65,6 +68,11 @@ func Parse(s string) (Address, error) {
 		return Address{"tcp", net.JoinHostPort(host, port)}, nil
 	}
 	return Address{}, errors.New("is not an address to listen on")
+}
+
+// separates says whether a character ends an address in main.cf or sendmail.cf.
+func separates(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(",{}", r)
 }
 
 // IsZero says whether a is the zero Address, which [Parse] never returns.
