@@ -112,6 +112,8 @@ systemctl reload bouncefilter
 status NoNewPrivs
 status Seccomp
 status CapEff
+grep '^Max core file size' /proc/$(systemctl show -P MainPID bouncefilter)/limits | tr -s ' '
+systemctl show --property=MemoryMax,MemorySwapMax bouncefilter
 awk '{ n += $3 } END { print "users: " n }' /proc/$(systemctl show -P MainPID bouncefilter)/uid_map
 echo proc: $(nsenter --mount --target $(systemctl show -P MainPID bouncefilter) ls /proc | grep -v '^[0-9]*$')
 echo "backlog: $(ss --no-header --listening --numeric --tcp 'sport = 8766' | awk '{ print $3 }')"
@@ -160,7 +162,7 @@ echo END
 	}
 	for _, want := range []string{
 		`msg="configuration loaded"`,
-		"\nNoNewPrivs:\t1\n", "\nSeccomp:\t2\n", "\nCapEff:\t0000000000000000\n", "\nusers: 2\n", "\nproc: self thread-self\n", "\nbacklog: 4096\n",
+		"\nNoNewPrivs:\t1\n", "\nSeccomp:\t2\n", "\nCapEff:\t0000000000000000\n", "\nMax core file size 0 0 ", "\nMemoryMax=536870912\n", "\nMemorySwapMax=0\n", "\nusers: 2\n", "\nproc: self thread-self\n", "\nbacklog: 4096\n",
 		"milter.sock: srw-rw---- bouncefilter postfix\n", "\nanother user cannot enter\n",
 		"\nown host: reached\n", "\nanother address: not reached\n", "\nanother address allowed: reached\n",
 		"\nRedis elsewhere, allowed: ready\n", "\nRedis elsewhere: not ready: ", "\nRedis on a unix socket: ready\n",
