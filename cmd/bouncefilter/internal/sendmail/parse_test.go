@@ -2,8 +2,8 @@ package sendmail
 
 import (
 	"reflect"
-	"strconv"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
