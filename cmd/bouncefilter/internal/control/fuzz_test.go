@@ -10,7 +10,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
@@ -28,7 +27,7 @@ func (c *counted) Publish(context.Context, store.Broadcast, bool) (bool, error) 
 }
 func (c *counted) Withdraw(context.Context, string, string) error  { c.changes++; return nil }
 func (c *counted) RemoveNode(context.Context, string) error        { c.changes++; return nil }
-func (c *counted) MarkIncomplete(context.Context, time.Time) error { c.changes++; return nil }
+func (c *counted) MarkIncomplete(context.Context, store.Gap) error { c.changes++; return nil }
 func (c *counted) Lookup(_ context.Context, _ store.Day, qs []store.Query) (store.Answer, error) {
 	return store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}, nil
 }
@@ -52,7 +51,7 @@ func FuzzRequest(f *testing.F) {
 		{"GET", "/status", ""}, {"GET", "/keys", ""}, {"GET", "/known", ""}, {"POST", "/barrier", ""}, {"GET", "/nodes", ""},
 		{"POST", "/lookup", `{"today":20000,"queries":[{"key":"00112233445566778899aabbccddeeff","expires":20007}]}`},
 		{"POST", "/lookup", `{"queries":[{"key":"0g"}]}`}, {"POST", "/lookup", "["}, {"DELETE", "/nodes?name=mx", ""},
-		{"POST", "/incomplete?until=2026-11-30T00:00:00Z", ""}, {"POST", "/incomplete", "until=x"}, {"GET", "/broadcasts?topic=revoked&today=20000", ""},
+		{"POST", "/incomplete", `{"From":"2026-11-29T00:00:00Z","Until":"2026-11-30T00:00:00Z"}`}, {"POST", "/incomplete", "{}"}, {"GET", "/broadcasts?topic=revoked&today=20000", ""},
 		{"GET", "/broadcasts?today=99999999999", ""}, {"POST", "/broadcasts?new", `{"Topic":"t","Name":"n","Value":"eA==","Expires":20000}`},
 		{"POST", "/broadcasts", `{"Topic":"t"}`}, {"DELETE", "/broadcasts?topic=t&name=n", ""}, {"PUT", "/../status", "x"}, {"HEAD", "/status", ""},
 	} {
