@@ -50,6 +50,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 { // and all others, so that an operator sees them at once
 		return check.Problems(ctx, c, problems, check.Options{Now: a.now, OpenStore: a.openStore})
 	}
+	a.queueLog(daemon.DroppedLines(c.LogFormat))
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
 	log := daemon.NewLogger(a.stderr, c.LogFormat, level)
@@ -76,7 +77,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		Site: s, HashSecret: secret, Version: readBuild().version,
 		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
 		Reloads: reloads, Ticks: ticks, Notify: a.notify,
-		OpenStore: a.openStore, Now: a.now, Log: log, Level: level,
+		OpenStore: a.openStore, Now: a.now, Log: log, Lines: a.log, Level: level,
 	})
 	if err != nil {
 		return err

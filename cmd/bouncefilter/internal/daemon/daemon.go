@@ -21,6 +21,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keydist"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
@@ -56,7 +57,8 @@ type Options struct {
 	OpenStore control.Opener
 	Now       func() time.Time
 	Log       *slog.Logger
-	Level     *slog.LevelVar // of Log
+	Lines     *logqueue.Queue // what is behind Log; the caller closes it
+	Level     *slog.LevelVar  // of Log
 }
 
 // Daemon is a milter with all its sockets open.

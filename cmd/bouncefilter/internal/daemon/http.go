@@ -91,6 +91,13 @@ func (d *Daemon) handler() http.Handler {
 	build.Set(1)
 	registry.MustRegister(d.server.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, d.metrics.keysUnreadable, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bouncefilter_log_lines_dropped_total",
+			Help: "Lines of the log that were dropped because the standard error was blocked, slow or failing."},
+			func() float64 { return float64(d.o.Lines.Dropped()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bouncefilter_log_write_errors_total",
+			Help: "Failures to write to the standard error. What was not written is tried again."},
+			func() float64 { return float64(d.o.Lines.Failures()) }))
 	if d.socketmap != nil {
 		registry.MustRegister(d.socketmap.Collector())
 	}
