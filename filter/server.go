@@ -70,7 +70,7 @@ type Server struct {
 	routes      *routes.Table
 	sources     *sources.Table
 	replies     *replies
-	macros      []milter.Option
+	macros      []wire.MacroRequest
 	sentHeaders []string // that are recorded of outbound mail
 
 	summary  summaryState    // belongs to Run, and to Shutdown after it
@@ -136,40 +136,37 @@ func (s *Server) full() {
 	}
 }
 
-// serveConn serves one connection in a goroutine of its own, which the library starts.
+// serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
 func (s *Server) serveConn(nc net.Conn, role policy.Role) {
-	c := wire.New(nc, wire.Options{
-		ReadTimeout:  s.limits.ReadTimeout,
-		WriteTimeout: s.limits.WriteTimeout,
-		Fault:        s.fault,
-		Closed:       func(c *wire.Conn) { s.acceptor.Remove(c) },
+	sess := &session{server: s, role: role}
+	sess.conn = wire.New(nc, &wire.Options{
+		NegotiateTimeout: negotiateTimeout,
+		ReadTimeout:      s.limits.ReadTimeout,
+		WriteTimeout:     s.limits.WriteTimeout,
+		Memory:           unlimited{},
+		NoMemory:         func() {},
+		Fault:            s.fault,
+		Failed:           s.failed,
+		Closed:           func(c *wire.Conn) { s.acceptor.Remove(c) },
 	})
-	if !s.acceptor.Add(c) {
+	if !s.acceptor.Add(sess.conn) {
 		_ = nc.Close()
 		return
 	}
 	s.stats.connections.Add(1)
-
-	// The library gives a session no way to reach its connection, so each connection gets a library server of its own,
-	// whose only connection it is.
-	options := append([]milter.Option{
-		milter.WithMilter(func() milter.Milter { return &session{server: s, conn: c, role: role} }),
-		milter.WithNegotiationCallback(s.negotiator(role)),
-	}, s.macros...)
-	_ = milter.NewServer(options...).Serve(&oneConn{conn: c})
+	go sess.conn.Serve(sess)
 }
 
-// negotiator answers the MTA's offer for a connection in a role.
-func (s *Server) negotiator(role policy.Role) milter.NegotiationCallbackFunc {
-	return func(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
-		uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
-		version, actions, protocol, err := negotiate(s.state.Load().policy, role, mtaVersion, ownVersion, mtaActions, mtaProtocol)
-		if err == nil && role.Signs() && actions&milter.OptChangeFrom == 0 {
-			s.stats.poorMTA.Add(1)
-		}
-		return version, actions, protocol, size, err
-	}
-}
+type unlimited struct{}
+
+func (unlimited) Take(int) bool { return true }
+func (unlimited) Give(int)      {}
+
+// negotiateTimeout bounds how long an MTA may be silent on a new connection. Postfix and Sendmail negotiate at once.
+const negotiateTimeout = time.Minute
+
+// failed logs why a connection ended too early.
+func (s *Server) failed(err error) { s.log.Debug("connection of the MTA has failed", "error", err) }
 
 // fault counts a frame at fault.
 func (s *Server) fault(f wire.Fault) {
@@ -200,20 +197,6 @@ func (s *Server) Ready(ctx context.Context) error {
 
 // Connections returns how many connections of MTAs were served.
 func (s *Server) Connections() uint64 { return s.stats.connections.Load() }
-
-// oneConn is a listener with one connection.
-type oneConn struct{ conn *wire.Conn }
-
-func (l *oneConn) Accept() (net.Conn, error) {
-	if c := l.conn; c != nil {
-		l.conn = nil
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (l *oneConn) Close() error   { return nil }
-func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
 
 // View returns what is known of the record of sent mail.
 func (s *Server) View() *view.View { return s.view }

@@ -15,7 +15,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// session serves one connection of an MTA. The library calls its methods one after the other, in one goroutine.
+// session serves one connection of an MTA. Package wire calls its methods one after the other, in one goroutine.
 type session struct {
 	milter.NoOpMilter
 	server *Server
@@ -32,7 +32,6 @@ type session struct {
 
 // NewConnection is called at the start, and again if the MTA uses the connection for another SMTP session.
 func (s *session) NewConnection(m milter.Modifier) error {
-	s.conn.Negotiated(m.Protocol())
 	s.rcptReply = m.Protocol()&milter.OptNoRcptReply == 0
 	s.skip = m.Protocol()&milter.OptSkip != 0
 	s.client, s.local, s.helo = netip.Addr{}, false, ""
