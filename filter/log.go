@@ -43,7 +43,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	msg := &sess.msg
+	msg := sess.msg
 	attrs := make([]slog.Attr, 0, 24)
 	if msg.queueID != "" {
 		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))

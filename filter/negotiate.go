@@ -66,19 +66,19 @@ func (s *session) Negotiate(mtaVersion, ownVersion uint32, offered milter.OptAct
 }
 
 // MacroRequests returns the macros that the MTA is asked for.
-func (s *session) MacroRequests() []wire.MacroRequest { return s.server.macros }
+func (s *session) MacroRequests() *wire.Requests { return s.server.macros }
 
 // macroRequests returns the macros that the MTA is asked to send at each stage. MTAs send their long default lists at a stage
 // for which the milter asks for none. It asks for connection macros at MAIL as well: those of HELO are dropped before the
 // second message of a session.
-func macroRequests() []wire.MacroRequest {
-	return []wire.MacroRequest{
-		{Stage: milter.StageConnect, Names: []string{milter.MacroDaemonName}},
-		{Stage: milter.StageHelo, Names: []string{milter.MacroDaemonName}},
-		{Stage: milter.StageMail, Names: []string{milter.MacroAuthAuthen, milter.MacroDaemonName, milter.MacroMailAddr, milter.MacroQueueId}},
-		{Stage: milter.StageRcpt, Names: []string{milter.MacroRcptAddr, milter.MacroQueueId}},
-		{Stage: milter.StageData, Names: []string{milter.MacroQueueId}},
-		{Stage: milter.StageEOM, Names: []string{milter.MacroQueueId}},
-		{Stage: milter.StageEOH, Names: []string{milter.MacroQueueId}},
-	}
+func macroRequests() *wire.Requests {
+	return wire.NewRequests(
+		wire.MacroRequest{Stage: milter.StageConnect, Names: []string{milter.MacroDaemonName}},
+		wire.MacroRequest{Stage: milter.StageHelo, Names: []string{milter.MacroDaemonName}},
+		wire.MacroRequest{Stage: milter.StageMail, Names: []string{milter.MacroAuthAuthen, milter.MacroDaemonName, milter.MacroMailAddr, milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageRcpt, Names: []string{milter.MacroRcptAddr, milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageData, Names: []string{milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageEOM, Names: []string{milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageEOH, Names: []string{milter.MacroQueueId}},
+	)
 }

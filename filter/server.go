@@ -70,13 +70,14 @@ type Server struct {
 	routes      *routes.Table
 	sources     *sources.Table
 	replies     *replies
-	macros      []wire.MacroRequest
+	macros      *wire.Requests
 	sentHeaders []string // that are recorded of outbound mail
 
 	summary  summaryState    // belongs to Run, and to Shutdown after it
 	enforced map[string]bool // domains in mode auto, as logged last; belongs to Run
 
 	acceptor *acceptor.Acceptor
+	wire     wire.Options
 }
 
 // NewServer makes a server. It serves no MTA before [Server.Serve] is called.
@@ -105,6 +106,9 @@ func NewServer(o Options) (*Server, error) {
 		s.now = time.Now
 	}
 	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
+	s.wire = wire.Options{
+		NegotiateTimeout: negotiateTimeout, ReadTimeout: s.limits.ReadTimeout, WriteTimeout: s.limits.WriteTimeout, Memory: unlimited{},
+	}
 	s.summary.since = s.now()
 	s.Reload(o.Policy)
 	s.view = view.New(view.Options{
@@ -139,16 +143,7 @@ func (s *Server) full() {
 // serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
 func (s *Server) serveConn(nc net.Conn, role policy.Role) {
 	sess := &session{server: s, role: role}
-	sess.conn = wire.New(nc, &wire.Options{
-		NegotiateTimeout: negotiateTimeout,
-		ReadTimeout:      s.limits.ReadTimeout,
-		WriteTimeout:     s.limits.WriteTimeout,
-		Memory:           unlimited{},
-		NoMemory:         func() {},
-		Fault:            s.fault,
-		Failed:           s.failed,
-		Closed:           func(c *wire.Conn) { s.acceptor.Remove(c) },
-	})
+	sess.conn = wire.New(nc, &s.wire)
 	if !s.acceptor.Add(sess.conn) {
 		_ = nc.Close()
 		return
@@ -164,15 +159,6 @@ func (unlimited) Give(int)      {}
 
 // negotiateTimeout bounds how long an MTA may be silent on a new connection. Postfix and Sendmail negotiate at once.
 const negotiateTimeout = time.Minute
-
-// failed logs why a connection ended too early.
-func (s *Server) failed(err error) { s.log.Debug("connection of the MTA has failed", "error", err) }
-
-// fault counts a frame at fault.
-func (s *Server) fault(f wire.Fault) {
-	s.stats.faults.add(f)
-	s.log.Warn("malformed milter frame", "fault", string(f))
-}
 
 // Shutdown stops accepting connections, ends idle ones, lets messages under way come to their end, and writes the last
 // summary. When ctx is done it cuts what is left and returns ctx's error. [Server.Run] must have ended before.

@@ -27,7 +27,7 @@ type session struct {
 	local     bool // the MTA's sendmail command
 	rcptReply bool // the MTA waits for replies to RCPT
 	helo      string
-	msg       message
+	msg       *message // nil before the first MAIL: most connections that are idle are new
 }
 
 // NewConnection is called at the start, and again if the MTA uses the connection for another SMTP session.
@@ -39,6 +39,23 @@ func (s *session) NewConnection(m milter.Modifier) error {
 	s.done()
 	return nil
 }
+
+// Fault counts a frame at fault.
+func (s *session) Fault(f wire.Fault) {
+	s.server.stats.faults.add(f)
+	s.server.log.Warn("malformed milter frame", "fault", string(f))
+}
+
+// Failed logs why the connection ended too early.
+func (s *session) Failed(err error) {
+	s.server.log.Debug("connection of the MTA has failed", "error", err)
+}
+
+// Closed counts the connection as closed.
+func (s *session) Closed() { s.server.acceptor.Remove(s.conn) }
+
+// NoMemory notes that a part of the message was dropped.
+func (s *session) NoMemory() {}
 
 // Connect notes who the client is. It has no reply.
 //
@@ -71,7 +88,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	defer s.contain(&r)
 	s.reset()
 	s.conn.SetBusy(true)
-	msg := &s.msg
+	msg := s.message()
 	msg.state = s.server.state.Load()
 	s.begin()
 	defer s.end()
@@ -109,7 +126,7 @@ func (s *session) want() {
 // RcptTo notes a recipient and refuses a bad tag.
 func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	msg := &s.msg
+	msg := s.message()
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
 	}
@@ -145,7 +162,7 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 
 // ordinaryRecipient decides about one recipient of mail that does not have the null sender.
 func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	v := msg.judged.Ordinary(rcpt)
 	rcpt.Verdict = v
 	if v.Refuses() {
@@ -167,7 +184,7 @@ func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
 // refuseInvalid refuses a message with a recipient whose tag is wrong, for all its recipients: there is one reply. It returns nil if
 // there is none. The sender, who is not the null one, is told by the client.
 func (s *session) refuseInvalid() *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	if msg.invalid == nil {
 		return nil
 	}
@@ -187,7 +204,7 @@ func (s *session) Data(m milter.Modifier) (r *milter.Response, err error) {
 }
 
 func (s *session) data(m milter.Modifier) *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	if msg.state == nil || msg.failed {
 		return s.tempfail()
 	}
@@ -219,7 +236,7 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 // EndOfMessage decides everything else and carries it out.
 func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	msg := &s.msg
+	msg := s.message()
 	defer s.done()
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
@@ -290,7 +307,7 @@ func (s *session) readBounce(read func() *bounce.Report) {
 // Header notes what is of use in a header field; other fields are held back on the connection. It has no reply.
 func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	msg := &s.msg
+	msg := s.message()
 	if msg.state == nil {
 		return milter.RespContinue, nil
 	}
@@ -331,7 +348,15 @@ func (s *session) Abort(milter.Modifier) error {
 // Headers is not asked for.
 
 // begin notes that a callback begins to work on the message.
-func (s *session) begin() { s.msg.began = s.server.now() }
+func (s *session) begin() { s.message().began = s.server.now() }
+
+// message returns the message under way. An MTA that sends no MAIL gets one that belongs to no policy.
+func (s *session) message() *message {
+	if s.msg == nil {
+		s.msg = &message{}
+	}
+	return s.msg
+}
 
 // end adds what the callback has cost to what the message has. It is deferred.
 func (s *session) end() {
@@ -349,20 +374,24 @@ func (s *session) spent() time.Duration {
 
 // reset forgets the message.
 func (s *session) reset() {
-	recipients := s.msg.judged.Recipients
-	clear(recipients)
-	if cap(recipients) > 16 {
-		recipients = nil // a connection may stay open for long
+	if s.msg != nil {
+		recipients := s.msg.judged.Recipients
+		clear(recipients)
+		if cap(recipients) > 16 {
+			recipients = nil // a connection may stay open for long
+		}
+		*s.msg = message{}
+		s.msg.judged.Recipients = recipients[:0]
 	}
-	s.msg = message{}
-	s.msg.judged.Recipients = recipients[:0]
 	s.conn.WantHeaders(nil)
 }
 
 // done notes that the MTA has the reply about the message. Its content is dropped, which may be large: a connection may stay
 // open for long.
 func (s *session) done() {
-	s.msg.content, s.msg.judged.Report = nil, nil
+	if s.msg != nil {
+		s.msg.content, s.msg.judged.Report = nil, nil
+	}
 	s.conn.SetBusy(false)
 }
 
@@ -373,7 +402,7 @@ func (s *session) contain(r **milter.Response) {
 	if p == nil {
 		return
 	}
-	s.msg.failed = true
+	s.message().failed = true
 	s.server.stats.panics.Add(1)
 	s.server.log.Error("callback failed, the MTA is asked to try again", "panic", p, "stack", string(debug.Stack()))
 	v := failure

@@ -235,6 +235,10 @@ func (c *Conn) write(code byte, parts ...string) error {
 	for _, p := range parts {
 		n += len(p)
 	}
+	if c.out == nil {
+		c.pooledOut = replies.Get().(*[]byte)
+		c.out = (*c.pooledOut)[:0]
+	}
 	c.out = append(c.out, byte(n>>24), byte(n>>16), byte(n>>8), byte(n), code)
 	for _, p := range parts {
 		c.out = append(c.out, p...)
@@ -245,8 +249,8 @@ func (c *Conn) write(code byte, parts ...string) error {
 	return nil
 }
 
-// maxKept is up to which size in octets the buffer of replies is kept for the next ones.
-const maxKept = 1024
+// replies are buffers for replies; most need no more.
+var replies = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 
 // flush sends the pending replies.
 func (c *Conn) flush() error {
@@ -258,10 +262,7 @@ func (c *Conn) flush() error {
 		return err
 	}
 	_, c.writeErr = c.conn.Write(c.out)
-	if cap(c.out) > maxKept {
-		c.out = nil
-	} else {
-		c.out = c.out[:0]
-	}
+	replies.Put(c.pooledOut) // what did not fit into it is dropped
+	c.pooledOut, c.out = nil, nil
 	return c.writeErr
 }

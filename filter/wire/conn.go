@@ -28,7 +28,7 @@ type Memory interface {
 	Give(n int)
 }
 
-// Options of a [Conn]. All are needed.
+// Options of connections. All are needed.
 type Options struct {
 	// NegotiateTimeout bounds the wait for the MTA's first frame.
 	NegotiateTimeout time.Duration
@@ -39,20 +39,13 @@ type Options struct {
 	WriteTimeout time.Duration
 	// Memory is asked before a long frame is held.
 	Memory Memory
-	// NoMemory is called when a part of the current message was dropped for want of memory, in the connection's goroutine.
-	NoMemory func()
-	// Fault is called for each frame at fault, in the connection's goroutine.
-	Fault func(Fault)
-	// Failed is called with the error for which the connection ends, if it is neither its regular end nor a fault of the MTA.
-	Failed func(error)
-	// Closed is called once when the connection is closed.
-	Closed func(*Conn)
 }
 
 // Conn is the connection of an MTA. Its methods belong to the goroutine of Serve, but Drain and Abandon may be called from any.
 type Conn struct {
-	conn net.Conn
-	opts *Options
+	conn   net.Conn
+	opts   *Options
+	milter Milter
 
 	buf     []byte  // nil while there is nothing to read
 	pooled  *[]byte // buf, if it is from the pool
@@ -60,10 +53,11 @@ type Conn struct {
 	skip    int     // octets of a withheld frame, yet to be read and dropped
 	charged int     // octets of buf that Memory has given
 
-	out      []byte // replies not yet sent
-	writeErr error
-	deadline time.Time // the read deadline set last
-	inFrame  bool      // that deadline is the one of the frame at hand
+	out       []byte  // replies not yet sent; nil if there are none
+	pooledOut *[]byte // the buffer from the pool in which they began
+	writeErr  error
+	deadline  time.Time // the read deadline set last
+	inFrame   bool      // that deadline is the one of the frame at hand
 
 	raw     syscall.RawConn
 	rawRead func(fd uintptr) bool // made once; allocating it at every wait would cost more than the read
@@ -85,7 +79,7 @@ type Conn struct {
 }
 
 // New wraps c. Headers and bodies of messages are withheld until [Conn.WantHeaders] or [Conn.WantContent] is called. The caller does
-// not change o afterwards.
+// not change o afterwards; connections may share it.
 func New(c net.Conn, o *Options) *Conn {
 	w := &Conn{conn: c, opts: o, negotiating: true}
 	if sc, ok := c.(syscall.Conn); ok {
@@ -133,7 +127,7 @@ func (c *Conn) next() (cmd byte, data []byte, err error) {
 		}
 		switch {
 		case err == errNoMemory && (cmd == cmdHeader || cmd == cmdBody):
-			c.opts.NoMemory()
+			c.milter.NoMemory()
 			t = answer
 		case err == errNoMemory:
 			return 0, nil, c.fail(FaultMemory)
@@ -151,7 +145,7 @@ func (c *Conn) next() (cmd byte, data []byte, err error) {
 		if f, fatal := check(cmd, data); fatal {
 			return 0, nil, c.fail(f)
 		} else if f != "" {
-			c.opts.Fault(f)
+			c.milter.Fault(f)
 		}
 		c.r += total
 		return cmd, data, nil
@@ -192,7 +186,7 @@ const (
 // withheld.
 func (c *Conn) treatmentOf(cmd byte, total int) (treatment, error) {
 	if content := cmd == cmdHeader || cmd == cmdBody; content && total > 4+MaxFrame {
-		c.opts.Fault(FaultOversized)
+		c.milter.Fault(FaultOversized)
 		return answer, nil
 	} else if !content && total > 4+MaxCommand {
 		return 0, c.fail(FaultLength)
@@ -279,7 +273,7 @@ func (c *Conn) drop() error {
 
 // fail ends the connection because of a frame.
 func (c *Conn) fail(f Fault) error {
-	c.opts.Fault(f)
+	c.milter.Fault(f)
 	return io.EOF
 }
 
@@ -291,7 +285,7 @@ func (c *Conn) close() {
 	_ = c.flush() // the MTA may be gone
 	_ = c.conn.Close()
 	c.release()
-	c.opts.Closed(c)
+	c.milter.Closed()
 }
 
 // Abandon cuts the connection, whatever is under way. It may be called from any goroutine.

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/d--j/go-milter"
 )
@@ -13,14 +14,41 @@ type MacroRequest struct {
 	Names []milter.MacroName
 }
 
-// stage orders the events before which an MTA sends macros; 0 is none of them.
-func stage(cmd byte) uint8 {
-	return uint8(1 + bytes.IndexByte([]byte{cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdData, cmdEndOfBody}, cmd))
+// Requests are the macros that MTAs are asked for. Others are not kept.
+type Requests struct {
+	list    []MacroRequest
+	encoded string // as in a negotiation
 }
+
+// NewRequests prepares requests.
+func NewRequests(list ...MacroRequest) *Requests {
+	r := &Requests{list: list}
+	for _, l := range list {
+		r.encoded += uint32String(int(l.Stage)) + strings.Join(l.Names, " ") + "\x00"
+	}
+	return r
+}
+
+// known returns the name of a macro that was asked for, or "".
+func (r *Requests) known(name []byte) milter.MacroName {
+	for i := range r.list {
+		for _, asked := range r.list[i].Names {
+			if asked == string(name) {
+				return asked
+			}
+		}
+	}
+	return ""
+}
+
+// stages are the events before which an MTA sends macros, in their order: connection, HELO, MAIL, RCPT, DATA, end of the body.
+const stages = "CHMRTE"
+
+func stage(cmd byte) int8 { return int8(strings.IndexByte(stages, cmd)) }
 
 // macro is the value of a macro since a stage.
 type macro struct {
-	stage       uint8
+	stage       int8
 	name, value string
 }
 
@@ -38,30 +66,18 @@ func (ms *macros) drop(cmd byte) {
 	*ms = (*ms)[:n]
 }
 
-// set takes in the content of a macro frame: the event, then names and values, each with its NUL. Only macros that were asked for are
-// kept; some MTAs send many more.
-func (ms *macros) set(data []byte, requests []MacroRequest) {
+// set takes in the content of a macro frame: the event, then names and values, each with its NUL. Some
+// MTAs send many more macros than they were asked for.
+func (ms *macros) set(data []byte, requests *Requests) {
 	ms.drop(data[0])
 	for rest := data[1:]; len(rest) > 0; {
 		var name, value []byte
 		name, rest, _ = bytes.Cut(rest, []byte{0})
 		value, rest, _ = bytes.Cut(rest, []byte{0})
-		if asked := requested(requests, name); asked != "" {
+		if asked := requests.known(name); asked != "" {
 			*ms = append(*ms, macro{stage(data[0]), asked, string(value)})
 		}
 	}
-}
-
-// requested returns the name of a macro that was asked for, or "".
-func requested(requests []MacroRequest, name []byte) milter.MacroName {
-	for i := range requests {
-		for _, asked := range requests[i].Names {
-			if asked == string(name) {
-				return asked
-			}
-		}
-	}
-	return ""
 }
 
 // get returns the value of a macro that was set last.

@@ -107,4 +107,6 @@ func (m modifier) ReplaceBody(io.Reader) error { return milter.ErrModificationNo
 func (m modifier) Progress() error { return m.c.write(progress) }
 
 // uint32String returns a number as the protocol has it: four octets, the most significant one first.
-func uint32String(n int) string { return string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) }
+func uint32String(n int) string {
+	return string([]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+}

@@ -20,34 +20,43 @@ type Milter interface {
 	// Negotiate returns what is agreed on of what the MTA offers.
 	Negotiate(mtaVersion, ownVersion uint32, offered milter.OptAction, offeredProtocol milter.OptProtocol) (
 		version uint32, actions milter.OptAction, protocol milter.OptProtocol, err error)
-	// MacroRequests returns the macros that the MTA is asked for. Others are not kept.
-	MacroRequests() []MacroRequest
+	// MacroRequests returns the macros that the MTA is asked for.
+	MacroRequests() *Requests
+	// Fault is told of each frame at fault.
+	Fault(Fault)
+	// NoMemory is told that a part of the current message was dropped for want of memory.
+	NoMemory()
+	// Failed is told the error for which the connection ends, if it is neither its regular end nor a fault of the MTA.
+	Failed(error)
+	// Closed is called last, once.
+	Closed()
 	milter.Milter
 }
 
 // Serve serves the connection by m until its end, and closes it.
 func (c *Conn) Serve(m Milter) {
+	c.milter = m
 	defer c.close()
-	if err := c.negotiate(m); err != nil {
+	if err := c.negotiate(); err != nil {
 		c.failed(err)
 		return
 	}
-	if err := m.NewConnection(modifier{c}); err != nil {
+	if err := c.milter.NewConnection(modifier{c}); err != nil {
 		c.failed(err)
 		return
 	}
-	c.failed(c.events(m))
+	c.failed(c.events())
 }
 
 // failed reports an error for which the connection ends, unless that is its regular end or a fault of the MTA.
 func (c *Conn) failed(err error) {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		c.opts.Failed(err)
+		c.milter.Failed(err)
 	}
 }
 
 // negotiate reads the MTA's offer and answers it.
-func (c *Conn) negotiate(m Milter) error {
+func (c *Conn) negotiate() error {
 	_, data, err := c.next() // a negotiation, or there is an error
 	if err != nil {
 		return err
@@ -55,29 +64,25 @@ func (c *Conn) negotiate(m Milter) error {
 	const internal = 0xf << 28 // flags of libmilter, among them the size of body chunks: they have 64 KiB
 	offered := milter.OptAction(binary.BigEndian.Uint32(data[4:]))
 	protocol := milter.OptProtocol(binary.BigEndian.Uint32(data[8:]) &^ internal)
-	c.version, c.actions, c.protocol, err = m.Negotiate(binary.BigEndian.Uint32(data), maxVersion, offered, protocol)
+	c.version, c.actions, c.protocol, err = c.milter.Negotiate(binary.BigEndian.Uint32(data), maxVersion, offered, protocol)
 	if err != nil {
 		return fmt.Errorf("negotiate: %w", err)
 	}
-	parts := []string{uint32String(int(c.version)), uint32String(int(c.actions)), uint32String(int(c.protocol))}
+	requests := ""
 	if offered&milter.OptSetMacros != 0 {
-		for _, r := range m.MacroRequests() {
-			parts = append(parts, uint32String(int(r.Stage)), strings.Join(r.Names, " "), "\x00")
-		}
+		requests = c.milter.MacroRequests().encoded
 	}
-	return c.write(cmdNegotiate, parts...)
+	return c.write(cmdNegotiate, uint32String(int(c.version)), uint32String(int(c.actions)), uint32String(int(c.protocol)), requests)
 }
 
-// order says in which order the events of a message come; 0 is for those without an order.
-func order(cmd byte) int {
-	return 1 + bytes.IndexByte([]byte{cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdData, cmdHeader, cmdEndOfHeader, cmdBody, cmdEndOfBody}, cmd)
-}
+// ordered are the events in the order in which they come: connection, HELO, MAIL, RCPT, DATA, header, its end, body, its end.
+const ordered = "CHMRTLNBE"
 
 // events passes on the events until the connection ends.
-func (c *Conn) events(m Milter) error {
-	requests := m.MacroRequests()
+func (c *Conn) events() error {
+	requests := c.milter.MacroRequests()
 	var last byte  // the command before
-	lastOrder := 0 // the order of the last one that has one
+	lastOrder := 0 // the place of the last one that is ordered
 	for {
 		cmd, data, err := c.next()
 		if err != nil {
@@ -88,9 +93,9 @@ func (c *Conn) events(m Milter) error {
 			event = data[0]
 		}
 		// QUIRK: Sendmail sends no ABORT after a message that was accepted or refused before its end. Postfix sends two.
-		switch n := order(event); {
+		switch n := 1 + strings.IndexByte(ordered, event); {
 		case n > 0 && lastOrder > n && last != cmdAbort:
-			if err := c.abort(m); err != nil {
+			if err := c.abort(); err != nil {
 				return err
 			}
 			lastOrder = n
@@ -104,56 +109,56 @@ func (c *Conn) events(m Milter) error {
 			c.macros.set(data, requests)
 			continue
 		}
-		if err := c.event(m, cmd, data); err != nil {
+		if err := c.event(cmd, data); err != nil {
 			return err
 		}
 	}
 }
 
 // abort ends the message.
-func (c *Conn) abort(m Milter) error {
-	err := m.Abort(modifier{c})
+func (c *Conn) abort() error {
+	err := c.milter.Abort(modifier{c})
 	c.macros.drop(cmdHelo)
 	return err
 }
 
 // event passes on one event and writes the reply. The macros of events that come later in a message are forgotten.
-func (c *Conn) event(m Milter, cmd byte, data []byte) error {
+func (c *Conn) event(cmd byte, data []byte) error {
 	var reply *milter.Response
 	var err error
 	switch cmd {
 	case cmdConnect:
 		c.macros.drop(cmdHelo)
-		reply, err = connect(m, data, modifier{c})
+		reply, err = connect(c.milter, data, modifier{c})
 	case cmdHelo:
 		c.macros.drop(cmdMail)
 		name, _ := cutString(data)
-		reply, err = m.Helo(name, modifier{c})
+		reply, err = c.milter.Helo(name, modifier{c})
 	case cmdMail:
 		c.macros.drop(cmdRcpt)
 		from, args := cutString(data)
-		reply, err = m.MailFrom(milter.RemoveAngle(from), arguments(args), modifier{c})
+		reply, err = c.milter.MailFrom(milter.RemoveAngle(from), arguments(args), modifier{c})
 	case cmdRcpt:
 		c.macros.drop(cmdData)
 		to, args := cutString(data)
-		reply, err = m.RcptTo(milter.RemoveAngle(to), arguments(args), modifier{c})
+		reply, err = c.milter.RcptTo(milter.RemoveAngle(to), arguments(args), modifier{c})
 	case cmdData:
 		c.macros.drop(cmdEndOfBody)
-		reply, err = m.Data(modifier{c})
+		reply, err = c.milter.Data(modifier{c})
 	case cmdHeader:
 		name, rest := cutString(data)
-		reply, err = m.Header(name, string(bytes.TrimSuffix(rest, []byte{0})), modifier{c})
+		reply, err = c.milter.Header(name, string(bytes.TrimSuffix(rest, []byte{0})), modifier{c})
 	case cmdBody:
-		reply, err = m.BodyChunk(data, modifier{c})
+		reply, err = c.milter.BodyChunk(data, modifier{c})
 	case cmdEndOfBody:
 		c.atEnd = true
-		reply, err = m.EndOfMessage(modifier{c})
+		reply, err = c.milter.EndOfMessage(modifier{c})
 		c.atEnd = false
 	case cmdAbort:
-		return c.abort(m)
+		return c.abort()
 	case cmdQuitNewConn:
 		c.macros.drop(cmdConnect)
-		return m.NewConnection(modifier{c})
+		return c.milter.NewConnection(modifier{c})
 	case cmdQuit:
 		return io.EOF
 	}
