@@ -10,6 +10,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -43,8 +44,14 @@ func (s *session) NewConnection(m milter.Modifier) error {
 // Fault counts a frame at fault.
 func (s *session) Fault(f wire.Fault) {
 	s.server.stats.faults.add(f)
-	s.server.log.Warn("malformed milter frame", "fault", string(f))
+	if suppressed, ok := s.server.faults.Allow(s.server.now()); ok {
+		nc := s.conn.NetConn()
+		s.server.log.Warn("malformed milter frame", "fault", string(f), "peer", limit.Peer(nc), "listener", limit.Listener(nc), "suppressed", suppressed)
+	}
 }
+
+// Reached tells that the connection has reached a limit.
+func (s *session) Reached(n limit.Name, value any) { s.server.watch.Reached(n, value, s.conn.NetConn()) }
 
 // Failed logs why the connection ended too early.
 func (s *session) Failed(err error) {
@@ -52,10 +59,10 @@ func (s *session) Failed(err error) {
 }
 
 // Closed counts the connection as closed.
-func (s *session) Closed() { s.server.acceptor.Remove(s.conn) }
-
-// NoMemory notes that a part of the message was dropped.
-func (s *session) NoMemory() {}
+func (s *session) Closed() {
+	s.dropMessage()
+	s.server.acceptor.Remove(s.conn)
+}
 
 // Connect notes who the client is. It has no reply.
 //
@@ -146,6 +153,12 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		a = prvs.Address{} // no address of ours: left to the MTA
 	}
 	rcpt.Address = a
+	switch held := s.holdRecipient(len(to) + len(rcpt.MTA) + len(args)); {
+	case !held && s.rcptReply:
+		return s.deferShort(), nil
+	case !held:
+		return milter.RespContinue, nil
+	}
 	if msg.kind == policy.Bounce {
 		return s.bounceRecipient(&rcpt), nil
 	}
@@ -217,6 +230,8 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 		s.warnUnsigned()
 	}
 	switch {
+	case msg.short:
+		return s.deferShort()
 	case msg.kind == policy.Bounce:
 		return s.bounceData()
 	case msg.invalid != nil && msg.kind != policy.Daemon: // which may be a bounce, that its content proves
@@ -245,6 +260,9 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	defer s.end()
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
+	}
+	if msg.short {
+		return s.deferShort(), nil
 	}
 	s.readContent()
 	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
@@ -317,6 +335,7 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 	switch {
 	case msg.content != nil:
 		msg.content.addHeader(name, value)
+		s.holdContent()
 	case msg.kind == policy.Outgoing:
 		msg.sent.Header(msg.state.policy, name, value)
 	}
@@ -328,8 +347,12 @@ func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response
 	defer s.contain(&r)
 	s.begin()
 	defer s.end()
-	if s.msg.content != nil && s.msg.content.addBody(chunk) {
-		return milter.RespContinue, nil
+	if s.msg.content != nil {
+		more := s.msg.content.addBody(chunk)
+		s.holdContent()
+		if more && !s.msg.short {
+			return milter.RespContinue, nil
+		}
 	}
 	s.conn.WantHeaders(nil)
 	if s.skip {
@@ -374,6 +397,7 @@ func (s *session) spent() time.Duration {
 
 // reset forgets the message.
 func (s *session) reset() {
+	s.dropMessage()
 	if s.msg != nil {
 		recipients := s.msg.judged.Recipients
 		clear(recipients)
@@ -389,9 +413,7 @@ func (s *session) reset() {
 // done notes that the MTA has the reply about the message. Its content is dropped, which may be large: a connection may stay
 // open for long.
 func (s *session) done() {
-	if s.msg != nil {
-		s.msg.content, s.msg.judged.Report = nil, nil
-	}
+	s.dropContent()
 	s.conn.SetBusy(false)
 }
 

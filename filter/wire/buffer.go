@@ -7,6 +7,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 const (
@@ -94,10 +96,26 @@ func (c *Conn) wait() error {
 			}
 			return err
 		}
-		if !c.draining.Load() || !c.busy.Load() {
-			return io.EOF // timed out, or drained between two messages
+		if !c.draining.Load() {
+			c.timedOut()
+			return io.EOF
+		}
+		if !c.busy.Load() {
+			return io.EOF
 		}
 		c.deadline = time.Time{} // Drain woke this in the middle of a message: wait again
+	}
+}
+
+// timedOut tells which time is over.
+func (c *Conn) timedOut() {
+	switch {
+	case c.negotiating:
+		c.milter.Reached(limit.NegotiateTimeout, c.opts.NegotiateTimeout)
+	case c.inFrame:
+		c.milter.Reached(limit.FrameTimeout, c.opts.ReadTimeout)
+	default:
+		c.milter.Reached(limit.ReadTimeout, c.opts.ReadTimeout)
 	}
 }
 
@@ -261,7 +279,9 @@ func (c *Conn) flush() error {
 		c.writeErr = err
 		return err
 	}
-	_, c.writeErr = c.conn.Write(c.out)
+	if _, c.writeErr = c.conn.Write(c.out); errors.Is(c.writeErr, os.ErrDeadlineExceeded) {
+		c.milter.Reached(limit.WriteTimeout, c.opts.WriteTimeout)
+	}
 	replies.Put(c.pooledOut) // what did not fit into it is dropped
 	c.pooledOut, c.out = nil, nil
 	return c.writeErr

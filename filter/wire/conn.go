@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // Memory says how much may be held. Its methods are called from the goroutines of all connections.
@@ -187,8 +189,10 @@ const (
 func (c *Conn) treatmentOf(cmd byte, total int) (treatment, error) {
 	if content := cmd == cmdHeader || cmd == cmdBody; content && total > 4+MaxFrame {
 		c.milter.Fault(FaultOversized)
+		c.milter.Reached(limit.FrameLength, MaxFrame)
 		return answer, nil
 	} else if !content && total > 4+MaxCommand {
+		c.milter.Reached(limit.FrameLength, MaxCommand)
 		return 0, c.fail(FaultLength)
 	}
 	switch cmd {
@@ -287,6 +291,9 @@ func (c *Conn) close() {
 	c.release()
 	c.milter.Closed()
 }
+
+// NetConn returns the connection that is wrapped.
+func (c *Conn) NetConn() net.Conn { return c.conn }
 
 // Abandon cuts the connection, whatever is under way. It may be called from any goroutine.
 func (c *Conn) Abandon() { _ = c.conn.Close() }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // frame builds one frame.
@@ -45,6 +47,7 @@ type recorder struct {
 	requests *Requests
 	agreed   milter.OptProtocol
 	faults   []Fault
+	reached  []limit.Name
 	noMemory int
 	failures []error
 	closed   int
@@ -59,6 +62,7 @@ func (r *recorder) Negotiate(mta, own uint32, actions milter.OptAction, _ milter
 }
 func (r *recorder) MacroRequests() *Requests { return r.requests }
 func (r *recorder) Fault(f Fault)            { r.faults = append(r.faults, f) }
+func (r *recorder) Reached(n limit.Name, _ any) { r.reached = append(r.reached, n) }
 func (r *recorder) NoMemory()                { r.noMemory++ }
 func (r *recorder) Failed(err error)         { r.failures = append(r.failures, err) }
 func (r *recorder) Closed()                  { r.closed++ }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // maxVersion is the version of the milter protocol that is spoken; MTAs speak it or an older one.
@@ -24,6 +26,8 @@ type Milter interface {
 	MacroRequests() *Requests
 	// Fault is told of each frame at fault.
 	Fault(Fault)
+	// Reached is told of a limit of this connection that is reached.
+	Reached(n limit.Name, value any)
 	// NoMemory is told that a part of the current message was dropped for want of memory.
 	NoMemory()
 	// Failed is told the error for which the connection ends, if it is neither its regular end nor a fault of the MTA.
