@@ -51,7 +51,9 @@ func (s *session) Fault(f wire.Fault) {
 }
 
 // Reached tells that the connection has reached a limit.
-func (s *session) Reached(n limit.Name, value any) { s.server.watch.Reached(n, value, s.conn.NetConn()) }
+func (s *session) Reached(n limit.Name, value any) {
+	s.server.watch.Reached(n, value, s.conn.NetConn())
+}
 
 // Failed logs why the connection ended too early.
 func (s *session) Failed(err error) {

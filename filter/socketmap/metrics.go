@@ -35,7 +35,7 @@ func (s *stats) count(r Result) uint64 { return s.lookups[r].Add(1) }
 
 // collector reports the server's counters to Prometheus.
 type collector struct {
-	s                                    *Server
+	s                         *Server
 	lookups, malformed, conns *prometheus.Desc
 }
 

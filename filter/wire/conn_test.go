@@ -60,12 +60,12 @@ type recorder struct {
 func (r *recorder) Negotiate(mta, own uint32, actions milter.OptAction, _ milter.OptProtocol) (uint32, milter.OptAction, milter.OptProtocol, error) {
 	return min(mta, own), actions, r.agreed, nil
 }
-func (r *recorder) MacroRequests() *Requests { return r.requests }
-func (r *recorder) Fault(f Fault)            { r.faults = append(r.faults, f) }
+func (r *recorder) MacroRequests() *Requests    { return r.requests }
+func (r *recorder) Fault(f Fault)               { r.faults = append(r.faults, f) }
 func (r *recorder) Reached(n limit.Name, _ any) { r.reached = append(r.reached, n) }
-func (r *recorder) NoMemory()                { r.noMemory++ }
-func (r *recorder) Failed(err error)         { r.failures = append(r.failures, err) }
-func (r *recorder) Closed()                  { r.closed++ }
+func (r *recorder) NoMemory()                   { r.noMemory++ }
+func (r *recorder) Failed(err error)            { r.failures = append(r.failures, err) }
+func (r *recorder) Closed()                     { r.closed++ }
 
 func (r *recorder) note(m milter.Modifier, event ...any) (*milter.Response, error) {
 	r.events = append(r.events, strings.TrimSpace(fmt.Sprintln(event...)))

@@ -49,7 +49,7 @@ type Acceptor struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	conns     map[Conn]string // with their peers
-	removed   *sync.Cond // signalled when a connection is removed
+	removed   *sync.Cond      // signalled when a connection is removed
 }
 
 // New makes an acceptor without listeners.
