@@ -14,7 +14,6 @@ import (
 // them.
 type stats struct {
 	connections  atomic.Uint64
-	overLimit    atomic.Uint64
 	acceptErrors atomic.Uint64
 	poorMTA      atomic.Uint64 // connections of MTAs that do not allow CHGFROM
 	panics       atomic.Uint64

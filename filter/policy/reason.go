@@ -47,6 +47,8 @@ const (
 
 	// Failure is counted when a callback of the milter failed and the MTA was asked to try again.
 	Failure
+	// NoMemory is counted when a message was deferred because those under way held all the memory they may.
+	NoMemory
 
 	reasonCount // not a reason
 )
@@ -160,6 +162,8 @@ var reasons = [reasonCount]reasonRow{
 
 	Failure: {"failure", Defer, StageRcpt, "Temporary failure in a mail filter, try again later", "",
 		"The filter failed on this message; the MTA was asked to try again."},
+	NoMemory: {"no-memory", Defer, StageRcpt, "Mail filter is busy, try again later", "",
+		"The messages under way held all the memory they may, and this one had to wait."},
 }
 
 // String returns the reason's word, as in logs, metrics and configuration.
