@@ -63,6 +63,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		openStore: open.Open,
 		newLog:    logqueue.New,
 	}
+	a.watchdog, _ = sd.SdWatchdogEnabled(false) // an error is a value that no service manager sets
 	return a.run(ctx, args)
 }
 
@@ -73,6 +74,7 @@ type app struct {
 	now            func() time.Time
 	getenv         func(string) string
 	notify         func(state string)                       // reports to the service manager, see sd_notify(3)
+	watchdog       time.Duration                            // in which the service manager wants to hear that mail passes; 0 for never
 	hangups        func() (c <-chan os.Signal, stop func()) // each value asks for a reload
 	ticks          func(interval time.Duration) (c <-chan time.Time, stop func())
 	openStore      func(ctx context.Context, url string, opts ...open.Option) (store.Store, error)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
@@ -88,10 +89,16 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	defer ignore()
 	ticks, endTicks := a.ticks(store.HeartbeatInterval)
 	defer endTicks()
+	var watchdog <-chan time.Time
+	if a.watchdog > 0 {
+		var end func()
+		watchdog, end = a.ticks(a.watchdog / 2)
+		defer end()
+	}
 	d, err := daemon.Open(ctx, daemon.Options{
 		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory.Octets, Files: files,
 		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
-		Reloads: reloads, Ticks: ticks, Notify: a.notify,
+		Reloads: reloads, Ticks: ticks, Watchdog: watchdog, Notify: a.notify,
 		OpenStore: a.openStore, Now: a.now, Log: log, Lines: a.log, Level: level,
 	})
 	if err != nil {
