@@ -21,14 +21,18 @@ import (
 
 // world is where a command runs in a test: a folder of its own and a clock that does not move.
 type world struct {
-	t      *testing.T
-	dir    string
-	stdin  io.Reader
-	now    time.Time
-	hup    chan os.Signal
-	ticks  chan time.Time // each value is a round of a daemon that looks after its keys
-	store  store.Store    // in place of the one that the configuration names; nil for that
-	env    map[string]string
+	t     *testing.T
+	dir   string
+	stdin io.Reader
+	now   time.Time
+	hup   chan os.Signal
+	ticks chan time.Time // each value is a round of a daemon that looks after its keys
+	store store.Store    // in place of the one that the configuration names; nil for that
+	env   map[string]string
+
+	watchdog time.Duration  // what the service manager asks for
+	alive    chan time.Time // each value asks whether mail passes
+
 	mu     sync.Mutex
 	states []string // reported to the service manager
 }
@@ -112,7 +116,13 @@ func (w *world) app(stdout, stderr io.Writer) *app {
 			w.states = append(w.states, strings.SplitN(state, "\n", 2)[0])
 		},
 		hangups: func() (<-chan os.Signal, func()) { return w.hup, func() {} },
-		ticks:   func(time.Duration) (<-chan time.Time, func()) { return w.ticks, func() {} },
+		ticks: func(interval time.Duration) (<-chan time.Time, func()) {
+			if w.watchdog > 0 && interval == w.watchdog/2 {
+				return w.alive, func() {}
+			}
+			return w.ticks, func() {}
+		},
+		watchdog: w.watchdog,
 		openStore: func(ctx context.Context, url string, opts ...open.Option) (store.Store, error) {
 			if w.store != nil {
 				return shared{w.store}, nil
