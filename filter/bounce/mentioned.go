@@ -13,9 +13,10 @@ const (
 
 // mentionedIDs returns the Message-IDs that a text names, in a sentence or behind a label, in many languages: "message-id of
 // 123@example.com received", "Nachrichten-ID: <...>", "ID du message : <...>", "邮件 ID：<...>".
-func mentionedIDs(text string) []string {
+func mentionedIDs(w *work, text string) []string {
 	var ids []string
 	text = text[:min(len(text), mentionBytes)]
+	w.look(len(text))
 	for at := 0; len(ids) < maxMentioned; {
 		i := indexFold(text[at:], "id")
 		if i < 0 {
@@ -23,9 +24,10 @@ func mentionedIDs(text string) []string {
 		}
 		i += at
 		at = i + len("id")
-		id := labelledID(text, i)
+		w.items(2)
+		id := labelledID(w, text, i)
 		if id == "" {
-			id = sentenceID(text, i)
+			id = sentenceID(w, text, i)
 		}
 		if id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)
@@ -35,7 +37,7 @@ func mentionedIDs(text string) []string {
 }
 
 // sentenceID returns the identifier that follows "message-id", whose "id" is at i, or "".
-func sentenceID(text string, i int) string {
+func sentenceID(w *work, text string, i int) string {
 	const message = "message"
 	before := i - len(message) - 1
 	if before < 0 || !strings.EqualFold(text[before:i-1], message) || strings.IndexByte("- _", text[i-1]) < 0 {
@@ -46,14 +48,14 @@ func sentenceID(text string, i int) string {
 		return ""
 	}
 	if open := strings.IndexByte(tail, '<'); open >= 0 && open < mentionWindow {
-		if id := messageID(tail[open:]); strings.IndexByte(id, '@') > 0 {
+		if id := messageID(w, tail[open:]); strings.IndexByte(id, '@') > 0 {
 			return id
 		}
 	}
 	for _, word := range strings.Fields(tail[:min(len(tail), mentionWindow*5)]) {
 		word = strings.Trim(word, ".,;:()[]<>")
 		if at := strings.IndexByte(word, '@'); at > 0 && at < len(word)-1 {
-			return messageID(word)
+			return messageID(w, word)
 		}
 	}
 	return ""
@@ -61,10 +63,10 @@ func sentenceID(text string, i int) string {
 
 // labelledID returns the identifier behind a label with the "id" at i, or "". Without angle brackets, the label must be about a
 // message, for accounts have identifiers with "@" as well.
-func labelledID(text string, i int) string {
+func labelledID(w *work, text string, i int) string {
 	end := i + len("id")
 	if len(text) >= i+len("ident") && strings.EqualFold(text[i:i+len("ident")], "ident") { // identifiant, identificador
-		for end < len(text) && isAlnum(text[end]) {
+		for end < len(text) && end < i+mentionWindow && isAlnum(text[end]) {
 			end++
 		}
 	}
@@ -82,7 +84,9 @@ func labelledID(text string, i int) string {
 	if accounts.in(label) {
 		return ""
 	}
-	value = strings.TrimLeft(value, " \t\r\n\u00a0")
+	trimmed := strings.TrimLeft(value, " \t\r\n\u00a0")
+	w.look(2 * (len(value) - len(trimmed)))
+	value = trimmed
 	value = value[:min(len(value), maxMessageIDBytes+2)]
 	if !strings.HasPrefix(value, "<") {
 		if !messages.in(label) {
@@ -90,7 +94,7 @@ func labelledID(text string, i int) string {
 		}
 		value = strings.Trim(firstWord(value), ".,;()[]")
 	}
-	if id := messageID(value); strings.IndexByte(id, '@') > 0 {
+	if id := messageID(w, value); strings.IndexByte(id, '@') > 0 {
 		return id
 	}
 	return ""
