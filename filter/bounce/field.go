@@ -66,6 +66,7 @@ func parseIndented(w *work, s, indentation string, lenient bool) (h header, rest
 			name, value, ok := splitField(line)
 			switch {
 			case ok:
+				w.decode(len(line) - len(name) - len(value)) // white space that was removed
 				value, after = unfold(w, value, after, indentation)
 				run = 0
 				if len(h) == maxFields {

@@ -48,14 +48,14 @@ func sentenceID(w *work, text string, i int) string {
 		return ""
 	}
 	if open := strings.IndexByte(tail, '<'); open >= 0 && open < mentionWindow {
-		if id := messageID(w, tail[open:]); strings.IndexByte(id, '@') > 0 {
+		if id := plainID(w, tail[open:]); strings.IndexByte(id, '@') > 0 {
 			return id
 		}
 	}
 	for _, word := range strings.Fields(tail[:min(len(tail), mentionWindow*5)]) {
 		word = strings.Trim(word, ".,;:()[]<>")
 		if at := strings.IndexByte(word, '@'); at > 0 && at < len(word)-1 {
-			return messageID(w, word)
+			return plainID(w, word)
 		}
 	}
 	return ""
@@ -88,13 +88,16 @@ func labelledID(w *work, text string, i int) string {
 	w.look(2 * (len(value) - len(trimmed)))
 	value = trimmed
 	value = value[:min(len(value), maxMessageIDBytes+2)]
+	if end := strings.IndexByte(value, '>'); end >= 0 {
+		value = value[:end+1]
+	}
 	if !strings.HasPrefix(value, "<") {
 		if !messages.in(label) {
 			return ""
 		}
 		value = strings.Trim(firstWord(value), ".,;()[]")
 	}
-	if id := messageID(w, value); strings.IndexByte(id, '@') > 0 {
+	if id := plainID(w, value); strings.IndexByte(id, '@') > 0 {
 		return id
 	}
 	return ""

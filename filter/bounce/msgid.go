@@ -11,13 +11,18 @@ import (
 // software sends them.
 func messageID(w *work, value string) string {
 	value = value[:min(len(value), 4*maxMessageIDBytes)] // which is too long in any case
-	w.items(1)
-	w.look(len(value))
-	if strings.Contains(value, "&") && (strings.Contains(value, "&lt;") || strings.Contains(value, "&#")) {
-		value = html.UnescapeString(value)
-	}
 	if strings.Contains(value, "?=") {
 		value = decodeWords(w, value) // QUIRK: gateways encode the field as if it were a text
+	}
+	return plainID(w, value)
+}
+
+// plainID is messageID for a value that is no field, and has no encoded words.
+func plainID(w *work, value string) string {
+	w.items(1)
+	w.look(2 * len(value))
+	if strings.Contains(value, "&") && (strings.Contains(value, "&lt;") || strings.Contains(value, "&#")) {
+		value = html.UnescapeString(value)
 	}
 	id := value
 	if open := strings.IndexByte(value, '<'); open >= 0 {

@@ -208,7 +208,7 @@ func (t *reportText) transcript() []Recipient {
 			}
 			pending = ""
 			if rcpt := list.add(address); rcpt != nil {
-				rcpt.say(nil, 0, wholeReply(t.work, s, t.lines[i+1:]))
+				rcpt.say(&textLines{work: t.work}, 0, wholeReply(t.work, s, t.lines[i+1:]))
 			}
 		}
 	}

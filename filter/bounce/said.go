@@ -51,7 +51,7 @@ func (l *recipientList) withoutClass(address string) *Recipient {
 }
 
 // say sets what the report says about a recipient that line at of a text names: the rest of this line, and the lines below up to the
-// next blank one or the next recipient. t may be nil.
+// next blank one or the next recipient.
 func (r *Recipient) say(t *textLines, at int, rest string) {
 	const maxLines = 12
 	words := []string{strings.TrimLeft(beginning(rest), ":;,>'\" .)]")}
@@ -59,7 +59,7 @@ func (r *Recipient) say(t *textLines, at int, rest string) {
 		words[0] = ""
 	}
 	last, size := words[0], len(words[0])
-	for i := at + 1; t != nil && i < len(t.lines) && i <= at+maxLines && size < maxDiagnosticBytes; i++ {
+	for i := at + 1; i < len(t.lines) && i <= at+maxLines && size < maxDiagnosticBytes; i++ {
 		line := beginning(t.lines[i])
 		t.items(1)
 		t.look(len(line))
@@ -84,6 +84,7 @@ func (r *Recipient) say(t *textLines, at int, rest string) {
 		words = append(words, line)
 		size += len(" ") + len(line)
 	}
+	t.look(5 * min(size, maxDiagnosticBytes))
 	diagnostic := foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
 	if strings.Count(diagnostic, `"`) == 1 {
 		diagnostic = strings.TrimSuffix(diagnostic, `"`) // the first one is trimmed above
