@@ -164,8 +164,11 @@ func cutLine(s string) (line, rest string) {
 // mediaType splits the value of Content-Type or Content-Disposition into the type, in lower case, and the parameters. It
 // accepts what mime.ParseMediaType refuses: missing quotes, stray semicolons, a parameter that is there twice.
 // It reads the first maxTypeBytes octets of it.
-func mediaType(value string) (kind string, params map[string]string) {
-	kind, rest, _ := strings.Cut(value[:min(len(value), maxTypeBytes)], ";")
+func mediaType(w *work, value string) (kind string, params map[string]string) {
+	value = value[:min(len(value), maxTypeBytes)]
+	w.items(1)
+	w.look(6 * len(value))
+	kind, rest, _ := strings.Cut(value, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	if i := strings.IndexAny(kind, " \t("); i > 0 {
 		kind, rest = kind[:i], kind[i:]+";"+rest

@@ -23,11 +23,13 @@ func mentionedIDs(w *work, text string) []string {
 			break
 		}
 		i += at
-		at = i + len("id")
 		w.items(2)
-		id := labelledID(w, text, i)
+		id, end := labelledID(w, text, i)
 		if id == "" {
 			id = sentenceID(w, text, i)
+		}
+		if at = i + len("id"); id == "" {
+			at = max(at, end) // what is no identifier has none in it
 		}
 		if id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)
@@ -43,6 +45,7 @@ func sentenceID(w *work, text string, i int) string {
 	if before < 0 || !strings.EqualFold(text[before:i-1], message) || strings.IndexByte("- _", text[i-1]) < 0 {
 		return ""
 	}
+	w.look(2 * (mentionWindow*5 + maxMessageIDBytes))
 	tail := text[i+len("id") : min(len(text), i+mentionWindow+maxMessageIDBytes)]
 	if tail == "" || isAlnum(tail[0]) {
 		return ""
@@ -61,10 +64,10 @@ func sentenceID(w *work, text string, i int) string {
 	return ""
 }
 
-// labelledID returns the identifier behind a label with the "id" at i, or "". Without angle brackets, the label must be about a
-// message, for accounts have identifiers with "@" as well.
-func labelledID(w *work, text string, i int) string {
-	end := i + len("id")
+// labelledID returns the identifier behind a label with the "id" at i, or "", and where what was looked at ends. Without angle brackets,
+// the label must be about a message, for accounts have identifiers with "@" as well.
+func labelledID(w *work, text string, i int) (id string, end int) {
+	end = i + len("id")
 	if len(text) >= i+len("ident") && strings.EqualFold(text[i:i+len("ident")], "ident") { // identifiant, identificador
 		for end < len(text) && end < i+mentionWindow && isAlnum(text[end]) {
 			end++
@@ -74,18 +77,19 @@ func labelledID(w *work, text string, i int) string {
 	start += strings.LastIndexByte(text[start:i], '\n') + 1
 	colon, value := cutLabel(text[end:])
 	if value == "" || end < len(text) && isAlnum(text[end]) {
-		return ""
+		return "", 0
 	}
 	front := strings.ToLower(text[start:i])
 	if front != "" && isAlnum(front[len(front)-1]) && !strings.HasSuffix(front, "msg") && !strings.HasSuffix(front, "message") {
-		return "" // the end of another word
+		return "", 0 // the end of another word
 	}
 	label := strings.ToLower(text[start : end+colon])
 	if accounts.in(label) {
-		return ""
+		return "", 0
 	}
 	trimmed := strings.TrimLeft(value, " \t\r\n\u00a0")
 	w.look(2 * (len(value) - len(trimmed)))
+	behind := len(text) - len(trimmed)
 	value = trimmed
 	value = value[:min(len(value), maxMessageIDBytes+2)]
 	if end := strings.IndexByte(value, '>'); end >= 0 {
@@ -93,14 +97,18 @@ func labelledID(w *work, text string, i int) string {
 	}
 	if !strings.HasPrefix(value, "<") {
 		if !messages.in(label) {
-			return ""
+			return "", 0
 		}
-		value = strings.Trim(firstWord(value), ".,;()[]")
+		value = firstWord(value)
+		behind += len(value)
+		value = strings.Trim(value, ".,;()[]")
+	} else {
+		behind += len(value)
 	}
 	if id := plainID(w, value); strings.IndexByte(id, '@') > 0 {
-		return id
+		return id, 0
 	}
-	return ""
+	return "", behind
 }
 
 // cutLabel returns where the colon is that ends a label, on the same line and within the window, and what follows it. value is empty

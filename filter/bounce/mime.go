@@ -28,7 +28,7 @@ func (p *part) octets() []byte {
 
 // fileName returns the part's file name.
 func (p *part) fileName() string {
-	_, params := mediaType(p.header.get("content-disposition"))
+	_, params := mediaType(p.work, p.header.get("content-disposition"))
 	return strings.ToLower(decodeWords(p.work, first(params["filename"], p.params["name"])))
 }
 
@@ -42,7 +42,7 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 	}
 	value := h.get("content-type")
 	p := part{work: a.work, header: h, body: body, typed: value != ""}
-	p.kind, p.params = mediaType(value)
+	p.kind, p.params = mediaType(a.work, value)
 	if !strings.Contains(p.kind, "/") {
 		p.kind = "text/plain"
 	}
@@ -123,7 +123,7 @@ func (a *analysis) splitStray(sections []string) []string {
 // Nothing is looked for in a returned message, and in parts that have parts of their own.
 func strayPart(w *work, s string) (at, next int) {
 	h, body, _ := parseHeader(w, s, false)
-	kind, _ := mediaType(h.get("content-type"))
+	kind, _ := mediaType(w, h.get("content-type"))
 	if strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "message/") && !strings.HasSuffix(kind, "delivery-status") {
 		return -1, -1
 	}
@@ -152,7 +152,7 @@ func startsReportPart(w *work, s string) bool {
 			return false
 		}
 		if strings.EqualFold(name, "content-type") {
-			kind, _ := mediaType(value)
+			kind, _ := mediaType(w, value)
 			return strings.HasPrefix(kind, "message/") || strings.HasPrefix(kind, "text/rfc822")
 		}
 	}

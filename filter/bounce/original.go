@@ -160,7 +160,7 @@ func (r *Report) alsoNamed(w *work, o *Original) {
 // wrapped adds to r the message that a gateway has attached whole to a returned one, if the recipient of the report is its author.
 func (r *Report) wrapped(w *work, h header, body string, depth int) {
 	const attached = "content-type: message/rfc822"
-	kind, _ := mediaType(h.get("content-type"))
+	kind, _ := mediaType(w, h.get("content-type"))
 	switch {
 	case kind == "message/rfc822":
 	case !strings.HasPrefix(kind, "multipart/"):
@@ -182,7 +182,7 @@ func (r *Report) wrapped(w *work, h header, body string, depth int) {
 
 // looksAutomatic says whether a returned message may be a report itself, so that it is worth reading.
 func looksAutomatic(w *work, h header) bool {
-	kind, _ := mediaType(h.get("content-type"))
+	kind, _ := mediaType(w, h.get("content-type"))
 	return kind == "multipart/report" || isDaemon(w, h.get("from")) || nullPath(h.get("return-path"))
 }
 

@@ -195,7 +195,7 @@ func TestMediaTypes(t *testing.T) {
 		`multipart/mixed; boundary="never closed`:                       "multipart/mixed|never closed",
 		`multipart/mixed; boundary="a\"b"`:                              `multipart/mixed|a"b`,
 	} {
-		kind, params := mediaType(value)
+		kind, params := mediaType(plenty(), value)
 		if got := kind + "|" + params["boundary"]; got != want {
 			t.Errorf("%q: got %q, want %q", value, got, want)
 		}

@@ -177,7 +177,7 @@ func (f *facts) namesOne() bool {
 // plain says whether the message has the form that answers of responders without any mark have: one text from one author to one
 // recipient.
 func (f *facts) plain() bool {
-	kind, _ := mediaType(f.header.get("content-type"))
+	kind, _ := mediaType(f.work, f.header.get("content-type"))
 	return !strings.HasPrefix(kind, "multipart/") && !f.header.has("cc") && !f.header.has("sender") && !f.header.has("thread-index") &&
 		len(fieldAddresses(f.work, f.header.get("to"), 2)) <= 1
 }

@@ -15,11 +15,11 @@ type work struct {
 }
 
 const (
-	// stepsPerOctet is how many steps a message may take for each of its octets. The samples, and collections of real messages, take 40
-	// at most, and long ones less.
-	stepsPerOctet = 160
-	// leastSteps is what a short message has, too: each has a header and a text, which are compared with lists of words.
-	leastSteps = 400_000
+	// stepsPerOctet is how many steps a message may take for each of its octets. Long ordinary messages take 15 at most.
+	stepsPerOctet = 64
+	// leastSteps is what a short message has, too: each has a header and a text, which are compared with lists of words. Collections of
+	// real messages take a quarter of both at most.
+	leastSteps = 3_000_000
 )
 
 // exhausted is the value of the panic with which work ends the reading. It does not leave the package.
