@@ -53,7 +53,7 @@ func (s *session) wantOfBounce() {
 		s.read(n)
 		return
 	}
-	msg.content = nil
+	s.dropContent()
 	if name := msg.state.policy.Settings().HeaderName; name != "" {
 		s.conn.WantHeaders([]string{name}) // to remove copies of ours
 	} else {
@@ -162,7 +162,8 @@ func (msg *message) isBounce() bool { return judge.IsBounce(msg.judged.Report) }
 
 // read lets the content of the message be read, with so much of its body.
 func (s *session) read(bodyBytes int) {
-	s.msg.content = newContent(s.msg.sender, bodyBytes)
+	s.dropContent()
+	s.msg.content = newContent(&s.server.contents, s.msg.sender, bodyBytes)
 	s.conn.WantContent()
 }
 

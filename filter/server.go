@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
+	"github.com/bouncefilter/bouncefilter/filter/internal/chunks"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
 	"github.com/bouncefilter/bouncefilter/filter/sources"
@@ -77,6 +78,8 @@ type Server struct {
 	enforced map[string]bool // domains in mode auto, as logged last; belongs to Run
 
 	acceptor *acceptor.Acceptor
+	contents chunks.Pool // of bounces under way
+	readers  readers
 }
 
 // NewServer makes a server. It serves no MTA before [Server.Serve] is called.
@@ -87,7 +90,7 @@ func NewServer(o Options) (*Server, error) {
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
 		stats: &stats{}, routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
-		enforced: map[string]bool{},
+		enforced: map[string]bool{}, readers: newReaders(),
 	}
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections
@@ -138,12 +141,17 @@ func (s *Server) full() {
 
 // serveConn serves one connection in a goroutine of its own, which the library starts.
 func (s *Server) serveConn(nc net.Conn, role policy.Role) {
-	c := wire.New(nc, wire.Options{
+	sess := &session{server: s, role: role}
+	sess.conn = wire.New(nc, wire.Options{
 		ReadTimeout:  s.limits.ReadTimeout,
 		WriteTimeout: s.limits.WriteTimeout,
 		Fault:        s.fault,
-		Closed:       func(c *wire.Conn) { s.acceptor.Remove(c) },
+		Closed: func(c *wire.Conn) {
+			sess.dropContent() // of a message that did not come to its end
+			s.acceptor.Remove(c)
+		},
 	})
+	c := sess.conn
 	if !s.acceptor.Add(c) {
 		_ = nc.Close()
 		return
@@ -153,7 +161,7 @@ func (s *Server) serveConn(nc net.Conn, role policy.Role) {
 	// The library gives a session no way to reach its connection, so each connection gets a library server of its own,
 	// whose only connection it is.
 	options := append([]milter.Option{
-		milter.WithMilter(func() milter.Milter { return &session{server: s, conn: c, role: role} }),
+		milter.WithMilter(func() milter.Milter { return sess }),
 		milter.WithNegotiationCallback(s.negotiator(role)),
 	}, s.macros...)
 	_ = milter.NewServer(options...).Serve(&oneConn{conn: c})

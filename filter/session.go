@@ -8,7 +8,6 @@ import (
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
@@ -230,8 +229,10 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
-	s.readContent()
-	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
+	if !s.readContent() {
+		return s.deferBusy(), nil
+	}
+	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce() && !msg.judged.Unread) {
 		msg.kind, msg.judged.Report = policy.Inbound, nil
 	}
 	if msg.kind == policy.Bounce || msg.kind == policy.Daemon {
@@ -266,26 +267,6 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		}
 	}
 	return milter.RespAccept, nil
-}
-
-// readContent finds out what a bounce says.
-func (s *session) readContent() {
-	if c := s.msg.content; c != nil {
-		s.msg.content = nil
-		s.readBounce(func() *bounce.Report { return readReport(c) })
-	}
-}
-
-// readBounce reads a bounce. Should that fail, which is a fault of this program, it cannot be known what the bounce would have proven.
-func (s *session) readBounce(read func() *bounce.Report) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.msg.judged.Report, s.msg.judged.Unread = nil, true
-			s.server.stats.panics.Add(1)
-			s.server.log.Error("a bounce cannot be read, it is judged by its tag alone", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	s.msg.judged.Report = read()
 }
 
 // Header notes what is of use in a header field; other fields are held back on the connection. It has no reply.
@@ -350,6 +331,7 @@ func (s *session) spent() time.Duration {
 
 // reset forgets the message.
 func (s *session) reset() {
+	s.dropContent()
 	recipients := s.msg.judged.Recipients
 	clear(recipients)
 	if cap(recipients) > 16 {
@@ -363,7 +345,8 @@ func (s *session) reset() {
 // done notes that the MTA has the reply about the message. Its content is dropped, which may be large: a connection may stay
 // open for long.
 func (s *session) done() {
-	s.msg.content, s.msg.judged.Report = nil, nil
+	s.dropContent()
+	s.msg.judged.Report = nil
 	s.conn.SetBusy(false)
 }
 

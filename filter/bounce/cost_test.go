@@ -177,4 +177,3 @@ func (r recipe) mutate(rng *rand.Rand) recipe {
 	}
 	return m
 }
-

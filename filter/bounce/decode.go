@@ -137,7 +137,7 @@ func decodeWords(w *work, s string) string {
 	} else if len(s) > maxWordsBytes {
 		return decodeWords(w, s[:maxWordsBytes]) + s[maxWordsBytes:]
 	} else {
-		w.items(n * 12) // a decoder with its buffers, for each
+		w.items(n * 12)    // a decoder with its buffers, for each
 		w.look(n * len(s)) // the decoder searches for the end of each word, and may begin in each anew
 	}
 	d := mime.WordDecoder{CharsetReader: charset.Reader}

@@ -79,6 +79,7 @@ func labelledID(w *work, text string, i int) (id string, end int) {
 	if value == "" || end < len(text) && isAlnum(text[end]) {
 		return "", 0
 	}
+	w.items(8)
 	front := strings.ToLower(text[start:i])
 	if front != "" && isAlnum(front[len(front)-1]) && !strings.HasSuffix(front, "msg") && !strings.HasSuffix(front, "message") {
 		return "", 0 // the end of another word
