@@ -48,7 +48,7 @@ func (s *session) holdContent() {
 	if msg.content == nil {
 		return
 	}
-	more := msg.content.text.Cap() - msg.heldContent
+	more := msg.content.text.Held() - msg.heldContent
 	if more > 0 && !s.server.memory.Take(more) {
 		s.NoMemory()
 		return
@@ -72,6 +72,9 @@ func (s *session) dropContent() {
 	if s.msg == nil {
 		return
 	}
+	if c := s.msg.content; c != nil {
+		c.text.Free()
+	}
 	s.server.memory.Give(s.msg.heldContent)
 	s.msg.content, s.msg.judged.Report, s.msg.heldContent = nil, nil, 0
 }
@@ -85,9 +88,9 @@ func (s *session) dropMessage() {
 	}
 }
 
-// deferShort defers a message for which there is no memory.
-func (s *session) deferShort() *milter.Response {
-	v := policy.Verdict{Reason: policy.NoMemory, Action: policy.ActionDefer}
+// deferBusy defers a message for which there is no memory, or no place among those that are read.
+func (s *session) deferBusy() *milter.Response {
+	v := policy.Verdict{Reason: policy.Busy, Action: policy.ActionDefer}
 	s.decided(&v, s.msg.first, s.msg.count)
 	return s.server.replies.of(&v)
 }

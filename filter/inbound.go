@@ -166,7 +166,7 @@ func (s *session) read(bodyBytes int) {
 	if s.msg.short {
 		return
 	}
-	s.msg.content = newContent(s.msg.sender, bodyBytes)
+	s.msg.content = newContent(&s.server.contents, s.msg.sender, bodyBytes)
 	s.conn.WantContent()
 	s.holdContent()
 }

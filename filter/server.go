@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
+	"github.com/bouncefilter/bouncefilter/filter/internal/chunks"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
@@ -97,6 +98,8 @@ type Server struct {
 	started  time.Time
 	faults   limit.Rate // of lines about frames at fault
 	wire     wire.Options
+	contents chunks.Pool // of bounces under way
+	readers  readers
 }
 
 // NewServer makes a server. It serves no MTA before [Server.Serve] is called.
@@ -107,7 +110,7 @@ func NewServer(o Options) (*Server, error) {
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
 		stats: &stats{}, routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
-		enforced: map[string]bool{},
+		enforced: map[string]bool{}, readers: newReaders(),
 	}
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections

@@ -9,7 +9,6 @@ import (
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -161,7 +160,7 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 	rcpt.Address = a
 	switch held := s.holdRecipient(len(to) + len(rcpt.MTA) + len(args)); {
 	case !held && s.rcptReply:
-		return s.deferShort(), nil
+		return s.deferBusy(), nil
 	case !held:
 		return milter.RespContinue, nil
 	}
@@ -237,7 +236,7 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	}
 	switch {
 	case msg.short:
-		return s.deferShort()
+		return s.deferBusy()
 	case msg.kind == policy.Bounce:
 		return s.bounceData()
 	case msg.invalid != nil && msg.kind != policy.Daemon: // which may be a bounce, that its content proves
@@ -268,10 +267,13 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		msg.queueID = id
 	}
 	if msg.short {
-		return s.deferShort(), nil
+		return s.deferBusy(), nil
 	}
-	s.readContent()
-	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce()) {
+	if !s.readContent() {
+		s.Reached(limit.Readers, cap(s.server.readers.places))
+		return s.deferBusy(), nil
+	}
+	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce() && !msg.judged.Unread) {
 		msg.kind, msg.judged.Report = policy.Inbound, nil
 	}
 	if msg.kind == policy.Bounce || msg.kind == policy.Daemon {
@@ -306,26 +308,6 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		}
 	}
 	return milter.RespAccept, nil
-}
-
-// readContent finds out what a bounce says.
-func (s *session) readContent() {
-	if c := s.msg.content; c != nil {
-		s.msg.content = nil
-		s.readBounce(func() *bounce.Report { return readReport(c) })
-	}
-}
-
-// readBounce reads a bounce. Should that fail, which is a fault of this program, it cannot be known what the bounce would have proven.
-func (s *session) readBounce(read func() *bounce.Report) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.msg.judged.Report, s.msg.judged.Unread = nil, true
-			s.server.stats.panics.Add(1)
-			s.server.log.Error("a bounce cannot be read, it is judged by its tag alone", "panic", p, "stack", string(debug.Stack()))
-		}
-	}()
-	s.msg.judged.Report = read()
 }
 
 // Header notes what is of use in a header field; other fields are held back on the connection. It has no reply.

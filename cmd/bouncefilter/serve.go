@@ -77,10 +77,6 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		log.Warn("the limit of this process's memory is not known; set limits.memory", "error", err)
 	}
-	memory.Set()
-	if memory.Octets > 0 {
-		log.Info("memory is limited", "octets", memory.Octets, "source", memory.Source, "allowed", memory.Most)
-	}
 	files, err := descriptors()
 	if err != nil {
 		return err
@@ -96,7 +92,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		defer end()
 	}
 	d, err := daemon.Open(ctx, daemon.Options{
-		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory.Octets, Files: files,
+		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory, Files: files,
 		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
 		Reloads: reloads, Ticks: ticks, Watchdog: watchdog, Notify: a.notify,
 		OpenStore: a.openStore, Now: a.now, Log: log, Lines: a.log, Level: level,

@@ -87,8 +87,11 @@ func (c *Conn) wait() error {
 	for {
 		got, err := c.readOnce()
 		c.w += got
-		if got > 0 {
+		switch {
+		case got > 0:
 			return nil
+		case errors.Is(c.writeErr, os.ErrDeadlineExceeded):
+			return io.EOF // and no read has timed out
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			if err == nil {

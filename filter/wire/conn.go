@@ -150,6 +150,9 @@ func (c *Conn) next() (cmd byte, data []byte, err error) {
 			c.milter.Fault(f)
 		}
 		c.r += total
+		if c.negotiating {
+			c.negotiating, c.deadline = false, time.Time{}
+		}
 		return cmd, data, nil
 	}
 }
@@ -171,7 +174,6 @@ func (c *Conn) head() (cmd byte, total int, err error) {
 	if c.negotiating != (cmd == cmdNegotiate) {
 		return 0, 0, c.fail(FaultOrder)
 	}
-	c.negotiating = false
 	return cmd, 4 + int(length), nil
 }
 

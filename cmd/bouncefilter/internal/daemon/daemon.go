@@ -47,8 +47,8 @@ type Options struct {
 	HashSecret []byte
 	Version    string // for the metrics
 
-	// Memory is how many octets the process may use; 0 for no limit. Files is how many descriptors it may have.
-	Memory int64
+	// Memory is how much the process may use. Files is how many descriptors it may have.
+	Memory memlimit.Limit
 	Files  uint64
 
 	// Load loads the configuration of a reload.
@@ -117,7 +117,8 @@ func (d *Daemon) open(ctx context.Context) error {
 		return c.StoreProblem(err)
 	}
 	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
-	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory, d.o.Files, d.log)
+	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory.Octets, d.o.Files, d.log)
+	d.limitMemory()
 	hasher := store.NewHasher(d.o.HashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
