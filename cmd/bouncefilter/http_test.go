@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -149,6 +150,24 @@ func TestHealthLooksAtTheMailPath(t *testing.T) {
 		return status == 200
 	})
 	<-delivered
+}
+
+// A socket that another program has removed is found by no MTA.
+func TestHealthMissesTheSocket(t *testing.T) {
+	w := newWorld(t)
+	socket := w.path("m.sock")
+	d := w.start("-c", w.config(""), "--listen", "unix:"+socket)
+	d.eventually("it is well", func() bool {
+		status, _ := d.get("/healthz")
+		return status == 200
+	})
+	if err := os.Remove(socket); err != nil {
+		t.Fatal(err)
+	}
+	want := "not healthy: the MTA does not find the socket: lstat " + socket + ": no such file or directory; restart bouncefilter\n"
+	if status, body := d.get("/healthz"); status != 503 || body != want {
+		t.Errorf("%d %q", status, body)
+	}
 }
 
 // The service manager hears that mail passes while it does, and no longer.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -36,6 +37,13 @@ func (d *Daemon) unhealthy() string {
 		return "no listener accepts connections of the MTA"
 	case h.Failing > acceptPatience:
 		return fmt.Sprintf("a listener has accepted no connection of the MTA for %v: %v", h.Failing.Round(time.Second), h.Failure)
+	}
+	for _, ln := range d.listeners {
+		if a := ln.Addr(); a.Network() == "unix" {
+			if _, err := os.Lstat(a.String()); err != nil {
+				return "the MTA does not find the socket: " + err.Error() + "; restart bouncefilter"
+			}
+		}
 	}
 	return ""
 }
