@@ -5,24 +5,22 @@ import (
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/internal/chunks"
 )
-
-// usualBytes is the space in octets that is allocated for a bounce at first; most need no more.
-const usualBytes = 8 << 10
 
 // content collects the text of a bounce, within limits.
 type content struct {
-	text        bytes.Buffer
+	text        *chunks.Text
 	headerBytes int // octets of the header that may still be added
 	bodyBytes   int // octets of the body that may still be added
 	inBody      bool
 	truncated   bool // something was left out
 }
 
-// newContent begins with the envelope sender, without angle brackets, as a Return-Path field, which package bounce wants.
-func newContent(sender string, bodyBytes int) *content {
-	c := &content{headerBytes: bounce.DefaultLimits().HeaderBytes, bodyBytes: bodyBytes}
-	c.text.Grow(usualBytes)
+// newContent begins with the envelope sender, without angle brackets, as a Return-Path field, which package bounce wants. The text is to be
+// freed.
+func newContent(pool *chunks.Pool, sender string, bodyBytes int) *content {
+	c := &content{text: pool.New(), headerBytes: bounce.DefaultLimits().HeaderBytes, bodyBytes: bodyBytes}
 	c.addHeader("Return-Path", "<"+strings.Trim(sender, "<>")+">")
 	return c
 }
@@ -34,10 +32,9 @@ func (c *content) addHeader(name, value string) {
 		c.truncated = true
 		return
 	}
-	c.text.WriteString(name)
-	c.text.WriteString(": ")
-	c.text.WriteString(value)
-	c.text.WriteByte('\n')
+	for _, s := range [...]string{name, ": ", value, "\n"} {
+		c.text.AppendString(s)
+	}
 }
 
 // addBody adds a piece of the body, and says whether more can be added.
@@ -51,7 +48,7 @@ func (c *content) addBody(chunk []byte) (more bool) {
 		chunk = chunk[:len(chunk)+c.bodyBytes]
 		chunk = chunk[:bytes.LastIndexByte(chunk, '\n')+1]
 	}
-	c.text.Write(chunk)
+	c.text.Append(chunk)
 	c.truncated = c.truncated || c.bodyBytes <= 0
 	return c.bodyBytes > 0
 }
@@ -59,14 +56,16 @@ func (c *content) addBody(chunk []byte) (more bool) {
 func (c *content) beginBody() {
 	if !c.inBody {
 		c.inBody = true
-		c.text.WriteByte('\n')
+		c.text.AppendString("\n")
 	}
 }
 
-// readReport reads the collected text.
+// readReport reads the collected text, and frees it.
 func readReport(c *content) *bounce.Report {
 	c.beginBody()
-	r := bounce.Parse(c.text.Bytes(), bounce.DefaultLimits())
+	text := c.text.Bytes()
+	c.text.Free()
+	r := bounce.Parse(text, bounce.DefaultLimits())
 	r.Truncated = r.Truncated || c.truncated
 	return r
 }

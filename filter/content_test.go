@@ -5,11 +5,12 @@ import (
 	"testing"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/internal/chunks"
 )
 
 // What is collected of a bounce ends at the limit, with a whole line.
 func TestContentEndsAtItsLimit(t *testing.T) {
-	c := newContent("<>", 25)
+	c := newContent(&chunks.Pool{}, "<>", 25)
 	c.addHeader("Subject", "failure")
 	c.addHeader("X-Long", strings.Repeat("x", bounce.DefaultLimits().HeaderBytes))
 	c.addHeader("X-After", "it")
@@ -18,12 +19,15 @@ func TestContentEndsAtItsLimit(t *testing.T) {
 			t.Errorf("piece %d: more %v", i, more)
 		}
 	}
+	want := "Return-Path: <>\nSubject: failure\n\n123456789\n123456789\n"
+	if got := string(c.text.Bytes()); got != want {
+		t.Errorf("collected %q, want %q", got, want)
+	}
 	if !readReport(c).Truncated {
 		t.Error("the report does not say that something is missing")
 	}
-	want := "Return-Path: <>\nSubject: failure\n\n123456789\n123456789\n"
-	if got := c.text.String(); got != want {
-		t.Errorf("collected %q, want %q", got, want)
+	if c.text.Held() != 0 {
+		t.Error("the content is in memory after it was read")
 	}
 }
 
@@ -37,7 +41,7 @@ func TestWhatIsLeftOutOfContent(t *testing.T) {
 		"a field":        {long, "123456789\n", true},
 		"half of a line": {"failure", "123456789\n123456789\n123456789\n", true},
 	} {
-		c := newContent("<>", 25)
+		c := newContent(&chunks.Pool{}, "<>", 25)
 		c.addHeader("Subject", tt.field)
 		c.addBody([]byte(tt.body))
 		if got := readReport(c).Truncated; got != tt.want {
@@ -47,8 +51,8 @@ func TestWhatIsLeftOutOfContent(t *testing.T) {
 }
 
 func TestContentThatEndsWithTheLimit(t *testing.T) {
-	c := newContent("<>", 10)
-	if c.addBody([]byte("123456789\n")) || !strings.HasSuffix(c.text.String(), "\n\n123456789\n") {
-		t.Errorf("collected %q", c.text.String())
+	c := newContent(&chunks.Pool{}, "<>", 10)
+	if c.addBody([]byte("123456789\n")) || !strings.HasSuffix(string(c.text.Bytes()), "\n\n123456789\n") {
+		t.Errorf("collected %q", string(c.text.Bytes()))
 	}
 }

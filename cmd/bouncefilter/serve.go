@@ -5,11 +5,15 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
+	"syscall"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/memlimit"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -50,6 +54,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 { // and all others, so that an operator sees them at once
 		return check.Problems(ctx, c, problems, check.Options{Now: a.now, OpenStore: a.openStore})
 	}
+	a.queueLog(daemon.DroppedLines(c.LogFormat))
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
 	log := daemon.NewLogger(a.stderr, c.LogFormat, level)
@@ -68,15 +73,29 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		return problems
 	}
 	logUnreadable(log, s)
+	memory, err := memlimit.Find(os.DirFS("/"), a.getenv("GOMEMLIMIT"), c.Memory)
+	if err != nil {
+		log.Warn("the limit of this process's memory is not known; set limits.memory", "error", err)
+	}
+	files, err := descriptors()
+	if err != nil {
+		return err
+	}
 	reloads, ignore := a.hangups()
 	defer ignore()
 	ticks, endTicks := a.ticks(store.HeartbeatInterval)
 	defer endTicks()
+	var watchdog <-chan time.Time
+	if a.watchdog > 0 {
+		var end func()
+		watchdog, end = a.ticks(a.watchdog / 2)
+		defer end()
+	}
 	d, err := daemon.Open(ctx, daemon.Options{
-		Site: s, HashSecret: secret, Version: readBuild().version,
+		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory, Files: files,
 		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
-		Reloads: reloads, Ticks: ticks, Notify: a.notify,
-		OpenStore: a.openStore, Now: a.now, Log: log, Level: level,
+		Reloads: reloads, Ticks: ticks, Watchdog: watchdog, Notify: a.notify,
+		OpenStore: a.openStore, Now: a.now, Log: log, Lines: a.log, Level: level,
 	})
 	if err != nil {
 		return err
@@ -88,6 +107,15 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	return d.Run(ctx)
+}
+
+// descriptors returns how many file descriptors the process may have. The runtime of Go has raised the soft limit to the hard one.
+func descriptors() (uint64, error) {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return 0, fmt.Errorf("find the limit of file descriptors: %w", err)
+	}
+	return l.Cur, nil
 }
 
 // logUnreadable logs keys without which the daemon starts.

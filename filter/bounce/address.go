@@ -4,18 +4,23 @@ import "strings"
 
 // findAddress returns the first address in s at or after from, and where it is, without its angle brackets. It finds
 // addresses in the usual form; RFC 5322 section 3.4.1 allows more, which no report has been seen to use.
-func findAddress(s string, from int) (address string, start, end int) {
+func findAddress(w *work, s string, from int) (address string, start, end int) {
 	for from < len(s) {
 		at := strings.IndexByte(s[from:], '@')
 		if at < 0 {
+			w.skim(len(s) - from)
 			return "", -1, -1
 		}
 		at += from
+		w.items(1)
+		w.skim(at - from)
 		start, end = localStart(s, from, at), domainEnd(s, at+1)
 		if end < len(s) && s[end] == '\'' {
 			// 'user@example.com' behind other text: the local part begins after the quotation mark.
-			start = max(start, from+strings.LastIndexByte(s[from:at], '\'')+1)
+			near := max(from, at-maxAddressBytes)
+			start = max(start, near+strings.LastIndexByte(s[near:at], '\'')+1)
 		}
+		w.look(2 * (end - start))
 		if start < at && end > at+1 && end-start <= maxAddressBytes {
 			return s[start:end], start, end
 		}
@@ -24,10 +29,14 @@ func findAddress(s string, from int) (address string, start, end int) {
 	return "", -1, -1
 }
 
+// maxQuotedLocal is how many octets a local part in quotation marks has at most (RFC 5321 section 4.5.3.1), with them and a margin.
+const maxQuotedLocal = 67
+
 // localStart returns where the local part that ends in front of at begins.
 func localStart(s string, from, at int) int {
 	if at > from && s[at-1] == '"' {
-		if open := strings.LastIndexByte(s[from:at-1], '"'); open >= 0 && at-open-from < 68 {
+		from = max(from, at-maxQuotedLocal)
+		if open := strings.LastIndexByte(s[from:at-1], '"'); open >= 0 {
 			return from + open
 		}
 		return at
@@ -54,7 +63,7 @@ func localStart(s string, from, at int) int {
 func domainEnd(s string, from int) int {
 	i := from
 	if i < len(s) && s[i] == '[' { // an address literal
-		if end := strings.IndexByte(s[i:], ']'); end > 0 && end < 64 {
+		if end := strings.IndexByte(s[i:min(len(s), i+64)], ']'); end > 0 {
 			return i + end + 1
 		}
 		return from
@@ -84,12 +93,24 @@ func isAlnum(c byte) bool {
 // isAtext says whether c may be in a local part: atext (RFC 5322 section 3.2.3), the dot, and octets above ASCII (RFC 6532
 // section 3.2).
 func isAtext(c byte) bool {
-	return isAlnum(c) || c >= 0x80 || strings.IndexByte("!#$%&'*+-/=?^_`{|}~.", c) >= 0
+	if c < 0x40 {
+		return atext[0]&(1<<c) != 0
+	}
+	return c >= 0x80 || atext[1]&(1<<(c-0x40)) != 0
 }
 
+// atext has a bit for each octet of ASCII that isAtext is true of.
+var atext = func() (set [2]uint64) {
+	for _, c := range "!#$%&'*+-/=?^_`{|}~.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" {
+		set[c/0x40] |= 1 << (c % 0x40)
+	}
+	return set
+}()
+
 // fieldAddress returns the address in a field such as From or "rfc822; user@example.com". If the field has no address, it
-// returns what is between angle brackets or after the type.
+// returns what is between angle brackets or after the type. It reads the first maxAuthorField octets.
 func fieldAddress(value string) string {
+	value = value[:min(len(value), maxAuthorField)]
 	if i := strings.IndexByte(value, ';'); i >= 0 && i < 20 && !strings.ContainsAny(value[:i], "@<\"") {
 		value = value[i+1:]
 	}
@@ -105,7 +126,7 @@ func fieldAddress(value string) string {
 	if !strings.ContainsAny(value, " \t<>()\",;:") {
 		return value // which may have letters above ASCII (RFC 6533)
 	}
-	if a, _, _ := findAddress(value, 0); a != "" {
+	if a, _, _ := findAddress(newWork(len(value)), value, 0); a != "" {
 		return a
 	}
 	value, _, _ = strings.Cut(value, " (")
@@ -113,10 +134,11 @@ func fieldAddress(value string) string {
 }
 
 // fieldAddresses returns the addresses of a field like To, at most limit.
-func fieldAddresses(value string, limit int) []string {
+func fieldAddresses(w *work, value string, limit int) []string {
 	var list []string
+	value = value[:min(len(value), maxAddressField)]
 	for i := 0; len(list) < limit; {
-		a, _, end := findAddress(value, i)
+		a, _, end := findAddress(w, value, i)
 		if a == "" {
 			break
 		}

@@ -7,12 +7,11 @@ import (
 
 // analysis is the state while one message is read. The messages that it contains share its limits.
 type analysis struct {
+	*work
 	limits   Limits
 	parts    int // parts that may still be read
 	problems []string
 	opened   int // scanners' messages that were opened
-	// truncated says that a part or a message within the message was not read.
-	truncated bool
 }
 
 func (a *analysis) problem(s string) {
@@ -23,16 +22,19 @@ func (a *analysis) problem(s string) {
 
 // facts are what the header and the parts of a message say, before its kind is decided.
 type facts struct {
+	*work
 	header   header
-	subject  string // decoded, as rules are compared with it
-	report   string // report-type of a multipart/report, or ""
-	status   string // message/delivery-status, decoded
-	receipt  string // message/disposition-notification
-	feedback string // message/feedback-report
-	text     string // what the report says in words, without the returned message
-	tail     string // what follows a returned header in the text
-	folded   string // the beginning of text in lower case, white space folded
+	subject  string     // decoded, as rules are compared with it
+	report   string     // report-type of a multipart/report, or ""
+	status   string     // message/delivery-status, decoded
+	receipt  string     // message/disposition-notification
+	feedback string     // message/feedback-report
+	text     string     // what the report says in words, without the returned message
+	tail     string     // what follows a returned header in the text
+	folded   string     // the beginning of text in lower case, white space folded
+	lines    *textLines // of text, once they are looked at
 	returned []returned
+	origin   origin
 	tnef     []string // identifiers of messages in winmail.dat
 	class    string   // of the message in winmail.dat
 	virus    bool     // there is an attachment of a type that viruses have
@@ -48,12 +50,18 @@ type returned struct {
 	source Source
 }
 
+const (
+	foldedBytes = 8 << 10 // of the text that are searched for what it says
+	foldedLists = 12      // of phrases
+)
+
 // message reports about one message. depth is 1 for the message that the caller passed, and more for returned ones.
 func (a *analysis) message(s string, depth int) *Report {
 	if strings.HasPrefix(s, "From ") || strings.HasPrefix(s, ">From ") {
 		_, s = cutLine(s)
 	}
-	h, body, junk := parseHeader(s, true)
+	h, body, junk := parseHeader(a.work, s, true)
+	a.items(len(h)) // which is searched for some dozens of fields
 	if junk > 0 && depth == 1 {
 		a.problem("the header has lines that are no fields")
 	}
@@ -63,15 +71,15 @@ func (a *analysis) message(s string, depth int) *Report {
 		inner.Authenticated = authenticated(h, inner.From)
 		return inner
 	}
-	r := &Report{Date: date(h.get("date")), MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from")), to: fieldAddress(h.get("to"))}
+	r := &Report{Date: date(h.get("date")), MessageID: messageID(a.work, h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from")), to: fieldAddress(h.get("to"))}
 	if f.status != "" {
-		r.deliveryStatus(f.status)
+		r.deliveryStatus(a.work, f.status)
 	}
 	if f.receipt != "" {
-		r.disposition(f.receipt)
+		r.disposition(a.work, f.receipt)
 	}
 	if f.feedback != "" {
-		r.feedback(f.feedback)
+		r.feedback(a.work, f.feedback)
 	}
 	a.originals(r, &f, depth)
 	r.textRecipients(&f)
@@ -88,7 +96,7 @@ func (a *analysis) message(s string, depth int) *Report {
 		r.explain(&f)
 	}
 	if r.Kind != None {
-		r.Family = familyOf(h, f.folded, strings.ToLower(f.status[:min(len(f.status), 1000)]))
+		r.Family = familyOf(a.work, h, f.folded, strings.ToLower(f.status[:min(len(f.status), 1000)]))
 		if r.Kind == MDN || r.Kind == AutoReply || r.Kind == Challenge || r.Kind == ARF {
 			r.Family = first(strings.TrimSuffix(r.Family, "other"), string(r.Kind))
 		}
@@ -104,13 +112,13 @@ func (a *analysis) scanned(f *facts, depth int) *Report {
 		return nil
 	}
 	text := f.returned[0].text
-	h, _, _ := parseHeader(text, true)
+	h, _, _ := parseHeader(a.work, text, true)
 	from, to := fieldAddress(h.get("from")), fieldAddress(h.get("to"))
 	switch {
-	case !looksAutomatic(h), to == "" || !strings.EqualFold(to, fieldAddress(f.header.get("to"))):
+	case !looksAutomatic(a.work, h), to == "" || !strings.EqualFold(to, fieldAddress(f.header.get("to"))):
 		return nil
 	}
-	origin, kept := f.origin(), strings.EqualFold(from, fieldAddress(f.header.get("from")))
+	origin, kept := f.origin, strings.EqualFold(from, fieldAddress(f.header.get("from")))
 	if origin < nullSender && !kept {
 		return nil
 	}
@@ -132,7 +140,8 @@ func (h header) returnPath() string {
 
 // collect takes the message apart.
 func (a *analysis) collect(h header, body string, depth int) facts {
-	f := facts{header: h, subject: subjectOf(h)}
+	f := facts{work: a.work, header: h, subject: subjectOf(a.work, h)}
+	f.origin = f.originOf()
 	var plain, page []string
 	ps := a.split(nil, h, body, depth)
 	if len(ps) > 0 {
@@ -142,23 +151,27 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 	}
 	for i := range ps {
 		p := &ps[i]
+		name := p.fileName()
 		for _, end := range executables {
-			if strings.HasSuffix(p.fileName(), end) {
+			if strings.HasSuffix(name, end) {
 				f.virus = true
 			}
 		}
 		a.part(&f, p, len(plain)+len(page) > 0 && len(ps) > 1, &plain, &page)
 	}
 	text := strings.Join(plain, "\n\n")
-	if strings.TrimSpace(text) == "" || f.origin() > person && strings.IndexByte(text, '@') < 0 {
+	a.skim(len(text))
+	if isBlank(a.work, text) || f.origin > person && strings.IndexByte(text, '@') < 0 {
 		// The plain alternative of some reports says only that they are in HTML.
-		text += "\n\n" + textOfHTML(strings.Join(page, "\n"))
+		text += "\n\n" + textOfHTML(a.work, strings.Join(page, "\n"))
 	}
-	lead, found, tail := splitReturned(text)
+	lead, found, tail := splitReturned(a.work, text)
 	f.text, f.tail = lead, tail
 	f.returned = append(f.returned, found...)
-	f.folded = strings.ToLower(foldSpace(lead, 8<<10))
+	f.folded = a.lower(foldSpace(lead, foldedBytes))
+	a.look(foldedLists * len(f.folded))
 	f.failure = failures.in(f.folded)
+	a.skim(len(lead))
 	f.quotes = strings.HasPrefix(lead, ">") || strings.Contains(lead, "\n>")
 	return f
 }
@@ -167,11 +180,11 @@ func (a *analysis) collect(h header, body string, depth int) facts {
 func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 	switch p.kind {
 	case "message/delivery-status", "message/global-delivery-status", "message/xdelivery-status":
-		f.status, f.machine = f.status+p.machine()+"\n\n", true
+		f.status, f.machine = a.join(f.status, p.machine()), true
 	case "message/disposition-notification", "message/global-disposition-notification":
-		f.receipt, f.machine = f.receipt+p.machine()+"\n\n", true
+		f.receipt, f.machine = a.join(f.receipt, p.machine()), true
 	case "message/feedback-report":
-		f.feedback, f.machine = f.feedback+p.machine()+"\n\n", true
+		f.feedback, f.machine = a.join(f.feedback, p.machine()), true
 	case "message/rfc822", "message/global", "message/partial", "message/news":
 		f.returned = append(f.returned, returned{p.embedded(), ReturnedMessage})
 	case "text/rfc822-headers", "message/rfc822-headers", "message/global-headers", "text/rfc822-header", "text/rfc822":
@@ -186,15 +199,19 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 		if !strings.HasPrefix(p.kind, "text/") {
 			// QUIRK: gateways turn the returned message into an attachment of unknown type, often in base64
 			// (testdata/base64-octet-stream.eml).
-			if s := p.content(); p.mayBeMessage() && startsLikeMessage(s) {
-				f.returned = append(f.returned, returned{s, ReturnedMessage})
-			} else if p.fileName() == "winmail.dat" {
+			if p.mayBeMessage() {
+				if s := p.content(); startsLikeMessage(a.work, s) {
+					f.returned = append(f.returned, returned{s, ReturnedMessage})
+					return
+				}
+			}
+			if p.fileName() == "winmail.dat" {
 				f.readTNEF(p.octets())
 			}
 			return
 		}
 		s := a.text(p)
-		if later && startsLikeMessage(s) {
+		if later && startsLikeMessage(a.work, s) {
 			f.returned = append(f.returned, returned{s, ReturnedMessage})
 			return
 		}
@@ -202,9 +219,15 @@ func (a *analysis) part(f *facts, p *part, later bool, plain, page *[]string) {
 	}
 }
 
+// join appends a machine-readable part to those before it.
+func (w *work) join(before, part string) string {
+	w.skim(len(before) + len(part))
+	return before + part + "\n\n"
+}
+
 // readTNEF adds what a winmail.dat says.
 func (f *facts) readTNEF(stream []byte) {
-	f.tnef = append(f.tnef, tnefIDs(stream)...)
+	f.tnef = append(f.tnef, tnefIDs(f.work, stream)...)
 	f.class = first(f.class, tnefClass(stream))
 	f.calendar = f.calendar || strings.HasPrefix(f.class, tnefSchedule)
 }
@@ -226,7 +249,7 @@ func (p *part) machine() string {
 	s := p.content()
 	for _, f := range p.header {
 		if f.name == "reporting-mta" || f.name == "final-recipient" || f.name == "feedback-type" || f.name == "disposition" {
-			return writeHeader(p.header) + s
+			return p.fields() + s
 		}
 	}
 	return s
@@ -239,21 +262,24 @@ func (p *part) machine() string {
 // (testdata/base64-rfc822.eml).
 func (p *part) embedded() string {
 	if p.header.has("message-id") && (p.header.has("from") || p.header.has("subject") || p.header.has("received")) {
-		return writeHeader(p.header) + "\n" + p.content()
+		return p.fields() + "\n" + p.content()
 	}
 	s := p.content()
-	if s == p.body && !startsLikeMessage(s) {
+	if s == p.body && !startsLikeMessage(p.work, s) {
 		// QUIRK: gateways encode the message without a Content-Transfer-Encoding.
-		if d := undeclared(s); startsLikeMessage(d) {
+		if d := undeclared(p.work, s); startsLikeMessage(p.work, d) {
 			return d
 		}
 	}
 	return s
 }
 
-func writeHeader(h header) string {
+// fields returns the header of a part.
+func (p *part) fields() string {
 	var b strings.Builder
-	for _, f := range h {
+	for _, f := range p.header {
+		p.items(1)
+		p.skim(len(f.value))
 		b.WriteString(f.name + ": " + f.value + "\n")
 	}
 	return b.String()
@@ -263,9 +289,9 @@ func writeHeader(h header) string {
 func (a *analysis) text(p *part) string {
 	s := p.content()
 	if s == p.body {
-		s = undeclared(s)
+		s = undeclared(a.work, s)
 	}
-	s, ok := decodeCharset(p.params["charset"], s)
+	s, ok := decodeCharset(a.work, p.params["charset"], s)
 	if !ok {
 		a.problem("unknown charset " + printable(p.params["charset"], 40))
 	}
@@ -275,14 +301,15 @@ func (a *analysis) text(p *part) string {
 // undeclared decodes text that is base64 or quoted-printable without a Content-Transfer-Encoding that says so.
 //
 // QUIRK: Exim, qmail and Yahoo return a message in the text of the report, encoded as it was.
-func undeclared(s string) string {
+func undeclared(w *work, s string) string {
+	w.skim(4 * len(s))
 	line, rest := cutLine(strings.TrimLeft(s, "\n"))
 	next, _ := cutLine(rest)
 	switch {
 	case len(line) >= 60 && len(line) <= 76 && len(line)%4 == 0 && allBase64(line) && allBase64(next):
-		return decodeBase64(s)
+		return decodeBase64(w, s)
 	case strings.Count(s, "=\n") >= 2 && (strings.Contains(s, "=3D") || strings.Contains(s, "=20\n")):
-		return decodeQuoted(s)
+		return decodeQuoted(w, s)
 	}
 	return s
 }

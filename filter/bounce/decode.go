@@ -12,21 +12,23 @@ import (
 
 // decodeTransfer undoes a Content-Transfer-Encoding (RFC 2045 section 6). Of a damaged encoding it returns what can be
 // read: the standard library's decoders stop at the first wrong octet.
-func decodeTransfer(encoding, s string) string {
-	encoding, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(encoding)), ";")
+func decodeTransfer(w *work, encoding, s string) string {
+	encoding = strings.ToLower(strings.TrimSpace(encoding[:min(len(encoding), maxKeyword)]))
+	encoding, _, _ = strings.Cut(encoding, ";")
 	switch strings.TrimSpace(encoding) {
 	case "base64":
-		return decodeBase64(s)
+		return decodeBase64(w, s)
 	case "quoted-printable":
-		return decodeQuoted(s)
+		return decodeQuoted(w, s)
 	}
 	return s
 }
 
 // decodeBase64 skips octets outside the alphabet, as RFC 2045 section 6.8 asks, and reads up to the first padding.
-func decodeBase64(s string) string { return normal(base64Octets(s)) }
+func decodeBase64(w *work, s string) string { return normal(base64Octets(w, s)) }
 
-func base64Octets(s string) []byte {
+func base64Octets(w *work, s string) []byte {
+	w.look(2 * len(s))
 	clean := make([]byte, 0, len(s))
 	for i := range len(s) {
 		c := s[i]
@@ -46,10 +48,12 @@ func base64Octets(s string) []byte {
 }
 
 // decodeQuoted decodes quoted-printable (RFC 2045 section 6.7). It leaves alone what is not encoded properly.
-func decodeQuoted(s string) string {
+func decodeQuoted(w *work, s string) string {
+	w.skim(len(s))
 	if strings.IndexByte(s, '=') < 0 {
 		return s
 	}
+	w.look(2 * len(s))
 	var b strings.Builder
 	b.Grow(len(s))
 	for i := 0; i < len(s); i++ {
@@ -94,13 +98,14 @@ func unhex(c byte) int {
 }
 
 // decodeCharset converts text to UTF-8. If it does not know the charset, it returns the text unchanged and ok is false.
-func decodeCharset(name, s string) (text string, ok bool) {
-	name = strings.ToLower(strings.Trim(name, " \t\"'"))
+func decodeCharset(w *work, name, s string) (text string, ok bool) {
+	name = strings.ToLower(strings.Trim(name[:min(len(name), maxKeyword)], " \t\"'"))
 	switch name {
 	case "", "utf-8", "utf8", "us-ascii", "ascii", "unicode-1-1-utf-7", "utf-7":
 		// What matters in a report is ASCII, in UTF-7 as well.
 		return s, true
 	}
+	w.look(len(s))
 	if isASCII(s) && !strings.HasPrefix(name, "utf-16") && !strings.HasPrefix(name, "utf-32") && strings.IndexByte(s, 0x1b) < 0 {
 		return s, true
 	}
@@ -108,6 +113,7 @@ func decodeCharset(name, s string) (text string, ok bool) {
 	if err != nil {
 		return s, false
 	}
+	w.decode(2 * len(s))
 	// The decoders replace what they cannot read and do not fail. They produce at most 3 octets for each octet.
 	out, err := io.ReadAll(r)
 	return string(out), err == nil
@@ -122,10 +128,17 @@ func isASCII(s string) bool {
 	return true
 }
 
-// decodeWords decodes the encoded words of a header field (RFC 2047). A value that it cannot decode stays as it is.
-func decodeWords(s string) string {
-	if !strings.Contains(s, "=?") {
+// decodeWords decodes the encoded words of a header field (RFC 2047). A value that it cannot decode stays as it is, and what is behind
+// its first maxWordsBytes octets.
+func decodeWords(w *work, s string) string {
+	w.skim(min(len(s), maxWordsBytes))
+	if n := strings.Count(s[:min(len(s), maxWordsBytes)], "=?"); n == 0 {
 		return s
+	} else if len(s) > maxWordsBytes {
+		return decodeWords(w, s[:maxWordsBytes]) + s[maxWordsBytes:]
+	} else {
+		w.items(n * 12)    // a decoder with its buffers, for each
+		w.look(n * len(s)) // the decoder searches for the end of each word, and may begin in each anew
 	}
 	d := mime.WordDecoder{CharsetReader: charset.Reader}
 	out, err := d.DecodeHeader(s)
@@ -137,7 +150,8 @@ func decodeWords(s string) string {
 
 // textOfHTML returns the text of an HTML page: tags that end a line become line ends, other tags are removed, entities are
 // decoded.
-func textOfHTML(s string) string {
+func textOfHTML(w *work, s string) string {
+	w.look(2 * len(s))
 	var b strings.Builder
 	b.Grow(len(s))
 	for s != "" {
@@ -148,6 +162,7 @@ func textOfHTML(s string) string {
 		}
 		b.WriteString(s[:lt])
 		s = s[lt:]
+		w.items(1)
 		gt := strings.IndexByte(s, '>')
 		if gt < 0 {
 			break
@@ -167,18 +182,20 @@ func textOfHTML(s string) string {
 		switch name {
 		case "style", "script":
 			if tag[0] != '/' {
-				s = s[endOfElement(s, name):]
+				s = s[endOfElement(w, s, name):]
 			}
 		case "br", "p", "div", "tr", "li", "pre", "table", "h1", "h2", "h3", "h4", "hr", "td", "ul":
 			b.WriteByte('\n')
 		}
 	}
+	w.items(strings.Count(b.String(), "&"))
 	return strings.ReplaceAll(html.UnescapeString(b.String()), "\u00a0", " ")
 }
 
 // endOfElement returns where the end tag with this name begins, or the length of s.
-func endOfElement(s, name string) int {
+func endOfElement(w *work, s, name string) int {
 	for i := 0; ; {
+		w.items(1)
 		n := strings.Index(s[i:], "</")
 		if n < 0 {
 			return len(s)

@@ -145,12 +145,13 @@ var families = []family{
 }
 
 // familyOf returns the family that wrote the report, or "other". text and status are in lower case.
-func familyOf(h header, text, status string) string {
-	from, id := strings.ToLower(h.get("from")), strings.ToLower(h.get("message-id"))
+func familyOf(w *work, h header, text, status string) string {
+	from, id := h.lower("from"), h.lower("message-id")
 	var fields strings.Builder
 	for _, f := range h {
 		// Of the trace, only the MTA that wrote the message matters: it is in the last Received field.
 		if f.name != "received" {
+			w.items(1)
 			fields.WriteString(f.name + ": " + f.value[:min(len(f.value), 200)] + "\n")
 		}
 	}
@@ -161,7 +162,7 @@ func familyOf(h header, text, status string) string {
 		}
 	}
 	places := [...]string{
-		inText: text, inHeader: strings.ToLower(fields.String()), inFrom: from, inID: id, inMTA: status,
+		inText: text, inHeader: w.lower(fields.String()), inFrom: from, inID: id, inMTA: status,
 	}
 	low := len(families)
 	for place, s := range places {

@@ -19,6 +19,12 @@ func (h header) get(name string) string {
 	return ""
 }
 
+// lower returns the beginning of the value of the first field with this name, in lower case.
+func (h header) lower(name string) string {
+	v := h.get(name)
+	return strings.ToLower(v[:min(len(v), maxKeyword)])
+}
+
 func (h header) has(name string) bool {
 	for i := range h {
 		if h[i].name == name {
@@ -31,13 +37,21 @@ func (h header) has(name string) bool {
 // parseHeader reads the header in front of a message or part and returns what follows it. A line that is neither a
 // field nor a continuation ends the header. If lenient is set, up to maxJunk such lines between two fields are skipped,
 // because some headers have lines that lost their indentation. junk counts all of them.
-func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
+func parseHeader(w *work, s string, lenient bool) (h header, rest string, junk int) {
+	return parseIndented(w, s, "", lenient)
+}
+
+// parseIndented is parseHeader for a header whose lines begin with an indentation, which it leaves out as dedent does.
+func parseIndented(w *work, s, indentation string, lenient bool) (h header, rest string, junk int) {
 	const maxJunk = 40 // encoded words of Exchange's diagnostics run to 35 lines
 	run := 0
 	for len(s) > 0 {
 		line, after := cutLine(s)
+		w.items(1)
+		w.skim(len(line))
+		line = dedentLine(line, indentation)
 		switch {
-		case strings.TrimSpace(line) == "":
+		case isBlank(w, line):
 			if len(h) == 0 && lenient {
 				s = after
 				continue
@@ -52,9 +66,14 @@ func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
 			name, value, ok := splitField(line)
 			switch {
 			case ok:
-				value, after = unfold(value, after)
-				h = append(h, field{strings.ToLower(name), value})
+				w.decode(len(line) - len(name) - len(value)) // white space that was removed
+				value, after = unfold(w, value, after, indentation)
 				run = 0
+				if len(h) == maxFields {
+					w.truncated = true
+					break
+				}
+				h = append(h, field{strings.ToLower(name), value})
 			case !lenient || len(h) == 0 || run == maxJunk:
 				return h, s, junk
 			default:
@@ -62,7 +81,7 @@ func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
 				run++
 				// QUIRK: filters break long Message-IDs and leave the rest at the start of a line.
 				f := &h[len(h)-1]
-				if f.name == "message-id" && !strings.Contains(f.value, ">") {
+				if f.name == "message-id" && len(f.value) <= maxMessageIDBytes && !strings.Contains(f.value, ">") {
 					f.value += strings.TrimSpace(line)
 				}
 			}
@@ -73,31 +92,55 @@ func parseHeader(s string, lenient bool) (h header, rest string, junk int) {
 }
 
 // unfold adds the continuation lines at the start of rest to value.
-func unfold(value, rest string) (unfolded, after string) {
-	if rest == "" || rest[0] != ' ' && rest[0] != '\t' {
+func unfold(w *work, value, rest, indentation string) (unfolded, after string) {
+	if indentation == "" && (rest == "" || rest[0] != ' ' && rest[0] != '\t') {
 		return value, rest
 	}
 	var b strings.Builder
-	b.WriteString(value)
-	for rest != "" && (rest[0] == ' ' || rest[0] == '\t') {
+	for rest != "" {
 		line, next := cutLine(rest)
-		line = strings.TrimSpace(line)
-		if line == "" {
+		line = dedentLine(line, indentation)
+		if line == "" || line[0] != ' ' && line[0] != '\t' || isBlank(w, line) {
 			break
+		}
+		w.items(1)
+		w.skim(len(line))
+		if b.Len() == 0 {
+			b.WriteString(value)
 		}
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(line)
+		b.WriteString(strings.TrimSpace(line))
 		rest = next
+	}
+	if b.Len() == 0 {
+		return value, rest
 	}
 	return b.String(), rest
 }
 
+// isBlank says whether a line is white space alone.
+func isBlank(w *work, line string) bool {
+	i := 0
+	for i < len(line) && (line[i] == ' ' || line[i] >= '\t' && line[i] <= '\r') {
+		i++
+	}
+	w.look(i)
+	if i == len(line) || line[i] < 0x80 {
+		return i == len(line)
+	}
+	w.look(len(line) - i)
+	return strings.TrimSpace(line[i:]) == "" // white space above ASCII
+}
+
+// maxFieldName is how many octets the name of a field has at most: with its colon, they fit on a line of 78 (RFC 5322 section 2.1.1).
+const maxFieldName = 76
+
 // splitField splits "Name: value". White space in front of the colon is allowed (RFC 5322 section 4.5).
 func splitField(line string) (name, value string, ok bool) {
-	colon := strings.IndexByte(line, ':')
-	if colon < 1 || colon > 76 || strings.HasPrefix(line[colon:], "://") {
+	colon := strings.IndexByte(line[:min(len(line), maxFieldName+1)], ':')
+	if colon < 1 || strings.HasPrefix(line[colon:], "://") {
 		return "", "", false
 	}
 	name = strings.TrimRight(line[:colon], " \t")
@@ -120,7 +163,11 @@ func cutLine(s string) (line, rest string) {
 
 // mediaType splits the value of Content-Type or Content-Disposition into the type, in lower case, and the parameters. It
 // accepts what mime.ParseMediaType refuses: missing quotes, stray semicolons, a parameter that is there twice.
-func mediaType(value string) (kind string, params map[string]string) {
+// It reads the first maxTypeBytes octets of it.
+func mediaType(w *work, value string) (kind string, params map[string]string) {
+	value = value[:min(len(value), maxTypeBytes)]
+	w.items(1)
+	w.look(6 * len(value))
 	kind, rest, _ := strings.Cut(value, ";")
 	kind = strings.ToLower(strings.TrimSpace(kind))
 	if i := strings.IndexAny(kind, " \t("); i > 0 {

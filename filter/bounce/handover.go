@@ -8,6 +8,9 @@ import (
 // maxHops is how many Received fields are read. Postfix takes a message with more than 50 for a loop (hopcount_limit).
 const maxHops = 50
 
+// maxHopBytes is how many octets of a Received field are read.
+const maxHopBytes = 4 << 10
+
 // Returned says whether the message itself was returned, or at least its header.
 func (o *Original) Returned() bool {
 	return o.Source == ReturnedMessage || o.Source == ReturnedHeaders || o.Source == ReturnedText
@@ -88,7 +91,7 @@ type hop struct {
 // so the last address is the one that the writer saw, apart from what follows "helo=".
 func readHop(value string) hop {
 	var h hop
-	value = strings.Join(strings.Fields(value), " ")
+	value = strings.Join(strings.Fields(value[:min(len(value), maxHopBytes)]), " ")
 	from, by, _ := strings.Cut(" "+value, " by ")
 	h.by, _, _ = strings.Cut(by, " ")
 	h.by = hostName(strings.TrimRight(h.by, ";"))

@@ -3,8 +3,9 @@ package bounce
 // MessageID returns the identifier that a [Report] has of a returned message with this value in its Message-ID field (RFC 5322 section
 // 3.6.4): without angle brackets and white space. It is empty if a report would have none.
 func MessageID(field string) string {
-	h, _, _ := parseHeader("Message-ID: "+field+"\n", true)
-	return messageID(h.get("message-id"))
+	w := newWork(len(field))
+	h, _, _ := parseHeader(w, "Message-ID: "+field+"\n", true)
+	return messageID(w, h.get("message-id"))
 }
 
 // Address returns the first address in the value of a field like From, without its display name. If there is no address, it

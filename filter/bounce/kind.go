@@ -14,7 +14,7 @@ func (f *facts) kind(r *Report) (kind Kind, weak bool) {
 	if f.header.has("x-ms-journal-report") {
 		return None, false // Exchange's copy of a message for an archive, which may be a bounce
 	}
-	from := f.origin()
+	from := f.origin
 	if kind := f.standardKind(r, from); kind != None {
 		// Outside multipart/report, the status part may be one that a person passes on.
 		return kind, kind == DSN && f.report == "" && from < postmaster
@@ -78,8 +78,8 @@ const (
 	mailerDaemon               // an address that sends nothing but reports
 )
 
-// origin reads from the header what sort of sender wrote the message.
-func (f *facts) origin() origin {
+// originOf reads from the header what sort of sender wrote the message.
+func (f *facts) originOf() origin {
 	h := f.header
 	from := h.get("from")
 	address := strings.ToLower(fieldAddress(from))
@@ -90,9 +90,9 @@ func (f *facts) origin() origin {
 		return postmaster
 	case !h.has("from") && !h.has("sender"), f.hasNullSender():
 		return nullSender
-	case isDaemon(from):
+	case isDaemon(f.work, from):
 		return system
-	case strings.HasPrefix(strings.ToLower(h.get("auto-submitted")), "auto-"):
+	case strings.HasPrefix(h.lower("auto-submitted"), "auto-"):
 		return program
 	}
 	return person
@@ -104,14 +104,14 @@ func (f *facts) hasNullSender() bool { return nullPath(f.header.get("return-path
 // answersItsRecipient says whether the report goes to the author of the message that it returns.
 func (f *facts) answersItsRecipient(r *Report) bool {
 	o := r.Original()
-	return slices.ContainsFunc(fieldAddresses(f.header.get("to"), maxOriginalRcpts), func(to string) bool {
+	return slices.ContainsFunc(fieldAddresses(f.work, f.header.get("to"), maxOriginalRcpts), func(to string) bool {
 		return strings.EqualFold(to, o.From) || strings.EqualFold(to, o.Sender)
 	})
 }
 
 // isDaemon says whether a From field is one that reports come from.
-func isDaemon(from string) bool {
-	from = strings.ToLower(decodeWords(from))
+func isDaemon(w *work, from string) bool {
+	from = strings.ToLower(decodeWords(w, from[:min(len(from), maxAuthorField)]))
 	address := fieldAddress(from)
 	if isDaemonAddress(address) {
 		return true
@@ -135,15 +135,16 @@ func isDaemonAddress(address string) bool {
 
 // nullPath says whether the value of a Return-Path field is the null sender, or an address that MTAs write in its place.
 func nullPath(value string) bool {
-	value = strings.ToLower(strings.TrimSpace(value))
+	value = strings.TrimSpace(value)
+	value = strings.ToLower(value[:min(len(value), len("<mailer-daemon"))])
 	return value == "<>" || strings.HasPrefix(value, "<mailer-daemon") || strings.HasPrefix(value, "mailer-daemon")
 }
 
 // subjectOf returns the decoded subject in the form that rules are compared with: in lower case, without the forms of characters
 // that only East Asian typography has (Unicode Standard Annex 15, NFKC).
-func subjectOf(h header) string {
+func subjectOf(w *work, h header) string {
 	const limit = 1000
-	s := decodeWords(h.get("subject"))
+	s := decodeWords(w, h.get("subject"))
 	return strings.ToLower(norm.NFKC.String(strings.ToValidUTF8(s[:min(len(s), limit)], "?")))
 }
 
@@ -154,7 +155,7 @@ func (f *facts) bounceSubject() bool {
 
 // conversation says whether a person or a list sent this message: answers, forwarded messages and list mail quote bounces.
 func (f *facts) conversation() bool {
-	if isDaemon(f.header.get("from")) {
+	if isDaemon(f.work, f.header.get("from")) {
 		return false
 	}
 	return isAnswer(f.subject) && !f.answersUnderOwnSubject() || f.header.has("list-post")

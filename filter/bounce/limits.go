@@ -6,6 +6,9 @@ type Limits struct {
 	BodyBytes   int // octets of its body that are read, in transfer encoding
 	Depth       int // levels of multiparts and of messages within messages
 	Parts       int // MIME parts that are read, of all levels together
+	// Steps is how many steps of work the message may take, an octet that is looked at being one. The default grows with the size of
+	// the message, and is far from what genuine messages take.
+	Steps int
 }
 
 // DefaultLimits returns limits that fit the bounces of all known MTAs: the report comes before the returned message, and of
@@ -35,6 +38,20 @@ const (
 	maxDiagnosticBytes    = 1024
 	maxNameBytes          = 255
 	maxProblems           = 50
+)
+
+// What is read of single fields and texts is bounded, too. Genuine messages do not come near.
+const (
+	maxFields        = 10_000   // of one header: the status of 1,000 recipients, with ten fields each
+	maxTypeBytes     = 4 << 10  // of Content-Type and Content-Disposition: a file name in many encoded pieces
+	maxWordsBytes    = 2 << 10  // of a field that may have encoded words (RFC 2047)
+	maxAuthorField   = 8 << 10  // of a field that has one address
+	maxAddressField  = 64 << 10 // of a field of addresses: 1,000 of them
+	maxIDField       = 16 << 10 // of References, from its end
+	maxKeyword       = 1 << 10  // of a field that is compared with words
+	maxTextLines     = 5_000    // of a report's text: 1,000 recipients with four lines each, and a margin
+	maxTextAddresses = 10_000   // in these lines
+	maxDates         = 4        // dates that are tried until one can be read
 )
 
 func (l Limits) withDefaults() Limits {

@@ -113,7 +113,7 @@ func TestTNEF(t *testing.T) {
 	for i := range 2 * maxMessageIDs {
 		many += property(tnefString8, "<"+string(rune('a'+i))+"@example.com>")
 	}
-	if got := tnefIDs([]byte(many)); len(got) != maxMessageIDs || got[0] != "x@example.com" || got[1] != "a@example.com" {
+	if got := tnefIDs(plenty(), []byte(many)); len(got) != maxMessageIDs || got[0] != "x@example.com" || got[1] != "a@example.com" {
 		t.Errorf("got %q", got)
 	}
 }

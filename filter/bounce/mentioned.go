@@ -13,19 +13,23 @@ const (
 
 // mentionedIDs returns the Message-IDs that a text names, in a sentence or behind a label, in many languages: "message-id of
 // 123@example.com received", "Nachrichten-ID: <...>", "ID du message : <...>", "邮件 ID：<...>".
-func mentionedIDs(text string) []string {
+func mentionedIDs(w *work, text string) []string {
 	var ids []string
 	text = text[:min(len(text), mentionBytes)]
+	w.look(len(text))
 	for at := 0; len(ids) < maxMentioned; {
 		i := indexFold(text[at:], "id")
 		if i < 0 {
 			break
 		}
 		i += at
-		at = i + len("id")
-		id := labelledID(text, i)
+		w.items(2)
+		id, end := labelledID(w, text, i)
 		if id == "" {
-			id = sentenceID(text, i)
+			id = sentenceID(w, text, i)
+		}
+		if at = i + len("id"); id == "" {
+			at = max(at, end) // what is no identifier has none in it
 		}
 		if id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)
@@ -35,36 +39,37 @@ func mentionedIDs(text string) []string {
 }
 
 // sentenceID returns the identifier that follows "message-id", whose "id" is at i, or "".
-func sentenceID(text string, i int) string {
+func sentenceID(w *work, text string, i int) string {
 	const message = "message"
 	before := i - len(message) - 1
 	if before < 0 || !strings.EqualFold(text[before:i-1], message) || strings.IndexByte("- _", text[i-1]) < 0 {
 		return ""
 	}
+	w.look(2 * (mentionWindow*5 + maxMessageIDBytes))
 	tail := text[i+len("id") : min(len(text), i+mentionWindow+maxMessageIDBytes)]
 	if tail == "" || isAlnum(tail[0]) {
 		return ""
 	}
 	if open := strings.IndexByte(tail, '<'); open >= 0 && open < mentionWindow {
-		if id := messageID(tail[open:]); strings.IndexByte(id, '@') > 0 {
+		if id := plainID(w, tail[open:]); strings.IndexByte(id, '@') > 0 {
 			return id
 		}
 	}
 	for _, word := range strings.Fields(tail[:min(len(tail), mentionWindow*5)]) {
 		word = strings.Trim(word, ".,;:()[]<>")
 		if at := strings.IndexByte(word, '@'); at > 0 && at < len(word)-1 {
-			return messageID(word)
+			return plainID(w, word)
 		}
 	}
 	return ""
 }
 
-// labelledID returns the identifier behind a label with the "id" at i, or "". Without angle brackets, the label must be about a
-// message, for accounts have identifiers with "@" as well.
-func labelledID(text string, i int) string {
-	end := i + len("id")
+// labelledID returns the identifier behind a label with the "id" at i, or "", and where what was looked at ends. Without angle brackets,
+// the label must be about a message, for accounts have identifiers with "@" as well.
+func labelledID(w *work, text string, i int) (id string, end int) {
+	end = i + len("id")
 	if len(text) >= i+len("ident") && strings.EqualFold(text[i:i+len("ident")], "ident") { // identifiant, identificador
-		for end < len(text) && isAlnum(text[end]) {
+		for end < len(text) && end < i+mentionWindow && isAlnum(text[end]) {
 			end++
 		}
 	}
@@ -72,28 +77,39 @@ func labelledID(text string, i int) string {
 	start += strings.LastIndexByte(text[start:i], '\n') + 1
 	colon, value := cutLabel(text[end:])
 	if value == "" || end < len(text) && isAlnum(text[end]) {
-		return ""
+		return "", 0
 	}
+	w.items(8)
 	front := strings.ToLower(text[start:i])
 	if front != "" && isAlnum(front[len(front)-1]) && !strings.HasSuffix(front, "msg") && !strings.HasSuffix(front, "message") {
-		return "" // the end of another word
+		return "", 0 // the end of another word
 	}
 	label := strings.ToLower(text[start : end+colon])
 	if accounts.in(label) {
-		return ""
+		return "", 0
 	}
-	value = strings.TrimLeft(value, " \t\r\n\u00a0")
+	trimmed := strings.TrimLeft(value, " \t\r\n\u00a0")
+	w.look(2 * (len(value) - len(trimmed)))
+	behind := len(text) - len(trimmed)
+	value = trimmed
 	value = value[:min(len(value), maxMessageIDBytes+2)]
+	if end := strings.IndexByte(value, '>'); end >= 0 {
+		value = value[:end+1]
+	}
 	if !strings.HasPrefix(value, "<") {
 		if !messages.in(label) {
-			return ""
+			return "", 0
 		}
-		value = strings.Trim(firstWord(value), ".,;()[]")
+		value = firstWord(value)
+		behind += len(value)
+		value = strings.Trim(value, ".,;()[]")
+	} else {
+		behind += len(value)
 	}
-	if id := messageID(value); strings.IndexByte(id, '@') > 0 {
-		return id
+	if id := plainID(w, value); strings.IndexByte(id, '@') > 0 {
+		return id, 0
 	}
-	return ""
+	return "", behind
 }
 
 // cutLabel returns where the colon is that ends a label, on the same line and within the window, and what follows it. value is empty

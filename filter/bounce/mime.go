@@ -4,6 +4,7 @@ import "strings"
 
 // part is one leaf of the MIME tree, or an embedded message, which is not split here.
 type part struct {
+	*work
 	header header
 	kind   string // media type in lower case; text/plain if none is given
 	params map[string]string
@@ -14,21 +15,21 @@ type part struct {
 
 // content returns the body without its transfer encoding.
 func (p *part) content() string {
-	return decodeTransfer(p.header.get("content-transfer-encoding"), p.body)
+	return decodeTransfer(p.work, p.header.get("content-transfer-encoding"), p.body)
 }
 
 // octets returns the body without its transfer encoding, octet for octet.
 func (p *part) octets() []byte {
 	if encoding, _, _ := strings.Cut(strings.TrimSpace(p.header.get("content-transfer-encoding")), ";"); strings.EqualFold(encoding, "base64") {
-		return base64Octets(p.body)
+		return base64Octets(p.work, p.body)
 	}
 	return []byte(p.content())
 }
 
 // fileName returns the part's file name.
 func (p *part) fileName() string {
-	_, params := mediaType(p.header.get("content-disposition"))
-	return strings.ToLower(decodeWords(first(params["filename"], p.params["name"])))
+	_, params := mediaType(p.work, p.header.get("content-disposition"))
+	return strings.ToLower(decodeWords(p.work, first(params["filename"], p.params["name"])))
 }
 
 // split appends the leaves of the message or part with this header to ps. go-message's reader stops at the first wrong
@@ -40,14 +41,14 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		return ps
 	}
 	value := h.get("content-type")
-	p := part{header: h, body: body, typed: value != ""}
-	p.kind, p.params = mediaType(value)
+	p := part{work: a.work, header: h, body: body, typed: value != ""}
+	p.kind, p.params = mediaType(a.work, value)
 	if !strings.Contains(p.kind, "/") {
 		p.kind = "text/plain"
 	}
 	if inner, ok := p.signed(); ok {
 		a.parts--
-		ih, rest, _ := parseHeader(inner, false)
+		ih, rest, _ := parseHeader(a.work, inner, false)
 		return a.split(ps, ih, rest, depth+1)
 	}
 	if !strings.HasPrefix(p.kind, "multipart/") {
@@ -58,8 +59,8 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		p.report = strings.ToLower(first(p.params["report-type"], "?")) // RFC 6522 section 3
 	}
 	boundary := p.params["boundary"]
-	if boundary == "" || !hasBoundary(body, boundary) {
-		boundary = guessBoundary(body)
+	if boundary == "" || !hasBoundary(a.work, body, boundary) {
+		boundary = guessBoundary(a.work, body)
 		if boundary == "" {
 			a.problem("a multipart message has no parts")
 			p.kind, a.parts = "text/plain", a.parts-1
@@ -68,7 +69,7 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		a.problem("the boundary is not the one announced")
 	}
 	from := len(ps)
-	sections, closed := splitBoundary(body, boundary, a.parts+1)
+	sections, closed := splitBoundary(a.work, body, boundary, a.parts+1)
 	if p.report != "" {
 		sections = a.splitStray(sections)
 	}
@@ -79,17 +80,17 @@ func (a *analysis) split(ps []part, h header, body string, depth int) []part {
 		if i == 0 { // the preamble
 			continue
 		}
-		ph, rest, _ := parseHeader(s, false)
+		ph, rest, _ := parseHeader(a.work, s, false)
 		// A blank line first means a part without header (RFC 2046 section 5.1).
 		// QUIRK: gateways add one in front of the header (testdata/blank-line-before-part-headers.eml).
 		if after := strings.TrimLeft(s, "\n"); after != s && startsWithContentType(after) {
-			ph, rest, _ = parseHeader(after, false)
+			ph, rest, _ = parseHeader(a.work, after, false)
 		}
 		if i > 1 && isMessageHeader(ph) {
 			// QUIRK: OpenMail puts the returned message between the boundaries without a header for the part
 			// (testdata/part-is-message.eml).
 			a.parts--
-			ps = append(ps, part{kind: "message/rfc822", body: s})
+			ps = append(ps, part{work: a.work, kind: "message/rfc822", body: s})
 			continue
 		}
 		ps = a.split(ps, ph, rest, depth+1)
@@ -106,7 +107,7 @@ func (a *analysis) splitStray(sections []string) []string {
 	var split []string
 	for i, s := range sections {
 		for i > 0 {
-			at, next := strayPart(s)
+			at, next := strayPart(a.work, s)
 			if at < 0 || len(split) >= a.parts {
 				break
 			}
@@ -120,9 +121,9 @@ func (a *analysis) splitStray(sections []string) []string {
 
 // strayPart returns where a boundary line of unknown name is within a part of a report, and where the part after it begins, or -1.
 // Nothing is looked for in a returned message, and in parts that have parts of their own.
-func strayPart(s string) (at, next int) {
-	h, body, _ := parseHeader(s, false)
-	kind, _ := mediaType(h.get("content-type"))
+func strayPart(w *work, s string) (at, next int) {
+	h, body, _ := parseHeader(w, s, false)
+	kind, _ := mediaType(w, h.get("content-type"))
 	if strings.HasPrefix(kind, "multipart/") || strings.HasPrefix(kind, "message/") && !strings.HasSuffix(kind, "delivery-status") {
 		return -1, -1
 	}
@@ -130,7 +131,9 @@ func strayPart(s string) (at, next int) {
 		var line string
 		before := len(rest)
 		line, rest = cutLine(rest)
-		if len(line) > 2 && strings.HasPrefix(line, "--") && startsReportPart(rest) {
+		w.items(1)
+		w.skim(len(line))
+		if len(line) > 2 && strings.HasPrefix(line, "--") && startsReportPart(w, rest) {
 			return len(s) - before, len(s) - len(rest)
 		}
 	}
@@ -138,16 +141,18 @@ func strayPart(s string) (at, next int) {
 }
 
 // startsReportPart says whether s begins with the header of a part that only reports have.
-func startsReportPart(s string) bool {
+func startsReportPart(w *work, s string) bool {
 	for range 6 {
 		var line string
 		line, s = cutLine(s)
+		w.items(1)
+		w.skim(len(line))
 		name, value, ok := splitField(line)
 		if !ok || len(name) < 8 || !strings.EqualFold(name[:8], "content-") {
 			return false
 		}
 		if strings.EqualFold(name, "content-type") {
-			kind, _ := mediaType(value)
+			kind, _ := mediaType(w, value)
 			return strings.HasPrefix(kind, "message/") || strings.HasPrefix(kind, "text/rfc822")
 		}
 	}
@@ -165,16 +170,19 @@ func startsWithContentType(s string) bool {
 }
 
 // hasBoundary says whether a line of body begins with the boundary.
-func hasBoundary(body, boundary string) bool {
+func hasBoundary(w *work, body, boundary string) bool {
+	w.skim(len(body) + len(boundary))
 	return strings.HasPrefix(body, "--"+boundary) || strings.Contains(body, "\n--"+boundary)
 }
 
 // guessBoundary returns the boundary that the body seems to use: what follows "--" in the first line that a Content- field
 // follows.
-func guessBoundary(body string) string {
+func guessBoundary(w *work, body string) string {
 	for rest := body; rest != ""; {
 		var line string
 		line, rest = cutLine(rest)
+		w.items(1)
+		w.skim(len(line))
 		candidate, ok := strings.CutPrefix(strings.TrimRight(line, " \t"), "--")
 		if !ok || candidate == "" || strings.ContainsAny(candidate, " \t") {
 			continue
@@ -189,8 +197,9 @@ func guessBoundary(body string) string {
 
 // splitBoundary splits a multipart body at its boundary lines into the preamble and at most n-1 parts. closed says
 // whether there is a closing line; what follows it is dropped, unless further parts follow.
-func splitBoundary(body, boundary string, n int) (sections []string, closed bool) {
+func splitBoundary(w *work, body, boundary string, n int) (sections []string, closed bool) {
 	delimiter := "--" + boundary
+	w.skim(len(body))
 	start, at := 0, 0
 	for {
 		i := at
@@ -202,6 +211,8 @@ func splitBoundary(body, boundary string, n int) (sections []string, closed bool
 			i = at + j + 1
 		}
 		line, _ := cutLine(body[i:])
+		w.items(1)
+		w.look(len(line))
 		tail := strings.TrimRight(line[len(delimiter):], " \t")
 		if tail != "" && tail != "--" {
 			at = i + 1 // the longer boundary of a multipart inside this one

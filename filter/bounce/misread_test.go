@@ -171,7 +171,7 @@ func TestAReportThatAScannerHasWrapped(t *testing.T) {
 }
 
 func headerOf(m string) header {
-	h, _, _ := parseHeader(m, true)
+	h, _, _ := parseHeader(plenty(), m, true)
 	return h
 }
 

@@ -9,12 +9,20 @@ import (
 // messageID reads a Message-ID from the value of a field: without angle brackets, without the white space that folding
 // leaves in it, and with HTML entities and encoded words decoded. It accepts identifiers without angle brackets, because some
 // software sends them.
-func messageID(value string) string {
+func messageID(w *work, value string) string {
+	value = value[:min(len(value), 4*maxMessageIDBytes)] // which is too long in any case
+	if strings.Contains(value, "?=") {
+		value = decodeWords(w, value) // QUIRK: gateways encode the field as if it were a text
+	}
+	return plainID(w, value)
+}
+
+// plainID is messageID for a value that is no field, and has no encoded words.
+func plainID(w *work, value string) string {
+	w.items(1)
+	w.look(2 * len(value))
 	if strings.Contains(value, "&") && (strings.Contains(value, "&lt;") || strings.Contains(value, "&#")) {
 		value = html.UnescapeString(value)
-	}
-	if strings.Contains(value, "?=") {
-		value = decodeWords(value) // QUIRK: gateways encode the field as if it were a text
 	}
 	id := value
 	if open := strings.IndexByte(value, '<'); open >= 0 {
@@ -87,25 +95,37 @@ func commentEnd(s string) int {
 }
 
 // messageIDs reads the identifiers of In-Reply-To or References (RFC 5322 section 3.6.4), the last one first, at most limit.
-func messageIDs(value string, limit int) []string {
+func messageIDs(w *work, value string, limit int) []string {
 	var ids []string
-	for len(ids) < limit {
+	value = value[max(0, len(value)-maxIDField):]
+	for tried := 0; len(ids) < limit && tried < 4*limit+16; tried++ {
 		open := strings.LastIndexByte(value, '<')
 		if open < 0 {
 			break
 		}
-		if id := messageID(value[open:]); strings.IndexByte(id, '@') > 0 {
+		if id := messageID(w, value[open:]); strings.IndexByte(id, '@') > 0 {
 			ids = append(ids, id)
 		}
 		value = value[:open]
 	}
 	if len(ids) == 0 {
 		// Without angle brackets, the "@" distinguishes an identifier from the prose of old In-Reply-To fields.
-		if id := messageID(value); strings.IndexByte(id, '@') > 0 {
+		if id := messageID(w, value); strings.IndexByte(id, '@') > 0 {
 			ids = append(ids, id)
 		}
 	}
 	return ids
+}
+
+// lowerASCII returns s with its ASCII letters in lower case: each octet stays where it is.
+func lowerASCII(s string) string {
+	b := []byte(s)
+	for i, c := range b {
+		if c >= 'A' && c <= 'Z' {
+			b[i] = c | 0x20
+		}
+	}
+	return string(b)
 }
 
 // indexFold is strings.Index without regard to the case of ASCII letters; sub is in lower case.

@@ -66,7 +66,7 @@ func TestMessageIDs(t *testing.T) {
 		"<1\xff@sender.example>":              "1?@sender.example",
 		"<" + strings.Repeat("x", 1000) + ">": "",
 	} {
-		if got := messageID(value); got != want {
+		if got := messageID(plenty(), value); got != want {
 			t.Errorf("%.60q: got %q, want %q", value, got, want)
 		}
 	}
@@ -111,7 +111,7 @@ func TestMentionedMessageIDs(t *testing.T) {
 		"ID: <none>": "",
 		"id":         "",
 	} {
-		if got := strings.Join(mentionedIDs(text), " "); got != want {
+		if got := strings.Join(mentionedIDs(plenty(), text), " "); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
@@ -133,7 +133,7 @@ func TestAddresses(t *testing.T) {
 		"at @ nothing, then @x and y@ but a@b!": "a@b",
 		"@@@":                                   "",
 	} {
-		if got, _, _ := findAddress(text, 0); got != want {
+		if got, _, _ := findAddress(plenty(), text, 0); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
@@ -167,7 +167,7 @@ func TestDamagedEncodingsYieldWhatCanBeRead(t *testing.T) {
 		{"7bit", "=41", "=41"},
 		{"", "=41", "=41"},
 	} {
-		if got := decodeTransfer(c.encoding, c.in); got != c.want {
+		if got := decodeTransfer(plenty(), c.encoding, c.in); got != c.want {
 			t.Errorf("%s %q: got %q, want %q", c.encoding, c.in, got, c.want)
 		}
 	}
@@ -175,12 +175,12 @@ func TestDamagedEncodingsYieldWhatCanBeRead(t *testing.T) {
 
 func TestBoundariesWithinBoundaries(t *testing.T) {
 	body := "preamble\n--b\n\none\n--b-inner\nstill one\n--b  \n\ntwo\n--b--\nepilogue\n"
-	got, closed := splitBoundary(body, "b", 10)
+	got, closed := splitBoundary(plenty(), body, "b", 10)
 	want := []string{"preamble", "\none\n--b-inner\nstill one", "\ntwo"}
 	if !slices.Equal(got, want) || !closed {
 		t.Errorf("got %q, closed %t", got, closed)
 	}
-	got, closed = splitBoundary("--b\n\none\n", "b", 10)
+	got, closed = splitBoundary(plenty(), "--b\n\none\n", "b", 10)
 	if !slices.Equal(got, []string{"", "\none\n"}) || closed {
 		t.Errorf("got %q, closed %t", got, closed)
 	}
@@ -195,7 +195,7 @@ func TestMediaTypes(t *testing.T) {
 		`multipart/mixed; boundary="never closed`:                       "multipart/mixed|never closed",
 		`multipart/mixed; boundary="a\"b"`:                              `multipart/mixed|a"b`,
 	} {
-		kind, params := mediaType(value)
+		kind, params := mediaType(plenty(), value)
 		if got := kind + "|" + params["boundary"]; got != want {
 			t.Errorf("%q: got %q, want %q", value, got, want)
 		}
@@ -203,7 +203,7 @@ func TestMediaTypes(t *testing.T) {
 }
 
 func TestTextOfHTML(t *testing.T) {
-	got := textOfHTML("<style>a@b { }</style><p>To &lt;bert@rcpt.example&gt;<br>and <anna@sender.example></p><script>never closed")
+	got := textOfHTML(plenty(), "<style>a@b { }</style><p>To &lt;bert@rcpt.example&gt;<br>and <anna@sender.example></p><script>never closed")
 	if want := "\nTo <bert@rcpt.example>\nand <anna@sender.example>\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -222,12 +222,12 @@ func TestPrintable(t *testing.T) {
 // QUIRK: Hotmail's export loses the indentation of folded fields, and Exchange's diagnostics are long.
 func TestHeadersThatLostTheirIndentation(t *testing.T) {
 	diagnostics := "X-Diagnostics: 1\n" + strings.Repeat("=?us-ascii?Q?MDzu6jkjt8UvBkVECKZ3Pp1zfL8?=\n", 35)
-	h, rest, junk := parseHeader("From: a@example.com\n"+diagnostics+diagnostics+"Message-ID: <1@example.com>\n\ntext", true)
+	h, rest, junk := parseHeader(plenty(), "From: a@example.com\n"+diagnostics+diagnostics+"Message-ID: <1@example.com>\n\ntext", true)
 	if h.get("message-id") != "<1@example.com>" || rest != "text" || junk != 70 {
 		t.Errorf("got %q, %q and %d", h.get("message-id"), rest, junk)
 	}
 	prose := strings.Repeat("prose without a colon\n", 100)
-	if h, rest, _ := parseHeader("From: a@example.com\n"+prose+"Message-ID: <1@example.com>\n", true); h.has("message-id") || rest == "" {
+	if h, rest, _ := parseHeader(plenty(), "From: a@example.com\n"+prose+"Message-ID: <1@example.com>\n", true); h.has("message-id") || rest == "" {
 		t.Errorf("prose is read as a header: %q", h)
 	}
 }
@@ -236,14 +236,14 @@ func TestHeadersThatLostTheirIndentation(t *testing.T) {
 func TestRulesAreInTheFormThatIsCompared(t *testing.T) {
 	lists := map[string][]string{
 		"daemonNames": daemonNames, "recipientPrefixes": recipientPrefixes, "replySubjects": replySubjects, "executables": executables,
-		"reporters": reporters, "complaintSubject": {complaintSubject}, "listFields": listFields, "receiptSubjects": receiptSubjects,
+		"complaintSubject": {complaintSubject}, "listFields": listFields, "receiptSubjects": receiptSubjects,
 	}
 	for name, p := range map[string]*phrases{
 		"bounceSubjects": bounceSubjects, "failures": failures, "delays": delays, "returns": returns, "recipientWords": recipientWords,
 		"aliasWords": aliasWords, "strangers": strangers, "absences": absences, "failureWords": failureWords,
 		"postmasterSubjects": postmasterSubjects, "digests": digests, "undelivered": undelivered, "notices": notices,
 		"exchangeAgents": exchangeAgents, "programs": programs, "away": away, "acknowledgements": acknowledgements, "promises": promises,
-		"pages": pages, "copies": copies, "challengeSubjects": challengeSubjects, "challenges": challenges, "receipts": receipts,
+		"pages": pages, "reporters": reporters, "copies": copies, "challengeSubjects": challengeSubjects, "challenges": challenges, "receipts": receipts,
 	} {
 		lists[name] = p.words
 	}

@@ -31,14 +31,34 @@ func Parse(message []byte, limits Limits) *Report {
 }
 
 func analyse(text string, limits Limits, problems []string) *Report {
-	a := &analysis{limits: limits, parts: limits.Parts}
-	rep := a.message(text, 1)
+	a := &analysis{work: newWork(len(text)), limits: limits, parts: limits.Parts}
+	if limits.Steps > 0 {
+		a.most = limits.Steps
+	}
+	rep, ok := a.within(text)
+	if !ok {
+		a.problem("to read it takes more work than its size allows")
+	}
 	for _, p := range append(problems, a.problems...) {
 		rep.problem(p)
 	}
-	rep.Truncated = a.truncated || len(problems) > 0 // of Read, which all say that something was cut off
+	rep.Truncated = a.truncated || !ok || len(problems) > 0 // of Read, which all say that something was cut off
 	rep.bound()
 	return rep
+}
+
+// within reports about a message if the work that it may take is enough. If not, the report says nothing but that.
+func (a *analysis) within(text string) (r *Report, ok bool) {
+	defer func() {
+		switch p := recover(); p.(type) {
+		case nil:
+		case exhausted:
+			r, ok = &Report{Kind: None, Unread: true}, false
+		default:
+			panic(p)
+		}
+	}()
+	return a.message(text, 1), true
 }
 
 // readMessage returns the message with LF line ends, cut off at the limits. It cuts a header that is too long at the end of
@@ -148,6 +168,7 @@ func (r *Report) sort() {
 
 // printable makes s fit for a log: valid UTF-8, no control characters, one line, at most limit octets.
 func printable(s string, limit int) string {
+	s = s[:min(len(s), 8*limit)] // which has no more than limit octets that can be printed, unless it was made for that
 	clean := true
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] >= 0x7f {

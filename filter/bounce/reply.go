@@ -66,11 +66,14 @@ func afterCode(s string, i int) bool {
 
 // quotesReply says whether a line of text is surely the reply of a server: it begins with the reply code, or a status of the
 // same class follows the code.
-func quotesReply(text string) bool {
+func quotesReply(w *work, text string) bool {
 	for text != "" {
 		var line string
 		line, text = cutLine(text)
+		w.items(1)
+		w.skim(len(line))
 		line = strings.TrimLeft(line[:min(len(line), 512)], " \t>")
+		w.look(2 * len(line))
 		code := replyCode(line)
 		if code == 0 {
 			continue

@@ -90,6 +90,9 @@ type Report struct {
 
 	// Truncated says that the message exceeded the limits, or that its reader failed: what it answers may be named behind that.
 	Truncated bool
+	// Unread says that the message was not read because that takes more work than its size allows. The report is empty then. Such a
+	// message was made for the purpose.
+	Unread bool
 
 	to string // the address of its To field
 

@@ -8,18 +8,18 @@ import (
 // reply says whether the header says that a responder wrote the message (RFC 3834, and conventions older than it).
 func (f *facts) reply() bool {
 	h := f.header
-	submitted := strings.ToLower(h.get("auto-submitted"))
-	precedence := strings.ToLower(h.get("precedence"))
+	submitted := h.lower("auto-submitted")
+	precedence := h.lower("precedence")
 	switch {
 	case strings.HasPrefix(submitted, "auto-replied"), strings.Contains(precedence, "auto_reply"), strings.Contains(precedence, "auto-reply"):
 		return true
-	case strings.Contains(strings.ToLower(h.get("x-ms-exchange-generated-message-source")), "mailbox rules agent"):
+	case strings.Contains(h.lower("x-ms-exchange-generated-message-source"), "mailbox rules agent"):
 		return true // QUIRK: Exchange declares its replies as auto-generated
 	case strings.HasPrefix(submitted, "auto-"), h.has("list-id"):
 		return false
 	}
 	for _, r := range responders {
-		v := strings.ToLower(h.get(r.field))
+		v := h.lower(r.field)
 		if strings.Contains(v, r.words) && h.has(r.field) && v != "no" && v != "false" {
 			return true
 		}
@@ -31,7 +31,7 @@ func (f *facts) reply() bool {
 //
 // QUIRK: Exchange says no more of its automatic replies (testdata/null-sender/reply-exchange.eml).
 func (f *facts) automatic() bool {
-	return strings.HasPrefix(strings.ToLower(f.header.get("auto-submitted")), "auto-") ||
+	return strings.HasPrefix(f.header.lower("auto-submitted"), "auto-") ||
 		f.header.has("x-auto-response-suppress") || f.header.has("x-ms-exchange-inbox-rules-loop")
 }
 
@@ -61,7 +61,7 @@ func (f *facts) isReply() bool {
 		// too long, or of a person
 	case away.in(lead):
 		return true // vacation programs answer with "Re:", and say in the text alone what they are
-	case answer && strings.HasPrefix(strings.ToLower(f.header.get("in-reply-to")), "your message of"):
+	case answer && strings.HasPrefix(f.header.lower("in-reply-to"), "your message of"):
 		return true // QUIRK: mailutils' sieve
 	}
 	if !null {
@@ -105,7 +105,7 @@ func (f *facts) replySubject() bool {
 		switch i := strings.Index(f.subject, p); {
 		case i == 0:
 			return true
-		case i > 0 && !isAnswer(f.subject) && endsSentence(f.subject[i+len(p):]) && (f.origin() > person || absences.in(f.folded)):
+		case i > 0 && !isAnswer(f.subject) && endsSentence(f.subject[i+len(p):]) && (f.origin > person || absences.in(f.folded)):
 			return true
 		}
 	}
@@ -164,7 +164,7 @@ func (f *facts) ordinary() bool {
 	if f.header.has("x-ms-exchange-parent-message-id") && !f.header.has("x-ms-exchange-generated-message-source") {
 		return true // QUIRK: Exchange gives mail to a distribution group the null sender
 	}
-	return f.calendar || f.listed() || f.header.has("user-agent") || f.header.has("x-mailer") && !programs.in(strings.ToLower(f.header.get("x-mailer")))
+	return f.calendar || f.listed() || f.header.has("user-agent") || f.header.has("x-mailer") && !programs.in(f.header.lower("x-mailer"))
 }
 
 // namesOne says whether In-Reply-To is a message identifier. Old mail programs, and spam, have other words there, and trackers, which
@@ -177,9 +177,9 @@ func (f *facts) namesOne() bool {
 // plain says whether the message has the form that answers of responders without any mark have: one text from one author to one
 // recipient.
 func (f *facts) plain() bool {
-	kind, _ := mediaType(f.header.get("content-type"))
+	kind, _ := mediaType(f.work, f.header.get("content-type"))
 	return !strings.HasPrefix(kind, "multipart/") && !f.header.has("cc") && !f.header.has("sender") && !f.header.has("thread-index") &&
-		len(fieldAddresses(f.header.get("to"), 2)) <= 1
+		len(fieldAddresses(f.work, f.header.get("to"), 2)) <= 1
 }
 
 // tagged says whether a list has put its name in front of the subject: "[announce] Minutes". A number is that of a ticket.
@@ -190,13 +190,13 @@ func tagged(subject string) bool {
 
 // bulk says whether the message asks that nothing answers it.
 func (f *facts) bulk() bool {
-	p := strings.ToLower(strings.TrimSpace(f.header.get("precedence")))
+	p := strings.TrimSpace(f.header.lower("precedence"))
 	return p == "bulk" || p == "junk"
 }
 
 // isChallenge says whether the message asks the sender of another message to confirm it, as challenge/response systems do.
 func (f *facts) isChallenge() bool {
-	if f.listed() || !f.hasNullSender() && !f.reply() && f.origin() != program {
+	if f.listed() || !f.hasNullSender() && !f.reply() && f.origin != program {
 		return false
 	}
 	return challengeSubjects.in(f.subject) || challenges.in(f.folded[:min(len(f.folded), shortBytes)])

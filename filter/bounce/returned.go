@@ -16,133 +16,114 @@ var mailFields = map[string]bool{
 }
 
 // startsLikeMessage says whether s begins with the header of a message: it has two or three known fields in its first lines.
-func startsLikeMessage(s string) bool {
-	s = strings.TrimLeft(s, "\n\t ")
+func startsLikeMessage(w *work, s string) bool {
+	trimmed := strings.TrimLeft(s, "\n\t ")
+	w.look(len(s) - len(trimmed))
+	s = trimmed
 	if strings.HasPrefix(s, "From ") || strings.HasPrefix(s, ">From ") {
 		_, s = cutLine(s)
 	}
-	known, strong := countFields(s, 12)
-	return known >= 2 && (strong > 0 || known >= 3)
-}
-
-// countFields counts the known fields in the first lines of s, up to a blank line.
-func countFields(s string, lines int) (known, strong int) {
-	for ; lines > 0 && s != ""; lines-- {
+	known, strong := 0, 0
+	for lines := 12; lines > 0 && s != ""; lines-- {
 		var line string
 		line, s = cutLine(s)
-		if strings.TrimSpace(line) == "" {
+		if isBlank(w, line) {
 			break
 		}
-		name, _, ok := splitField(strings.TrimLeft(line, " \t>|"))
-		if !ok {
-			continue
-		}
-		name = strings.ToLower(name)
-		if isStrong, is := mailFields[name]; is {
+		w.items(1)
+		w.skim(len(line))
+		if is, isStrong := mailField(trimMarks(w, line)); is {
 			known++
 			if isStrong {
 				strong++
 			}
-		} else if strings.HasPrefix(name, "x-") {
-			known++
 		}
 	}
-	return known, strong
+	return known >= 2 && (strong > 0 || known >= 3)
 }
 
 // splitReturned splits the text of a report into lead, the report's own words, and the messages whose headers it quotes. tail
-// is what follows the first of them.
-func splitReturned(text string) (lead string, found []returned, tail string) {
-	const maxFound = 2
-	lead = text
+// is what follows the header of the last of them.
+func splitReturned(w *work, text string) (lead string, found []returned, tail string) {
+	o := newOutline(w, text)
+	var begins []int
 	marked := false // the previous line says that the original follows, or it is a rule
 	blank := true
-	for at := 0; at < len(text) && len(found) < maxFound; {
-		line, rest := cutLine(text[at:])
-		trimmed := strings.TrimSpace(line)
-		next := len(text) - len(rest)
-		switch {
+	for i := 0; i < o.size(); {
+		switch trimmed := strings.TrimSpace(o.line(i)); {
 		case trimmed == "":
 			blank = true
-		case marked || blank:
-			if headerHere(text[at:], line, marked) {
-				block := dedent(text[at:])
-				if len(found) == 0 {
-					lead = text[:at]
-				}
-				h, after, _ := parseHeader(block, true)
-				if len(found) == 0 || h.has("message-id") {
-					found = append(found, returned{block, ReturnedText})
-				}
-				if h.has("message-id") {
-					return lead, found, after
-				}
-				// A summary without Message-ID; the header itself may follow.
-				_, after, _ = parseHeader(text[at:], true)
-				next = max(len(text)-len(after), next)
-				if len(found) == 1 {
-					tail = text[next:]
-				}
-				marked, blank = false, true
-				at = next
-				continue
+		case (marked || blank) && o.headerAt(i, marked):
+			at := int(o.lines[i].start)
+			marks := marksOf(text[at:])
+			h, rest, _ := parseIndented(w, text[at:], marks, true)
+			identified := h.has("message-id")
+			if len(begins) == 0 || identified {
+				begins = append(begins, at)
 			}
-			fallthrough
+			tail = rest
+			if identified {
+				return splitAt(w, text, begins, dedent(w, rest, marks))
+			}
+			// A summary without Message-ID; the header itself may follow.
+			i = o.at(i+1, len(text)-len(rest))
+			marked, blank = false, true
+			continue
 		default:
 			blank = false
-			if announces(trimmed) {
+			if announces(w, trimmed) {
 				marked = true
 			} else if !isRule(trimmed) {
 				marked = false
 			}
 		}
-		at = next
+		i++
 	}
-	return lead, found, tail
+	return splitAt(w, text, begins, tail)
 }
 
-// headerHere says whether the header of a message begins at s, whose first line is line. After a line that announces it, two
-// fields are enough. Elsewhere it must have a field that summaries do not have.
-func headerHere(s, line string, marked bool) bool {
-	if sender, ok := strings.CutPrefix(line, "From "); ok && !isDaemonAddress(strings.ToLower(sender)) {
+// splitAt splits a text where messages begin in it. Each is returned up to the next one: what a message contains is read with it.
+func splitAt(w *work, text string, begins []int, after string) (lead string, found []returned, tail string) {
+	lead = text
+	for i, begin := range begins {
+		if i == 0 {
+			lead = text[:begin]
+		}
+		end := len(text)
+		if i+1 < len(begins) {
+			end = begins[i+1]
+		}
+		block := text[begin:end]
+		found = append(found, returned{dedent(w, block, marksOf(block)), ReturnedText})
+	}
+	return lead, found, after
+}
+
+// headerAt says whether the header of a message begins at a line. After a line that announces it, two fields are enough. Elsewhere it
+// must have a field that summaries do not have.
+func (o *outline) headerAt(i int, marked bool) bool {
+	if sender, ok := strings.CutPrefix(o.line(i), "From "); ok && !isDaemonAddress(strings.ToLower(sender[:min(len(sender), maxAddressBytes)])) {
 		// As in an mbox file: the header begins after this line. If a mailer daemon is the sender, the text that follows
 		// belongs to this report.
-		_, s = cutLine(s)
-		line, _ = cutLine(s)
+		i++
 	}
-	name, _, ok := splitField(strings.TrimLeft(line, " \t>|"))
+	name, _, ok := splitField(strings.TrimLeft(o.line(i), fieldMarks))
 	if !ok {
 		return false
 	}
 	if _, known := mailFields[strings.ToLower(name)]; !known && len(name) > 2 && !strings.EqualFold(name[:2], "x-") {
 		return false
 	}
-	known, strong := countFields(s, 60)
-	return marked && known >= 2 || known >= 3 && strong >= 2 || known >= 2 && strong >= 1 && hasMessageID(s)
-}
-
-// hasMessageID says whether the header at s has a Message-ID field.
-func hasMessageID(s string) bool {
-	for s != "" {
-		var line string
-		line, s = cutLine(s)
-		line = strings.TrimLeft(line, " \t>|")
-		if line == "" {
-			return false
-		}
-		if len(line) > 11 && strings.EqualFold(line[:11], "message-id:") {
-			return true
-		}
-	}
-	return false
+	known, strong := o.fields(i, 60)
+	return marked && known >= 2 || known >= 3 && strong >= 2 || known >= 2 && strong >= 1 && o.lines[i].id
 }
 
 // announces says whether a line introduces a returned message.
-func announces(line string) bool {
+func announces(w *work, line string) bool {
 	if len(line) > 200 {
 		return false
 	}
-	return returns.in(strings.ToLower(line)) || isRule(line)
+	return returns.in(w.lower(line)) || isRule(line)
 }
 
 // ruleOctets are the octets that a rule consists of.
@@ -160,28 +141,33 @@ func isRule(line string) bool {
 	return n >= 3
 }
 
-// dedent removes from each line the indentation or quotation mark that the first line has.
-func dedent(s string) string {
-	n := 0
-	for n < len(s) && strings.IndexByte(" \t>|", s[n]) >= 0 {
-		n++
-	}
-	if n == 0 {
+// marksOf returns the indentation or quotation mark in front of the first line of s.
+func marksOf(s string) string { return s[:len(s)-len(strings.TrimLeft(s, fieldMarks))] }
+
+// dedent removes from each line of s the marks that its first line has, see marksOf.
+func dedent(w *work, s, marks string) string {
+	if marks == "" {
 		return s
 	}
-	prefix := s[:n]
+	w.look(len(s))
 	var b strings.Builder
-	b.Grow(len(s))
+	b.Grow(len(s) + 1)
 	for s != "" {
 		var line string
 		line, s = cutLine(s)
-		if strings.HasPrefix(line, prefix) {
-			line = line[n:]
-		} else {
-			line = strings.TrimLeft(line, " \t")
-		}
-		b.WriteString(line)
+		w.items(1)
+		b.WriteString(dedentLine(line, marks))
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+func dedentLine(line, marks string) string {
+	if marks == "" {
+		return line
+	}
+	if rest, ok := strings.CutPrefix(line, marks); ok {
+		return rest
+	}
+	return strings.TrimLeft(line, " \t")
 }

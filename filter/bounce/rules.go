@@ -133,11 +133,11 @@ var absences = newPhrases([]string{
 })
 
 // reporters are in front of the name of the host that writes the report.
-var reporters = []string{
+var reporters = newPhrases([]string{
 	"qmail-send program at ", "mail system at host ", "postfix program at host ", "generating server: ", "mail server at ",
 	"queue on ", "delivery subsystem of ", "status notification from ",
 	"serveur de génération : ", "serveur de génération : ", "generierender server: ", "servidor de generación: ", "message from ",
-}
+})
 
 // responders are header fields of automatic replies. Without words, any value counts except "no" and "false".
 var responders = []struct{ field, words string }{

@@ -5,52 +5,64 @@ import (
 	"strings"
 )
 
-// recipientList is a list of recipients that has each address once.
-type recipientList []Recipient
+// recipientList is a list of recipients that has each address once. The zero value is an empty list.
+type recipientList struct {
+	all   []Recipient
+	known map[string]int // addresses in lower case, and where they are
+}
 
 // add appends a recipient and returns it. It returns nil if the list has the address already or is full.
 func (l *recipientList) add(address string) *Recipient {
-	if len(*l) >= maxRecipients {
+	if len(l.all) >= maxRecipients || l.of(address) != nil {
 		return nil
 	}
-	for i := range *l {
-		if strings.EqualFold((*l)[i].Address, address) {
-			return nil
-		}
+	if l.known == nil {
+		l.known = make(map[string]int)
 	}
-	*l = append(*l, Recipient{Address: address})
-	return &(*l)[len(*l)-1]
+	l.known[strings.ToLower(address)] = len(l.all)
+	l.all = append(l.all, Recipient{Address: address})
+	return &l.all[len(l.all)-1]
+}
+
+// unnamed appends a recipient without an address, unless the list is full.
+func (l *recipientList) unnamed(r Recipient) {
+	if len(l.all) < maxRecipients {
+		l.all = append(l.all, r)
+	}
+}
+
+// of returns the recipient with this address, or nil.
+func (l *recipientList) of(address string) *Recipient {
+	if i, ok := l.known[strings.ToLower(address)]; ok {
+		return &l.all[i]
+	}
+	return nil
 }
 
 // withoutClass returns the recipient with this address if the report has given no status and no reply code for it so far, or
 // nil.
 //
 // QUIRK: Exchange names each recipient twice: at the beginning for the reader, and below with the server's reply.
-func (l recipientList) withoutClass(address string) *Recipient {
-	for i := range l {
-		if strings.EqualFold(l[i].Address, address) && l[i].Class() == 0 {
-			return &l[i]
-		}
+func (l *recipientList) withoutClass(address string) *Recipient {
+	if r := l.of(address); r != nil && r.Class() == 0 {
+		return r
 	}
 	return nil
 }
 
-// say sets what the report says about a recipient: the rest of its line, which is the first of lines, and the lines up to the next
-// blank one or the next recipient.
-func (r *Recipient) say(rest string, lines []string) {
+// say sets what the report says about a recipient that line at of a text names: the rest of this line, and the lines below up to the
+// next blank one or the next recipient.
+func (r *Recipient) say(t *textLines, at int, rest string) {
 	const maxLines = 12
-	words := []string{strings.TrimLeft(rest, ":;,>'\" .)]")}
+	words := []string{strings.TrimLeft(beginning(rest), ":;,>'\" .)]")}
 	if strings.HasPrefix(rest, "<mailto:") {
 		words[0] = ""
 	}
-	last := words[0]
-	for i, line := range lines {
-		if i == 0 {
-			continue
-		}
-		if i > maxLines {
-			break
-		}
+	last, size := words[0], len(words[0])
+	for i := at + 1; i < len(t.lines) && i <= at+maxLines && size < maxDiagnosticBytes; i++ {
+		line := beginning(t.lines[i])
+		t.items(1)
+		t.look(len(line))
 		if strings.TrimSpace(line) == "" {
 			// A blank line ends what is said, unless the report has said nothing yet or only announced it: "because:".
 			if last != "" && !strings.HasSuffix(last, ":") {
@@ -66,11 +78,13 @@ func (r *Recipient) say(rest string, lines []string) {
 			}
 			continue
 		}
-		if _, _, ok := leadingAddress(line); ok && !wraps(lines[i-1], line) {
+		if t.leading(i).ok && !t.wraps(i) {
 			break
 		}
 		words = append(words, line)
+		size += len(" ") + len(line)
 	}
+	t.look(5 * min(size, maxDiagnosticBytes))
 	diagnostic := foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
 	if strings.Count(diagnostic, `"`) == 1 {
 		diagnostic = strings.TrimSuffix(diagnostic, `"`) // the first one is trimmed above
@@ -80,6 +94,9 @@ func (r *Recipient) say(rest string, lines []string) {
 		r.Diagnostic = diagnostic
 	}
 }
+
+// beginning returns so much of a line that a diagnostic can be taken from it.
+func beginning(line string) string { return line[:min(len(line), 2*maxDiagnosticBytes)] }
 
 // complete fills in from the rest of the report what the recipients of a bounce lack.
 func (r *Report) complete(f *facts) {
@@ -95,17 +112,18 @@ func (r *Report) complete(f *facts) {
 		action = "delayed"
 	}
 	if r.ReportingMTA == "" {
-		r.ReportingMTA = reporter(f.text)
+		r.ReportingMTA = reporter(f.work, f.text)
 	}
 	status, code := "", 0
 	if len(r.Recipients) == 1 || !r.anyStatus() {
+		f.look(2 * len(f.text))
 		status, code = findStatus(f.text), replyCode(f.text)
 	}
 	for i := range r.Recipients {
 		rcpt := &r.Recipients[i]
 		rcpt.Action = first(rcpt.Action, action)
 		if len(r.Recipients) == 1 && rcpt.Code == 0 && rcpt.Status == "" {
-			rcpt.Diagnostic = first(reason(f.text), rcpt.Diagnostic)
+			rcpt.Diagnostic = first(reason(f.work, f.text), rcpt.Diagnostic)
 		}
 		rcpt.Status = first(rcpt.Status, status)
 		if rcpt.Code == 0 {
@@ -118,7 +136,7 @@ func (r *Report) complete(f *facts) {
 // written to himself. There must be a reason beside it.
 func ownRecipients(f *facts) []Recipient {
 	t := textOf(f)
-	for _, a := range fieldAddresses(f.header.get("to"), maxOwn) {
+	for _, a := range fieldAddresses(f.work, f.header.get("to"), maxOwn) {
 		delete(t.own, strings.ToLower(a))
 	}
 	for _, way := range [...]func() []Recipient{t.listed, t.transcript, t.spoken} {
@@ -134,18 +152,18 @@ func ownRecipients(f *facts) []Recipient {
 
 // explain adds to each recipient what only the text of the report says, and the more exact of two status codes.
 func (r *Report) explain(f *facts) {
-	var said []Recipient
+	var said map[string]string // what the text says, by recipient; read where it is needed, once
 	for i := range r.Recipients {
 		rcpt := &r.Recipients[i]
+		f.items(1)
+		f.look(len(rcpt.Diagnostic))
 		if rcpt.Diagnostic == "" && rcpt.Action != "delivered" && rcpt.Action != "relayed" {
 			if said == nil {
-				t := textOf(f)
-				clear(t.own)
-				said = append(append(t.listed(), t.spoken()...), Recipient{}) // so that it is read once
+				said = f.said()
 			}
-			rcpt.explainBy(said)
+			rcpt.Diagnostic = said[strings.ToLower(rcpt.Address)]
 			if rcpt.Diagnostic == "" && len(r.Recipients) == 1 {
-				rcpt.Diagnostic = strings.TrimLeft(reason(f.text), "<> ")
+				rcpt.Diagnostic = strings.TrimLeft(reason(f.work, f.text), "<> ")
 			}
 			if rcpt.Code == 0 {
 				rcpt.Code = replyCode(rcpt.Diagnostic)
@@ -161,29 +179,34 @@ func (r *Report) explain(f *facts) {
 	}
 }
 
-// explainBy takes the diagnostic from what the text says about the recipients.
-func (r *Recipient) explainBy(said []Recipient) {
-	for i := range said {
-		if strings.EqualFold(said[i].Address, r.Address) && isReason(said[i].Diagnostic) {
-			r.Diagnostic = said[i].Diagnostic
-			return
+// said returns what the text says about the recipients that it names, by their addresses in lower case.
+func (f *facts) said() map[string]string {
+	t := textOf(f)
+	clear(t.own)
+	said := make(map[string]string)
+	for _, rcpt := range append(t.listed(), t.spoken()...) {
+		if address := strings.ToLower(rcpt.Address); said[address] == "" && isReason(rcpt.Diagnostic) {
+			said[address] = rcpt.Diagnostic
 		}
 	}
+	return said
 }
 
 // isReason says whether a text is neither a field of a status part nor the announcement of something, and could be decoded.
 func isReason(s string) bool {
-	return s != "" && !statusField0(s) && indexFold(s, "x-actual-recipient:") != 0 && !strings.HasSuffix(s, ":") && !strings.ContainsRune(s, '\ufffd')
+	const actual = "x-actual-recipient:"
+	return s != "" && !statusField0(s) && !strings.EqualFold(s[:min(len(s), len(actual))], actual) && !strings.HasSuffix(s, ":") && !strings.ContainsRune(s, '\ufffd')
 }
 
 // reporter returns the host that the text of a report names as the reporting MTA.
-func reporter(text string) string {
-	for _, words := range reporters {
-		i := indexFold(text, words)
-		if i < 0 {
+func reporter(w *work, text string) string {
+	w.look(2 * len(text))
+	for _, end := range reporters.ends(lowerASCII(text)) {
+		if end < 0 {
 			continue
 		}
-		name := strings.TrimRight(firstWord(text[i+len(words):]), ".,:;")
+		name := text[end:]
+		name = strings.TrimRight(firstWord(name[:min(len(name), 2*maxNameBytes)]), ".,:;")
 		if strings.IndexByte(name, '.') > 0 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == "" {
 			return name
 		}
@@ -201,12 +224,17 @@ func (r *Report) anyStatus() bool {
 }
 
 // reason returns the remote server's reply that the text of a report quotes, or "".
-func reason(text string) string {
+func reason(w *work, text string) string {
 	for text != "" {
 		var line string
 		line, text = cutLine(text)
-		if len(line) < 2000 && replyCode(line) > 0 {
-			return foldSpace(wholeReply(line, strings.SplitN(text, "\n", maxReplyLines+1)), maxDiagnosticBytes)
+		w.items(1)
+		w.skim(len(line))
+		if len(line) >= 2000 {
+			continue
+		}
+		if w.look(len(line)); replyCode(line) > 0 {
+			return foldSpace(wholeReply(w, line, strings.SplitN(text, "\n", maxReplyLines+1)), maxDiagnosticBytes)
 		}
 	}
 	return ""
@@ -217,19 +245,22 @@ const maxReplyLines = 10
 
 // wholeReply adds to the first line of an SMTP reply the lines that continue it: lines that begin with its code, as long as a
 // hyphen follows the code (RFC 5321 section 4.2.1).
-func wholeReply(line string, more []string) string {
+func wholeReply(w *work, line string, more []string) string {
+	w.skim(len(line))
 	line = strings.TrimSpace(line)
 	if len(line) < 4 || line[3] != '-' {
 		return line
 	}
 	reply, code := line, line[:3]
 	for _, next := range more[:min(len(more), maxReplyLines)] {
-		next = strings.TrimLeft(next, " \t<>")
+		next = strings.TrimLeft(beginning(next), " \t<>")
+		w.items(1)
+		w.skim(len(reply) + len(next))
 		if !strings.HasPrefix(next, code) {
 			break
 		}
 		reply += " " + next
-		if len(next) < 4 || next[3] != '-' {
+		if len(next) < 4 || next[3] != '-' || len(reply) >= maxDiagnosticBytes {
 			break
 		}
 	}

@@ -9,23 +9,29 @@ import (
 // deliveryStatus reads the fields of a message/delivery-status part (RFC 3464 section 2) into r. Blocks of fields may come in
 // any order, and blank lines between or inside them may be wrong: a new recipient begins at a second address field, or at a
 // field that the current recipient has already.
-func (r *Report) deliveryStatus(s string) {
-	a := statusReader{report: r}
+func (r *Report) deliveryStatus(w *work, s string) {
+	a := statusReader{work: w, report: r}
 	for s != "" {
 		before := len(s)
 		var h header
-		h, s, _ = parseHeader(s, true)
+		h, s, _ = parseHeader(w, s, true)
+		w.items(len(h))
 		if len(h) == 0 && len(s) == before {
 			_, s = cutLine(s)
 		}
 		a.block(h)
 	}
 	a.flush()
+	r.Recipients = a.recipients.all
 }
 
 // statusReader collects the fields of one recipient.
 type statusReader struct {
-	report                          *Report
+	*work
+	report     *Report
+	recipients recipientList // those that are complete
+	dates      int           // that were tried
+
 	final, original, action, status string
 	diagnostic, remote              string
 	any                             bool
@@ -40,16 +46,16 @@ func (a *statusReader) block(h header) {
 		case "received-from-mta":
 			a.report.ReceivedFrom = first(a.report.ReceivedFrom, untyped(f.value))
 		case "arrival-date":
-			if a.report.ArrivalDate.IsZero() {
+			if a.dates++; a.dates <= maxDates && a.report.ArrivalDate.IsZero() {
 				a.report.ArrivalDate = date(f.value)
 			}
 		case "original-envelope-id":
 			a.report.original(Original{Source: ReportField, Depth: 1, EnvelopeID: f.value})
-			if id := messageID(f.value); strings.IndexByte(id, '@') > 0 {
+			if id := messageID(a.work, f.value); strings.IndexByte(id, '@') > 0 {
 				a.report.original(Original{Source: EnvelopeMessageID, Depth: 1, MessageID: id})
 			}
 		case "original-message-id", "x-original-message-id", "x-message-id":
-			a.report.original(Original{Source: ReportField, Depth: 1, MessageID: messageID(f.value)})
+			a.report.original(Original{Source: ReportField, Depth: 1, MessageID: messageID(a.work, f.value)})
 		case "x-postfix-sender", "x-original-sender", "original-mail-from":
 			a.report.original(Original{Source: ReportField, Depth: 1, Sender: fieldAddress(f.value)})
 		case "final-recipient":
@@ -88,6 +94,8 @@ func (a *statusReader) flush() {
 	if !a.any {
 		return
 	}
+	a.items(4)
+	a.look(2 * (len(a.final) + len(a.original) + len(a.action) + len(a.status) + 2*len(a.diagnostic) + len(a.remote)))
 	rcpt := Recipient{
 		Address:    statusAddress(a.final, a.original),
 		Action:     keyword(a.action),
@@ -99,18 +107,17 @@ func (a *statusReader) flush() {
 	if rcpt.Status == "" {
 		rcpt.Status = findStatus(rcpt.Diagnostic)
 	}
-	r := a.report
-	*a = statusReader{report: r}
-	// Relays that merge reports name a recipient twice.
-	for i := range r.Recipients {
-		if have := &r.Recipients[i]; rcpt.Address != "" && strings.EqualFold(have.Address, rcpt.Address) {
-			have.Status, have.Action = first(have.Status, rcpt.Status), first(have.Action, rcpt.Action)
-			have.Diagnostic = first(have.Diagnostic, rcpt.Diagnostic)
-			return
+	*a = statusReader{work: a.work, report: a.report, recipients: a.recipients, dates: a.dates}
+	switch have := a.recipients.of(rcpt.Address); {
+	case rcpt.Address == "":
+		a.recipients.unnamed(rcpt)
+	case have != nil: // relays that merge reports name a recipient twice
+		have.Status, have.Action = first(have.Status, rcpt.Status), first(have.Action, rcpt.Action)
+		have.Diagnostic = first(have.Diagnostic, rcpt.Diagnostic)
+	default:
+		if have = a.recipients.add(rcpt.Address); have != nil {
+			*have = rcpt
 		}
-	}
-	if len(r.Recipients) < maxRecipients {
-		r.Recipients = append(r.Recipients, rcpt)
 	}
 }
 

@@ -22,12 +22,14 @@ const (
 )
 
 // tnefIDs returns the identifiers of the messages in a TNEF stream, at most maxMessageIDs.
-func tnefIDs(b []byte) []string {
+func tnefIDs(w *work, b []byte) []string {
 	var ids []string
 	if !bytes.HasPrefix(b, tnefSignature) {
 		return nil
 	}
+	w.skim(len(b))
 	for len(ids) < maxMessageIDs {
+		w.items(1)
 		i := bytes.Index(b, internetMessage)
 		if i < 0 {
 			break
@@ -42,6 +44,7 @@ func tnefIDs(b []byte) []string {
 			continue
 		}
 		value := b[4 : 4+n]
+		w.look(int(n))
 		var text string
 		switch kind[0] {
 		case tnefString8:
@@ -53,8 +56,9 @@ func tnefIDs(b []byte) []string {
 			}
 			text = string(utf16.Decode(units))
 		}
+		b = b[4+n:]
 		text, _, _ = strings.Cut(text, "\x00")
-		if id := messageID(text); id != "" && !slices.Contains(ids, id) {
+		if id := messageID(w, text); id != "" && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
 	}

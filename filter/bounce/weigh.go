@@ -27,7 +27,7 @@ func (f *facts) isBounce(r *Report, from origin) (is, weak bool) {
 		return false, false
 	}
 	s.clear = s.subject && undelivered.in(f.subject)
-	s.quoted = len(r.Recipients) == 1 && quotesReply(f.text)
+	s.quoted = len(r.Recipients) == 1 && quotesReply(f.work, f.text)
 	for i := range r.Recipients {
 		s.quoted = s.quoted || r.Recipients[i].Class() != 0
 	}
@@ -113,7 +113,7 @@ func (f *facts) exchangeNotice() bool {
 	if !f.header.has("x-ms-exchange-parent-message-id") {
 		return false
 	}
-	source := strings.ToLower(f.header.get("x-ms-exchange-generated-message-source"))
+	source := f.header.lower("x-ms-exchange-generated-message-source")
 	return f.header.has("x-ms-exchange-transport-rules-notification") || exchangeAgents.in(source) ||
 		source != "" && isDaemonAddress(strings.ToLower(fieldAddress(f.header.get("from")))) && !strings.Contains(source, "calendar")
 }

@@ -77,6 +77,13 @@ type Case struct {
 	queried      bool          // there was something to ask it
 }
 
+// Read takes what the content says.
+func (c *Case) Read(r *bounce.Report) {
+	if c.Report, c.Unread = r, r.Unread; r.Unread {
+		c.Report = nil
+	}
+}
+
 // Result is what becomes of a message at one stage.
 type Result uint8
 

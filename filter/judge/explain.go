@@ -110,7 +110,7 @@ func (x *Explanation) nullSender(c *Case, r *Recipient, d Delivery) {
 		return
 	}
 	if n := c.WantsBody(); n > 0 {
-		c.Report = d.Content(n)
+		c.Read(d.Content(n))
 	}
 	x.end(c, &before)
 }
@@ -118,12 +118,16 @@ func (x *Explanation) nullSender(c *Case, r *Recipient, d Delivery) {
 // mailerDaemon explains the verdict about a message of a sender that bounces come from. What it is shows only at its end.
 func (x *Explanation) mailerDaemon(c *Case, r *Recipient, d Delivery) {
 	r.Verdict = c.Ordinary(r)
-	if c.Report = d.Content(bounce.DefaultLimits().BodyBytes); !IsBounce(c.Report) {
+	if c.Read(d.Content(bounce.DefaultLimits().BodyBytes)); !IsBounce(c.Report) && !c.Unread {
 		c.Report = nil
 		x.ordinary(c, r.Verdict, d.Sender)
 		return
 	}
-	x.say("The envelope sender <%s> is one that bounces come from (mailer_daemons.senders), and this is one.", d.Sender)
+	what := "this is one"
+	if c.Unread {
+		what = "this may be one"
+	}
+	x.say("The envelope sender <%s> is one that bounces come from (mailer_daemons.senders), and %s.", d.Sender, what)
 	if r.Verdict.Domain == nil {
 		x.Verdict = r.Verdict
 		x.say("The recipient's domain %q is none of ours: the MTA decides.", r.Address.Domain)
@@ -141,6 +145,9 @@ func (x *Explanation) end(c *Case, before *policy.Verdict) {
 	r := &c.Recipients[0]
 	if c.named != nil && (before == nil || c.Policy.NeedsProof(before) || r.Verdict.Tag.Status == prvs.Valid) {
 		x.named(c.named, c.Report)
+	}
+	if c.Unread {
+		x.say("To read its content takes more work than its size allows, so that it is not known what it answers.")
 	}
 	x.record(c, r)
 	x.verdict(&r.Verdict, policy.StageEndOfMessage)

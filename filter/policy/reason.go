@@ -47,6 +47,8 @@ const (
 
 	// Failure is counted when a callback of the milter failed and the MTA was asked to try again.
 	Failure
+	// Busy is counted when a message was deferred because of a limit of what the filter does at the same time.
+	Busy
 
 	reasonCount // not a reason
 )
@@ -160,6 +162,8 @@ var reasons = [reasonCount]reasonRow{
 
 	Failure: {"failure", Defer, StageRcpt, "Temporary failure in a mail filter, try again later", "",
 		"The filter failed on this message; the MTA was asked to try again."},
+	Busy: {"busy", Defer, StageRcpt, "Mail filter is busy, try again later", "",
+		"As many messages as may be were held in memory, or read, at the same time, and this one had to wait."},
 }
 
 // String returns the reason's word, as in logs, metrics and configuration.

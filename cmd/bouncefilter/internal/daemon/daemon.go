@@ -21,9 +21,12 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keydist"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/memlimit"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/socketmap"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -44,19 +47,26 @@ type Options struct {
 	HashSecret []byte
 	Version    string // for the metrics
 
+	// Memory is how much the process may use. Files is how many descriptors it may have.
+	Memory memlimit.Limit
+	Files  uint64
+
 	// Load loads the configuration of a reload.
 	Load func() (*config.Config, tomlfile.Problems)
 	// Reloads asks for a reload with each value.
 	Reloads <-chan os.Signal
 	// Ticks lets the daemon send a heartbeat and look after its keys with each value.
 	Ticks <-chan time.Time
+	// Watchdog asks with each value whether the service manager may go on believing that mail passes. nil for never.
+	Watchdog <-chan time.Time
 	// Notify reports a state to the service manager; see sd_notify(3).
 	Notify func(state string)
 
 	OpenStore control.Opener
 	Now       func() time.Time
 	Log       *slog.Logger
-	Level     *slog.LevelVar // of Log
+	Lines     *logqueue.Queue // what is behind Log; the caller closes it
+	Level     *slog.LevelVar  // of Log
 }
 
 // Daemon is a milter with all its sockets open.
@@ -66,7 +76,9 @@ type Daemon struct {
 	config  *config.Config // of the start, for what needs a restart to change
 	sites   *site.Running
 	metrics *metrics
+	watch   *limit.Watch
 
+	ceilings  ceilings
 	guard     *guard.Guard
 	server    *filter.Server
 	keys      *keydist.Distributor
@@ -74,8 +86,9 @@ type Daemon struct {
 
 	control *control.Server // nil if its socket could not be opened
 
-	http   *http.Server // nil unless configured
-	httpLn net.Listener
+	http         *http.Server // nil unless configured
+	httpLn       net.Listener
+	httpRequests *ownClients
 
 	socketmap   *socketmap.Server // nil unless configured
 	socketmapLn net.Listener
@@ -89,7 +102,7 @@ type milterListener struct {
 
 // Open opens store and sockets. Nothing is served before [Daemon.Run], which must be called unless there is an error.
 func Open(ctx context.Context, o Options) (*Daemon, error) {
-	d := &Daemon{o: o, log: o.Log, config: o.Site.Config, metrics: newMetrics(o.Now())}
+	d := &Daemon{o: o, log: o.Log, config: o.Site.Config, metrics: newMetrics(o.Now()), watch: limit.NewWatch(o.Log, o.Now)}
 	if err := d.open(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -104,11 +117,13 @@ func (d *Daemon) open(ctx context.Context) error {
 		return c.StoreProblem(err)
 	}
 	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
-	filter.RedirectLibraryLog(d.log)
+	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory.Octets, d.o.Files, d.log)
+	d.limitMemory()
 	hasher := store.NewHasher(d.o.HashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
-		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
+		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: d.ceilings.mta, Watch: d.watch,
+		SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
 	})
 	if err != nil {
 		return err
@@ -167,6 +182,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.serve(&tasks, failed)
 	backgroundTask.Go(func() { d.server.Run(background) })
 	backgroundTask.Go(func() { d.keys.Run(background, d.o.Ticks) })
+	look := time.NewTicker(memlimit.Interval)
+	defer look.Stop()
+	backgroundTask.Go(func() { memlimit.GiveBack(background, look.C) })
 
 	d.o.Notify(sd.SdNotifyReady)
 	err := d.reloadUntil(ctx, failed)
@@ -207,7 +225,7 @@ func (d *Daemon) serve(tasks *sync.WaitGroup, failed chan<- error) {
 	}
 }
 
-// reloadUntil reloads when it is asked to, until ctx is done or there is a failure, which it returns.
+// reloadUntil reloads and tells the service manager that mail passes when it is asked to, until ctx is done or there is a failure, which it returns.
 func (d *Daemon) reloadUntil(ctx context.Context, failed <-chan error) error {
 	for {
 		select {
@@ -215,6 +233,10 @@ func (d *Daemon) reloadUntil(ctx context.Context, failed <-chan error) error {
 			return nil
 		case err := <-failed:
 			return err
+		case <-d.o.Watchdog:
+			if d.stuck() == "" {
+				d.o.Notify(sd.SdNotifyWatchdog)
+			}
 		case <-d.o.Reloads:
 			d.o.Notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
 			d.reload()
@@ -264,10 +286,7 @@ func (d *Daemon) close() error {
 	if d.control != nil {
 		errs = append(errs, d.control.Close())
 	}
-	if d.httpLn != nil {
-		errs = append(errs, d.http.Close())
-		_ = d.httpLn.Close() // closed already if it was served
-	}
+	errs = append(errs, d.closeHTTP())
 	if d.keys != nil {
 		d.keys.Leave()
 	}

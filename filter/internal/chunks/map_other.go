@@ -1,0 +1,7 @@
+//go:build !linux
+
+package chunks
+
+func mapped(octets int) []byte { return make([]byte, octets) }
+
+func unload([]byte) {}
