@@ -11,7 +11,9 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/guesses"
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
 	"github.com/bouncefilter/bouncefilter/filter/sources"
@@ -69,6 +71,7 @@ type Server struct {
 	stats       *stats
 	routes      *routes.Table
 	sources     *sources.Table
+	guesses     *guesses.Table
 	replies     *replies
 	macros      []milter.Option
 	sentHeaders []string // that are recorded of outbound mail
@@ -105,6 +108,7 @@ func NewServer(o Options) (*Server, error) {
 		s.now = time.Now
 	}
 	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
+	s.guesses = guesses.New(s.manyWrongTags)
 	s.summary.since = s.now()
 	s.Reload(o.Policy)
 	s.view = view.New(view.Options{
@@ -225,19 +229,30 @@ func (s *Server) OtherRoutes() []routes.Route { return s.routes.List(s.state.Loa
 // Sources returns who sends mail with the null sender that is no bounce, or that nothing proves: the largest source first.
 func (s *Server) Sources() []sources.Source { return s.sources.List(s.now()) }
 
-// Untag is [policy.Policy.Untag] with the policy in effect.
+// Untag is [judge.Untag] with the policy in effect.
 func (s *Server) Untag(recipient string) (address string, known bool) {
-	return s.state.Load().policy.Untag(recipient, s.now())
+	return judge.Untag(&judge.Message{Policy: s.state.Load().policy, Hasher: s.hasher, Guesses: s.guesses, Now: s.now()}, recipient)
+}
+
+// manyWrongTags logs that a mailbox or a network got beyond what is answered as ever in a day.
+func (s *Server) manyWrongTags(m guesses.Many) {
+	name := m.Name
+	if m.What == "address" {
+		name = "<" + cut(name) + ">"
+	}
+	s.log.Warn("many wrong tags came today, and further ones are not told from right ones until midnight UTC: most are deferred, some dropped",
+		m.What, name, "limit", m.Most, "remedy", "none is needed, right tags are accepted; see bad_tags_per_day")
 }
 
 // replies holds the SMTP replies in the library's form, made once.
 type replies struct {
 	refuse, defer_    [policy.Count]*milter.Response
+	guessing          *milter.Response
 	tooManyRecipients *milter.Response
 }
 
 func newReplies() *replies {
-	r := &replies{}
+	r := &replies{guessing: response((&policy.Verdict{Cause: policy.Guessing}).Reply())}
 	for _, reason := range policy.Reasons() {
 		if !reason.HasReply() {
 			continue
@@ -261,6 +276,9 @@ func response(r policy.Reply) *milter.Response {
 
 // of returns the reply for a verdict that refuses or defers.
 func (r *replies) of(v *policy.Verdict) *milter.Response {
+	if v.Cause == policy.Guessing {
+		return r.guessing
+	}
 	if v.Action == policy.ActionDefer {
 		return r.defer_[v.Reason]
 	}

@@ -86,7 +86,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 		Local:         s.local,
 	})
 	msg.judged.Message = judge.Message{
-		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Now: msg.now,
+		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Guesses: s.server.guesses, Now: msg.now,
 		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local,
 	}
 	var usable bool
@@ -148,6 +148,9 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
 	msg := &s.msg
 	v := msg.judged.Ordinary(rcpt)
+	if v.Action == policy.ActionDiscard && len(msg.judged.Recipients) >= maxTagged {
+		v.Action = policy.ActionDefer // what is not held cannot be dropped
+	}
 	rcpt.Verdict = v
 	if v.Refuses() {
 		if s.rcptReply && msg.kind != policy.Daemon && msg.state.policy.RefusesAt(&v) == policy.StageRcpt {
@@ -163,6 +166,30 @@ func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
 		msg.judged.Recipients = append(msg.judged.Recipients, *rcpt)
 	}
 	return milter.RespContinue
+}
+
+// deferDropped defers ordinary mail to several recipients of which one is to be dropped that cannot be: the MTA delivers to the address
+// without its tag, and to delete that would take a mailbox from another recipient (see [mailboxes]).
+func (msg *message) deferDropped() {
+	for i := range msg.judged.Recipients {
+		if r := &msg.judged.Recipients[i]; msg.count > 1 && r.Verdict.Action == policy.ActionDiscard && untaggedByMTA(r) {
+			r.Verdict.Action = policy.ActionDefer
+			if msg.invalids++; msg.invalid == nil {
+				msg.invalid = r
+			}
+		}
+	}
+}
+
+// allDropped says whether ordinary mail has no recipient that is not to be dropped.
+func (msg *message) allDropped() bool {
+	dropped := 0
+	for i := range msg.judged.Recipients {
+		if msg.judged.Recipients[i].Verdict.Action == policy.ActionDiscard {
+			dropped++
+		}
+	}
+	return dropped > 0 && dropped == msg.count
 }
 
 // refuseInvalid refuses a message with a recipient whose tag is wrong, for all its recipients: there is one reply. It returns nil if
@@ -199,6 +226,9 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	}
 	if msg.kind == policy.Unsigned {
 		s.warnUnsigned()
+	}
+	if msg.kind == policy.Inbound {
+		msg.deferDropped()
 	}
 	switch {
 	case msg.kind == policy.Bounce:
@@ -238,8 +268,13 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		msg.judged.Daemon = msg.kind == policy.Daemon
 		return s.bounceEnd(m)
 	}
+	msg.deferDropped()
 	if r := s.refuseInvalid(); r != nil {
 		return r, nil
+	}
+	if msg.allDropped() {
+		s.report()
+		return milter.RespDiscard, nil
 	}
 	var changes changes
 	var signing policy.Verdict
@@ -250,8 +285,11 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		}
 	}
 	for i := range msg.judged.Recipients {
-		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
+		switch rcpt := &msg.judged.Recipients[i]; {
+		case rcpt.Verdict.Reason == policy.Untag:
 			changes.untag(m, rcpt, nil)
+		case rcpt.Verdict.Action == policy.ActionDiscard:
+			changes.deleteRecipient(m, rcpt)
 		}
 	}
 	if err := changes.apply(m); err != nil {

@@ -20,6 +20,7 @@ type summaryState struct {
 	since     time.Time
 	last      map[verdictKey]uint64 // counts at the last summary
 	lastWould uint64                // likewise
+	lastGuess uint64                // wrong tags that were not told from right ones, likewise
 	flushed   map[verdictKey]uint64 // counts written to the store
 }
 
@@ -75,7 +76,7 @@ func (s *Server) logSummary() {
 		}
 	}
 	refused[policy.Untagged] += 0 // always there
-	would := s.stats.wouldRefuse()
+	would, untold := s.stats.wouldRefuse(), s.guesses.Untold()
 	attrs := []slog.Attr{
 		slog.String("interval", shortDuration(at.Sub(s.summary.since))),
 		slog.Uint64("signed", totals[policy.ActionSign]),
@@ -86,10 +87,13 @@ func (s *Server) logSummary() {
 		slog.Uint64("would_refuse", would-s.summary.lastWould),
 		slog.Uint64("no_bounce", noBounce),
 	}
+	if n := untold - s.summary.lastGuess; n > 0 {
+		attrs = append(attrs, slog.Uint64("untold", n))
+	}
 	attrs = append(attrs, byReason("refused_", refused)...)
 	attrs = append(attrs, byReason("deferred_", deferred)...)
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "summary", attrs...)
-	s.summary.last, s.summary.lastWould, s.summary.since = now, would, at
+	s.summary.last, s.summary.lastWould, s.summary.lastGuess, s.summary.since = now, would, untold, at
 }
 
 func byReason(prefix string, m map[policy.Reason]uint64) []slog.Attr {

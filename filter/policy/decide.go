@@ -73,6 +73,10 @@ type RecipientFacts struct {
 	Unclear, Anonymous bool
 	// Unproven is how many messages of its sort the recipient got today within its allowance.
 	Unproven uint32
+	// WrongTags is how many different wrong tags came today to the mailbox or, if that is more, from the network of the client; the one at
+	// hand counts if it is wrong. Cover says that the one at hand is among those that are accepted and dropped to cover right ones.
+	WrongTags uint32
+	Cover     bool
 	// Proof is what the content of the bounce and the record prove.
 	Proof  Proof
 	Record RecordFacts
@@ -127,7 +131,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
-	return v
+	return p.untold(v, f)
 }
 
 // proven says what the tag, the content and the record prove. A bounce to an address without a tag that needs none is [Exempt], with
@@ -361,11 +365,12 @@ func (p *Policy) NeedsProof(v *Verdict) bool {
 
 // SeveralRecipients changes the verdicts of a message with the null sender whose recipients were not all treated alike:
 // some may have it, others must not, and DATA and end of message know one reply for all. If one of them is only deferred,
-// nothing is changed: the whole message is deferred and comes again.
+// nothing is changed: the whole message is deferred and comes again. A wrong tag that is deferred for [Guessing] will
+// be no better then.
 func (p *Policy) SeveralRecipients(vs []*Verdict) {
 	refused := 0
 	for _, v := range vs {
-		if v.Action == ActionDefer {
+		if v.Action == ActionDefer && !(v.Cause == Guessing && v.IsWrongTag()) {
 			return
 		}
 		if v.Refuses() {

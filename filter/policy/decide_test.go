@@ -297,7 +297,7 @@ func TestCausesAreComplete(t *testing.T) {
 			t.Errorf("%q is no word for logs and metrics", c)
 		}
 	}
-	if len(words) != 13 {
+	if len(words) != 14 {
 		t.Errorf("%d causes", len(words))
 	}
 }
