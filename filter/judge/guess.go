@@ -24,9 +24,21 @@ func (c *Case) guessed(r *Recipient, v *policy.Verdict) (changed bool) {
 // countWrong counts a wrong tag. All ways to write the address of a mailbox count for the same one, so that a tag that covers right ones
 // does so in each of them.
 func (m *Message) countWrong(tagged, original prvs.Address) (wrongTags uint32, cover bool) {
-	mailbox := m.Policy.BareMailbox(original).String()
-	tag := guesses.Tag{Mailbox: mailbox, Client: m.Client, Key: m.Hasher.WrongTag(mailbox, prvs.TagOf(tagged))}
+	tag := m.wrongTag(tagged, original)
 	return m.Guesses.Add(&tag, store.DayOf(m.Now), m.Policy.Settings().WrongTagsPerDay), tag.Covers()
+}
+
+func (m *Message) wrongTag(tagged, original prvs.Address) guesses.Tag {
+	mailbox := m.Policy.BareMailbox(original).String()
+	return guesses.Tag{Mailbox: mailbox, Client: m.Client, Key: m.Hasher.WrongTag(mailbox, prvs.TagOf(tagged))}
+}
+
+// Covers says whether a recipient has a wrong tag that is answered like a right one where many wrong ones came. Of m, the Policy, Hasher and
+// Now must be set.
+func Covers(m *Message, recipient string) bool {
+	tagged, original, wrong := m.Policy.WrongTag(recipient, m.Now)
+	tag := m.wrongTag(tagged, original)
+	return wrong && tag.Covers()
 }
 
 // Untag is [policy.Policy.Untag] for a lookup of the MTA, whose answer tells a client whether a tag is right. Beyond the wrong tags of a day

@@ -1,0 +1,275 @@
+package filter
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/guesses"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
+)
+
+const tooManyTags = "450 4.7.1 Too many invalid tags in recipient addresses, try again later"
+
+// guess returns an address of user@example.com with the nth wrong tag of the test day.
+func guess(n int) string { return fmt.Sprintf("<prvs=1787%06x=user@example.com>", 0x730000+n) }
+
+// covers says whether a wrong tag of a mailbox is among those that are answered like a right one.
+func (f *fixture) covers(to string) bool {
+	f.t.Helper()
+	a, err := prvs.ParseAddress(strings.Trim(to, "<>"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	p := f.server.state.Load().policy
+	mailbox := p.BareMailbox(p.Verify(a, prvs.DayOf(testDay)).Original).String()
+	return (&guesses.Tag{Key: f.server.hasher.WrongTag(mailbox, prvs.TagOf(a))}).Covers()
+}
+
+// find returns the first guess, from the nth one on, that covers right tags, or does not.
+func (f *fixture) find(n int, covers bool) string {
+	f.t.Helper()
+	for f.covers(guess(n)) != covers {
+		n++
+	}
+	return guess(n)
+}
+
+// answers is all that a client sees of a message: the stage and code at which it ends.
+func answers(m *mta, from, to string) string {
+	stage, r := m.message(from, to)
+	if r.code == 'd' { // the MTA says 250 and throws the message away
+		r.code = 'a'
+	}
+	return fmt.Sprintf("%s %c %s", stage, r.code, r.text)
+}
+
+// Beyond the wrong tags of a day that are told, a guesser gets the answers of a right tag for some wrong ones, and is deferred for the
+// others; a right one is accepted as ever. This holds on each way on which a client gets an answer about a tag.
+func TestGuessedTags(t *testing.T) {
+	const most = 5
+	for _, tt := range []struct {
+		name, from string
+		atRcpt     bool
+		told       string // the answer to a wrong tag that is told
+		untold     string
+		right      string
+	}{
+		{"a bounce", "<>", false, "end y " + badTag, "end y " + tooManyTags, "end a "},
+		{"a bounce, at RCPT", "<>", true, "rcpt y " + badTag, "rcpt y " + tooManyTags, "end a "},
+		{"ordinary mail", "<friend@example.org>", false, "data y " + noSuchAddress, "data y " + tooManyTags, "end a "},
+		{"ordinary mail, at RCPT", "<friend@example.org>", true, "rcpt y " + noSuchAddress, "rcpt y " + tooManyTags, "end a "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay, s.RefuseBadTagAtRcpt = most, tt.atRcpt })
+			f.record("user@example.com", testDay.AddDate(0, 0, 7))
+			m := f.outsideMTA()
+			check := func(to, want string) {
+				t.Helper()
+				if got := answers(m, tt.from, to); got != want {
+					t.Errorf("%s: %q, want %q", to, got, want)
+				}
+			}
+			for n := range most {
+				check(guess(n), tt.told)
+				check(guess(n), tt.told) // the same tag again is none more
+			}
+			before := len(f.log.String())
+			check(f.find(most, false), tt.untold)
+			check(f.find(most, false), tt.untold)
+			check(f.find(most, true), tt.right)
+			check(f.find(most, true), tt.right)
+			for _, right := range []string{signedUser, "<PRVS=178773A1AD=User@Example.com>", "<prvs=178773a1ad=user+shop@example.com>"} {
+				check(right, tt.right)
+			}
+			// A tag that covers right ones does so in each way to write the address, and is dropped.
+			cover := strings.Trim(f.find(most, true), "<>")
+			_, local, _ := strings.Cut(strings.TrimSuffix(cover, "@example.com"), "prvs=")
+			value, _, _ := strings.Cut(local, "=")
+			for _, to := range []string{strings.ToUpper(cover), "prvs=" + value + "=user+shop@example.com", "user+prvs=" + value + "@EXAMPLE.com"} {
+				if _, r := m.message(tt.from, "<"+to+">"); r.code != 'd' {
+					t.Errorf("%s: %c %s, and is not dropped", to, r.code, r.text)
+				}
+			}
+			// Other mailboxes get told from other networks alone.
+			check("<prvs=1787730001=other@example.com>", tt.untold)
+			m = f.dial()
+			m.connect("198.51.100.1", 40123)
+			check("<prvs=1787730002=other@example.com>", tt.told)
+			check(f.find(most+100, false), tt.untold)
+			check(signedUser, tt.right)
+
+			log := f.log.String()[before:]
+			if n := strings.Count(log, "level=WARN"); n != 2 || !strings.Contains(log, "address=<user@example.com> limit=5") || !strings.Contains(log, "network=203.0.113.0/24 limit=5") {
+				t.Errorf("%d warnings:\n%s", n, log)
+			}
+			for _, line := range strings.Split(log, "\n") {
+				if strings.Contains(line, "cause=guessing") && !strings.Contains(line, "level=DEBUG") {
+					t.Errorf("a line for one guess: %s", line)
+				}
+			}
+			f.server.logSummary()
+			wantLog(t, f, "untold=9")
+			if n := f.server.guesses.Untold(); n != 9 {
+				t.Errorf("%d were not told", n)
+			}
+			// The next day begins anew.
+			f.setClock(testDay.AddDate(0, 0, 1))
+			check(guess(9), tt.told)
+		})
+	}
+}
+
+// A message with many recipients is no way to try many tags at once.
+func TestGuessesInOneMessage(t *testing.T) {
+	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay = 5 })
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	m := f.outsideMTA()
+	var many []string
+	for n := range 500 {
+		many = append(many, guess(n))
+	}
+	without, first := m.message("<>", many...)
+	with, second := m.message("<>", append(many, signedUser)...)
+	if without != with || first.code != 'd' || second.code != 'a' {
+		t.Errorf("without the right tag %s %c %s, with it %s %c %s", without, first.code, first.text, with, second.code, second.text)
+	}
+	// A right tag gets its bounce, whatever is beside it.
+	if stage, r := m.message("<>", f.find(600, false), signedUser); r.code != 'a' {
+		t.Errorf("%s %c %s", stage, r.code, r.text)
+	}
+}
+
+// A tag that is right and was not issued may be issued later, so it is not told from a wrong one.
+func TestGuessOfATagToCome(t *testing.T) {
+	f := startWith(t, &storetest.Fake{Answer: storetest.NothingFound(testDay.AddDate(0, 0, -60))}, func(s *policy.Settings) { s.WrongTagsPerDay = 5 }, nil)
+	f.server.view.RefreshRecord(t.Context())
+	m := f.outsideMTA()
+	if got, want := answers(m, "<>", signedUser), "end y 450 4.7.1 This bounce answers no message known here (tag not on record), try again later"; got != want {
+		t.Errorf("before: %q", got)
+	}
+	for n := range 6 {
+		m.message("<>", guess(n))
+	}
+	if got, want := answers(m, "<>", signedUser), "end y "+tooManyTags; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// A recipient of ordinary mail that covers right tags is dropped alone; where the MTA delivers to the address without the tag, the message
+// is deferred, for that mailbox may have another recipient of it.
+func TestGuessBesideAnotherRecipient(t *testing.T) {
+	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay = 5 })
+	m := f.outsideMTA()
+	for n := range 6 {
+		m.message("<>", guess(n))
+	}
+	cover := f.find(6, true)
+	stage, r := m.message("<friend@example.org>", "<user@example.com>", cover)
+	if stage != "end" || r.code != 'a' {
+		t.Errorf("%s %c %s", stage, r.code, r.text)
+	}
+	wantMods(t, r.mods, "- "+cover)
+	for _, order := range [][]string{{"<user@example.com>", cover}, {cover, "<user@example.com>"}} {
+		m.mail("<friend@example.org>")
+		for _, to := range order {
+			m.event('R', to+"\x00", 0, milter.OptNoRcptReply, "{rcpt_addr}", "user@example.com") // as Sendmail does
+		}
+		if r := m.data(); r.code != 'y' || r.text != tooManyTags {
+			t.Errorf("%c %s", r.code, r.text)
+		}
+	}
+}
+
+// The lookups of Postfix tell a right tag from a wrong one, too.
+func TestGuessesByLookup(t *testing.T) {
+	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay = 5 })
+	known := 0
+	const n = 2000
+	for i := range n {
+		to := strings.Trim(guess(i), "<>")
+		a, found := f.server.Untag(to)
+		if want := i >= 5 && f.covers(to); found != want || found && a != "user@example.com" {
+			t.Fatalf("%s: %q %v, want %v", to, a, found, want)
+		}
+		if found {
+			known++
+		}
+		if a, found := f.server.Untag("prvs=178773a1ad=user@example.com"); !found || a != "user@example.com" {
+			t.Fatal("the right tag is unknown")
+		}
+	}
+	if known < n/32 || known > n/8 {
+		t.Errorf("%d of %d are known", known, n)
+	}
+}
+
+// Whatever guesses came, of any tag to any address from any network at any time: a bounce with a right tag is accepted at its first
+// attempt, and a guesser is told about no more wrong tags in a day than configured, for an address and from a network.
+func TestNoHistoryOfGuessesLocksOut(t *testing.T) {
+	const most, guessers, users = 7, 12, 5
+	for seed := range uint64(4) {
+		r := rand.New(rand.NewPCG(seed, 2026))
+		f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay, s.RefuseBadTagAtRcpt = most, seed%2 == 1 })
+		rights := map[string]bool{}
+		var right []string
+		for u := range users {
+			user := fmt.Sprintf("user%d@example.com", u)
+			signed, err := f.server.state.Load().policy.Sign(prvs.Address{Local: fmt.Sprintf("user%d", u), Domain: "example.com"}, prvs.Standard, prvs.DayOf(testDay))
+			if err != nil {
+				t.Fatal(err)
+			}
+			f.record(user, testDay.AddDate(0, 0, 7))
+			right = append(right, "<"+signed.Address+">")
+			rights[signed.Address] = true
+		}
+		told := map[string]int{}
+		now := testDay
+		accepted, dropped := 0, 0
+		for i := range 1500 {
+			if r.IntN(200) == 0 {
+				now = now.Add(time.Duration(r.IntN(6)) * time.Hour)
+				f.setClock(now)
+			}
+			client := fmt.Sprintf("203.0.%d.%d", r.IntN(guessers), 1+r.IntN(200))
+			m := f.dial()
+			m.connect(client, 40123)
+			user := r.IntN(users)
+			if r.IntN(4) == 0 { // a genuine bounce, perhaps from the network of the guesser
+				if got := answers(m, "<>", right[user]); got != "end a " {
+					t.Fatalf("seed %d, after %d guesses: %s", seed, i, got)
+				}
+				_ = m.c.Close()
+				continue
+			}
+			to := fmt.Sprintf("prvs=1787%06x=user%d@example.com", r.IntN(1<<24), user)
+			from := []string{"<>", "<friend@example.org>"}[r.IntN(2)]
+			_, reply := m.message(from, "<"+to+">")
+			_ = m.c.Close()
+			switch {
+			case rights[to]:
+			case reply.code == 'a':
+				t.Fatalf("%s is delivered", to)
+			case reply.code == 'd':
+				dropped++
+			case reply.text != tooManyTags:
+				day := now.Format(time.DateOnly)
+				for _, k := range []string{fmt.Sprint(day, " user", user), day + client[:strings.LastIndexByte(client, '.')]} {
+					if told[k]++; told[k] > most {
+						t.Fatalf("seed %d: %d were told for %s", seed, told[k], k)
+					}
+				}
+				accepted++
+			}
+		}
+		if accepted == 0 || dropped == 0 {
+			t.Errorf("%d were told, %d dropped", accepted, dropped)
+		}
+	}
+}
