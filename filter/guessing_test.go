@@ -58,7 +58,7 @@ func TestGuessedTags(t *testing.T) {
 		name, from string
 		atRcpt     bool
 		told       string // the answer to a wrong tag that is told
-		untold     string
+		hidden     string
 		right      string
 	}{
 		{"a bounce", "<>", false, "end y " + badTag, "end y " + tooManyTags, "end a "},
@@ -81,8 +81,8 @@ func TestGuessedTags(t *testing.T) {
 				check(guess(n), tt.told) // the same tag again is none more
 			}
 			before := len(f.log.String())
-			check(f.find(most, false), tt.untold)
-			check(f.find(most, false), tt.untold)
+			check(f.find(most, false), tt.hidden)
+			check(f.find(most, false), tt.hidden)
 			check(f.find(most, true), tt.right)
 			check(f.find(most, true), tt.right)
 			for _, right := range []string{signedUser, "<PRVS=178773A1AD=User@Example.com>", "<prvs=178773a1ad=user+shop@example.com>"} {
@@ -98,11 +98,11 @@ func TestGuessedTags(t *testing.T) {
 				}
 			}
 			// Other mailboxes get told from other networks alone.
-			check("<prvs=1787730001=other@example.com>", tt.untold)
+			check("<prvs=1787730001=other@example.com>", tt.hidden)
 			m = f.dial()
 			m.connect("198.51.100.1", 40123)
 			check("<prvs=1787730002=other@example.com>", tt.told)
-			check(f.find(most+100, false), tt.untold)
+			check(f.find(most+100, false), tt.hidden)
 			check(signedUser, tt.right)
 
 			log := f.log.String()[before:]
@@ -115,9 +115,9 @@ func TestGuessedTags(t *testing.T) {
 				}
 			}
 			f.server.logSummary()
-			wantLog(t, f, "untold=9")
-			if n := f.server.guesses.Untold(); n != 9 {
-				t.Errorf("%d were not told", n)
+			wantLog(t, f, "guessed=9")
+			if n := f.server.guesses.Beyond(); n != 9 {
+				t.Errorf("%d were counted", n)
 			}
 			// The next day begins anew.
 			f.setClock(testDay.AddDate(0, 0, 1))

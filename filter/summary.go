@@ -17,11 +17,11 @@ const counterTimeout = 10 * time.Second
 
 // summaryState is what the background work has counted by its last round. It belongs to Run, and to Shutdown after it.
 type summaryState struct {
-	since     time.Time
-	last      map[verdictKey]uint64 // counts at the last summary
-	lastWould uint64                // likewise
-	lastGuess uint64                // wrong tags that were not told from right ones, likewise
-	flushed   map[verdictKey]uint64 // counts written to the store
+	since       time.Time
+	last        map[verdictKey]uint64 // counts at the last summary
+	lastWould   uint64                // likewise
+	lastGuessed uint64                // wrong tags that were not told from right ones, likewise
+	flushed     map[verdictKey]uint64 // counts written to the store
 }
 
 // flushCounters adds what was counted since the last time to the store's counters of today.
@@ -76,7 +76,7 @@ func (s *Server) logSummary() {
 		}
 	}
 	refused[policy.Untagged] += 0 // always there
-	would, untold := s.stats.wouldRefuse(), s.guesses.Untold()
+	would, guessed := s.stats.wouldRefuse(), s.guesses.Beyond()
 	attrs := []slog.Attr{
 		slog.String("interval", shortDuration(at.Sub(s.summary.since))),
 		slog.Uint64("signed", totals[policy.ActionSign]),
@@ -87,13 +87,13 @@ func (s *Server) logSummary() {
 		slog.Uint64("would_refuse", would-s.summary.lastWould),
 		slog.Uint64("no_bounce", noBounce),
 	}
-	if n := untold - s.summary.lastGuess; n > 0 {
-		attrs = append(attrs, slog.Uint64("untold", n))
+	if n := guessed - s.summary.lastGuessed; n > 0 {
+		attrs = append(attrs, slog.Uint64("guessed", n))
 	}
 	attrs = append(attrs, byReason("refused_", refused)...)
 	attrs = append(attrs, byReason("deferred_", deferred)...)
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "summary", attrs...)
-	s.summary.last, s.summary.lastWould, s.summary.lastGuess, s.summary.since = now, would, untold, at
+	s.summary.last, s.summary.lastWould, s.summary.lastGuessed, s.summary.since = now, would, guessed, at
 }
 
 func byReason(prefix string, m map[policy.Reason]uint64) []slog.Attr {

@@ -52,7 +52,7 @@ type Table struct {
 	networks  [slots]uint32
 	seen      [slots]uint64 // a part of the key of the tag that was counted last of those that share the slot; 0 for none
 	reports   int           // on that day
-	untold    uint64        // since the start
+	beyond    uint64        // since the start
 }
 
 // New makes a table. report is called once a day for each mailbox and network that gets beyond what is answered as ever, but for no more
@@ -82,7 +82,7 @@ func (t *Table) Add(tag *Tag, today store.Day, most int) uint32 {
 	}
 	n := larger(mailbox, network)
 	if int64(n) > int64(most) {
-		t.untold++
+		t.beyond++
 	}
 	t.mu.Unlock()
 	for _, m := range many {
@@ -99,11 +99,11 @@ func (t *Table) Count(mailbox string, client netip.Addr, today store.Day) uint32
 	return larger(t.counters(mailbox, client))
 }
 
-// Untold returns how many wrong tags were answered in another way than ever, since the start.
-func (t *Table) Untold() uint64 {
+// Beyond returns how many wrong tags came beyond what is answered as ever, since the start.
+func (t *Table) Beyond() uint64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.untold
+	return t.beyond
 }
 
 // begin begins a new day. A message that began before midnight counts for the day that has begun.

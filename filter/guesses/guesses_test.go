@@ -56,8 +56,8 @@ func TestCountsByMailboxAndByNetwork(t *testing.T) {
 	if got := strings.Join(*reported, "; "); got != want {
 		t.Errorf("reported %s\nwant %s", got, want)
 	}
-	if table.Untold() != 4 {
-		t.Errorf("%d were not told", table.Untold())
+	if table.Beyond() != 4 {
+		t.Errorf("%d came beyond", table.Beyond())
 	}
 	// A new day; and a message that began before midnight.
 	if got := table.Add(tag("a@example.com", "192.0.2.1", 1), today+1, 2); got != 1 {

@@ -131,7 +131,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
-	return p.untold(v, f)
+	return p.hideFromGuesser(v, f)
 }
 
 // proven says what the tag, the content and the record prove. A bounce to an address without a tag that needs none is [Exempt], with

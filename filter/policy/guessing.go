@@ -19,11 +19,11 @@ func (v *Verdict) IsWrongTag() bool {
 	return v.Tag.Status == prvs.BadSignature && (v.Refuses() || v.Cause == Guessing)
 }
 
-// untold changes a verdict that would tell a guesser something: about a wrong tag, or about a right one that was not issued, and may be
+// hideFromGuesser changes a verdict that would tell a guesser something: about a wrong tag, or about a right one that was not issued, and may be
 // later. All other verdicts are returned as they are.
 //
 // Before a wrong tag is dropped, no other node is waited for: the wait would tell it from a right one.
-func (p *Policy) untold(v Verdict, f RecipientFacts) Verdict {
+func (p *Policy) hideFromGuesser(v Verdict, f RecipientFacts) Verdict {
 	if p.TellsMore(f.WrongTags) || v.Cause != NoCause || !v.IsWrongTag() && !(v.Reason == NotIssued && v.Refuses()) {
 		return v
 	}
