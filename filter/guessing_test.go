@@ -9,7 +9,7 @@ import (
 
 	"github.com/d--j/go-milter"
 
-	"github.com/bouncefilter/bouncefilter/filter/guesses"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
@@ -17,19 +17,14 @@ import (
 
 const tooManyTags = "450 4.7.1 Too many invalid tags in recipient addresses, try again later"
 
-// guess returns an address of user@example.com with the nth wrong tag of the test day.
-func guess(n int) string { return fmt.Sprintf("<prvs=1787%06x=user@example.com>", 0x730000+n) }
+// guess returns an address of user@example.com with the nth wrong tag of the day before the test day.
+func guess(n int) string { return fmt.Sprintf("<prvs=1786%06x=user@example.com>", n) }
 
-// covers says whether a wrong tag of a mailbox is among those that are answered like a right one.
+// covers says whether a wrong tag is among those that are answered like a right one.
 func (f *fixture) covers(to string) bool {
 	f.t.Helper()
-	a, err := prvs.ParseAddress(strings.Trim(to, "<>"))
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	p := f.server.state.Load().policy
-	mailbox := p.BareMailbox(p.Verify(a, prvs.DayOf(testDay)).Original).String()
-	return (&guesses.Tag{Key: f.server.hasher.WrongTag(mailbox, prvs.TagOf(a))}).Covers()
+	m := judge.Message{Policy: f.server.state.Load().policy, Hasher: f.server.hasher, Now: f.now()}
+	return judge.Covers(&m, strings.Trim(to, "<>"))
 }
 
 // find returns the first guess, from the nth one on, that covers right tags, or does not.
@@ -88,20 +83,11 @@ func TestGuessedTags(t *testing.T) {
 			for _, right := range []string{signedUser, "<PRVS=178773A1AD=User@Example.com>", "<prvs=178773a1ad=user+shop@example.com>"} {
 				check(right, tt.right)
 			}
-			// A tag that covers right ones does so in each way to write the address, and is dropped.
-			cover := strings.Trim(f.find(most, true), "<>")
-			_, local, _ := strings.Cut(strings.TrimSuffix(cover, "@example.com"), "prvs=")
-			value, _, _ := strings.Cut(local, "=")
-			for _, to := range []string{strings.ToUpper(cover), "prvs=" + value + "=user+shop@example.com", "user+prvs=" + value + "@EXAMPLE.com"} {
-				if _, r := m.message(tt.from, "<"+to+">"); r.code != 'd' {
-					t.Errorf("%s: %c %s, and is not dropped", to, r.code, r.text)
-				}
-			}
 			// Other mailboxes get told from other networks alone.
-			check("<prvs=1787730001=other@example.com>", tt.hidden)
+			check("<prvs=1786730001=other@example.com>", tt.hidden)
 			m = f.dial()
 			m.connect("198.51.100.1", 40123)
-			check("<prvs=1787730002=other@example.com>", tt.told)
+			check("<prvs=1786730002=other@example.com>", tt.told)
 			check(f.find(most+100, false), tt.hidden)
 			check(signedUser, tt.right)
 
@@ -115,14 +101,91 @@ func TestGuessedTags(t *testing.T) {
 				}
 			}
 			f.server.logSummary()
-			wantLog(t, f, "guessed=9")
-			if n := f.server.guesses.Beyond(); n != 9 {
+			wantLog(t, f, "discarded=2", "guessed=6")
+			if n := f.server.guesses.Beyond(); n != 6 {
 				t.Errorf("%d were counted", n)
 			}
 			// The next day begins anew.
 			f.setClock(testDay.AddDate(0, 0, 1))
 			check(guess(9), tt.told)
 		})
+	}
+}
+
+// A tag that covers right ones does so in the same ways to write the address in which a right one is accepted, and in no others. Were it
+// otherwise, a guesser could tell the two.
+func TestGuessInOtherWords(t *testing.T) {
+	f := start(t, func(s *policy.Settings) {
+		s.WrongTagsPerDay = 1
+		s.Domains = []policy.Domain{{Name: "example.com", Aliases: []string{"example.net"}, Mode: policy.ModeEnforce}}
+	})
+	f.record("user@example.com", testDay.AddDate(0, 0, 7))
+	m := f.outsideMTA()
+	for n := range 2 {
+		m.message("<>", guess(n))
+	}
+	as := func(value, form string) string { return "<" + strings.ReplaceAll(form, "TAG", value) + ">" }
+	forms := []string{
+		"prvs=TAG=user@example.com", "PRVS=TAG=User@EXAMPLE.COM", "prvs=TAG=user@example.net", "prvs=TAG=user+shop@example.com",
+		"prvs=TAG=user+shop+new@example.net", "prvs=TAG=user-friend=remote.example@example.com", "prvs=TAG=user+friend=remote.example@example.com",
+		"user+prvs=TAG@example.com", "user+prvs=TAG+shop@example.com", "user+shop+prvs=TAG@example.com", `prvs=TAG="user"@example.com`,
+		`prvs=TAG="user+shop"@example.com`, "prvs=TAG=user-shop@example.com", "prvs=TAG=us@example.com", `prvs=TAG="user+"@example.com`,
+	}
+	accepted := 0
+	for _, from := range []string{"<>", "<friend@example.org>"} {
+		for _, form := range forms {
+			_, r := m.message(from, as("178773a1ad", form))
+			right := r.code == 'a'
+			if right {
+				accepted++
+			}
+			same, n := 0, 0
+			for i := 2; n < 40; i++ {
+				if !f.covers(guess(i)) {
+					continue
+				}
+				n++
+				if _, r := m.message(from, as(fmt.Sprintf("1786%06x", i), form)); (r.code == 'd') == right {
+					same++
+				}
+			}
+			if right && same < n || same < n*3/4 {
+				t.Errorf("%s to %s: the right tag is accepted: %v; likewise %d of %d that cover it", from, form, right, same, n)
+			}
+		}
+	}
+	if accepted < 20 || accepted > 2*len(forms)-6 {
+		t.Errorf("the right tag was accepted in %d of %d ways", accepted, 2*len(forms))
+	}
+}
+
+// A tag is guessed before it is issued, and again afterwards: a right one is accepted from some time of its first day on, and so are those
+// that cover it, each from another time on, until they expire.
+func TestGuessesOnOtherDays(t *testing.T) {
+	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay = 1 })
+	first := testDay.AddDate(0, 0, 3).Truncate(24 * time.Hour) // the day on which tags with the digits 790 are issued
+	accepted := func(from string, at time.Time) (n int) {
+		f.setClock(at)
+		m := f.outsideMTA()
+		for i := range 800 {
+			if _, r := m.message(from, fmt.Sprintf("<prvs=1790%06x=user@example.com>", i)); r.code == 'd' {
+				n++
+			}
+		}
+		return n
+	}
+	before := accepted("<>", first.Add(-time.Minute))
+	morning, noon := accepted("<>", first.Add(6*time.Hour)), accepted("<>", first.Add(12*time.Hour))
+	next, last := accepted("<>", first.Add(24*time.Hour)), accepted("<>", first.Add(8*24*time.Hour-time.Minute))
+	expired := accepted("<>", first.Add(8*24*time.Hour))
+	if before != 0 || morning == 0 || noon <= morning || next <= noon || last != next || expired != 0 {
+		t.Errorf("accepted before %d, in the morning %d, at noon %d, the next day %d, on the last day %d, afterwards %d", before, morning, noon, next, last, expired)
+	}
+	// Ordinary mail is untagged whether or not the tag was issued, or has expired.
+	for _, at := range []time.Time{first.Add(-time.Minute), first.Add(24 * time.Hour), first.Add(8 * 24 * time.Hour)} {
+		if n := accepted("<friend@example.org>", at); n != next {
+			t.Errorf("%d accepted in ordinary mail, want %d", n, next)
+		}
 	}
 }
 

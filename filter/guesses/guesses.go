@@ -10,6 +10,7 @@ import (
 	"hash/maphash"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/internal/bounded"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -28,11 +29,18 @@ const (
 type Tag struct {
 	Mailbox string     // that it was for
 	Client  netip.Addr // the zero Addr if it is not known
-	Key     store.Key  // that [store.Hasher.WrongTag] returns for it
+	Key     store.Key  // that [store.Hasher.WrongTag] returns for both
 }
 
-// Covers says whether the tag is among those that are answered like a right one: always the same ones, on all nodes.
-func (t *Tag) Covers() bool { return t.Key[store.KeySize-1]%coverShare == 0 }
+// Covers says whether a wrong tag is among those that cover right ones, by its key for the address that it may have been made for:
+// always the same ones, on all nodes.
+func Covers(k store.Key) bool { return k[store.KeySize-1]%coverShare == 0 }
+
+// TimeOfDay is when, on the first day on which such a tag can have been issued, it begins to be answered like one that was: a right tag
+// is issued with the first message of its sender on that day.
+func TimeOfDay(k store.Key) time.Duration {
+	return 24 * time.Hour * time.Duration(binary.BigEndian.Uint16(k[11:])) / (1 << 16)
+}
 
 // Many is a mailbox or a network from which so many wrong tags came that further ones are answered in another way.
 type Many struct {

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -118,22 +119,30 @@ func TestNoneIsForgotten(t *testing.T) {
 // About one wrong tag in 16 covers right ones: always the same ones, which differ from mailbox to mailbox.
 func TestCover(t *testing.T) {
 	const n = 1 << 14
-	covers, both := 0, 0
+	covers, both, mornings := 0, 0, 0
 	for i := range n {
 		a, b := tag("a@example.com", "", i), tag("b@example.com", "192.0.2.1", i)
 		again := tag("a@example.com", "192.0.2.1", i)
-		if a.Covers() != again.Covers() {
+		if Covers(a.Key) != Covers(again.Key) {
 			t.Fatal("another client makes a difference")
 		}
-		if a.Covers() {
+		if Covers(a.Key) {
 			covers++
-			if b.Covers() {
+			if d := TimeOfDay(a.Key); d < 0 || d >= 24*time.Hour {
+				t.Fatalf("the time of day is %v", d)
+			} else if d < 12*time.Hour {
+				mornings++
+			}
+			if Covers(b.Key) {
 				both++
 			}
 		}
 	}
 	if covers < n/16*8/10 || covers > n/16*12/10 {
 		t.Errorf("%d of %d tags cover right ones", covers, n)
+	}
+	if mornings < covers/3 || mornings > covers*2/3 {
+		t.Errorf("%d of %d begin before noon", mornings, covers)
 	}
 	if both > covers/4 {
 		t.Errorf("%d of %d do so for another mailbox, too", both, covers)

@@ -60,7 +60,7 @@ type Recipient struct {
 	Finding evidence.Finding
 	// WrongTags and Cover are facts about its tag, see [policy.RecipientFacts].
 	WrongTags uint32
-	Cover     bool
+	Cover     policy.Cover
 	// Reported is for the caller: the verdict was counted and logged.
 	Reported bool
 }

@@ -74,9 +74,9 @@ type RecipientFacts struct {
 	// Unproven is how many messages of its sort the recipient got today within its allowance.
 	Unproven uint32
 	// WrongTags is how many different wrong tags came today to the mailbox or, if that is more, from the network of the client; the one at
-	// hand counts if it is wrong. Cover says that the one at hand is among those that are accepted and dropped to cover right ones.
+	// hand counts if it is wrong. Cover says whether the one at hand covers right ones then.
 	WrongTags uint32
-	Cover     bool
+	Cover     Cover
 	// Proof is what the content of the bounce and the record prove.
 	Proof  Proof
 	Record RecordFacts
@@ -131,7 +131,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
-	return p.hideFromGuesser(v, f)
+	return p.hideFromGuesser(v, f, f.Cover == CoverIssued)
 }
 
 // proven says what the tag, the content and the record prove. A bounce to an address without a tag that needs none is [Exempt], with

@@ -57,7 +57,7 @@ func TestRecipient(t *testing.T) {
 		refuseNB bool   // no-bounce is to be refused
 		twice    bool   // another key with the number 1 is missing
 		wrong    uint32 // wrong tags came today, where 100 are refused for what they are
-		cover    bool   // the tag covers right ones
+		cover    Cover
 
 		reason Reason
 		would  Reason
@@ -206,18 +206,20 @@ func TestRecipient(t *testing.T) {
 		{name: "silent node: monitor", mode: ModeMonitor, to: plain, proof: ProofAbsent, complete: complete, silent: true, reason: Untagged, would: Untagged, cause: MonitorMode, action: ActionMonitor},
 
 		// So many wrong tags came that no further one is told from a right one.
-		{name: "guessed: the last one that is told", mode: ModeEnforce, to: badSig, wrong: 100, cover: true, complete: complete, reason: BadSignature, action: ActionReject},
+		{name: "guessed: the last one that is told", mode: ModeEnforce, to: badSig, wrong: 100, cover: CoverIssued, complete: complete, reason: BadSignature, action: ActionReject},
 		{name: "guessed: the first one that is not", mode: ModeEnforce, to: badSig, wrong: 101, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDefer},
-		{name: "guessed: covers right ones", mode: ModeEnforce, to: badSig, wrong: 101, cover: true, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDiscard},
-		{name: "guessed: covers right ones, message not on record", mode: ModeEnforce, to: badSig, wrong: 101, cover: true, proof: ProofAbsent, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDiscard},
-		{name: "guessed: covers right ones, message not on record, silent node", mode: ModeEnforce, to: badSig, wrong: 101, cover: true, proof: ProofAbsent, complete: complete, silent: true, reason: BadSignature, cause: SilentNode, action: ActionDefer},
-		{name: "guessed: message used up", mode: ModeEnforce, to: badSig, wrong: 101, cover: true, proof: ProofSpent, complete: complete, reason: OverBudget, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: covers right ones", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: covers right ones that were not issued", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverUnissued, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDefer},
+		{name: "guessed: expired", mode: ModeEnforce, to: valid, later: 8, wrong: 101, cover: CoverIssued, complete: complete, reason: Expired, cause: Guessing, action: ActionDefer},
+		{name: "guessed: covers right ones, message not on record", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofAbsent, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: covers right ones, message not on record, silent node", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofAbsent, complete: complete, silent: true, reason: BadSignature, cause: SilentNode, action: ActionDefer},
+		{name: "guessed: message used up", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofSpent, complete: complete, reason: OverBudget, cause: Guessing, action: ActionDiscard},
 		{name: "guessed: no bounce, not wanted", mode: ModeEnforce, to: badSig, wrong: 101, content: ContentOther, refuseNB: true, complete: complete, reason: NoBounce, cause: Guessing, action: ActionDefer},
-		{name: "guessed: no bounce", mode: ModeEnforce, to: badSig, wrong: 101, cover: true, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
-		{name: "guessed: answers a message sent by the recipient", mode: ModeEnforce, to: badSig, wrong: 101, cover: true, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "guessed: no bounce", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "guessed: answers a message sent by the recipient", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
 		{name: "guessed: valid", mode: ModeEnforce, to: valid, wrong: 1e6, issued: IssuedYes, complete: complete, reason: Valid, action: ActionAccept},
 		{name: "guessed: valid, store silent", mode: ModeEnforce, to: valid, wrong: 1e6, reason: Valid, action: ActionAccept},
-		{name: "guessed: valid, never recorded", mode: ModeEnforce, to: valid, wrong: 101, cover: true, issued: IssuedNo, complete: complete, reason: NotIssued, cause: Guessing, action: ActionDefer},
+		{name: "guessed: valid, never recorded", mode: ModeEnforce, to: valid, wrong: 101, cover: CoverIssued, issued: IssuedNo, complete: complete, reason: NotIssued, cause: Guessing, action: ActionDefer},
 		{name: "guessed: missing", mode: ModeEnforce, to: plain, wrong: 101, complete: complete, reason: Untagged, action: ActionReject},
 		{name: "guessed: unknown key", mode: ModeEnforce, to: noKey, wrong: 101, complete: complete, reason: UnknownKey, action: ActionReject},
 		{name: "guessed: monitored", mode: ModeMonitor, to: badSig, wrong: 101, complete: complete, reason: BadSignature, would: BadSignature, cause: MonitorMode, action: ActionMonitor},
@@ -349,7 +351,7 @@ func TestOrdinary(t *testing.T) {
 		from   string
 		accept bool // [actions] invalid-tag = "accept"
 		wrong  uint32
-		cover  bool
+		cover  Cover
 
 		reason Reason
 		would  Reason
@@ -370,11 +372,11 @@ func TestOrdinary(t *testing.T) {
 		{name: "wrong signature, domain not signing for long enough", to: badSig, mode: ModeAuto, reason: Grace, would: InvalidTag, cause: NewDomain, action: ActionMonitor},
 		{name: "wrong signature, exempt recipient", to: "prvs=1787000000=postmaster@example.com", reason: Exempt, would: InvalidTag, cause: Listed, action: ActionAccept},
 		{name: "wrong signature, exempt sender", to: badSig, from: "<a@partner.example>", reason: Exempt, would: InvalidTag, cause: Listed, action: ActionAccept},
-		{name: "guessed: the last one that is told", to: badSig, wrong: 100, cover: true, reason: InvalidTag, action: ActionReject},
+		{name: "guessed: the last one that is told", to: badSig, wrong: 100, cover: CoverIssued, reason: InvalidTag, action: ActionReject},
 		{name: "guessed: the first one that is not", to: badSig, wrong: 101, reason: InvalidTag, cause: Guessing, action: ActionDefer},
-		{name: "guessed: covers right ones", to: badSig, wrong: 101, cover: true, reason: InvalidTag, cause: Guessing, action: ActionDiscard},
-		{name: "guessed: valid", to: "prvs=178773a1ad=user@example.com", wrong: 1e6, cover: true, reason: Untag, action: ActionAccept, untags: true},
-		{name: "guessed: from here", to: badSig, own: true, wrong: 101, cover: true, reason: Exempt, would: InvalidTag, cause: OwnMail, action: ActionAccept},
+		{name: "guessed: covers right ones", to: badSig, wrong: 101, cover: CoverUnissued, reason: InvalidTag, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: valid", to: "prvs=178773a1ad=user@example.com", wrong: 1e6, cover: CoverIssued, reason: Untag, action: ActionAccept, untags: true},
+		{name: "guessed: from here", to: badSig, own: true, wrong: 101, cover: CoverIssued, reason: Exempt, would: InvalidTag, cause: OwnMail, action: ActionAccept},
 		{name: "guessed: accepted here", to: badSig, accept: true, wrong: 101, reason: InvalidTag, action: ActionAccept},
 		{name: "wrong signature, accepted here", to: badSig, accept: true, reason: InvalidTag, action: ActionAccept},
 	} {

@@ -1,12 +1,25 @@
 package policy
 
-import "github.com/bouncefilter/bouncefilter/prvs"
+import (
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
 
 // Guessing of tags. The signature of a tag has 24 bits, so a guesser who gets an answer for each finds the right one. To defer right and
 // wrong tags alike would stop the guesser, and lock genuine bounces out for as long as the guessing goes on. To defer wrong ones alone
 // would tell the guesser as much as to refuse them. So right tags are answered as ever, and beyond a number of wrong ones a day the answers
-// to these change: most are deferred, and the others, which a keyed hash chooses, are accepted like a right one, and dropped. An accepted
-// tag is then right with a chance of 1 in 2^20, and asking again gives the same answer.
+// to these change: most are deferred, and the others, which a keyed hash chooses, are accepted like a right one, and dropped. Such a tag
+// covers right ones: it must be answered like a right tag at every stage, in every way to write its address, and at all times.
+
+// Cover says how far a wrong tag covers right ones.
+type Cover uint8
+
+const (
+	CoverNone     Cover = iota // it does not
+	CoverUnissued              // like a tag with a right signature that was not issued, or has expired
+	CoverIssued                // like a right tag
+)
 
 // TellsMore says whether a wrong tag is refused for what it is, to a mailbox or from a network that had so many different ones today, this
 // one included.
@@ -19,17 +32,43 @@ func (v *Verdict) IsWrongTag() bool {
 	return v.Tag.Status == prvs.BadSignature && (v.Refuses() || v.Cause == Guessing)
 }
 
-// hideFromGuesser changes a verdict that would tell a guesser something: about a wrong tag, or about a right one that was not issued, and may be
-// later. All other verdicts are returned as they are.
+// hideFromGuesser changes a verdict that would tell a guesser something: about a wrong tag, or about a right one that was not issued, which
+// it may be later. All other verdicts are returned as they are.
+//
+// covered says that the tag is wrong, and right ones are accepted that it covers.
 //
 // Before a wrong tag is dropped, no other node is waited for: the wait would tell it from a right one.
-func (p *Policy) hideFromGuesser(v Verdict, f RecipientFacts) Verdict {
-	if p.TellsMore(f.WrongTags) || v.Cause != NoCause || !v.IsWrongTag() && !(v.Reason == NotIssued && v.Refuses()) {
+func (p *Policy) hideFromGuesser(v Verdict, f RecipientFacts, covered bool) Verdict {
+	unissued := (v.Reason == NotIssued || v.Reason == Expired) && v.Refuses() // a day to come has the digits of one long past
+	if p.TellsMore(f.WrongTags) || v.Cause != NoCause || !v.IsWrongTag() && !unissued {
 		return v
 	}
 	v.Cause, v.Action, v.ByAbsence = Guessing, Guessing.Action(), false
-	if f.Cover && v.IsWrongTag() {
+	if covered && v.IsWrongTag() {
 		v.Action = ActionDiscard
 	}
 	return v
+}
+
+// Signers returns the addresses, folded, that a tag may have been made for, given the Sender of the result of [Policy.Verify] and the
+// domain of the tagged address: what [prvs.Ring.Verify] tries.
+func (p *Policy) Signers(sender prvs.Address, domain string) []prvs.Address {
+	list := []prvs.Address{p.Mailbox(sender)}
+	shorter := sender.WithoutExtensions(p.set.Keys.Options().Delimiters)
+	for _, a := range shorter {
+		list = append(list, p.Mailbox(a))
+	}
+	if folded := prvs.FoldDomain(domain); folded != list[0].Domain { // an alias, with its tags of before
+		for _, a := range append([]prvs.Address{sender}, shorter...) {
+			list = append(list, prvs.Address{Local: a.Local, Domain: folded}.Fold())
+		}
+	}
+	return list
+}
+
+// IssuedSince says whether a tag with this day of expiry can have been issued by now and be valid, and since when it can.
+func (p *Policy) IssuedSince(expiry prvs.Day, now time.Time) (since time.Time, valid bool) {
+	o := p.set.Keys.Options()
+	first, today := expiry-prvs.Day(o.Lifetime+o.Rotation-1), prvs.DayOf(now)
+	return first.Time(), first <= today && today <= expiry
 }

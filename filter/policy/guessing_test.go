@@ -6,8 +6,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// However many wrong tags came, nothing changes but the answer to a wrong tag, and to a right one that was not issued: neither is accepted
-// otherwise. So no history of guesses locks a genuine bounce out.
+// However many wrong tags came, nothing changes but the answer to a wrong tag, and to a right one that was not issued or has expired: none
+// of these is accepted otherwise. So no history of guesses locks a genuine bounce out.
 func TestGuessesChangeNoOtherVerdict(t *testing.T) {
 	var addresses []prvs.Address
 	for _, to := range []string{"user@example.com", "prvs=178773a1ad=user@example.com", "prvs=1787000000=user@example.com", "prvs=578773a1ad=user@example.com",
@@ -28,26 +28,27 @@ func TestGuessesChangeNoOtherVerdict(t *testing.T) {
 					now := testDay.AddDate(0, 0, later)
 					before := [...]Verdict{p.Recipient(facts, now), p.Ordinary(facts, now)}
 					facts.WrongTags = 1e6
-					for _, facts.Cover = range []bool{false, true} {
+					for facts.Cover = CoverNone; facts.Cover <= CoverIssued; facts.Cover++ {
 						for i, v := range [...]Verdict{p.Recipient(facts, now), p.Ordinary(facts, now)} {
-							wrong := before[i].Tag.Status == prvs.BadSignature || before[i].Reason == NotIssued
+							unissued := before[i].Reason == NotIssued || before[i].Reason == Expired
+							wrong := before[i].Tag.Status == prvs.BadSignature || unissued
 							switch {
 							case v == before[i]:
 							case !before[i].Refuses() || !wrong || v.Cause != Guessing:
 								t.Fatalf("%+v\nwithout guesses %+v\nwith           %+v", facts, before[i], v)
-							case v.Action == ActionDiscard && (before[i].Reason == NotIssued || !facts.Cover):
+							case v.Action == ActionDiscard && (unissued || facts.Cover == CoverNone):
 								t.Fatalf("%+v is dropped", facts)
 							default:
 								changed[v.Reason]++
 							}
 						}
 					}
-					facts.WrongTags, facts.Cover = 0, false
+					facts.WrongTags, facts.Cover = 0, CoverNone
 				}
 			}
 		}
 	}
-	for _, r := range []Reason{BadSignature, NotIssued, InvalidTag, OverBudget} {
+	for _, r := range []Reason{BadSignature, NotIssued, Expired, InvalidTag, OverBudget} {
 		if changed[r] == 0 {
 			t.Errorf("no verdict %v has changed", r)
 		}

@@ -32,7 +32,7 @@ func (p *Policy) Ordinary(f RecipientFacts, now time.Time) Verdict {
 	case cause != NoCause:
 		return v.spared(InvalidTag, cause)
 	}
-	return p.hideFromGuesser(v.with(InvalidTag, p.actions[InvalidTag]), f)
+	return p.hideFromGuesser(v.with(InvalidTag, p.actions[InvalidTag]), f, f.Cover != CoverNone)
 }
 
 // OfTag says whether the verdict about a recipient of ordinary mail is about its tag.

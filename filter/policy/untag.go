@@ -19,10 +19,10 @@ func (p *Policy) Untag(recipient string, now time.Time) (address string, known b
 	return tag.Original.String(), true
 }
 
-// WrongTag says whether a recipient of ours has a tag with a wrong signature, and returns its address with the tag and without.
-func (p *Policy) WrongTag(recipient string, now time.Time) (tagged, original prvs.Address, wrong bool) {
-	tagged, tag := p.tagOf(recipient, now)
-	return tagged, tag.Original, tag.Status == prvs.BadSignature
+// WrongTag says whether a recipient of ours has a tag with a wrong signature, and returns the recipient as an address, and what its tag says.
+func (p *Policy) WrongTag(recipient string, now time.Time) (a prvs.Address, tag prvs.Result, wrong bool) {
+	a, tag = p.tagOf(recipient, now)
+	return a, tag, tag.Status == prvs.BadSignature
 }
 
 // tagOf returns a recipient as an address and what its tag says: nothing if it is none of ours.
