@@ -71,7 +71,7 @@ var causes = [causeCount]causeRow{
 		"A node of the store is silent, or has sent no heartbeat since the bounce came, and may have signed mail that is not on record yet."},
 
 	Guessing: {"guessing", NoReason, ActionDefer,
-		"So many wrong tags came today to this address, or from this network, that no further one is told from a right one. One in 16 is accepted and dropped."},
+		"So many wrong tags came today to this address, or from this network, that no further one is told from a right one. One in 16 is accepted, and its message dropped."},
 
 	OwnMail: {"own-mail", Exempt, ActionAccept,
 		"The bounce was handed in here: by a client that logged in, from an internal network, or by the MTA itself."},
