@@ -21,6 +21,8 @@ const (
 	slots = 1 << 16
 	// maxReports is how many mailboxes and networks are reported in a day: an attacker who makes up mailboxes must not fill the log.
 	maxReports = 20
+	// perNetwork is how many wrong tags from a network weigh as much as one to a mailbox: users share it.
+	perNetwork = 10
 	// coverShare is one in how many wrong tags covers right ones.
 	coverShare = 16
 )
@@ -46,7 +48,7 @@ func TimeOfDay(k store.Key) time.Duration {
 type Many struct {
 	What string // "address" or "network"
 	Name string
-	Most int // how many are answered as ever in a day
+	Most int // how many wrong tags of it are answered as ever in a day
 }
 
 // Table counts the different wrong tags of a day (UTC). It is safe for use by many goroutines.
@@ -69,8 +71,8 @@ func New(report func(Many)) *Table {
 	return &Table{report: report, seed: maphash.MakeSeed()}
 }
 
-// Add counts a wrong tag, of which most are answered as ever in a day, and returns how many different ones came today to its mailbox or,
-// if that is more, from its network. A tag that comes again is not counted again, as long as no other has taken its slot.
+// Add counts a wrong tag, of which most to one mailbox are answered as ever in a day, and returns how many different ones came today to its
+// mailbox or, if that is more, a tenth of how many came from its network. A tag that comes again is not counted again, as long as no other has taken its slot.
 func (t *Table) Add(tag *Tag, today store.Day, most int) uint32 {
 	many := make([]Many, 0, 2)
 	t.mu.Lock()
@@ -83,12 +85,12 @@ func (t *Table) Add(tag *Tag, today store.Day, most int) uint32 {
 			many = t.note(many, Many{"address", tag.Mailbox, most})
 		}
 		if network != nil {
-			if *network++; int64(*network) == int64(most)+1 {
-				many = t.note(many, Many{"network", bounded.Network(tag.Client).String(), most})
+			if *network++; int64(*network) == perNetwork*int64(most)+1 {
+				many = t.note(many, Many{"network", bounded.Network(tag.Client).String(), perNetwork * most})
 			}
 		}
 	}
-	n := larger(mailbox, network)
+	n := weight(mailbox, network)
 	if int64(n) > int64(most) {
 		t.beyond++
 	}
@@ -99,12 +101,13 @@ func (t *Table) Add(tag *Tag, today store.Day, most int) uint32 {
 	return n
 }
 
-// Count returns how many different wrong tags came today to a mailbox or, if that is more, from the network of a client.
+// Count returns how many different wrong tags came today to a mailbox or, if that is more, a tenth of how many came from the network of a
+// client.
 func (t *Table) Count(mailbox string, client netip.Addr, today store.Day) uint32 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.begin(today)
-	return larger(t.counters(mailbox, client))
+	return weight(t.counters(mailbox, client))
 }
 
 // Beyond returns how many wrong tags came beyond what is answered as ever, since the start.
@@ -134,11 +137,11 @@ func (t *Table) counters(mailbox string, client netip.Addr) (byMailbox, byNetwor
 	return byMailbox, byNetwork
 }
 
-func larger(a, b *uint32) uint32 {
-	if b == nil {
-		return *a
+func weight(byMailbox, byNetwork *uint32) uint32 {
+	if byNetwork == nil {
+		return *byMailbox
 	}
-	return max(*a, *b)
+	return max(*byMailbox, (*byNetwork+perNetwork-1)/perNetwork)
 }
 
 // note adds one to what is to be reported, unless enough was reported today.

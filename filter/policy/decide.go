@@ -73,8 +73,8 @@ type RecipientFacts struct {
 	Unclear, Anonymous bool
 	// Unproven is how many messages of its sort the recipient got today within its allowance.
 	Unproven uint32
-	// WrongTags is how many different wrong tags came today to the mailbox or, if that is more, from the network of the client; the one at
-	// hand counts if it is wrong. Cover says whether the one at hand covers right ones then.
+	// WrongTags is how many different wrong tags came today to the mailbox or, if that is more, a tenth of how many came from the network of
+	// the client; the one at hand counts if it is wrong. Cover says whether the one at hand covers right ones then.
 	WrongTags uint32
 	Cover     Cover
 	// Proof is what the content of the bounce and the record prove.

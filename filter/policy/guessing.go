@@ -21,8 +21,8 @@ const (
 	CoverIssued                // like a right tag
 )
 
-// TellsMore says whether a wrong tag is refused for what it is, to a mailbox or from a network that had so many different ones today, this
-// one included.
+// TellsMore says whether a wrong tag is refused for what it is, after so many different ones today, this one included: see
+// WrongTags of [RecipientFacts].
 func (p *Policy) TellsMore(wrongTags uint32) bool {
 	return uint64(wrongTags) <= uint64(p.set.WrongTagsPerDay)
 }

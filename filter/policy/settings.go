@@ -154,8 +154,8 @@ type Settings struct {
 	// RefuseBadTagAtRcpt refuses a recipient with a wrong tag at RCPT. That gives up every proof of the content, and costs a round
 	// trip to the MTA for each recipient of every message.
 	RefuseBadTagAtRcpt bool
-	// WrongTagsPerDay is how many different wrong tags to one mailbox, and from one network, are refused in a day for what they are. The
-	// answer to further ones does not tell them from right ones. 0 means [DefaultWrongTagsPerDay].
+	// WrongTagsPerDay is how many different wrong tags to one mailbox are refused in a day for what they are, and ten times as many from one
+	// network. The answer to further ones does not tell them from right ones. 0 means [DefaultWrongTagsPerDay].
 	WrongTagsPerDay int
 	// AddMessageID lets outbound mail of our domains leave with one Message-ID that bounces can name: what comes back is then known.
 	AddMessageID bool

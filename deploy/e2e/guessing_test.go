@@ -1,0 +1,65 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+const replyGuessed = "450 4.7.1 Too many invalid tags in recipient addresses, try again later"
+
+// TestGuessedTags guesses tags of a user, by bounces and by ordinary mail: the mail server passes on what the daemon answers, the mailbox
+// gets nothing, and a genuine bounce comes in all the same.
+func TestGuessedTags(t *testing.T) {
+	t.Parallel()
+	for _, variant := range []struct {
+		name     string
+		sendmail bool
+	}{{"Postfix", false}, {"Sendmail", true}} {
+		t.Run(variant.name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, siteOptions{sendmail: variant.sendmail, top: "bad_tags_per_day = 5"})
+			const user = "user@virt.example"
+			right := s.tag(t, user)
+			value, rest, _ := strings.Cut(strings.TrimPrefix(right, "prvs="), "=")
+			told, deferred := 0, 0
+			var dropped []message
+			for n := 0; n < 200 && (deferred < 20 || len(dropped) < 2); n++ {
+				to := fmt.Sprintf("prvs=%s%06x=%s", value[:4], n, rest)
+				from, m := "", newBounce(to, "Subject: the original\n")
+				if n%2 == 1 {
+					from, m = "friend@remote.example", newMessage("friend@remote.example", to)
+				}
+				c := s.outside(t)
+				reply := c.attempt(from, []string{to}, m.text)
+				c.quit()
+				switch {
+				case strings.HasPrefix(reply, "550 5.7.1 "):
+					told++
+				case strings.HasPrefix(reply, replyGuessed):
+					deferred++
+				case strings.HasPrefix(reply, ok):
+					dropped = append(dropped, m)
+				default:
+					t.Fatalf("%s: %s", to, reply)
+				}
+			}
+			if told != 5 || deferred < 20 || len(dropped) < 2 {
+				t.Errorf("%d were refused, %d deferred, %d accepted", told, deferred, len(dropped))
+			}
+			(&scenario{to: []rcpt{{plain(right), ok}}, mailboxes: []string{user}, reason: "valid", action: "accept", header: "batv=pass reason=valid method=tag"}).run(t, s)
+			for _, m := range dropped {
+				if got := s.mailbox(user).mails(m.mark); len(got) > 0 {
+					t.Errorf("a dropped message has arrived: %s", got)
+				}
+			}
+			log := s.daemon.process.out.String()
+			if n := strings.Count(log, "address=<user@virt.example> limit=5"); n != 1 {
+				t.Errorf("the log says %d times that many came", n)
+			}
+			if n := s.daemon.metric(t, "bouncefilter_guessed_tags_total"); n != float64(deferred+len(dropped)) {
+				t.Errorf("%v were counted", n)
+			}
+		})
+	}
+}
