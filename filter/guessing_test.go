@@ -30,10 +30,13 @@ func (f *fixture) covers(to string) bool {
 // find returns the first guess, from the nth one on, that covers right tags, or does not.
 func (f *fixture) find(n int, covers bool) string {
 	f.t.Helper()
-	for f.covers(guess(n)) != covers {
-		n++
+	for last := n + 1000; n < last; n++ {
+		if f.covers(guess(n)) == covers {
+			return guess(n)
+		}
 	}
-	return guess(n)
+	f.t.Fatalf("of 1000 tags none covers right ones: %v", covers)
+	return ""
 }
 
 // answers is all that a client sees of a message: the stage and code at which it ends.
@@ -152,7 +155,7 @@ func TestGuessInOtherWords(t *testing.T) {
 				accepted++
 			}
 			same, n := 0, 0
-			for i := 2; n < 40; i++ {
+			for i := 2; n < 40 && i < 10_000; i++ {
 				if !f.covers(guess(i)) {
 					continue
 				}
@@ -174,29 +177,40 @@ func TestGuessInOtherWords(t *testing.T) {
 // A tag is guessed before it is issued, and again afterwards: a right one is accepted from some time of its first day on, and so are those
 // that cover it, each from another time on, until they expire.
 func TestGuessesOnOtherDays(t *testing.T) {
-	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay = 1 })
-	first := testDay.AddDate(0, 0, 3).Truncate(24 * time.Hour) // the day on which tags with the digits 790 are issued
-	accepted := func(from string, at time.Time) (n int) {
-		f.setClock(at)
-		m := f.outsideMTA()
-		for i := range 800 {
-			if _, r := m.message(from, fmt.Sprintf("<prvs=1790%06x=user@example.com>", i)); r.code == 'd' {
-				n++
+	for _, atRcpt := range []bool{false, true} {
+		f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay, s.RefuseBadTagAtRcpt = 1, atRcpt })
+		first := testDay.AddDate(0, 0, 3).Truncate(24 * time.Hour) // the day on which tags with the digits 790 are issued
+		late := 0                                                  // that were deferred at the end of the message
+		accepted := func(from string, at time.Time) (n int) {
+			f.setClock(at)
+			m := f.outsideMTA()
+			late = 0
+			for i := range 400 {
+				switch stage, r := m.message(from, fmt.Sprintf("<prvs=1790%06x=user@example.com>", i)); {
+				case r.code == 'd':
+					n++
+				case stage == "end":
+					late++
+				}
 			}
+			return n
 		}
-		return n
-	}
-	before := accepted("<>", first.Add(-time.Minute))
-	morning, noon := accepted("<>", first.Add(6*time.Hour)), accepted("<>", first.Add(12*time.Hour))
-	next, last := accepted("<>", first.Add(24*time.Hour)), accepted("<>", first.Add(8*24*time.Hour-time.Minute))
-	expired := accepted("<>", first.Add(8*24*time.Hour))
-	if before != 0 || morning == 0 || noon <= morning || next <= noon || last != next || expired != 0 {
-		t.Errorf("accepted before %d, in the morning %d, at noon %d, the next day %d, on the last day %d, afterwards %d", before, morning, noon, next, last, expired)
-	}
-	// Ordinary mail is untagged whether or not the tag was issued, or has expired.
-	for _, at := range []time.Time{first.Add(-time.Minute), first.Add(24 * time.Hour), first.Add(8 * 24 * time.Hour)} {
-		if n := accepted("<friend@example.org>", at); n != next {
-			t.Errorf("%d accepted in ordinary mail, want %d", n, next)
+		before := accepted("<>", first.Add(-time.Minute))
+		lateBefore := late
+		morning, noon := accepted("<>", first.Add(6*time.Hour)), accepted("<>", first.Add(12*time.Hour))
+		next, last := accepted("<>", first.Add(24*time.Hour)), accepted("<>", first.Add(8*24*time.Hour-time.Minute))
+		expired := accepted("<>", first.Add(8*24*time.Hour))
+		if before != 0 || morning == 0 || noon <= morning || next <= noon || last != next || expired != 0 {
+			t.Errorf("accepted before %d, in the morning %d, at noon %d, the next day %d, on the last day %d, afterwards %d", before, morning, noon, next, last, expired)
+		}
+		if atRcpt && (lateBefore != next || late != next) { // the record is asked about right tags at the end of the message
+			t.Errorf("of %d that cover right ones %d wait for the end of the message before, %d afterwards", next, lateBefore, late)
+		}
+		// Ordinary mail is untagged whether or not the tag was issued, or has expired.
+		for _, at := range []time.Time{first.Add(-time.Minute), first.Add(24 * time.Hour), first.Add(8 * 24 * time.Hour)} {
+			if n := accepted("<friend@example.org>", at); n != next {
+				t.Errorf("%d accepted in ordinary mail, want %d", n, next)
+			}
 		}
 	}
 }
@@ -223,17 +237,21 @@ func TestGuessesInOneMessage(t *testing.T) {
 
 // A tag that is right and was not issued may be issued later, so it is not told from a wrong one.
 func TestGuessOfATagToCome(t *testing.T) {
-	f := startWith(t, &storetest.Fake{Answer: storetest.NothingFound(testDay.AddDate(0, 0, -60))}, func(s *policy.Settings) { s.WrongTagsPerDay = 5 }, nil)
-	f.server.view.RefreshRecord(t.Context())
-	m := f.outsideMTA()
-	if got, want := answers(m, "<>", signedUser), "end y 450 4.7.1 This bounce answers no message known here (tag not on record), try again later"; got != want {
-		t.Errorf("before: %q", got)
-	}
-	for n := range 6 {
-		m.message("<>", guess(n))
-	}
-	if got, want := answers(m, "<>", signedUser), "end y "+tooManyTags; got != want {
-		t.Errorf("%q, want %q", got, want)
+	for _, atRcpt := range []bool{false, true} {
+		f := startWith(t, &storetest.Fake{Answer: storetest.NothingFound(testDay.AddDate(0, 0, -60))}, func(s *policy.Settings) {
+			s.WrongTagsPerDay, s.RefuseBadTagAtRcpt = 5, atRcpt
+		}, nil)
+		f.server.view.RefreshRecord(t.Context())
+		m := f.outsideMTA()
+		if got, want := answers(m, "<>", signedUser), "end y 450 4.7.1 This bounce answers no message known here (tag not on record), try again later"; got != want {
+			t.Errorf("before: %q", got)
+		}
+		for n := range 6 {
+			m.message("<>", guess(n))
+		}
+		if got, want := answers(m, "<>", signedUser), "end y "+tooManyTags; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }
 

@@ -94,6 +94,7 @@ type Verdict struct {
 	Tag         prvs.Result // what its tag says
 	BySignature bool        // the store could not be asked, the signature alone decided
 	ByAbsence   bool        // it is refused for good, and would not be were something on record that is not
+	Covers      bool        // its tag is wrong and covers right ones, see [Guessing]
 	Spent       bool        // it would have been delivered within the allowance of its recipient, which is used up for the day
 }
 
@@ -351,7 +352,7 @@ func (p *Policy) RefusesAt(v *Verdict) Stage {
 			return StageData
 		}
 	case BadSignature, UnknownKey, InvalidTag:
-		if p.set.RefuseBadTagAtRcpt {
+		if p.set.RefuseBadTagAtRcpt && !v.Covers { // a right tag waits for the record
 			return StageRcpt
 		}
 	}

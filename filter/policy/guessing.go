@@ -44,7 +44,8 @@ func (p *Policy) hideFromGuesser(v Verdict, f RecipientFacts, covered bool) Verd
 		return v
 	}
 	v.Cause, v.Action, v.ByAbsence = Guessing, Guessing.Action(), false
-	if covered && v.IsWrongTag() {
+	v.Covers = !unissued && f.Cover != CoverNone
+	if v.Covers && covered {
 		v.Action = ActionDiscard
 	}
 	return v

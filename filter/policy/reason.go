@@ -216,7 +216,7 @@ func (r Reason) Reply(o Outcome) Reply {
 }
 
 // guessingReply is the reply to all that is deferred because tags are guessed, whatever it is.
-var guessingReply = Reply{450, "4.7.1", "Too many invalid tags in recipient addresses" + tryAgain}
+var guessingReply = Reply{450, "4.7.1", "Too many invalid tags in recipient addresses, try again later"}
 
 // Reply returns the SMTP reply for a verdict that refuses or defers.
 func (v *Verdict) Reply() Reply {
