@@ -12,6 +12,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
@@ -58,11 +59,12 @@ func TestGuessedTags(t *testing.T) {
 		told       string // the answer to a wrong tag that is told
 		hidden     string
 		right      string
+		mods       []string // of an accepted message to TAG, a wrong tag
 	}{
-		{"a bounce", "<>", false, "end y " + badTag, "end y " + tooManyTags, "end a "},
-		{"a bounce, at RCPT", "<>", true, "rcpt y " + badTag, "rcpt y " + tooManyTags, "end a "},
-		{"ordinary mail", "<friend@example.org>", false, "data y " + noSuchAddress, "data y " + tooManyTags, "end a "},
-		{"ordinary mail, at RCPT", "<friend@example.org>", true, "rcpt y " + noSuchAddress, "rcpt y " + tooManyTags, "end a "},
+		{"a bounce", "<>", false, "end y " + badTag, "end y " + tooManyTags, "end a ", nil},
+		{"a bounce, at RCPT", "<>", true, "rcpt y " + badTag, "rcpt y " + tooManyTags, "end a ", nil},
+		{"ordinary mail", "<friend@example.org>", false, "data y " + noSuchAddress, "data y " + tooManyTags, "end a ", []string{"- TAG", "+ <user@example.com>"}},
+		{"ordinary mail, at RCPT", "<friend@example.org>", true, "rcpt y " + noSuchAddress, "rcpt y " + tooManyTags, "end a ", []string{"- TAG", "+ <user@example.com>"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay, s.RefuseBadTagAtRcpt = most, tt.atRcpt })
@@ -83,6 +85,16 @@ func TestGuessedTags(t *testing.T) {
 			check(f.find(most, false), tt.hidden)
 			check(f.find(most, true), tt.right)
 			check(f.find(most, true), tt.right)
+			cover := f.find(most, true)
+			_, r := m.message(tt.from, cover)
+			if dropped := r.code == 'd'; dropped != (tt.from == "<>") {
+				t.Errorf("%s: dropped: %v", cover, dropped)
+			}
+			var mods []string
+			for _, mod := range tt.mods {
+				mods = append(mods, strings.ReplaceAll(mod, "TAG", cover))
+			}
+			wantMods(t, r.mods, mods...)
 			for _, right := range []string{signedUser, "<PRVS=178773A1AD=User@Example.com>", "<prvs=178773a1ad=user+shop@example.com>"} {
 				check(right, tt.right)
 			}
@@ -114,8 +126,8 @@ func TestGuessedTags(t *testing.T) {
 				t.Errorf("%d warnings:\n%s", n, log)
 			}
 			for _, line := range strings.Split(log, "\n") {
-				if strings.Contains(line, "cause=guessing") && !strings.Contains(line, "level=DEBUG") {
-					t.Errorf("a line for one guess: %s", line)
+				if delivered := strings.Contains(line, "action=accept"); strings.Contains(line, "cause=guessing") && strings.Contains(line, "level=DEBUG") == delivered {
+					t.Errorf("the level of a line for one guess: %s", line)
 				}
 			}
 			f.server.logSummary()
@@ -147,7 +159,7 @@ func TestGuessInOtherWords(t *testing.T) {
 		`prvs=TAG="user+shop"@example.com`, "prvs=TAG=user-shop@example.com", "prvs=TAG=us@example.com", `prvs=TAG="user+"@example.com`,
 	}
 	accepted := 0
-	for _, from := range []string{"<>", "<friend@example.org>"} {
+	for from, like := range map[string]byte{"<>": 'd', "<friend@example.org>": 'a'} {
 		for _, form := range forms {
 			_, r := m.message(from, as("178773a1ad", form))
 			right := r.code == 'a'
@@ -160,7 +172,7 @@ func TestGuessInOtherWords(t *testing.T) {
 					continue
 				}
 				n++
-				if _, r := m.message(from, as(fmt.Sprintf("1786%06x", i), form)); (r.code == 'd') == right {
+				if _, r := m.message(from, as(fmt.Sprintf("1786%06x", i), form)); (r.code == like) == right {
 					same++
 				}
 			}
@@ -187,7 +199,7 @@ func TestGuessesOnOtherDays(t *testing.T) {
 			late = 0
 			for i := range 400 {
 				switch stage, r := m.message(from, fmt.Sprintf("<prvs=1790%06x=user@example.com>", i)); {
-				case r.code == 'd':
+				case r.code == 'd' && from == "<>", r.code == 'a' && from != "<>":
 					n++
 				case stage == "end":
 					late++
@@ -255,28 +267,103 @@ func TestGuessOfATagToCome(t *testing.T) {
 	}
 }
 
-// A recipient of ordinary mail that covers right tags is dropped alone; where the MTA delivers to the address without the tag, the message
-// is deferred, for that mailbox may have another recipient of it.
+// Ordinary mail to a tag that covers right ones is delivered to the address behind it as with a right tag, whatever other recipients it has:
+// where the MTA removes tags itself, nothing is left to do.
 func TestGuessBesideAnotherRecipient(t *testing.T) {
 	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay = 5 })
 	m := f.outsideMTA()
 	for n := range 6 {
 		m.message("<>", guess(n))
 	}
-	cover := f.find(6, true)
-	stage, r := m.message("<friend@example.org>", "<user@example.com>", cover)
-	if stage != "end" || r.code != 'a' {
+	for _, tagged := range []string{f.find(6, true), signedUser} {
+		stage, r := m.message("<friend@example.org>", "<other@example.com>", tagged)
+		if stage != "end" || r.code != 'a' {
+			t.Errorf("%s: %s %c %s", tagged, stage, r.code, r.text)
+		}
+		wantMods(t, r.mods, "- "+tagged, "+ <user@example.com>")
+		for _, order := range [][]string{{"<user@example.com>", tagged}, {tagged, "<user@example.com>"}} {
+			m.mail("<friend@example.org>")
+			for _, to := range order {
+				m.event('R', to+"\x00", 0, milter.OptNoRcptReply, "{rcpt_addr}", "user@example.com") // as Sendmail does
+			}
+			if r := m.data(); r.code != 'c' {
+				t.Errorf("%s: %c %s", tagged, r.code, r.text)
+			}
+			m.header("Received", "from somewhere")
+			r := m.end()
+			if r.code != 'a' {
+				t.Errorf("%s: %c %s", tagged, r.code, r.text)
+			}
+			wantMods(t, r.mods)
+		}
+	}
+	wantLog(t, f, "reason=invalid-tag action=accept cause=guessing")
+	// One that is deferred keeps the message from the others, which the client sends again.
+	if stage, r := m.message("<friend@example.org>", "<other@example.com>", f.find(6, true), f.find(6, false)); stage != "data" || r.text != tooManyTags {
 		t.Errorf("%s %c %s", stage, r.code, r.text)
 	}
-	wantMods(t, r.mods, "- "+cover)
-	for _, order := range [][]string{{"<user@example.com>", cover}, {cover, "<user@example.com>"}} {
-		m.mail("<friend@example.org>")
-		for _, to := range order {
-			m.event('R', to+"\x00", 0, milter.OptNoRcptReply, "{rcpt_addr}", "user@example.com") // as Sendmail does
-		}
-		if r := m.data(); r.code != 'y' || r.text != tooManyTags {
-			t.Errorf("%c %s", r.code, r.text)
-		}
+}
+
+// A bounce from a mailer daemon that has a sender is not dropped, as no other mail with a sender is.
+func TestGuessByAMailerDaemon(t *testing.T) {
+	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay, s.MailerDaemons.Refuse = 5, true })
+	m := f.outsideMTA()
+	for n := range 6 {
+		m.message("<>", guess(n))
+	}
+	cover := f.find(6, true)
+	if stage, r := m.deliver("<MAILER-DAEMON@mx.example.org>", f.find(6, false), namelessBounce); stage != "end" || r.text != tooManyTags {
+		t.Errorf("%s %c %s", stage, r.code, r.text)
+	}
+	stage, r := m.deliver("<MAILER-DAEMON@mx.example.org>", cover, namelessBounce)
+	if stage != "end" || r.code != 'a' || len(r.mods) < 2 || r.mods[0].String() != "- "+cover || r.mods[1].String() != "+ <user@example.com>" {
+		t.Errorf("%s %c %s %v", stage, r.code, r.text, r.mods)
+	}
+	wantLog(t, f, "reason=bad-signature action=tag cause=guessing")
+}
+
+// Where many wrong tags came, a bounce that its content proves is delivered whatever its tag, and so is one that is delivered because it
+// may be genuine.
+func TestGuessesLoseNoGenuineBounce(t *testing.T) {
+	long := strings.Replace(dsnText(sentID), "\n\n", "\n\n"+strings.Repeat("preamble of the multipart\n", 25_000), 1)
+	for _, tt := range []struct {
+		name  string
+		store store.Store // complete since long ago unless set
+		text  string
+		log   string
+	}{
+		{"it names a message on record", nil, dsnText(sentID), "reason=valid-message action=accept"},
+		{"from a correspondent", nil, awayTextWithoutReference, "reason=valid-correspondent action=accept"},
+		{"not read as far as it names a message", nil, long, "reason=grace action=accept would_be=bad-signature cause=unread-content"},
+		{"within the allowance", nil, strings.ReplaceAll(awayTextWithoutReference, "example.org", "example.net"), "reason=grace action=tag would_be=bad-signature cause=allowance"},
+		{"it is no bounce", nil, "From: shop@example.net\nSubject: Your order\n\nThank you.\n", "reason=no-bounce action=accept"},
+		{"the record is incomplete", &storetest.Fake{Answer: storetest.NothingFound(time.Time{})}, dsnText(sentID), "reason=grace action=accept would_be=bad-signature cause=incomplete-record"},
+		{"the store does not answer", &storetest.Fake{Err: fmt.Errorf("down: %w", store.ErrUnavailable)}, dsnText(sentID), "reason=grace action=accept would_be=bad-signature cause=store-unavailable"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			change := func(s *policy.Settings) { s.WrongTagsPerDay = 5 }
+			var f *fixture
+			if tt.store != nil {
+				f = startWith(t, tt.store, change, nil)
+			} else {
+				f = withRecord(t, change)
+				f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
+			}
+			m := f.outsideMTA()
+			for n := range 6 {
+				m.message("<>", guess(n))
+			}
+			for _, covers := range []bool{true, false} {
+				before, to := len(f.log.String()), f.find(6, covers)
+				stage, r := f.outsideMTA().deliver("<>", to, tt.text)
+				if stage != "end" || r.code != 'a' || len(r.mods) < 2 || r.mods[0].String() != "- "+to || r.mods[1].String() != "+ <user@example.com>" {
+					t.Errorf("covers %v: %s %c %s %v", covers, stage, r.code, r.text, r.mods)
+				}
+				if got := f.log.String()[before:]; !strings.Contains(got, tt.log) {
+					t.Errorf("covers %v: the log lacks %q:\n%s", covers, tt.log, got)
+				}
+			}
+		})
 	}
 }
 
@@ -324,7 +411,7 @@ func TestNoHistoryOfGuessesLocksOut(t *testing.T) {
 		}
 		told := map[string]int{}
 		now := testDay
-		accepted, dropped := 0, 0
+		accepted, delivered, dropped := 0, 0, 0
 		for i := range 1500 {
 			if r.IntN(200) == 0 {
 				now = now.Add(time.Duration(r.IntN(6)) * time.Hour)
@@ -347,8 +434,13 @@ func TestNoHistoryOfGuessesLocksOut(t *testing.T) {
 			_ = m.c.Close()
 			switch {
 			case rights[to]:
+			case reply.code == 'a' && from == "<>":
+				t.Fatalf("a bounce to %s is delivered", to)
+			case reply.code == 'd' && from != "<>":
+				t.Fatalf("ordinary mail to %s is dropped", to)
 			case reply.code == 'a':
-				t.Fatalf("%s is delivered", to)
+				wantMods(t, reply.mods, "- <"+to+">", "+ <"+to[strings.LastIndexByte(to, '=')+1:]+">")
+				delivered++
 			case reply.code == 'd':
 				dropped++
 			case reply.text != tooManyTags:
@@ -361,8 +453,8 @@ func TestNoHistoryOfGuessesLocksOut(t *testing.T) {
 				accepted++
 			}
 		}
-		if accepted == 0 || dropped == 0 {
-			t.Errorf("%d were told, %d dropped", accepted, dropped)
+		if accepted == 0 || delivered == 0 || dropped == 0 {
+			t.Errorf("%d were told, %d delivered, %d dropped", accepted, delivered, dropped)
 		}
 	}
 }

@@ -40,7 +40,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	switch {
 	case v.Action == policy.ActionNone && v.Domain == nil && v.Reason != policy.UnusableSender:
 		level = slog.LevelDebug // mail that is none of our business
-	case v.Cause == policy.Guessing:
+	case v.Cause == policy.Guessing && !v.Delivers():
 		level = slog.LevelDebug // a line said that many come, see [Server.manyWrongTags]
 	}
 	if !s.log.Enabled(ctx, level) {

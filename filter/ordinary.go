@@ -11,9 +11,6 @@ import (
 func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
 	msg := &s.msg
 	v := msg.judged.Ordinary(rcpt)
-	if v.Action == policy.ActionDiscard && len(msg.judged.Recipients) >= maxTagged {
-		v.Action = policy.ActionDefer // what is not held cannot be dropped
-	}
 	rcpt.Verdict = v
 	if v.Refuses() {
 		if s.rcptReply && msg.kind != policy.Daemon && msg.state.policy.RefusesAt(&v) == policy.StageRcpt {
@@ -29,30 +26,6 @@ func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
 		msg.judged.Recipients = append(msg.judged.Recipients, *rcpt)
 	}
 	return milter.RespContinue
-}
-
-// deferDropped defers ordinary mail to several recipients of which one is to be dropped that cannot be: the MTA delivers to the address
-// without its tag, and to delete that would take a mailbox from another recipient (see [mailboxes]).
-func (msg *message) deferDropped() {
-	for i := range msg.judged.Recipients {
-		if r := &msg.judged.Recipients[i]; msg.count > 1 && r.Verdict.Action == policy.ActionDiscard && untaggedByMTA(r) {
-			r.Verdict.Action = policy.ActionDefer
-			if msg.invalids++; msg.invalid == nil {
-				msg.invalid = r
-			}
-		}
-	}
-}
-
-// allDropped says whether ordinary mail has no recipient that is not to be dropped.
-func (msg *message) allDropped() bool {
-	dropped := 0
-	for i := range msg.judged.Recipients {
-		if msg.judged.Recipients[i].Verdict.Action == policy.ActionDiscard {
-			dropped++
-		}
-	}
-	return dropped > 0 && dropped == msg.count
 }
 
 // refuseInvalid refuses a message with a recipient whose tag is wrong, for all its recipients: there is one reply. It returns nil if

@@ -168,9 +168,6 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 	if msg.kind == policy.Unsigned {
 		s.warnUnsigned()
 	}
-	if msg.kind == policy.Inbound {
-		msg.deferDropped()
-	}
 	switch {
 	case msg.kind == policy.Bounce:
 		return s.bounceData()
@@ -209,13 +206,8 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		msg.judged.Daemon = msg.kind == policy.Daemon
 		return s.bounceEnd(m)
 	}
-	msg.deferDropped()
 	if r := s.refuseInvalid(); r != nil {
 		return r, nil
-	}
-	if msg.allDropped() {
-		s.report()
-		return milter.RespDiscard, nil
 	}
 	var changes changes
 	var signing policy.Verdict
@@ -226,11 +218,8 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		}
 	}
 	for i := range msg.judged.Recipients {
-		switch rcpt := &msg.judged.Recipients[i]; {
-		case rcpt.Verdict.Reason == policy.Untag:
+		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.UntagsOrdinary() {
 			changes.untag(m, rcpt, nil)
-		case rcpt.Verdict.Action == policy.ActionDiscard:
-			changes.deleteRecipient(m, rcpt)
 		}
 	}
 	if err := changes.apply(m); err != nil {

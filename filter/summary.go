@@ -60,7 +60,7 @@ func (s *Server) logSummary() {
 	noBounce := uint64(0) // that were delivered
 	for k, n := range now {
 		d := n - s.summary.last[k]
-		ordinary := !k.reason.OfBounces() && k.action != policy.ActionSign && k.action != policy.ActionReject && k.action != policy.ActionDefer && k.action != policy.ActionDiscard
+		ordinary := !k.reason.OfBounces() && k.action != policy.ActionSign && k.action != policy.ActionReject && k.action != policy.ActionDefer
 		if d == 0 || ordinary {
 			continue
 		}

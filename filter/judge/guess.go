@@ -51,7 +51,7 @@ func (m *Message) cover(tagged prvs.Address, tag *prvs.Result) policy.Cover {
 }
 
 // Untag is [policy.Policy.Untag] for a lookup of the MTA, whose answer tells a client whether a tag is right. Beyond the wrong tags of a day
-// that are answered as ever, those that cover right ones are known, too: the milter drops what comes to them. Of m, the Policy, Hasher,
+// that are answered as ever, those that cover right ones are known, too. Of m, the Policy, Hasher,
 // Guesses and Now must be set.
 func Untag(m *Message, recipient string) (address string, known bool) {
 	if address, known = m.Policy.Untag(recipient, m.Now); known {

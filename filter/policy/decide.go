@@ -99,7 +99,7 @@ type Verdict struct {
 	Tag         prvs.Result // what its tag says
 	BySignature bool        // the store could not be asked, the signature alone decided
 	ByAbsence   bool        // it is refused for good, and would not be were something on record that is not
-	Covers      bool        // its tag is wrong and covers right ones, see [Guessing]
+	Covers      bool        // its tag is wrong and covers right ones, where many wrong ones came: see [Guessing]
 	Spent       bool        // it would have been delivered within the allowance of its recipient, which is used up for the day
 }
 
@@ -137,7 +137,11 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
-	return p.hideFromGuesser(v, f, f.Cover == CoverIssued)
+	drop := ActionDiscard
+	if f.Daemon {
+		drop = MailerDaemon.Action() // what does not have the null sender is not dropped
+	}
+	return p.hideFromGuesser(v, f, f.Cover == CoverIssued, drop)
 }
 
 // proven says what the tag, the content and the record prove. A bounce to an address without a tag that needs none is [Exempt], with

@@ -213,7 +213,8 @@ func TestRecipient(t *testing.T) {
 		{name: "guessed: expired", mode: ModeEnforce, to: valid, later: 8, wrong: 101, cover: CoverIssued, complete: complete, reason: Expired, cause: Guessing, action: ActionDefer},
 		{name: "guessed: covers right ones, message not on record", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofAbsent, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDiscard},
 		{name: "guessed: covers right ones, message not on record, silent node", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofAbsent, complete: complete, silent: true, reason: BadSignature, cause: SilentNode, action: ActionDefer},
-		{name: "guessed: message used up", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofSpent, complete: complete, reason: OverBudget, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: message used up", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofSpent, complete: complete, reason: OverBudget, action: ActionDefer},
+		{name: "guessed: covers right ones, from a mailer daemon", mode: ModeEnforce, to: badSig, daemon: true, refuse: true, wrong: 101, cover: CoverIssued, complete: complete, reason: BadSignature, cause: Guessing, action: ActionTag},
 		{name: "guessed: no bounce, not wanted", mode: ModeEnforce, to: badSig, wrong: 101, content: ContentOther, refuseNB: true, complete: complete, reason: NoBounce, cause: Guessing, action: ActionDefer},
 		{name: "guessed: no bounce", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
 		{name: "guessed: answers a message sent by the recipient", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
@@ -374,7 +375,7 @@ func TestOrdinary(t *testing.T) {
 		{name: "wrong signature, exempt sender", to: badSig, from: "<a@partner.example>", reason: Exempt, would: InvalidTag, cause: Listed, action: ActionAccept},
 		{name: "guessed: the last one that is told", to: badSig, wrong: 100, cover: CoverIssued, reason: InvalidTag, action: ActionReject},
 		{name: "guessed: the first one that is not", to: badSig, wrong: 101, reason: InvalidTag, cause: Guessing, action: ActionDefer},
-		{name: "guessed: covers right ones", to: badSig, wrong: 101, cover: CoverUnissued, reason: InvalidTag, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: covers right ones", to: badSig, wrong: 101, cover: CoverUnissued, reason: InvalidTag, cause: Guessing, action: ActionAccept, untags: true},
 		{name: "guessed: valid", to: "prvs=178773a1ad=user@example.com", wrong: 1e6, cover: CoverIssued, reason: Untag, action: ActionAccept, untags: true},
 		{name: "guessed: from here", to: badSig, own: true, wrong: 101, cover: CoverIssued, reason: Exempt, would: InvalidTag, cause: OwnMail, action: ActionAccept},
 		{name: "guessed: accepted here", to: badSig, accept: true, wrong: 101, reason: InvalidTag, action: ActionAccept},
@@ -397,6 +398,9 @@ func TestOrdinary(t *testing.T) {
 			}
 			if tt.untags && !v.Untags() {
 				t.Error("the tag stays")
+			}
+			if v.UntagsOrdinary() != tt.untags {
+				t.Errorf("the tag is removed from ordinary mail: %v", !tt.untags)
 			}
 		})
 	}

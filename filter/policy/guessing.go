@@ -9,8 +9,11 @@ import (
 // Guessing of tags. The signature of a tag has 24 bits, so a guesser who gets an answer for each finds the right one. To defer right and
 // wrong tags alike would stop the guesser, and lock genuine bounces out for as long as the guessing goes on. To defer wrong ones alone
 // would tell the guesser as much as to refuse them. So right tags are answered as ever, and beyond a number of wrong ones a day the answers
-// to these change: most are deferred, and the others, which a keyed hash chooses, are accepted like a right one, and dropped. Such a tag
-// covers right ones: it must be answered like a right tag at every stage, in every way to write its address, and at all times.
+// to these change: most are deferred, and the others, which a keyed hash chooses, are accepted like a right one. Such a tag covers right
+// ones: it must be answered like a right tag at every stage, in every way to write its address, and at all times.
+//
+// A bounce to a tag that covers right ones is dropped: nothing proves it, so it would have been refused. Mail with another sender is never
+// dropped. It is delivered to the address behind the tag, as with a right one: its sender may write to that address anyway.
 
 // Cover says how far a wrong tag covers right ones.
 type Cover uint8
@@ -32,21 +35,24 @@ func (v *Verdict) IsWrongTag() bool {
 	return v.Tag.Status == prvs.BadSignature && (v.Refuses() || v.Cause == Guessing)
 }
 
+// Delivers says whether the recipient gets the message.
+func (v *Verdict) Delivers() bool { return !v.Refuses() && v.Action != ActionDiscard }
+
 // hideFromGuesser changes a verdict that would tell a guesser something: about a wrong tag, or about a right one that was not issued, which
-// it may be later. All other verdicts are returned as they are.
+// it may be later. All other verdicts are returned as they are, also if what proves a bounce is used up: it may count again at the next attempt.
 //
-// covered says that the tag is wrong, and right ones are accepted that it covers.
+// accepted says that a right tag is accepted, so that a wrong one that covers it must be; like is what is done with it then.
 //
-// Before a wrong tag is dropped, no other node is waited for: the wait would tell it from a right one.
-func (p *Policy) hideFromGuesser(v Verdict, f RecipientFacts, covered bool) Verdict {
+// Before a bounce to a wrong tag is dropped, no other node is waited for: the wait would tell it from a right one.
+func (p *Policy) hideFromGuesser(v Verdict, f RecipientFacts, accepted bool, like Action) Verdict {
 	unissued := (v.Reason == NotIssued || v.Reason == Expired) && v.Refuses() // a day to come has the digits of one long past
-	if p.TellsMore(f.WrongTags) || v.Cause != NoCause || !v.IsWrongTag() && !unissued {
+	if p.TellsMore(f.WrongTags) || v.Cause != NoCause || v.Reason == OverBudget || !v.IsWrongTag() && !unissued {
 		return v
 	}
 	v.Cause, v.Action, v.ByAbsence = Guessing, Guessing.Action(), false
 	v.Covers = !unissued && f.Cover != CoverNone
-	if v.Covers && covered {
-		v.Action = ActionDiscard
+	if v.Covers && accepted {
+		v.Action = like
 	}
 	return v
 }

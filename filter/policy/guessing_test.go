@@ -7,7 +7,8 @@ import (
 )
 
 // However many wrong tags came, nothing changes but the answer to a wrong tag, and to a right one that was not issued or has expired: none
-// of these is accepted otherwise. So no history of guesses locks a genuine bounce out.
+// of these is accepted otherwise. So no history of guesses locks a genuine bounce out. Only a bounce with the null sender is dropped, and only
+// one that nothing proves.
 func TestGuessesChangeNoOtherVerdict(t *testing.T) {
 	var addresses []prvs.Address
 	for _, to := range []string{"user@example.com", "prvs=178773a1ad=user@example.com", "prvs=1787000000=user@example.com", "prvs=578773a1ad=user@example.com",
@@ -19,6 +20,7 @@ func TestGuessesChangeNoOtherVerdict(t *testing.T) {
 		for _, action := range []Action{ActionDefault, ActionDefer, ActionTag} {
 			p := testPolicy(t, func(s *Settings) {
 				s.Domains[0].Mode, s.Keys = mode, withAbsentKeys(t, false)
+				s.MailerDaemons.Refuse = true
 				if action != ActionDefault {
 					s.Actions = map[Reason]Action{BadSignature: action, NotIssued: action}
 				}
@@ -36,8 +38,10 @@ func TestGuessesChangeNoOtherVerdict(t *testing.T) {
 							case v == before[i]:
 							case !before[i].Refuses() || !wrong || v.Cause != Guessing:
 								t.Fatalf("%+v\nwithout guesses %+v\nwith           %+v", facts, before[i], v)
-							case v.Action == ActionDiscard && (unissued || facts.Cover == CoverNone):
+							case v.Action == ActionDiscard && (i == 1 || facts.Daemon || unissued || facts.Cover != CoverIssued || before[i].Reason == OverBudget):
 								t.Fatalf("%+v is dropped", facts)
+							case v.Action == ActionAccept && (i == 0 || facts.Cover == CoverNone):
+								t.Fatalf("%+v is accepted", facts)
 							default:
 								changed[v.Reason]++
 							}
@@ -48,10 +52,13 @@ func TestGuessesChangeNoOtherVerdict(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range []Reason{BadSignature, NotIssued, Expired, InvalidTag, OverBudget} {
+	for _, r := range []Reason{BadSignature, NotIssued, Expired, InvalidTag} {
 		if changed[r] == 0 {
 			t.Errorf("no verdict %v has changed", r)
 		}
+	}
+	if changed[OverBudget] > 0 {
+		t.Errorf("%d bounces are judged otherwise whose proof is used up", changed[OverBudget])
 	}
 }
 
