@@ -304,6 +304,37 @@ func TestGuessBesideAnotherRecipient(t *testing.T) {
 	}
 }
 
+// A Postfix that asks about all recipients, and not about those with a tag alone, would accept ordinary mail for a user that there is not,
+// and return it to a sender that may be forged.
+func TestGuessIsReturnedToNobody(t *testing.T) {
+	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay, s.MailerDaemons.Refuse = 5, true })
+	m := f.outsideMTA()
+	for n := range 6 {
+		f.server.Untag(strings.Trim(guess(n), "<>"))
+	}
+	cover := f.find(6, true)
+	if got := answers(m, "<friend@example.org>", cover); got != "end a " {
+		t.Errorf("before: %q", got)
+	}
+	if _, known := f.server.Untag("@example.com"); known {
+		t.Error("the domain is a user")
+	}
+	if got := answers(m, "<friend@example.org>", cover); got != "data y "+tooManyTags {
+		t.Errorf("ordinary mail: %q", got)
+	}
+	if stage, r := m.deliver("<MAILER-DAEMON@mx.example.org>", cover, namelessBounce); stage != "end" || r.text != tooManyTags {
+		t.Errorf("from a mailer daemon: %s %c %s", stage, r.code, r.text)
+	}
+	if _, r := m.message("<>", cover); r.code != 'd' {
+		t.Errorf("a bounce: %c %s", r.code, r.text)
+	}
+	for _, from := range []string{"<>", "<friend@example.org>"} {
+		if got := answers(m, from, signedUser); got != "end a " {
+			t.Errorf("a right tag: %q", got)
+		}
+	}
+}
+
 // A bounce from a mailer daemon that has a sender is not dropped, as no other mail with a sender is.
 func TestGuessByAMailerDaemon(t *testing.T) {
 	f := start(t, func(s *policy.Settings) { s.WrongTagsPerDay, s.MailerDaemons.Refuse = 5, true })

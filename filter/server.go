@@ -72,6 +72,7 @@ type Server struct {
 	routes      *routes.Table
 	sources     *sources.Table
 	guesses     *guesses.Table
+	anyUser     atomic.Bool // see [policy.RecipientFacts]
 	replies     *replies
 	macros      []milter.Option
 	sentHeaders []string // that are recorded of outbound mail
@@ -230,7 +231,13 @@ func (s *Server) OtherRoutes() []routes.Route { return s.routes.List(s.state.Loa
 func (s *Server) Sources() []sources.Source { return s.sources.List(s.now()) }
 
 // Untag is [judge.Untag] with the policy in effect.
+//
+// QUIRK: a Postfix with no table of tagged addresses in front of the lookup service asks for every address and for its parts, such as
+// @example.com if it has not found prvs=...=user@example.com. It takes each recipient that it finds for a user.
 func (s *Server) Untag(recipient string) (address string, known bool) {
+	if !hasTagMark(recipient) {
+		s.anyUser.Store(true)
+	}
 	return judge.Untag(&judge.Message{Policy: s.state.Load().policy, Hasher: s.hasher, Guesses: s.guesses, Now: s.now()}, recipient)
 }
 

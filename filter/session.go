@@ -87,7 +87,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	})
 	msg.judged.Message = judge.Message{
 		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Guesses: s.server.guesses, Now: msg.now,
-		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local,
+		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local, AnyUser: s.server.anyUser.Load(),
 	}
 	var usable bool
 	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))

@@ -48,6 +48,7 @@ type Message struct {
 	Sender  string // the envelope sender, as the MTA gave it
 	Own     bool   // handed in here
 	Daemon  bool   // a bounce that did not come with the null sender
+	AnyUser bool   // see [policy.RecipientFacts]
 }
 
 // Recipient is one recipient of a case.
@@ -131,7 +132,7 @@ func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
 	record.NodeSilent = record.NodeSilent || c.unpassed
 	f := policy.RecipientFacts{
 		Address: r.Address, Client: c.Client, Helo: c.Helo, Sender: c.Sender, Own: c.Own, Daemon: c.Daemon,
-		WrongTags: r.WrongTags, Cover: r.Cover,
+		WrongTags: r.WrongTags, Cover: r.Cover, AnyUser: c.AnyUser,
 		Issued: r.Finding.Issued, Use: r.Finding.Use, Proof: r.Finding.Proof, Unproven: r.Finding.Unproven, Record: record,
 	}
 	if n := c.named; n != nil {

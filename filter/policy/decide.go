@@ -80,6 +80,8 @@ type RecipientFacts struct {
 	// the client; the one at hand counts if it is wrong. Cover says whether the one at hand covers right ones then.
 	WrongTags uint32
 	Cover     Cover
+	// AnyUser says that the MTA takes each recipient for a user whose tag covers right ones: what it accepts without need, it returns.
+	AnyUser bool
 	// Proof is what the content of the bounce and the record prove.
 	Proof Proof
 	// Sent is when the messages were sent that the bounce names, as far as it tells.
@@ -137,11 +139,10 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
-	drop := ActionDiscard
-	if f.Daemon {
-		drop = MailerDaemon.Action() // what does not have the null sender is not dropped
+	if f.Daemon { // what does not have the null sender is not dropped
+		return p.hideFromGuesser(v, f, f.Cover == CoverIssued && !f.AnyUser, MailerDaemon.Action())
 	}
-	return p.hideFromGuesser(v, f, f.Cover == CoverIssued, drop)
+	return p.hideFromGuesser(v, f, f.Cover == CoverIssued, ActionDiscard)
 }
 
 // proven says what the tag, the content and the record prove. A bounce to an address without a tag that needs none is [Exempt], with

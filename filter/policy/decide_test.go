@@ -353,6 +353,7 @@ func TestOrdinary(t *testing.T) {
 		accept bool // [actions] invalid-tag = "accept"
 		wrong  uint32
 		cover  Cover
+		any    bool // the MTA takes all for users
 
 		reason Reason
 		would  Reason
@@ -376,6 +377,8 @@ func TestOrdinary(t *testing.T) {
 		{name: "guessed: the last one that is told", to: badSig, wrong: 100, cover: CoverIssued, reason: InvalidTag, action: ActionReject},
 		{name: "guessed: the first one that is not", to: badSig, wrong: 101, reason: InvalidTag, cause: Guessing, action: ActionDefer},
 		{name: "guessed: covers right ones", to: badSig, wrong: 101, cover: CoverUnissued, reason: InvalidTag, cause: Guessing, action: ActionAccept, untags: true},
+		{name: "guessed: covers right ones, perhaps of no user", to: badSig, wrong: 101, cover: CoverUnissued, any: true, reason: InvalidTag, cause: Guessing, action: ActionDefer},
+		{name: "valid, perhaps of no user", to: "prvs=178773a1ad=user@example.com", any: true, reason: Untag, action: ActionAccept, untags: true},
 		{name: "guessed: valid", to: "prvs=178773a1ad=user@example.com", wrong: 1e6, cover: CoverIssued, reason: Untag, action: ActionAccept, untags: true},
 		{name: "guessed: from here", to: badSig, own: true, wrong: 101, cover: CoverIssued, reason: Exempt, would: InvalidTag, cause: OwnMail, action: ActionAccept},
 		{name: "guessed: accepted here", to: badSig, accept: true, wrong: 101, reason: InvalidTag, action: ActionAccept},
@@ -392,7 +395,7 @@ func TestOrdinary(t *testing.T) {
 					s.Actions = map[Reason]Action{InvalidTag: ActionAccept}
 				}
 			})
-			v := p.Ordinary(RecipientFacts{Address: address(t, tt.to), Client: client, Sender: tt.from, Own: tt.own, WrongTags: tt.wrong, Cover: tt.cover}, testDay.AddDate(0, 0, tt.later))
+			v := p.Ordinary(RecipientFacts{Address: address(t, tt.to), Client: client, Sender: tt.from, Own: tt.own, WrongTags: tt.wrong, Cover: tt.cover, AnyUser: tt.any}, testDay.AddDate(0, 0, tt.later))
 			if v.Reason != tt.reason || v.Would != tt.would || v.Cause != tt.cause || v.Action != tt.action {
 				t.Errorf("%v (would be %v, cause %q) %v, want %v (%v, %q) %v", v.Reason, v.Would, v.Cause, v.Action, tt.reason, tt.would, tt.cause, tt.action)
 			}

@@ -13,7 +13,8 @@ import (
 // ones: it must be answered like a right tag at every stage, in every way to write its address, and at all times.
 //
 // A bounce to a tag that covers right ones is dropped: nothing proves it, so it would have been refused. Mail with another sender is never
-// dropped. It is delivered to the address behind the tag, as with a right one: its sender may write to that address anyway.
+// dropped. It is delivered to the address behind the tag, as with a right one: its sender may write to that address anyway. Where the MTA
+// would accept it for a user that there is not, it is deferred, and there it tells a right tag from a wrong one.
 
 // Cover says how far a wrong tag covers right ones.
 type Cover uint8
