@@ -232,8 +232,8 @@ func (s *Server) Sources() []sources.Source { return s.sources.List(s.now()) }
 
 // Untag is [judge.Untag] with the policy in effect.
 //
-// QUIRK: a Postfix with no table of tagged addresses in front of the lookup service asks for every address and for its parts, such as
-// @example.com if it has not found prvs=...=user@example.com. It takes each recipient that it finds for a user.
+// QUIRK: a Postfix with no table of tagged addresses in front of the lookup service takes each recipient that it finds for a user. It asks
+// for addresses without a tag, too, so that the first of them tells: at the latest the one that takes the place of a tagged recipient.
 func (s *Server) Untag(recipient string) (address string, known bool) {
 	if !hasTagMark(recipient) {
 		s.anyUser.Store(true)
