@@ -32,8 +32,11 @@ var messages = [...]string{policy.Inbound: "inbound", policy.Outgoing: "outbound
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
 func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdict, rcpt string, recipients int) {
 	level := slog.LevelInfo
-	if v.Action == policy.ActionNone && v.Domain == nil && v.Reason != policy.UnusableSender {
+	switch {
+	case v.Action == policy.ActionNone && v.Domain == nil && v.Reason != policy.UnusableSender:
 		level = slog.LevelDebug // mail that is none of our business
+	case v.Cause == policy.Guessing && !v.Delivers():
+		level = slog.LevelDebug // a line said that many come, see [Server.manyWrongTags]
 	}
 	if !s.log.Enabled(ctx, level) {
 		return

@@ -10,7 +10,7 @@ import (
 type collector struct {
 	s *Server
 
-	messages, would, reported, connections, open, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
+	messages, would, reported, connections, open, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes, guessed *prometheus.Desc
 
 	storeUp, storeFailures, storeRefused, storeGap, storeSince, storeGapEnd, silentNodes, revocations *prometheus.Desc
 	journalEntries, journalOctets, journalled, replayed, lost                                         *prometheus.Desc
@@ -37,6 +37,7 @@ func (s *Server) Collector() prometheus.Collector {
 		poorMTA:      d("connections_without_chgfrom_total", "Connections of MTAs that do not let a milter change the envelope sender."),
 		otherRoute:   d("other_route_bounces_total", "Untagged bounces of mail that seems to have left through another route, again and again."),
 		otherRoutes:  d("other_routes", "Senders and sources of mail that seems to leave through another route, as in /status."),
+		guessed:      d("guessed_tags_total", "Wrong tags beyond bad_tags_per_day, which the answer did not tell from right ones."),
 		storeUp:      d("store_available", "1 while the store answers."),
 		storeFailures: d("store_failures_total",
 			"Calls of the store that failed or timed out."),
@@ -65,7 +66,7 @@ func unixSeconds(t time.Time) float64 {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.acceptErrors, c.faults,
-		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.storeGapEnd, c.silentNodes, c.journalEntries,
+		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.guessed, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.storeGapEnd, c.silentNodes, c.journalEntries,
 		c.journalOctets, c.journalled, c.replayed, c.lost, c.revocations} {
 		ch <- d
 	}
@@ -104,6 +105,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.poorMTA, st.poorMTA.Load())
 	counter(c.otherRoute, st.otherRoute.Load())
 	gauge(c.otherRoutes, float64(len(c.s.OtherRoutes())))
+	counter(c.guessed, c.s.guesses.Beyond())
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
 	complete := c.s.view.Completeness()

@@ -11,8 +11,10 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/guesses"
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 	"github.com/bouncefilter/bouncefilter/filter/internal/chunks"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
@@ -84,6 +86,8 @@ type Server struct {
 	stats       *stats
 	routes      *routes.Table
 	sources     *sources.Table
+	guesses     *guesses.Table
+	anyUser     atomic.Bool // see [policy.RecipientFacts]
 	replies     *replies
 	macros      *wire.Requests
 	sentHeaders []string // that are recorded of outbound mail
@@ -149,6 +153,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s.health, s.started = newHealth(), s.now()
 	s.summary.since = s.started
+	s.guesses = guesses.New(s.manyWrongTags)
 	s.Reload(o.Policy)
 	s.view = view.New(view.Options{
 		Store: s.store, Hasher: s.hasher, Logger: s.log, Node: s.node, HistoryFile: o.HistoryFile, Now: s.now,
@@ -221,19 +226,36 @@ func (s *Server) OtherRoutes() []routes.Route { return s.routes.List(s.state.Loa
 // Sources returns who sends mail with the null sender that is no bounce, or that nothing proves: the largest source first.
 func (s *Server) Sources() []sources.Source { return s.sources.List(s.now()) }
 
-// Untag is [policy.Policy.Untag] with the policy in effect.
+// Untag is [judge.Untag] with the policy in effect.
+//
+// QUIRK: a Postfix with no table of tagged addresses in front of the lookup service takes each recipient that it finds for a user. It asks
+// for addresses without a tag, too, so that the first of them tells: at the latest the one that takes the place of a tagged recipient.
 func (s *Server) Untag(recipient string) (address string, known bool) {
-	return s.state.Load().policy.Untag(recipient, s.now())
+	if !hasTagMark(recipient) {
+		s.anyUser.Store(true)
+	}
+	return judge.Untag(&judge.Message{Policy: s.state.Load().policy, Hasher: s.hasher, Guesses: s.guesses, Now: s.now()}, recipient)
+}
+
+// manyWrongTags logs that a mailbox or a network got beyond what is answered as ever in a day.
+func (s *Server) manyWrongTags(m guesses.Many) {
+	name := m.Name
+	if m.What == "address" {
+		name = "<" + cut(name) + ">"
+	}
+	s.log.Warn("many wrong tags came today, and further ones are not told from right ones until midnight UTC: most are deferred, some accepted",
+		m.What, name, "limit", m.Most, "remedy", "none is needed, right tags are accepted; see bad_tags_per_day")
 }
 
 // replies holds the SMTP replies in the library's form, made once.
 type replies struct {
 	refuse, defer_    [policy.Count]*milter.Response
+	guessing          *milter.Response
 	tooManyRecipients *milter.Response
 }
 
 func newReplies() *replies {
-	r := &replies{}
+	r := &replies{guessing: response((&policy.Verdict{Cause: policy.Guessing}).Reply())}
 	for _, reason := range policy.Reasons() {
 		if !reason.HasReply() {
 			continue
@@ -257,6 +279,9 @@ func response(r policy.Reply) *milter.Response {
 
 // of returns the reply for a verdict that refuses or defers.
 func (r *replies) of(v *policy.Verdict) *milter.Response {
+	if v.Cause == policy.Guessing {
+		return r.guessing
+	}
 	if v.Action == policy.ActionDefer {
 		return r.defer_[v.Reason]
 	}

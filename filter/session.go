@@ -114,8 +114,8 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 		Local:         s.local,
 	})
 	msg.judged.Message = judge.Message{
-		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Now: msg.now,
-		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local,
+		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Guesses: s.server.guesses, Now: msg.now,
+		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local, AnyUser: s.server.anyUser.Load(),
 	}
 	var usable bool
 	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))
@@ -176,38 +176,6 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		return s.ordinaryRecipient(&rcpt), nil
 	}
 	return milter.RespContinue, nil
-}
-
-// ordinaryRecipient decides about one recipient of mail that does not have the null sender.
-func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
-	msg := s.message()
-	v := msg.judged.Ordinary(rcpt)
-	rcpt.Verdict = v
-	if v.Refuses() {
-		if s.rcptReply && msg.kind != policy.Daemon && msg.state.policy.RefusesAt(&v) == policy.StageRcpt {
-			msg.count--
-			s.decided(&v, rcpt.Raw, 1)
-			return s.server.replies.of(&v)
-		}
-		if msg.invalids++; msg.invalid == nil {
-			msg.invalid = rcpt
-		}
-	}
-	if (v.OfTag() || v.Domain != nil && msg.kind == policy.Daemon) && len(msg.judged.Recipients) < maxTagged {
-		msg.judged.Recipients = append(msg.judged.Recipients, *rcpt)
-	}
-	return milter.RespContinue
-}
-
-// refuseInvalid refuses a message with a recipient whose tag is wrong, for all its recipients: there is one reply. It returns nil if
-// there is none. The sender, who is not the null one, is told by the client.
-func (s *session) refuseInvalid() *milter.Response {
-	msg := s.message()
-	if msg.invalid == nil {
-		return nil
-	}
-	s.decided(&msg.invalid.Verdict, msg.invalid.Raw, msg.invalids)
-	return s.server.replies.of(&msg.invalid.Verdict)
 }
 
 // Data decides what can be decided without the content.
@@ -292,7 +260,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		}
 	}
 	for i := range msg.judged.Recipients {
-		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.Reason == policy.Untag {
+		if rcpt := &msg.judged.Recipients[i]; rcpt.Verdict.UntagsOrdinary() {
 			changes.untag(m, rcpt, nil)
 		}
 	}

@@ -17,10 +17,11 @@ const counterTimeout = 10 * time.Second
 
 // summaryState is what the background work has counted by its last round. It belongs to Run, and to Shutdown after it.
 type summaryState struct {
-	since     time.Time
-	last      map[verdictKey]uint64 // counts at the last summary
-	lastWould uint64                // likewise
-	flushed   map[verdictKey]uint64 // counts written to the store
+	since       time.Time
+	last        map[verdictKey]uint64 // counts at the last summary
+	lastWould   uint64                // likewise
+	lastGuessed uint64                // wrong tags that were not told from right ones, likewise
+	flushed     map[verdictKey]uint64 // counts written to the store
 }
 
 // flushCounters adds what was counted since the last time to the store's counters of today.
@@ -75,7 +76,7 @@ func (s *Server) logSummary() {
 		}
 	}
 	refused[policy.Untagged] += 0 // always there
-	would := s.stats.wouldRefuse()
+	would, guessed := s.stats.wouldRefuse(), s.guesses.Beyond()
 	attrs := []slog.Attr{
 		slog.String("interval", shortDuration(at.Sub(s.summary.since))),
 		slog.Uint64("signed", totals[policy.ActionSign]),
@@ -86,10 +87,13 @@ func (s *Server) logSummary() {
 		slog.Uint64("would_refuse", would-s.summary.lastWould),
 		slog.Uint64("no_bounce", noBounce),
 	}
+	if n := guessed - s.summary.lastGuessed; n > 0 {
+		attrs = append(attrs, slog.Uint64("guessed", n))
+	}
 	attrs = append(attrs, byReason("refused_", refused)...)
 	attrs = append(attrs, byReason("deferred_", deferred)...)
 	s.log.LogAttrs(context.Background(), slog.LevelInfo, "summary", attrs...)
-	s.summary.last, s.summary.lastWould, s.summary.since = now, would, at
+	s.summary.last, s.summary.lastWould, s.summary.lastGuessed, s.summary.since = now, would, guessed, at
 }
 
 func byReason(prefix string, m map[policy.Reason]uint64) []slog.Attr {

@@ -50,6 +50,16 @@ func parseTag(s string) (t tag, ok bool) {
 	return t, true
 }
 
+// TagOf returns the tag in an address as KDDDSSSSSS, in lower case, or "" if there is none or it is malformed. It says nothing about
+// whether the tag is valid.
+func TagOf(a Address) string {
+	s := splitLocal(a.Local)
+	if s.status != Valid {
+		return ""
+	}
+	return string(s.tag.append(nil))
+}
+
 // split is a local part and the tag in it.
 type split struct {
 	status Status // Untagged, Malformed, or Valid if there is a tag, which is not yet verified

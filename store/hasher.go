@@ -31,6 +31,7 @@ const (
 	kindFailed        = 'f'
 	kindFailedTo      = 'e'
 	kindRevoked       = 'v'
+	kindWrongTag      = 'g'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256
@@ -165,6 +166,10 @@ func (h *Hasher) Revocation(kind, revoked string) string {
 	k := h.pair(kindRevoked, kind, revoked)
 	return hex.EncodeToString(k[1:7])
 }
+
+// WrongTag returns a key for a tag whose signature is not that of the sender. No record has it: it tells such tags apart, and chooses some
+// of them in a way that an outsider cannot foresee and that all nodes share.
+func (h *Hasher) WrongTag(sender, tag string) Key { return h.pair(kindWrongTag, sender, tag) }
 
 func (h *Hasher) pair(kind byte, a, b string) Key {
 	s := h.begin(kind)

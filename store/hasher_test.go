@@ -20,6 +20,7 @@ import (
 //	printf 'u\0\0\0\020user@example.com' | openssl dgst -sha256 -hmac secret
 //	printf 'e\0\0\0\020user@example.com\0\0\121\064\001\0\0\0\022friend@example.org' | openssl dgst -sha256 -hmac secret
 //	printf 'm\0\0\0\020user@example.com\0\0\0\0151@example.com' | openssl dgst -sha256 -hmac secret
+//	printf 'g\0\0\0\020user@example.com\0\0\0\0121787000000' | openssl dgst -sha256 -hmac secret
 //
 // and the first octet is the highest of FNV-1a of the address, whose offset basis is combined (exclusive or) with octets 2 to 5 of
 //
@@ -41,6 +42,7 @@ func TestHasherVectors(t *testing.T) {
 		{"unclear", h.Unclear("user@example.com"), "bc57452e60f00aba9741305c6256e215"},
 		{"answered", h.Answered("user@example.com", 20788, 1), "bcc4a66362945554e434424995dd1471"},
 		{"failed", h.Failed("user@example.com", 20788, 1), "bc21039a440a23d93d4144c4c32f8ef6"},
+		{"wrong tag", h.WrongTag("user@example.com", "1787000000"), "bc5b289ef2e005d6d464503c2e848961"},
 		{"failed recipient", h.FailedRecipient("user@example.com", 20788, 1, "friend@example.org"), "bc5d97da8bd6aa18e5acef450a5626bf"},
 	} {
 		if got := hex.EncodeToString(test.got[:]); got != test.want {
@@ -82,6 +84,7 @@ func TestHasherTellsEverythingApart(t *testing.T) {
 		"failed":              h.Failed("user@example.com", 20788, 1),
 		"failed recipient":    h.FailedRecipient("user@example.com", 20788, 1, "friend@example.org"),
 		"another recipient":   h.FailedRecipient("user@example.com", 20788, 1, "friend@example.net"),
+		"wrong tag":           h.WrongTag("user@example.com", "1787000000"),
 		"no recipient":        h.FailedRecipient("user@example.com", 20788, 1, ""),
 		// What a hash without lengths would take for the tag.
 		"fields run together": h.Unsigned("user@example.com\x00\x00\x51\x34\x01"),

@@ -111,12 +111,19 @@ func (l *lab) startNull(label, listen string) (*process, error) {
 	return l.child(label, self, nullCommand, listen)
 }
 
+// severalForgers lets the daemon refuse every forged bounce: all of them come from one network here, as those of no attacker do.
+const severalForgers = "bad_tags_per_day = 1000000\n"
+
 // startDaemon starts bouncefilter with its default settings, its log included, and a key that it makes itself.
 func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (*process, error) {
 	if err := l.needDaemon(ctx); err != nil {
 		return nil, err
 	}
-	return l.child(label, l.binary, "serve", "--domain", domain, "--mode", "enforce",
+	config := filepath.Join(l.dir, label+".toml")
+	if err := os.WriteFile(config, []byte(severalForgers), 0o600); err != nil {
+		return nil, err
+	}
+	return l.child(label, l.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
 		"--listen", listen, "--http", "off", "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
 }
 

@@ -167,7 +167,7 @@ func (p *pair) newNode(t *testing.T, dir, url string, o pairOptions, inner *sink
 		url = "redis://" + newSlowLink(t, is.store+":0", p.store.single.Addr, net.Dial).addr
 	}
 	s.daemon = newDaemon(t, filepath.Join(dir, "bouncefilter"), url, true,
-		fmt.Sprintf("node = %q\nstore_timeout = %q\n", name, cmp.Or(o.timeout, storeTimeout)), "")
+		fmt.Sprintf("node = %q\nstore_timeout = %q\nbad_tags_per_day = 1000000\n", name, cmp.Or(o.timeout, storeTimeout)), "")
 	if o.ahead == name {
 		s.daemon.program = ahead(t, 24*time.Hour)
 	}

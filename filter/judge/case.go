@@ -15,6 +15,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/guesses"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -39,12 +40,15 @@ type Message struct {
 	Policy *policy.Policy
 	Hasher *store.Hasher
 	Record Record
-	Now    time.Time
-	Client netip.Addr // the zero Addr if there is none
-	Helo   string
-	Sender string // the envelope sender, as the MTA gave it
-	Own    bool   // handed in here
-	Daemon bool   // a bounce that did not come with the null sender
+	// Guesses counts wrong tags; nil to count none, so that each is answered as if it were the first.
+	Guesses *guesses.Table
+	Now     time.Time
+	Client  netip.Addr // the zero Addr if there is none
+	Helo    string
+	Sender  string // the envelope sender, as the MTA gave it
+	Own     bool   // handed in here
+	Daemon  bool   // a bounce that did not come with the null sender
+	AnyUser bool   // see [policy.RecipientFacts]
 }
 
 // Recipient is one recipient of a case.
@@ -55,6 +59,9 @@ type Recipient struct {
 	Address prvs.Address
 	Verdict policy.Verdict
 	Finding evidence.Finding
+	// WrongTags and Cover are facts about its tag, see [policy.RecipientFacts].
+	WrongTags uint32
+	Cover     policy.Cover
 	// Reported is for the caller: the verdict was counted and logged.
 	Reported bool
 }
@@ -96,12 +103,21 @@ const (
 )
 
 // Ordinary decides about a recipient of mail that does not have the null sender.
-func (c *Case) Ordinary(r *Recipient) policy.Verdict { return c.Policy.Ordinary(c.Facts(r), c.Now) }
+func (c *Case) Ordinary(r *Recipient) policy.Verdict {
+	v := c.Policy.Ordinary(c.Facts(r), c.Now)
+	if c.guessed(r, &v) {
+		v = c.Policy.Ordinary(c.Facts(r), c.Now)
+	}
+	return v
+}
 
 // Rcpt judges a recipient by its tag alone and adds it to the case. If replies are possible at RCPT and the verdict refuses there, it is
 // not added: refused is true and r.Verdict says why.
 func (c *Case) Rcpt(r *Recipient, replies bool) (refused bool) {
 	r.Verdict = c.verdict(r)
+	if c.guessed(r, &r.Verdict) {
+		r.Verdict = c.verdict(r)
+	}
 	if replies && r.Verdict.Refuses() && c.Policy.RefusesAt(&r.Verdict) == policy.StageRcpt {
 		return true
 	}
@@ -123,6 +139,7 @@ func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
 	record.NodeSilent = record.NodeSilent || c.unpassed
 	f := policy.RecipientFacts{
 		Address: r.Address, Client: c.Client, Helo: c.Helo, Sender: c.Sender, Own: c.Own, Daemon: c.Daemon,
+		WrongTags: r.WrongTags, Cover: r.Cover, AnyUser: c.AnyUser,
 		Issued: r.Finding.Issued, Use: r.Finding.Use, Proof: r.Finding.Proof, Unproven: r.Finding.Unproven, Record: record,
 	}
 	if n := c.named; n != nil {

@@ -266,7 +266,7 @@ func (x *Explanation) verdict(v *policy.Verdict, stage policy.Stage) {
 	if !v.Refuses() {
 		return
 	}
-	x.Stage, x.Reply = stage, v.Reason.Reply(v.Outcome())
+	x.Stage, x.Reply = stage, v.Reply()
 	stages := [...]string{policy.StageRcpt: "RCPT", policy.StageData: "DATA", policy.StageEndOfMessage: "the end of the message"}
 	x.say("The client is answered at %s: %s", stages[stage], x.Reply)
 }

@@ -22,6 +22,9 @@ const (
 	// We may be wrong for a moment: the client is asked to try again.
 	SilentNode
 
+	// The answer must not tell a guessed tag from a right one: the client is asked to try again, or a wrong one is accepted as well.
+	Guessing
+
 	// It needs no proof: the verdict's reason is [Exempt].
 	OwnMail
 	Listed
@@ -66,6 +69,9 @@ var causes = [causeCount]causeRow{
 
 	SilentNode: {"silent-node", NoReason, ActionDefer,
 		"A node of the store is silent, or has sent no heartbeat since the bounce came, and may have signed mail that is not on record yet."},
+
+	Guessing: {"guessing", NoReason, ActionDefer,
+		"So many wrong tags came today to this address, or from this network, that no further one is told from a right one. One in 16 is accepted: a bounce is dropped, other mail delivered without the tag."},
 
 	OwnMail: {"own-mail", Exempt, ActionAccept,
 		"The bounce was handed in here: by a client that logged in, from an internal network, or by the MTA itself."},

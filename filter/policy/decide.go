@@ -76,6 +76,12 @@ type RecipientFacts struct {
 	Unclear, Anonymous bool
 	// Unproven is how many messages of its sort the recipient got today within its allowance.
 	Unproven uint32
+	// WrongTags is how many different wrong tags came today to the mailbox or, if that is more, a tenth of how many came from the network of
+	// the client; the one at hand counts if it is wrong. Cover says whether the one at hand covers right ones then.
+	WrongTags uint32
+	Cover     Cover
+	// AnyUser says that the MTA takes each recipient for a user whose tag covers right ones: what it accepts without need, it returns.
+	AnyUser bool
 	// Proof is what the content of the bounce and the record prove.
 	Proof Proof
 	// Sent is when the messages were sent that the bounce names, as far as it tells.
@@ -95,6 +101,7 @@ type Verdict struct {
 	Tag         prvs.Result // what its tag says
 	BySignature bool        // the store could not be asked, the signature alone decided
 	ByAbsence   bool        // it is refused for good, and would not be were something on record that is not
+	Covers      bool        // its tag is wrong and covers right ones, where many wrong ones came: see [Guessing]
 	Spent       bool        // it would have been delivered within the allowance of its recipient, which is used up for the day
 }
 
@@ -132,7 +139,10 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 	if v.ByAbsence && f.Record.NodeSilent {
 		v.Cause, v.Action, v.ByAbsence = SilentNode, SilentNode.Action(), false
 	}
-	return v
+	if f.Daemon { // what does not have the null sender is not dropped
+		return p.hideFromGuesser(v, f, f.Cover == CoverIssued && !f.AnyUser, MailerDaemon.Action())
+	}
+	return p.hideFromGuesser(v, f, f.Cover == CoverIssued, ActionDiscard)
 }
 
 // proven says what the tag, the content and the record prove. A bounce to an address without a tag that needs none is [Exempt], with
@@ -399,7 +409,7 @@ func (p *Policy) RefusesAt(v *Verdict) Stage {
 			return StageData
 		}
 	case BadSignature, UnknownKey, InvalidTag:
-		if p.set.RefuseBadTagAtRcpt {
+		if p.set.RefuseBadTagAtRcpt && !v.Covers { // a right tag waits for the record
 			return StageRcpt
 		}
 	}
@@ -413,11 +423,12 @@ func (p *Policy) NeedsProof(v *Verdict) bool {
 
 // SeveralRecipients changes the verdicts of a message with the null sender whose recipients were not all treated alike:
 // some may have it, others must not, and DATA and end of message know one reply for all. If one of them is only deferred,
-// nothing is changed: the whole message is deferred and comes again.
+// nothing is changed: the whole message is deferred and comes again. A wrong tag that is deferred for [Guessing] will
+// be no better then.
 func (p *Policy) SeveralRecipients(vs []*Verdict) {
 	refused := 0
 	for _, v := range vs {
-		if v.Action == ActionDefer {
+		if v.Action == ActionDefer && !(v.Cause == Guessing && v.IsWrongTag()) {
 			return
 		}
 		if v.Refuses() {

@@ -56,6 +56,8 @@ func TestRecipient(t *testing.T) {
 		unproven uint32 // messages within the allowance today
 		refuseNB bool   // no-bounce is to be refused
 		twice    bool   // another key with the number 1 is missing
+		wrong    uint32 // wrong tags came today, where 100 are refused for what they are
+		cover    Cover
 
 		reason Reason
 		would  Reason
@@ -203,6 +205,26 @@ func TestRecipient(t *testing.T) {
 		{name: "silent node: valid and recorded", mode: ModeEnforce, to: valid, issued: IssuedYes, complete: complete, silent: true, reason: Valid, action: ActionAccept},
 		{name: "silent node: monitor", mode: ModeMonitor, to: plain, proof: ProofAbsent, complete: complete, silent: true, reason: Untagged, would: Untagged, cause: MonitorMode, action: ActionMonitor},
 
+		// So many wrong tags came that no further one is told from a right one.
+		{name: "guessed: the last one that is told", mode: ModeEnforce, to: badSig, wrong: 100, cover: CoverIssued, complete: complete, reason: BadSignature, action: ActionReject},
+		{name: "guessed: the first one that is not", mode: ModeEnforce, to: badSig, wrong: 101, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDefer},
+		{name: "guessed: covers right ones", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: covers right ones that were not issued", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverUnissued, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDefer},
+		{name: "guessed: expired", mode: ModeEnforce, to: valid, later: 8, wrong: 101, cover: CoverIssued, complete: complete, reason: Expired, cause: Guessing, action: ActionDefer},
+		{name: "guessed: covers right ones, message not on record", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofAbsent, complete: complete, reason: BadSignature, cause: Guessing, action: ActionDiscard},
+		{name: "guessed: covers right ones, message not on record, silent node", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofAbsent, complete: complete, silent: true, reason: BadSignature, cause: SilentNode, action: ActionDefer},
+		{name: "guessed: message used up", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofSpent, complete: complete, reason: OverBudget, action: ActionDefer},
+		{name: "guessed: covers right ones, from a mailer daemon", mode: ModeEnforce, to: badSig, daemon: true, refuse: true, wrong: 101, cover: CoverIssued, complete: complete, reason: BadSignature, cause: Guessing, action: ActionTag},
+		{name: "guessed: no bounce, not wanted", mode: ModeEnforce, to: badSig, wrong: 101, content: ContentOther, refuseNB: true, complete: complete, reason: NoBounce, cause: Guessing, action: ActionDefer},
+		{name: "guessed: no bounce", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, content: ContentOther, complete: complete, reason: NoBounce, action: ActionAccept},
+		{name: "guessed: answers a message sent by the recipient", mode: ModeEnforce, to: badSig, wrong: 101, cover: CoverIssued, proof: ProofMessage, complete: complete, reason: ValidMessage, action: ActionAccept},
+		{name: "guessed: valid", mode: ModeEnforce, to: valid, wrong: 1e6, issued: IssuedYes, complete: complete, reason: Valid, action: ActionAccept},
+		{name: "guessed: valid, store silent", mode: ModeEnforce, to: valid, wrong: 1e6, reason: Valid, action: ActionAccept},
+		{name: "guessed: valid, never recorded", mode: ModeEnforce, to: valid, wrong: 101, cover: CoverIssued, issued: IssuedNo, complete: complete, reason: NotIssued, cause: Guessing, action: ActionDefer},
+		{name: "guessed: missing", mode: ModeEnforce, to: plain, wrong: 101, complete: complete, reason: Untagged, action: ActionReject},
+		{name: "guessed: unknown key", mode: ModeEnforce, to: noKey, wrong: 101, complete: complete, reason: UnknownKey, action: ActionReject},
+		{name: "guessed: monitored", mode: ModeMonitor, to: badSig, wrong: 101, complete: complete, reason: BadSignature, would: BadSignature, cause: MonitorMode, action: ActionMonitor},
+
 		// Own mail.
 		{name: "own MTA, missing tag", mode: ModeEnforce, to: plain, own: true, reason: Exempt, would: Untagged, cause: OwnMail, action: ActionAccept},
 		{name: "own MTA, valid tag", mode: ModeEnforce, to: valid, own: true, issued: IssuedYes, reason: Valid, action: ActionAccept},
@@ -241,6 +263,7 @@ func TestRecipient(t *testing.T) {
 			}
 			v := p.Recipient(RecipientFacts{
 				Address: a, Own: tt.own, Daemon: tt.daemon, Issued: tt.issued, Proof: tt.proof, Use: tt.use,
+				WrongTags: tt.wrong, Cover: tt.cover,
 				Content: tt.content, Unclear: tt.unclear, Anonymous: tt.content != ContentUnknown && !tt.names, Unproven: tt.unproven,
 				Record: RecordFacts{
 					CompleteSince: tt.complete, NodeSilent: tt.silent, Revoked: revoked,
@@ -249,6 +272,9 @@ func TestRecipient(t *testing.T) {
 			}, testDay.AddDate(0, 0, tt.later))
 			if v.Reason != tt.reason || v.Would != tt.would || v.Cause != tt.cause || v.Action != tt.action {
 				t.Errorf("%v (would be %v, cause %q) %v, want %v (%v, %q) %v", v.Reason, v.Would, v.Cause, v.Action, tt.reason, tt.would, tt.cause, tt.action)
+			}
+			if v.Cause == Guessing && v.ByAbsence {
+				t.Error("other nodes are waited for")
 			}
 			if v.Spent != strings.Contains(tt.name, "one too many") {
 				t.Errorf("the allowance is used up: %v", v.Spent)
@@ -297,7 +323,7 @@ func TestCausesAreComplete(t *testing.T) {
 			t.Errorf("%q is no word for logs and metrics", c)
 		}
 	}
-	if len(words) != 13 {
+	if len(words) != 14 {
 		t.Errorf("%d causes", len(words))
 	}
 }
@@ -325,6 +351,9 @@ func TestOrdinary(t *testing.T) {
 		own    bool
 		from   string
 		accept bool // [actions] invalid-tag = "accept"
+		wrong  uint32
+		cover  Cover
+		any    bool // the MTA takes all for users
 
 		reason Reason
 		would  Reason
@@ -345,6 +374,14 @@ func TestOrdinary(t *testing.T) {
 		{name: "wrong signature, domain not signing for long enough", to: badSig, mode: ModeAuto, reason: Grace, would: InvalidTag, cause: NewDomain, action: ActionMonitor},
 		{name: "wrong signature, exempt recipient", to: "prvs=1787000000=postmaster@example.com", reason: Exempt, would: InvalidTag, cause: Listed, action: ActionAccept},
 		{name: "wrong signature, exempt sender", to: badSig, from: "<a@partner.example>", reason: Exempt, would: InvalidTag, cause: Listed, action: ActionAccept},
+		{name: "guessed: the last one that is told", to: badSig, wrong: 100, cover: CoverIssued, reason: InvalidTag, action: ActionReject},
+		{name: "guessed: the first one that is not", to: badSig, wrong: 101, reason: InvalidTag, cause: Guessing, action: ActionDefer},
+		{name: "guessed: covers right ones", to: badSig, wrong: 101, cover: CoverUnissued, reason: InvalidTag, cause: Guessing, action: ActionAccept, untags: true},
+		{name: "guessed: covers right ones, perhaps of no user", to: badSig, wrong: 101, cover: CoverUnissued, any: true, reason: InvalidTag, cause: Guessing, action: ActionDefer},
+		{name: "valid, perhaps of no user", to: "prvs=178773a1ad=user@example.com", any: true, reason: Untag, action: ActionAccept, untags: true},
+		{name: "guessed: valid", to: "prvs=178773a1ad=user@example.com", wrong: 1e6, cover: CoverIssued, reason: Untag, action: ActionAccept, untags: true},
+		{name: "guessed: from here", to: badSig, own: true, wrong: 101, cover: CoverIssued, reason: Exempt, would: InvalidTag, cause: OwnMail, action: ActionAccept},
+		{name: "guessed: accepted here", to: badSig, accept: true, wrong: 101, reason: InvalidTag, action: ActionAccept},
 		{name: "wrong signature, accepted here", to: badSig, accept: true, reason: InvalidTag, action: ActionAccept},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -358,12 +395,15 @@ func TestOrdinary(t *testing.T) {
 					s.Actions = map[Reason]Action{InvalidTag: ActionAccept}
 				}
 			})
-			v := p.Ordinary(RecipientFacts{Address: address(t, tt.to), Client: client, Sender: tt.from, Own: tt.own}, testDay.AddDate(0, 0, tt.later))
+			v := p.Ordinary(RecipientFacts{Address: address(t, tt.to), Client: client, Sender: tt.from, Own: tt.own, WrongTags: tt.wrong, Cover: tt.cover, AnyUser: tt.any}, testDay.AddDate(0, 0, tt.later))
 			if v.Reason != tt.reason || v.Would != tt.would || v.Cause != tt.cause || v.Action != tt.action {
 				t.Errorf("%v (would be %v, cause %q) %v, want %v (%v, %q) %v", v.Reason, v.Would, v.Cause, v.Action, tt.reason, tt.would, tt.cause, tt.action)
 			}
 			if tt.untags && !v.Untags() {
 				t.Error("the tag stays")
+			}
+			if v.UntagsOrdinary() != tt.untags {
+				t.Errorf("the tag is removed from ordinary mail: %v", !tt.untags)
 			}
 		})
 	}

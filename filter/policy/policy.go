@@ -32,6 +32,9 @@ func New(s Settings) (*Policy, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
+	if s.WrongTagsPerDay == 0 {
+		s.WrongTagsPerDay = DefaultWrongTagsPerDay
+	}
 	p := &Policy{set: s, domains: NewDomains(s.Domains)}
 	p.outbound = newOutboundRules(s.Outbound)
 	p.exempt = newExemptRules(s.Exempt, p.domains)

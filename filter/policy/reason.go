@@ -219,6 +219,17 @@ func (r Reason) Reply(o Outcome) Reply {
 	return Reply{550, "5.7.1", reasons[r].reply}
 }
 
+// guessingReply is the reply to all that is deferred because tags are guessed, whatever it is.
+var guessingReply = Reply{450, "4.7.1", "Too many invalid tags in recipient addresses, try again later"}
+
+// Reply returns the SMTP reply for a verdict that refuses or defers.
+func (v *Verdict) Reply() Reply {
+	if v.Cause == Guessing {
+		return guessingReply
+	}
+	return v.Reason.Reply(v.Outcome())
+}
+
 // defaultAction returns what the reason leads to unless configured otherwise.
 func (r Reason) defaultAction() Action {
 	switch {

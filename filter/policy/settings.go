@@ -154,6 +154,9 @@ type Settings struct {
 	// RefuseBadTagAtRcpt refuses a recipient with a wrong tag at RCPT. That gives up every proof of the content, and costs a round
 	// trip to the MTA for each recipient of every message.
 	RefuseBadTagAtRcpt bool
+	// WrongTagsPerDay is how many different wrong tags to one mailbox are refused in a day for what they are, and ten times as many from one
+	// network. The answer to further ones does not tell them from right ones. 0 means [DefaultWrongTagsPerDay].
+	WrongTagsPerDay int
 	// AddMessageID lets outbound mail of our domains leave with one Message-ID that bounces can name: what comes back is then known.
 	AddMessageID bool
 	// ReadAll lets bounces be read that a tag has proven already, so that the log says what they report.
@@ -165,6 +168,10 @@ type Settings struct {
 	// Hostname identifies this site in that header (the authserv-id of RFC 8601 section 2.5).
 	Hostname string
 }
+
+// DefaultWrongTagsPerDay is how many wrong tags are refused for what they are unless configured otherwise. A sender whose addresses are
+// damaged on the way has a few a day. A guesser gets through the 2^24 signatures of a tag, which lives for a week, in 460 years.
+const DefaultWrongTagsPerDay = 100
 
 // DefaultHeaderName is the header of accepted bounces unless configured otherwise.
 const DefaultHeaderName = "X-Bouncefilter"
@@ -201,6 +208,9 @@ func (s *Settings) validate() error {
 	}
 	if s.Proofs.RepliesPerDay < 0 || s.Proofs.UnprovenPerDay < 0 || s.Proofs.UnprovenBouncesPerDay < 0 || s.Proofs.UnclearPerDay < 0 {
 		errs = append(errs, errors.New("replies and unproven messages a day must be 0 or more"))
+	}
+	if s.WrongTagsPerDay < 0 {
+		errs = append(errs, errors.New("wrong tags a day must be 1 or more"))
 	}
 	for i, pair := range s.Skip {
 		if len(pair.Senders) == 0 || len(pair.Recipients) == 0 {

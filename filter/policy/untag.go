@@ -12,16 +12,24 @@ import (
 //
 // It needs nothing but the keys, so that the MTA's decision about a recipient does not hang on the store.
 func (p *Policy) Untag(recipient string, now time.Time) (address string, known bool) {
-	a, err := prvs.ParseAddress(recipient)
-	if err != nil {
-		return "", false
-	}
-	if p.Domain(a.Domain) == nil {
-		return "", false
-	}
-	tag := p.verify(a, now)
+	_, tag := p.tagOf(recipient, now)
 	if !removable(tag.Status) {
 		return "", false
 	}
 	return tag.Original.String(), true
+}
+
+// WrongTag says whether a recipient of ours has a tag with a wrong signature, and returns the recipient as an address, and what its tag says.
+func (p *Policy) WrongTag(recipient string, now time.Time) (a prvs.Address, tag prvs.Result, wrong bool) {
+	a, tag = p.tagOf(recipient, now)
+	return a, tag, tag.Status == prvs.BadSignature
+}
+
+// tagOf returns a recipient as an address and what its tag says: nothing if it is none of ours.
+func (p *Policy) tagOf(recipient string, now time.Time) (prvs.Address, prvs.Result) {
+	a, err := prvs.ParseAddress(recipient)
+	if err != nil || p.Domain(a.Domain) == nil {
+		return prvs.Address{}, prvs.Result{}
+	}
+	return a, p.verify(a, now)
 }

@@ -19,6 +19,7 @@ type file struct {
 	TagForm     string `toml:"tag_form"`
 	Untagged    string `toml:"untagged"`
 	BadTag      string `toml:"bad_tag"`
+	BadTags     int    `toml:"bad_tags_per_day"`
 	Lifetime    int    `toml:"lifetime"`
 	TagRotation int    `toml:"tag_rotation"`
 	Delimiters  string `toml:"delimiters"`
@@ -132,6 +133,7 @@ func defaults(h Host) file {
 		TagForm:     "standard",
 		Untagged:    atEnd,
 		BadTag:      atEnd,
+		BadTags:     policy.DefaultWrongTagsPerDay,
 		Lifetime:    7,
 		TagRotation: 1,
 		Delimiters:  "+",

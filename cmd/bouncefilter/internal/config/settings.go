@@ -51,6 +51,9 @@ func (r *resolver) settings() {
 	default:
 		r.problem("bad_tag", tomlfile.Quote(f.BadTag), "is not a stage", `use "end-of-message" or "rcpt"`)
 	}
+	if s.WrongTagsPerDay = f.BadTags; f.BadTags < 1 {
+		r.problem("bad_tags_per_day", strconv.Itoa(f.BadTags), "is too few", "use 100: a sender whose addresses are damaged on the way has some a day")
+	}
 	if s.HeaderName = f.Header; !isHeaderName(f.Header) {
 		r.problem("header", tomlfile.Quote(f.Header), "is not a header name", `use letters, digits and hyphens, or "" for no header`)
 	}

@@ -62,6 +62,11 @@ func (r *Record) Explain(ctx context.Context, d judge.Delivery, at time.Time) (*
 	return judge.Explain(judge.Message{Policy: p, Hasher: r.hasher, Record: &judged{ctx, r, &known.View, known.View.Revocations(r.hasher), err}, Now: at}, d), err
 }
 
+// CoversTags says whether the daemon, where many wrong tags came, answers the wrong tag of a recipient like a right one.
+func (r *Record) CoversTags(recipient string, at time.Time) bool {
+	return judge.Covers(&judge.Message{Policy: r.site.Policy, Hasher: r.hasher, Now: at}, recipient)
+}
+
 // Role returns the role of the listener to which mail from outside comes: one that verifies, if there is one.
 func (r *Record) Role() policy.Role {
 	for _, l := range r.site.Config.Listeners {

@@ -106,8 +106,8 @@ func (l *live) recipients(ctx context.Context, where string, s *probe.SMTP) erro
 			}
 			return false, "without a tag the answer is " + unknown
 		}},
-		{"the user's address with a forged tag", rcptTo(forged(signedUser.Address)), func(reply string) (bool, string) {
-			to := forged(signedUser.Address)
+		{"the user's address with a forged tag", rcptTo(l.forged(signedUser.Address)), func(reply string) (bool, string) {
+			to := l.forged(signedUser.Address)
 			return l.forgedAtMTA(s, l.explain(ctx, l.Record.Role(), probe.Message{To: to, Text: forgedBounce(to)}), reply)
 		}},
 	} {
@@ -130,6 +130,8 @@ func (l *live) forgedAtMTA(s *probe.SMTP, want *judge.Explanation, reply string)
 	switch {
 	case want.Reply.Code != 0 && want.Stage == policy.StageRcpt && strings.Contains(reply, want.Reply.Text): // Sendmail puts the address between code and text
 		return true, ""
+	case strings.Contains(reply, guessed.Text):
+		return true, "many wrong tags came today for this address, or from this network: see bad_tags_per_day"
 	case !isPositive(reply):
 		return false, "refused, but not by bouncefilter"
 	case want.Reply.Code == 0:
