@@ -3,6 +3,8 @@ package filter
 import (
 	"context"
 	"net"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -164,6 +166,47 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	all.Wait()
 	f.held(0)
 }
+
+// Connections that come and go leave nothing behind: no goroutine, no descriptor, no memory.
+func TestConnectionsLeaveNothingBehind(t *testing.T) {
+	f := start(t, nil)
+	comeAndGo := func(n int) (goroutines, files int, heap uint64) {
+		for range n {
+			m := f.outsideMTA()
+			m.message("<friend@example.org>", "<user@example.com>")
+			_ = m.c.Close()
+		}
+		for deadline := time.Now().Add(2 * time.Minute); f.server.acceptor.Open() > 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		runtime.GC()
+		runtime.GC() // what is in pools goes with the second
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("needs /proc")
+		}
+		return runtime.NumGoroutine(), len(fds), m.HeapAlloc
+	}
+	const n = 500
+	f.t = quietly{t} // whose Cleanup would hold each connection
+	comeAndGo(n)
+	goroutines, files, heap := comeAndGo(n)
+	moreGoroutines, moreFiles, moreHeap := comeAndGo(n)
+	f.t = t
+	if moreGoroutines > goroutines+2 || moreFiles > files+2 {
+		t.Errorf("after %d connections: %d goroutines and %d descriptors, before %d and %d", n, moreGoroutines, moreFiles, goroutines, files)
+	}
+	if grown := int64(moreHeap) - int64(heap); grown > 100*n {
+		t.Errorf("%d connections left %d octets behind", n, grown)
+	}
+}
+
+// quietly is a test that does not clean up.
+type quietly struct{ *testing.T }
+
+func (quietly) Cleanup(func()) {}
 
 // One peer cannot have all connections, and the last places are for others.
 func TestConnectionsOfOnePeer(t *testing.T) {

@@ -24,8 +24,8 @@ type connectionOptions struct {
 // announcedLength is the length that such a frame has: as long as one may be.
 const announcedLength = 1 << 20
 
-// warmUp is how many connections are opened and closed before the first figures of a churn: pools and maps have their size then.
-const warmUp = 1000
+// warmUp is how many connections are opened and closed before the first figures: the garbage collector has had its turns then.
+const warmUp = 20_000
 
 func (o *connectionOptions) define(f *flag.FlagSet) {
 	f.IntVar(&o.churn, "churn", 0, "open and close that many `connections` instead, and report what is left of them")
@@ -98,6 +98,7 @@ func compareConnections(ctx context.Context, o options, stdout, stderr io.Writer
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	l.metrics = true
+	l.connections = o.connections.announced
 	writeConditions(stdout, o, l)
 	n, what, act := o.connections.churn, "opened and closed", churn
 	if n == 0 {

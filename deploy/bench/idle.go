@@ -25,6 +25,7 @@ func compareIdle(ctx context.Context, o options, stdout, stderr io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
+	l.connections = o.idle
 	writeConditions(stdout, o, l)
 	fmt.Fprintln(stdout, "| target | idle connections | anonymous memory before, kB | after, kB | kB a connection | resident, kB |")
 	fmt.Fprintln(stdout, "|---|--:|--:|--:|--:|--:|")

@@ -33,11 +33,12 @@ type target struct {
 
 // A lab is where the milters run: a temporary directory with their sockets, stores and logs, and the processes.
 type lab struct {
-	dir      string
-	metrics  bool   // bouncefilter has its port for metrics
-	tcp      bool   // milters listen on the loopback interface, not on unix sockets
-	binary   string // of bouncefilter; built when it is first needed, unless one was named
-	children []*process
+	dir         string
+	metrics     bool   // bouncefilter has its port for metrics
+	connections int    // that bouncefilter must allow; 0 for its default
+	tcp         bool   // milters listen on the loopback interface, not on unix sockets
+	binary      string // of bouncefilter; built when it is first needed, unless one was named
+	children    []*process
 }
 
 // newLab makes the directory. The caller closes the lab.
@@ -123,7 +124,15 @@ func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (
 		}
 		serveHTTP = metrics
 	}
-	p, err = l.child(label, l.binary, "serve", "--domain", domain, "--mode", "enforce",
+	config := filepath.Join(l.dir, label+".toml")
+	limits := ""
+	if l.connections > 0 { // of one peer, which has nine tenths of them
+		limits = fmt.Sprintf("[limits]\nconnections = %d\n", l.connections/8*9+spareFiles)
+	}
+	if err := os.WriteFile(config, []byte(limits), 0o600); err != nil {
+		return nil, "", err
+	}
+	p, err = l.child(label, l.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
 		"--listen", listen, "--http", serveHTTP, "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
 	return p, metrics, err
 }
