@@ -14,7 +14,7 @@ import (
 
 // bounceRecipient decides about one recipient of a bounce at RCPT, without asking the store.
 func (s *session) bounceRecipient(rcpt *judge.Recipient) *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	if len(msg.judged.Recipients) >= maxBounceRecipients {
 		msg.overflow = !s.rcptReply
 		return s.server.replies.tooManyRecipients
@@ -29,7 +29,7 @@ func (s *session) bounceRecipient(rcpt *judge.Recipient) *milter.Response {
 
 // bounceData refuses what may be refused before the content is seen, and lets pass what needs no decision.
 func (s *session) bounceData() *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	result := msg.judged.Data()
 	switch {
 	case msg.overflow:
@@ -48,7 +48,7 @@ func (s *session) bounceData() *milter.Response {
 
 // wantOfBounce asks for as much of the content as the recipients need.
 func (s *session) wantOfBounce() {
-	msg := &s.msg
+	msg := s.message()
 	if n := msg.judged.WantsBody(); n > 0 {
 		s.read(n)
 		return
@@ -63,7 +63,7 @@ func (s *session) wantOfBounce() {
 
 // bounceEnd decides about a bounce and carries the decision out.
 func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
-	msg := &s.msg
+	msg := s.message()
 	c := &msg.judged
 	if len(c.Recipients) == 0 {
 		return milter.RespAccept, nil
@@ -163,8 +163,12 @@ func (msg *message) isBounce() bool { return judge.IsBounce(msg.judged.Report) }
 // read lets the content of the message be read, with so much of its body.
 func (s *session) read(bodyBytes int) {
 	s.dropContent()
+	if s.msg.short {
+		return
+	}
 	s.msg.content = newContent(&s.server.contents, s.msg.sender, bodyBytes)
 	s.conn.WantContent()
+	s.holdContent()
 }
 
 // fullBody is how much of the body of a bounce is read that may need proof, in octets.

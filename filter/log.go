@@ -2,14 +2,9 @@ package filter
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
-
-	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -43,7 +38,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
-	msg := &sess.msg
+	msg := sess.msg
 	attrs := make([]slog.Attr, 0, 24)
 	if msg.queueID != "" {
 		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))
@@ -123,15 +118,3 @@ func (s *session) clientName() string {
 
 // formatTime writes a time as the log does.
 func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-var redirect sync.Once
-
-// RedirectLibraryLog sends the warnings of the milter library, which has one logger for the whole process, to l. They go
-// there as debug messages: what matters in them is counted and logged here. Only the first call has an effect.
-func RedirectLibraryLog(l *slog.Logger) {
-	redirect.Do(func() {
-		milter.LogWarning = func(format string, v ...any) {
-			l.Debug("milter protocol", "problem", cut(strings.TrimSpace(fmt.Sprintf(format, v...))))
-		}
-	})
-}

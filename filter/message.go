@@ -28,6 +28,7 @@ type message struct {
 	spent   time.Duration // in callbacks that have ended
 	began   time.Time     // of the callback under way; zero if there is none
 	failed  bool          // a callback panicked: the next reply asks the MTA to try again
+	short   bool          // there is no memory for it: the next reply defers it
 	sender  string        // as the MTA gave it
 	from    prvs.Address
 	badFrom bool // cannot be parsed
@@ -36,6 +37,9 @@ type message struct {
 	sent    evidence.Sent // what is recorded of outbound mail
 	content *content      // of a bounce, as far as it is needed; nil if not
 	judged  judge.Case    // a bounce, or what may be one; of other mail, the recipients in our domains
+
+	heldContent    int // octets that were taken of the memory for messages
+	heldRecipients int // likewise
 
 	first    string           // the first recipient, for the log
 	count    int              // recipients seen and not refused at RCPT

@@ -10,7 +10,7 @@ import (
 type collector struct {
 	s *Server
 
-	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
+	messages, would, reported, connections, open, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
 
 	storeUp, storeFailures, storeRefused, storeGap, storeSince, silentNodes, revocations *prometheus.Desc
 	journalEntries, journalOctets, journalled, replayed, lost                            *prometheus.Desc
@@ -31,7 +31,6 @@ func (s *Server) Collector() prometheus.Collector {
 			"domain", "action", "class"),
 		connections:  d("connections_total", "Connections of MTAs that were served."),
 		open:         d("connections_open", "Connections of MTAs that are open now."),
-		overLimit:    d("connections_over_limit_total", "Connections of MTAs that were closed because of limits.connections."),
 		acceptErrors: d("accept_errors_total", "Failures to accept a connection."),
 		faults:       d("frame_faults_total", "Malformed frames of the milter protocol.", "fault"),
 		panics:       d("panics_total", "Faults of this program: the MTA was asked to try again, or a bounce was judged without its content."),
@@ -64,7 +63,7 @@ func unixSeconds(t time.Time) float64 {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
+	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.acceptErrors, c.faults,
 		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.silentNodes, c.journalEntries,
 		c.journalOctets, c.journalled, c.replayed, c.lost, c.revocations} {
 		ch <- d
@@ -99,7 +98,6 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(c.open, float64(c.s.acceptor.Open()))
 	counter(c.connections, st.connections.Load())
-	counter(c.overLimit, st.overLimit.Load())
 	counter(c.acceptErrors, st.acceptErrors.Load())
 	counter(c.panics, st.panics.Load())
 	counter(c.poorMTA, st.poorMTA.Load())

@@ -6,6 +6,7 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/wire"
 )
 
 // wanted returns what the filter asks the MTA for. Round trips and packets decide what a milter costs. So it asks for no event
@@ -54,17 +55,30 @@ func negotiate(p *policy.Policy, role policy.Role, mtaVersion, ownVersion uint32
 	return version, actions & mtaActions, protocol & mtaProtocol, nil
 }
 
-// macroRequests returns the macros that the MTA is asked to send at each stage. MTAs send their long default lists at a stage
-// for which the milter asks for none. It asks for connection macros at MAIL as well: the library drops those of HELO before the
-// second message of a session.
-func macroRequests() []milter.Option {
-	return []milter.Option{
-		milter.WithMacroRequest(milter.StageConnect, []string{milter.MacroDaemonName}),
-		milter.WithMacroRequest(milter.StageHelo, []string{milter.MacroDaemonName}),
-		milter.WithMacroRequest(milter.StageMail, []string{milter.MacroAuthAuthen, milter.MacroDaemonName, milter.MacroMailAddr, milter.MacroQueueId}),
-		milter.WithMacroRequest(milter.StageRcpt, []string{milter.MacroRcptAddr, milter.MacroQueueId}),
-		milter.WithMacroRequest(milter.StageData, []string{milter.MacroQueueId}),
-		milter.WithMacroRequest(milter.StageEOH, []string{milter.MacroQueueId}),
-		milter.WithMacroRequest(milter.StageEOM, []string{milter.MacroQueueId}),
+// Negotiate answers the MTA's offer.
+func (s *session) Negotiate(mtaVersion, ownVersion uint32, offered milter.OptAction, offeredProtocol milter.OptProtocol) (
+	version uint32, actions milter.OptAction, protocol milter.OptProtocol, err error) {
+	version, actions, protocol, err = negotiate(s.server.state.Load().policy, s.role, mtaVersion, ownVersion, offered, offeredProtocol)
+	if err == nil && s.role.Signs() && actions&milter.OptChangeFrom == 0 {
+		s.server.stats.poorMTA.Add(1)
 	}
+	return version, actions, protocol, err
+}
+
+// MacroRequests returns the macros that the MTA is asked for.
+func (s *session) MacroRequests() *wire.Requests { return s.server.macros }
+
+// macroRequests returns the macros that the MTA is asked to send at each stage. MTAs send their long default lists at a stage
+// for which the milter asks for none. It asks for connection macros at MAIL as well: those of HELO are dropped before the
+// second message of a session.
+func macroRequests() *wire.Requests {
+	return wire.NewRequests(
+		wire.MacroRequest{Stage: milter.StageConnect, Names: []string{milter.MacroDaemonName}},
+		wire.MacroRequest{Stage: milter.StageHelo, Names: []string{milter.MacroDaemonName}},
+		wire.MacroRequest{Stage: milter.StageMail, Names: []string{milter.MacroAuthAuthen, milter.MacroDaemonName, milter.MacroMailAddr, milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageRcpt, Names: []string{milter.MacroRcptAddr, milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageData, Names: []string{milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageEOM, Names: []string{milter.MacroQueueId}},
+		wire.MacroRequest{Stage: milter.StageEOH, Names: []string{milter.MacroQueueId}},
+	)
 }

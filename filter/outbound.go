@@ -12,13 +12,13 @@ import (
 )
 
 func (s *session) senderVerdict() policy.Verdict {
-	msg := &s.msg
+	msg := s.message()
 	return msg.state.policy.Sender(policy.SenderFacts{Sender: msg.from, Unusable: msg.badFrom, DoNotTag: msg.doNotTag})
 }
 
 // sign decides whether the sender of an outbound message is signed, records what its bounces will be proven by, and adds to the changes.
 func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
-	msg := &s.msg
+	msg := s.message()
 	v := s.senderVerdict()
 	if v.Reason != policy.Signed {
 		switch v.Reason {
@@ -52,7 +52,7 @@ func (s *session) sign(m milter.Modifier, c *changes) policy.Verdict {
 // QUIRK: Sendmail adds its own only on delivery, and Postfix none for clients that are not on its own host
 // (local_header_rewrite_clients): what comes back would not be known. Neither replaces one that is empty or there twice.
 func (s *session) identify(m milter.Modifier) evidence.Identity {
-	msg := &s.msg
+	msg := s.message()
 	if !msg.state.policy.Settings().AddMessageID {
 		return evidence.Identity{}
 	}
@@ -67,7 +67,7 @@ func (s *session) recordedUntil() store.Day {
 // leaveUnsigned notes that a message is not signed, and why. Bounces to a sender whose mail would be signed but for a list
 // are expected to come without a tag: it is recorded, whatever becomes of the lists.
 func (s *session) leaveUnsigned(v *policy.Verdict) {
-	msg := &s.msg
+	msg := s.message()
 	rs := s.sentRecords()
 	if v.Reason == policy.DoNotTag || v.Reason == policy.ExcludedSender {
 		for _, a := range msg.sent.Addresses(msg.state.policy, msg.from) {
@@ -87,7 +87,7 @@ func (s *session) warnUnsigned() {
 
 // sentRecords returns what is recorded of the message, but for its tag.
 func (s *session) sentRecords() []store.Record {
-	msg := &s.msg
+	msg := s.message()
 	addresses := msg.sent.Addresses(msg.state.policy, msg.from)
 	return msg.sent.Records(s.server.hasher, addresses, uint32(msg.count), s.recordedUntil())
 }

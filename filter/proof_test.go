@@ -274,7 +274,7 @@ func TestBounceThatCannotBeRead(t *testing.T) {
 		{"<user@example.com>", policy.Grace, policy.Untagged, policy.UnreadContent},
 		{signedUser, policy.Valid, policy.NoReason, policy.NoCause},
 	} {
-		s := &session{server: f.server}
+		s := &session{server: f.server, msg: &message{}}
 		s.msg.state = f.server.state.Load()
 		s.msg.judged.Message = judge.Message{Policy: p, Hasher: f.server.hasher, Record: f.server.view, Now: testDay, Sender: "<>"}
 		rcpt := judge.Recipient{Raw: tt.to, Address: address(t, tt.to)}

@@ -5,10 +5,7 @@ import (
 	"runtime/debug"
 	"time"
 
-	"github.com/d--j/go-milter"
-
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
-	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // maxReadingWait is how long a bounce waits for others to be read. At the end of a message Postfix and Sendmail wait 300 s for a milter
@@ -76,23 +73,4 @@ func (s *session) readBounce(read func() *bounce.Report) {
 	if c.Read(read()); c.Unread {
 		s.server.stats.unread.Add(1)
 	}
-}
-
-// dropContent gives back the memory of the content.
-func (s *session) dropContent() {
-	if c := s.msg.content; c != nil {
-		c.text.Free()
-		s.msg.content = nil
-	}
-}
-
-// deferBusy defers a bounce that could not be read in time.
-func (s *session) deferBusy() *milter.Response {
-	if s.server.stats.busy.Add(1) == 1 {
-		s.server.log.Error("too many bounces are read at the same time, further ones are deferred", "limit", cap(s.server.readers.places),
-			"waited", s.server.readers.wait)
-	}
-	v := policy.Verdict{Reason: policy.Busy, Action: policy.ActionDefer}
-	s.decided(&v, s.msg.first, s.msg.count)
-	return s.server.replies.of(&v)
 }

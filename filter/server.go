@@ -13,6 +13,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 	"github.com/bouncefilter/bouncefilter/filter/internal/chunks"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
 	"github.com/bouncefilter/bouncefilter/filter/sources"
@@ -22,21 +23,32 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/guard"
 )
 
-// Limits bounds what MTAs may use.
+// Limits bounds what MTAs may use. 0 means the default.
 type Limits struct {
 	// Connections is how many MTA connections are served at once; further ones are closed, and the MTA does what its
-	// milter_default_action says. 0 means DefaultConnections.
+	// milter_default_action says.
 	Connections int
-	// ReadTimeout is how long an MTA may be silent. 0 means 7210 s, libmilter's default: an MTA is silent as long
-	// as the SMTP client is.
+	// ConnectionsPerPeer is how many of them one host has, or one user of a unix socket; by default [limit.Share].
+	ConnectionsPerPeer int
+	// Memory is how many octets the messages under way may hold, all together. A message that would go beyond is deferred.
+	Memory int64
+	// ReadTimeout is how long an MTA may be silent, and how long the octets of a frame may take once it has begun. The default is
+	// 7210 s, as in libmilter: an MTA is silent as long as the SMTP client is.
 	ReadTimeout time.Duration
-	// WriteTimeout is how long an MTA may take to read a reply. 0 means 10 s.
+	// WriteTimeout is how long an MTA may take to read a reply. The default is 10 s.
 	WriteTimeout time.Duration
 }
 
-// DefaultConnections is the limit of connections unless configured otherwise. An idle one costs about 10 kB and a file
-// descriptor.
-const DefaultConnections = 10_000
+const (
+	// DefaultConnections is the limit of connections unless configured otherwise. An idle one costs about 7 kB and a file
+	// descriptor.
+	DefaultConnections = 10_000
+	// DefaultMemory is what messages may hold if no limit is known for the process: some thousand ordinary bounces, or four hundred
+	// of the longest.
+	DefaultMemory = 256 << 20
+	// negotiateTimeout is how long an MTA may be silent on a new connection. Postfix and Sendmail negotiate at once.
+	negotiateTimeout = time.Minute
+)
 
 // Options is what a [Server] is made from.
 type Options struct {
@@ -47,6 +59,8 @@ type Options struct {
 	// Node is the name of this daemon in counters that several daemons share.
 	Node   string
 	Limits Limits
+	// Watch is told of limits that are reached. nil for one of its own, which logs to Logger.
+	Watch *limit.Watch
 	// HistoryFile is the file that says, over a restart, since when domains have been signing and since when there is a record, so that a store that
 	// was wiped is not taken for a new one. Empty for nowhere.
 	HistoryFile string
@@ -71,13 +85,17 @@ type Server struct {
 	routes      *routes.Table
 	sources     *sources.Table
 	replies     *replies
-	macros      []milter.Option
+	macros      *wire.Requests
 	sentHeaders []string // that are recorded of outbound mail
 
 	summary  summaryState    // belongs to Run, and to Shutdown after it
 	enforced map[string]bool // domains in mode auto, as logged last; belongs to Run
 
 	acceptor *acceptor.Acceptor
+	watch    *limit.Watch
+	memory   ceiling
+	faults   limit.Rate // of lines about frames at fault
+	wire     wire.Options
 	contents chunks.Pool // of bounces under way
 	readers  readers
 }
@@ -95,6 +113,12 @@ func NewServer(o Options) (*Server, error) {
 	if s.limits.Connections == 0 {
 		s.limits.Connections = DefaultConnections
 	}
+	if s.limits.ConnectionsPerPeer == 0 {
+		s.limits.ConnectionsPerPeer = limit.Share(s.limits.Connections)
+	}
+	if s.limits.Memory == 0 {
+		s.limits.Memory = DefaultMemory
+	}
 	if s.limits.ReadTimeout == 0 {
 		s.limits.ReadTimeout = 7210 * time.Second
 	}
@@ -107,7 +131,20 @@ func NewServer(o Options) (*Server, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
+	if s.watch = o.Watch; s.watch == nil {
+		s.watch = limit.NewWatch(s.log, s.now)
+	}
+	s.acceptor = acceptor.New(acceptor.Options{
+		Open: limit.NewOpen(limit.ConnectionOptions{
+			Most: s.limits.Connections, PerPeer: s.limits.ConnectionsPerPeer,
+			Name: limit.Connections, PeerName: limit.ConnectionsPerPeer, Watch: s.watch,
+		}),
+		Failed: s.cannotAccept,
+	})
+	s.memory.limit = s.limits.Memory
+	s.wire = wire.Options{
+		NegotiateTimeout: negotiateTimeout, ReadTimeout: s.limits.ReadTimeout, WriteTimeout: s.limits.WriteTimeout, Memory: &s.memory,
+	}
 	s.summary.since = s.now()
 	s.Reload(o.Policy)
 	s.view = view.New(view.Options{
@@ -132,57 +169,16 @@ func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
 	s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
 }
 
-// full counts a connection above the limit.
-func (s *Server) full() {
-	if s.stats.overLimit.Add(1) == 1 {
-		s.log.Error("too many connections, closing further ones; see limits.connections", "limit", s.limits.Connections)
-	}
-}
-
-// serveConn serves one connection in a goroutine of its own, which the library starts.
+// serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
 func (s *Server) serveConn(nc net.Conn, role policy.Role) {
 	sess := &session{server: s, role: role}
-	sess.conn = wire.New(nc, wire.Options{
-		ReadTimeout:  s.limits.ReadTimeout,
-		WriteTimeout: s.limits.WriteTimeout,
-		Fault:        s.fault,
-		Closed: func(c *wire.Conn) {
-			sess.dropContent() // of a message that did not come to its end
-			s.acceptor.Remove(c)
-		},
-	})
-	c := sess.conn
-	if !s.acceptor.Add(c) {
+	sess.conn = wire.New(nc, &s.wire)
+	if !s.acceptor.Add(sess.conn, nc) {
 		_ = nc.Close()
 		return
 	}
 	s.stats.connections.Add(1)
-
-	// The library gives a session no way to reach its connection, so each connection gets a library server of its own,
-	// whose only connection it is.
-	options := append([]milter.Option{
-		milter.WithMilter(func() milter.Milter { return sess }),
-		milter.WithNegotiationCallback(s.negotiator(role)),
-	}, s.macros...)
-	_ = milter.NewServer(options...).Serve(&oneConn{conn: c})
-}
-
-// negotiator answers the MTA's offer for a connection in a role.
-func (s *Server) negotiator(role policy.Role) milter.NegotiationCallbackFunc {
-	return func(mtaVersion, ownVersion uint32, mtaActions, _ milter.OptAction, mtaProtocol, _ milter.OptProtocol, size milter.DataSize) (
-		uint32, milter.OptAction, milter.OptProtocol, milter.DataSize, error) {
-		version, actions, protocol, err := negotiate(s.state.Load().policy, role, mtaVersion, ownVersion, mtaActions, mtaProtocol)
-		if err == nil && role.Signs() && actions&milter.OptChangeFrom == 0 {
-			s.stats.poorMTA.Add(1)
-		}
-		return version, actions, protocol, size, err
-	}
-}
-
-// fault counts a frame at fault.
-func (s *Server) fault(f wire.Fault) {
-	s.stats.faults.add(f)
-	s.log.Warn("malformed milter frame", "fault", string(f))
+	go sess.conn.Serve(sess)
 }
 
 // Shutdown stops accepting connections, ends idle ones, lets messages under way come to their end, and writes the last
@@ -208,20 +204,6 @@ func (s *Server) Ready(ctx context.Context) error {
 
 // Connections returns how many connections of MTAs were served.
 func (s *Server) Connections() uint64 { return s.stats.connections.Load() }
-
-// oneConn is a listener with one connection.
-type oneConn struct{ conn *wire.Conn }
-
-func (l *oneConn) Accept() (net.Conn, error) {
-	if c := l.conn; c != nil {
-		l.conn = nil
-		return c, nil
-	}
-	return nil, net.ErrClosed
-}
-
-func (l *oneConn) Close() error   { return nil }
-func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
 
 // View returns what is known of the record of sent mail.
 func (s *Server) View() *view.View { return s.view }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
@@ -125,7 +126,7 @@ func TestConnectionLimit(t *testing.T) {
 	if _, r := first.message("<friend@example.org>", "<user@example.com>"); r.code != 'a' {
 		t.Errorf("first connection: %c", r.code)
 	}
-	if n := f.server.stats.overLimit.Load(); n != 1 {
+	if n := f.server.watch.Count(limit.Connections); n != 1 {
 		t.Errorf("%d connections over the limit counted", n)
 	}
 }

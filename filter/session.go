@@ -9,12 +9,13 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// session serves one connection of an MTA. The library calls its methods one after the other, in one goroutine.
+// session serves one connection of an MTA. Package wire calls its methods one after the other, in one goroutine.
 type session struct {
 	milter.NoOpMilter
 	server *Server
@@ -26,18 +27,42 @@ type session struct {
 	local     bool // the MTA's sendmail command
 	rcptReply bool // the MTA waits for replies to RCPT
 	helo      string
-	msg       message
+	msg       *message // nil before the first MAIL: most connections that are idle are new
 }
 
 // NewConnection is called at the start, and again if the MTA uses the connection for another SMTP session.
 func (s *session) NewConnection(m milter.Modifier) error {
-	s.conn.Negotiated(m.Protocol())
 	s.rcptReply = m.Protocol()&milter.OptNoRcptReply == 0
 	s.skip = m.Protocol()&milter.OptSkip != 0
 	s.client, s.local, s.helo = netip.Addr{}, false, ""
 	s.reset()
 	s.done()
 	return nil
+}
+
+// Fault counts a frame at fault.
+func (s *session) Fault(f wire.Fault) {
+	s.server.stats.faults.add(f)
+	if suppressed, ok := s.server.faults.Allow(s.server.now()); ok {
+		nc := s.conn.NetConn()
+		s.server.log.Warn("malformed milter frame", "fault", string(f), "peer", limit.Peer(nc), "listener", limit.Listener(nc), "suppressed", suppressed)
+	}
+}
+
+// Reached tells that the connection has reached a limit.
+func (s *session) Reached(n limit.Name, value any) {
+	s.server.watch.Reached(n, value, s.conn.NetConn())
+}
+
+// Failed logs why the connection ended too early.
+func (s *session) Failed(err error) {
+	s.server.log.Debug("connection of the MTA has failed", "error", err)
+}
+
+// Closed counts the connection as closed.
+func (s *session) Closed() {
+	s.dropMessage()
+	s.server.acceptor.Remove(s.conn)
 }
 
 // Connect notes who the client is. It has no reply.
@@ -71,7 +96,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	defer s.contain(&r)
 	s.reset()
 	s.conn.SetBusy(true)
-	msg := &s.msg
+	msg := s.message()
 	msg.state = s.server.state.Load()
 	s.begin()
 	defer s.end()
@@ -109,7 +134,7 @@ func (s *session) want() {
 // RcptTo notes a recipient and refuses a bad tag.
 func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	msg := &s.msg
+	msg := s.message()
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
 	}
@@ -129,6 +154,12 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		a = prvs.Address{} // no address of ours: left to the MTA
 	}
 	rcpt.Address = a
+	switch held := s.holdRecipient(len(to) + len(rcpt.MTA) + len(args)); {
+	case !held && s.rcptReply:
+		return s.deferBusy(), nil
+	case !held:
+		return milter.RespContinue, nil
+	}
 	if msg.kind == policy.Bounce {
 		return s.bounceRecipient(&rcpt), nil
 	}
@@ -145,7 +176,7 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 
 // ordinaryRecipient decides about one recipient of mail that does not have the null sender.
 func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	v := msg.judged.Ordinary(rcpt)
 	rcpt.Verdict = v
 	if v.Refuses() {
@@ -167,7 +198,7 @@ func (s *session) ordinaryRecipient(rcpt *judge.Recipient) *milter.Response {
 // refuseInvalid refuses a message with a recipient whose tag is wrong, for all its recipients: there is one reply. It returns nil if
 // there is none. The sender, who is not the null one, is told by the client.
 func (s *session) refuseInvalid() *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	if msg.invalid == nil {
 		return nil
 	}
@@ -187,7 +218,7 @@ func (s *session) Data(m milter.Modifier) (r *milter.Response, err error) {
 }
 
 func (s *session) data(m milter.Modifier) *milter.Response {
-	msg := &s.msg
+	msg := s.message()
 	if msg.state == nil || msg.failed {
 		return s.tempfail()
 	}
@@ -200,6 +231,8 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 		s.warnUnsigned()
 	}
 	switch {
+	case msg.short:
+		return s.deferBusy()
 	case msg.kind == policy.Bounce:
 		return s.bounceData()
 	case msg.invalid != nil && msg.kind != policy.Daemon: // which may be a bounce, that its content proves
@@ -219,7 +252,7 @@ func (s *session) data(m milter.Modifier) *milter.Response {
 // EndOfMessage decides everything else and carries it out.
 func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	msg := &s.msg
+	msg := s.message()
 	defer s.done()
 	if msg.state == nil || msg.failed {
 		return s.tempfail(), nil
@@ -229,7 +262,11 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 	if id := m.Get(milter.MacroQueueId); id != "" {
 		msg.queueID = id
 	}
+	if msg.short {
+		return s.deferBusy(), nil
+	}
 	if !s.readContent() {
+		s.Reached(limit.Readers, cap(s.server.readers.places))
 		return s.deferBusy(), nil
 	}
 	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce() && !msg.judged.Unread) {
@@ -272,7 +309,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 // Header notes what is of use in a header field; other fields are held back on the connection. It has no reply.
 func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
-	msg := &s.msg
+	msg := s.message()
 	if msg.state == nil {
 		return milter.RespContinue, nil
 	}
@@ -282,6 +319,7 @@ func (s *session) Header(name, value string, _ milter.Modifier) (r *milter.Respo
 	switch {
 	case msg.content != nil:
 		msg.content.addHeader(name, value)
+		s.holdContent()
 	case msg.kind == policy.Outgoing:
 		msg.sent.Header(msg.state.policy, name, value)
 	}
@@ -293,8 +331,12 @@ func (s *session) BodyChunk(chunk []byte, _ milter.Modifier) (r *milter.Response
 	defer s.contain(&r)
 	s.begin()
 	defer s.end()
-	if s.msg.content != nil && s.msg.content.addBody(chunk) {
-		return milter.RespContinue, nil
+	if s.msg.content != nil {
+		more := s.msg.content.addBody(chunk)
+		s.holdContent()
+		if more && !s.msg.short {
+			return milter.RespContinue, nil
+		}
 	}
 	s.conn.WantHeaders(nil)
 	if s.skip {
@@ -313,7 +355,15 @@ func (s *session) Abort(milter.Modifier) error {
 // Headers is not asked for.
 
 // begin notes that a callback begins to work on the message.
-func (s *session) begin() { s.msg.began = s.server.now() }
+func (s *session) begin() { s.message().began = s.server.now() }
+
+// message returns the message under way. An MTA that sends no MAIL gets one that belongs to no policy.
+func (s *session) message() *message {
+	if s.msg == nil {
+		s.msg = &message{}
+	}
+	return s.msg
+}
 
 // end adds what the callback has cost to what the message has. It is deferred.
 func (s *session) end() {
@@ -331,14 +381,16 @@ func (s *session) spent() time.Duration {
 
 // reset forgets the message.
 func (s *session) reset() {
-	s.dropContent()
-	recipients := s.msg.judged.Recipients
-	clear(recipients)
-	if cap(recipients) > 16 {
-		recipients = nil // a connection may stay open for long
+	s.dropMessage()
+	if s.msg != nil {
+		recipients := s.msg.judged.Recipients
+		clear(recipients)
+		if cap(recipients) > 16 {
+			recipients = nil // a connection may stay open for long
+		}
+		*s.msg = message{}
+		s.msg.judged.Recipients = recipients[:0]
 	}
-	s.msg = message{}
-	s.msg.judged.Recipients = recipients[:0]
 	s.conn.WantHeaders(nil)
 }
 
@@ -346,7 +398,6 @@ func (s *session) reset() {
 // open for long.
 func (s *session) done() {
 	s.dropContent()
-	s.msg.judged.Report = nil
 	s.conn.SetBusy(false)
 }
 
@@ -357,7 +408,7 @@ func (s *session) contain(r **milter.Response) {
 	if p == nil {
 		return
 	}
-	s.msg.failed = true
+	s.message().failed = true
 	s.server.stats.panics.Add(1)
 	s.server.log.Error("callback failed, the MTA is asked to try again", "panic", p, "stack", string(debug.Stack()))
 	v := failure

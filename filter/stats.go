@@ -14,12 +14,10 @@ import (
 // them.
 type stats struct {
 	connections  atomic.Uint64
-	overLimit    atomic.Uint64
 	acceptErrors atomic.Uint64
 	poorMTA      atomic.Uint64 // connections of MTAs that do not allow CHGFROM
 	panics       atomic.Uint64
 	unread       atomic.Uint64 // bounces that take more work to read than their size allows, or could not be read
-	busy         atomic.Uint64 // bounces that were deferred because too many were read at the same time
 	otherRoute   atomic.Uint64 // bounces of mail that seems to have left another way, see routes
 
 	faults   counters[wire.Fault]

@@ -5,11 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/memlimit"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -68,12 +71,24 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		return problems
 	}
 	logUnreadable(log, s)
+	memory, err := memlimit.Find(os.DirFS("/"), a.getenv("GOMEMLIMIT"), c.Memory)
+	if err != nil {
+		log.Warn("the limit of this process's memory is not known; set limits.memory", "error", err)
+	}
+	memory.Set()
+	if memory.Octets > 0 {
+		log.Info("memory is limited", "octets", memory.Octets, "source", memory.Source, "allowed", memory.Most)
+	}
+	files, err := descriptors()
+	if err != nil {
+		return err
+	}
 	reloads, ignore := a.hangups()
 	defer ignore()
 	ticks, endTicks := a.ticks(store.HeartbeatInterval)
 	defer endTicks()
 	d, err := daemon.Open(ctx, daemon.Options{
-		Site: s, HashSecret: secret, Version: readBuild().version,
+		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory.Octets, Files: files,
 		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
 		Reloads: reloads, Ticks: ticks, Notify: a.notify,
 		OpenStore: a.openStore, Now: a.now, Log: log, Level: level,
@@ -88,6 +103,15 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		debug.SetGCPercent(gcPercent)
 	}
 	return d.Run(ctx)
+}
+
+// descriptors returns how many file descriptors the process may have. The runtime of Go has raised the soft limit to the hard one.
+func descriptors() (uint64, error) {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l); err != nil {
+		return 0, fmt.Errorf("find the limit of file descriptors: %w", err)
+	}
+	return l.Cur, nil
 }
 
 // logUnreadable logs keys without which the daemon starts.

@@ -163,7 +163,7 @@ var reasons = [reasonCount]reasonRow{
 	Failure: {"failure", Defer, StageRcpt, "Temporary failure in a mail filter, try again later", "",
 		"The filter failed on this message; the MTA was asked to try again."},
 	Busy: {"busy", Defer, StageRcpt, "Mail filter is busy, try again later", "",
-		"As many messages as may be were read at the same time, and this one did not get its turn."},
+		"As many messages as may be were held in memory, or read, at the same time, and this one had to wait."},
 }
 
 // String returns the reason's word, as in logs, metrics and configuration.

@@ -28,7 +28,6 @@ func (r Result) String() string { return resultWords[r] }
 type stats struct {
 	lookups   [resultCount]atomic.Uint64
 	malformed atomic.Uint64
-	overLimit atomic.Uint64
 }
 
 // count counts a lookup and returns how many lookups have had this result.
@@ -36,8 +35,8 @@ func (s *stats) count(r Result) uint64 { return s.lookups[r].Add(1) }
 
 // collector reports the server's counters to Prometheus.
 type collector struct {
-	s                                    *Server
-	lookups, malformed, overLimit, conns *prometheus.Desc
+	s                         *Server
+	lookups, malformed, conns *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -49,14 +48,13 @@ func (s *Server) Collector() prometheus.Collector {
 		s:         s,
 		lookups:   d("lookups_total", "Lookups of the socketmap service, by result.", "result"),
 		malformed: d("malformed_total", "Connections to the socketmap service that were ended because of a malformed request."),
-		overLimit: d("connections_over_limit_total", "Connections to the socketmap service that were closed because there were too many."),
 		conns:     d("connections_open", "Connections to the socketmap service that are open now."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.lookups, c.malformed, c.overLimit, c.conns} {
+	for _, d := range []*prometheus.Desc{c.lookups, c.malformed, c.conns} {
 		ch <- d
 	}
 }
@@ -70,6 +68,5 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		counter(c.lookups, c.s.stats.lookups[r].Load(), r.String())
 	}
 	counter(c.malformed, c.s.stats.malformed.Load())
-	counter(c.overLimit, c.s.stats.overLimit.Load())
 	ch <- prometheus.MustNewConstMetric(c.conns, prometheus.GaugeValue, float64(c.s.acceptor.Open()))
 }

@@ -7,11 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // Lookup returns the data of a key, and whether the map has the key. It is called from many goroutines. The client waits until it
@@ -23,6 +25,11 @@ type Limits struct {
 	// Connections is how many connections are served at once. Further ones are closed, and Postfix defers the mail for which it
 	// needs them. Each smtpd and cleanup process of Postfix has one connection for each table that names the service.
 	Connections int
+	// ConnectionsPerPeer is how many of them one host has, or one user of a unix socket; by default [limit.Share].
+	ConnectionsPerPeer int
+	// Rate is how many requests a second are answered on one connection. Further ones wait: an smtpd process serves one client at
+	// a time, and has no more than a few addresses to ask for at once.
+	Rate int
 	// IdleTimeout is how long a client may be silent between two requests. Postfix itself ends a connection that it has not
 	// used for 10 s.
 	IdleTimeout time.Duration
@@ -34,7 +41,7 @@ type Limits struct {
 
 // DefaultLimits returns the limits that replace those that are 0.
 func DefaultLimits() Limits {
-	return Limits{Connections: 10_000, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
+	return Limits{Connections: 5000, Rate: 1000, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 }
 
 // Options is what a [Server] is made from.
@@ -42,6 +49,7 @@ type Options struct {
 	Maps   map[string]Lookup // by name; the caller does not change it afterwards
 	Limits Limits
 	Logger *slog.Logger
+	Watch  *limit.Watch // told of limits that are reached; nil for one of its own, which logs to Logger
 }
 
 // Server serves lookups.
@@ -50,6 +58,8 @@ type Server struct {
 	limits Limits
 	log    *slog.Logger
 	stats  stats
+	watch  *limit.Watch
+	lines  limit.Rate // about malformed requests
 
 	acceptor *acceptor.Acceptor
 }
@@ -64,6 +74,12 @@ func New(o Options) (*Server, error) {
 	if s.limits.Connections == 0 {
 		s.limits.Connections = d.Connections
 	}
+	if s.limits.ConnectionsPerPeer == 0 {
+		s.limits.ConnectionsPerPeer = limit.Share(s.limits.Connections)
+	}
+	if s.limits.Rate == 0 {
+		s.limits.Rate = d.Rate
+	}
 	if s.limits.IdleTimeout == 0 {
 		s.limits.IdleTimeout = d.IdleTimeout
 	}
@@ -73,7 +89,16 @@ func New(o Options) (*Server, error) {
 	if s.limits.WriteTimeout == 0 {
 		s.limits.WriteTimeout = d.WriteTimeout
 	}
-	s.acceptor = acceptor.New(acceptor.Options{Limit: s.limits.Connections, Full: s.full, Failed: s.cannotAccept})
+	if s.watch = o.Watch; s.watch == nil {
+		s.watch = limit.NewWatch(s.log, time.Now)
+	}
+	s.acceptor = acceptor.New(acceptor.Options{
+		Open: limit.NewOpen(limit.ConnectionOptions{
+			Most: s.limits.Connections, PerPeer: s.limits.ConnectionsPerPeer,
+			Name: limit.LookupConnections, PeerName: limit.LookupConnectionsPerPeer, Watch: s.watch,
+		}),
+		Failed: s.cannotAccept,
+	})
 	return s, nil
 }
 
@@ -83,13 +108,6 @@ func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln, s.se
 // cannotAccept logs that a listener failed to accept a connection.
 func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
 	s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
-}
-
-// full counts a connection above the limit.
-func (s *Server) full() {
-	if s.stats.overLimit.Add(1) == 1 {
-		s.log.Error("socketmap: too many connections, closing further ones", "limit", s.limits.Connections)
-	}
 }
 
 // client is the connection of a client.
@@ -104,7 +122,7 @@ func (c client) Abandon() { _ = c.Close() }
 // serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
 func (s *Server) serveConn(nc net.Conn) {
 	c := client{nc}
-	if !s.acceptor.Add(c) {
+	if !s.acceptor.Add(c, nc) {
 		_ = c.Close()
 		return
 	}
@@ -113,13 +131,14 @@ func (s *Server) serveConn(nc net.Conn) {
 			_ = c.Close()
 			s.acceptor.Remove(c)
 		}()
-		s.answerAll(c)
+		s.answerAll(nc)
 	}()
 }
 
 // answerAll answers requests until the connection ends.
 func (s *Server) answerAll(c net.Conn) {
 	r := bufio.NewReaderSize(c, 512) // more than an address has; longer requests are read past the buffer
+	var p pace
 	for {
 		s.waitFor(c, s.limits.IdleTimeout)
 		if _, err := r.Peek(1); err != nil {
@@ -128,17 +147,52 @@ func (s *Server) answerAll(c net.Conn) {
 		s.waitFor(c, s.limits.RequestTimeout)
 		request, err := readNetstring(r)
 		if err != nil {
-			if errors.Is(err, errMalformed) || errors.Is(err, io.ErrUnexpectedEOF) {
-				s.stats.malformed.Add(1)
-				s.log.Warn("socketmap: malformed request", "error", err)
-			}
+			s.unread(c, err)
 			return
+		}
+		if wait := p.next(time.Now(), s.limits.Rate); wait > 0 {
+			s.watch.Reached(limit.LookupRate, s.limits.Rate, c)
+			time.Sleep(wait)
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(s.limits.WriteTimeout))
 		if _, err := c.Write(s.answer(request)); err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				s.watch.Reached(limit.LookupTimeout, s.limits.WriteTimeout, c)
+			}
 			return
 		}
 	}
+}
+
+// unread notes why a request was not read.
+func (s *Server) unread(c net.Conn, err error) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && !s.acceptor.Closing():
+		s.watch.Reached(limit.LookupTimeout, s.limits.RequestTimeout, c)
+	case errors.Is(err, errMalformed) || errors.Is(err, io.ErrUnexpectedEOF):
+		s.stats.malformed.Add(1)
+		if suppressed, ok := s.lines.Allow(time.Now()); ok {
+			s.log.Warn("socketmap: malformed request", "error", err, "peer", limit.Peer(c), "listener", limit.Listener(c), "suppressed", suppressed)
+		}
+	}
+}
+
+// pace is how many requests a connection has made in the second under way.
+type pace struct {
+	second time.Time // when it began
+	made   int
+}
+
+// next counts a request, and returns how long it waits so that no second has more than rate of them.
+func (p *pace) next(now time.Time, rate int) time.Duration {
+	if now.Sub(p.second) >= time.Second {
+		p.second, p.made = now, 0
+	}
+	if p.made++; p.made <= rate {
+		return 0
+	}
+	p.second, p.made = p.second.Add(time.Second), 1
+	return p.second.Sub(now)
 }
 
 // over is a deadline in the past.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // answers is the map of the tests: it has some keys, panics for one, and returns too much for another.
@@ -161,7 +163,7 @@ func TestReplies(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.reply)
 		}
 	}
-	want := map[string]float64{"connections_open": 1, "connections_over_limit_total": 0, "malformed_total": 0,
+	want := map[string]float64{"connections_open": 1, "malformed_total": 0,
 		"lookups_total found": 3, "lookups_total not-found": 3, "lookups_total unknown-map": 2, "lookups_total failed": 2}
 	if got := f.metrics(); !maps.Equal(got, want) {
 		t.Errorf("metrics: got %v, want %v", got, want)
@@ -232,7 +234,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	if _, err := third.Read(make([]byte, 1)); err == nil {
 		t.Error("a third connection was served")
 	}
-	if n := f.stats.overLimit.Load(); n != 1 {
+	if n := f.watch.Count(limit.LookupConnections); n != 1 {
 		t.Errorf("%d counted", n)
 	}
 	_ = first.Close()

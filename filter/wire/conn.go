@@ -1,12 +1,11 @@
-// Package wire is the layer between an MTA's connection and the milter library. It checks every frame before the library
-// reads it, withholds what the current message does not need, reads ahead into a buffer that an idle connection does not
-// hold, and sends the replies to one event in one write.
+// Package wire speaks the milter protocol with an MTA. It checks every frame, withholds what the current message does not need, and
+// passes the rest on as the events of a [milter.Milter]. It reads into a buffer that an idle connection does not hold and that grows
+// as octets arrive, and sends the replies to one event in one write.
 //
-// [New] wraps a connection. [Conn.WantHeaders] and [Conn.WantContent] say which parts of the current message are passed
-// on; the rest is withheld, and answered in the library's place where the MTA waits for a reply.
+// [New] wraps a connection, [Conn.Serve] serves it. [Conn.WantHeaders] and [Conn.WantContent] say which parts of the current message
+// are passed on; the rest is withheld, and answered where the MTA waits for a reply.
 //
-// The package knows the framing of the milter protocol and the commands in frame.go. It makes no decisions about mail, and
-// it passes on no frame that fails its check.
+// The package makes no decisions about mail, and it passes on no frame that fails its check.
 package wire
 
 import (
@@ -20,36 +19,47 @@ import (
 	"time"
 
 	"github.com/d--j/go-milter"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
-// Options of a [Conn].
+// Memory says how much may be held. Its methods are called from the goroutines of all connections.
+type Memory interface {
+	// Take says whether n octets more may be held; Give gives them back.
+	Take(n int) bool
+	Give(n int)
+}
+
+// Options of connections. All are needed.
 type Options struct {
-	// ReadTimeout bounds the wait for the MTA's next frame. Between two commands of an SMTP session the MTA waits for the
-	// SMTP client; libmilter's default is 7210 s.
+	// NegotiateTimeout bounds the wait for the MTA's first frame.
+	NegotiateTimeout time.Duration
+	// ReadTimeout bounds the wait for the MTA's next frame, and for all of that frame once its first octets are there. Between two
+	// commands of an SMTP session the MTA waits for the SMTP client; libmilter's default is 7210 s. It is one third longer at most.
 	ReadTimeout time.Duration
 	// WriteTimeout bounds how long the MTA may take to read a reply.
 	WriteTimeout time.Duration
-	// Fault is called for each frame at fault, in the connection's goroutine.
-	Fault func(Fault)
-	// Closed is called once when the connection is closed.
-	Closed func(*Conn)
+	// Memory is asked before a long frame is held.
+	Memory Memory
 }
 
-// Conn is the connection of an MTA as the milter library sees it. Its methods belong to the goroutine that reads, but
-// Drain and Abandon may be called from any.
+// Conn is the connection of an MTA. Its methods belong to the goroutine of Serve, but Drain and Abandon may be called from any.
 type Conn struct {
-	net.Conn
-	opts Options
+	conn   net.Conn
+	opts   *Options
+	milter Milter
 
-	buf    []byte  // nil while there is nothing to read
-	pooled *[]byte // buf, if it is from the pool
-	r, w   int     // buf[r:w] was read from the MTA and not yet passed on
-	pass   int     // octets of a checked frame that the library may read now
-	skip   int     // octets of a withheld frame, yet to be read and dropped
+	buf     []byte  // nil while there is nothing to read
+	pooled  *[]byte // buf, if it is from the pool
+	r, w    int     // buf[r:w] was read from the MTA and not yet passed on
+	skip    int     // octets of a withheld frame, yet to be read and dropped
+	charged int     // octets of buf that Memory has given
 
-	out      []byte // replies not yet sent
-	writeErr error
-	deadline time.Time // the read deadline set last
+	out       []byte  // replies not yet sent; nil if there are none
+	pooledOut *[]byte // the buffer from the pool in which they began
+	writeErr  error
+	deadline  time.Time // the read deadline set last
+	inFrame   bool      // that deadline is the one of the frame at hand
 
 	raw     syscall.RawConn
 	rawRead func(fd uintptr) bool // made once; allocating it at every wait would cost more than the read
@@ -57,7 +67,11 @@ type Conn struct {
 	rawErr  error
 
 	negotiating bool // no frame has been seen yet
+	atEnd       bool // the milter may change the message
+	version     uint32
+	actions     milter.OptAction
 	protocol    milter.OptProtocol
+	macros      macros
 	headers     []string // names of the headers that are passed on
 	content     bool     // all headers and the body are passed on
 
@@ -66,9 +80,10 @@ type Conn struct {
 	closed   atomic.Bool
 }
 
-// New wraps c. Headers and bodies of messages are withheld until [Conn.WantHeaders] or [Conn.WantContent] is called.
-func New(c net.Conn, o Options) *Conn {
-	w := &Conn{Conn: c, opts: o, negotiating: true}
+// New wraps c. Headers and bodies of messages are withheld until [Conn.WantHeaders] or [Conn.WantContent] is called. The caller does
+// not change o afterwards; connections may share it.
+func New(c net.Conn, o *Options) *Conn {
+	w := &Conn{conn: c, opts: o, negotiating: true}
 	if sc, ok := c.(syscall.Conn); ok {
 		if raw, err := sc.SyscallConn(); err == nil {
 			w.raw = raw
@@ -77,9 +92,6 @@ func New(c net.Conn, o Options) *Conn {
 	}
 	return w
 }
-
-// Negotiated sets the protocol flags agreed with the MTA. They say for which withheld events the MTA waits for a reply.
-func (c *Conn) Negotiated(p milter.OptProtocol) { c.protocol = p }
 
 // WantHeaders says that of the current message the headers with these names are passed on, and no others. The caller does
 // not change names afterwards. What is left of the body is withheld; an MTA that waits for a reply to a piece of the body
@@ -95,74 +107,54 @@ func (c *Conn) SetBusy(b bool) { c.busy.Store(b) }
 // Drain ends the connection as soon as no message is under way. It does not wait.
 func (c *Conn) Drain() {
 	c.draining.Store(true)
-	// This wakes a Read that waits for the next frame. If a message is under way, Read waits again.
-	_ = c.Conn.SetReadDeadline(time.Unix(1, 0))
+	// This wakes a read that waits for the next frame. If a message is under way, it waits again.
+	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
-// SetDeadline does nothing: the timeouts are those of [Options]. The library sets a deadline for every frame, and a fixed
-// one of one second for the negotiation, which is too short on a busy machine.
-func (c *Conn) SetDeadline(time.Time) error { return nil }
-
-// SetReadDeadline does nothing, see [Conn.SetDeadline].
-func (c *Conn) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline does nothing, see [Conn.SetDeadline].
-func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
-
-// Read passes on octets of checked frames. It returns io.EOF at the end of the connection and after a frame that cannot
-// be passed on.
-func (c *Conn) Read(p []byte) (int, error) {
-	for c.pass == 0 {
-		if err := c.next(); err != nil {
-			return 0, err
+// next reads up to the next frame that is passed on, and returns its command and content, which are valid until next is called again.
+// It returns io.EOF at the end of the connection and after a frame that cannot be passed on.
+func (c *Conn) next() (cmd byte, data []byte, err error) {
+	for {
+		c.inFrame = false
+		if err := c.drop(); err != nil {
+			return 0, nil, err
 		}
-	}
-	if len(p) > c.pass {
-		p = p[:c.pass]
-	}
-	if c.r == c.w { // inside a body chunk longer than the buffer
-		if err := c.fill(1); err != nil {
-			return 0, err
+		cmd, total, err := c.head()
+		if err != nil {
+			return 0, nil, err
 		}
-	}
-	n := copy(p, c.buf[c.r:c.w])
-	c.r += n
-	c.pass -= n
-	return n, nil
-}
-
-// next reads up to the next frame: it either withholds that frame, or checks it and lets Read pass it on.
-func (c *Conn) next() error {
-	if err := c.drop(); err != nil {
-		return err
-	}
-	cmd, total, err := c.head()
-	if err != nil {
-		return err
-	}
-	t, err := c.treatmentOf(cmd, total)
-	if err != nil {
-		return err
-	}
-	if t == answer {
-		c.reply(cmd)
-	}
-	if t != passOn {
-		c.skip = total
-		return nil
-	}
-	if cmd != cmdBody { // a body chunk has no structure, and a long one does not fit into the buffer
-		if err := c.fill(total); err != nil {
-			return err
+		t, err := c.treatmentOf(cmd, total)
+		if err == nil && t == passOn {
+			err = c.fill(total)
 		}
-		if f, fatal := check(cmd, c.buf[c.r+5:c.r+total]); fatal {
-			return c.fail(f)
+		switch {
+		case err == errNoMemory && (cmd == cmdHeader || cmd == cmdBody):
+			c.milter.NoMemory()
+			t = answer
+		case err == errNoMemory:
+			return 0, nil, c.fail(FaultMemory)
+		case err != nil:
+			return 0, nil, err
+		}
+		if t == answer {
+			c.reply(cmd)
+		}
+		if t != passOn {
+			c.skip = total
+			continue
+		}
+		data := c.buf[c.r+5 : c.r+total]
+		if f, fatal := check(cmd, data); fatal {
+			return 0, nil, c.fail(f)
 		} else if f != "" {
-			c.opts.Fault(f)
+			c.milter.Fault(f)
 		}
+		c.r += total
+		if c.negotiating {
+			c.negotiating, c.deadline = false, time.Time{}
+		}
+		return cmd, data, nil
 	}
-	c.pass = total
-	return nil
 }
 
 // head reads the length and the command of the next frame, and checks both. total is the frame's length in octets with
@@ -182,7 +174,6 @@ func (c *Conn) head() (cmd byte, total int, err error) {
 	if c.negotiating != (cmd == cmdNegotiate) {
 		return 0, 0, c.fail(FaultOrder)
 	}
-	c.negotiating = false
 	return cmd, 4 + int(length), nil
 }
 
@@ -190,7 +181,7 @@ func (c *Conn) head() (cmd byte, total int, err error) {
 type treatment uint8
 
 const (
-	passOn treatment = iota // the library reads it
+	passOn treatment = iota // it becomes an event
 	answer                  // it is withheld, and the MTA gets its reply if it waits for one
 	ignore                  // it is withheld, and the protocol has no reply to it
 )
@@ -198,12 +189,13 @@ const (
 // treatmentOf decides what happens to the frame at hand. It ends the connection for a frame that is neither passed on nor
 // withheld.
 func (c *Conn) treatmentOf(cmd byte, total int) (treatment, error) {
-	if total > 4+MaxFrame {
-		if cmd != cmdHeader && cmd != cmdBody {
-			return 0, c.fail(FaultLength)
-		}
-		c.opts.Fault(FaultOversized)
+	if content := cmd == cmdHeader || cmd == cmdBody; content && total > 4+MaxFrame {
+		c.milter.Fault(FaultOversized)
+		c.milter.Reached(limit.FrameLength, MaxFrame)
 		return answer, nil
+	} else if !content && total > 4+MaxCommand {
+		c.milter.Reached(limit.FrameLength, MaxCommand)
+		return 0, c.fail(FaultLength)
 	}
 	switch cmd {
 	case cmdAbort, cmdEndOfBody, cmdQuitNewConn, cmdQuit, cmdData, cmdConnect, cmdHelo, cmdMail, cmdRcpt, cmdNegotiate:
@@ -260,25 +252,14 @@ func (c *Conn) headerTreatment(total int) (treatment, error) {
 
 // reply replies to a withheld event if the MTA waits for a reply.
 func (c *Conn) reply(cmd byte) {
-	var noReply milter.OptProtocol
-	switch cmd {
-	case cmdHeader:
-		noReply = milter.OptNoHeaderReply
-	case cmdBody:
-		noReply = milter.OptNoBodyReply
-	case cmdEndOfHeader:
-		noReply = milter.OptNoEOHReply
-	case cmdUnknown:
-		noReply = milter.OptNoUnknownReply
-	}
-	if c.protocol&noReply != 0 {
+	if c.protocol&noReply(cmd) != 0 {
 		return
 	}
 	code := byte('c') // SMFIR_CONTINUE
 	if cmd == cmdBody && c.protocol&milter.OptSkip != 0 {
 		code = 's' // SMFIR_SKIP
 	}
-	c.out = append(c.out, 0, 0, 0, 1, code)
+	_ = c.write(code) // an error comes again at the next wait
 }
 
 // drop reads and drops what is left of a withheld frame.
@@ -296,29 +277,25 @@ func (c *Conn) drop() error {
 	return nil
 }
 
-// fail ends the connection because of a frame. The library sees the end of the stream, which it does not log; what it logs
-// about a malformed frame would contain what the other side sent.
+// fail ends the connection because of a frame.
 func (c *Conn) fail(f Fault) error {
-	c.opts.Fault(f)
-	c.r, c.w = 0, 0
-	_ = c.Conn.Close()
+	c.milter.Fault(f)
 	return io.EOF
 }
 
-// Close ends the connection. The milter library calls it once the session is over, from the goroutine that reads, and does
-// not use the Conn afterwards. Other goroutines call Abandon.
-func (c *Conn) Close() error {
+// close ends the connection, after the replies that are pending.
+func (c *Conn) close() {
 	if !c.closed.CompareAndSwap(false, true) {
-		return net.ErrClosed
+		return
 	}
-	_ = c.flush()
-	err := c.Conn.Close()
+	_ = c.flush() // the MTA may be gone
+	_ = c.conn.Close()
 	c.release()
-	if c.opts.Closed != nil {
-		c.opts.Closed(c)
-	}
-	return err
+	c.milter.Closed()
 }
 
+// NetConn returns the connection that is wrapped.
+func (c *Conn) NetConn() net.Conn { return c.conn }
+
 // Abandon cuts the connection, whatever is under way. It may be called from any goroutine.
-func (c *Conn) Abandon() { _ = c.Conn.Close() }
+func (c *Conn) Abandon() { _ = c.conn.Close() }

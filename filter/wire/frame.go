@@ -27,10 +27,12 @@ const (
 
 // Limits of what an MTA may send in one frame.
 const (
-	// MaxFrame is the length in octets of the longest frame that is passed on. libmilter sends at most 1 MiB - 1, Postfix
-	// headers up to its header_size_limit (100 KiB). A longer header or body chunk is read and dropped, any other longer
-	// frame ends the connection.
+	// MaxFrame is the length in octets of the longest header or body chunk that is passed on. libmilter sends at most 1 MiB - 1,
+	// Postfix headers up to its header_size_limit (100 KiB). A longer one is read and dropped.
 	MaxFrame = 1 << 20
+	// MaxCommand is the length in octets of the longest of all other frames; a longer one ends the connection. MTAs accept no SMTP
+	// command of more than some 2 KiB. Macros may have more, such as the names in certificates.
+	MaxCommand = 128 << 10
 	// maxDropped is the length in octets of the longest frame that is read and dropped. A greater length is taken for
 	// garbage.
 	maxDropped = 512 << 20
@@ -48,7 +50,8 @@ const (
 	FaultContent   Fault = "content"   // a frame without the parts its command must have
 	FaultOrder     Fault = "order"     // no negotiation at the start, or a second one
 	FaultOversized Fault = "oversized" // a header or body chunk longer than MaxFrame was dropped
-	FaultRepaired  Fault = "repaired"  // a NUL inside a header, or an address that the library cannot parse, was replaced
+	FaultMemory    Fault = "memory"    // a long frame, other than a header or body chunk, for which there is no memory
+	FaultRepaired  Fault = "repaired"  // a NUL inside a header, or an address that cannot be parsed, was replaced
 )
 
 // checkLength returns what is wrong with the length of a frame, or "".
@@ -63,11 +66,8 @@ func checkLength(length uint32) Fault {
 }
 
 // check looks at the content of a frame (without length and command) and repairs in place what can be repaired. A fatal
-// fault means that the frame must not reach the library.
-//
-// QUIRK: go-milter v0.10.2 trusts the MTA. Some malformed frames end the whole process: the library panics in a goroutine
-// of its own, where its caller cannot recover. The tests and seeds of this repository contain no such frame. Others fail
-// the message although the library could go on: a NUL inside a header's value, a client address that it cannot parse.
+// fault means that nothing can be made of the frame. What follows in the message is worth more than a NUL inside a header's value or a
+// client address that cannot be parsed.
 func check(cmd byte, data []byte) (f Fault, fatal bool) {
 	switch cmd {
 	case cmdConnect:
@@ -116,7 +116,7 @@ func checkConnect(data []byte) (Fault, bool) {
 	return FaultRepaired, false
 }
 
-// plausibleIP says whether go-milter accepts the address.
+// plausibleIP says whether the address is one of its family.
 func plausibleIP(family byte, s string) bool {
 	if family == '6' {
 		s = strings.TrimPrefix(s, "IPv6:")

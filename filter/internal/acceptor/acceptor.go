@@ -1,4 +1,4 @@
-// Package acceptor accepts the connections of a server, limits how many are open, and ends them at shutdown.
+// Package acceptor accepts the connections of a server, holds them to their limits, and ends them at shutdown.
 //
 // [Acceptor.Serve] accepts connections from one listener and passes each to the server, which calls [Acceptor.Add] for it
 // and [Acceptor.Remove] once it is closed. [Acceptor.Shutdown] ends everything: it drains the open connections, and cuts
@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // Conn is an open connection. It is compared with ==. Both methods are called while the acceptor is locked, so they
@@ -27,10 +29,8 @@ type Conn interface {
 
 // Options of an [Acceptor].
 type Options struct {
-	// Limit is how many connections may be open at once.
-	Limit int
-	// Full is called for each connection above Limit.
-	Full func()
+	// Open counts the connections, and has their limits.
+	Open *limit.Open
 	// Failed is called when a listener failed to accept a connection, before the acceptor pauses and tries again.
 	Failed func(ln net.Listener, err error, pause time.Duration)
 }
@@ -48,13 +48,13 @@ type Acceptor struct {
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
-	conns     map[Conn]struct{}
-	removed   *sync.Cond // signalled when a connection is removed
+	conns     map[Conn]string // with their peers
+	removed   *sync.Cond      // signalled when a connection is removed
 }
 
 // New makes an acceptor without listeners.
 func New(o Options) *Acceptor {
-	a := &Acceptor{opts: o, listeners: map[net.Listener]struct{}{}, conns: map[Conn]struct{}{}}
+	a := &Acceptor{opts: o, listeners: map[net.Listener]struct{}{}, conns: map[Conn]string{}}
 	a.removed = sync.NewCond(&a.mu)
 	return a
 }
@@ -93,35 +93,39 @@ func (a *Acceptor) Serve(ln net.Listener, serve func(net.Conn)) error {
 	}
 }
 
-// Add counts c as open. It returns false if c may not be served, because the limit is reached or Shutdown was called; the
-// caller then closes it.
-func (a *Acceptor) Add(c Conn) bool {
+// Add counts c, which is served on nc, as open. It returns false if c may not be served, because a limit is reached or Shutdown was
+// called; the caller then closes it.
+func (a *Acceptor) Add(c Conn, nc net.Conn) bool {
+	if a.closing.Load() {
+		return false
+	}
+	peer, ok := a.opts.Open.Add(nc)
+	if !ok {
+		return false
+	}
 	a.mu.Lock()
-	closing, full := a.closing.Load(), len(a.conns) >= a.opts.Limit
-	if !closing && !full {
-		a.conns[c] = struct{}{}
+	defer a.mu.Unlock()
+	if a.closing.Load() {
+		a.opts.Open.Remove(peer)
+		return false
 	}
-	a.mu.Unlock()
-	if !closing && full {
-		a.opts.Full()
-	}
-	return !closing && !full
+	a.conns[c] = peer
+	return true
 }
 
 // Remove counts c as closed. Shutdown waits for it.
 func (a *Acceptor) Remove(c Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.conns, c)
+	if peer, ok := a.conns[c]; ok {
+		a.opts.Open.Remove(peer)
+		delete(a.conns, c)
+	}
 	a.removed.Broadcast()
 }
 
 // Open returns how many connections are open.
-func (a *Acceptor) Open() int {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return len(a.conns)
-}
+func (a *Acceptor) Open() int { return a.opts.Open.Count() }
 
 // Accepting says whether Serve was called and Shutdown was not.
 func (a *Acceptor) Accepting() bool {

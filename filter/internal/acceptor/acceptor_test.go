@@ -3,11 +3,14 @@ package acceptor
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // listener returns what it was given, one accepted connection or error at a time, and then blocks until it is closed.
@@ -56,8 +59,17 @@ func newConn() *conn { return &conn{drained: make(chan struct{}), abandoned: mak
 func (c *conn) Drain()   { close(c.drained) }
 func (c *conn) Abandon() { close(c.abandoned) }
 
-func options(limit int) Options {
-	return Options{Limit: limit, Full: func() {}, Failed: func(net.Listener, error, time.Duration) {}}
+// LocalAddr and RemoteAddr are unknown.
+func (c *conn) LocalAddr() net.Addr  { return nil }
+func (c *conn) RemoteAddr() net.Addr { return nil }
+
+func options(most int) Options {
+	return Options{
+		Open: limit.NewOpen(limit.ConnectionOptions{
+			Most: most, Name: limit.Connections, Watch: limit.NewWatch(slog.New(slog.DiscardHandler), time.Now),
+		}),
+		Failed: func(net.Listener, error, time.Duration) {},
+	}
 }
 
 func TestPausesDoubleUpToOneSecondAndBeginAnewAfterAConnection(t *testing.T) {
@@ -104,17 +116,15 @@ func TestServeReturnsTheErrorOfAListenerThatAnotherCallerClosed(t *testing.T) {
 }
 
 func TestLimit(t *testing.T) {
-	o := options(2)
-	full := 0
-	o.Full = func() { full++ }
-	a := New(o)
+	a := New(options(2))
 	first, second, third := newConn(), newConn(), newConn()
-	if !a.Add(first) || !a.Add(second) || a.Add(third) || full != 1 || a.Open() != 2 {
-		t.Errorf("at the limit: %d open, full %d times", a.Open(), full)
+	if !a.Add(first, first) || !a.Add(second, second) || a.Add(third, third) || a.Open() != 2 {
+		t.Errorf("at the limit: %d open", a.Open())
 	}
+	a.Remove(third) // was not added
 	a.Remove(first)
-	if !a.Add(third) || full != 1 || a.Open() != 2 {
-		t.Errorf("after one was closed: %d open, full %d times", a.Open(), full)
+	if !a.Add(third, third) || a.Open() != 2 {
+		t.Errorf("after one was closed: %d open", a.Open())
 	}
 }
 
@@ -124,7 +134,7 @@ func TestShutdownWaitsForOpenConnections(t *testing.T) {
 		served := make(chan error)
 		go func() { served <- a.Serve(ln, nil) }()
 		synctest.Wait()
-		if !a.Accepting() || a.Closing() || !a.Add(c) {
+		if !a.Accepting() || a.Closing() || !a.Add(c, c) {
 			t.Fatal("the acceptor does not accept")
 		}
 		done := make(chan error)
@@ -139,7 +149,7 @@ func TestShutdownWaitsForOpenConnections(t *testing.T) {
 			t.Fatalf("Shutdown did not wait: %v", err)
 		default:
 		}
-		if a.Accepting() || !a.Closing() || a.Add(newConn()) {
+		if a.Accepting() || !a.Closing() || a.Add(newConn(), newConn()) {
 			t.Error("the acceptor still accepts")
 		}
 		a.Remove(c)
@@ -155,7 +165,7 @@ func TestShutdownWaitsForOpenConnections(t *testing.T) {
 func TestShutdownAbandonsWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, c := New(options(1)), newConn()
-		a.Add(c)
+		a.Add(c, c)
 		go func() {
 			<-c.abandoned
 			a.Remove(c)

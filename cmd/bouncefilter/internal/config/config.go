@@ -82,6 +82,7 @@ type Config struct {
 	LogFormat       string
 	SummaryInterval time.Duration
 	Limits          filter.Limits
+	Memory          int64 // octets that the process may use; 0 for what the cgroup allows
 
 	Ring     prvs.Options
 	Settings policy.Settings // without keys
@@ -260,7 +261,7 @@ func Fixed(running, next *Config) []string {
 		{"node", running.Node == next.Node},
 		{"log.format", running.LogFormat == next.LogFormat},
 		{"log.summary_interval", running.SummaryInterval == next.SummaryInterval},
-		{"limits", running.Limits == next.Limits},
+		{"limits", running.Limits == next.Limits && running.Memory == next.Memory},
 	}
 	var keys []string
 	for _, o := range options {

@@ -128,6 +128,8 @@ format = "json"
 summary_interval = "1h"
 [limits]
 connections = 5
+connections_per_peer = 4
+memory = "2GiB"
 read_timeout = "1m"
 write_timeout = "2s"
 `)
@@ -158,7 +160,7 @@ write_timeout = "2s"
 		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
 		"actions":        len(s.Actions) == 1 && s.Actions[policy.Untagged] == policy.ActionQuarantine,
 		"log":            c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
-		"limits":         c.Limits == filter.Limits{Connections: 5, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second},
+		"limits":         c.Limits == filter.Limits{Connections: 5, ConnectionsPerPeer: 4, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second} && c.Memory == 2<<30,
 	} {
 		if !ok {
 			t.Errorf("%s did not take effect: %+v", what, c.raw)

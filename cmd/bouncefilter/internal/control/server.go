@@ -14,6 +14,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
@@ -33,6 +34,9 @@ type Daemon interface {
 	RefreshRevocations(ctx context.Context)
 }
 
+// maxConnections is how many connections of commands are open at once; further ones are closed. A command has one.
+const maxConnections = 64
+
 // connectionTimeout bounds every step of a connection, so that clients that hang are gone some time.
 const connectionTimeout = 10 * time.Second
 
@@ -49,7 +53,7 @@ type Server struct {
 }
 
 // Listen opens the control socket at path. A socket that a killed process has left is replaced.
-func Listen(path string, d Daemon, log *slog.Logger) (*Server, error) {
+func Listen(path string, d Daemon, watch *limit.Watch, log *slog.Logger) (*Server, error) {
 	address, err := listener.Parse("unix:" + path)
 	if err != nil {
 		return nil, err
@@ -58,7 +62,8 @@ func Listen(path string, d Daemon, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{daemon: d, ln: ln, barrier: make(chan struct{}, 1)}
+	open := limit.NewOpen(limit.ConnectionOptions{Most: maxConnections, Name: limit.ControlConnections, Watch: watch})
+	s := &Server{daemon: d, ln: open.Listener(ln), barrier: make(chan struct{}, 1)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: connectionTimeout, ReadTimeout: connectionTimeout, WriteTimeout: connectionTimeout, IdleTimeout: connectionTimeout,

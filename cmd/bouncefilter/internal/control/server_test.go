@@ -12,6 +12,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
@@ -41,7 +42,7 @@ func serve(t *testing.T) (*stub, *Server, *Client) {
 	t.Helper()
 	d := &stub{waiting: make(chan struct{}, 9), ended: make(chan struct{}, 9)}
 	socket := filepath.Join(t.TempDir(), "control.sock")
-	s, err := Listen(socket, d, slog.New(slog.DiscardHandler))
+	s, err := Listen(socket, d, limit.NewWatch(slog.New(slog.DiscardHandler), time.Now), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

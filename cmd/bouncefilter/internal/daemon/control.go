@@ -11,7 +11,7 @@ import (
 
 // listenControl opens the control socket. Mail must not depend on it.
 func (d *Daemon) listenControl() {
-	s, err := control.Listen(d.config.ControlSocket(), controlled{d}, d.log)
+	s, err := control.Listen(d.config.ControlSocket(), controlled{d}, d.watch, d.log)
 	if err != nil {
 		d.log.Warn("no control socket: other commands cannot reach this daemon", "socket", d.config.ControlSocket(), "error", err)
 		return

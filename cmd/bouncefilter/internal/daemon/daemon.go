@@ -21,9 +21,11 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keydist"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/memlimit"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/socketmap"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -43,6 +45,10 @@ type Options struct {
 	Site       *site.Site // the first one; see Load
 	HashSecret []byte
 	Version    string // for the metrics
+
+	// Memory is how many octets the process may use; 0 for no limit. Files is how many descriptors it may have.
+	Memory int64
+	Files  uint64
 
 	// Load loads the configuration of a reload.
 	Load func() (*config.Config, tomlfile.Problems)
@@ -66,7 +72,9 @@ type Daemon struct {
 	config  *config.Config // of the start, for what needs a restart to change
 	sites   *site.Running
 	metrics *metrics
+	watch   *limit.Watch
 
+	ceilings  ceilings
 	guard     *guard.Guard
 	server    *filter.Server
 	keys      *keydist.Distributor
@@ -89,7 +97,7 @@ type milterListener struct {
 
 // Open opens store and sockets. Nothing is served before [Daemon.Run], which must be called unless there is an error.
 func Open(ctx context.Context, o Options) (*Daemon, error) {
-	d := &Daemon{o: o, log: o.Log, config: o.Site.Config, metrics: newMetrics(o.Now())}
+	d := &Daemon{o: o, log: o.Log, config: o.Site.Config, metrics: newMetrics(o.Now()), watch: limit.NewWatch(o.Log, o.Now)}
 	if err := d.open(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
@@ -104,11 +112,12 @@ func (d *Daemon) open(ctx context.Context) error {
 		return c.StoreProblem(err)
 	}
 	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
-	filter.RedirectLibraryLog(d.log)
+	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory, d.o.Files, d.log)
 	hasher := store.NewHasher(d.o.HashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
-		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: c.Limits, SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
+		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: d.ceilings.mta, Watch: d.watch,
+		SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
 	})
 	if err != nil {
 		return err
@@ -159,6 +168,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.serve(&tasks, failed)
 	backgroundTask.Go(func() { d.server.Run(background) })
 	backgroundTask.Go(func() { d.keys.Run(background, d.o.Ticks) })
+	look := time.NewTicker(memlimit.Interval)
+	defer look.Stop()
+	backgroundTask.Go(func() { memlimit.GiveBack(background, look.C) })
 
 	d.o.Notify(sd.SdNotifyReady)
 	err := d.reloadUntil(ctx, failed)

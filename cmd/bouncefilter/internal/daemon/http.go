@@ -89,7 +89,7 @@ func (d *Daemon) handler() http.Handler {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
 		ConstLabels: prometheus.Labels{"version": d.o.Version}})
 	build.Set(1)
-	registry.MustRegister(d.server.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, d.metrics.keysUnreadable, build,
+	registry.MustRegister(d.server.Collector(), d.watch.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, d.metrics.keysUnreadable, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if d.socketmap != nil {
 		registry.MustRegister(d.socketmap.Collector())

@@ -22,7 +22,7 @@ func (d *Daemon) listenSocketmap() error {
 		return nil
 	}
 	var err error
-	d.socketmap, err = socketmap.New(socketmap.Options{Logger: d.log, Maps: map[string]socketmap.Lookup{
+	d.socketmap, err = socketmap.New(socketmap.Options{Logger: d.log, Limits: d.ceilings.lookups, Watch: d.watch, Maps: map[string]socketmap.Lookup{
 		untagMap: d.server.Untag,
 		plainMap: func(key string) (string, bool) { return prvs.Plain(key), true },
 	}})

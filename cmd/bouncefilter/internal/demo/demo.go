@@ -74,7 +74,6 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 		return nil, err
 	}
 	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
-	filter.RedirectLibraryLog(logger)
 	d.guard = guard.New(memory.NewWithClock(now), guard.Options{Logger: logger, Now: now})
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: p, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,

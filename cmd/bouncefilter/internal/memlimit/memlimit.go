@@ -1,0 +1,81 @@
+// Package memlimit finds how much memory the process may use, and lets the Go runtime keep to it. [Find] returns the limit,
+// [Limit.Set] puts it into effect, [GiveBack] returns to the system what is no longer needed.
+package memlimit
+
+import (
+	"context"
+	"io/fs"
+	"math"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+// Limit is how much memory the process may use.
+type Limit struct {
+	Octets int64  // 0 for no limit
+	Source string // what sets it: GOMEMLIMIT, limits.memory, or a file of a cgroup
+	Most   int64  // what the source allows; Octets are less, for the kernel counts more than the runtime does
+}
+
+// share is how much of the limit of a cgroup the Go runtime gets, in tenths: the kernel counts pages of files and of sockets, too.
+const share = 9
+
+// Find returns the limit of the process: that of the variable GOMEMLIMIT, which the runtime has read, or the configured one, or that of
+// the cgroup. root is the root of the file system.
+func Find(root fs.FS, gomemlimit string, configured int64) (Limit, error) {
+	if gomemlimit != "" {
+		l := Limit{Octets: debug.SetMemoryLimit(-1), Source: "GOMEMLIMIT"}
+		if l.Octets == math.MaxInt64 { // "off"
+			l.Octets = 0
+		}
+		l.Most = l.Octets
+		return l, nil
+	}
+	if configured > 0 {
+		return Limit{Octets: configured, Source: "limits.memory", Most: configured}, nil
+	}
+	most, source, err := cgroup(root)
+	if err != nil || most == 0 {
+		return Limit{}, err
+	}
+	return Limit{Octets: most / 10 * share, Source: source, Most: most}, nil
+}
+
+// Set lets the runtime keep to the limit, which it does as far as the memory in use allows.
+func (l Limit) Set() {
+	if l.Octets > 0 {
+		debug.SetMemoryLimit(l.Octets)
+	}
+}
+
+const (
+	// Interval is the time between two looks of [GiveBack].
+	Interval = time.Minute
+	// spare is how much memory, in octets, is left to the runtime although it is not in use.
+	spare = 16 << 20
+)
+
+// GiveBack returns memory to the system, until ctx is done, when the process holds much more than it needs: after a burst of connections
+// their stacks and buffers would stay, for the runtime waits until the heap has grown to a multiple of what was in use.
+func GiveBack(ctx context.Context, ticks <-chan time.Time) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks:
+			if held, used := inUse(); held > used+used/2+spare {
+				debug.FreeOSMemory()
+			}
+		}
+	}
+}
+
+// inUse returns how many octets the process holds, and how many of them were in use when the heap was collected last.
+func inUse() (held, used uint64) {
+	const total, released, live, stacks, other = "/memory/classes/total:bytes", "/memory/classes/heap/released:bytes",
+		"/gc/heap/live:bytes", "/memory/classes/heap/stacks:bytes", "/memory/classes/os-stacks:bytes"
+	s := []metrics.Sample{{Name: total}, {Name: released}, {Name: live}, {Name: stacks}, {Name: other}}
+	metrics.Read(s)
+	return s[0].Value.Uint64() - s[1].Value.Uint64(), s[2].Value.Uint64() + s[3].Value.Uint64() + s[4].Value.Uint64()
+}
