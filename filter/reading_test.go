@@ -9,6 +9,7 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
@@ -54,7 +55,7 @@ func TestBounceThatDoesNotGetItsTurn(t *testing.T) {
 	if stage, r := m.deliver("<>", "<user@example.com>", namelessBounce); stage != "end" || r.text != busy {
 		t.Errorf("%s: %c %s", stage, r.code, r.text)
 	}
-	wantLog(t, f, "reason=busy action=defer")
+	wantLog(t, f, "reason=busy action=defer", `msg="limit reached" limit=readers`)
 	f.server.readers.end()
 	if _, r := m.deliver("<>", "<user@example.com>", namelessBounce); r.text == busy || r.code != 'y' {
 		t.Errorf("with a place: %c %s", r.code, r.text)
@@ -88,7 +89,10 @@ func TestBounceThatExceedsItsBudget(t *testing.T) {
 			if stage, r := f.outsideMTA().deliver(from, to, text); r.code != 'a' {
 				t.Errorf("from %s to %s at %s: %c %s", from, to, stage, r.code, r.text)
 			}
-			wantLog(t, f, "reason=grace", "cause=unread-content")
+			wantLog(t, f, "reason=grace", "cause=unread-content", `msg="limit reached" limit=work`)
+			if n := f.server.watch.Count(limit.Work); n != 1 {
+				t.Errorf("the limit was reached %d times", n)
+			}
 			x := f.explain(strings.Trim(from, "<>"), strings.Trim(to, "<>"), text)
 			if x.Verdict.Cause != policy.UnreadContent || !strings.Contains(strings.Join(x.Steps, "\n"), "more work than its size allows") {
 				t.Errorf("inspect says of %s to %s: %q", from, to, x.Steps)

@@ -15,8 +15,8 @@ type work struct {
 }
 
 const (
-	// stepsPerOctet is how many steps a message may take for each of its octets. Long ordinary messages take 15 at most.
-	stepsPerOctet = 50
+	// StepsPerOctet is how many steps of work a message may take for each of its octets. Long ordinary messages take 15 at most.
+	StepsPerOctet = 50
 	// leastSteps is what a short message has, too: each has a header and a text, which are compared with lists of words. Collections of
 	// real messages take a quarter of both at most.
 	leastSteps = 4_000_000
@@ -25,7 +25,7 @@ const (
 // exhausted is the value of the panic with which work ends the reading. It does not leave the package.
 type exhausted struct{}
 
-func newWork(octets int) *work { return &work{most: leastSteps + stepsPerOctet*octets} }
+func newWork(octets int) *work { return &work{most: leastSteps + StepsPerOctet*octets} }
 
 func (w *work) spend(steps int) {
 	if w.spent += steps; w.spent > w.most {
