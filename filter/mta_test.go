@@ -180,7 +180,17 @@ func (f *fixture) dial() *mta { return f.dialAs(6, allActions, allProtocol) }
 
 func (f *fixture) dialAs(version uint32, actions milter.OptAction, protocol milter.OptProtocol) *mta {
 	f.t.Helper()
-	c, err := net.Dial("unix", f.addr)
+	return f.negotiate("unix", version, actions, protocol)
+}
+
+// dialOn opens a connection on another network, as dial does.
+func (f *fixture) dialOn(network string) *mta {
+	return f.negotiate(network, 6, allActions, allProtocol)
+}
+
+func (f *fixture) negotiate(network string, version uint32, actions milter.OptAction, protocol milter.OptProtocol) *mta {
+	f.t.Helper()
+	c, err := net.Dial(network, f.addr)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -322,13 +332,19 @@ func (m *mta) deliver(from, to, text string) (stage string, r reply) {
 // content plays the content of a message and its end.
 func (m *mta) content(text string) reply {
 	m.t.Helper()
+	return m.contentIn(text, 65535)
+}
+
+// contentIn is content with body chunks of at most so many octets.
+func (m *mta) contentIn(text string, chunk int) reply {
+	m.t.Helper()
 	head, body, _ := strings.Cut(text, "\n\n")
 	for _, field := range strings.Split(strings.ReplaceAll(head, "\n ", "\x01"), "\n") {
 		name, value, _ := strings.Cut(field, ":")
 		m.header(name, strings.ReplaceAll(strings.TrimSpace(value), "\x01", "\n "))
 	}
 	for body = strings.ReplaceAll(body, "\n", "\r\n"); body != ""; {
-		n := min(len(body), 65535)
+		n := min(len(body), chunk)
 		m.body++
 		if r := m.event('B', body[:n], milter.OptNoBody, milter.OptNoBodyReply, "i", "4ZQUEUEID"); r.code == 's' {
 			break

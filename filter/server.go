@@ -94,6 +94,8 @@ type Server struct {
 	acceptor *acceptor.Acceptor
 	watch    *limit.Watch
 	memory   ceiling
+	health   *health
+	started  time.Time
 	faults   limit.Rate // of lines about frames at fault
 	wire     wire.Options
 	contents chunks.Pool // of bounces under way
@@ -145,7 +147,8 @@ func NewServer(o Options) (*Server, error) {
 	s.wire = wire.Options{
 		NegotiateTimeout: negotiateTimeout, ReadTimeout: s.limits.ReadTimeout, WriteTimeout: s.limits.WriteTimeout, Memory: &s.memory,
 	}
-	s.summary.since = s.now()
+	s.health, s.started = newHealth(), s.now()
+	s.summary.since = s.started
 	s.Reload(o.Policy)
 	s.view = view.New(view.Options{
 		Store: s.store, Hasher: s.hasher, Logger: s.log, Node: s.node, HistoryFile: o.HistoryFile, Now: s.now,
@@ -160,17 +163,19 @@ func (s *Server) Reload(p *policy.Policy) { s.state.Store(&state{p}) }
 
 // Serve serves the connections of ln in a role until [Server.Shutdown] is called, and then returns nil. It closes ln.
 func (s *Server) Serve(ln net.Listener, role policy.Role) error {
-	return s.acceptor.Serve(ln, func(c net.Conn) { s.serveConn(c, role) })
+	return s.acceptor.Serve(ln, func(c net.Conn) { s.serveConn(ln, c, role) })
 }
 
 // cannotAccept logs that a listener failed to accept a connection.
 func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
 	s.stats.acceptErrors.Add(1)
+	s.health.failed(ln, err, s.now())
 	s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
 }
 
-// serveConn serves one connection in a goroutine of its own. Shutdown waits for it.
-func (s *Server) serveConn(nc net.Conn, role policy.Role) {
+// serveConn serves one connection of a listener in a goroutine of its own. Shutdown waits for it.
+func (s *Server) serveConn(ln net.Listener, nc net.Conn, role policy.Role) {
+	s.health.accepted(ln)
 	sess := &session{server: s, role: role}
 	sess.conn = wire.New(nc, &s.wire)
 	if !s.acceptor.Add(sess.conn, nc) {
@@ -178,6 +183,7 @@ func (s *Server) serveConn(nc net.Conn, role policy.Role) {
 		return
 	}
 	s.stats.connections.Add(1)
+	s.health.opened(sess)
 	go sess.conn.Serve(sess)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/d--j/go-milter"
@@ -28,6 +29,8 @@ type session struct {
 	rcptReply bool // the MTA waits for replies to RCPT
 	helo      string
 	msg       *message // nil before the first MAIL: most connections that are idle are new
+
+	event atomic.Int64 // when work on the event under way began, in nanoseconds since the server was made; 0 if none is
 }
 
 // NewConnection is called at the start, and again if the MTA uses the connection for another SMTP session.
@@ -62,6 +65,7 @@ func (s *session) Failed(err error) {
 // Closed counts the connection as closed.
 func (s *session) Closed() {
 	s.dropMessage()
+	s.server.health.closed(s)
 	s.server.acceptor.Remove(s.conn)
 }
 
@@ -355,7 +359,11 @@ func (s *session) Abort(milter.Modifier) error {
 // Headers is not asked for.
 
 // begin notes that a callback begins to work on the message.
-func (s *session) begin() { s.message().began = s.server.now() }
+func (s *session) begin() {
+	now := s.server.now()
+	s.message().began = now
+	s.watch(now)
+}
 
 // message returns the message under way. An MTA that sends no MAIL gets one that belongs to no policy.
 func (s *session) message() *message {
@@ -369,6 +377,7 @@ func (s *session) message() *message {
 func (s *session) end() {
 	s.msg.spent = s.spent()
 	s.msg.began = time.Time{}
+	s.event.Store(0)
 }
 
 // spent returns how long the message was worked on, the callback under way included: the log is written before its reply.

@@ -24,6 +24,7 @@ import (
 	"github.com/alecthomas/kong"
 	sd "github.com/coreos/go-systemd/v22/daemon"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -60,7 +61,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			return t.C, t.Stop
 		},
 		openStore: open.Open,
+		newLog:    logqueue.New,
 	}
+	a.watchdog, _ = sd.SdWatchdogEnabled(false) // an error is a value that no service manager sets
 	return a.run(ctx, args)
 }
 
@@ -71,9 +74,27 @@ type app struct {
 	now            func() time.Time
 	getenv         func(string) string
 	notify         func(state string)                       // reports to the service manager, see sd_notify(3)
+	watchdog       time.Duration                            // in which the service manager wants to hear that mail passes; 0 for never
 	hangups        func() (c <-chan os.Signal, stop func()) // each value asks for a reload
 	ticks          func(interval time.Duration) (c <-chan time.Time, stop func())
 	openStore      func(ctx context.Context, url string, opts ...open.Option) (store.Store, error)
+
+	// newLog makes the queue that is in front of stderr while the daemon runs.
+	newLog func(stderr io.Writer, notice func(dropped uint64) []byte) *logqueue.Queue
+	log    *logqueue.Queue // nil for other commands than serve
+}
+
+// logPatience bounds how long the end of the daemon waits for the standard error to take what is left of the log.
+const logPatience = 2 * time.Second
+
+// queueLog puts a queue in front of stderr, for a command that must not wait for it. run closes it.
+//
+// QUIRK: if a write to a pipe whose reader is gone fails, and the pipe is standard output or standard error, the runtime of Go ends the
+// process with SIGPIPE (package os/signal).
+func (a *app) queueLog(notice func(dropped uint64) []byte) {
+	signal.Ignore(syscall.SIGPIPE)
+	a.log = a.newLog(a.stderr, notice)
+	a.stderr = a.log
 }
 
 // grammar is the command line. Kong makes the parser and the help from it.
@@ -96,6 +117,11 @@ const description = "bouncefilter signs the envelope senders of outbound mail an
 
 // run parses the command line, runs the command and prints its error.
 func (a *app) run(ctx context.Context, args []string) (status int) {
+	defer func() {
+		if a.log != nil {
+			a.log.Close(logPatience) // if it is stuck there is nobody to be told
+		}
+	}()
 	// Kong ends the process after --help through a function that must not return.
 	type exit struct{ status int }
 	defer func() {

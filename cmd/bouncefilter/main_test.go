@@ -14,20 +14,25 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
 // world is where a command runs in a test: a folder of its own and a clock that does not move.
 type world struct {
-	t      *testing.T
-	dir    string
-	stdin  io.Reader
-	now    time.Time
-	hup    chan os.Signal
-	ticks  chan time.Time // each value is a round of a daemon that looks after its keys
-	store  store.Store    // in place of the one that the configuration names; nil for that
-	env    map[string]string
+	t     *testing.T
+	dir   string
+	stdin io.Reader
+	now   time.Time
+	hup   chan os.Signal
+	ticks chan time.Time // each value is a round of a daemon that looks after its keys
+	store store.Store    // in place of the one that the configuration names; nil for that
+	env   map[string]string
+
+	watchdog time.Duration  // what the service manager asks for
+	alive    chan time.Time // each value asks whether mail passes
+
 	mu     sync.Mutex
 	states []string // reported to the service manager
 }
@@ -111,13 +116,20 @@ func (w *world) app(stdout, stderr io.Writer) *app {
 			w.states = append(w.states, strings.SplitN(state, "\n", 2)[0])
 		},
 		hangups: func() (<-chan os.Signal, func()) { return w.hup, func() {} },
-		ticks:   func(time.Duration) (<-chan time.Time, func()) { return w.ticks, func() {} },
+		ticks: func(interval time.Duration) (<-chan time.Time, func()) {
+			if w.watchdog > 0 && interval == w.watchdog/2 {
+				return w.alive, func() {}
+			}
+			return w.ticks, func() {}
+		},
+		watchdog: w.watchdog,
 		openStore: func(ctx context.Context, url string, opts ...open.Option) (store.Store, error) {
 			if w.store != nil {
 				return shared{w.store}, nil
 			}
 			return open.Open(ctx, url, opts...)
 		},
+		newLog: logqueue.New,
 	}
 }
 
@@ -141,11 +153,38 @@ func (w *world) run(args ...string) result {
 
 // running is a serve that runs.
 type running struct {
-	w              *world
-	cancel         context.CancelFunc
-	stdout, stderr lockedBuffer
-	done           chan int
-	exit           int
+	w      *world
+	cancel context.CancelFunc
+	stdout lockedBuffer
+	stderr daemonLog
+	done   chan int
+	exit   int
+}
+
+// daemonLog is what a daemon has said on its standard error.
+type daemonLog struct {
+	lockedBuffer
+	mu    sync.Mutex
+	queue *logqueue.Queue // nil before there is one
+}
+
+// String returns all that was logged before the call.
+func (l *daemonLog) String() string {
+	l.mu.Lock()
+	q := l.queue
+	l.mu.Unlock()
+	if q != nil {
+		q.Flush(context.Background())
+	}
+	return l.lockedBuffer.String()
+}
+
+// newLog is logqueue.New.
+func (l *daemonLog) newLog(out io.Writer, notice func(uint64) []byte) *logqueue.Queue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.queue = logqueue.New(out, notice)
+	return l.queue
 }
 
 // start runs serve and waits until it is ready.
@@ -154,7 +193,9 @@ func (w *world) start(args ...string) *running {
 	before := w.notified("READY=1")
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &running{w: w, cancel: cancel, done: make(chan int, 1)}
-	go func() { d.done <- w.app(&d.stdout, &d.stderr).run(ctx, append([]string{"serve"}, args...)) }()
+	a := w.app(&d.stdout, &d.stderr)
+	a.newLog = d.stderr.newLog
+	go func() { d.done <- a.run(ctx, append([]string{"serve"}, args...)) }()
 	w.t.Cleanup(func() { d.stop() })
 	d.eventually("ready", func() bool { return w.notified("READY=1") > before })
 	return d

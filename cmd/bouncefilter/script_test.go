@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
@@ -88,6 +89,7 @@ func (s *script) run(ts *testscript.TestScript, neg bool, args []string) {
 		hangups:   func() (<-chan os.Signal, func()) { return nil, func() {} },
 		ticks:     func(time.Duration) (<-chan time.Time, func()) { return nil, func() {} },
 		openStore: open.Open,
+		newLog:    logqueue.New,
 	}
 	s.status = a.run(ctx, args)
 	s.stdout, s.stdin = stdout.String(), ""

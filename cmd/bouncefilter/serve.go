@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
@@ -53,6 +54,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 { // and all others, so that an operator sees them at once
 		return check.Problems(ctx, c, problems, check.Options{Now: a.now, OpenStore: a.openStore})
 	}
+	a.queueLog(daemon.DroppedLines(c.LogFormat))
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
 	log := daemon.NewLogger(a.stderr, c.LogFormat, level)
@@ -75,10 +77,6 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		log.Warn("the limit of this process's memory is not known; set limits.memory", "error", err)
 	}
-	memory.Set()
-	if memory.Octets > 0 {
-		log.Info("memory is limited", "octets", memory.Octets, "source", memory.Source, "allowed", memory.Most)
-	}
 	files, err := descriptors()
 	if err != nil {
 		return err
@@ -87,11 +85,17 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	defer ignore()
 	ticks, endTicks := a.ticks(store.HeartbeatInterval)
 	defer endTicks()
+	var watchdog <-chan time.Time
+	if a.watchdog > 0 {
+		var end func()
+		watchdog, end = a.ticks(a.watchdog / 2)
+		defer end()
+	}
 	d, err := daemon.Open(ctx, daemon.Options{
-		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory.Octets, Files: files,
+		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory, Files: files,
 		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
-		Reloads: reloads, Ticks: ticks, Notify: a.notify,
-		OpenStore: a.openStore, Now: a.now, Log: log, Level: level,
+		Reloads: reloads, Ticks: ticks, Watchdog: watchdog, Notify: a.notify,
+		OpenStore: a.openStore, Now: a.now, Log: log, Lines: a.log, Level: level,
 	})
 	if err != nil {
 		return err

@@ -91,6 +91,12 @@ func (d *daemon) start(t *testing.T) {
 func (d *daemon) startUntil(t *testing.T, question string) {
 	t.Helper()
 	d.process = start(t, "bouncefilter", slices.Concat(d.within, []string{d.program, "serve", "--config", d.config})...)
+	d.awaitYes(t, question)
+}
+
+// awaitYes waits until the daemon says yes to a question.
+func (d *daemon) awaitYes(t *testing.T, question string) {
+	t.Helper()
 	eventually(t, "bouncefilter says yes to "+question, func() bool {
 		select {
 		case <-d.process.done:

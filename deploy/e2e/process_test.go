@@ -42,8 +42,17 @@ type process struct {
 // start runs a command in the background. Its output is shown when the test fails.
 func start(t *testing.T, name string, command ...string) *process {
 	t.Helper()
+	return startTo(t, name, nil, command...)
+}
+
+// startTo is start with a file of the caller as standard error, unless it is nil.
+func startTo(t *testing.T, name string, stderr *os.File, command ...string) *process {
+	t.Helper()
 	p := &process{name: name, cmd: exec.Command(command[0], command[1:]...), out: new(output), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
+	if stderr != nil {
+		p.cmd.Stderr = stderr
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // see startReaper for those that this does not reach
 	if err := startFromOneThread(p.cmd); err != nil {
 		t.Fatalf("%s: %v", name, err)

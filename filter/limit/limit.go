@@ -33,12 +33,13 @@ const (
 	LookupRate               Name = "lookup-rate"         // of one connection to it
 	LookupTimeout            Name = "lookup-timeout"      // for all octets of a request, and for reading the answer
 	ControlConnections       Name = "control-connections" // to the control socket
+	HTTPConnections          Name = "http-connections"    // for metrics and health
 )
 
 // Names returns all names.
 func Names() []Name {
 	return []Name{Connections, ConnectionsPerPeer, Memory, Readers, Work, NegotiateTimeout, ReadTimeout, FrameTimeout, FrameLength, WriteTimeout,
-		LookupConnections, LookupConnectionsPerPeer, LookupRate, LookupTimeout, ControlConnections}
+		LookupConnections, LookupConnectionsPerPeer, LookupRate, LookupTimeout, ControlConnections, HTTPConnections}
 }
 
 // Watch counts and logs the limits that are reached. Its methods may be called from any goroutine.

@@ -276,13 +276,16 @@ func TestSilentClientsAreCut(t *testing.T) {
 
 // A client that sends requests and never reads does not hold a goroutine for ever.
 func TestClientThatDoesNotReadIsCut(t *testing.T) {
-	f := start(t, Limits{WriteTimeout: 50 * time.Millisecond})
+	f := start(t, Limits{WriteTimeout: 50 * time.Millisecond, Rate: 1 << 30})
 	c := f.dial()
 	request := bytes.Repeat(appendNetstring(nil, "untag tagged@example.com"), 1000)
 	for {
 		if _, err := c.Write(request); err != nil {
 			if strings.Contains(err.Error(), "timeout") {
 				t.Error("the connection was still open")
+			}
+			if n := f.watch.Count(limit.LookupTimeout); n != 1 {
+				t.Errorf("reached %d times", n)
 			}
 			return
 		}
@@ -343,5 +346,57 @@ func TestShutdownDoesNotWaitForever(t *testing.T) {
 func TestNewNeedsMaps(t *testing.T) {
 	if _, err := New(Options{Logger: slog.New(slog.DiscardHandler)}); err == nil {
 		t.Error("a server without maps was made")
+	}
+}
+
+// The rate of one connection is bounded: further requests wait, and are answered all the same.
+func TestPace(t *testing.T) {
+	const rate = 1000
+	start := time.Unix(1_800_000_000, 0)
+	var p pace
+	for i := range rate {
+		if wait := p.next(start.Add(time.Duration(i)*time.Microsecond), rate); wait != 0 {
+			t.Fatalf("request %d waits %v", i+1, wait)
+		}
+	}
+	if wait, want := p.next(start.Add(time.Millisecond), rate), time.Second-time.Millisecond; wait != want {
+		t.Errorf("one more waits %v, want %v", wait, want)
+	}
+	for i := range rate - 1 { // in the next second, of which one is used up
+		if wait := p.next(start.Add(time.Second), rate); wait != 0 {
+			t.Fatalf("request %d of the next second waits %v", i+2, wait)
+		}
+	}
+	if wait := p.next(start.Add(time.Second), rate); wait != time.Second {
+		t.Errorf("one more waits %v", wait)
+	}
+	if wait := p.next(start.Add(time.Hour), rate); wait != 0 {
+		t.Errorf("after an hour: %v", wait)
+	}
+}
+
+func TestRateOfAConnection(t *testing.T) {
+	f := start(t, Limits{Rate: 3})
+	c := f.dial()
+	for i := range 4 {
+		if got := f.ask(c, "untag tagged@example.com"); got != string(appendNetstring(nil, "OK user@example.com")) && got != "OK user@example.com" {
+			t.Errorf("request %d: %q", i, got)
+		}
+	}
+	if n := f.watch.Count(limit.LookupRate); n != 1 {
+		t.Errorf("reached %d times", n)
+	}
+}
+
+func TestConnectionsOfOnePeer(t *testing.T) {
+	f := start(t, Limits{Connections: 10})
+	for range 9 {
+		f.ask(f.dial(), "untag x")
+	}
+	if _, err := f.dial().Read(make([]byte, 1)); err == nil {
+		t.Error("a tenth connection of one peer was served")
+	}
+	if n := f.watch.Count(limit.LookupConnectionsPerPeer); n != 1 {
+		t.Errorf("reached %d times", n)
 	}
 }

@@ -44,6 +44,7 @@ const connectionTimeout = 10 * time.Second
 type Server struct {
 	daemon  Daemon
 	ln      net.Listener
+	watch   *limit.Watch
 	http    *http.Server
 	barrier chan struct{} // held by the one request that waits at the barrier: the other places are for bounces
 
@@ -63,7 +64,7 @@ func Listen(path string, d Daemon, watch *limit.Watch, log *slog.Logger) (*Serve
 		return nil, err
 	}
 	open := limit.NewOpen(limit.ConnectionOptions{Most: maxConnections, Name: limit.ControlConnections, Watch: watch})
-	s := &Server{daemon: d, ln: open.Listener(ln), barrier: make(chan struct{}, 1)}
+	s := &Server{daemon: d, ln: open.Listener(ln), watch: watch, barrier: make(chan struct{}, 1)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: connectionTimeout, ReadTimeout: connectionTimeout, WriteTimeout: connectionTimeout, IdleTimeout: connectionTimeout,

@@ -3,7 +3,10 @@ package control
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -55,6 +58,61 @@ func serve(t *testing.T) (*stub, *Server, *Client) {
 		}
 	})
 	return d, s, NewClient(socket)
+}
+
+// Commands beyond the limit find the socket closed, and those that are there are answered.
+func TestConnectionsAreLimited(t *testing.T) {
+	_, s, c := serve(t)
+	conns := make([]net.Conn, maxConnections)
+	for i := range conns {
+		nc, err := net.Dial("unix", s.ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		conns[i] = nc
+	}
+	last := conns[maxConnections-1]
+	_, _ = io.WriteString(last, "GET /keys HTTP/1.1\r\nHost: x\r\n\r\n")
+	if n, err := last.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("the last connection: %v", err)
+	}
+	if _, err := c.Keys(t.Context()); err == nil {
+		t.Error("one more is served")
+	}
+	if n := s.watch.Count(limit.ControlConnections); n == 0 {
+		t.Error("that was not counted")
+	}
+	for _, nc := range conns {
+		_ = nc.Close()
+	}
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		if _, err := c.Keys(t.Context()); err == nil {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("the places stay taken: %v", err)
+		}
+	}
+}
+
+// A request of the longest body is read, and one of an octet more is not.
+func TestRequestsAreLimited(t *testing.T) {
+	_, s, _ := serve(t)
+	for octets, want := range map[int]string{maxRequest: "HTTP/1.1 503", maxRequest + 1: "HTTP/1.1 400"} {
+		nc, err := net.Dial("unix", s.ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		body := `{"queries":[]` + strings.Repeat(" ", octets-len(`{"queries":[]}`)) + "}"
+		go func() {
+			fmt.Fprintf(nc, "POST /lookup HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", octets, body)
+		}()
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(nc, got); err != nil || string(got) != want {
+			t.Errorf("%d octets: %q, %v", octets, got, err)
+		}
+	}
 }
 
 func TestClientSaysWhatTheDaemonSays(t *testing.T) {

@@ -23,6 +23,14 @@ const (
 	reservedFiles = 256
 )
 
+// limitMemory lets the runtime keep to the limit of the process's memory. The contents of messages are outside of its heap.
+func (d *Daemon) limitMemory() {
+	if l := d.o.Memory; l.Octets > 0 {
+		l.Set(d.ceilings.mta.Memory)
+		d.log.Info("memory is limited", "octets", l.Octets, "messages", d.ceilings.mta.Memory, "source", l.Source, "allowed", l.Most)
+	}
+}
+
 // ceilings are the limits in effect: those of the configuration, or less if the process has not enough memory or descriptors for them.
 type ceilings struct {
 	mta     filter.Limits

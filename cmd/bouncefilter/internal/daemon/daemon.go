@@ -21,6 +21,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keydist"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/memlimit"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -46,8 +47,8 @@ type Options struct {
 	HashSecret []byte
 	Version    string // for the metrics
 
-	// Memory is how many octets the process may use; 0 for no limit. Files is how many descriptors it may have.
-	Memory int64
+	// Memory is how much the process may use. Files is how many descriptors it may have.
+	Memory memlimit.Limit
 	Files  uint64
 
 	// Load loads the configuration of a reload.
@@ -56,13 +57,16 @@ type Options struct {
 	Reloads <-chan os.Signal
 	// Ticks lets the daemon send a heartbeat and look after its keys with each value.
 	Ticks <-chan time.Time
+	// Watchdog asks with each value whether the service manager may go on believing that mail passes. nil for never.
+	Watchdog <-chan time.Time
 	// Notify reports a state to the service manager; see sd_notify(3).
 	Notify func(state string)
 
 	OpenStore control.Opener
 	Now       func() time.Time
 	Log       *slog.Logger
-	Level     *slog.LevelVar // of Log
+	Lines     *logqueue.Queue // what is behind Log; the caller closes it
+	Level     *slog.LevelVar  // of Log
 }
 
 // Daemon is a milter with all its sockets open.
@@ -82,8 +86,9 @@ type Daemon struct {
 
 	control *control.Server // nil if its socket could not be opened
 
-	http   *http.Server // nil unless configured
-	httpLn net.Listener
+	http         *http.Server // nil unless configured
+	httpLn       net.Listener
+	httpRequests *ownClients
 
 	socketmap   *socketmap.Server // nil unless configured
 	socketmapLn net.Listener
@@ -112,7 +117,8 @@ func (d *Daemon) open(ctx context.Context) error {
 		return c.StoreProblem(err)
 	}
 	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
-	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory, d.o.Files, d.log)
+	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory.Octets, d.o.Files, d.log)
+	d.limitMemory()
 	hasher := store.NewHasher(d.o.HashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
@@ -211,7 +217,7 @@ func (d *Daemon) serve(tasks *sync.WaitGroup, failed chan<- error) {
 	}
 }
 
-// reloadUntil reloads when it is asked to, until ctx is done or there is a failure, which it returns.
+// reloadUntil reloads and tells the service manager that mail passes when it is asked to, until ctx is done or there is a failure, which it returns.
 func (d *Daemon) reloadUntil(ctx context.Context, failed <-chan error) error {
 	for {
 		select {
@@ -219,6 +225,10 @@ func (d *Daemon) reloadUntil(ctx context.Context, failed <-chan error) error {
 			return nil
 		case err := <-failed:
 			return err
+		case <-d.o.Watchdog:
+			if d.stuck() == "" {
+				d.o.Notify(sd.SdNotifyWatchdog)
+			}
 		case <-d.o.Reloads:
 			d.o.Notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
 			d.reload()
@@ -268,10 +278,7 @@ func (d *Daemon) close() error {
 	if d.control != nil {
 		errs = append(errs, d.control.Close())
 	}
-	if d.httpLn != nil {
-		errs = append(errs, d.http.Close())
-		_ = d.httpLn.Close() // closed already if it was served
-	}
+	errs = append(errs, d.closeHTTP())
 	if d.keys != nil {
 		d.keys.Leave()
 	}

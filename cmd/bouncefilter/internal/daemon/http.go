@@ -15,10 +15,18 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
-// httpTimeout bounds every step of a request for metrics or health. They take milliseconds.
-const httpTimeout = 10 * time.Second
+const (
+	// maxHTTPConnections is how many connections for metrics and health are open at once; further ones are closed. Prometheus and a
+	// monitor have one each. The descriptors are for the MTA.
+	maxHTTPConnections = 32
+	// httpTimeout bounds every step of a request for metrics or health, which take milliseconds, and the wait for the next one.
+	httpTimeout = 10 * time.Second
+	// maxHTTPHeader bounds the octets of the header of a request.
+	maxHTTPHeader = 1 << 14
+)
 
 // metrics are those of the daemon; the filter brings its own.
 type metrics struct {
@@ -66,15 +74,27 @@ func (d *Daemon) listenHTTP() error {
 	if err != nil {
 		return tomlfile.Problems{c.Problem("http", tomlfile.Quote(c.HTTP), "cannot be listened on: "+err.Error(), "end the other process, or listen elsewhere")}
 	}
-	d.httpLn = ln
+	d.httpLn = limit.NewOpen(limit.ConnectionOptions{Most: maxHTTPConnections, Name: limit.HTTPConnections, Watch: d.watch}).Listener(ln)
+	d.httpRequests = &ownClients{next: d.handler()}
 	d.http = &http.Server{
-		Handler:           d.handler(),
-		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout, IdleTimeout: time.Minute,
-		MaxHeaderBytes: 1 << 14,
+		Handler:           d.httpRequests,
+		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout, IdleTimeout: httpTimeout,
+		MaxHeaderBytes: maxHTTPHeader,
 		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
 	}
 	d.log.Info("metrics and health on http://" + ln.Addr().String())
 	return nil
+}
+
+// closeHTTP ends the connections, and returns when no request uses the daemon any more.
+func (d *Daemon) closeHTTP() error {
+	if d.http == nil {
+		return nil
+	}
+	err := d.http.Close() // which ends the contexts of requests
+	_ = d.httpLn.Close()  // closed already if it was served
+	d.httpRequests.end()
+	return err
 }
 
 func (d *Daemon) serveHTTP() {
@@ -91,13 +111,26 @@ func (d *Daemon) handler() http.Handler {
 	build.Set(1)
 	registry.MustRegister(d.server.Collector(), d.watch.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, d.metrics.keysUnreadable, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bouncefilter_log_lines_dropped_total",
+			Help: "Lines of the log that were dropped because the standard error was blocked, slow or failing."},
+			func() float64 { return float64(d.o.Lines.Dropped()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bouncefilter_log_write_errors_total",
+			Help: "Failures to write to the standard error. What was not written is tried again."},
+			func() float64 { return float64(d.o.Lines.Failures()) }))
 	if d.socketmap != nil {
 		registry.MustRegister(d.socketmap.Collector())
 	}
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "alive") })
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		if reason := d.unhealthy(); reason != "" {
+			say(w, http.StatusServiceUnavailable, "not healthy: "+reason)
+			return
+		}
+		say(w, http.StatusOK, "alive")
+	})
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if err := d.ready(r.Context()); err != nil {
 			say(w, http.StatusServiceUnavailable, "not ready: "+err.Error())

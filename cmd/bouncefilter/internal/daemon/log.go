@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 
@@ -22,4 +23,13 @@ func durationsInWords(_ []string, a slog.Attr) slog.Attr {
 		a.Value = slog.StringValue(a.Value.Duration().String())
 	}
 	return a
+}
+
+// DroppedLines returns what makes the line of a log in a format that says how many lines were dropped; see [logqueue.New].
+func DroppedLines(format string) func(n uint64) []byte {
+	return func(n uint64) []byte {
+		var line bytes.Buffer
+		NewLogger(&line, format, slog.LevelWarn).Warn("log lines were dropped: the standard error did not take them in time", "lines", n)
+		return line.Bytes()
+	}
 }

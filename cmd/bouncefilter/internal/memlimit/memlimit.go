@@ -18,6 +18,9 @@ type Limit struct {
 	Most   int64  // what the source allows; Octets are less, for the kernel counts more than the runtime does
 }
 
+// variable is the one of the environment that the runtime reads itself.
+const variable = "GOMEMLIMIT"
+
 // share is how much of the limit of a cgroup the Go runtime gets, in tenths: the kernel counts pages of files and of sockets, too.
 const share = 9
 
@@ -25,7 +28,7 @@ const share = 9
 // the cgroup. root is the root of the file system.
 func Find(root fs.FS, gomemlimit string, configured int64) (Limit, error) {
 	if gomemlimit != "" {
-		l := Limit{Octets: debug.SetMemoryLimit(-1), Source: "GOMEMLIMIT"}
+		l := Limit{Octets: debug.SetMemoryLimit(-1), Source: variable}
 		if l.Octets == math.MaxInt64 { // "off"
 			l.Octets = 0
 		}
@@ -42,10 +45,11 @@ func Find(root fs.FS, gomemlimit string, configured int64) (Limit, error) {
 	return Limit{Octets: most / 10 * share, Source: source, Most: most}, nil
 }
 
-// Set lets the runtime keep to the limit, which it does as far as the memory in use allows.
-func (l Limit) Set() {
-	if l.Octets > 0 {
-		debug.SetMemoryLimit(l.Octets)
+// Set lets the runtime keep to the limit, as far as the memory in use allows, but for octets that are outside of its heap. What
+// GOMEMLIMIT says is in effect already, and stays.
+func (l Limit) Set(outside int64) {
+	if l.Octets > 0 && l.Source != variable {
+		debug.SetMemoryLimit(l.Octets - outside)
 	}
 }
 

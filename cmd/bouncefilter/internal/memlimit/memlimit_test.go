@@ -102,9 +102,10 @@ func TestWhatComesFirst(t *testing.T) {
 	if l, err := Find(files, "off", 200<<20); err != nil || l.Octets != 0 {
 		t.Errorf("off: %+v, %v", l, err)
 	}
-	Limit{}.Set()
-	Limit{Octets: 1 << 30}.Set()
-	if n := debug.SetMemoryLimit(-1); n != 1<<30 {
+	Limit{}.Set(0)
+	Limit{Octets: 1 << 30, Source: "limits.memory"}.Set(1 << 20)
+	Limit{Octets: 1 << 20, Source: "GOMEMLIMIT"}.Set(0)
+	if n := debug.SetMemoryLimit(-1); n != 1<<30-1<<20 {
 		t.Errorf("the runtime has a limit of %d", n)
 	}
 }

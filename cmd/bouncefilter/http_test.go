@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
+	"github.com/bouncefilter/bouncefilter/store"
+	"github.com/bouncefilter/bouncefilter/store/memory"
+)
+
+// maxHTTPConnections is the limit as the manual has it.
+const maxHTTPConnections = 32
+
+// Connections for metrics and health have a limit: at it all are answered, the one past it is closed, counted and logged with its peer
+// and listener, once a minute. One that ends makes room.
+func TestLimitOfHTTPConnections(t *testing.T) {
+	w := newWorld(t)
+	d := w.start("-c", w.config(""))
+	address := strings.TrimPrefix(d.find(`(http://[^ "]+)`), "http://")
+	var conns []net.Conn
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, c)
+		return c
+	}
+	defer func() {
+		for _, c := range conns {
+			_ = c.Close()
+		}
+	}()
+	ask := func(c net.Conn, path string) (string, error) {
+		_, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n", path)
+		if err != nil {
+			return "", err
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = resp.Body.Close() }()
+		var body strings.Builder
+		_, err = bufio.NewReader(resp.Body).WriteTo(&body)
+		return body.String(), err
+	}
+	for i := range maxHTTPConnections {
+		if body, err := ask(dial(), "/healthz"); body != "alive\n" {
+			t.Fatalf("connection %d: %q, %v", i+1, body, err)
+		}
+	}
+	for range 2 {
+		if body, err := ask(dial(), "/healthz"); err == nil {
+			t.Errorf("the connection past the limit got %q", body)
+		}
+	}
+	metrics, err := ask(conns[0], "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, "metrics", metrics, "bouncefilter_limit_reached_total{limit=\"http-connections\"} 2\n")
+	log := d.stderr.String()
+	contains(t, "log", log, `msg="limit reached" limit=http-connections value=32 peer=127.0.0.1 listener=tcp:`+address+" ")
+	if n := strings.Count(log, "limit=http-connections"); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+	_ = conns[0].Close()
+	d.eventually("room for another connection", func() bool {
+		body, _ := ask(dial(), "/healthz")
+		return body == "alive\n"
+	})
+}
+
+// What HTTP answers is for every user of this host, so it names no address, whatever mail there was.
+func TestHTTPShowsNoAddresses(t *testing.T) {
+	w := newWorld(t)
+	d := w.start("-c", w.config("mode = \"enforce\"\n"))
+	sender := probe.Client{Name: "mx", Address: stranger.Address, Login: "alice"}
+	d.deliver(sender, "alice.unseen@example.com", "bob.unseen@example.net", "Message-ID: <1.unseen@example.com>\n\ntext\n")
+	d.deliver(stranger, "", "carol.unseen@example.com", "From: mailer-daemon@example.net\nSubject: Undelivered mail\n\ntext\n")
+	d.deliver(stranger, "dave.unseen@example.net", "prvs=0787788259=erin.unseen@example.com", "From: dave.unseen@example.net\n\ntext\n")
+	contains(t, "log", d.stderr.String(), "alice.unseen", "carol.unseen", "erin.unseen")
+	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/", "/status", "/lookup?address=alice.unseen@example.com", "/debug/pprof/"} {
+		_, body := d.get(path)
+		if strings.Contains(body, "unseen") || strings.Contains(body, "@") {
+			t.Errorf("%s shows an address:\n%s", path, body)
+		}
+	}
+}
+
+// stuckStore holds up each Record of a message, whatever its context says, until release is closed.
+type stuckStore struct {
+	store.Store
+	stuck   chan struct{} // gets a value from each call
+	release chan struct{}
+}
+
+func (s *stuckStore) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
+	if domain != "" { // the daemon's own records have none
+		select {
+		case s.stuck <- struct{}{}:
+		default:
+		}
+		<-s.release
+	}
+	return s.Store.Record(ctx, today, domain, rs...)
+}
+
+// Health looks at the mail path: a message on which the daemon works for longer than a store can explain is not well, at the bound it
+// still is.
+func TestHealthLooksAtTheMailPath(t *testing.T) {
+	w := newWorld(t)
+	s := &stuckStore{Store: memory.NewWithClock(w.clock), stuck: make(chan struct{}, 1), release: make(chan struct{})}
+	w.store = s
+	d := w.start("-c", w.config(""))
+	delivered := make(chan error, 1)
+	go func() {
+		_, err := probe.Deliver("tcp", d.address(), probe.Client{Name: "pc", Address: stranger.Address, Login: "user"},
+			probe.Message{From: "user@example.com", To: "friend@example.net", Text: "Subject: x\n\ntext\n"})
+		delivered <- err
+	}()
+	<-s.stuck
+	after := func(d time.Duration) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.now = w.now.Add(d)
+	}
+	after(30*time.Second + 4*time.Minute) // store_timeout is a minute
+	if status, body := d.get("/healthz"); status != 200 || body != "alive\n" {
+		t.Errorf("at the bound: %d %q", status, body)
+	}
+	after(time.Second)
+	const want = "not healthy: an event of the MTA has been worked on for 4m31s, which is more than 4m30s\n"
+	if status, body := d.get("/healthz"); status != 503 || body != want {
+		t.Errorf("past the bound: %d %q", status, body)
+	}
+	close(s.release)
+	d.eventually("it is well again", func() bool {
+		status, _ := d.get("/healthz")
+		return status == 200
+	})
+	<-delivered
+}
+
+// The service manager hears that mail passes while it does, and no longer.
+func TestWatchdog(t *testing.T) {
+	w := newWorld(t)
+	s := &stuckStore{Store: memory.NewWithClock(w.clock), stuck: make(chan struct{}, 1), release: make(chan struct{})}
+	w.store, w.watchdog, w.alive = s, time.Minute, make(chan time.Time)
+	d := w.start("-c", w.config(""))
+	for n := 1; n <= 2; n++ {
+		w.alive <- time.Time{}
+		d.eventually("the service manager hears", func() bool { return w.notified("WATCHDOG=1") == n })
+	}
+	delivered := make(chan error, 1)
+	go func() {
+		_, err := probe.Deliver("tcp", d.address(), probe.Client{Name: "pc", Address: stranger.Address, Login: "user"},
+			probe.Message{From: "user@example.com", To: "friend@example.net", Text: "Subject: x\n\ntext\n"})
+		delivered <- err
+	}()
+	<-s.stuck
+	w.pass(1)
+	w.alive <- time.Time{}
+	w.alive <- time.Time{} // taken when it is through with the one before
+	if n := w.notified("WATCHDOG=1"); n != 2 {
+		t.Errorf("the service manager heard %d times that mail passes", n)
+	}
+	close(s.release)
+	<-delivered
+}

@@ -1,0 +1,78 @@
+package daemon
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+func ok() *ownClients {
+	return &ownClients{next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })}
+}
+
+func TestOnlyProgramsOfThisHostRead(t *testing.T) {
+	for _, tt := range []struct {
+		name, method, host string
+		header             map[string]string
+		want               int
+	}{
+		{"curl", "GET", "127.0.0.1:8767", nil, 200},
+		{"curl -I", "HEAD", "localhost:8767", nil, 200},
+		{"an IPv6 address", "GET", "[::1]:8767", nil, 200},
+		{"an IPv6 address without a port", "GET", "[::1]", nil, 200},
+		{"another loopback address", "GET", "127.8.8.8", nil, 200},
+		{"a mapped address", "GET", "[::ffff:127.0.0.1]:8767", nil, 200},
+		{"a tunnel with another port", "GET", "LocalHost.:9999", nil, 200},
+		{"HTTP/1.0 without a host", "GET", "", nil, 200},
+		{"a person who types the address", "GET", "localhost:8767", map[string]string{"Sec-Fetch-Site": "none"}, 200},
+		{"a script of a page from here", "GET", "localhost:8767", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:8767"}, 200},
+
+		{"DNS rebinding", "GET", "attacker.example:8767", nil, 421},
+		{"a name that begins like an address", "GET", "127.0.0.1.attacker.example", nil, 421},
+		{"a name that ends like localhost", "GET", "attacker.localhost.example", nil, 421},
+		{"the address of another host", "GET", "192.0.2.1:8767", nil, 421},
+		{"all addresses", "GET", "0.0.0.0:8767", nil, 421},
+		{"the name of this host", "GET", "mx.example.com:8767", nil, 421},
+		{"a page of another site", "GET", "127.0.0.1:8767", map[string]string{"Sec-Fetch-Site": "cross-site"}, 403},
+		{"a page of another port", "GET", "127.0.0.1:8767", map[string]string{"Sec-Fetch-Site": "same-site"}, 403},
+		{"an old browser's page of another site", "GET", "127.0.0.1:8767", map[string]string{"Origin": "https://attacker.example"}, 403},
+		{"a page without an origin", "GET", "127.0.0.1:8767", map[string]string{"Origin": "null"}, 403},
+		{"a page of another port with an origin", "GET", "127.0.0.1:8767", map[string]string{"Origin": "http://127.0.0.1:80"}, 403},
+		{"a form", "POST", "127.0.0.1:8767", nil, 405},
+		{"a preflight", "OPTIONS", "127.0.0.1:8767", nil, 405},
+		{"a method that writes", "DELETE", "127.0.0.1:8767", nil, 405},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := httptest.NewRequest(tt.method, "/metrics", nil)
+			r.Host = tt.host
+			for name, value := range tt.header {
+				r.Header.Set(name, value)
+			}
+			w := httptest.NewRecorder()
+			ok().ServeHTTP(w, r)
+			if w.Code != tt.want {
+				t.Errorf("status %d, %q", w.Code, w.Body)
+			}
+			for name, want := range map[string]string{"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+				"Cross-Origin-Resource-Policy": "same-origin", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Access-Control-Allow-Origin": ""} {
+				if got := w.Header().Get(name); got != want {
+					t.Errorf("%s: %q", name, got)
+				}
+			}
+			if tt.want == 421 && !strings.Contains(w.Body.String(), "127.0.0.1, [::1] or localhost") || tt.want == 405 && w.Header().Get("Allow") != "GET, HEAD" {
+				t.Errorf("no remedy in %q, Allow %q", w.Body, w.Header().Get("Allow"))
+			}
+		})
+	}
+}
+
+func TestNoRequestBeginsAfterTheEnd(t *testing.T) {
+	h := ok()
+	h.end()
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/metrics", nil))
+	if w.Code != http.StatusServiceUnavailable {
+		t.Errorf("status %d", w.Code)
+	}
+}
