@@ -65,8 +65,6 @@ func TestBounceThatDoesNotGetItsTurn(t *testing.T) {
 	}
 }
 
-const busy = "450 4.7.1 Mail filter is busy, try again later"
-
 // exhausting is a bounce that takes more work to read than its size allows.
 func exhausting(t *testing.T) string {
 	t.Helper()
