@@ -22,6 +22,7 @@ const (
 	ConnectionsPerPeer       Name = "connections-per-peer" // of one MTA
 	Memory                   Name = "memory"               // that messages under way hold
 	Readers                  Name = "readers"              // of bounces, at the same time
+	Work                     Name = "work"                 // of reading a bounce
 	NegotiateTimeout         Name = "negotiate-timeout"    // of an MTA
 	ReadTimeout              Name = "read-timeout"         // between two frames of an MTA
 	FrameTimeout             Name = "frame-timeout"        // for all octets of a frame
@@ -37,7 +38,7 @@ const (
 
 // Names returns all names.
 func Names() []Name {
-	return []Name{Connections, ConnectionsPerPeer, Memory, Readers, NegotiateTimeout, ReadTimeout, FrameTimeout, FrameLength, WriteTimeout,
+	return []Name{Connections, ConnectionsPerPeer, Memory, Readers, Work, NegotiateTimeout, ReadTimeout, FrameTimeout, FrameLength, WriteTimeout,
 		LookupConnections, LookupConnectionsPerPeer, LookupRate, LookupTimeout, ControlConnections, HTTPConnections}
 }
 
