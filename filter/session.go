@@ -91,7 +91,9 @@ func (s *session) Connect(host, family string, port uint16, addr string, _ milte
 
 // Helo notes the client's name, if the policy asks for it. It has no reply.
 func (s *session) Helo(name string, _ milter.Modifier) (*milter.Response, error) {
-	s.helo = name
+	if s.helo = name; len(name) > maxHelo {
+		s.helo = "" // no host has such a name, and a connection may stay open for long
+	}
 	return milter.RespContinue, nil
 }
 
@@ -117,6 +119,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Now: msg.now,
 		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local,
 	}
+	s.hold(len(from) + len(m.Get(milter.MacroMailAddr)))
 	var usable bool
 	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))
 	msg.badFrom = !usable
