@@ -63,9 +63,8 @@ func (c *content) beginBody() {
 // readReport reads the collected text, and frees it.
 func readReport(c *content) *bounce.Report {
 	c.beginBody()
-	text := c.text.Bytes()
-	c.text.Free()
-	r := bounce.Parse(text, bounce.DefaultLimits())
+	defer c.text.Free()
+	r := bounce.ParsePieces(c.text.Chunks(), bounce.DefaultLimits())
 	r.Truncated = r.Truncated || c.truncated
 	return r
 }

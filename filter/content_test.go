@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
@@ -20,7 +21,7 @@ func TestContentEndsAtItsLimit(t *testing.T) {
 		}
 	}
 	want := "Return-Path: <>\nSubject: failure\n\n123456789\n123456789\n"
-	if got := string(c.text.Bytes()); got != want {
+	if got := collected(c); got != want {
 		t.Errorf("collected %q, want %q", got, want)
 	}
 	if !readReport(c).Truncated {
@@ -52,7 +53,9 @@ func TestWhatIsLeftOutOfContent(t *testing.T) {
 
 func TestContentThatEndsWithTheLimit(t *testing.T) {
 	c := newContent(&chunks.Pool{}, "<>", 10)
-	if c.addBody([]byte("123456789\n")) || !strings.HasSuffix(string(c.text.Bytes()), "\n\n123456789\n") {
-		t.Errorf("collected %q", string(c.text.Bytes()))
+	if c.addBody([]byte("123456789\n")) || !strings.HasSuffix(collected(c), "\n\n123456789\n") {
+		t.Errorf("collected %q", collected(c))
 	}
 }
+
+func collected(c *content) string { return string(bytes.Join(c.text.Chunks(), nil)) }

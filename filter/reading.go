@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // maxReadingWait is how long a bounce waits for others to be read. At the end of a message Postfix and Sendmail wait 300 s for a milter
@@ -71,6 +72,6 @@ func (s *session) readBounce(read func() *bounce.Report) {
 		}
 	}()
 	if c.Read(read()); c.Unread {
-		s.server.stats.unread.Add(1)
+		s.Reached(limit.Work, bounce.StepsPerOctet)
 	}
 }

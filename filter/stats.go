@@ -17,7 +17,6 @@ type stats struct {
 	acceptErrors atomic.Uint64
 	poorMTA      atomic.Uint64 // connections of MTAs that do not allow CHGFROM
 	panics       atomic.Uint64
-	unread       atomic.Uint64 // bounces that take more work to read than their size allows, or could not be read
 	otherRoute   atomic.Uint64 // bounces of mail that seems to have left another way, see routes
 
 	faults   counters[wire.Fault]

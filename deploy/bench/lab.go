@@ -26,17 +26,20 @@ type target struct {
 	network, address string
 	pid              int
 	process          *process // nil if the operator started it
+	http             string   // address for metrics; empty if there is none
 	inert            bool     // does nothing, and must do nothing: the null milter
 	signers          []signer // with tags that this milter made
 }
 
 // A lab is where the milters run: a temporary directory with their sockets, stores and logs, and the processes.
 type lab struct {
-	dir      string
-	tcp      bool   // milters listen on the loopback interface, not on unix sockets
-	binary   string // of bouncefilter; built when it is first needed, unless one was named
-	children []*process
-	disks    []*disk
+	dir         string
+	metrics     bool   // bouncefilter has its port for metrics
+	connections int    // that bouncefilter must allow; 0 for its default
+	tcp         bool   // milters listen on the loopback interface, not on unix sockets
+	binary      string // of bouncefilter; built when it is first needed, unless one was named
+	children    []*process
+	disks       []*disk
 }
 
 // newLab makes the directory. The caller closes the lab.
@@ -77,11 +80,11 @@ func (l *lab) start(ctx context.Context, name, label string) (*target, error) {
 	case targetNull:
 		t.process, err = l.startNull(label, listen)
 	case targetBolt:
-		t.process, err = l.startDaemon(ctx, label, listen, "bolt:"+filepath.Join(l.dir, label+".db"))
+		t.process, t.http, err = l.startDaemon(ctx, label, listen, "bolt:"+filepath.Join(l.dir, label+".db"))
 	case targetRedis:
 		var url string
 		if url, err = l.startRedis(ctx, label+"-server"); err == nil {
-			t.process, err = l.startDaemon(ctx, label, listen, url)
+			t.process, t.http, err = l.startDaemon(ctx, label, listen, url)
 		}
 	}
 	if err != nil {
@@ -115,16 +118,28 @@ func (l *lab) startNull(label, listen string) (*process, error) {
 const severalForgers = "bad_tags_per_day = 1000000\n"
 
 // startDaemon starts bouncefilter with its default settings, its log included, and a key that it makes itself.
-func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (*process, error) {
+func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (p *process, metrics string, err error) {
 	if err := l.needDaemon(ctx); err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	serveHTTP := "off"
+	if l.metrics {
+		if metrics, err = freePort(); err != nil {
+			return nil, "", err
+		}
+		serveHTTP = metrics
 	}
 	config := filepath.Join(l.dir, label+".toml")
-	if err := os.WriteFile(config, []byte(severalForgers), 0o600); err != nil {
-		return nil, err
+	limits := severalForgers
+	if l.connections > 0 { // of one peer, which has nine tenths of them
+		limits += fmt.Sprintf("[limits]\nconnections = %d\n", l.connections/8*9+spareFiles)
 	}
-	return l.child(label, l.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
-		"--listen", listen, "--http", "off", "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+	if err := os.WriteFile(config, []byte(limits), 0o600); err != nil {
+		return nil, "", err
+	}
+	p, err = l.child(label, l.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
+		"--listen", listen, "--http", serveHTTP, "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+	return p, metrics, err
 }
 
 // needDaemon builds bouncefilter unless a program was named.

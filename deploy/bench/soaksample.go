@@ -58,7 +58,7 @@ func (s *sampler) take(ctx context.Context) (soakSample, error) {
 		Refused: c.refusedForgeries(), Waiting: s.traffic.queue(), Faults: s.faults.take(),
 	}
 	s.last = now
-	anonymous, err := anonymousMemory(s.site.daemon.pid())
+	anonymous, err := memoryOf(s.site.daemon.pid(), anonymous)
 	if err != nil {
 		return sample, err
 	}

@@ -326,5 +326,13 @@ func allBase64(line string) bool {
 // foldSpace folds white space to single spaces in at most limit octets of s.
 func foldSpace(s string, limit int) string {
 	s = s[:min(len(s), limit)]
-	return strings.Join(strings.Fields(s), " ")
+	var b strings.Builder
+	b.Grow(len(s))
+	for word := range strings.FieldsSeq(s) {
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(word)
+	}
+	return b.String()
 }

@@ -113,21 +113,22 @@ var costly = map[string]recipe{
 
 // ordinary are families of messages that people and mail systems send.
 var ordinary = map[string]recipe{
-	"prose":            {0, 0, []piece{{"Nothing that was returned, but some words about this and that.\n", 20}, {"\n", 1}}},
-	"prose of a reply": {3, 0, []piece{{"I am out of the office, and back on Monday. Bert is there in my place.\n", 1}}},
-	"Japanese":         {0, 0, []piece{{"送信者にお知らせします、メールは配信されませんでした。\n", 1}}},
-	"long lines":       {2, 0, []piece{{"A paragraph that a program has not folded. ", 50}, {"\n", 1}}},
-	"HTML":             {8, 0, []piece{{"<tr><td style=\"a: b\">Row &nbsp; <b>#</b></td><td><a href=\"https://a.example/?u=#\">link</a></td></tr>\n", 1}}},
-	"base64 text":      {9, 0, []piece{{"TWludXRlcyBvZiB0aGUgbWVldGluZw0KTWludXRlcyBvZiB0aGUgbWVldGluZ20K\n", 1}}},
-	"quoted-printable": {10, 0, []piece{{"Gr=C3=BC=C3=9Fe aus M=C3=BCnchen, und noch ein langer Satz ohne Umlaute =\n", 1}}},
-	"status":           {5, 0, []piece{{"Final-Recipient: rfc822; user#@rcpt.example\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 user unknown\n\n", 1}}},
-	"recipients":       {0, 0, []piece{{"<user#@rcpt.example>: host mx.rcpt.example said:\n    550 5.1.1 user unknown\n\n", 1}}},
-	"returned message": {6, 0, []piece{{"From: anna@sender.example\nTo: bert@rcpt.example\nMessage-ID: <1@sender.example>\nSubject: Minutes\n\n", 1}, {"Here they are, all of them, as they were agreed upon.\n", 1 << 20}}},
-	"returned base64":  {6, 0, []piece{{"From: anna@sender.example\nMessage-ID: <1@sender.example>\nContent-Transfer-Encoding: base64\n\n", 1}, {"TWludXRlcyBvZiB0aGUgbWVldGluZw0KTWludXRlcyBvZiB0aGUgbWVldGluZ20K\n", 1 << 20}}},
-	"attachments":      {4, 0, []piece{{"--b\nContent-Type: image/png; name=a#.png\nContent-Transfer-Encoding: base64\n\n", 1}, {"TWludXRlcyBvZiB0aGUgbWVldGluZw0KTWludXRlcyBvZiB0aGUgbWVldGluZ20K\n", 80}}},
-	"trace":            {1, 0, []piece{{"Received: from relay#.sender.example (relay#.sender.example [192.0.2.1])\n\tby mx.sender.example (Postfix) with ESMTPS id 4XyZ\n\tfor <bert@rcpt.example>; Tue,  3 Mar 2026 10:00:00 +0000 (UTC)\n", 1}}},
-	"quoted text":      {3, 0, []piece{{"> Here they are, all of them, as they were agreed upon.\n", 5}, {"Thank you.\n", 1}}},
-	"digest":           {4, 0, []piece{{"--b\nContent-Type: message/rfc822\n\nFrom: a@b.example\nMessage-ID: <#@b.example>\nSubject: x\n\n", 1}, {"Nothing that was returned.\n", 30}}},
+	"prose":                {0, 0, []piece{{"Nothing that was returned, but some words about this and that.\n", 20}, {"\n", 1}}},
+	"prose of a reply":     {3, 0, []piece{{"I am out of the office, and back on Monday. Bert is there in my place.\n", 1}}},
+	"Japanese":             {0, 0, []piece{{"送信者にお知らせします、メールは配信されませんでした。\n", 1}}},
+	"long lines":           {2, 0, []piece{{"A paragraph that a program has not folded. ", 50}, {"\n", 1}}},
+	"HTML":                 {8, 0, []piece{{"<tr><td style=\"a: b\">Row &nbsp; <b>#</b></td><td><a href=\"https://a.example/?u=#\">link</a></td></tr>\n", 1}}},
+	"base64 text":          {9, 0, []piece{{"TWludXRlcyBvZiB0aGUgbWVldGluZw0KTWludXRlcyBvZiB0aGUgbWVldGluZ20K\n", 1}}},
+	"quoted-printable":     {10, 0, []piece{{"Gr=C3=BC=C3=9Fe aus M=C3=BCnchen, und noch ein langer Satz ohne Umlaute =\n", 1}}},
+	"status":               {5, 0, []piece{{"Final-Recipient: rfc822; user#@rcpt.example\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 user unknown\n\n", 1}}},
+	"recipients":           {0, 0, []piece{{"<user#@rcpt.example>: host mx.rcpt.example said:\n    550 5.1.1 user unknown\n\n", 1}}},
+	"recipients in a line": {0, 0, []piece{{"Your message could not be delivered to <user#@rcpt.example>, ", 1}, {"<user#@rcpt.example>, ", 40}, {"\n", 1}}},
+	"returned message":     {6, 0, []piece{{"From: anna@sender.example\nTo: bert@rcpt.example\nMessage-ID: <1@sender.example>\nSubject: Minutes\n\n", 1}, {"Here they are, all of them, as they were agreed upon.\n", 1 << 20}}},
+	"returned base64":      {6, 0, []piece{{"From: anna@sender.example\nMessage-ID: <1@sender.example>\nContent-Transfer-Encoding: base64\n\n", 1}, {"TWludXRlcyBvZiB0aGUgbWVldGluZw0KTWludXRlcyBvZiB0aGUgbWVldGluZ20K\n", 1 << 20}}},
+	"attachments":          {4, 0, []piece{{"--b\nContent-Type: image/png; name=a#.png\nContent-Transfer-Encoding: base64\n\n", 1}, {"TWludXRlcyBvZiB0aGUgbWVldGluZw0KTWludXRlcyBvZiB0aGUgbWVldGluZ20K\n", 80}}},
+	"trace":                {1, 0, []piece{{"Received: from relay#.sender.example (relay#.sender.example [192.0.2.1])\n\tby mx.sender.example (Postfix) with ESMTPS id 4XyZ\n\tfor <bert@rcpt.example>; Tue,  3 Mar 2026 10:00:00 +0000 (UTC)\n", 1}}},
+	"quoted text":          {3, 0, []piece{{"> Here they are, all of them, as they were agreed upon.\n", 5}, {"Thank you.\n", 1}}},
+	"digest":               {4, 0, []piece{{"--b\nContent-Type: message/rfc822\n\nFrom: a@b.example\nMessage-ID: <#@b.example>\nSubject: x\n\n", 1}, {"Nothing that was returned.\n", 30}}},
 }
 
 // message makes a message of about so many octets.

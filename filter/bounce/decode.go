@@ -128,24 +128,34 @@ func isASCII(s string) bool {
 	return true
 }
 
-// decodeWords decodes the encoded words of a header field (RFC 2047). A value that it cannot decode stays as it is, and what is behind
-// its first maxWordsBytes octets.
+// decodeWords decodes the encoded words of a header field (RFC 2047). A value that it cannot decode stays as it is, and so does what is
+// behind the first maxWords words or the first maxWordsBytes octets.
 func decodeWords(w *work, s string) string {
-	w.skim(min(len(s), maxWordsBytes))
-	if n := strings.Count(s[:min(len(s), maxWordsBytes)], "=?"); n == 0 {
-		return s
-	} else if len(s) > maxWordsBytes {
-		return decodeWords(w, s[:maxWordsBytes]) + s[maxWordsBytes:]
-	} else {
-		w.items(n * 12)    // a decoder with its buffers, for each
-		w.look(n * len(s)) // the decoder searches for the end of each word, and may begin in each anew
+	end, words := 0, 0
+	for words < maxWords {
+		next := strings.Index(s[end:min(len(s), maxWordsBytes)], "=?")
+		if next < 0 {
+			end = min(len(s), maxWordsBytes)
+			break
+		}
+		words++
+		end += next + len("=?")
 	}
+	w.skim(end)
+	if words == 0 {
+		return s
+	}
+	if words == maxWords {
+		end -= len("=?")
+	}
+	w.items(words * decoderItems)
+	w.look(words * end) // the decoder searches for the end of each word, and may begin in each anew
 	d := mime.WordDecoder{CharsetReader: charset.Reader}
-	out, err := d.DecodeHeader(s)
+	out, err := d.DecodeHeader(s[:end])
 	if err != nil {
 		return s
 	}
-	return out
+	return out + s[end:]
 }
 
 // textOfHTML returns the text of an HTML page: tags that end a line become line ends, other tags are removed, entities are

@@ -1,6 +1,9 @@
 package bounce
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // field is one header field: its name in lower case, its value unfolded and trimmed.
 type field struct {
@@ -41,6 +44,9 @@ func parseHeader(w *work, s string, lenient bool) (h header, rest string, junk i
 	return parseIndented(w, s, "", lenient)
 }
 
+// longHeader is how many fields a header has that may have very many. More space is made for it once, and not again and again.
+const longHeader = 256
+
 // parseIndented is parseHeader for a header whose lines begin with an indentation, which it leaves out as dedent does.
 func parseIndented(w *work, s, indentation string, lenient bool) (h header, rest string, junk int) {
 	const maxJunk = 40 // encoded words of Exchange's diagnostics run to 35 lines
@@ -72,6 +78,9 @@ func parseIndented(w *work, s, indentation string, lenient bool) (h header, rest
 				if len(h) == maxFields {
 					w.truncated = true
 					break
+				}
+				if len(h) == longHeader {
+					h = slices.Grow(h, maxFields-longHeader)
 				}
 				h = append(h, field{strings.ToLower(name), value})
 			case !lenient || len(h) == 0 || run == maxJunk:

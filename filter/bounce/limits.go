@@ -45,6 +45,7 @@ const (
 	maxFields        = 10_000   // of one header: the status of 1,000 recipients, with ten fields each
 	maxTypeBytes     = 4 << 10  // of Content-Type and Content-Disposition: a file name in many encoded pieces
 	maxWordsBytes    = 2 << 10  // of a field that may have encoded words (RFC 2047)
+	maxWords         = 32       // of one field: 2 KiB of the longest ones
 	maxAuthorField   = 8 << 10  // of a field that has one address
 	maxAddressField  = 64 << 10 // of a field of addresses: 1,000 of them
 	maxIDField       = 16 << 10 // of References, from its end

@@ -45,13 +45,17 @@ func sentenceID(w *work, text string, i int) string {
 	if before < 0 || !strings.EqualFold(text[before:i-1], message) || strings.IndexByte("- _", text[i-1]) < 0 {
 		return ""
 	}
-	w.look(2 * (mentionWindow*5 + maxMessageIDBytes))
+	w.look(mentionWindow * 5)
 	tail := text[i+len("id") : min(len(text), i+mentionWindow+maxMessageIDBytes)]
 	if tail == "" || isAlnum(tail[0]) {
 		return ""
 	}
-	if open := strings.IndexByte(tail, '<'); open >= 0 && open < mentionWindow {
-		if id := plainID(w, tail[open:]); strings.IndexByte(id, '@') > 0 {
+	if open := strings.IndexByte(tail[:min(len(tail), mentionWindow)], '<'); open >= 0 {
+		value := tail[open:]
+		if end := strings.IndexByte(value, '>'); end >= 0 {
+			value = value[:end+1]
+		}
+		if id := plainID(w, value); strings.IndexByte(id, '@') > 0 {
 			return id
 		}
 	}

@@ -11,12 +11,12 @@ type outline struct {
 
 // outlined is a line.
 type outlined struct {
-	start         int32 // its first octet
-	known, strong int32 // how many fields all lines in front of it have, see mailFields
-	end           int32 // the number of the next blank line, from this one on
-	blank         bool  // it is white space alone
-	empty         bool  // it is empty but for quotation marks
-	id            bool  // a Message-ID field comes in it, or below it and above the next empty line
+	start         int32  // its first octet
+	end           int32  // the number of the next blank line, from this one on
+	known, strong uint16 // how many fields all lines in front of it have, see mailFields; only differences count
+	blank         bool   // it is white space alone
+	empty         bool   // it is empty but for quotation marks
+	id            bool   // a Message-ID field comes in it, or below it and above the next empty line
 }
 
 // maxOutlined is how many lines of a text are searched for a returned message: 512 KiB of five octets each.
@@ -29,7 +29,7 @@ func newOutline(w *work, text string) *outline {
 	w.skim(len(text))
 	n := min(strings.Count(text, "\n")+1, maxOutlined)
 	o := &outline{text: text, lines: make([]outlined, n+1)}
-	known, strong, rest := int32(0), int32(0), text
+	known, strong, rest := uint16(0), uint16(0), text
 	for i := range n {
 		l := &o.lines[i]
 		*l = outlined{start: int32(len(text) - len(rest)), known: known, strong: strong}
@@ -93,7 +93,7 @@ func (o *outline) fields(from, lines int) (known, strong int) {
 	}
 	first := o.lines[from]
 	end := o.lines[min(from+lines, int(first.end))]
-	return int(end.known - first.known), int(end.strong - first.strong)
+	return int(end.known - first.known), int(end.strong - first.strong) // which wrap around
 }
 
 // mailField says whether a line without marks in front is a field of a mail header, and whether it is one that a report's own summary of

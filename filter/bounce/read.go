@@ -26,8 +26,11 @@ func Read(r io.Reader, limits Limits) (*Report, error) {
 
 // Parse reports what a message in memory is. It does not check HeaderBytes and BodyBytes: the caller passes no more than that,
 // and cuts off a longer message at the end of a line; then it sets Truncated itself.
-func Parse(message []byte, limits Limits) *Report {
-	return analyse(normal(message), limits.withDefaults(), nil)
+func Parse(message []byte, limits Limits) *Report { return ParsePieces([][]byte{message}, limits) }
+
+// ParsePieces is [Parse] for a message in pieces, which it reads before it returns. It needs no copy of them in one piece beside its own.
+func ParsePieces(pieces [][]byte, limits Limits) *Report {
+	return analyse(normal(pieces...), limits.withDefaults(), nil)
 }
 
 func analyse(text string, limits Limits, problems []string) *Report {
@@ -114,15 +117,45 @@ func readMessage(r io.Reader, limits Limits) (text string, problems []string, er
 // wholeLines drops a last line that was cut off: half of a Message-ID is a wrong Message-ID.
 func wholeLines(b []byte) []byte { return b[:bytes.LastIndexByte(b, '\n')+1] }
 
-// normal turns CRLF into LF. It leaves a lone CR alone, except in front of CRLF.
+// normal joins the pieces of a message and turns CRLF into LF. It leaves a lone CR alone, except in front of CRLF.
 //
 // QUIRK: the DragonFly Mail Agent ends the lines of an SMTP reply that it quotes with CR CR LF.
-func normal(b []byte) string {
-	if bytes.IndexByte(b, '\r') < 0 {
-		return string(b)
+func normal(pieces ...[]byte) string {
+	size := 0
+	for _, p := range pieces {
+		size += len(p)
 	}
-	s := strings.ReplaceAll(string(b), "\r\n", "\n")
-	return strings.ReplaceAll(s, "\r\n", "\n")
+	var b strings.Builder
+	b.Grow(size)
+	returns := 0 // CRs that were not written yet
+	write := func(n int) {
+		for ; n > 0; n-- {
+			b.WriteByte('\r')
+		}
+		returns = 0
+	}
+	for _, p := range pieces {
+		for len(p) > 0 {
+			switch {
+			case p[0] == '\r':
+				returns++
+				p = p[1:]
+				continue
+			case p[0] == '\n':
+				write(returns - 2)
+			default:
+				write(returns)
+			}
+			n := bytes.IndexByte(p, '\r')
+			if n < 0 {
+				n = len(p)
+			}
+			b.Write(p[:n])
+			p = p[n:]
+		}
+	}
+	write(returns)
+	return b.String()
 }
 
 // bound cuts everything that an attacker's message could make large.

@@ -84,7 +84,7 @@ func (r *Recipient) say(t *textLines, at int, rest string) {
 		words = append(words, line)
 		size += len(" ") + len(line)
 	}
-	t.look(5 * min(size, maxDiagnosticBytes))
+	t.look(4 * min(size, maxDiagnosticBytes))
 	diagnostic := foldSpace(strings.Join(words, " "), maxDiagnosticBytes)
 	if strings.Count(diagnostic, `"`) == 1 {
 		diagnostic = strings.TrimSuffix(diagnostic, `"`) // the first one is trimmed above

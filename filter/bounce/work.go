@@ -15,17 +15,17 @@ type work struct {
 }
 
 const (
-	// stepsPerOctet is how many steps a message may take for each of its octets. Long ordinary messages take 15 at most.
-	stepsPerOctet = 64
+	// StepsPerOctet is how many steps of work a message may take for each of its octets. Long ordinary messages take 15 at most.
+	StepsPerOctet = 50
 	// leastSteps is what a short message has, too: each has a header and a text, which are compared with lists of words. Collections of
 	// real messages take a quarter of both at most.
-	leastSteps = 3_000_000
+	leastSteps = 4_000_000
 )
 
 // exhausted is the value of the panic with which work ends the reading. It does not leave the package.
 type exhausted struct{}
 
-func newWork(octets int) *work { return &work{most: leastSteps + stepsPerOctet*octets} }
+func newWork(octets int) *work { return &work{most: leastSteps + StepsPerOctet*octets} }
 
 func (w *work) spend(steps int) {
 	if w.spent += steps; w.spent > w.most {
@@ -50,6 +50,9 @@ const (
 	skimmed = 8  // octets a step
 	decoded = 8  // steps an octet
 	perItem = 48 // steps
+
+	// decoderItems is how many items an encoded word counts as: its decoder has buffers of 8 KiB.
+	decoderItems = 48
 )
 
 // lower returns s in lower case, to be searched for phrases. It counts both.

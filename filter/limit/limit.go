@@ -22,6 +22,7 @@ const (
 	ConnectionsPerPeer       Name = "connections-per-peer" // of one MTA
 	Memory                   Name = "memory"               // that messages under way hold
 	Readers                  Name = "readers"              // of bounces, at the same time
+	Work                     Name = "work"                 // of reading a bounce
 	NegotiateTimeout         Name = "negotiate-timeout"    // of an MTA
 	ReadTimeout              Name = "read-timeout"         // between two frames of an MTA
 	FrameTimeout             Name = "frame-timeout"        // for all octets of a frame
@@ -37,7 +38,7 @@ const (
 
 // Names returns all names.
 func Names() []Name {
-	return []Name{Connections, ConnectionsPerPeer, Memory, Readers, NegotiateTimeout, ReadTimeout, FrameTimeout, FrameLength, WriteTimeout,
+	return []Name{Connections, ConnectionsPerPeer, Memory, Readers, Work, NegotiateTimeout, ReadTimeout, FrameTimeout, FrameLength, WriteTimeout,
 		LookupConnections, LookupConnectionsPerPeer, LookupRate, LookupTimeout, ControlConnections, HTTPConnections}
 }
 
@@ -103,7 +104,10 @@ type collector struct {
 
 // Collector returns the metrics of the watch.
 func (w *Watch) Collector() prometheus.Collector {
-	return &collector{w, prometheus.NewDesc("bouncefilter_limit_reached_total", "How often a peer has reached a limit.", []string{"limit"}, nil)}
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("bouncefilter_"+name, help, labels, nil)
+	}
+	return &collector{w, d("limit_reached_total", "How often a peer has reached a limit.", "limit")}
 }
 
 // Describe implements prometheus.Collector.

@@ -107,14 +107,8 @@ func (t *Text) Len() int { return t.length }
 // Held returns how many octets the chunks of the text have.
 func (t *Text) Held() int { return len(t.chunks) * Size }
 
-// Bytes returns a copy of the text in one piece.
-func (t *Text) Bytes() []byte {
-	b := make([]byte, 0, t.length)
-	for _, c := range t.chunks {
-		b = append(b, c...)
-	}
-	return b
-}
+// Chunks returns the text. It is valid until the next call of another method.
+func (t *Text) Chunks() [][]byte { return t.chunks }
 
 // Free gives the chunks back. The text is empty then.
 func (t *Text) Free() {

@@ -9,6 +9,8 @@ import (
 	"testing"
 )
 
+func whole(t *Text) []byte { return bytes.Join(t.Chunks(), nil) }
+
 func TestATextIsWhatWasAdded(t *testing.T) {
 	var p Pool
 	rng := rand.New(rand.NewPCG(1, 2))
@@ -23,7 +25,7 @@ func TestATextIsWhatWasAdded(t *testing.T) {
 			}
 			want = append(want, piece...)
 		}
-		if got := text.Bytes(); !bytes.Equal(got, want) || text.Len() != len(want) {
+		if got := whole(text); !bytes.Equal(got, want) || text.Len() != len(want) {
 			t.Fatalf("%d octets, length %d, want %d", len(got), text.Len(), len(want))
 		}
 		if held := (len(want) + Size - 1) / Size * Size; text.Held() != held || p.Used() != held {
@@ -31,7 +33,7 @@ func TestATextIsWhatWasAdded(t *testing.T) {
 		}
 		text.Free()
 		text.Free()
-		if p.Used() != 0 || text.Len() != 0 || len(text.Bytes()) != 0 {
+		if p.Used() != 0 || text.Len() != 0 || len(whole(text)) != 0 {
 			t.Fatalf("%d octets in use after Free", p.Used())
 		}
 	}
@@ -66,7 +68,7 @@ func TestTextsOfManyGoroutines(t *testing.T) {
 			for range 50 {
 				text := p.New()
 				text.Append(piece)
-				if !bytes.Equal(text.Bytes(), piece) {
+				if !bytes.Equal(whole(text), piece) {
 					t.Error("a text has octets of another one")
 				}
 				text.Free()
