@@ -23,8 +23,7 @@ func costOf(m []byte) cost {
 	runtime.ReadMemStats(&before)
 	text := normal(m)
 	a := &analysis{work: &work{most: 1 << 60}, limits: DefaultLimits(), parts: DefaultLimits().Parts}
-	r, _ := a.within(text)
-	r.bound()
+	a.within(text)
 	runtime.ReadMemStats(&after)
 	return cost{a.spent, newWork(len(text)).most, len(m), after.TotalAlloc - before.TotalAlloc}
 }
