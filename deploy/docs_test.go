@@ -261,7 +261,7 @@ func TestManualHasTheMetrics(t *testing.T) {
 		documented = append(documented, words(row[0])...)
 	}
 	described := regexp.MustCompile(`\bd\("([a-z_]+)",`) // d adds the prefix
-	for folder, prefix := range map[string]string{"filter": "bouncefilter_", "filter/socketmap": "bouncefilter_socketmap_"} {
+	for folder, prefix := range map[string]string{"filter": "bouncefilter_", "filter/limit": "bouncefilter_", "filter/socketmap": "bouncefilter_socketmap_"} {
 		for _, path := range files(t, ".go") {
 			if filepath.Dir(path) != folder || strings.HasSuffix(path, "_test.go") {
 				continue

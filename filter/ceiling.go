@@ -30,15 +30,17 @@ func (c *ceiling) Give(n int) { c.held.Add(-int64(n)) }
 // recipientCost is how many octets a recipient takes besides its text.
 const recipientCost = 512
 
-// holdRecipient takes what a recipient needs until the next message. It returns false if the message is to be deferred.
-func (s *session) holdRecipient(octets int) bool {
+// holdRecipient takes what a recipient needs until the next message, as hold does.
+func (s *session) holdRecipient(octets int) bool { return s.hold(octets + recipientCost) }
+
+// hold takes what a part of the envelope needs until the next message. It returns false if the message is to be deferred.
+func (s *session) hold(octets int) bool {
 	msg := s.message()
-	octets += recipientCost
 	if msg.short || !s.server.memory.Take(octets) {
 		s.NoMemory()
 		return false
 	}
-	msg.heldRecipients += octets
+	msg.heldEnvelope += octets
 	return true
 }
 
@@ -83,8 +85,8 @@ func (s *session) dropContent() {
 func (s *session) dropMessage() {
 	s.dropContent()
 	if s.msg != nil {
-		s.server.memory.Give(s.msg.heldRecipients)
-		s.msg.heldRecipients = 0
+		s.server.memory.Give(s.msg.heldEnvelope)
+		s.msg.heldEnvelope = 0
 	}
 }
 

@@ -3,6 +3,8 @@ package filter
 import (
 	"context"
 	"net"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +44,9 @@ func bodyOf(octets int) string {
 // rcptHeld is what the one recipient of the tests holds.
 const rcptHeld = len("user@example.com")*2 + recipientCost
 
+// senderHeld is what a sender of the tests holds that is not the null one, with what the MTA makes of it.
+const senderHeld = 2 * len("friend@example.org")
+
 // A bounce is judged while messages hold no more than they may, and deferred if it holds an octet more. Nothing is lost: it comes again.
 func TestBounceThatWouldPassTheCeilingIsDeferred(t *testing.T) {
 	const need = int64(5*chunks.Size + rcptHeld) // header and 33 kB of body
@@ -71,9 +76,34 @@ func TestBounceThatWouldPassTheCeilingIsDeferred(t *testing.T) {
 	}
 }
 
+// What a connection keeps from its greeting is short.
+func TestLongHeloIsNotKept(t *testing.T) {
+	for octets, want := range map[int]int{maxHelo: maxHelo, maxHelo + 1: 0} {
+		s := &session{}
+		if _, err := s.Helo(strings.Repeat("h", octets), nil); err != nil || len(s.helo) != want {
+			t.Errorf("%d octets: kept %d, %v", octets, len(s.helo), err)
+		}
+	}
+}
+
+// A sender is held, too.
+func TestSenderAtTheCeiling(t *testing.T) {
+	for _, octets := range []int{0, 1} { // beyond the limit
+		long := strings.Repeat("x", 1000) + "@example.org"
+		f := withMemory(t, policy.RoleBoth, int64(2*len(long)+rcptHeld-octets))
+		want := byte('a')
+		if octets > 0 {
+			want = 'y'
+		}
+		if stage, r := f.outsideMTA().message("<"+long+">", "<user@example.com>"); r.code != want {
+			t.Errorf("%d octets too few: %s %c %q", octets, stage, r.code, r.text)
+		}
+	}
+}
+
 // The content of others is no reason to close a connection: new ones are answered, ordinary mail passes, and bounces are deferred.
 func TestServiceAtTheCeiling(t *testing.T) {
-	f := withMemory(t, policy.RoleBoth, chunks.Size+3*int64(rcptHeld))
+	f := withMemory(t, policy.RoleBoth, int64(chunks.Size+3*rcptHeld+senderHeld))
 	slow := f.outsideMTA()
 	slow.mail("<>")
 	slow.rcpt("<user@example.com>")
@@ -97,7 +127,7 @@ func TestServiceAtTheCeiling(t *testing.T) {
 // Recipients are held, too. A message that would hold more is deferred as a whole at the next reply.
 func TestRecipientsAtTheCeiling(t *testing.T) {
 	for _, role := range []policy.Role{policy.RoleBoth, policy.RoleSign} {
-		f := withMemory(t, role, 2*int64(rcptHeld))
+		f := withMemory(t, role, int64(2*rcptHeld+senderHeld))
 		m := f.dial()
 		m.auth = "user"
 		m.connect(outsider, 40123)
@@ -164,6 +194,47 @@ func TestMemoryIsGivenBack(t *testing.T) {
 	all.Wait()
 	f.held(0)
 }
+
+// Connections that come and go leave nothing behind: no goroutine, no descriptor, no memory.
+func TestConnectionsLeaveNothingBehind(t *testing.T) {
+	f := start(t, nil)
+	comeAndGo := func(n int) (goroutines, files int, heap uint64) {
+		for range n {
+			m := f.outsideMTA()
+			m.message("<friend@example.org>", "<user@example.com>")
+			_ = m.c.Close()
+		}
+		for deadline := time.Now().Add(2 * time.Minute); f.server.acceptor.Open() > 0 && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		runtime.GC()
+		runtime.GC() // what is in pools goes with the second
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip("needs /proc")
+		}
+		return runtime.NumGoroutine(), len(fds), m.HeapAlloc
+	}
+	const n = 500
+	f.t = quietly{t} // whose Cleanup would hold each connection
+	comeAndGo(n)
+	goroutines, files, heap := comeAndGo(n)
+	moreGoroutines, moreFiles, moreHeap := comeAndGo(n)
+	f.t = t
+	if moreGoroutines > goroutines+2 || moreFiles > files+2 {
+		t.Errorf("after %d connections: %d goroutines and %d descriptors, before %d and %d", n, moreGoroutines, moreFiles, goroutines, files)
+	}
+	if grown := int64(moreHeap) - int64(heap); grown > 100*n {
+		t.Errorf("%d connections left %d octets behind", n, grown)
+	}
+}
+
+// quietly is a test that does not clean up.
+type quietly struct{ *testing.T }
+
+func (quietly) Cleanup(func()) {}
 
 // One peer cannot have all connections, and the last places are for others.
 func TestConnectionsOfOnePeer(t *testing.T) {

@@ -2,10 +2,13 @@ package filter
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
@@ -44,6 +47,47 @@ func TestManualHasTheCauses(t *testing.T) {
 	for word := range rows {
 		t.Errorf("deploy/manual.md has a row for %q", word)
 	}
+}
+
+// The manual's table of limits has all names, each with a test that exists.
+func TestManualHasTheLimits(t *testing.T) {
+	rows := rows(t, "limits")
+	for _, n := range limit.Names() {
+		row, ok := rows[string(n)]
+		if !ok {
+			t.Errorf("deploy/manual.md lacks the limit %q", n)
+			continue
+		}
+		cells := strings.Split(strings.Trim(row, "| "), "|")
+		test := strings.Trim(cells[len(cells)-1], " `")
+		if !strings.HasPrefix(test, "Test") || !hasTest(t, test) {
+			t.Errorf("deploy/manual.md: the test %q of the limit %q does not exist", test, n)
+		}
+		delete(rows, string(n))
+	}
+	for word := range rows {
+		t.Errorf("deploy/manual.md has a row for %q", word)
+	}
+}
+
+// hasTest says whether the project has a test with that name.
+func hasTest(t *testing.T, name string) (found bool) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if strings.Contains(string(text), "\nfunc "+name+"(t *testing.T)") {
+			found = true
+			return fs.SkipAll
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }
 
 // The manual's table of reasons says what the table in the code says.

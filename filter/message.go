@@ -14,6 +14,8 @@ const (
 	// maxBounceRecipients is how many recipients of one message with the null sender are judged; the next ones are
 	// deferred with 452. A bounce has one recipient (RFC 5321 section 4.5.5); 100 must be accepted (4.5.3.1.10).
 	maxBounceRecipients = 1000
+	// maxHelo is how many octets of a HELO name are kept (RFC 5321 section 4.5.3.1.2).
+	maxHelo = 255
 	// maxTagged is how many tagged recipients of one ordinary message are untagged; more are left to the MTA. Wrong tags count in any
 	// number.
 	maxTagged = 1000
@@ -38,8 +40,8 @@ type message struct {
 	content *content      // of a bounce, as far as it is needed; nil if not
 	judged  judge.Case    // a bounce, or what may be one; of other mail, the recipients in our domains
 
-	heldContent    int // octets that were taken of the memory for messages
-	heldRecipients int // likewise
+	heldContent  int // octets that were taken of the memory for messages
+	heldEnvelope int // likewise
 
 	first    string           // the first recipient, for the log
 	count    int              // recipients seen and not refused at RCPT

@@ -97,6 +97,9 @@ type Server struct {
 	health   *health
 	started  time.Time
 	faults   limit.Rate // of lines about frames at fault
+
+	notAccepted limit.Rate // of lines about connections that cannot be accepted
+
 	wire     wire.Options
 	contents chunks.Pool // of bounces under way
 	readers  readers
@@ -170,7 +173,9 @@ func (s *Server) Serve(ln net.Listener, role policy.Role) error {
 func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
 	s.stats.acceptErrors.Add(1)
 	s.health.failed(ln, err, s.now())
-	s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+	if suppressed, ok := s.notAccepted.Allow(s.now()); ok {
+		s.log.Error("cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause, "suppressed", suppressed)
+	}
 }
 
 // serveConn serves one connection of a listener in a goroutine of its own. Shutdown waits for it.

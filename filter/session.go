@@ -43,32 +43,6 @@ func (s *session) NewConnection(m milter.Modifier) error {
 	return nil
 }
 
-// Fault counts a frame at fault.
-func (s *session) Fault(f wire.Fault) {
-	s.server.stats.faults.add(f)
-	if suppressed, ok := s.server.faults.Allow(s.server.now()); ok {
-		nc := s.conn.NetConn()
-		s.server.log.Warn("malformed milter frame", "fault", string(f), "peer", limit.Peer(nc), "listener", limit.Listener(nc), "suppressed", suppressed)
-	}
-}
-
-// Reached tells that the connection has reached a limit.
-func (s *session) Reached(n limit.Name, value any) {
-	s.server.watch.Reached(n, value, s.conn.NetConn())
-}
-
-// Failed logs why the connection ended too early.
-func (s *session) Failed(err error) {
-	s.server.log.Debug("connection of the MTA has failed", "error", err)
-}
-
-// Closed counts the connection as closed.
-func (s *session) Closed() {
-	s.dropMessage()
-	s.server.health.closed(s)
-	s.server.acceptor.Remove(s.conn)
-}
-
 // Connect notes who the client is. It has no reply.
 //
 // QUIRK: mail handed in with the sendmail command comes from port 0 of 127.0.0.1 in Postfix, and as a client of unknown
@@ -91,7 +65,9 @@ func (s *session) Connect(host, family string, port uint16, addr string, _ milte
 
 // Helo notes the client's name, if the policy asks for it. It has no reply.
 func (s *session) Helo(name string, _ milter.Modifier) (*milter.Response, error) {
-	s.helo = name
+	if s.helo = name; len(name) > maxHelo {
+		s.helo = "" // no host has such a name, and a connection may stay open for long
+	}
 	return milter.RespContinue, nil
 }
 
@@ -117,6 +93,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Now: msg.now,
 		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local,
 	}
+	s.hold(len(from) + len(m.Get(milter.MacroMailAddr)))
 	var usable bool
 	msg.from, usable = p.Address(from, m.Get(milter.MacroMailAddr))
 	msg.badFrom = !usable

@@ -110,6 +110,21 @@ func TestTheProgram(t *testing.T) {
 	})
 }
 
+// Connections that were opened and closed leave nothing behind, and those that announce frames hold what they have sent.
+func TestConnectionsThatAreMeasured(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not with -short: it builds and starts bouncefilter")
+	}
+	for name, want := range map[string]string{"-churn": "opened and closed", "-announced": "announce 1 MiB"} {
+		table := mustRun(t, "-targets", "bolt", name, "50")
+		for _, row := range []string{"| bolt | 50 | before | ", "| bolt | 50 | " + want + " | "} {
+			if !strings.Contains(table, row) {
+				t.Errorf("no row %q in\n%s", row, table)
+			}
+		}
+	}
+}
+
 // startPeer starts a null milter that the benchmark takes for one that should sign and refuse.
 func startPeer(t *testing.T) (extra string) {
 	t.Helper()
@@ -171,7 +186,7 @@ func TestALabLeavesNothingBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if kB, err := anonymousMemory(null.pid); err != nil || kB <= 0 {
+	if kB, err := memoryOf(null.pid, anonymous); err != nil || kB <= 0 {
 		t.Errorf("memory %d kB, %v", kB, err)
 	}
 	if err := l.close(); err != nil {

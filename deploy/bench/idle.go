@@ -25,9 +25,10 @@ func compareIdle(ctx context.Context, o options, stdout, stderr io.Writer) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
+	l.connections = o.idle
 	writeConditions(stdout, o, l)
-	fmt.Fprintln(stdout, "| target | idle connections | anonymous memory before, kB | after, kB | kB a connection |")
-	fmt.Fprintln(stdout, "|---|--:|--:|--:|--:|")
+	fmt.Fprintln(stdout, "| target | idle connections | anonymous memory before, kB | after, kB | kB a connection | resident, kB |")
+	fmt.Fprintln(stdout, "|---|--:|--:|--:|--:|--:|")
 	var missing error
 	for _, name := range o.targets {
 		t, err := l.start(ctx, name, name)
@@ -39,12 +40,12 @@ func compareIdle(ctx context.Context, o options, stdout, stderr io.Writer) (err 
 		if err != nil {
 			return err
 		}
-		before, after, err := idleMemory(ctx, t, o.idle)
+		before, after, resident, err := idleMemory(ctx, t, o.idle)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		fmt.Fprintf(stdout, "| %s | %d | %d | %d | %.2f |\n", name, o.idle, before, after,
-			float64(after-before)/float64(o.idle))
+		fmt.Fprintf(stdout, "| %s | %d | %d | %d | %.2f | %d |\n", name, o.idle, before, after,
+			float64(after-before)/float64(o.idle), resident)
 		if err := t.process.stop(); err != nil {
 			return err
 		}
@@ -67,10 +68,10 @@ func checkFileLimit(n int) error {
 }
 
 // idleMemory opens n connections to the target, each of them after CONNECT and HELO, and returns the target's anonymous
-// memory in KiB before and while they are open.
-func idleMemory(ctx context.Context, t *target, n int) (before, after int, err error) {
+// memory in KiB before and while they are open, and its resident memory then.
+func idleMemory(ctx context.Context, t *target, n int) (before, after, resident int, err error) {
 	if before, err = settledMemory(ctx, t.pid); err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	open := make([]*mta, 0, n)
 	defer func() {
@@ -80,31 +81,33 @@ func idleMemory(ctx context.Context, t *target, n int) (before, after int, err e
 	}()
 	for i := range n {
 		if ctx.Err() != nil {
-			return 0, 0, ctx.Err()
+			return 0, 0, 0, ctx.Err()
 		}
 		m := newMTA()
 		if err := m.connect(t.network, t.address); err != nil {
-			return 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
+			return 0, 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
 		}
 		open = append(open, m)
 		if _, _, err := m.greet(clientNumber(i)); err != nil {
-			return 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
+			return 0, 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
 		}
 		// Postfix would keep events without a reply in its buffer. Here the milter gets them, and holds what it makes of
 		// them: that is the state in which it waits for the next recipient of a slow client.
 		if err := m.flush(); err != nil {
-			return 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
+			return 0, 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
 		}
 	}
-	after, err = settledMemory(ctx, t.pid)
-	return before, after, err
+	if after, err = settledMemory(ctx, t.pid); err == nil {
+		resident, err = memoryOf(t.pid, "VmRSS:")
+	}
+	return before, after, resident, err
 }
 
 // settledMemory returns a process's anonymous memory once it no longer changes, or after a while.
 func settledMemory(ctx context.Context, pid int) (int, error) {
 	last := -1
 	for range settleRounds {
-		now, err := anonymousMemory(pid)
+		now, err := memoryOf(pid, anonymous)
 		if err != nil || now == last {
 			return now, err
 		}

@@ -26,16 +26,19 @@ type target struct {
 	network, address string
 	pid              int
 	process          *process // nil if the operator started it
+	http             string   // address for metrics; empty if there is none
 	inert            bool     // does nothing, and must do nothing: the null milter
 	signers          []signer // with tags that this milter made
 }
 
 // A lab is where the milters run: a temporary directory with their sockets, stores and logs, and the processes.
 type lab struct {
-	dir      string
-	tcp      bool   // milters listen on the loopback interface, not on unix sockets
-	binary   string // of bouncefilter; built when it is first needed, unless one was named
-	children []*process
+	dir         string
+	metrics     bool   // bouncefilter has its port for metrics
+	connections int    // that bouncefilter must allow; 0 for its default
+	tcp         bool   // milters listen on the loopback interface, not on unix sockets
+	binary      string // of bouncefilter; built when it is first needed, unless one was named
+	children    []*process
 }
 
 // newLab makes the directory. The caller closes the lab.
@@ -71,11 +74,11 @@ func (l *lab) start(ctx context.Context, name, label string) (*target, error) {
 	case targetNull:
 		t.process, err = l.startNull(label, listen)
 	case targetBolt:
-		t.process, err = l.startDaemon(ctx, label, listen, "bolt:"+filepath.Join(l.dir, label+".db"))
+		t.process, t.http, err = l.startDaemon(ctx, label, listen, "bolt:"+filepath.Join(l.dir, label+".db"))
 	case targetRedis:
 		var url string
 		if url, err = l.startRedis(ctx, label+"-server"); err == nil {
-			t.process, err = l.startDaemon(ctx, label, listen, url)
+			t.process, t.http, err = l.startDaemon(ctx, label, listen, url)
 		}
 	}
 	if err != nil {
@@ -106,16 +109,32 @@ func (l *lab) startNull(label, listen string) (*process, error) {
 }
 
 // startDaemon starts bouncefilter with its default settings, its log included, and a key that it makes itself.
-func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (*process, error) {
+func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (p *process, metrics string, err error) {
 	if l.binary == "" {
 		binary := filepath.Join(l.dir, "bouncefilter")
 		if err := buildDaemon(ctx, binary); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		l.binary = binary
 	}
-	return l.child(label, l.binary, "serve", "--domain", domain, "--mode", "enforce",
-		"--listen", listen, "--http", "off", "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+	serveHTTP := "off"
+	if l.metrics {
+		if metrics, err = freePort(); err != nil {
+			return nil, "", err
+		}
+		serveHTTP = metrics
+	}
+	config := filepath.Join(l.dir, label+".toml")
+	limits := ""
+	if l.connections > 0 { // of one peer, which has nine tenths of them
+		limits = fmt.Sprintf("[limits]\nconnections = %d\n", l.connections/8*9+spareFiles)
+	}
+	if err := os.WriteFile(config, []byte(limits), 0o600); err != nil {
+		return nil, "", err
+	}
+	p, err = l.child(label, l.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
+		"--listen", listen, "--http", serveHTTP, "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+	return p, metrics, err
 }
 
 // buildDaemon builds bouncefilter of the module that the working directory is in.
@@ -147,13 +166,18 @@ func (l *lab) listenAddress(label string) (string, error) {
 	if !l.tcp {
 		return "unix:" + filepath.Join(l.dir, label+".sock"), nil
 	}
-	// A port that is free now is still free a moment later, unless something else on this machine takes it just then; the
-	// milter would say so and end.
+	address, err := freePort()
+	return "tcp:" + address, err
+}
+
+// freePort returns a port of the loopback interface. One that is free now is still free a moment later, unless something else on this
+// machine takes it just then; the milter would say so and end.
+func freePort() (address string, err error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	return "tcp:" + ln.Addr().String(), ln.Close()
+	return ln.Addr().String(), ln.Close()
 }
 
 // parseExtra reads name=unix:/path@pidfile (or tcp:host:port): a milter that already runs, configured like ours.

@@ -117,16 +117,19 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * tick, errors.Join(err1, err2)
 }
 
-// anonymousMemory returns a process's resident memory in KiB without file pages, which the kernel can drop (RssAnon).
-func anonymousMemory(pid int) (int, error) {
+// anonymous is the resident memory without file pages, which the kernel can drop.
+const anonymous = "RssAnon:"
+
+// memoryOf returns one of the figures about a process's memory, in KiB (proc_pid_status(5)).
+func memoryOf(pid int, figure string) (int, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if value, found := strings.CutPrefix(line, "RssAnon:"); found {
+		if value, found := strings.CutPrefix(line, figure); found {
 			return strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 		}
 	}
-	return 0, fmt.Errorf("memory of process %d: no RssAnon", pid)
+	return 0, fmt.Errorf("memory of process %d: no %s", pid, figure)
 }

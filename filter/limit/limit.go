@@ -104,7 +104,10 @@ type collector struct {
 
 // Collector returns the metrics of the watch.
 func (w *Watch) Collector() prometheus.Collector {
-	return &collector{w, prometheus.NewDesc("bouncefilter_limit_reached_total", "How often a peer has reached a limit.", []string{"limit"}, nil)}
+	d := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("bouncefilter_"+name, help, labels, nil)
+	}
+	return &collector{w, d("limit_reached_total", "How often a peer has reached a limit.", "limit")}
 }
 
 // Describe implements prometheus.Collector.

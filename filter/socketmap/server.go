@@ -61,6 +61,8 @@ type Server struct {
 	watch  *limit.Watch
 	lines  limit.Rate // about malformed requests
 
+	notAccepted limit.Rate // of lines about connections that cannot be accepted
+
 	acceptor *acceptor.Acceptor
 }
 
@@ -107,7 +109,9 @@ func (s *Server) Serve(ln net.Listener) error { return s.acceptor.Serve(ln, s.se
 
 // cannotAccept logs that a listener failed to accept a connection.
 func (s *Server) cannotAccept(ln net.Listener, err error, pause time.Duration) {
-	s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause)
+	if suppressed, ok := s.notAccepted.Allow(time.Now()); ok {
+		s.log.Error("socketmap: cannot accept a connection, trying again", "address", ln.Addr().String(), "error", err, "pause", pause, "suppressed", suppressed)
+	}
 }
 
 // client is the connection of a client.

@@ -14,6 +14,10 @@ type MacroRequest struct {
 	Names []milter.MacroName
 }
 
+// maxMacro is how many octets the value of a macro may have that is kept: a connection keeps it as long as its client stays. Addresses,
+// logins and queue IDs have less, for Postfix and Sendmail accept no SMTP command of more than 2 KiB.
+const maxMacro = 2 << 10
+
 // Requests are the macros that MTAs are asked for. Others are not kept.
 type Requests struct {
 	list    []MacroRequest
@@ -74,7 +78,7 @@ func (ms *macros) set(data []byte, requests *Requests) {
 		var name, value []byte
 		name, rest, _ = bytes.Cut(rest, []byte{0})
 		value, rest, _ = bytes.Cut(rest, []byte{0})
-		if asked := requests.known(name); asked != "" {
+		if asked := requests.known(name); asked != "" && len(value) <= maxMacro {
 			*ms = append(*ms, macro{stage(data[0]), asked, string(value)})
 		}
 	}

@@ -40,7 +40,9 @@ func (m modifier) Version() uint32              { return m.c.version }
 func (m modifier) Protocol() milter.OptProtocol { return m.c.protocol }
 func (m modifier) Actions() milter.OptAction    { return m.c.actions }
 func (m modifier) MaxDataSize() milter.DataSize { return milter.DataSize64K }
-func (m modifier) MilterId() uint64             { return 0 }
+
+//lint:ignore ST1003 the interface has this name
+func (m modifier) MilterId() uint64 { return 0 }
 
 // change sends a change, if it is negotiated and the message is at its end.
 func (m modifier) change(negotiated bool, code byte, parts ...string) error {

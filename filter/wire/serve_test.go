@@ -82,6 +82,12 @@ func TestMacros(t *testing.T) {
 	if asked := "\x00\x00\x00\x02" + name + " i\x00" + "\x00\x00\x00\x03i\x00"; !strings.Contains(replies, asked) {
 		t.Errorf("asked for %q", replies)
 	}
+	for octets, want := range map[int]int{maxMacro: 1, maxMacro + 1: 0} {
+		var kept macros
+		if kept.set([]byte("Mi\x00"+strings.Repeat("Q", octets)+"\x00"), r.requests); len(kept) != want {
+			t.Errorf("a value of %d octets: kept %d", octets, len(kept))
+		}
+	}
 	var kept macros
 	if kept.set([]byte("Mj\x00host\x00i\x00Q"), r.requests); len(kept) != 1 || kept[0].value != "Q" {
 		t.Errorf("kept %v", kept)

@@ -151,7 +151,6 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		return a, false, err
 	}
 	trusted := true
-	var since time.Time
 	var late []*asked
 	for _, sh := range shards {
 		m, err := parseState(sh.state.Val())
@@ -166,14 +165,17 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		}
 		p := by.process(sh.state)
 		changed = changed || p.fault == "" && state.changed(p, m) // an untrusted process need not be examined at each Lookup
-		trusted = trusted && p.trusted(m) && !m.since.IsZero()
+		trusted = trusted && p.trusted(m) && !m.complete.Since.IsZero()
 		if p.fault != "" {
 			a.Complete.Reason, a.Complete.Remedy, _ = strings.Cut(p.fault, ": ")
 		} else if m.unknown != "" {
 			a.Complete.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
 		}
-		if m.since.After(since) {
-			since = m.since
+		if since := m.complete.Since; since.After(a.Complete.Since) {
+			a.Complete.Since = since
+		}
+		for _, g := range m.complete.Gaps {
+			a.Complete.Gaps = store.AddGap(a.Complete.Gaps, g)
 		}
 	}
 	if len(late) > 0 {
@@ -181,8 +183,8 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 			return a, false, err
 		}
 	}
-	if trusted {
-		a.Complete.Since = since
+	if !trusted {
+		a.Complete.Since = time.Time{}
 	}
 	return a, changed, nil
 }
@@ -231,14 +233,14 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 }
 
 // MarkIncomplete implements [store.Store].
-func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
+func (s *Store) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	if err := ctx.Err(); err != nil {
 		return failed("mark incomplete", err)
 	}
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			c.HSet(ctx, s.layout.state(i), incompleteField(until), "")
+			c.HSet(ctx, s.layout.state(i), gapField(g), "")
 			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
 		return nil
@@ -252,13 +254,22 @@ func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
 		if err != nil {
 			return failed("mark incomplete", err)
 		}
-		if len(m.outdated) > 0 {
-			pipe.HDel(ctx, s.layout.state(i), m.outdated...)
-		}
+		s.tidyGaps(ctx, pipe, i, m)
 	}
 	if pipe.Len() > 0 {
-		// Outdated fields do not count. If this fails, the next call removes them.
+		// What overlaps counts as it is. If this fails, the next call does it.
 		_, _ = pipe.Exec(ctx)
 	}
 	return nil
+}
+
+// tidyGaps adds the commands that leave one field for each gap of a shard.
+func (s *Store) tidyGaps(ctx context.Context, pipe redis.Pipeliner, shard int, m shardState) {
+	set, remove := m.tidyGaps()
+	for _, name := range set {
+		pipe.HSet(ctx, s.layout.state(shard), name, "")
+	}
+	if len(remove) > 0 {
+		pipe.HDel(ctx, s.layout.state(shard), remove...)
+	}
 }

@@ -153,10 +153,7 @@ func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 	srv := startServer(t, "--dbfilename", "dump.rdb")
 	s := open(t, srv.url(""))
 	record(t, s, key(1))
-	// The record counts as complete since an hour ago.
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
-		t.Fatal(err)
-	}
+	age(t, srv)
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -216,10 +213,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 	srv := startServer(t)
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
-	// The record counts as complete since an hour ago.
-	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
-		t.Fatal(err)
-	}
+	age(t, srv)
 	setPolicy := func(policy string) {
 		t.Helper()
 		for name, value := range map[string]string{"maxmemory": "100mb", "maxmemory-policy": policy} {
@@ -270,7 +264,7 @@ func TestUserWithoutRights(t *testing.T) {
 		}
 		for name, err := range map[string]error{
 			"Ping":           s.Ping(t.Context()),
-			"MarkIncomplete": s.MarkIncomplete(t.Context(), time.Now()),
+			"MarkIncomplete": s.MarkIncomplete(t.Context(), store.Gap{Until: time.Now()}),
 			"Count":          s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
 		} {
 			if err != nil {

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// connectionOptions are measures of connections in place of messages.
+type connectionOptions struct {
+	churn     int // connections to open and close, one after the other
+	announced int // connections that begin a long frame and send no more
+}
+
+// announcedLength is the length that such a frame has: as long as one may be.
+const announcedLength = 1 << 20
+
+// warmUp is how many connections are opened and closed before the first figures: the garbage collector has had its turns then.
+const warmUp = 20_000
+
+func (o *connectionOptions) define(f *flag.FlagSet) {
+	f.IntVar(&o.churn, "churn", 0, "open and close that many `connections` instead, and report what is left of them")
+	f.IntVar(&o.announced, "announced", 0, "let that many `connections` announce a frame of 1 MiB instead, and report the memory")
+}
+
+func (o *connectionOptions) any() bool { return o.churn > 0 || o.announced > 0 }
+
+// holdings is what a milter holds.
+type holdings struct {
+	anonymous, resident int // memory in KiB
+	files               int // descriptors
+	goroutines          int // 0 if the milter does not tell
+	heap                int // octets that are allocated on the heap and not collected yet; likewise
+}
+
+func (h holdings) String() string {
+	return fmt.Sprintf("%d | %d | %d | %d | %d", h.anonymous, h.resident, h.files, h.goroutines, h.heap/1024)
+}
+
+// holdingsOf returns what a target holds once its memory no longer changes.
+func holdingsOf(ctx context.Context, t *target) (h holdings, err error) {
+	if h.anonymous, err = settledMemory(ctx, t.pid); err != nil {
+		return h, err
+	}
+	if h.resident, err = memoryOf(t.pid, "VmRSS:"); err != nil {
+		return h, err
+	}
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", t.pid))
+	if err != nil {
+		return h, err
+	}
+	h.files = len(files)
+	if t.http != "" {
+		h.goroutines, h.heap, err = runtimeFigures(ctx, t.http)
+	}
+	return h, err
+}
+
+// runtimeFigures asks a milter for the number of its goroutines and the size of its heap.
+func runtimeFigures(ctx context.Context, address string) (goroutines, heap int, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	request.Close = true // a connection that stays open would count as a descriptor
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, 0, err
+	}
+	text, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, response.Body.Close()); err != nil {
+		return 0, 0, err
+	}
+	figure := func(name string) int {
+		_, after, _ := strings.Cut(string(text), "\n"+name+" ")
+		value, _, _ := strings.Cut(after, "\n")
+		n, parseErr := strconv.ParseFloat(value, 64)
+		err = errors.Join(err, parseErr)
+		return int(n)
+	}
+	return figure("go_goroutines"), figure("go_memstats_heap_alloc_bytes"), err
+}
+
+// compareConnections measures what connections leave behind that were opened and closed, or hold that announce frames.
+func compareConnections(ctx context.Context, o options, stdout, stderr io.Writer) (err error) {
+	l, err := newLab(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	l.metrics = true
+	l.connections = o.connections.announced
+	writeConditions(stdout, o, l)
+	n, what, act := o.connections.churn, "opened and closed", churn
+	if n == 0 {
+		n, what, act = o.connections.announced, "announce 1 MiB", announce
+	}
+	fmt.Fprintf(stdout, "| target | connections | when | anonymous memory, kB | resident, kB | descriptors | goroutines | heap, kB |\n|---|--:|---|--:|--:|--:|--:|--:|\n")
+	for _, name := range o.targets {
+		t, err := l.start(ctx, name, name)
+		if err != nil {
+			return err
+		}
+		if err := churn(ctx, t, warmUp, nil); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		before, err := holdingsOf(ctx, t)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		fmt.Fprintf(stdout, "| %s | %d | before | %s |\n", name, n, before)
+		err = act(ctx, t, n, func() error {
+			after, err := holdingsOf(ctx, t)
+			fmt.Fprintf(stdout, "| %s | %d | %s | %s |\n", name, n, what, after)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := t.process.stop(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// churn opens and closes n connections, one after the other, and calls then.
+func churn(ctx context.Context, t *target, n int, then func() error) error {
+	m := newMTA()
+	for i := range n {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := m.connect(t.network, t.address); err != nil {
+			return fmt.Errorf("connection %d: %w", i+1, err)
+		}
+		_, _, err := m.greet(clientNumber(i))
+		if err := errors.Join(err, m.quit()); err != nil {
+			return fmt.Errorf("connection %d: %w", i+1, err)
+		}
+	}
+	if then == nil {
+		return nil
+	}
+	return then()
+}
+
+// announce opens n connections, begins a body chunk of a bounce on each, and calls then.
+func announce(ctx context.Context, t *target, n int, then func() error) error {
+	bounce := newBounce("announced@"+domain, "announced@"+domain)
+	var open []net.Conn
+	defer func() {
+		for _, c := range open {
+			_ = c.Close() // the figures are in; the milter ends next
+		}
+	}()
+	for i := range n {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		m := newMTA()
+		if err := m.connect(t.network, t.address); err != nil {
+			return fmt.Errorf("connection %d: %w", i+1, err)
+		}
+		open = append(open, m.conn)
+		_, _, err := m.greet(clientNumber(i))
+		if err == nil {
+			err = m.envelope(&bounce)
+		}
+		m.out = append(binary.BigEndian.AppendUint32(m.out, announcedLength), byte(cmdBody), 'x')
+		if err := errors.Join(err, m.flush()); err != nil {
+			return fmt.Errorf("connection %d: %w", i+1, err)
+		}
+	}
+	time.Sleep(settleTime)
+	return then()
+}
+
+// envelope sends the envelope of a message, of which the milter wants the content.
+func (m *mta) envelope(msg *message) error {
+	msg.setMacros(m.values)
+	var o outcome
+	for _, e := range []struct {
+		kind eventKind
+		data []byte
+	}{{eventMail, msg.mail.appendTo(nil, "")}, {eventRcpt, msg.rcpt.appendTo(nil, "")}, {eventData, nil}} {
+		if decided, err := m.event(e.kind, e.data, &o); decided || err != nil {
+			return errors.Join(err, fmt.Errorf("the milter decides at %q: %q", e.kind.command, o.reply))
+		}
+	}
+	return nil
+}
