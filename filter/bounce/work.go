@@ -14,7 +14,7 @@ type work struct {
 
 const (
 	// StepsPerOctet is how many steps of work a message may take for each of its octets. Long ordinary messages take 15 at most.
-	StepsPerOctet = 50
+	StepsPerOctet = 40
 	// leastSteps is what a short message has, too: each has a header and a text, which are compared with lists of words. Collections of
 	// real messages take a quarter of both at most.
 	leastSteps = 4_000_000
