@@ -39,6 +39,7 @@ type lab struct {
 	tcp         bool   // milters listen on the loopback interface, not on unix sockets
 	binary      string // of bouncefilter; built when it is first needed, unless one was named
 	children    []*process
+	disks       []*disk
 }
 
 // newLab makes the directory. The caller closes the lab.
@@ -50,11 +51,16 @@ func newLab(o options) (*lab, error) {
 	return &lab{dir: dir, tcp: o.tcp, binary: o.binary}, nil
 }
 
-// close ends all processes, those started last first, and removes the directory.
+// close ends all processes, those started last first, and removes disks and directory.
 func (l *lab) close() error {
 	var errs []error
 	for _, p := range slices.Backward(l.children) {
 		errs = append(errs, p.stop())
+	}
+	for _, d := range l.disks {
+		if err := d.close(); err != nil {
+			return errors.Join(append(errs, err)...) // the directory holds a mounted disk
+		}
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
 }
@@ -110,12 +116,8 @@ func (l *lab) startNull(label, listen string) (*process, error) {
 
 // startDaemon starts bouncefilter with its default settings, its log included, and a key that it makes itself.
 func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (p *process, metrics string, err error) {
-	if l.binary == "" {
-		binary := filepath.Join(l.dir, "bouncefilter")
-		if err := buildDaemon(ctx, binary); err != nil {
-			return nil, "", err
-		}
-		l.binary = binary
+	if err := l.needDaemon(ctx); err != nil {
+		return nil, "", err
 	}
 	serveHTTP := "off"
 	if l.metrics {
@@ -135,6 +137,19 @@ func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (
 	p, err = l.child(label, l.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
 		"--listen", listen, "--http", serveHTTP, "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
 	return p, metrics, err
+}
+
+// needDaemon builds bouncefilter unless a program was named.
+func (l *lab) needDaemon(ctx context.Context) error {
+	if l.binary != "" {
+		return nil
+	}
+	binary := filepath.Join(l.dir, "bouncefilter")
+	if err := buildDaemon(ctx, binary); err != nil {
+		return err
+	}
+	l.binary = binary
+	return nil
 }
 
 // buildDaemon builds bouncefilter of the module that the working directory is in.

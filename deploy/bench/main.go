@@ -51,6 +51,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch {
 	case o.connections.any():
 		measure = compareConnections
+	case o.soak.duration > 0:
+		measure = soak
 	case o.idle > 0:
 		measure = compareIdle
 	}

@@ -35,6 +35,7 @@ type options struct {
 	idle       int    // idle connections to open instead of sending messages; 0 for the comparison
 
 	connections connectionOptions
+	soak        soakOptions
 }
 
 // parseOptions reads the command line. It returns flag.ErrHelp where that was all that was asked for.
@@ -69,6 +70,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.binary, "binary", "", "measure this bouncefilter `program`, for instance an older one, instead of building it")
 	f.IntVar(&o.idle, "idle", 0, "open that many idle `connections` instead, and report the memory of each")
 	o.connections.define(f)
+	o.soak.define(f)
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -91,7 +93,13 @@ func (o *options) validate() error {
 	if (o.idle > 0 || o.connections.any()) && len(o.extra) > 0 {
 		return errors.New("-idle, -churn and -announced need freshly started milters and do not go with -extra")
 	}
-	return nil
+	if o.soak.duration == 0 {
+		return nil
+	}
+	if o.idle > 0 || len(o.extra) > 0 {
+		return errors.New("-soak starts its own milter and does not go with -idle or -extra")
+	}
+	return o.soak.validate()
 }
 
 // names returns the names of all targets, in their order.
