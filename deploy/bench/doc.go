@@ -5,6 +5,8 @@
 //	go run ./deploy/bench -targets null,bolt    # no Redis on this machine
 //	go run ./deploy/bench -tcp -conns 1 -n 2000 # over TCP, with Nagle's algorithm on as Postfix leaves it
 //	go run ./deploy/bench -idle 5000            # memory of idle connections instead of messages
+//	go run ./deploy/bench -churn 100000         # what connections leave behind that were opened and closed
+//	go run ./deploy/bench -announced 300        # what frames of 1 MiB cost that are announced and do not come
 //	go run ./deploy/bench -soak 1h              # an hour of mail with faults all the time, see below
 //	go run ./deploy/bench -binary /usr/sbin/bouncefilter -json before.json
 //	go run ./deploy/bench -extra peer=unix:/run/peer.sock@/run/peer.pid

@@ -181,13 +181,14 @@ func (l *lab) listenAddress(label string) (string, error) {
 	if !l.tcp {
 		return "unix:" + filepath.Join(l.dir, label+".sock"), nil
 	}
-	address, err := freePort()
-	return "tcp:" + address, err
+	port, err := freePort()
+	return "tcp:" + port, err
 }
 
-// freePort returns a port of the loopback interface. One that is free now is still free a moment later, unless something else on this
-// machine takes it just then; the milter would say so and end.
-func freePort() (address string, err error) {
+// freePort returns an address on the loopback interface.
+func freePort() (string, error) {
+	// A port that is free now is still free a moment later, unless something else on this machine takes it just then; the
+	// milter would say so and end.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err

@@ -96,8 +96,8 @@ func (o *options) validate() error {
 	if o.soak.duration == 0 {
 		return nil
 	}
-	if o.idle > 0 || len(o.extra) > 0 {
-		return errors.New("-soak starts its own milter and does not go with -idle or -extra")
+	if o.idle > 0 || o.connections.any() || len(o.extra) > 0 {
+		return errors.New("-soak starts its own milter and does not go with -idle, -churn, -announced or -extra")
 	}
 	return o.soak.validate()
 }

@@ -58,11 +58,11 @@ func (s *sampler) take(ctx context.Context) (soakSample, error) {
 		Refused: c.refusedForgeries(), Waiting: s.traffic.queue(), Faults: s.faults.take(),
 	}
 	s.last = now
-	memory, err := memoryOf(s.site.daemon.pid(), anonymous)
+	anonymous, err := memoryOf(s.site.daemon.pid(), anonymous)
 	if err != nil {
 		return sample, err
 	}
-	sample.Memory = float64(memory) / 1024
+	sample.Memory = float64(anonymous) / 1024
 	if sample.Descriptors, err = descriptors(s.site.daemon.pid()); err != nil {
 		return sample, err
 	}
