@@ -2,6 +2,7 @@ package prvs
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -20,6 +21,9 @@ func FoldDomain(domain string) string {
 		return domain
 	}
 	name, below := strings.CutPrefix(domain, "*.")
+	if !fitsDNS(name) {
+		return domain
+	}
 	ascii, err := labels.ToASCII(name)
 	if _, problem := scanDomain(ascii, 0, len(ascii)); err != nil || problem != "" || !isASCII(ascii) {
 		return domain
@@ -28,6 +32,32 @@ func FoldDomain(domain string) string {
 		return "*." + ascii
 	}
 	return ascii
+}
+
+// The longest name and the longest label in characters that are mapped to A-labels: twice the octets that DNS allows (RFC 1035 section
+// 2.3.4), because a character may be written as two, a letter and its mark, which the mapping makes one.
+const (
+	maxDomain = 2 * 253
+	maxLabel  = 2 * 63
+)
+
+// fitsDNS says whether a name can be one of DNS. To encode a label takes time in proportion to the square of its length (RFC 3492), so
+// that its length is looked at first.
+func fitsDNS(name string) bool {
+	if len(name) > utf8.UTFMax*maxDomain {
+		return false
+	}
+	all, label := 0, 0
+	for _, c := range name {
+		all, label = all+1, label+1
+		if c == '.' || c == '\u3002' || c == '\uff0e' || c == '\uff61' { // the full stops of UTS 46
+			label = 0
+		}
+		if all > maxDomain || label > maxLabel {
+			return false
+		}
+	}
+	return true
 }
 
 func isASCII(s string) bool {

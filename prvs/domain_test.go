@@ -31,6 +31,31 @@ func TestFoldDomain(t *testing.T) {
 	}
 }
 
+// A name that is too long for DNS is not mapped, which would take time in proportion to the square of its length.
+func TestFoldDomainOfLongNames(t *testing.T) {
+	label := strings.Repeat("a\u0308", 50) // 50 characters, written as 100
+	folded := FoldDomain(label + ".example")
+	if !strings.HasPrefix(folded, "xn--") {
+		t.Errorf("a label of 50 characters is not mapped: %q", folded)
+	}
+	for name, want := range map[string]bool{
+		strings.Repeat("ä", maxLabel) + ".example":                    true,
+		strings.Repeat("ä", maxLabel+1) + ".example":                  false,
+		strings.Repeat("ä.", maxDomain/2):                             true,
+		strings.Repeat("ä。", maxDomain/2):                             true,
+		strings.Repeat("ä.", maxDomain/2) + "ä":                       false,
+		"*." + strings.Repeat("ä", 1<<20) + ".example":                false,
+		strings.Repeat(strings.Repeat("ä", 60)+".", 4) + "example.ex": true,
+	} {
+		if got := fitsDNS(name); got != want {
+			t.Errorf("%d octets: %t", len(name), got)
+		}
+		if got := FoldDomain(name); !want && got != name {
+			t.Errorf("%d octets are changed to %d", len(name), len(got))
+		}
+	}
+}
+
 // A gateway that does not know SMTPUTF8 writes the A-labels, one that does the U-labels. Key and tag are the same.
 func TestTagsVerifyInBothSpellingsOfADomain(t *testing.T) {
 	const today = Day(20780)

@@ -68,7 +68,7 @@ func (a *analysis) message(s string, depth int) *Report {
 	f := a.collect(h, body, depth)
 	if inner := a.scanned(&f, depth); inner != nil {
 		inner.Sender, inner.From = fieldAddress(h.get("return-path")), fieldAddress(h.get("from"))
-		inner.Authenticated = authenticated(h, inner.From)
+		inner.Authenticated = authenticated(a.work, h, inner.From)
 		return inner
 	}
 	r := &Report{Date: date(h.get("date")), MessageID: messageID(a.work, h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from")), to: fieldAddress(h.get("to"))}
@@ -85,7 +85,7 @@ func (a *analysis) message(s string, depth int) *Report {
 	r.textRecipients(&f)
 	r.Kind, r.Weak = f.kind(r)
 	r.Failure = f.status != "" || f.failure || bounceSubjects.in(f.subject)
-	r.Authenticated = authenticated(h, r.From)
+	r.Authenticated = authenticated(a.work, h, r.From)
 	switch r.Kind {
 	case None, AutoReply, Challenge:
 		// What looked like recipients and returned messages may be part of a text that a person wrote.

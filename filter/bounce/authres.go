@@ -14,7 +14,7 @@ const (
 
 // authenticated returns the DKIM signatures that the Authentication-Results fields of a header declare valid (RFC 8601 sections 2.2
 // and 2.7.1), if their domain is that of the From address or a domain above it.
-func authenticated(h header, from string) []Authenticated {
+func authenticated(w *work, h header, from string) []Authenticated {
 	_, author, ok := strings.Cut(strings.ToLower(from), "@")
 	if !ok {
 		return nil
@@ -28,7 +28,9 @@ func authenticated(h header, from string) []Authenticated {
 		if fields++; fields > maxAuthResFields {
 			break
 		}
-		results := strings.Split(strings.ToLower(bare(f.value[:min(len(f.value), maxAuthResOctets)])), ";")
+		value := f.value[:min(len(f.value), maxAuthResOctets)]
+		w.look(8 * len(value))
+		results := strings.Split(lower(bare(value)), ";")
 		server := firstWord(results[0]) // a version may follow it
 		if server == "" {
 			continue

@@ -198,7 +198,7 @@ func textOfHTML(w *work, s string) string {
 			b.WriteByte('\n')
 		}
 	}
-	w.items(strings.Count(b.String(), "&"))
+	w.look(perItem / 2 * strings.Count(b.String(), "&"))
 	return strings.ReplaceAll(html.UnescapeString(b.String()), "\u00a0", " ")
 }
 

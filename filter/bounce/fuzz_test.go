@@ -74,6 +74,9 @@ func marshal(t *testing.T, r *Report) string {
 }
 
 func checkBounds(t *testing.T, r *Report) {
+	if r.Unread && (!r.Truncated || r.Kind != None || len(r.Originals)+len(r.Recipients)+len(r.Quoted) > 0) {
+		t.Errorf("a message that was not read says %+v", r)
+	}
 	if len(r.Recipients) > maxRecipients || len(r.Originals) > maxOriginals || len(r.Problems) > maxProblems+1 {
 		t.Errorf("%d recipients, %d originals, %d problems", len(r.Recipients), len(r.Originals), len(r.Problems))
 	}

@@ -9,7 +9,7 @@ import (
 const maxHops = 50
 
 // maxHopBytes is how many octets of a Received field are read.
-const maxHopBytes = 4 << 10
+const maxHopBytes = 1 << 10
 
 // Returned says whether the message itself was returned, or at least its header.
 func (o *Original) Returned() bool {

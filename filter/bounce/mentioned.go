@@ -45,7 +45,7 @@ func sentenceID(w *work, text string, i int) string {
 	if before < 0 || !strings.EqualFold(text[before:i-1], message) || strings.IndexByte("- _", text[i-1]) < 0 {
 		return ""
 	}
-	w.look(mentionWindow * 5)
+	w.items(32) // the words that follow
 	tail := text[i+len("id") : min(len(text), i+mentionWindow+maxMessageIDBytes)]
 	if tail == "" || isAlnum(tail[0]) {
 		return ""
@@ -83,7 +83,7 @@ func labelledID(w *work, text string, i int) (id string, end int) {
 	if value == "" || end < len(text) && isAlnum(text[end]) {
 		return "", 0
 	}
-	w.items(8)
+	w.items(12)
 	front := strings.ToLower(text[start:i])
 	if front != "" && isAlnum(front[len(front)-1]) && !strings.HasSuffix(front, "msg") && !strings.HasSuffix(front, "message") {
 		return "", 0 // the end of another word

@@ -116,24 +116,3 @@ func messageIDs(w *work, value string, limit int) []string {
 	}
 	return ids
 }
-
-// lowerASCII returns s with its ASCII letters in lower case: each octet stays where it is.
-func lowerASCII(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			b[i] = c | 0x20
-		}
-	}
-	return string(b)
-}
-
-// indexFold is strings.Index without regard to the case of ASCII letters; sub is in lower case.
-func indexFold(s, sub string) int {
-	for i := 0; i+len(sub) <= len(s); i++ {
-		if c := s[i] | 0x20; c == sub[0] && strings.EqualFold(s[i:i+len(sub)], sub) {
-			return i
-		}
-	}
-	return -1
-}

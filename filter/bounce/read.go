@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Read reads one message from r and reports what it is. It reads no more than the limits allow and leaves the rest of r
@@ -46,7 +47,9 @@ func analyse(text string, limits Limits, problems []string) *Report {
 		rep.problem(p)
 	}
 	rep.Truncated = a.truncated || !ok || len(problems) > 0 // of Read, which all say that something was cut off
-	rep.bound()
+	if len(rep.Problems) > maxProblems {
+		rep.Problems = append(rep.Problems[:maxProblems], "and more")
+	}
 	return rep
 }
 
@@ -61,7 +64,9 @@ func (a *analysis) within(text string) (r *Report, ok bool) {
 			panic(p)
 		}
 	}()
-	return a.message(text, 1), true
+	r = a.message(text, 1)
+	r.bound(a.work)
+	return r, true
 }
 
 // readMessage returns the message with LF line ends, cut off at the limits. It cuts a header that is too long at the end of
@@ -159,10 +164,12 @@ func normal(pieces ...[]byte) string {
 }
 
 // bound cuts everything that an attacker's message could make large.
-func (r *Report) bound() {
+func (r *Report) bound(w *work) {
 	r.Recipients = r.Recipients[:min(len(r.Recipients), maxRecipients)]
 	for i := range r.Recipients {
 		rcpt := &r.Recipients[i]
+		w.items(4)
+		w.look(2 * min(len(rcpt.Diagnostic), 4*maxDiagnosticBytes))
 		rcpt.Address = printable(rcpt.Address, maxAddressBytes)
 		rcpt.Action = printable(rcpt.Action, maxNameBytes)
 		rcpt.Diagnostic = printable(rcpt.Diagnostic, maxDiagnosticBytes)
@@ -172,6 +179,7 @@ func (r *Report) bound() {
 	r.Originals = r.Originals[:min(len(r.Originals), maxOriginals)]
 	for i := range r.Originals {
 		o := &r.Originals[i]
+		w.items(4 * (1 + len(o.Recipients)))
 		o.Sender = printable(o.Sender, maxAddressBytes)
 		o.From = printable(o.From, maxAddressBytes)
 		o.EnvelopeID = printable(o.EnvelopeID, maxNameBytes)
@@ -184,9 +192,6 @@ func (r *Report) bound() {
 	r.From = printable(r.From, maxAddressBytes)
 	r.ReceivedFrom = printable(r.ReceivedFrom, maxNameBytes)
 	r.ReportingMTA = printable(r.ReportingMTA, maxNameBytes)
-	if len(r.Problems) > maxProblems {
-		r.Problems = append(r.Problems[:maxProblems], "and more")
-	}
 }
 
 // sort puts the messages that the report answers directly first, the most reliable source first.
@@ -199,27 +204,41 @@ func (r *Report) sort() {
 	})
 }
 
-// printable makes s fit for a log: valid UTF-8, no control characters, one line, at most limit octets.
+// printable makes s fit for a log: valid UTF-8, no control characters, one line, at most limit octets. It reads no more than it may need,
+// unless s was made for that.
 func printable(s string, limit int) string {
-	s = s[:min(len(s), 8*limit)] // which has no more than limit octets that can be printed, unless it was made for that
 	clean := true
+	s = s[:min(len(s), 4*limit)]
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] >= 0x7f {
 			clean = false
 			break
 		}
 	}
-	if clean && len(s) <= limit {
-		return s
+	if clean {
+		return s[:min(len(s), limit)]
 	}
-	s = strings.Map(func(c rune) rune {
-		if c < 0x20 || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 {
-			return ' '
+	var b strings.Builder
+	b.Grow(min(len(s), limit))
+	invalid := false // what came last: a run of octets that are no UTF-8 becomes one question mark
+	for i, n := 0, 0; i < len(s); i += n {
+		var c rune
+		c, n = utf8.DecodeRuneInString(s[i:])
+		switch {
+		case c == utf8.RuneError && n == 1:
+			if invalid {
+				continue
+			}
+			c, invalid = '?', true
+		case c < 0x20 || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029:
+			c, invalid = ' ', false
+		default:
+			invalid = false
 		}
-		return c
-	}, strings.ToValidUTF8(s, "?"))
-	if len(s) > limit {
-		s = strings.ToValidUTF8(s[:limit], "")
+		if b.Len()+utf8.RuneLen(c) > limit {
+			break
+		}
+		b.WriteRune(c)
 	}
-	return s
+	return b.String()
 }

@@ -14,11 +14,11 @@ func (r *Report) textRecipients(f *facts) {
 	t := textOf(f)
 	for i := range r.Originals {
 		o := &r.Originals[i]
-		t.own[strings.ToLower(o.MessageID)] = true // a Message-ID looks like an address
+		t.own[lower(o.MessageID)] = true // a Message-ID looks like an address
 		if o.Depth == 1 && o.Returned() {
 			// A sender who writes to himself is told that it failed for himself.
 			for _, a := range o.Recipients {
-				delete(t.own, strings.ToLower(a))
+				delete(t.own, lower(a))
 			}
 		}
 	}
@@ -80,7 +80,7 @@ func ownAddresses(w *work, h header) map[string]bool {
 	own := make(map[string]bool, 4)
 	for _, name := range [...]string{"from", "to", "sender", "reply-to", "delivered-to", "envelope-to"} {
 		for _, a := range fieldAddresses(w, h.get(name), maxOwn) {
-			own[strings.ToLower(a)] = true
+			own[lower(a)] = true
 		}
 	}
 	return own
@@ -115,7 +115,7 @@ func (t *reportText) fields(r *Report) []Recipient {
 	for i, line := range t.lines {
 		line = strings.TrimLeft(line, fieldMarks+"*")
 		name, _, ok := splitField(line)
-		name = strings.ToLower(name)
+		name = lower(name)
 		switch {
 		case ok && (name == "final-recipient" || name == "original-recipient"):
 			seen = true
@@ -153,7 +153,7 @@ var statusFields = map[string]bool{
 
 func statusField0(line string) bool {
 	name, _, ok := splitField(strings.TrimSpace(line))
-	name = strings.ToLower(name)
+	name = lower(name)
 	return ok && (statusFields[name] || name == "final-recipient" || name == "original-recipient")
 }
 
@@ -162,7 +162,7 @@ func (t *reportText) listed() []Recipient {
 	var list recipientList
 	for i := range t.lines {
 		lead := t.leading(i)
-		if !lead.ok || t.own[strings.ToLower(lead.address)] && !strings.HasPrefix(lead.rest, ":") || len(list.all) > 0 && t.wraps(i) {
+		if !lead.ok || t.own[lower(lead.address)] && !strings.HasPrefix(lead.rest, ":") || len(list.all) > 0 && t.wraps(i) {
 			continue
 		}
 		if i > 0 && lead.rest == "" && stranger(t.lower(t.lines[i-1])) {
@@ -187,7 +187,7 @@ func (t *reportText) transcript() []Recipient {
 		s := strings.TrimLeft(line, " \t<>")
 		t.items(1)
 		t.look(len(line) - len(s))
-		low := strings.ToLower(s[:min(len(s), 12)])
+		low := lower(s[:min(len(s), 12)])
 		code := 0
 		if len(s) > 3 && (s[3] == ' ' || s[3] == '-') {
 			code = replyCode(s[:3])
@@ -199,11 +199,11 @@ func (t *reportText) transcript() []Recipient {
 			address := pending
 			t.skim(len(s))
 			if open := strings.IndexByte(s, '<'); open > 0 {
-				if a, start, end := findAddress(t.work, s, open); start == open+1 && end < len(s) && s[end] == '>' && !t.own[strings.ToLower(a)] {
+				if a, start, end := findAddress(t.work, s, open); start == open+1 && end < len(s) && s[end] == '>' && !t.own[lower(a)] {
 					address = a
 				}
 			}
-			if address == "" || t.own[strings.ToLower(address)] {
+			if address == "" || t.own[lower(address)] {
 				continue
 			}
 			pending = ""
@@ -212,7 +212,7 @@ func (t *reportText) transcript() []Recipient {
 			}
 		}
 	}
-	if len(list.all) == 0 && pending != "" && !t.own[strings.ToLower(pending)] {
+	if len(list.all) == 0 && pending != "" && !t.own[lower(pending)] {
 		list.add(pending)
 	}
 	return list.all
@@ -237,7 +237,7 @@ func (t *reportText) spoken() []Recipient {
 				before = t.lower(t.lines[i-1]) + " " + before
 			}
 			at = end
-			if t.own[strings.ToLower(address)] || stranger(before) || !recipientWords.in(before) && !endsIn(before, recipientPrefixes) {
+			if t.own[lower(address)] || stranger(before) || !recipientWords.in(before) && !endsIn(before, recipientPrefixes) {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {
@@ -265,7 +265,7 @@ func (t *reportText) only() []Recipient {
 			}
 			before := t.lower(line[at:start])
 			at = end
-			if t.own[strings.ToLower(address)] || stranger(before) {
+			if t.own[lower(address)] || stranger(before) {
 				continue
 			}
 			if rcpt := list.add(address); rcpt != nil {

@@ -19,7 +19,7 @@ func (l *recipientList) add(address string) *Recipient {
 	if l.known == nil {
 		l.known = make(map[string]int)
 	}
-	l.known[strings.ToLower(address)] = len(l.all)
+	l.known[lower(address)] = len(l.all)
 	l.all = append(l.all, Recipient{Address: address})
 	return &l.all[len(l.all)-1]
 }
@@ -33,7 +33,7 @@ func (l *recipientList) unnamed(r Recipient) {
 
 // of returns the recipient with this address, or nil.
 func (l *recipientList) of(address string) *Recipient {
-	if i, ok := l.known[strings.ToLower(address)]; ok {
+	if i, ok := l.known[lower(address)]; ok {
 		return &l.all[i]
 	}
 	return nil
@@ -137,11 +137,11 @@ func (r *Report) complete(f *facts) {
 func ownRecipients(f *facts) []Recipient {
 	t := textOf(f)
 	for _, a := range fieldAddresses(f.work, f.header.get("to"), maxOwn) {
-		delete(t.own, strings.ToLower(a))
+		delete(t.own, lower(a))
 	}
 	for _, way := range [...]func() []Recipient{t.listed, t.transcript, t.spoken} {
 		found := slices.DeleteFunc(way(), func(r Recipient) bool {
-			return r.Class() == 0 && !failureWords.in(strings.ToLower(r.Diagnostic))
+			return r.Class() == 0 && !failureWords.in(lower(r.Diagnostic))
 		})
 		if len(found) > 0 {
 			return found
@@ -161,7 +161,7 @@ func (r *Report) explain(f *facts) {
 			if said == nil {
 				said = f.said()
 			}
-			rcpt.Diagnostic = said[strings.ToLower(rcpt.Address)]
+			rcpt.Diagnostic = said[lower(rcpt.Address)]
 			if rcpt.Diagnostic == "" && len(r.Recipients) == 1 {
 				rcpt.Diagnostic = strings.TrimLeft(reason(f.work, f.text), "<> ")
 			}
@@ -185,7 +185,7 @@ func (f *facts) said() map[string]string {
 	clear(t.own)
 	said := make(map[string]string)
 	for _, rcpt := range append(t.listed(), t.spoken()...) {
-		if address := strings.ToLower(rcpt.Address); said[address] == "" && isReason(rcpt.Diagnostic) {
+		if address := lower(rcpt.Address); said[address] == "" && isReason(rcpt.Diagnostic) {
 			said[address] = rcpt.Diagnostic
 		}
 	}

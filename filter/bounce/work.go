@@ -1,7 +1,5 @@
 package bounce
 
-import "strings"
-
 // work counts the steps that the reading of one message takes, and ends it when they are spent. One step is an octet that is looked at,
 // some nanoseconds. Every loop over text that is as long as the message asks for its steps first, so that no message costs more time than
 // its size allows, whatever it contains.
@@ -16,7 +14,7 @@ type work struct {
 
 const (
 	// StepsPerOctet is how many steps of work a message may take for each of its octets. Long ordinary messages take 15 at most.
-	StepsPerOctet = 50
+	StepsPerOctet = 40
 	// leastSteps is what a short message has, too: each has a header and a text, which are compared with lists of words. Collections of
 	// real messages take a quarter of both at most.
 	leastSteps = 4_000_000
@@ -63,5 +61,5 @@ func (w *work) lower(s string) string {
 		w.decode(len(s))
 	}
 	w.items(1)
-	return strings.ToLower(s)
+	return lower(s)
 }

@@ -23,8 +23,7 @@ func costOf(m []byte) cost {
 	runtime.ReadMemStats(&before)
 	text := normal(m)
 	a := &analysis{work: &work{most: 1 << 60}, limits: DefaultLimits(), parts: DefaultLimits().Parts}
-	r, _ := a.within(text)
-	r.bound()
+	a.within(text)
 	runtime.ReadMemStats(&after)
 	return cost{a.spent, newWork(len(text)).most, len(m), after.TotalAlloc - before.TotalAlloc}
 }
@@ -179,27 +178,6 @@ func TestAFaultIsNotTakenForTheEndOfWork(t *testing.T) {
 		}
 	}()
 	(&analysis{}).within("From: a@b.example\n\n") // it has no work
-}
-
-// BenchmarkStep shows that steps are honest: what a step takes stays within a band, whatever the message contains.
-func BenchmarkStep(b *testing.B) {
-	for kind, families := range map[string]map[string]recipe{"ordinary": ordinary, "costly": costly} {
-		for _, name := range names(families) {
-			b.Run(kind+"/"+name, func(b *testing.B) {
-				m := families[name].message(DefaultLimits().BodyBytes)
-				c := costOf(m)
-				b.SetBytes(int64(len(m)))
-				b.ReportAllocs()
-				for b.Loop() {
-					Parse(m, DefaultLimits())
-				}
-				ns := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
-				b.ReportMetric(ns/float64(min(c.steps, c.most)), "ns/step")
-				b.ReportMetric(float64(c.steps)/float64(c.octets), "steps/octet")
-				b.ReportMetric(ns/1e6*(1<<20)/float64(c.octets), "ms/MiB")
-			})
-		}
-	}
 }
 
 func TestLineEndsBecomeLF(t *testing.T) {

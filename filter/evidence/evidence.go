@@ -134,13 +134,16 @@ func CorrespondentOf(address string) string {
 // maxFailed is how many recipients that a bounce names as failed are looked up and recorded. Most name one.
 const maxFailed = 20
 
+// maxLooked is how many recipients are looked at to find them: a bounce may name some twice, in several spellings.
+const maxLooked = 5 * maxFailed
+
 // failedRecipients returns the first recipients that a report names as failed, each of them once.
 func failedRecipients(r *bounce.Report) []string {
 	if r == nil {
 		return nil
 	}
 	var failed []string
-	for i := range r.Recipients {
+	for i := range r.Recipients[:min(len(r.Recipients), maxLooked)] {
 		to := &r.Recipients[i]
 		if address := fold(to.Address); to.Action == "failed" && address != "" && !slices.Contains(failed, address) {
 			if failed = append(failed, address); len(failed) == maxFailed {
