@@ -31,6 +31,7 @@ const (
 	kindFailed        = 'f'
 	kindFailedTo      = 'e'
 	kindRevoked       = 'v'
+	kindPlace         = 'o'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256

@@ -3,7 +3,10 @@ package store
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/subtle"
+	"encoding/base64"
 	"errors"
+	"strings"
 )
 
 // ErrSealed is returned by [Hasher.Open] for a box that was sealed under another secret or for another use, or was changed.
@@ -39,4 +42,35 @@ func (h *Hasher) sealer() cipher.AEAD {
 		panic(err) // the cipher is AES
 	}
 	return aead
+}
+
+// Sign authenticates a value that everybody may read in its place, such as the name of a hash and that of a field: HMAC-SHA-256 under the
+// hasher's secret, cut to [KeySize] octets, in 22 characters of base64 (RFC 4648 section 5), a space, the value. Who lacks the secret
+// can neither change the value nor move it to another place. Who can write to the place can put an earlier value back.
+func (h *Hasher) Sign(value string, place ...string) string {
+	mac := h.placed(value, place)
+	return base64.RawURLEncoding.EncodeToString(mac[:]) + " " + value
+}
+
+// Verify returns the value that Sign was given for the same place, or ok = false.
+func (h *Hasher) Verify(signed string, place ...string) (value string, ok bool) {
+	text, value, _ := strings.Cut(signed, " ")
+	mac, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return "", false
+	}
+	want := h.placed(value, place)
+	if subtle.ConstantTimeCompare(mac, want[:]) != 1 {
+		return "", false
+	}
+	return value, true
+}
+
+func (h *Hasher) placed(value string, place []string) Key {
+	s := h.begin(kindPlace)
+	for _, p := range place {
+		s.in = appendField(s.in, p)
+	}
+	s.in = appendField(s.in, value)
+	return h.finish(s, "")
 }

@@ -94,8 +94,22 @@ func (l layout) bucket(in layer, k store.Key) string {
 
 // shard is what this process knows of a shard.
 type shard struct {
-	layers atomic.Pointer[[]layer] // that may hold records, in order
-	run    atomic.Pointer[string]  // identity of the process that answered last; nil if none did
+	layers  atomic.Pointer[[]layer] // that may hold records, in order
+	run     atomic.Pointer[string]  // identity of the process that answered last; nil if none did
+	samples samples
+	since   atomic.Int64 // the latest start of the record that was read, in milliseconds since 1970
+}
+
+// latest returns the later of a start of the record and those that were read before.
+func (sh *shard) latest(since time.Time) time.Time {
+	for {
+		known := sh.since.Load()
+		if now := since.UnixMilli(); now < known {
+			return time.UnixMilli(known).UTC()
+		} else if now == known || sh.since.CompareAndSwap(known, now) {
+			return since
+		}
+	}
 }
 
 // known returns the layers that may hold records.

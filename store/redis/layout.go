@@ -14,10 +14,12 @@ import (
 //
 //	records:PERIOD:BITS:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
 //	state                  hash: since when the record is complete, and where records are, see below.
-//	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
+//	domains                hash: "first:DOMAIN" → day number of the first record, signed; "last:DOMAIN" → that of the last one.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
-//	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node). It expires as a whole.
-//	broadcasts:TOPIC       hash: name of a broadcast → last day, space, value. Readers remove expired fields.
+//	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node), signed. It expires as a whole.
+//	broadcasts:TOPIC       hash: name of a broadcast → last day, space, value; signed. Readers remove expired fields.
+//
+// What is signed (see seal.go and store.Hasher.Sign) has 22 characters and a space before it.
 //
 // A cluster has the first three for each of its 256 shards, with "{SHARD}:" before their names: a cluster places keys by the text in
 // braces (hash tags).
@@ -25,12 +27,12 @@ import (
 // The fields of state are such that nodes may set them at the same time in any order without losing anything, because scripts and
 // transactions are not available everywhere:
 //
-//	start            → when the first record was made, in milliseconds since 1970; set once
+//	start            → when the first record was made, in milliseconds since 1970, signed; set once
 //	incomplete:TIME  → empty: records from before TIME may be lost. The latest counts.
-//	run              → identity of the server process that answered last
+//	run              → identity of the server process that answered last, signed
 //	p:PERIOD:BITS    → empty: there may be records in PERIOD in 2^BITS buckets, see [layer]
 //
-// The record is complete since the latest of start and all incomplete fields. Without any of them it is empty.
+// The record is complete since the latest of start and all incomplete fields. Without a start it is empty.
 type layout struct {
 	prefix string
 	shards bool
@@ -92,12 +94,38 @@ type shardState struct {
 	layers   []layer  // that may hold records, in no order
 	outdated []string // incomplete fields with an earlier time than another one
 	unknown  string   // a layer that this version cannot read
+	foreign  bool     // there is a start that was not signed under this hash secret
+	crowded  bool     // there are more fields than daemons write
+	doubtful int      // values that were not signed under this hash secret
+}
+
+// fault says why the shard's record cannot be relied upon, or "", and what to do about it.
+func (m shardState) fault() (reason, remedy string) {
+	switch {
+	case m.crowded:
+		return fmt.Sprintf("the state of the record has more than %d fields, which no daemon writes", maxState),
+			"keep others from writing to Redis, and remove the key \"state\""
+	case m.foreign:
+		return "the start of the record was not written under the hash secret of this host",
+			"give all hosts the same hash secret; if they have it, keep others from writing to Redis, and remove the key \"state\""
+	case m.unknown != "":
+		return "a later version has written records that this one cannot read (" + m.unknown + ")", ""
+	}
+	return "", ""
 }
 
 // parseState reads the fields. It skips those of later versions. If a layer is among them, the record is unreadable, because this version
-// does not look there.
-func parseState(fields map[string]string) (shardState, error) {
-	m := shardState{run: fields[fieldRun]}
+// does not look there. verify returns the value of a field that was signed.
+func parseState(fields map[string]string, verify func(field, stored string) (string, bool)) (shardState, error) {
+	if len(fields) > maxState {
+		return shardState{crowded: true}, nil
+	}
+	var m shardState
+	if stored, ok := fields[fieldRun]; ok {
+		if m.run, ok = verify(fieldRun, stored); !ok {
+			m.doubtful++
+		}
+	}
 	var latest time.Time
 	latestName := ""
 	for name, value := range fields {
@@ -120,13 +148,18 @@ func parseState(fields map[string]string) (shardState, error) {
 			}
 			m.layers = append(m.layers, l)
 		} else if name == fieldStart {
-			m.since, err = parseTime(value)
+			if value, ok := verify(fieldStart, value); ok {
+				m.since, err = parseTime(value)
+			} else {
+				m.foreign = true
+				m.doubtful++
+			}
 		}
 		if err != nil {
 			return shardState{}, fmt.Errorf("field %q of the state: %w", name, err)
 		}
 	}
-	if latest.After(m.since) {
+	if latest.After(m.since) && !m.since.IsZero() {
 		m.since = latest
 	}
 	if m.unknown != "" {

@@ -10,6 +10,7 @@ import (
 
 func TestParseState(t *testing.T) {
 	at := func(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+	verify := func(_, stored string) (string, bool) { return stored, stored == "" || stored[0] != '?' }
 	for _, tt := range []struct {
 		name     string
 		fields   map[string]string
@@ -22,14 +23,15 @@ func TestParseState(t *testing.T) {
 		{"begun", map[string]string{"start": "1000", "run": "x", "p:3:9": ""}, at(1000), 1, nil, false},
 		{"the latest loss counts", map[string]string{"start": "1000", "incomplete:3000": "", "incomplete:2000": ""}, at(3000), 0, []string{"incomplete:2000"}, false},
 		{"a loss from before it began", map[string]string{"start": "5000", "incomplete:3000": ""}, at(5000), 0, nil, false},
-		{"a loss in an empty store", map[string]string{"incomplete:3000": ""}, at(3000), 0, nil, false},
+		{"a loss without a start", map[string]string{"incomplete:3000": ""}, time.Time{}, 0, nil, false},
+		{"a start that was not signed", map[string]string{"start": "?1000", "incomplete:3000": ""}, time.Time{}, 0, nil, false},
 		{"a field of a later version", map[string]string{"start": "1000", "other": "?"}, at(1000), 0, nil, false},
 		{"a layer of a later version", map[string]string{"start": "1000", "p:3:99": "", "p:3:9": ""}, time.Time{}, 1, nil, false},
 		{"a layer in another form", map[string]string{"start": "1000", "p:3": ""}, time.Time{}, 0, nil, false},
 		{"a start that is none", map[string]string{"start": "soon"}, time.Time{}, 0, nil, true},
 		{"a loss at no time", map[string]string{"incomplete:soon": ""}, time.Time{}, 0, nil, true},
 	} {
-		m, err := parseState(tt.fields)
+		m, err := parseState(tt.fields, verify)
 		if (err != nil) != tt.err {
 			t.Errorf("%s: %v", tt.name, err)
 			continue

@@ -34,7 +34,7 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 		return failed("heartbeat", err)
 	}
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
-		c.HSet(ctx, s.layout.nodes(), n.Name, value)
+		c.HSet(ctx, s.layout.nodes(), n.Name, s.sign(s.layout.nodes(), n.Name, string(value)))
 		c.ExpireAt(ctx, s.layout.nodes(), n.Seen.Add(store.NodeRetention))
 		return nil
 	}); err != nil {
@@ -54,13 +54,14 @@ func (s *Store) removeOld(ctx context.Context, now time.Time) {
 	if now.Unix()-last < int64(tidyInterval/time.Second) || !s.tidied.CompareAndSwap(last, now.Unix()) {
 		return
 	}
-	all, err := s.client.HGetAll(ctx, s.layout.nodes()).Result()
+	all, err := s.entries(ctx, s.layout.nodes(), maxNodes)
 	if err != nil {
 		return
 	}
 	var old []string
-	for name, value := range all {
-		if _, ok := nodevalue.Parse(name, value, now); !ok {
+	for name, stored := range all {
+		value, signed := s.verify(s.layout.nodes(), name, stored)
+		if _, ok := nodevalue.Parse(name, value, now); signed && !ok {
 			old = append(old, name)
 		}
 	}
@@ -69,18 +70,23 @@ func (s *Store) removeOld(ctx context.Context, now time.Time) {
 	}
 }
 
-// Nodes implements [store.Store].
+// Nodes implements [store.Store]. It leaves out what was not written under this hash secret.
 func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("nodes", err)
 	}
-	fields, err := s.client.HGetAll(ctx, s.layout.nodes()).Result()
+	fields, err := s.entries(ctx, s.layout.nodes(), maxNodes)
 	if err != nil {
 		return nil, failed("nodes", err)
 	}
 	now := time.Now()
 	var nodes []store.Node
-	for name, value := range fields {
+	for name, stored := range fields {
+		value, signed := s.verify(s.layout.nodes(), name, stored)
+		if !signed {
+			s.doubts.heartbeats.Add(1)
+			continue
+		}
 		if n, ok := nodevalue.Parse(name, value, now); ok {
 			nodes = append(nodes, n)
 		}

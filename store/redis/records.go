@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type written struct {
 	start  *redis.BoolCmd
 	size   *redis.IntCmd // of the last bucket that was written
 	last   layer         // of that bucket
+	sample sample        // the last record that was written
 }
 
 // Record implements [store.Store].
@@ -43,6 +45,9 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	for _, w := range ws {
 		sh := &s.shards[w.shard]
 		sh.learn(w.layers)
+		if w.sample.hash != "" {
+			sh.samples.add(w.sample)
+		}
 		if w.size != nil && w.size.Val() >= full && w.last.bits+growBits <= maxBits {
 			sh.learn([]layer{{w.last.period, w.last.bits + growBits}})
 		}
@@ -72,7 +77,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 			}
 		}
 		w := &written{shard: shard, layers: make([]layer, 0, 4)}
-		w.start = c.HSetNX(ctx, s.layout.state(shard), fieldStart, formatTime(time.Now().Add(startMargin)))
+		w.start = c.HSetNX(ctx, s.layout.state(shard), fieldStart, s.signedStart(shard, time.Now().Add(startMargin)))
 		ws = append(ws, w)
 		return w
 	}
@@ -85,6 +90,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 		}
 		bucket := s.layout.bucket(w.last, r.Key)
 		c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
+		w.sample = sample{bucket, r.Key, r.Expires}
 		c.ExpireAt(ctx, bucket, w.last.period.end())
 		if r == rs[len(rs)-1] {
 			w.size = c.HLen(ctx, bucket)
@@ -97,7 +103,8 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 		}
 		in(shard)
 		if domain != "" {
-			c.HSetNX(ctx, s.layout.domains(shard), fieldFirst+domain, int32(today))
+			hash, first := s.layout.domains(shard), fieldFirst+domain
+			c.HSetNX(ctx, hash, first, s.sign(hash, first, strconv.Itoa(int(today))))
 			c.HSet(ctx, s.layout.domains(shard), fieldLast+domain, int32(today))
 		}
 	}
@@ -154,7 +161,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	var since time.Time
 	var late []*asked
 	for _, sh := range shards {
-		m, err := parseState(sh.state.Val())
+		m, err := s.readState(sh.shard, sh.state.Val())
 		if err != nil {
 			return a, false, err
 		}
@@ -169,8 +176,8 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		trusted = trusted && p.trusted(m) && !m.since.IsZero()
 		if p.fault != "" {
 			a.Complete.Reason, a.Complete.Remedy, _ = strings.Cut(p.fault, ": ")
-		} else if m.unknown != "" {
-			a.Complete.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
+		} else if reason, remedy := m.fault(); reason != "" {
+			a.Complete.Reason, a.Complete.Remedy = reason, remedy
 		}
 		if m.since.After(since) {
 			since = m.since
@@ -238,6 +245,7 @@ func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
+			c.HSetNX(ctx, s.layout.state(i), fieldStart, s.signedStart(i, until))
 			c.HSet(ctx, s.layout.state(i), incompleteField(until), "")
 			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
@@ -248,7 +256,7 @@ func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
 	}
 	pipe := s.client.Pipeline()
 	for i, reply := range replies {
-		m, err := parseState(reply.Val())
+		m, err := s.readState(i, reply.Val())
 		if err != nil {
 			return failed("mark incomplete", err)
 		}

@@ -20,18 +20,23 @@ const startMargin = time.Minute
 // Store is a Redis server, or several. Use [Open]; a Store may be used by many goroutines.
 type Store struct {
 	client    redis.UniversalClient
+	hasher    *store.Hasher
 	layout    layout
 	smallest  int           // bits of the smallest layer
 	shards    []shard       // one, or [clusterShards]
 	examining chan struct{} // taken by the caller that examines, see examine.go
 	examined  atomic.Uint64 // how often the shards were examined
 	tidied    atomic.Int64  // when old heartbeats were removed last, in seconds since 1970 on the server's clock
+	doubts    doubts
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Doubter = (*Store)(nil)
+)
 
 // Open returns a Store for the servers that rawURL names. It does not connect: Ping finds out whether they answer. Errors never hold a
-// password.
+// password. h signs what the store holds: all that share it need the same hash secret.
 //
 //	redis://user:password@host:6379/0       a password alone: redis://:password@host
 //	rediss://host:6380/0?ca=/etc/ssl/ca.pem TLS; ca names the authorities to trust instead of the system's
@@ -45,7 +50,7 @@ var _ store.Store = (*Store)(nil)
 // enough.
 //
 // The option prefix is what the names of all keys begin with, [DefaultPrefix] by default.
-func Open(_ context.Context, rawURL string) (*Store, error) {
+func Open(_ context.Context, rawURL string, h *store.Hasher) (*Store, error) {
 	c, err := parseURL(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("open Redis: %w", err)
@@ -53,7 +58,7 @@ func Open(_ context.Context, rawURL string) (*Store, error) {
 	// The library would print a line for each try to connect, on a logger of the whole process. Each is an error of the call as
 	// well, which the caller reports once.
 	logging.Disable()
-	s := &Store{layout: layout{prefix: c.prefix, shards: c.cluster}, smallest: minBits, shards: make([]shard, 1),
+	s := &Store{hasher: h, layout: layout{prefix: c.prefix, shards: c.cluster}, smallest: minBits, shards: make([]shard, 1),
 		examining: make(chan struct{}, 1)}
 	if c.cluster {
 		s.smallest, s.shards = minShardBits, make([]shard, clusterShards)

@@ -155,7 +155,11 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 			return st, inUse, nil
 		}
 	}
-	opened, err := k.o.OpenStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(k.o.Now))
+	hasher, unreadable := site.Hasher(c)
+	if len(unreadable) > 0 && !c.Embedded() {
+		return k.status(ctx, nil, "not asked, because the hash secret cannot be read")
+	}
+	opened, err := k.o.OpenStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(k.o.Now), open.Hasher(hasher))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		_, err := daemon.Status(ctx)
