@@ -99,6 +99,10 @@ func (s *Store) examineAll(ctx context.Context) error {
 			changes++ // this comes before the process is noted, because the connection may fail in between
 			pipe.HSet(ctx, s.layout.state(i), incompleteField(now.Add(connLifetime+startMargin)), "")
 		}
+		if known := sh.latest(m.since); known.After(m.since) { // the mark of an earlier loss was taken away
+			changes++
+			pipe.HSet(ctx, s.layout.state(i), incompleteField(known), "")
+		}
 		if p.run != m.run && !m.since.IsZero() {
 			changes++
 			pipe.HSet(ctx, s.layout.state(i), fieldRun, s.sign(s.layout.state(i), fieldRun, p.run))

@@ -100,9 +100,10 @@ type shard struct {
 	since   atomic.Int64 // the latest start of the record that was read, in milliseconds since 1970
 }
 
-// latest returns the later of a start of the record and those that were read before.
+// latest returns the later of a start of the record and those that were read before: who takes an "incomplete" field away cannot make what
+// was lost count as on record. Of an empty record it returns the zero time.
 func (sh *shard) latest(since time.Time) time.Time {
-	for {
+	for !since.IsZero() {
 		known := sh.since.Load()
 		if now := since.UnixMilli(); now < known {
 			return time.UnixMilli(known).UTC()
@@ -110,6 +111,7 @@ func (sh *shard) latest(since time.Time) time.Time {
 			return since
 		}
 	}
+	return since
 }
 
 // known returns the layers that may hold records.

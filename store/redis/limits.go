@@ -152,7 +152,7 @@ func (c *limitedConn) header() bool {
 	if len(line) > 0 && (line[0] == '$' || line[0] == '*') {
 		n, err := strconv.Atoi(string(line[1:]))
 		switch {
-		case err != nil || n > maxReplies-c.octets && line[0] == '$' || n > maxElements-c.elements && line[0] == '*':
+		case err != nil || n > maxReplies && line[0] == '$' || n > maxElements && line[0] == '*':
 			return false
 		case line[0] == '$' && n >= 0:
 			c.skip = n + 2

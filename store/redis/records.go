@@ -179,8 +179,8 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		} else if reason, remedy := m.fault(); reason != "" {
 			a.Complete.Reason, a.Complete.Remedy = reason, remedy
 		}
-		if m.since.After(since) {
-			since = m.since
+		if begun := state.latest(m.since); begun.After(since) {
+			since = begun
 		}
 	}
 	if len(late) > 0 {

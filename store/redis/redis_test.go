@@ -147,24 +147,24 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 	}
 }
 
-// startAt is the stored form of the start of the record.
-func startAt(at time.Time) string {
-	return hasher().Sign(strconv.FormatInt(at.UnixMilli(), 10), "bouncefilter:state", "start")
+// startAt is the stored form of the start of the record in a hash.
+func startAt(at time.Time, hash string) string {
+	return hasher().Sign(strconv.FormatInt(at.UnixMilli(), 10), hash, "start")
 }
 
 // A server that saves its data now and then comes back without the latest records.
 func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	s := open(t, srv.url(""))
-	record(t, s, key(1))
+	record(t, open(t, srv.url("")), key(1))
 	// The record counts as complete since an hour ago.
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour))).Err(); err != nil {
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour), "bouncefilter:state")).Err(); err != nil {
 		t.Fatal(err)
 	}
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
+	s := open(t, srv.url(""))
 	record(t, s, key(2))
 	_, before := look(t, s, key(1))
 	srv.Kill(t)
@@ -222,7 +222,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
 	// The record counts as complete since an hour ago.
-	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour))).Err(); err != nil {
+	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour), "bouncefilter:state")).Err(); err != nil {
 		t.Fatal(err)
 	}
 	setPolicy := func(policy string) {

@@ -20,8 +20,9 @@ const (
 	// sampleNew is how many of the latest records of a shard are samples, and sampleOld how many of all earlier ones.
 	sampleNew = 8
 	sampleOld = 128
-	// sampleAsked is how many samples of a shard one examination asks for.
+	// sampleAsked is how many samples of a shard one examination asks for, and maxAsked how many of all shards of a cluster.
 	sampleAsked = sampleNew + 32
+	maxAsked    = 512
 )
 
 // sample is a record that the server has acknowledged.
@@ -92,7 +93,10 @@ func (s *Store) lacking(ctx context.Context, today store.Day) ([]bool, error) {
 	}
 	var questions []question
 	pipe := s.client.Pipeline()
-	for i := range s.shards {
+	for _, i := range rand.Perm(len(s.shards)) {
+		if len(questions) > maxAsked-sampleAsked {
+			break
+		}
 		for _, n := range s.shards[i].samples.ask(today) {
 			questions = append(questions, question{i, pipe.HExists(ctx, n.hash, string(n.field[:]))})
 		}

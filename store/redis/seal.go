@@ -40,8 +40,7 @@ func (s *Store) signedStart(shard int, at time.Time) string {
 	return s.sign(s.layout.state(shard), fieldStart, formatTime(at))
 }
 
-// readState reads the state of a shard. A later start than one that was read before stays: who takes an "incomplete" field away cannot
-// make what was lost count as on record.
+// readState reads the state of a shard.
 func (s *Store) readState(shard int, fields map[string]string) (shardState, error) {
 	hash := s.layout.state(shard)
 	m, err := parseState(fields, func(field, stored string) (string, bool) { return s.verify(hash, field, stored) })
@@ -49,8 +48,5 @@ func (s *Store) readState(shard int, fields map[string]string) (shardState, erro
 		return m, err
 	}
 	s.doubts.starts.Add(uint64(m.doubtful))
-	if !m.since.IsZero() {
-		m.since = s.shards[shard].latest(m.since)
-	}
 	return m, nil
 }
