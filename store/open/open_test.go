@@ -30,7 +30,7 @@ func TestSchemeChooses(t *testing.T) {
 		{"rediss://u:p@127.0.0.1:1", is[*redis.Store], ""},
 		{"unix:/does/not/exist", is[*redis.Store], ""},
 	} {
-		s, err := open.Open(t.Context(), test.url)
+		s, err := open.Open(t.Context(), test.url, open.Hasher(store.NewHasher([]byte("secret"))))
 		if err != nil {
 			t.Errorf("%s: %v", test.url, err)
 			continue
@@ -66,7 +66,7 @@ func TestErrors(t *testing.T) {
 		"redis://u:hunt/er2@h":       "not a URL",
 		"Redis://u:hunter2@h":        "unknown kind",
 	} {
-		s, err := open.Open(t.Context(), url)
+		s, err := open.Open(t.Context(), url, open.Hasher(store.NewHasher([]byte("secret"))))
 		if err == nil || s != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, %v; want %q", url, s, err, want)
 		} else if strings.Contains(err.Error(), "hunt") || strings.Contains(err.Error(), "er2") {
