@@ -103,9 +103,6 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 		return k.open(rest, o)
 	}
 	if redis.IsScheme(scheme) {
-		if o.hasher == nil {
-			return nil, errors.New("a Redis needs the hash secret of the site")
-		}
 		s, err := redis.Open(ctx, rawURL, o.hasher)
 		if err != nil {
 			return nil, err

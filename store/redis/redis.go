@@ -55,6 +55,9 @@ func Open(_ context.Context, rawURL string, h *store.Hasher) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open Redis: %w", err)
 	}
+	if h == nil {
+		return nil, errors.New("open Redis: no hash secret")
+	}
 	// The library would print a line for each try to connect, on a logger of the whole process. Each is an error of the call as
 	// well, which the caller reports once.
 	logging.Disable()

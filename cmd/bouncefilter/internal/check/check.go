@@ -18,6 +18,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter/view"
+	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
@@ -156,8 +157,9 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 		}
 	}
 	hasher, unreadable := site.Hasher(c)
-	if len(unreadable) > 0 && !c.Embedded() {
-		return k.status(ctx, nil, "not asked, because the hash secret cannot be read")
+	blind := len(unreadable) > 0 && !c.Embedded()
+	if blind {
+		hasher = store.NewHasher(nil)
 	}
 	opened, err := k.o.OpenStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(k.o.Now), open.Hasher(hasher))
 	switch {
@@ -174,6 +176,8 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 	defer cancel()
 	if err := opened.Ping(ctx); err != nil {
 		problems = c.StoreProblem(err)
+	} else if blind {
+		st, note, problems = k.status(ctx, nil, "it answers, and nothing else is known, because the hash secret cannot be read")
 	} else if st, note, problems = k.status(ctx, opened, ""); st != nil {
 		if of, err := daemon.Status(ctx); err == nil { // the daemon alone has seen the mail that shows other routes and sources
 			st.OtherRoutes, st.Sources = of.OtherRoutes, of.Sources
