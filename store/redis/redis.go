@@ -40,6 +40,7 @@ var (
 //
 //	redis://user:password@host:6379/0       a password alone: redis://:password@host
 //	rediss://host:6380/0?ca=/etc/ssl/ca.pem TLS; ca names the authorities to trust instead of the system's
+//	rediss://host:6380/0?cert=/FILE&key=/FILE  with a client certificate, in PEM form; renewed files are used without a restart
 //	unix:/run/redis/redis.sock?db=0         or unix://user:password@/run/redis/redis.sock
 //
 //	redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0
@@ -97,5 +98,5 @@ func (s *Store) Close() error {
 
 // failed returns the error of a method. All errors may pass: even a wrong password can be corrected on the server.
 func failed(op string, err error) error {
-	return fmt.Errorf("redis store: %s: %w: %w", op, store.ErrUnavailable, err)
+	return fmt.Errorf("redis store: %s: %w: %w%s", op, store.ErrUnavailable, err, explain(err))
 }
