@@ -109,7 +109,8 @@ func testOneServer(t *testing.T, c *redistest.Cluster) {
 
 func testClusterRights(t *testing.T, c *redistest.Cluster) {
 	for _, s := range c.Servers {
-		err := s.Client(t).Do(t.Context(), "ACL", "SETUSER", "bf", "on", ">pw", "~bouncefilter:*", "+@hash", "+expireat", "+ping", "+info", "+time",
+		err := s.Client(t).Do(t.Context(), "ACL", "SETUSER", "bf", "on", ">pw", "~bouncefilter:*", "+hget", "+hset", "+hsetnx", "+hdel", "+hgetall",
+			"+hincrby", "+hlen", "+hexists", "+expireat", "+ping", "+info", "+time",
 			"+cluster|slots").Err()
 		if err != nil {
 			t.Fatal(err)

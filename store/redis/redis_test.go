@@ -252,7 +252,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 
 func TestUserWithoutRights(t *testing.T) {
 	t.Parallel()
-	const documented = "~bouncefilter:* +@hash +expireat +ping +info +time"
+	const documented = "~bouncefilter:* +hget +hset +hsetnx +hdel +hgetall +hincrby +hlen +hexists +expireat +ping +info +time"
 	srv := startServer(t)
 	admin := srv.admin(t)
 	setUser := func(name string, rules string) {
