@@ -12,9 +12,9 @@ type collector struct {
 
 	messages, would, reported, connections, open, overLimit, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes *prometheus.Desc
 
-	storeUp, storeFailures, storeRefused, storeGap, storeSince, silentNodes, revocations *prometheus.Desc
-	journalEntries, journalOctets, journalled, replayed, lost                            *prometheus.Desc
-	unbelieved, crowded, missing                                                         *prometheus.Desc
+	storeUp, storeFailures, storeRefused, storeGap, storeSince, storeGapEnd, silentNodes, revocations *prometheus.Desc
+	journalEntries, journalOctets, journalled, replayed, lost                                         *prometheus.Desc
+	unbelieved, crowded, missing                                                                      *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -45,6 +45,7 @@ func (s *Server) Collector() prometheus.Collector {
 		storeRefused:   d("store_skipped_total", "Calls of the store that were not made because it did not answer shortly before."),
 		storeGap:       d("store_gap", "1 while records are missing since the store failed."),
 		storeSince:     d("store_complete_since_seconds", "Since when the record of signed mail is complete, in seconds since 1970; 0 while the store vouches for nothing."),
+		storeGapEnd:    d("store_last_gap_end_seconds", "The end of the last time of which records may be missing, in seconds since 1970; 0 if there is none."),
 		silentNodes:    d("silent_nodes", "Nodes of the store that are silent and have not said goodbye: nothing is refused for good for what may be missing of them."),
 		journalEntries: d("store_journal_entries", "Messages whose records wait on local disk until the store answers."),
 		journalOctets:  d("store_journal_bytes", "Size of what waits on local disk until the store answers."),
@@ -69,7 +70,7 @@ func unixSeconds(t time.Time) float64 {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.overLimit, c.acceptErrors, c.faults,
-		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.silentNodes, c.journalEntries,
+		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.storeGapEnd, c.silentNodes, c.journalEntries,
 		c.journalOctets, c.journalled, c.replayed, c.lost, c.unbelieved, c.crowded, c.missing, c.revocations} {
 		ch <- d
 	}
@@ -118,7 +119,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.crowded, doubts.Crowded)
 	counter(c.missing, doubts.Missing)
-	gauge(c.storeSince, unixSeconds(c.s.view.CompleteSince()))
+	complete := c.s.view.Completeness()
+	gauge(c.storeSince, unixSeconds(complete.Since))
+	gauge(c.storeGapEnd, unixSeconds(complete.LastGapEnd()))
 	gauge(c.silentNodes, float64(len(c.s.view.SilentNodes())))
 	gauge(c.revocations, float64(c.s.view.Revocations().Len()))
 	counter(c.storeFailures, c.s.store.Failures())

@@ -114,8 +114,8 @@ func (s *completeStore) Lookup(ctx context.Context, today store.Day, qs []store.
 	return a, err
 }
 
-func (s *completeStore) MarkIncomplete(_ context.Context, at time.Time) error {
-	s.since, s.marked = at, at
+func (s *completeStore) MarkIncomplete(_ context.Context, g store.Gap) error {
+	s.since, s.marked = g.Until, g.Until
 	return nil
 }
 

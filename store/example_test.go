@@ -73,7 +73,7 @@ func ExampleHasher_Seal() {
 	// the value was sealed under another hash secret, or for another use
 }
 
-// After a loss of records the store says that it is incomplete, and what it still has is found.
+// After a loss of records the store says of which time some may be missing, and what it still has is found.
 func ExampleRecords_markIncomplete() {
 	ctx := context.Background()
 	now := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
@@ -85,15 +85,17 @@ func ExampleRecords_markIncomplete() {
 	if err := records.Record(ctx, today, "example.com", store.Record{Key: key, Expires: today + 30}); err != nil {
 		fmt.Println(err)
 	}
-	if err := records.MarkIncomplete(ctx, now.Add(time.Hour)); err != nil {
+	if err := records.MarkIncomplete(ctx, store.Gap{From: now.Add(time.Hour), Until: now.Add(2 * time.Hour)}); err != nil {
 		fmt.Println(err)
 	}
 	answer, err := records.Lookup(ctx, today, store.AnyDay(key))
 	if err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println("found:", answer.Found[0], "complete since:", answer.Complete.Since.Format(time.TimeOnly))
+	fmt.Println("found:", answer.Found[0])
+	fmt.Println("complete since:", answer.Complete.Since.Format(time.TimeOnly), "but for", answer.Complete.Gaps)
 
 	// Output:
-	// found: true complete since: 13:00:00
+	// found: true
+	// complete since: 12:00:00 but for [2026-11-23T13:00:00Z to 2026-11-23T14:00:00Z]
 }

@@ -33,6 +33,12 @@ type Node struct {
 	Condition func() bool `json:"-"`
 }
 
+// Unrecorded returns the gap that a node leaves which is not waited for any more: it may have signed mail since its last heartbeat that is
+// not on record. Clocks may differ by a minute.
+func (n Node) Unrecorded(now time.Time) Gap {
+	return Gap{From: n.Seen.Add(-HeartbeatInterval - time.Minute), Until: now.Add(time.Minute)}
+}
+
 // ConditionHolds says whether a backend is to store the heartbeat.
 func (n Node) ConditionHolds() bool { return n.Condition == nil || n.Condition() }
 

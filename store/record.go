@@ -21,9 +21,9 @@ type Records interface {
 	// returns only the completeness of the whole store.
 	Lookup(ctx context.Context, today Day, qs []Query) (Answer, error)
 
-	// MarkIncomplete says that records made before until may be missing: Completeness.Since becomes until, unless it is later
-	// already. The caller calls it when it has lost records.
-	MarkIncomplete(ctx context.Context, until time.Time) error
+	// MarkIncomplete says that records made within g may be missing (see [Completeness]). The caller calls it when it has lost records. An
+	// empty store is complete since the end of a gap without a beginning.
+	MarkIncomplete(ctx context.Context, g Gap) error
 
 	// FirstSigned returns the first-signed day of each domain. It leaves out domains without a record in the last
 	// [CounterRetention] days. It may read much: it is not for the mail path.
@@ -72,30 +72,33 @@ type Answer struct {
 	Complete Completeness
 }
 
-// Completeness says since when the record in a store is complete. In every state, a record that is found was made; the states
+// Completeness says of which time the record in a store is complete. In every state, a record that is found was made; the states
 // differ in what the absence of a record means.
 //
 //	state       Lookup answers      absence means           next state
 //	empty       Since zero          nothing                 complete since now: the first Record
-//	                                                        complete since until: MarkIncomplete
-//	complete    Since T             no such record was      complete since until, if later than T: MarkIncomplete
-//	since T                         made after T            complete since a later time: the backend saw that it may
-//	                                                        have lost records (restart, failover, evicted keys)
+//	                                                        complete since the end of a gap: MarkIncomplete
+//	complete    Since T, and gaps   no such record was      with one more gap: MarkIncomplete, or the backend saw that it may have
+//	since T                         made after T, outside   lost records (restart, failover, evicted keys)
+//	                                the gaps                complete since a later time: the same, for a gap without a beginning
 //	                                                        empty: the store was wiped, or a damaged file was moved aside
 //	                                                        untrusted: the backend saw that it cannot vouch for its records
 //	untrusted   Since zero, Reason  nothing                 complete since a later time: the operator removed the reason
 //
-// A tag that verifies but has no record is suspicious only if the day of Since is before the first day on which the tag can
-// have been issued. Whole days count, because all mail of a sender on one day has the same tag, and only its first message is sure
+// A tag that verifies but has no record is suspicious only if the record is complete for all days on which the tag can have been
+// issued. Whole days count, because all mail of a sender on one day has the same tag, and only its first message is sure
 // to record it: a node that recorded the tag before the store was wiped does not record it again on that day. For the same reason
-// a later Since is always safe, and stores and callers round it up when they cannot know it exactly.
+// a later Since and a longer gap are always safe, and stores and callers round up when they cannot know exactly.
 type Completeness struct {
-	// Since is when the record became complete: every Record that was acknowledged later is found until it expires. The zero
-	// time means that the absence of a record means nothing: the store is empty or untrusted.
-	Since time.Time
+	// Since is when the record became complete: every Record that was acknowledged later, and not within one of the gaps, is found until it
+	// expires. The zero time means that the absence of a record means nothing: the store is empty or untrusted.
+	Since time.Time `json:"since"`
+	// Gaps are the times of which records may be missing, in order. They do not overlap. The first may have no beginning; its end is not
+	// after Since.
+	Gaps []Gap `json:"gaps,omitempty"`
 	// Reason says, for the operator, why Since is zero although there are records, and Remedy what to do about it.
-	Reason string
-	Remedy string
+	Reason string `json:"reason,omitempty"`
+	Remedy string `json:"remedy,omitempty"`
 }
 
 // AddCounts returns the sum of two counts, which is at most the largest number: it does not wrap around.

@@ -95,7 +95,7 @@ func (s *driftStore) Lookup(ctx context.Context, today store.Day, qs []store.Que
 	return a, err
 }
 
-func (s *driftStore) MarkIncomplete(context.Context, time.Time) error { return nil }
+func (s *driftStore) MarkIncomplete(context.Context, store.Gap) error { return nil }
 
 func (s *driftStore) FirstSigned(context.Context) (map[string]store.Day, error) {
 	return maps.Clone(s.first), nil

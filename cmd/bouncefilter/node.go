@@ -102,7 +102,7 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 			return remedy.With(fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself")
 		}
 		// What it journalled is lost. Daemons mark the record incomplete as well, but only those that have found it silent before.
-		if err := s.MarkIncomplete(ctx, (store.DayOf(a.now()) + 1).Time()); err != nil {
+		if err := s.MarkIncomplete(ctx, nodes[i].Unrecorded(a.now())); err != nil {
 			return err
 		}
 		if err := s.RemoveNode(ctx, cmd.Name); err != nil {

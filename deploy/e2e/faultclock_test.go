@@ -8,21 +8,34 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
-// aDayAhead returns the path of a program whose clock is a day ahead. It is built from this tree, with another clock in the place
-// where main gives the program that of the system: Go asks the kernel for the time, where libfaketime does not come between, and
-// the kernel has one calendar for all processes.
-func aDayAhead(t *testing.T) string {
+// ahead returns the path of a program whose clock is ahead. It is built from this tree, with another clock in the place where main gives
+// the program that of the system: Go asks the kernel for the time, where libfaketime does not come between, and the kernel has one
+// calendar for all processes.
+func ahead(t *testing.T, by time.Duration) string {
 	t.Helper()
-	path, err := buildAhead()
+	buildMu.Lock()
+	defer buildMu.Unlock()
+	if path, ok := built[by]; ok {
+		return path
+	}
+	path, err := buildAhead(by)
 	if err != nil {
 		t.Fatal(err)
 	}
+	built[by] = path
 	return path
 }
 
-var buildAhead = sync.OnceValues(func() (string, error) {
+// built has the programs that were built, by how much their clock is ahead.
+var (
+	buildMu sync.Mutex
+	built   = map[time.Duration]string{}
+)
+
+func buildAhead(by time.Duration) (string, error) {
 	source, err := filepath.Abs("../../cmd/bouncefilter/main.go")
 	if err != nil {
 		return "", err
@@ -35,18 +48,17 @@ var buildAhead = sync.OnceValues(func() (string, error) {
 	if n := strings.Count(string(text), clock); n != 1 {
 		return "", fmt.Errorf("%s has %q %d times, expected once", source, clock, n)
 	}
-	changed, overlay := filepath.Join(folder, "ahead.go"), filepath.Join(folder, "ahead.json")
+	name := "bouncefilter-ahead-" + by.String()
+	changed, overlay := filepath.Join(folder, name+".go"), filepath.Join(folder, name+".json")
 	replaced, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
 	if err != nil {
 		return "", err
 	}
-	for name, content := range map[string]string{
-		changed: strings.Replace(string(text), clock, "func() time.Time { return time.Now().Add(24 * time.Hour) },", 1),
-		overlay: string(replaced),
-	} {
+	now := fmt.Sprintf("func() time.Time { return time.Now().Add(%d) },", by)
+	for name, content := range map[string]string{changed: strings.Replace(string(text), clock, now, 1), overlay: string(replaced)} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			return "", err
 		}
 	}
-	return build("bouncefilter-ahead", "-overlay", overlay)
-})
+	return build(name, "-overlay", overlay)
+}

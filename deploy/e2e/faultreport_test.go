@@ -17,12 +17,13 @@ type result struct {
 	sent           int // messages, all of which arrived
 	found, unknown int // tags
 	tally          tally
+	later          share         // of forged bounces an hour later
 	step           time.Duration // the slowest, see package pace
 	took           time.Duration
 }
 
 var columns = []string{"fault", "sent", "on record", "unsure", "bounces a/d/r", "receipts a/d/r", "wrong signature a/d/r",
-	"unknown message before", "during", "after", "p50 ms", "added p50", "added max", "settled s", "slowest step ms", "row s"}
+	"unknown message before", "during", "after", "refused an hour later", "p50 ms", "added p50", "added max", "settled s", "slowest step ms", "row s"}
 
 func (r *result) cells() []string {
 	o := func(o outcome) string { return fmt.Sprintf("%d/%d/%d", o.accepted, o.deferred, o.refused) }
@@ -30,7 +31,7 @@ func (r *result) cells() []string {
 	s := func(d time.Duration) string { return fmt.Sprintf("%.1f", d.Seconds()) }
 	base := quantile(r.tally.times[before], 0.5)
 	return []string{r.name, itoa(r.sent), itoa(r.found), itoa(r.unknown), o(r.tally.genuine[bounce]), o(r.tally.genuine[receipt]), o(r.tally.forged),
-		o(r.tally.unknown[before]), o(r.tally.unknown[during]), o(r.tally.unknown[after]),
+		o(r.tally.unknown[before]), o(r.tally.unknown[during]), o(r.tally.unknown[after]), r.later.String(),
 		ms(base), ms(quantile(r.tally.times[during], 0.5) - base), ms(quantile(r.tally.times[during], 1) - base), s(r.tally.settling), ms(r.step), s(r.took)}
 }
 
@@ -178,6 +179,18 @@ func (r *result) check(t *testing.T, f *fault, meter *pace.Meter) {
 	}
 	if f.complete && r.unknown > 0 {
 		t.Errorf("of %d tags the store does not know whether they were issued", r.unknown)
+	}
+}
+
+// checkLater holds that an hour later nearly all forged bounces are refused.
+func (r *result) checkLater(t *testing.T, f *fault) {
+	t.Helper()
+	least := 95 // in a hundred
+	if f.wiped {
+		least = 85 // nobody knows what was sent before
+	}
+	if r.later.refused*100 < least*r.later.all || r.later.all == 0 {
+		t.Errorf("an hour later %v forged bounces were refused, expected %d %%", r.later, least)
 	}
 }
 

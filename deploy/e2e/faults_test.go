@@ -21,6 +21,7 @@ type fault struct {
 	complete   bool                        // the record is, afterwards
 	refuses    bool                        // unknown messages are refused afterwards, as before
 	keyMissing bool                        // a key is missing on a host, which then accepts what it cannot verify
+	wiped      bool                        // the store has lost all that it had
 	bounded    bool                        // a message takes the store's timeout longer once, and after that nothing
 }
 
@@ -66,13 +67,13 @@ var faults = []fault{
 		p.load.await(t, outage)
 		p.link.delay.Store(0)
 	}},
-	{name: "wipe", strike: func(t *testing.T, p *pair) {
+	{name: "wipe", wiped: true, strike: func(t *testing.T, p *pair) {
 		if err := p.store.single.Client(t).FlushAll(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 		p.load.await(t, outage)
 	}},
-	{name: "restart without data", strike: func(t *testing.T, p *pair) {
+	{name: "restart without data", wiped: true, strike: func(t *testing.T, p *pair) {
 		p.store.single.Kill(t)
 		p.load.await(t, outage)
 		p.store.single.Start(t)
@@ -154,6 +155,13 @@ func (f *fault) run(t *testing.T) *result {
 			t.Errorf("%s: %v", filepath.Base(s.dir), err)
 		}
 	}
+	if !f.complete {
+		for _, s := range p.nodes() {
+			eventually(t, "the daemon knows that records are lost", func() bool { return s.daemon.metric(t, "bouncefilter_store_last_gap_end_seconds") > 0 })
+		}
+	}
+	r.later = p.anHourLater(t)
+	r.checkLater(t, f)
 	r.step, r.took = meter.Slowest(), time.Since(begin)
 	return r
 }

@@ -184,7 +184,7 @@ func (p *pair) newNode(t *testing.T, dir, url string, o pairOptions, inner *sink
 	s.daemon = newDaemon(t, filepath.Join(dir, "bouncefilter"), url, true,
 		fmt.Sprintf("node = %q\nstore_timeout = %q\n", name, cmp.Or(o.timeout, storeTimeout)), "")
 	if o.ahead == name {
-		s.daemon.program = aDayAhead(t)
+		s.daemon.program = ahead(t, 24*time.Hour)
 	}
 	if is != nil { // metrics are served on a loopback address, which is another one there
 		s.daemon.http, s.daemon.within = is.reach(t, s.daemon.http), []string{"ip", "netns", "exec", is.name}

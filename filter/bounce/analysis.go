@@ -63,7 +63,7 @@ func (a *analysis) message(s string, depth int) *Report {
 		inner.Authenticated = authenticated(h, inner.From)
 		return inner
 	}
-	r := &Report{MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from")), to: fieldAddress(h.get("to"))}
+	r := &Report{Date: date(h.get("date")), MessageID: messageID(h.get("message-id")), Sender: fieldAddress(h.get("return-path")), From: fieldAddress(h.get("from")), to: fieldAddress(h.get("to"))}
 	if f.status != "" {
 		r.deliveryStatus(f.status)
 	}

@@ -69,6 +69,8 @@ type Report struct {
 	// ArrivalDate is when the original arrived at the reporting MTA; zero if the report does not say so.
 	ArrivalDate time.Time
 
+	// Date is that of the report itself; zero if it has none.
+	Date time.Time
 	// MessageID is that of the report itself, without angle brackets.
 	MessageID string
 	// Sender is the envelope sender in the Return-Path field in front of the report; empty if it is null or there is none.

@@ -21,6 +21,8 @@ type Named struct {
 	Quoted   []string // Message-IDs of what it returns or quotes beside, and may answer as well
 	Cut      bool     // it names no message in front, and was longer than is read
 	Domain   string   // that of its author if this may prove it, see [Correspondent]; else ""
+	// Sent is when the messages were sent that it names; the zero Span if it does not tell of all of them.
+	Sent policy.Span
 }
 
 // Anonymous says whether it names no message that it answers.
@@ -41,10 +43,14 @@ func Of(r *bounce.Report, p *policy.Policy) Named {
 		}
 		end = begin
 	}
+	e.Sent = sentOf(r)
 	for _, id := range r.Quoted {
 		if id = fold(id); id != "" && !slices.Contains(e.Messages, id) && !slices.Contains(e.Quoted, id) {
 			e.Quoted = append(e.Quoted, id)
 		}
+	}
+	if len(e.Quoted) > 0 {
+		e.Sent = policy.Span{}
 	}
 	e.Cut = r.Truncated && e.Anonymous() && e.Content != policy.ContentOther
 	// A reply that names another message than those on record answers that one. Only where it is not sure that the message is a reply
@@ -52,7 +58,29 @@ func Of(r *bounce.Report, p *policy.Policy) Named {
 	if e.Unclear = r.Weak && e.Content != policy.ContentOther; e.Unclear || e.Anonymous() && e.Content == policy.ContentReply {
 		e.Domain = CorrespondentOf(r.From)
 	}
+	if e.Domain != "" {
+		e.Sent = policy.Span{} // a correspondent may have been written to at any time
+	}
 	return e
+}
+
+// sentOf says when the messages were sent that a report names. All of them must be dated: any of them may be the one that is on record. But
+// what a returned message answered itself, which others may have sent, is not: if that was sent here as well, so was the returned message,
+// and is on record.
+func sentOf(r *bounce.Report) policy.Span {
+	var sent policy.Span
+	for i := range r.Originals {
+		o := &r.Originals[i]
+		if o.MessageID == "" || o.Source == bounce.OriginalReferences {
+			continue
+		}
+		from, until, ok := r.Sent(o)
+		if !ok {
+			return policy.Span{}
+		}
+		sent = sent.With(policy.Span{From: from, Until: until})
+	}
+	return sent
 }
 
 // contentOf says what the message is. Where only weak signs say that it answers something, an author whom our own server has

@@ -204,6 +204,18 @@ func (q *Inquiry) Answer(ctx context.Context, s Record) ([]Finding, store.Comple
 	return findings, a.Complete, err
 }
 
+// Gaps returns the times of which a record with this completeness may be missing.
+func Gaps(c store.Completeness) []policy.Span {
+	if len(c.Gaps) == 0 {
+		return nil
+	}
+	gaps := make([]policy.Span, len(c.Gaps))
+	for i, g := range c.Gaps {
+		gaps[i] = policy.Span(g)
+	}
+	return gaps
+}
+
 func (about *question) proofAsked() bool {
 	return len(about.messages) > 0 || about.domain != "" || !about.unproven.empty()
 }

@@ -72,8 +72,9 @@ type Case struct {
 	asked        bool            // the record was asked about all recipients
 	unpassed     bool            // a node did not pass the barrier: what it signed may not be on record
 	completeness store.Completeness
-	lookupError  error // of the record, when it was asked last
-	queried      bool  // there was something to ask it
+	gaps         []policy.Span // of completeness
+	lookupError  error         // of the record, when it was asked last
+	queried      bool          // there was something to ask it
 }
 
 // Result is what becomes of a message at one stage.
@@ -111,14 +112,14 @@ func (c *Case) Facts(r *Recipient) policy.RecipientFacts {
 		domain = d.Name
 	}
 	record := c.Record.Facts(domain)
-	record.CompleteSince = c.completeness.Since
+	record.CompleteSince, record.Gaps = c.completeness.Since, c.gaps
 	record.NodeSilent = record.NodeSilent || c.unpassed
 	f := policy.RecipientFacts{
 		Address: r.Address, Client: c.Client, Helo: c.Helo, Sender: c.Sender, Own: c.Own, Daemon: c.Daemon,
 		Issued: r.Finding.Issued, Use: r.Finding.Use, Proof: r.Finding.Proof, Unproven: r.Finding.Unproven, Record: record,
 	}
 	if n := c.named; n != nil {
-		f.Content, f.Unclear, f.Anonymous = n.Content, n.Unclear, n.Anonymous()
+		f.Content, f.Unclear, f.Anonymous, f.Sent = n.Content, n.Unclear, n.Anonymous(), n.Sent
 	}
 	return f
 }
@@ -252,7 +253,7 @@ func (c *Case) lookUpOnce() (proofOpen bool) {
 		}
 	}
 	findings, completeness, err := q.Answer(context.Background(), c.Record)
-	c.completeness, c.lookupError, c.queried = completeness, err, !q.Empty()
+	c.completeness, c.gaps, c.lookupError, c.queried = completeness, evidence.Gaps(completeness), err, !q.Empty()
 	for i := range c.Recipients {
 		r := &c.Recipients[i]
 		if r.Verdict.Domain == nil {

@@ -177,6 +177,9 @@ func (x *Explanation) named(n *evidence.Named, r *bounce.Report) {
 		names = "names no message that it answers; it comes from " + cmp.Or(r.From, "an unknown sender")
 	}
 	x.say("By its content it is %s, and %s.", what, names)
+	if n.Sent.Known() {
+		x.say("What it names was sent between %s and %s, as far as it tells.", formatTime(n.Sent.From), formatTime(n.Sent.Until))
+	}
 }
 
 // record says what the record knows.
@@ -187,8 +190,10 @@ func (x *Explanation) record(c *Case, r *Recipient) {
 		x.say("The record does not answer: %v.", c.lookupError)
 	case c.queried && c.completeness.Since.IsZero():
 		x.say("The record does not vouch for being complete.")
+	case c.queried && len(c.gaps) > 0:
+		x.say("The record is complete since %s, but may lack what was sent at these times: %s.", formatTime(c.completeness.Since), c.completeness.GapsText())
 	case c.queried:
-		x.say("The record is complete since %s.", c.completeness.Since.UTC().Format(time.RFC3339))
+		x.say("The record is complete since %s.", formatTime(c.completeness.Since))
 	}
 	switch {
 	case r.Verdict.Tag.Status == prvs.Valid && f.Issued == policy.IssuedYes:
@@ -217,11 +222,13 @@ func (x *Explanation) record(c *Case, r *Recipient) {
 	}
 }
 
+func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
 // span says since when the record has all mail that was sent.
 func (c *Case) span() string {
 	days := c.Policy.Settings().Proofs.Retention
 	if since := c.completeness.Since; since.After(c.Now.AddDate(0, 0, -days)) {
-		return "since " + since.UTC().Format(time.RFC3339)
+		return "since " + formatTime(since)
 	}
 	return fmt.Sprintf("in the last %d days", days)
 }

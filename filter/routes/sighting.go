@@ -36,7 +36,7 @@ type sighting struct {
 // refused for want of a tag, returns a message that its recipient has written, and the record, which is complete for the time
 // when that was sent, does not know it.
 func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce.Report, now time.Time) (sighting, bool) {
-	if !missed(v) || !judge.IsBounce(r) || f.Proof != policy.ProofAbsent || p.MayBeMissing(f.Record, prvs.DayOf(now)) {
+	if !missed(v) || !judge.IsBounce(r) || f.Proof != policy.ProofAbsent || p.MayBeMissing(f.Record, f.Sent, prvs.DayOf(now)) {
 		return sighting{}, false
 	}
 	sender := p.BareMailbox(f.Address)

@@ -22,9 +22,11 @@ func TestWhatIsLoggedOfTheCompleteness(t *testing.T) {
 		{"complete from the beginning", full, `level=INFO msg="the record of signed mail is complete" since=2026-08-15`},
 		{"the same", full, ""},
 		{"records were lost", store.Completeness{Since: testDay}, `level=WARN msg="the record of signed mail may lack what was sent before`},
+		{"more were lost", store.Completeness{Since: testDay, Gaps: []store.Gap{{From: testDay.Add(time.Hour), Until: testDay.Add(2 * time.Hour)}}},
+			"gaps=\"2026-11-23T13:00:00Z to 2026-11-23T14:00:00Z\""},
 		{"all is gone", store.Completeness{}, `level=WARN msg="the record of signed mail is gone`},
 		{"the server may evict", store.Completeness{Reason: "the server may evict records"}, `level=WARN msg="the store cannot vouch for its record`},
-		{"it may not any more", store.Completeness{Since: testDay.Add(time.Hour)}, "may lack what was sent before"},
+		{"it may not any more", store.Completeness{Since: testDay.Add(2 * time.Hour)}, "may lack what was sent before"},
 	} {
 		st.Answer.Complete = step.complete
 		from := len(f.log.String())
@@ -34,8 +36,8 @@ func TestWhatIsLoggedOfTheCompleteness(t *testing.T) {
 		if step.log == "" && strings.Contains(log, "record") || !strings.Contains(log, step.log) {
 			t.Errorf("%s: want %q in the log, got:\n%s", step.name, step.log, log)
 		}
-		if got := f.CompleteSince(); !got.Equal(step.complete.Since) {
-			t.Errorf("%s: complete since %v, want %v", step.name, got, step.complete.Since)
+		if got := f.Completeness(); !got.Equal(step.complete) {
+			t.Errorf("%s: %+v, want %+v", step.name, got, step.complete)
 		}
 	}
 }

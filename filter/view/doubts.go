@@ -19,7 +19,7 @@ func (v *View) Doubts() store.Doubts {
 func (v *View) reportDoubts() {
 	now, before := v.Doubts(), v.doubts
 	if now.Missing > before.Missing {
-		v.log.Error("records that this host wrote are gone from the store: it was set back, or another user of it has removed them; the record is marked incomplete",
+		v.log.Error("records that this host wrote are gone from the store: it has lost them, was set back, or another user of it has removed them; the record is marked incomplete",
 			"samples", now.Missing-before.Missing)
 		v.doubts.Missing = now.Missing
 	}

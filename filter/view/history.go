@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -26,15 +25,15 @@ type History struct {
 	RecordBegan time.Time `json:"record_began,omitzero"`
 	// FirstSigned is the first day of each domain's signatures, as days since 1970-01-01 UTC.
 	FirstSigned map[string]store.Day `json:"first_signed"`
-	// CompleteSince is the latest time since when the store has said that its record is complete. It does not become earlier: a store that
-	// says so was set back, or another user of it has removed a mark.
-	CompleteSince time.Time `json:"complete_since,omitzero"`
+	// Complete is the completeness of the store's record as it was seen last. What it says may be lost stays lost: a store that does not say
+	// so any more was set back, or another user of it has removed a mark.
+	Complete store.Completeness `json:"complete,omitzero"`
 	// Removed has the tombstones of revocations, by name.
 	Removed map[string]Removal `json:"removed,omitempty"`
 }
 
 func (h History) equal(o History) bool {
-	return h.RecordBegan.Equal(o.RecordBegan) && maps.Equal(h.FirstSigned, o.FirstSigned) && h.CompleteSince.Equal(o.CompleteSince) &&
+	return h.RecordBegan.Equal(o.RecordBegan) && maps.Equal(h.FirstSigned, o.FirstSigned) && h.Complete.Equal(o.Complete) &&
 		maps.EqualFunc(h.Removed, o.Removed, func(a, b Removal) bool { return a.At.Equal(b.At) && a.Expires == b.Expires })
 }
 
@@ -164,24 +163,22 @@ func (h History) With(days map[string]store.Day) History {
 	return h
 }
 
-// restoreBeginning marks the record of a store as incomplete that has begun anew. The store takes its first records for the first there
-// ever were, and so would a host that comes to know it now. A record that begins on a later day than a domain shows that mail was sent
-// before.
+// restoreBeginning marks that a record has begun anew. The store takes its first records for the first there ever were, and so would a host
+// that comes to know it now.
 func (v *View) restoreBeginning(ctx context.Context, days map[string]store.Day) {
-	begun := store.Day(math.MinInt32) // the latest day on which the store takes a domain to have begun that has signed before
+	anew := false // the store takes a domain to have begun later than it did
 	for name, since := range v.history.current().FirstSigned {
-		if d, ok := days[name]; ok && since < d {
-			begun = max(begun, d)
-		}
+		d, ok := days[name]
+		anew = anew || ok && since < d
 	}
-	if begun == math.MinInt32 {
+	if !anew {
 		return
 	}
 	a, err := v.store.Store().Lookup(ctx, store.DayOf(v.now()), nil)
-	if err != nil || a.Complete.Since.IsZero() || store.DayOf(a.Complete.Since) > begun {
+	if err != nil || a.Complete.Since.IsZero() || len(a.Complete.Gaps) > 0 && a.Complete.Gaps[0].From.IsZero() {
 		return
 	}
-	if err := v.store.Store().MarkIncomplete(ctx, (begun + 1).Time()); err == nil {
-		v.log.Warn("the store has begun anew: its record lacks what was sent before", "complete_since", formatSince((begun + 1).Time()))
+	if err := v.store.Store().MarkIncomplete(ctx, store.Gap{Until: a.Complete.Since}); err == nil {
+		v.log.Warn("the store has begun anew: its record lacks what was sent before", "complete_since", formatTime(a.Complete.Since))
 	}
 }

@@ -20,18 +20,18 @@ import (
 // nodes is what is known of the nodes that share the store.
 type nodes struct {
 	mu       sync.Mutex
-	latest   time.Time // heartbeat of any node, on the store's clock
-	advanced time.Time // when that was a later one than before, on this host's clock
-	silent   []string  // names of the nodes that were silent when the store answered last
+	latest   time.Time    // heartbeat of any node, on the store's clock
+	advanced time.Time    // when that was a later one than before, on this host's clock
+	silent   []store.Node // that were silent when the store answered last
 
 	others   bool                 // there were some when the store answered last
 	failures uint64               // of the store, see failures, when it was first answered again
 	awaited  map[string]time.Time // the other nodes without a heartbeat since, and their last one, on the store's clock
 }
 
-// silentNodes returns the names of nodes whose last heartbeat is too old, on the store's clock. The latest heartbeat shows what time it
-// is there: one's own, as a rule.
-func silentNodes(ns []store.Node) (silent []string, latest time.Time) {
+// silentNodes returns the nodes whose last heartbeat is too old, on the store's clock. The latest heartbeat shows what time it is there:
+// one's own, as a rule.
+func silentNodes(ns []store.Node) (silent []store.Node, latest time.Time) {
 	for _, n := range ns {
 		if n.Seen.After(latest) {
 			latest = n.Seen
@@ -39,7 +39,7 @@ func silentNodes(ns []store.Node) (silent []string, latest time.Time) {
 	}
 	for _, n := range ns {
 		if latest.Sub(n.Seen) > store.HeartbeatTimeout {
-			silent = append(silent, n.Name)
+			silent = append(silent, n)
 		}
 	}
 	return silent, latest
@@ -70,7 +70,7 @@ func (v *View) RefreshNodes(ctx context.Context) {
 	switch {
 	case len(silent) > before:
 		v.log.Warn("a node is silent: until it is back, bounces are deferred and not refused where mail of it may be missing on the record; if it will not come back, remove it: bouncefilter node remove NAME",
-			"nodes", silent)
+			"nodes", names(silent))
 	case len(silent) == 0 && before > 0:
 		v.log.Info("all nodes are back")
 	}
@@ -80,18 +80,17 @@ func (v *View) RefreshNodes(ctx context.Context) {
 // operator removed it, it was silent for too long, or the store was wiped. It returns false if the store did not take the mark.
 func (v *View) giveUp(ctx context.Context, known []store.Node) bool {
 	v.nodes.mu.Lock()
-	gone := slices.DeleteFunc(slices.Clone(v.nodes.silent), func(name string) bool {
-		return slices.ContainsFunc(known, func(n store.Node) bool { return n.Name == name })
+	gone := slices.DeleteFunc(slices.Clone(v.nodes.silent), func(was store.Node) bool {
+		return slices.ContainsFunc(known, func(n store.Node) bool { return n.Name == was.Name })
 	})
 	v.nodes.mu.Unlock()
-	if len(gone) == 0 {
-		return true
+	for _, n := range gone {
+		gap := n.Unrecorded(v.now())
+		if err := v.store.Store().MarkIncomplete(ctx, gap); err != nil {
+			return false
+		}
+		v.log.Warn("a silent node is not waited for any more: mail of it may be missing on the record", "node", n.Name, "gaps", gap.String())
 	}
-	since := (store.DayOf(v.now()) + 1).Time() // the same for all nodes that notice
-	if err := v.store.Store().MarkIncomplete(ctx, since); err != nil {
-		return false
-	}
-	v.log.Warn("a silent node is not waited for any more: mail of it may be missing on the record", "nodes", gone, "complete_since", formatSince(since))
 	return true
 }
 
@@ -131,7 +130,15 @@ func (v *View) hasOthers() bool {
 func (v *View) SilentNodes() []string {
 	v.nodes.mu.Lock()
 	defer v.nodes.mu.Unlock()
-	return slices.Clone(v.nodes.silent)
+	return names(v.nodes.silent)
+}
+
+func names(ns []store.Node) []string {
+	list := make([]string, len(ns))
+	for i, n := range ns {
+		list[i] = n.Name
+	}
+	return list
 }
 
 // others returns the last heartbeat of the nodes other than this one, on the store's clock.

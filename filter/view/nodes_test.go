@@ -27,7 +27,7 @@ func TestSilentNodes(t *testing.T) {
 		{"the clock of a node does not matter", []store.Node{{Name: "a", Seen: testDay, At: testDay.AddDate(0, 0, 1)}, {Name: "b", Seen: testDay, At: testDay.AddDate(0, 0, -1)}}, ""},
 	} {
 		silent, _ := silentNodes(tt.nodes)
-		if got := strings.Join(silent, " "); got != tt.want {
+		if got := strings.Join(names(silent), " "); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -41,27 +41,27 @@ func TestASilentNodeThatIsGoneIsAGapInTheRecord(t *testing.T) {
 	silent := back
 	silent.Seen = testDay.Add(-time.Minute)
 	down := fmt.Errorf("down: %w", store.ErrUnavailable)
-	tomorrow := (store.DayOf(testDay) + 1).Time()
+	none := store.Gap{}
 	for _, step := range []struct {
 		name   string
 		nodes  []store.Node
-		marked time.Time
+		marked store.Gap
 		silent int
 		err    error
 	}{
-		{"it runs", []store.Node{self, back}, time.Time{}, 0, nil},
-		{"it was stopped", []store.Node{self}, time.Time{}, 0, nil},
-		{"it is silent", []store.Node{self, silent}, time.Time{}, 1, nil},
-		{"it is back", []store.Node{self, back}, time.Time{}, 0, nil},
-		{"it is silent again", []store.Node{self, silent}, time.Time{}, 1, nil},
-		{"the store does not answer", []store.Node{self}, time.Time{}, 1, down},
-		{"it was removed", []store.Node{self}, tomorrow, 0, nil},
-		{"that is marked once", []store.Node{self}, time.Time{}, 0, nil},
+		{"it runs", []store.Node{self, back}, none, 0, nil},
+		{"it was stopped", []store.Node{self}, none, 0, nil},
+		{"it is silent", []store.Node{self, silent}, none, 1, nil},
+		{"it is back", []store.Node{self, back}, none, 0, nil},
+		{"it is silent again", []store.Node{self, silent}, none, 1, nil},
+		{"the store does not answer", []store.Node{self}, none, 1, down},
+		{"it was removed", []store.Node{self}, silent.Unrecorded(testDay), 0, nil},
+		{"that is marked once", []store.Node{self}, none, 0, nil},
 	} {
-		st.Known, st.Err, st.Incomplete = step.nodes, step.err, time.Time{}
+		st.Known, st.Err, st.Incomplete = step.nodes, step.err, none
 		f.RefreshNodes(t.Context())
-		if !st.Incomplete.Equal(step.marked) || len(f.SilentNodes()) != step.silent {
-			t.Errorf("%s: marked until %v, %d silent; want %v, %d", step.name, st.Incomplete, len(f.SilentNodes()), step.marked, step.silent)
+		if st.Incomplete != step.marked || len(f.SilentNodes()) != step.silent {
+			t.Errorf("%s: marked %v, %d silent; want %v, %d", step.name, st.Incomplete, len(f.SilentNodes()), step.marked, step.silent)
 		}
 	}
 }

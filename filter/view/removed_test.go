@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -179,25 +180,27 @@ func TestLostRevocationsAreLoggedOnceAMinute(t *testing.T) {
 	}
 }
 
-// setBack is a store whose completeness can become earlier.
+// setBack is a store that forgets what it has said may be lost.
 type setBack struct {
 	store.Store
-	since  time.Time
-	marked []time.Time
+	complete store.Completeness
+	marked   []store.Gap
 }
 
 func (s *setBack) Lookup(_ context.Context, _ store.Day, qs []store.Query) (store.Answer, error) {
-	return store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Complete: store.Completeness{Since: s.since}}, nil
+	return store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Complete: s.complete}, nil
 }
 
-func (s *setBack) MarkIncomplete(_ context.Context, until time.Time) error {
-	s.marked = append(s.marked, until)
+func (s *setBack) MarkIncomplete(_ context.Context, g store.Gap) error {
+	s.marked = append(s.marked, g)
 	return nil
 }
 
 func TestAStoreThatWasSetBackIsMarkedIncompleteAgain(t *testing.T) {
 	shelf := newShelf(t)
-	st := &setBack{Store: shelf.Store, since: testDay.Add(-time.Hour)}
+	since := testDay.Add(-time.Hour)
+	gap := store.Gap{From: testDay.Add(-30 * time.Minute), Until: testDay.Add(-20 * time.Minute)}
+	st := &setBack{Store: shelf.Store, complete: store.Completeness{Since: since, Gaps: []store.Gap{gap}}}
 	view := func() *fixture {
 		f := start(t, st)
 		f.View.history.load(shelf.path, f.View.log)
@@ -205,23 +208,34 @@ func TestAStoreThatWasSetBackIsMarkedIncompleteAgain(t *testing.T) {
 	}
 	f := view()
 	f.refreshCompleteness(t.Context())
-	st.since = testDay.AddDate(0, 0, -40)
+	if len(st.marked) != 0 {
+		t.Errorf("marked %v", st.marked)
+	}
+	st.complete = store.Completeness{Since: testDay.AddDate(0, 0, -40)}
+	want := []store.Gap{{Until: since}, gap}
 	for name, f := range map[string]*fixture{"the daemon that has seen it": f, "the same after a restart": view()} {
 		st.marked = nil
 		f.refreshCompleteness(t.Context())
 		f.refreshCompleteness(t.Context())
-		if since := f.CompleteSince(); !since.Equal(testDay.Add(-time.Hour)) || len(st.marked) != 2 || !st.marked[0].Equal(since) {
-			t.Errorf("%s: complete since %v, marked %v", name, since, st.marked)
+		got := f.Completeness()
+		if !got.Equal(store.Completeness{Since: since, Gaps: want}) || len(st.marked) != 4 || !slices.EqualFunc(st.marked[:2], want, func(a, b store.Gap) bool { return a.Covers(b) && b.Covers(a) }) {
+			t.Errorf("%s: %+v, marked %v", name, got, st.marked)
 		}
-		if n := strings.Count(f.log.String(), "reaches further back than it has said before"); n != 1 {
+		if n := strings.Count(f.log.String(), "does not say any more what it has lost"); n != 1 {
 			t.Errorf("%s: %d lines", name, n)
 		}
 	}
 	// A start far ahead comes from a clock that was wrong: it is not remembered.
-	st.since = testDay.AddDate(1, 0, 0)
+	st.complete = store.Completeness{Since: testDay.AddDate(1, 0, 0)}
 	f.refreshCompleteness(t.Context())
-	if got := f.History().CompleteSince; !got.Equal(testDay.Add(-time.Hour)) {
+	if got := f.History().Complete.Since; !got.Equal(since) {
 		t.Errorf("remembered %v", got)
+	}
+	// A record that has begun anew since does not lack what was before.
+	st.complete, st.marked = store.Completeness{Since: testDay}, nil
+	f.refreshCompleteness(t.Context())
+	if len(st.marked) != 0 || !f.Completeness().Equal(st.complete) {
+		t.Errorf("begun anew: %+v, marked %v", f.Completeness(), st.marked)
 	}
 }
 

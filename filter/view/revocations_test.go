@@ -92,7 +92,7 @@ func TestRevocationsThatTheStoreLosesAreWrittenAgain(t *testing.T) {
 				t.Fatal(err)
 			}
 			if tt.wiped {
-				if err := st.MarkIncomplete(t.Context(), testDay.Add(time.Hour)); err != nil {
+				if err := st.MarkIncomplete(t.Context(), store.Gap{Until: testDay.Add(time.Hour)}); err != nil {
 					t.Fatal(err)
 				}
 			}

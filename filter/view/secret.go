@@ -38,7 +38,7 @@ func (v *View) checkSecret(ctx context.Context) {
 	if used && !ours {
 		v.verified.Store(false)
 		// What is signed here is on record under keys that the other hosts do not find, and until tomorrow's check it will be.
-		if err := v.store.Store().MarkIncomplete(ctx, (today + 1).Time()); err != nil {
+		if err := v.store.Store().MarkIncomplete(ctx, store.Gap{Until: (today + 1).Time()}); err != nil {
 			return
 		}
 		v.checked = today
@@ -46,7 +46,7 @@ func (v *View) checkSecret(ctx context.Context) {
 		return
 	}
 	if !used && !a.Complete.Since.IsZero() {
-		if err := v.store.Store().MarkIncomplete(ctx, now.Add(time.Minute)); err != nil {
+		if err := v.store.Store().MarkIncomplete(ctx, store.Gap{Until: now.Add(time.Minute)}); err != nil {
 			return
 		}
 	}

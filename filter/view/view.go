@@ -21,9 +21,10 @@
 //	  │         │
 //	  │         │ a silent node was removed, or is waited for no longer
 //	  ▼         ▼
-//	incomplete until T, which has moved on: the store was wiped, restarted
-//	without its data, lost records, or begun anew; bounces that the record
-//	might have proven are accepted for the time of its retention
+//	incomplete for a gap, or until T, which has moved on: the store was wiped,
+//	restarted without its data, lost records, or begun anew; bounces that name
+//	mail of that time, or do not tell the time of theirs, are accepted for the
+//	time of the record's retention where the record might have proven them
 //
 // [View.Refresh] asks the store for all of it once; [View.Run] does so regularly. [View.Lookup], [View.Facts] and [View.Barrier] are
 // what bounces are judged by. [View.Use] records, beside the mail path, how often tags and proofs were used.
@@ -44,10 +45,9 @@ import (
 )
 
 const (
-	// refreshInterval is how often the store is asked which domains have been signing since when, and since when the record is
-	// complete.
+	// refreshInterval is how often the store is asked which domains have been signing since when.
 	refreshInterval = time.Minute
-	// nodesInterval is how often the store is asked which nodes are silent.
+	// nodesInterval is how often the store is asked which nodes are silent, and whether the record has lost anything.
 	nodesInterval = 5 * time.Second
 	// revocationInterval is how often the store is asked what is revoked. A command that revokes something waits for it.
 	revocationInterval = 2 * time.Second
@@ -140,6 +140,9 @@ func (v *View) Run(ctx context.Context, refreshed func(answered bool)) {
 			refreshed(v.RefreshRecord(ctx))
 		case <-nodes.C:
 			v.RefreshNodes(ctx)
+			if v.refreshCompleteness(ctx) { // the store may have been wiped
+				refreshed(v.RefreshRecord(ctx))
+			}
 		}
 	}
 }
@@ -257,11 +260,9 @@ func Look(ctx context.Context, st Source, h *store.Hasher, node string, history 
 		return s, err
 	}
 	silent, _ := silentNodes(append(ns, store.Node{Name: node, Seen: now}))
-	s.Silent = slices.DeleteFunc(silent, func(name string) bool { return name == node })
+	s.Silent = slices.DeleteFunc(names(silent), func(name string) bool { return name == node })
 	s.InDoubt = len(s.Silent) > 0
-	if known := history.CompleteSince; !s.Complete.Since.IsZero() && s.Complete.Since.Before(known) {
-		s.Complete.Since = known
-	}
+	s.Complete = s.Complete.With(history.Complete)
 	revocations, err := st.Broadcasts(ctx, RevocationTopic, today)
 	if err != nil {
 		return s, err

@@ -13,7 +13,8 @@
 //
 // The file holds these buckets:
 //
-//	meta        "format" → version of this layout; "since" → since when the record is complete, nanoseconds since 1970, 8 octets
+//	meta        "format" → version of this layout; "start" → when the first record was made, nanoseconds since 1970, 8 octets;
+//	            "gaps" → times of which records may be missing: begin, or 0, and end of each, likewise
 //	records     YYYY-MM-DD (last day) → bucket of 16-octet keys → count (base 128, encoding/binary's Uvarint; nothing
 //	            for 0), dropped 30 days after that day
 //	domains     domain → days of its first and of its last record, 4 octets each
@@ -50,7 +51,8 @@ var (
 	bucketCounters   = []byte("counters")
 	bucketBroadcasts = []byte("broadcasts")
 	keyFormat        = []byte("format")
-	keySince         = []byte("since")
+	keyStart         = []byte("start")
+	keyGaps          = []byte("gaps")
 )
 
 // format is the version of the layout. Open refuses a file with another one, which another version of bouncefilter wrote.
@@ -65,7 +67,8 @@ type Store struct {
 
 	nodes store.Nodes // in memory: no other process can have the file open
 	db    *bbolt.DB
-	since atomic.Pointer[time.Time] // since when the record is complete; nil if it is empty. No other process writes the file.
+
+	complete atomic.Pointer[store.Completeness] // No other process writes the file.
 
 	// Once bbolt has panicked, its locks may never be released.
 	broken  atomic.Pointer[error] // the panic
@@ -131,12 +134,8 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 		}
 	}
 	return s.update(ctx, "record", func(tx *bbolt.Tx) error {
-		if _, ok, err := sinceOf(tx); err != nil {
+		if err := begin(tx, s.now()); err != nil {
 			return err
-		} else if !ok {
-			if err := putSince(tx, s.now()); err != nil {
-				return err
-			}
 		}
 		records := tx.Bucket(bucketRecords)
 		for i, r := range rs {
@@ -211,10 +210,7 @@ func parseDomain(v []byte) (first, last store.Day, ok bool) {
 // Lookup implements [store.Store].
 func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	qs = slices.Clone(qs) // a search that is under way may outlive this call
-	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs))}
-	if since := s.since.Load(); since != nil {
-		a.Complete.Since = *since
-	}
+	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Complete: *s.complete.Load()}
 	first, err := nameOf(today)
 	if err != nil {
 		return store.Answer{}, err
@@ -266,33 +262,6 @@ func look(b *bbolt.Bucket, q store.Query, a *store.Answer, i int) {
 	if v := b.Get(q.Key[:]); v != nil {
 		a.Found[i] = true
 		a.Counts[i] = store.AddCounts(a.Counts[i], countOf(v))
-	}
-}
-
-// MarkIncomplete implements [store.Store].
-func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
-	return s.update(ctx, "mark incomplete", func(tx *bbolt.Tx) error {
-		if since, ok, err := sinceOf(tx); err != nil || ok && !until.After(since) {
-			return err
-		}
-		return putSince(tx, until)
-	})
-}
-
-func putSince(tx *bbolt.Tx, t time.Time) error {
-	return tx.Bucket(bucketMeta).Put(keySince, binary.BigEndian.AppendUint64(nil, uint64(t.UnixNano())))
-}
-
-// sinceOf returns since when the record is complete. ok is false if it is empty.
-func sinceOf(tx *bbolt.Tx) (since time.Time, ok bool, err error) {
-	v := tx.Bucket(bucketMeta).Get(keySince)
-	switch len(v) {
-	case 0:
-		return time.Time{}, false, nil
-	case 8:
-		return time.Unix(0, int64(binary.BigEndian.Uint64(v))).UTC(), true, nil
-	default:
-		return time.Time{}, false, fmt.Errorf("%w: the time since when the record is complete has %d octets", errDamaged, len(v))
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -83,7 +82,7 @@ func (s *Store) transact(group []*write) error {
 	if err := s.broken.Load(); err != nil {
 		return *err
 	}
-	var since time.Time
+	var complete store.Completeness
 	err := s.contain(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) (err error) {
 			for _, w := range group {
@@ -91,12 +90,12 @@ func (s *Store) transact(group []*write) error {
 					return err
 				}
 			}
-			since, _, err = sinceOf(tx)
+			complete, err = completeness(tx)
 			return err
 		})
 	})
-	if err == nil && !since.IsZero() {
-		s.since.Store(&since)
+	if err == nil {
+		s.complete.Store(&complete)
 	}
 	return err
 }

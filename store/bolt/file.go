@@ -127,13 +127,11 @@ func (s *Store) load() error {
 			default:
 				return fmt.Errorf("the file has format %q, this version knows %s: another version of bouncefilter wrote it", v, format)
 			}
-			since, ok, err := sinceOf(tx)
+			complete, err := completeness(tx)
 			if err != nil {
 				return err
 			}
-			if ok {
-				s.since.Store(&since)
-			}
+			s.complete.Store(&complete)
 			if err := readDays(tx.Bucket(bucketRecords), store.KeySize); err != nil {
 				return err
 			}

@@ -67,7 +67,7 @@ func (g *Guard) tryToClose(ctx context.Context) error {
 // tryOnce closes the circuit if the store answers, once the journal has been replayed.
 func (g *Guard) tryOnce(ctx context.Context) error {
 	g.mu.Lock()
-	gap, retry, marked := g.gap, g.retry, g.gapFile.marked
+	gap, since, retry, marked := g.gap, g.lostSince, g.retry, g.gapFile.marked
 	g.mu.Unlock()
 
 	now := g.now()
@@ -81,7 +81,7 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 	if err := bounded(ctx, g.timeout, func(ctx context.Context) error {
 		if gap {
 			// What is lost from now until the circuit closes is before this time as well.
-			return g.store.MarkIncomplete(ctx, now.Add(incompleteMargin+2*g.timeout))
+			return g.store.MarkIncomplete(ctx, store.Gap{From: since, Until: now.Add(gapMargin + 2*g.timeout)})
 		}
 		_, err := g.store.Lookup(ctx, store.DayOf(now), nil)
 		return err
@@ -121,7 +121,7 @@ func (g *Guard) closeCircuit(now time.Time, gapReported bool) error {
 	} else {
 		g.log.Info("the store has taken what an earlier process left behind", "records_waited", g.waited, "records_lost", gapReported)
 	}
-	g.gap, g.marked, g.retry, g.probing, g.outage, g.journalFailing, g.waited = false, nil, nil, false, false, false, 0
+	g.gap, g.marked, g.retry, g.probing, g.outage, g.journalFailing, g.journalLate, g.waited = false, nil, nil, false, false, false, false, 0
 	g.state.Store(closed)
 	g.mu.Unlock()
 

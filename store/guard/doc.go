@@ -5,7 +5,7 @@
 // store (counters, nodes, broadcasts, first-signed days) go to [Guard.Store] directly.
 //
 // The guard never lets a Lookup reach a store that lacks records which wait in the journal, and it never hides that a record was
-// lost, not even over a crash.
+// lost, not even over a crash, unless the disk did not answer before it.
 //
 // # The circuit
 //
@@ -31,15 +31,17 @@
 //	outcome     where they are   Record returns
 //	stored      in the store     nil
 //	journalled  on local disk    nil
-//	lost        in neither       an error that wraps store.ErrUnavailable
+//	waiting     in memory        nil, if the disk does not answer
+//	lost        in none of them  an error that wraps store.ErrUnavailable
 //
-// The message may be signed in each case. Lost records are a gap in the record:
+// The message may be signed in each case. What waits in memory is written to disk when that answers, or to the store, whichever is first;
+// it is lost if the process ends before, or if there is too much of it. Lost records are a gap in the record:
 //
 //	state   on disk                  next state
 //	no gap  nothing                  gap: a record was lost, the journal is damaged, or New found the mark of a gap
-//	gap     mark in the journal's    no gap: MarkIncomplete has recorded in the store that records made until a minute from now may be
-//	        first block, or the      missing. Only then does the circuit close: no Lookup meets a store that does not know.
-//	        gap file if no journal
+//	gap     mark in the journal's    no gap: MarkIncomplete has told the store of which time records may be missing: from a minute before
+//	        first block, or the      the first was lost to a minute from now. Only then does the circuit close: no Lookup meets a store
+//	        gap file if no journal   that does not know. The mark has the time of the first loss.
 //	        can be used
 //
 // A gap opens the circuit, so that Lookups fail as long as it lasts, and a caller whose Lookup fails refuses nothing that needs the store.

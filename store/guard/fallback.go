@@ -1,19 +1,19 @@
 package guard
 
 import (
-	"context"
 	"errors"
 	"path/filepath"
+	"time"
 )
 
 // JournalStats describes the journal. All numbers but the first two count records since the start of the process.
 type JournalStats struct {
-	Entries int   // messages, or parts of long ones, that wait for the store
+	Entries int   // messages, or parts of long ones, that wait for the store, on disk or in memory
 	Octets  int64 // the size of these entries
 
 	Journalled uint64 // written to the journal
 	Replayed   uint64 // written from the journal to the store
-	Lost       uint64 // neither in the store nor in the journal
+	Lost       uint64 // neither in the store nor in the journal nor in memory
 }
 
 // Journal describes the journal. Without one, only Lost is ever other than 0.
@@ -32,17 +32,23 @@ func (g *Guard) openJournal(path string, size int64) bool {
 	}
 	// A process that cannot use the journal marks a gap with this file.
 	g.gapFile.path = filepath.Join(filepath.Dir(path), gapFileName)
-	gap := g.gapFile.exists()
-	j, gone, missing, err := openJournal(path, size, &g.wait, g.log)
+	left := g.gapFile.read()
+	marked := left.set
+	j, gone, missing, err := openJournal(path, size, &g.wait, g.log, g.written)
 	if err != nil {
 		g.log.Error("the journal cannot be used: what the store does not take is lost", "error", err)
-		gap = gap || !missing
+		gone = mark{set: !missing}
 	} else {
 		g.journal = j
-		gap = gap || gone
-		if !g.gapFile.exists() {
+		if !marked {
 			g.gapFile.path = "" // A process without the journal may make one later; that file is not this Guard's to remove.
 		}
+	}
+	switch {
+	case !left.set:
+		left = gone
+	case gone.set && gone.from.Before(left.from):
+		left.from = gone.from
 	}
 	waiting, octets := 0, int64(0)
 	if j != nil {
@@ -51,14 +57,14 @@ func (g *Guard) openJournal(path string, size int64) bool {
 	if waiting > 0 {
 		g.log.Info("records wait for the store from before this start", "entries", waiting, "octets", octets)
 	}
-	if gap {
+	if left.set {
 		g.log.Warn("records were lost before this start", "journal", path)
 		g.mu.Lock()
-		g.gap = true
+		g.gap, g.lostSince = true, left.from
 		g.mark()
 		g.mu.Unlock()
 	}
-	return gap || waiting > 0
+	return left.set || waiting > 0
 }
 
 // outcome is what became of an entry that the store did not take.
@@ -66,12 +72,13 @@ type outcome int
 
 const (
 	journalled outcome = iota // the journal has it on disk
+	waiting                   // it waits in memory, for a disk that does not answer
 	lost                      // it is nowhere, and the gap is marked
 	again                     // nothing yet: the circuit has left the state open, and the store is to be tried again
 )
 
 // divert writes e, which the store did not take because of err, to the journal. It returns once the entry is on disk, or the mark of the
-// gap is, or after the timeout: the message will be signed, so not even a crash may hide that its record is missing.
+// gap is, or after the timeout. The message will be signed.
 func (g *Guard) divert(e entry, err error) outcome {
 	g.mu.Lock()
 	if errors.Is(err, errOpen) && g.state.Load() != open {
@@ -80,50 +87,80 @@ func (g *Guard) divert(e entry, err error) outcome {
 		return again
 	}
 	g.trip("record", err)
-	if g.journal == nil {
-		marked := g.lose(e, nil)
-		g.mu.Unlock()
-		await(marked, g.timeout)
-		return lost
+	var c *commit
+	var late bool
+	if g.journal != nil {
+		c, late, err = g.journal.add(e)
 	}
-	c, err := g.journal.add(e)
-	if err != nil {
-		marked := g.lose(e, err)
+	if g.journal == nil || err != nil {
+		if g.journal == nil {
+			err = nil
+		}
+		marked := g.lose(e, len(e.records), err)
 		g.mu.Unlock()
-		if !g.journal.isLate() {
+		if !late { // Not even a crash may hide that the record is missing.
 			await(marked, g.timeout)
 		}
 		return lost
 	}
 	g.mu.Unlock()
-
-	late, cancel := context.WithTimeout(context.Background(), g.timeout)
-	defer cancel()
+	if late {
+		return waiting
+	}
+	timer := time.NewTimer(g.timeout)
+	defer timer.Stop()
 	select {
+	case <-timer.C:
+		g.giveUp(c)
+		return waiting
 	case <-c.done:
-		if err = c.err; err == nil {
-			g.journalled.Add(uint64(len(e.records)))
-			return journalled
-		}
-	case <-late.Done():
-		g.journal.giveUp(c)
-		err = errJournalLate
+	}
+	if c.err == nil {
+		return journalled
 	}
 	g.mu.Lock()
-	marked := g.lose(e, err)
+	marked := g.marked
 	g.mu.Unlock()
-	select {
-	case <-marked:
-	case <-late.Done():
+	if marked != nil { // by written
+		select {
+		case <-marked:
+		case <-timer.C:
+		}
 	}
 	return lost
 }
 
-// lose counts e as lost, because of err if there is a journal, and marks the gap. The channel is closed when the mark is on disk. The
-// caller holds mu.
-func (g *Guard) lose(e entry, err error) <-chan struct{} {
-	g.lost.Add(uint64(len(e.records)))
-	g.gap, g.retry = true, &e
+// giveUp stops waiting for a disk that does not answer.
+func (g *Guard) giveUp(c *commit) {
+	g.journal.giveUp(c)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.journalLate {
+		g.journalLate = true
+		g.log.Warn("the disk of the journal does not answer: records wait in memory", "timeout", g.timeout)
+	}
+}
+
+// written is called by the journal when a commit is on disk, or has failed.
+func (g *Guard) written(c *commit) {
+	if c.err == nil {
+		g.journalled.Add(uint64(c.records))
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lose(c.last, c.records, c.err)
+}
+
+// lose counts records as lost, the last of which are those of e, because of err if there is a journal, and marks the gap. The channel is
+// closed when the mark is on disk. The caller holds mu.
+func (g *Guard) lose(e entry, records int, err error) <-chan struct{} {
+	g.lost.Add(uint64(records))
+	if !g.gap {
+		// The first of them was made before the store and the journal were tried.
+		g.gap, g.lostSince = true, g.now().Add(-gapMargin-2*g.timeout)
+	}
+	g.retry = &e
 	if err != nil {
 		g.trip("journal", err) // The circuit may have closed while e was on its way to the disk.
 		if !g.journalFailing {
@@ -137,10 +174,10 @@ func (g *Guard) lose(e entry, err error) <-chan struct{} {
 // mark begins to mark the gap on disk, unless that has begun already. The channel is closed when it is done. The caller holds mu.
 func (g *Guard) mark() <-chan struct{} {
 	if g.journal == nil {
-		return g.gapFile.mark(&g.wait, g.log)
+		return g.gapFile.mark(g.lostSince, &g.wait, g.log)
 	}
 	if g.marked == nil {
-		g.marked = g.journal.mark(true)
+		g.marked = g.journal.mark(mark{true, g.lostSince})
 	}
 	return g.marked
 }

@@ -26,7 +26,7 @@ type flaky struct {
 	hang    bool // failing calls wait for the end of their context
 	records int
 	lookups int
-	marks   []time.Time
+	marks   []store.Gap
 	closed  atomic.Bool
 }
 
@@ -65,7 +65,7 @@ func (f *flaky) calls() (records, lookups int) {
 	return f.records, f.lookups
 }
 
-func (f *flaky) incomplete() []time.Time {
+func (f *flaky) incomplete() []store.Gap {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.marks
@@ -85,14 +85,14 @@ func (f *flaky) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	return f.Store.Lookup(ctx, today, qs)
 }
 
-func (f *flaky) MarkIncomplete(ctx context.Context, at time.Time) error {
+func (f *flaky) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	if err := f.call(ctx, "MarkIncomplete"); err != nil {
 		return err
 	}
 	f.mu.Lock()
-	f.marks = append(f.marks, at)
+	f.marks = append(f.marks, g)
 	f.mu.Unlock()
-	return f.Store.MarkIncomplete(ctx, at)
+	return f.Store.MarkIncomplete(ctx, g)
 }
 
 func (f *flaky) Close() error { f.closed.Store(true); return f.Store.Close() }

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"time"
 )
 
 // gapFileName is the name of the gap file, beside the journal.
@@ -19,21 +21,29 @@ type gapFile struct {
 	marked chan struct{} // closed once the file exists, or cannot be made; nil while there is no gap
 }
 
-// gapText is the content of the file, for the operator who finds it.
+// gapText is the content of the file, for the operator who finds it. The time of the first loss follows, on a line of its own.
 const gapText = "Mail was signed while the store did not take records. bouncefilter removes this file once the store knows.\n"
 
-// exists says whether there is a gap file. If the system does not answer, exists returns true, which is always safe.
-func (f *gapFile) exists() bool {
+// read returns the mark that the file makes. If the system does not answer, there is one, which is always safe; and so is the zero time if
+// the file does not tell another one.
+func (f *gapFile) read() mark {
 	if f.path == "" {
-		return false
+		return mark{}
 	}
-	_, err := os.Lstat(f.path)
-	return err == nil || !os.IsNotExist(err)
+	text, err := os.ReadFile(f.path)
+	if os.IsNotExist(err) {
+		return mark{}
+	}
+	m := mark{set: true}
+	if line, ok := strings.CutPrefix(string(text), gapText); ok {
+		m.from, _ = time.Parse(time.RFC3339Nano, strings.TrimSpace(line))
+	}
+	return m
 }
 
-// mark makes the file, in a goroutine of wait, unless it was made for this gap already. The channel is closed when that is done. A
+// mark makes the file for a gap since from, in a goroutine of wait, unless it was made for this gap already. The channel is closed when that is done. A
 // failure is logged, once for each gap.
-func (f *gapFile) mark(wait *sync.WaitGroup, log *slog.Logger) <-chan struct{} {
+func (f *gapFile) mark(from time.Time, wait *sync.WaitGroup, log *slog.Logger) <-chan struct{} {
 	if f.marked != nil {
 		return f.marked
 	}
@@ -45,7 +55,7 @@ func (f *gapFile) mark(wait *sync.WaitGroup, log *slog.Logger) <-chan struct{} {
 	}
 	wait.Go(func() {
 		defer close(marked)
-		if err := createDurably(f.path); err != nil {
+		if err := createDurably(f.path, gapText+from.UTC().Format(time.RFC3339Nano)+"\n"); err != nil {
 			log.Error("cannot mark that records were lost: a crash before the store answers again would hide it",
 				"error", err)
 		}
@@ -66,12 +76,12 @@ func (f *gapFile) remove() error {
 }
 
 // createDurably makes a file that survives a crash of the host.
-func createDurably(path string) error {
+func createDurably(path, text string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("gap file: %w", err)
 	}
-	_, err = file.WriteString(gapText)
+	_, err = file.WriteString(text)
 	if err == nil {
 		err = file.Sync()
 	}

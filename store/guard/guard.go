@@ -18,9 +18,9 @@ const (
 	DefaultProbe   = time.Second
 )
 
-// incompleteMargin is how far after its end a gap is reported to end. It covers what is lost while MarkIncomplete is under way,
-// and nodes whose clocks differ by less. Later is always safe (see [store.Completeness]).
-const incompleteMargin = time.Minute
+// gapMargin is how far before the first loss a gap is reported to begin, and how far after its end to end. It covers what is lost while
+// MarkIncomplete is under way, and nodes whose clocks differ by less. A longer gap is always safe (see [store.Completeness]).
+const gapMargin = time.Minute
 
 // Options configures a [Guard]. The zero value works.
 type Options struct {
@@ -49,7 +49,7 @@ type Options struct {
 // Guard is a [store.Store] as the mail path uses it. The package comment has its states. Use [New]; a Guard may be used by many
 // goroutines.
 //
-// A record that counts nothing and that this Guard has written before is not written again on the same day.
+// A record that counts nothing and that this Guard has written before is not written again on the same day, but for [Guard.Forget].
 //
 // A count may be written twice: when the outcome of a Record is not known, or when the process crashes before the store has taken
 // all of the journal. Then a tag allows more bounces than its message had recipients, which refuses none.
@@ -77,11 +77,13 @@ type Guard struct {
 
 	mu             sync.Mutex
 	gap            bool            // records were lost, and MarkIncomplete has not succeeded since
+	lostSince      time.Time       // when the first was made, or before; the zero time if that is not known
 	marked         <-chan struct{} // closed once the journal has the mark on disk, or cannot; nil while there is no gap
 	retry          *entry          // the last that was lost: writing it proves that the store takes records again
 	probing        bool            // the prober runs
 	outage         bool            // the outage is logged
 	journalFailing bool            // that the journal loses records is logged
+	journalLate    bool            // that records wait in memory is logged
 	tripped        time.Time       // when the circuit opened
 	waited         int             // records that were replayed since
 }
@@ -158,8 +160,9 @@ func (g *Guard) Close() error {
 
 // Record stores what one message leaves behind, without the records that count nothing and that this Guard has written today.
 //
-// It returns nil when the store has the records, or the journal has them on disk. An error wraps [store.ErrUnavailable] and says
-// that some of them may be lost; the gap is marked then. The message may be signed in either case.
+// It returns nil when the store has the records, when the journal has them on disk, or when they wait in memory because the disk does not
+// answer. An error wraps [store.ErrUnavailable] and says that some of them may be lost; the gap is marked then. The message may be signed
+// in each case.
 //
 // The end of ctx does not end the call, its timeout does: a client that disconnects must not leave a gap.
 func (g *Guard) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
@@ -176,12 +179,17 @@ func (g *Guard) Record(ctx context.Context, today store.Day, domain string, rs .
 		case journalled:
 			g.recorded.add(today, rs)
 			return nil
+		case waiting:
+			return nil
 		case lost:
 			return unavailable("record", err)
 		case again:
 		}
 	}
 }
+
+// Forget makes the Guard write every record again: the store may have lost what it had.
+func (g *Guard) Forget() { g.recorded.forget() }
 
 // bestEffortTimeout is the least timeout of RecordBestEffort. A disk that is busy for a moment must not open the circuit because of
 // records that no message waits for.

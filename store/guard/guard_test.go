@@ -103,3 +103,24 @@ func TestGuardAllocatesNothingForAKnownRecord(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// After a loss the guard writes again what it has written before.
+func TestGuardForgets(t *testing.T) {
+	s := newFlaky()
+	g := newPatientGuard(t, s, "")
+	defer g.Close()
+	write := func() int {
+		if err := g.Record(t.Context(), today(), "example.com", rec(1)); err != nil {
+			t.Fatal(err)
+		}
+		n, _ := s.calls()
+		return n
+	}
+	if once, twice := write(), write(); once != 1 || twice != 1 {
+		t.Errorf("%d calls, then %d", once, twice)
+	}
+	g.Forget()
+	if n := write(); n != 2 {
+		t.Errorf("%d calls after it forgot", n)
+	}
+}

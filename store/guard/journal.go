@@ -1,14 +1,21 @@
 package guard
 
 import (
+	"encoding/binary"
 	"errors"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
+	"time"
 )
 
 // DefaultJournalSize is the default of [Options.JournalSize], in octets: some 500,000 messages.
 const DefaultJournalSize = 64 << 20
+
+// journalMemory is how many octets of entries may wait in memory for a disk that does not answer: some 60,000 messages. They are lost only
+// if there are more, or if the process ends before the disk or the store has taken them.
+const journalMemory = 8 << 20
 
 // journalChunk is how many octets the journal's file reserves at a time. The first chunk is reserved when the file is opened, so
 // that a short outage needs no free space on the disk.
@@ -17,7 +24,7 @@ const journalChunk = 1 << 20
 // Why the journal does not take an entry, or cannot be used.
 var (
 	errJournalFull    = errors.New("the journal is full")
-	errJournalLate    = errors.New("the journal does not get onto disk in time")
+	errJournalLate    = errors.New("the disk of the journal does not answer, and too much waits for it in memory")
 	errJournalBroken  = errors.New("the journal could not be written a moment ago")
 	errJournalLocked  = errors.New("another process uses it")
 	errJournalDamaged = errors.New("entries of the journal cannot be read")
@@ -26,6 +33,9 @@ var (
 // journal is a queue on local disk of the entries that the store did not take. All methods may be called from many goroutines. None waits
 // for the disk, except open and read.
 //
+// An entry waits in memory until the disk has taken it. A disk that does not answer loses nothing: it may be frozen for a moment, as by
+// the snapshot of a virtual machine.
+//
 // One goroutine at a time, the writer, writes. What is added while it writes becomes one commit: it is written together, with one wait
 // for the disk.
 type journal struct {
@@ -33,15 +43,15 @@ type journal struct {
 	limit int64
 	wait  *sync.WaitGroup // for the writer
 	log   *slog.Logger
+	ended func(*commit) // called by the writer when a commit is on disk, or has failed
 
 	mu      sync.Mutex
 	next    *commit // is written next; nil if there is none
 	flight  *commit // is being written; nil if there is none
-	dropped bool    // flight is given up, see finish
 	writing bool    // the writer runs
-	late    bool    // a caller gave up waiting for flight
+	late    bool    // the disk has not answered a caller in time, and not since
 	broken  bool    // writing failed: the content of the file behind tail is not known
-	gap     bool    // the mark that the file has, or is to have
+	gap     mark    // that the file has, or is to have
 	head    int64   // offset: all before it has been replayed
 	tail    int64   // offset: all before it is on disk
 	entries int     // that wait to be replayed, with those that are not on disk yet
@@ -56,13 +66,44 @@ type journal struct {
 type commit struct {
 	frames  []byte
 	entries int
+	records int
+	last    entry         // the last that was added
+	taken   bool          // the store has taken the records from memory
 	empty   bool          // the journal is emptied first
 	mark    bool          // the mark of a gap is made or removed
 	done    chan struct{} // closed when the commit is on disk, or err is set
 	err     error         // of the frames
 }
 
-func (c *commit) hasFrames() bool { return c != nil && len(c.frames) > 0 }
+// waits says whether records in c are nowhere else yet.
+func (c *commit) waits() bool { return c != nil && len(c.frames) > 0 && !c.taken }
+
+// mark is the mark of a gap: set says that there is one, and from when on records were lost; the zero time if that is not known.
+type mark struct {
+	set  bool
+	from time.Time
+}
+
+// octets are what the file has of the mark: an octet, and the time in nanoseconds since 1970, or 0.
+func (m mark) octets() []byte {
+	b := make([]byte, markSize)
+	if b[0] = noGap; m.set {
+		b[0] = isGap
+	}
+	if m.set && !m.from.IsZero() {
+		binary.BigEndian.PutUint64(b[1:], uint64(m.from.UnixNano()))
+	}
+	return b
+}
+
+// parseMark is the inverse of octets.
+func parseMark(b []byte) mark {
+	m := mark{set: b[0] != noGap}
+	if n := int64(binary.BigEndian.Uint64(b[1:markSize])); m.set && n != 0 {
+		m.from = time.Unix(0, n).UTC()
+	}
+	return m
+}
 
 // close closes the file. Entries that wait stay in it.
 func (j *journal) close() error { return j.file.Close() }
@@ -74,69 +115,63 @@ func (j *journal) waiting() (entries int, octets int64) {
 	return j.entries, j.octets
 }
 
-// add begins to write e. The entry is on disk once the commit is done without an error.
-func (j *journal) add(e entry) (*commit, error) {
+// add begins to write e. The entry is on disk once the commit is done without an error. late says that the disk does not answer at the
+// moment, so that nobody should wait for that.
+func (j *journal) add(e entry) (c *commit, late bool, err error) {
 	if len(e.domain) > maxDomain {
-		return nil, errEntry
+		return nil, false, errEntry
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	switch {
-	case j.late:
-		return nil, errJournalLate
-	case j.broken && (j.next == nil || !j.next.empty):
-		return nil, errJournalBroken
+	if j.broken && (j.next == nil || !j.next.empty) {
+		return nil, false, errJournalBroken
 	}
-	c := j.commit()
-	used, before := j.tail, len(c.frames)
+	c = j.commit()
+	used, memory, before := j.tail, 0, len(c.frames)
 	if j.flight != nil {
 		used += int64(len(j.flight.frames))
+		memory = len(j.flight.frames)
 	}
 	if c.empty {
 		used = journalBlock
 	}
 	frames, n := appendFrames(c.frames, e)
-	if used+int64(len(frames)) > j.limit {
-		return nil, errJournalFull // c.frames is as long as before
+	switch {
+	case used+int64(len(frames)) > j.limit:
+		return nil, false, errJournalFull // c.frames is as long as before
+	case j.late && memory+len(frames) > journalMemory:
+		return nil, true, errJournalLate
 	}
 	c.frames = frames
 	c.entries += n
+	c.records += len(e.records)
+	c.last = e
 	j.entries += n
 	j.octets += int64(len(frames) - before)
-	return c, nil
+	return c, j.late, nil
 }
 
 // mark begins to make the mark of a gap, or to remove it. The channel is closed when that is done. A mark that cannot be made is
 // logged.
-func (j *journal) mark(gap bool) <-chan struct{} {
+func (j *journal) mark(m mark) <-chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	c := j.commit()
-	j.gap, c.mark = gap, true
+	j.gap, c.mark = m, true
 	return c.done
 }
 
 // finish begins to empty the journal and to remove the mark of a gap, and returns a channel that is closed when that is done. If entries
 // wait to be replayed, it does nothing and returns nil.
-//
-// Entries that do not reach a disk which is late do not count: their callers have given up waiting, or get the error errJournalLate.
 func (j *journal) finish() <-chan struct{} {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	queued := j.next.hasFrames()
-	if j.head < j.tail || !j.late && (queued || j.flight.hasFrames()) {
+	if j.head < j.tail || j.next.waits() || j.flight.waits() {
 		return nil
 	}
 	c := j.commit()
-	if queued {
-		c.err = errJournalLate
-		close(c.done)
-		c = &commit{mark: c.mark, done: make(chan struct{})}
-		j.next = c
-	}
-	c.empty, c.mark = true, c.mark || j.gap
-	j.gap = false
-	j.dropped = j.flight.hasFrames()
+	c.empty, c.mark = true, c.mark || j.gap.set
+	j.gap = mark{}
 	j.entries, j.octets = 0, 0
 	return c.done
 }
@@ -152,11 +187,41 @@ func (j *journal) giveUp(c *commit) {
 	}
 }
 
-// isLate says whether the disk has not answered in time, and not since.
-func (j *journal) isLate() bool {
+// unwritten is what waits in memory for a disk that does not answer.
+type unwritten struct {
+	flight, next *commit
+	frames       []byte // of both
+	nextSize     int
+}
+
+// unwritten returns what waits in memory for a disk that does not answer. ok is false if nothing does, or if the disk answers.
+func (j *journal) unwritten() (u unwritten, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.late
+	if !j.late {
+		return unwritten{}, false
+	}
+	if j.flight.waits() {
+		u.flight, u.frames = j.flight, slices.Clone(j.flight.frames)
+	}
+	if j.next.waits() {
+		u.next, u.nextSize = j.next, len(j.next.frames)
+		u.frames = append(u.frames, j.next.frames...)
+	}
+	return u, len(u.frames) > 0
+}
+
+// tookUnwritten is called when the store has taken u. What has been added meanwhile goes on waiting, with what was there before.
+func (j *journal) tookUnwritten(u unwritten) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if u.flight != nil {
+		u.flight.taken = true
+	}
+	if c := u.next; c != nil && c == j.next && len(c.frames) == u.nextSize {
+		j.uncount(c.entries, int64(len(c.frames)))
+		c.frames, c.entries, c.records = nil, 0, 0
+	}
 }
 
 // flushing returns a channel that is closed when the next entries that are not on disk yet are, or have failed. It is nil if there are none,
@@ -167,9 +232,9 @@ func (j *journal) flushing() <-chan struct{} {
 	switch {
 	case j.late:
 		return nil
-	case j.flight.hasFrames():
+	case j.flight.waits():
 		return j.flight.done
-	case j.next.hasFrames():
+	case j.next.waits():
 		return j.next.done
 	}
 	return nil
@@ -223,7 +288,7 @@ func (j *journal) write() {
 				markErr = errors.Join(markErr, err)
 			}
 		}
-		if markErr != nil && gap {
+		if markErr != nil && gap.set {
 			j.log.Error("cannot mark that records were lost: a crash before the store answers again would hide it",
 				"error", markErr)
 		}
@@ -233,20 +298,31 @@ func (j *journal) write() {
 			j.head, j.tail, j.broken = journalBlock, journalBlock, false
 		}
 		switch {
-		case j.dropped:
-			c.err = errors.Join(c.err, errJournalLate)
 		case c.err == nil:
-			j.tail = at + int64(len(c.frames))
+			j.tail = at + int64(len(c.frames)) // what the store has taken meanwhile is replayed once more, unless the journal is emptied next
 		case len(c.frames) > 0:
 			// After a failed write or sync the content of the file behind tail is not known.
 			j.broken = j.broken || written
-			j.entries -= c.entries
-			j.octets -= int64(len(c.frames))
+			j.uncount(c.entries, int64(len(c.frames)))
 		}
-		j.flight, j.late, j.dropped = nil, false, false
+		j.late = false
+		lost := c.waits()
+		j.mu.Unlock()
+
+		if lost || c.err == nil && len(c.frames) > 0 {
+			j.ended(c) // before flight is nil: until then the journal is not finished
+		}
+		j.mu.Lock()
+		j.flight = nil
 		j.mu.Unlock()
 		close(c.done)
 	}
+}
+
+// uncount takes entries that do not wait any more from the counts. The caller holds mu.
+func (j *journal) uncount(entries int, octets int64) {
+	j.entries = max(0, j.entries-entries)
+	j.octets = max(0, j.octets-octets)
 }
 
 // reserve makes the file at least as long as the offset end, in chunks. Only the writer calls it, and open before there is one.
@@ -277,12 +353,8 @@ func (j *journal) truncate() error {
 	return nil
 }
 
-func (j *journal) writeMark(gap bool) error {
-	mark := byte(noGap)
-	if gap {
-		mark = isGap
-	}
-	_, err := j.file.WriteAt([]byte{mark}, journalGapAt)
+func (j *journal) writeMark(m mark) error {
+	_, err := j.file.WriteAt(m.octets(), journalGapAt)
 	return err
 }
 
@@ -313,8 +385,7 @@ func (j *journal) read(records int) (entries []entry, end int64, err error) {
 func (j *journal) took(entries int, end int64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.entries = max(0, j.entries-entries)
-	j.octets -= end - j.head
+	j.uncount(entries, end-j.head)
 	j.head = end
 	return j.tail-j.head < readAhead
 }

@@ -22,7 +22,7 @@ type down struct {
 	mu      sync.Mutex
 	up      bool
 	records []store.Record
-	marks   []time.Time
+	marks   []store.Gap
 }
 
 func (s *down) call() error {
@@ -48,13 +48,13 @@ func (s *down) Lookup(context.Context, store.Day, []store.Query) (store.Answer, 
 	return store.Answer{}, s.call()
 }
 
-func (s *down) MarkIncomplete(_ context.Context, at time.Time) error {
+func (s *down) MarkIncomplete(_ context.Context, g store.Gap) error {
 	if err := s.call(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.marks = append(s.marks, at)
+	s.marks = append(s.marks, g)
 	return nil
 }
 
@@ -90,10 +90,18 @@ func guardOf(t *testing.T, s store.Store, log io.Writer) *Guard {
 	})
 }
 
-// A disk that does not answer costs one timeout and makes a gap. The circuit closes without it.
+// hang makes the disk of g not answer, as if the goroutine that writes were stuck.
+func (g *Guard) hang() {
+	g.journal.mu.Lock()
+	defer g.journal.mu.Unlock()
+	g.journal.writing = true
+}
+
+// A disk that does not answer costs one timeout, and nothing is lost: what waits in memory is written by the disk when it answers, or
+// taken by the store, whichever is first.
 func TestJournalOnADiskThatHangs(t *testing.T) {
-	for _, late := range []string{"the disk answers before the store", "the disk answers after the store"} {
-		t.Run(late, func(t *testing.T) {
+	for _, first := range []string{"the disk answers first", "the store answers first"} {
+		t.Run(first, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &down{}
 				var log strings.Builder
@@ -103,41 +111,42 @@ func TestJournalOnADiskThatHangs(t *testing.T) {
 					t.Fatal(err)
 				}
 				synctest.Wait()
-				j.mu.Lock()
-				j.writing = true // as if the goroutine that writes were stuck
-				j.mu.Unlock()
+				g.hang()
 
 				start := time.Now()
-				for range 100 {
-					if err := g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{2}, Count: 1}); !errors.Is(err, store.ErrUnavailable) {
+				for n := range 100 {
+					if err := g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{2, byte(n)}, Count: 1}); err != nil {
 						t.Errorf("Record: %v", err)
 					}
 				}
 				if d := time.Since(start); d != DefaultTimeout {
 					t.Errorf("100 messages waited %v", d)
 				}
-				if !g.Gap() || g.Journal().Lost != 100 || strings.Count(log.String(), "does not get onto disk in time") != 1 {
-					t.Errorf("gap %t, %+v, log:\n%s", g.Gap(), g.Journal(), log.String())
+				if stats := g.Journal(); g.Gap() || stats.Lost != 0 || stats.Entries != 101 || strings.Count(log.String(), "records wait in memory") != 1 {
+					t.Errorf("gap %t, %+v, log:\n%s", g.Gap(), stats, log.String())
 				}
-				if late == "the disk answers before the store" {
+				if first == "the disk answers first" {
 					j.write()
-					if b, err := os.ReadFile(j.file.Name()); err != nil || b[journalGapAt] != isGap {
-						t.Errorf("the gap is not marked: %v", err)
+					if stats := g.Journal(); stats.Journalled != 101 {
+						t.Errorf("the disk has answered: %+v", stats)
 					}
 				}
 				s.answer()
-				time.Sleep(3 * DefaultProbe)
-				if !g.Available() || g.Gap() || s.incomplete() != 1 || !s.has(store.Key{1}) {
-					t.Errorf("available %t, gap %t, marked incomplete %d, %+v", g.Available(), g.Gap(), s.incomplete(), s.records)
+				time.Sleep(2 * DefaultProbe)
+				synctest.Wait()
+				if !g.Available() || g.Gap() || s.incomplete() != 0 {
+					t.Errorf("available %t, gap %t, marked incomplete %d", g.Available(), g.Gap(), s.incomplete())
 				}
-				if late == "the disk answers after the store" {
+				for n := range 100 {
+					if !s.has(store.Key{2, byte(n)}) {
+						t.Errorf("the store lacks record %d", n)
+					}
+				}
+				if first == "the store answers first" {
 					j.write()
 				}
 				if entries, octets := j.waiting(); entries != 0 || octets != 0 || j.head != journalBlock || j.tail != journalBlock {
 					t.Errorf("%d entries and %d octets wait between %d and %d", entries, octets, j.head, j.tail)
-				}
-				if b, err := os.ReadFile(j.file.Name()); err != nil || b[journalGapAt] != noGap {
-					t.Errorf("the gap stays marked: %v", err)
 				}
 				if err := g.Close(); err != nil {
 					t.Error(err)
@@ -147,56 +156,76 @@ func TestJournalOnADiskThatHangs(t *testing.T) {
 	}
 }
 
-// A caller that still waits for the disk when the Guard goes on without it gets an error: its record is lost.
-func TestJournalReturnsAnErrorForWhatIsGivenUp(t *testing.T) {
-	for _, flying := range []bool{false, true} {
+// What waits in memory is lost only when there is more of it than journalMemory, or when the disk answers that it has failed.
+func TestJournalLosesWhatWaitsInMemory(t *testing.T) {
+	record := func(g *Guard, n int) error {
+		return g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{2, byte(n), byte(n >> 8), byte(n >> 16)}, Count: 1})
+	}
+	t.Run("too much", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			g := guardOf(t, &down{}, io.Discard)
-			j := g.journal
-			j.mu.Lock()
-			j.writing = true
-			j.mu.Unlock()
-			c, err := j.add(entry{today: 20000, records: []store.Record{{Key: store.Key{1}}}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if flying {
-				j.mu.Lock()
-				j.next, j.flight = nil, c
-				j.mu.Unlock()
-			}
-			if j.finish() != nil {
-				t.Error("finished although an entry is on its way to a disk that may answer")
-			}
-			j.giveUp(c)
-			if j.finish() == nil {
-				t.Error("not finished although the disk does not answer")
-			}
-			if flying { // The disk answers.
-				j.mu.Lock()
-				empty := j.next
-				j.next, j.flight = c, nil
-				j.mu.Unlock()
-				j.mu.Lock()
-				dropped := j.dropped
-				j.mu.Unlock()
-				if !dropped {
-					t.Error("what is on its way is not dropped")
+			s := &down{}
+			g := guardOf(t, s, io.Discard)
+			g.hang()
+			n := 0
+			for ; record(g, n) == nil; n++ {
+				if n > journalMemory/minEntry {
+					t.Fatal("there is no limit")
 				}
-				j.write()
-				j.mu.Lock()
-				j.next, j.writing = empty, true
-				j.mu.Unlock()
 			}
-			j.write()
-			if !errors.Is(c.err, errJournalLate) {
-				t.Errorf("the caller that waits gets %v", c.err)
+			if size := len(g.journal.next.frames); size > journalMemory || size < journalMemory*9/10 {
+				t.Errorf("%d octets wait", size)
 			}
+			if err := record(g, n); !errors.Is(err, store.ErrUnavailable) || !g.Gap() || g.Journal().Lost != 2 {
+				t.Errorf("%v, gap %t, %+v", err, g.Gap(), g.Journal())
+			}
+			lost := time.Now()
+			s.answer()
+			time.Sleep(2 * DefaultProbe)
+			synctest.Wait()
+			if !g.Available() || len(s.records) < n || len(s.marks) != 1 {
+				t.Fatalf("available %t, %d of %d records, gaps %v", g.Available(), len(s.records), n, s.marks)
+			}
+			if m := s.marks[0]; !m.Overlaps(lost, lost) || m.Until.Sub(m.From) > 5*time.Minute {
+				t.Errorf("the gap is %v, and the loss was at %v", m, lost)
+			}
+			g.journal.write()
 			if err := g.Close(); err != nil {
 				t.Error(err)
 			}
 		})
-	}
+	})
+	t.Run("the disk fails", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &down{}
+			g := guardOf(t, s, io.Discard)
+			g.hang()
+			if err := record(g, 1); err != nil {
+				t.Fatal(err)
+			}
+			if g.Gap() {
+				t.Error("a gap while the record waits")
+			}
+			good := g.journal.file
+			bad, err := os.Open(good.Name()) // Writing to it fails.
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.journal.file = bad
+			g.journal.write()
+			if !g.Gap() || g.Journal().Lost != 1 {
+				t.Errorf("gap %t, %+v", g.Gap(), g.Journal())
+			}
+			s.answer()
+			time.Sleep(2 * DefaultProbe)
+			synctest.Wait()
+			if !g.Available() || s.incomplete() != 1 {
+				t.Errorf("available %t, marked incomplete %d", g.Available(), s.incomplete())
+			}
+			if err := errors.Join(g.Close(), good.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	})
 }
 
 // When a disk fails, only the records are lost that it did not take. It is tried again after the outage.

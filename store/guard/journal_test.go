@@ -219,7 +219,7 @@ func TestJournalThatIsFull(t *testing.T) {
 		lost := time.Now()
 		s.fail(nil, "")
 		heal()
-		if !g.Available() || g.Gap() || gapMarked(path) || len(s.incomplete()) != 1 || !s.incomplete()[0].After(lost) {
+		if !g.Available() || g.Gap() || gapMarked(path) || len(s.incomplete()) != 1 || !s.incomplete()[0].Until.After(lost) {
 			t.Errorf("available %t, gap %t, mark %t, marked incomplete %v", g.Available(), g.Gap(), gapMarked(path), s.incomplete())
 		}
 		for i := range n {

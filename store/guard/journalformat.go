@@ -23,7 +23,8 @@ import (
 const (
 	journalMagic = "bouncefilter journal 1\n"
 	journalBlock = 4096 // where frames begin
-	journalGapAt = 64   // offset of the mark, one octet
+	journalGapAt = 64   // offset of the mark
+	markSize     = 9    // see mark.octets
 
 	noGap, isGap = '-', 'G' // any mark but noGap is a gap
 

@@ -12,50 +12,50 @@ import (
 
 // openJournal opens the journal at path, or makes one. With an error, missing says that there was none.
 //
-// lost says that the file has the mark of a gap, or that some of it cannot be read.
-func openJournal(path string, limit int64, wait *sync.WaitGroup, log *slog.Logger) (j *journal, lost, missing bool, err error) {
+// lost is set if the file has the mark of a gap, or if some of it cannot be read.
+func openJournal(path string, limit int64, wait *sync.WaitGroup, log *slog.Logger, ended func(*commit)) (j *journal, lost mark, missing bool, err error) {
 	if _, err := os.Lstat(path); os.IsNotExist(err) {
 		missing = true
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, false, missing, fmt.Errorf("journal: %w", err)
+		return nil, mark{}, missing, fmt.Errorf("journal: %w", err)
 	}
-	j = &journal{file: file, limit: limit, wait: wait, log: log}
+	j = &journal{file: file, limit: limit, wait: wait, log: log, ended: ended}
 	if lost, err = j.open(path); err != nil {
 		_ = file.Close()
-		return nil, false, missing, fmt.Errorf("journal %s: %w", path, err)
+		return nil, mark{}, missing, fmt.Errorf("journal %s: %w", path, err)
 	}
 	return j, lost, missing, nil
 }
 
-func (j *journal) open(path string) (lost bool, err error) {
+func (j *journal) open(path string) (lost mark, err error) {
 	if err := syscall.Flock(int(j.file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); errors.Is(err, syscall.EWOULDBLOCK) {
-		return false, errJournalLocked
+		return mark{}, errJournalLocked
 	} else if err != nil {
-		return false, os.NewSyscallError("flock", err)
+		return mark{}, os.NewSyscallError("flock", err)
 	}
 	info, err := j.file.Stat()
 	if err != nil {
-		return false, err
+		return mark{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return false, errors.New("not a file")
+		return mark{}, errors.New("not a file")
 	}
 	j.reserved = info.Size()
 	head := make([]byte, min(j.reserved, journalBlock))
 	if _, err := j.file.ReadAt(head, 0); err != nil && len(head) > 0 {
-		return false, err
+		return mark{}, err
 	}
 	j.head, j.tail = journalBlock, journalBlock
 	body := frames{file: j.file, at: journalBlock, end: j.reserved}
 	switch {
 	case isZero(head) && body.tail() == nothing: // new, or the host crashed while it was being made
-		return false, j.create(path)
+		return mark{}, j.create(path)
 	case len(head) < journalBlock || string(head[:len(journalMagic)]) != journalMagic:
-		return false, errors.New("not a journal that this version can read")
+		return mark{}, errors.New("not a journal that this version can read")
 	}
-	j.gap = head[journalGapAt] != noGap
+	j.gap = parseMark(head[journalGapAt:])
 	return j.recover(path)
 }
 
@@ -63,7 +63,7 @@ func (j *journal) open(path string) (lost bool, err error) {
 func (j *journal) create(path string) error {
 	head := make([]byte, journalBlock)
 	copy(head, journalMagic)
-	head[journalGapAt] = noGap
+	copy(head[journalGapAt:], mark{}.octets())
 	if _, err := j.file.WriteAt(head, 0); err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (j *journal) create(path string) error {
 }
 
 // recover counts the entries in the file, and cuts off what was being written when the process or the host crashed.
-func (j *journal) recover(path string) (lost bool, err error) {
+func (j *journal) recover(path string) (lost mark, err error) {
 	f := frames{file: j.file, at: journalBlock, end: j.reserved}
 	for {
 		at := f.at
@@ -89,27 +89,27 @@ func (j *journal) recover(path string) (lost bool, err error) {
 	}
 	rest := f.tail()
 	if f.err != nil {
-		return false, f.err
+		return mark{}, f.err
 	}
 	j.tail = f.at
 	if f.damaged || rest == unreadable {
 		j.log.Error("entries of the journal cannot be read: they are lost", "journal", path)
 	}
-	if lost = j.gap || f.damaged || rest == unreadable; lost && !j.gap {
-		// The mark comes first: the cut removes the only other sign of the loss.
-		j.gap = true
-		if err := errors.Join(j.writeMark(true), syncData(j.file)); err != nil {
-			return false, err
+	if f.damaged || rest == unreadable {
+		// The mark comes first: the cut removes the only other sign of the loss. When the records were made is not known.
+		j.gap = mark{set: true}
+		if err := errors.Join(j.writeMark(j.gap), syncData(j.file)); err != nil {
+			return mark{}, err
 		}
 	}
 	if rest == nothing {
-		return lost, nil
+		return j.gap, nil
 	}
 	j.log.Warn("the end of the journal is cut off", "torn", rest == torn, "octets", j.reserved-j.tail)
 	if err := j.file.Truncate(j.tail); err != nil {
-		return false, err
+		return mark{}, err
 	}
 	j.reserved = j.tail
 	_ = j.reserve(j.tail + 1)
-	return lost, syncData(j.file)
+	return j.gap, syncData(j.file)
 }

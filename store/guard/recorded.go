@@ -86,6 +86,16 @@ func (c *recorded) addOne(today store.Day, r store.Record) {
 	s.keys[r.Key] = max(s.keys[r.Key], r.Expires)
 }
 
+// forget drops all keys.
+func (c *recorded) forget() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.keys = nil
+		s.mu.Unlock()
+	}
+}
+
 func (c *recorded) shard(k store.Key) *recordedShard {
 	return &c.shards[k[store.KeySize-1]%recordedShards]
 }

@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"bytes"
 	"context"
 	"time"
 
@@ -33,12 +34,51 @@ func (g *Guard) replay(ctx context.Context) error {
 		if g.readBatch() {
 			continue
 		}
+		if more, err := g.replayUnwritten(ctx); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// replayUnwritten writes to the store what waits in memory for a disk that does not answer. If the disk does answer, it waits for what is on
+// its way to it. more says that there was something.
+func (g *Guard) replayUnwritten(ctx context.Context) (more bool, err error) {
+	u, late := g.journal.unwritten()
+	if !late {
 		flushing := g.journal.flushing()
 		if flushing == nil {
-			return nil
+			return false, nil
 		}
 		await(flushing, g.timeout)
+		return true, nil
 	}
+	f := frames{file: bytes.NewReader(u.frames), end: int64(len(u.frames))}
+	var entries []entry
+	for e, ok := f.next(); ok; e, ok = f.next() {
+		entries = append(entries, e)
+	}
+	for _, e := range merge(entries) {
+		if err := g.replayOne(ctx, e); err != nil {
+			return true, err
+		}
+	}
+	g.journal.tookUnwritten(u)
+	g.drain()
+	return true, nil
+}
+
+// replayOne writes the records of an entry to the store.
+func (g *Guard) replayOne(ctx context.Context, e entry) error {
+	if err := bounded(ctx, max(g.timeout, replayTimeout), func(ctx context.Context) error {
+		return g.store.Record(ctx, e.today, e.domain, e.records...)
+	}); err != nil {
+		return err
+	}
+	g.replayed.Add(uint64(len(e.records)))
+	g.mu.Lock()
+	g.waited += len(e.records)
+	g.mu.Unlock()
 	return nil
 }
 
@@ -47,7 +87,7 @@ func (g *Guard) readBatch() bool {
 	entries, end, err := g.journal.read(replayWindow)
 	if err != nil {
 		g.mu.Lock()
-		g.gap = true
+		g.gap, g.lostSince = true, time.Time{} // when they were made is not known
 		g.mark()
 		g.mu.Unlock()
 		g.log.Error("entries of the journal cannot be read: they are lost", "error", err)
@@ -67,17 +107,10 @@ func (g *Guard) writeBatch(ctx context.Context) error {
 		return nil
 	}
 	for len(b.calls) > 0 {
-		e := b.calls[0]
-		if err := bounded(ctx, max(g.timeout, replayTimeout), func(ctx context.Context) error {
-			return g.store.Record(ctx, e.today, e.domain, e.records...)
-		}); err != nil {
+		if err := g.replayOne(ctx, b.calls[0]); err != nil {
 			return err
 		}
 		b.calls = b.calls[1:]
-		g.replayed.Add(uint64(len(e.records)))
-		g.mu.Lock()
-		g.waited += len(e.records)
-		g.mu.Unlock()
 	}
 	if g.journal.took(b.entries, b.end) {
 		g.drain()

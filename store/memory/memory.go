@@ -19,7 +19,8 @@ type Store struct {
 	now func() time.Time
 
 	mu         sync.RWMutex
-	since      time.Time
+	start      time.Time // of the first record
+	gaps       []store.Gap
 	records    map[store.Day]map[store.Key]uint32 // counts by last day
 	swept      store.Day                          // the latest day of a Record, on which expired records were dropped
 	domains    map[string]signed
@@ -62,8 +63,8 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.since.IsZero() {
-		s.since = s.now()
+	if s.start.IsZero() {
+		s.start = s.now()
 	}
 	s.sweep(today)
 	for _, r := range rs {
@@ -117,7 +118,7 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Complete: store.Completeness{Since: s.since}}
+	a := store.Answer{Found: make([]bool, len(qs)), Counts: make([]uint32, len(qs)), Complete: store.Completed(s.start, s.gaps)}
 	for day, counts := range s.records {
 		if day < today {
 			continue
@@ -133,15 +134,13 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 }
 
 // MarkIncomplete implements [store.Store].
-func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
+func (s *Store) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	if err := check(ctx); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if until.After(s.since) {
-		s.since = until
-	}
+	s.gaps = store.AddGap(s.gaps, g)
 	return nil
 }
 

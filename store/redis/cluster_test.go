@@ -130,7 +130,7 @@ func all(t *testing.T, s *redis.Store) {
 	ctx := t.Context()
 	for name, call := range map[string]func() error{
 		"Ping":           func() error { return s.Ping(ctx) },
-		"MarkIncomplete": func() error { return s.MarkIncomplete(ctx, time.Now()) },
+		"MarkIncomplete": func() error { return s.MarkIncomplete(ctx, store.Gap{Until: time.Now()}) },
 		"FirstSigned":    func() error { _, err := s.FirstSigned(ctx); return err },
 		"Count":          func() error { return s.Count(ctx, []store.Counter{{Day: today(), Count: 1}}) },
 		"Counters":       func() error { _, err := s.Counters(ctx, today(), today()); return err },

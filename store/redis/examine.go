@@ -22,7 +22,7 @@ func (p process) trusted(m shardState) bool {
 // state m. What was acknowledged before may be lost.
 func (sh *shard) changed(p process, m shardState) bool {
 	last := sh.run.Load()
-	return p.run != "" && !m.since.IsZero() && (p.run != m.run || last != nil && *last != p.run)
+	return p.run != "" && !m.complete.Since.IsZero() && (p.run != m.run || last != nil && *last != p.run)
 }
 
 // moved says whether p, which has taken a record, is another process than the one that answered last. If none has answered yet, the next
@@ -32,8 +32,8 @@ func (sh *shard) moved(p process) bool {
 	return p.run != "" && last != nil && *last != p.run
 }
 
-// examine finds out for all shards whether records may have been lost since they were last examined, and marks the record incomplete up to
-// a time after the loss. It takes two round trips, and is needed after a server was restarted, wiped or replaced, and after the start of
+// examine finds out for all shards whether records may have been lost since they were last examined, and marks the time of which they
+// may be. It takes two round trips, and is needed after a server was restarted, wiped or replaced, and after the start of
 // this process. One caller examines at a time, and callers that have waited for it do not examine again.
 //
 // Five things show a loss: a record is gone that this process has written (see samples.go); the process that answers may evict; or it is not the one in the shard's state, as after a restart, when a
@@ -94,29 +94,40 @@ func (s *Store) examineAll(ctx context.Context) error {
 		runs[i] = p.run
 		// A record that is complete only since a time after now has lost nothing. Half of the margin is for clocks that differ.
 		// A server that may evict loses records all the time, so that the record becomes complete once the operator has set it right.
-		lost[i] = sh.changed(p, m) || (p.fault != "" || lacking[i]) && !m.since.IsZero()
-		if lost[i] && m.since.Before(now.Add(startMargin/2)) {
+		since := m.complete.Since
+		var from time.Time
+		from, lost[i] = sh.lostSince(p, m)
+		if at := lacking[i]; !at.IsZero() && (!lost[i] || at.Before(from)) {
+			from, lost[i] = time.Time{}, true
+		}
+		if !since.IsZero() && since.Before(now.Add(startMargin/2)) && lost[i] {
 			changes++ // this comes before the process is noted, because the connection may fail in between
-			pipe.HSet(ctx, s.layout.state(i), incompleteField(now.Add(connLifetime+startMargin)), "")
+			pipe.HSet(ctx, s.layout.state(i), gapField(store.Gap{From: from, Until: now.Add(connLifetime + startMargin)}), "")
 		}
-		if known := sh.latest(m.since); known.After(m.since) { // the mark of an earlier loss was taken away
-			changes++
-			pipe.HSet(ctx, s.layout.state(i), incompleteField(known), "")
-		}
-		if p.run != m.run && !m.since.IsZero() {
+		if p.run != m.run && !since.IsZero() {
 			changes++
 			pipe.HSet(ctx, s.layout.state(i), fieldRun, s.sign(s.layout.state(i), fieldRun, p.run))
 		}
-		gone := m.outdated
+		before := pipe.Len()
+		for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away
+			pipe.HSet(ctx, s.layout.state(i), gapField(g), "")
+		}
+		s.tidyGaps(ctx, pipe, i, m)
+		var gone []string
 		for _, l := range m.layers {
 			if l.period < periodOf(store.DayOf(now))-listedPeriods {
 				gone = append(gone, l.field())
 			}
 		}
+		for run, at := range m.kept {
+			if run != p.run && run != m.run && now.Sub(at) > keptFor {
+				gone = append(gone, fieldKept+run)
+			}
+		}
 		if len(gone) > 0 {
-			changes++
 			pipe.HDel(ctx, s.layout.state(i), gone...)
 		}
+		changes += pipe.Len() - before
 	}
 	if changes > 0 {
 		if _, err := pipe.Exec(ctx); err != nil {

@@ -94,24 +94,30 @@ func (l layout) bucket(in layer, k store.Key) string {
 
 // shard is what this process knows of a shard.
 type shard struct {
-	layers  atomic.Pointer[[]layer] // that may hold records, in order
-	run     atomic.Pointer[string]  // identity of the process that answered last; nil if none did
-	samples samples
-	since   atomic.Int64 // the latest start of the record that was read, in milliseconds since 1970
+	layers   atomic.Pointer[[]layer] // that may hold records, in order
+	run      atomic.Pointer[string]  // identity of the process that answered last; nil if none did
+	samples  samples
+	complete atomic.Pointer[store.Completeness] // that was seen; nil if none was
 }
 
-// latest returns the later of a start of the record and those that were read before: who takes an "incomplete" field away cannot make what
-// was lost count as on record. Of an empty record it returns the zero time.
-func (sh *shard) latest(since time.Time) time.Time {
-	for !since.IsZero() {
-		known := sh.since.Load()
-		if now := since.UnixMilli(); now < known {
-			return time.UnixMilli(known).UTC()
-		} else if now == known || sh.since.CompareAndSwap(known, now) {
-			return since
+// remembered is the completeness that this process has seen.
+func (sh *shard) remembered() store.Completeness {
+	if c := sh.complete.Load(); c != nil {
+		return *c
+	}
+	return store.Completeness{}
+}
+
+// seen takes in the completeness in the shard's state, and returns it with what was seen before: who takes a gap away cannot make what was
+// lost count as on record.
+func (sh *shard) seen(c store.Completeness) store.Completeness {
+	for {
+		before := sh.complete.Load()
+		next := c.With(sh.remembered())
+		if c.Since.IsZero() || before != nil && before.Equal(next) || sh.complete.CompareAndSwap(before, &next) {
+			return next
 		}
 	}
-	return since
 }
 
 // known returns the layers that may hold records.

@@ -3,6 +3,7 @@ package redis
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,11 +29,12 @@ import (
 // transactions are not available everywhere:
 //
 //	start            → when the first record was made, in milliseconds since 1970, signed; set once
-//	incomplete:TIME  → empty: records from before TIME may be lost. The latest counts.
+//	gap:FROM:UNTIL   → empty: records from that time may be lost; FROM is 0 if that has no beginning
 //	run              → identity of the server process that answered last, signed
+//	kept:RUN         → a time in milliseconds since 1970, signed: what the process RUN has acknowledged until then is here, see [Store.keep]
 //	p:PERIOD:BITS    → empty: there may be records in PERIOD in 2^BITS buckets, see [layer]
 //
-// The record is complete since the latest of start and all incomplete fields. Without a start it is empty.
+// Without a start the record is empty.
 type layout struct {
 	prefix string
 	shards bool
@@ -64,12 +66,13 @@ func (l layout) broadcasts(topic string) string { return l.prefix + "broadcasts:
 func (l layout) counters(day store.Day) string  { return l.prefix + "counters:" + day.String() }
 
 const (
-	fieldStart      = "start"
-	fieldIncomplete = "incomplete:"
-	fieldRun        = "run"
-	fieldPeriod     = "p:"
-	fieldFirst      = "first:"
-	fieldLast       = "last:"
+	fieldStart  = "start"
+	fieldGap    = "gap:"
+	fieldKept   = "kept:"
+	fieldRun    = "run"
+	fieldPeriod = "p:"
+	fieldFirst  = "first:"
+	fieldLast   = "last:"
 )
 
 // formatTime rounds up to a millisecond: later is always safe.
@@ -85,18 +88,36 @@ func parseTime(s string) (time.Time, error) {
 	return time.UnixMilli(ms).UTC(), nil
 }
 
-func incompleteField(at time.Time) string { return fieldIncomplete + formatTime(at) }
+// gapField returns the name of the field of a gap. It rounds to whole milliseconds: a longer gap is always safe.
+func gapField(g store.Gap) string {
+	from := "0"
+	if !g.From.IsZero() {
+		from = strconv.FormatInt(g.From.UnixMilli(), 10)
+	}
+	return fieldGap + from + ":" + formatTime(g.Until)
+}
+
+// parseGap reads the name of a field behind "gap:".
+func parseGap(s string) (g store.Gap, err error) {
+	from, until, _ := strings.Cut(s, ":")
+	if g.Until, err = parseTime(until); err != nil || from == "0" {
+		return g, err
+	}
+	g.From, err = parseTime(from)
+	return g, err
+}
 
 // shardState is what a shard's hash "state" holds.
 type shardState struct {
-	since    time.Time // since when the record is complete; zero if it is empty or unreadable
+	complete store.Completeness // Since is zero if it is empty or unreadable
 	run      string
-	layers   []layer  // that may hold records, in no order
-	outdated []string // incomplete fields with an earlier time than another one
-	unknown  string   // a layer that this version cannot read
-	foreign  bool     // there is a start that was not signed under this hash secret
-	crowded  bool     // there are more fields than daemons write
-	doubtful int      // values that were not signed under this hash secret
+	kept     map[string]time.Time // by the identity of a process
+	layers   []layer              // that may hold records, in no order
+	gapNames []string             // of the fields that the gaps were read from
+	unknown  string               // a layer that this version cannot read
+	foreign  bool                 // there is a start that was not signed under this hash secret
+	crowded  bool                 // there are more fields than daemons write
+	doubtful int                  // values that were not signed under this hash secret
 }
 
 // fault says why the shard's record cannot be relied upon, or "", and what to do about it.
@@ -120,25 +141,26 @@ func parseState(fields map[string]string, verify func(field, stored string) (str
 	if len(fields) > maxState {
 		return shardState{crowded: true}, nil
 	}
-	var m shardState
-	if stored, ok := fields[fieldRun]; ok {
-		if m.run, ok = verify(fieldRun, stored); !ok {
+	m := shardState{kept: map[string]time.Time{}}
+	signed := func(field string) (value string, ok bool) {
+		if value, ok = verify(field, fields[field]); !ok {
 			m.doubtful++
 		}
+		return value, ok
 	}
-	var latest time.Time
-	latestName := ""
-	for name, value := range fields {
+	var start time.Time
+	var gaps []store.Gap
+	for name := range fields {
 		var err error
-		if rest, ok := strings.CutPrefix(name, fieldIncomplete); ok {
-			var at time.Time
-			if at, err = parseTime(rest); err == nil {
-				if latestName == "" || at.After(latest) {
-					latest, name, latestName = at, latestName, name
-				}
-				if name != "" {
-					m.outdated = append(m.outdated, name)
-				}
+		if rest, ok := strings.CutPrefix(name, fieldGap); ok {
+			var g store.Gap
+			if g, err = parseGap(rest); err == nil {
+				gaps = store.AddGap(gaps, g)
+				m.gapNames = append(m.gapNames, name)
+			}
+		} else if run, ok := strings.CutPrefix(name, fieldKept); ok {
+			if value, ok := signed(name); ok {
+				m.kept[run], err = parseTime(value)
 			}
 		} else if rest, ok := strings.CutPrefix(name, fieldPeriod); ok {
 			l, ok := parseLayer(rest)
@@ -148,22 +170,39 @@ func parseState(fields map[string]string, verify func(field, stored string) (str
 			}
 			m.layers = append(m.layers, l)
 		} else if name == fieldStart {
-			if value, ok := verify(fieldStart, value); ok {
-				m.since, err = parseTime(value)
+			if value, ok := signed(name); ok {
+				start, err = parseTime(value)
 			} else {
 				m.foreign = true
-				m.doubtful++
 			}
+		} else if name == fieldRun {
+			m.run, _ = signed(name)
 		}
 		if err != nil {
 			return shardState{}, fmt.Errorf("field %q of the state: %w", name, err)
 		}
 	}
-	if latest.After(m.since) && !m.since.IsZero() {
-		m.since = latest
-	}
-	if m.unknown != "" {
-		m.since = time.Time{}
+	m.complete = store.Completed(start, gaps)
+	if m.unknown != "" || start.IsZero() {
+		m.complete.Since = time.Time{}
 	}
 	return m, nil
+}
+
+// tidyGaps returns the fields to be set, and then those to be removed, so that each gap has one.
+func (m shardState) tidyGaps() (set, remove []string) {
+	if len(m.gapNames) == len(m.complete.Gaps) {
+		return nil, nil
+	}
+	for _, g := range m.complete.Gaps {
+		if name := gapField(g); !slices.Contains(m.gapNames, name) {
+			set = append(set, name)
+		}
+	}
+	for _, name := range m.gapNames {
+		if !slices.ContainsFunc(m.complete.Gaps, func(g store.Gap) bool { return gapField(g) == name }) {
+			remove = append(remove, name)
+		}
+	}
+	return set, remove
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -12,32 +13,84 @@ func TestParseState(t *testing.T) {
 	at := func(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 	verify := func(_, stored string) (string, bool) { return stored, stored == "" || stored[0] != '?' }
 	for _, tt := range []struct {
-		name     string
-		fields   map[string]string
-		since    time.Time
-		layers   int
-		outdated []string
-		err      bool
+		name   string
+		fields map[string]string
+		since  time.Time
+		gaps   string
+		layers int
+		set    []string
+		remove []string
+		err    bool
 	}{
-		{"none", nil, time.Time{}, 0, nil, false},
-		{"begun", map[string]string{"start": "1000", "run": "x", "p:3:9": ""}, at(1000), 1, nil, false},
-		{"the latest loss counts", map[string]string{"start": "1000", "incomplete:3000": "", "incomplete:2000": ""}, at(3000), 0, []string{"incomplete:2000"}, false},
-		{"a loss from before it began", map[string]string{"start": "5000", "incomplete:3000": ""}, at(5000), 0, nil, false},
-		{"a loss without a start", map[string]string{"incomplete:3000": ""}, time.Time{}, 0, nil, false},
-		{"a start that was not signed", map[string]string{"start": "?1000", "incomplete:3000": ""}, time.Time{}, 0, nil, false},
-		{"a field of a later version", map[string]string{"start": "1000", "other": "?"}, at(1000), 0, nil, false},
-		{"a layer of a later version", map[string]string{"start": "1000", "p:3:99": "", "p:3:9": ""}, time.Time{}, 1, nil, false},
-		{"a layer in another form", map[string]string{"start": "1000", "p:3": ""}, time.Time{}, 0, nil, false},
-		{"a start that is none", map[string]string{"start": "soon"}, time.Time{}, 0, nil, true},
-		{"a loss at no time", map[string]string{"incomplete:soon": ""}, time.Time{}, 0, nil, true},
+		{name: "none", gaps: "[]"},
+		{name: "begun", fields: map[string]string{"start": "1000", "run": "x", "p:3:9": ""}, since: at(1000), gaps: "[]", layers: 1},
+		{name: "a loss", fields: map[string]string{"start": "1000", "gap:3000:5000": ""}, since: at(1000),
+			gaps: "[1970-01-01T00:00:03Z to 1970-01-01T00:00:05Z]"},
+		{name: "the latest loss without a beginning counts", fields: map[string]string{"start": "1000", "gap:0:3000": "", "gap:0:2000": ""}, since: at(3000),
+			gaps: "[until 1970-01-01T00:00:03Z]", remove: []string{"gap:0:2000"}},
+		{name: "losses that overlap", fields: map[string]string{"start": "1000", "gap:2000:4000": "", "gap:3000:5000": ""}, since: at(1000),
+			gaps: "[1970-01-01T00:00:02Z to 1970-01-01T00:00:05Z]", set: []string{"gap:2000:5000"}, remove: []string{"gap:2000:4000", "gap:3000:5000"}},
+		{name: "a loss from before it began", fields: map[string]string{"start": "5000", "gap:0:3000": ""}, since: at(5000), gaps: "[until 1970-01-01T00:00:03Z]"},
+		{name: "a loss without a start", fields: map[string]string{"gap:0:3000": ""}, gaps: "[until 1970-01-01T00:00:03Z]"},
+		{name: "a start that was not signed", fields: map[string]string{"start": "?1000", "gap:0:3000": ""}, gaps: "[until 1970-01-01T00:00:03Z]"},
+		{name: "a time that was not signed", fields: map[string]string{"start": "1000", "run": "?x", "kept:x": "?soon"}, since: at(1000), gaps: "[]"},
+		{name: "what a process has kept", fields: map[string]string{"start": "1000", "run": "x", "kept:x": "3000"}, since: at(1000), gaps: "[]"},
+		{name: "a field of a later version", fields: map[string]string{"start": "1000", "other": "?"}, since: at(1000), gaps: "[]"},
+		{name: "a layer of a later version", fields: map[string]string{"start": "1000", "p:3:99": "", "p:3:9": ""}, gaps: "[]", layers: 1},
+		{name: "a layer in another form", fields: map[string]string{"start": "1000", "p:3": ""}, gaps: "[]"},
+		{name: "a start that is none", fields: map[string]string{"start": "soon"}, err: true},
+		{name: "a loss at no time", fields: map[string]string{"gap:0:soon": ""}, err: true},
+		{name: "a loss since no time", fields: map[string]string{"gap:soon:1000": ""}, err: true},
+		{name: "kept until no time", fields: map[string]string{"kept:x": "soon"}, err: true},
 	} {
 		m, err := parseState(tt.fields, verify)
 		if (err != nil) != tt.err {
 			t.Errorf("%s: %v", tt.name, err)
 			continue
 		}
-		if err == nil && (!m.since.Equal(tt.since) || len(m.layers) != tt.layers || !slices.Equal(m.outdated, tt.outdated)) {
-			t.Errorf("%s: %+v", tt.name, m)
+		if tt.err {
+			continue
+		}
+		set, remove := m.tidyGaps()
+		slices.Sort(remove)
+		if c := m.complete; !c.Since.Equal(tt.since) || fmt.Sprint(c.Gaps) != tt.gaps || len(m.layers) != tt.layers || !slices.Equal(set, tt.set) || !slices.Equal(remove, tt.remove) {
+			t.Errorf("%s: %+v; set %q, remove %q", tt.name, m, set, remove)
+		}
+	}
+}
+
+// How much a server has lost that has taken another one's place.
+func TestLostSince(t *testing.T) {
+	const a, b = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+	at := time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
+	kept := map[string]time.Time{a: at, b: at.Add(-time.Hour)}
+	for _, tt := range []struct {
+		name  string
+		p     process
+		run   string // in the state
+		last  string // that has answered this Store
+		since time.Time
+		lost  bool
+	}{
+		{name: "the same process", p: process{run: a}, run: a, last: a},
+		{name: "the first that this Store knows", p: process{run: a}, run: a},
+		{name: "a restart, or a replica", p: process{run: b + "-" + a}, run: a, last: a, since: at.Add(-startMargin), lost: true},
+		{name: "another node has noted the successor", p: process{run: "c"}, run: "c", last: a, since: at.Add(-startMargin), lost: true},
+		{name: "two successors", p: process{run: "c"}, run: a, last: b, since: at.Add(-time.Hour - startMargin), lost: true},
+		{name: "no time of the former", p: process{run: a}, run: "d", last: a, lost: true},
+		{name: "no process is noted", p: process{run: a}, run: "", lost: true},
+		{name: "it has evicted keys before", p: process{run: b + "-7", evicted: true}, run: a, last: a, lost: true},
+		{name: "it evicts keys", p: process{run: a + "-7", evicted: true}, run: a, last: a, lost: true},
+		{name: "it may evict keys", p: process{run: a, fault: "it may evict"}, run: a, last: a, lost: true},
+		{name: "its data took the place of its own", p: process{run: a + "-" + b}, run: a, last: a, lost: true},
+		{name: "it does not say any more whom it has followed", p: process{run: a}, run: a + "-" + b, last: a + "-" + b},
+	} {
+		var sh shard
+		if tt.last != "" {
+			sh.run.Store(&tt.last)
+		}
+		if since, lost := sh.lostSince(tt.p, shardState{run: tt.run, kept: kept}); !since.Equal(tt.since) || lost != tt.lost {
+			t.Errorf("%s: since %v, lost %t; want %v, %t", tt.name, since, lost, tt.since, tt.lost)
 		}
 	}
 }

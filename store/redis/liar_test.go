@@ -178,7 +178,7 @@ func TestALiarCannotMoveTheStartOfTheRecord(t *testing.T) {
 		"of another place": func() { admin.HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now(), "x:state")) },
 		"a loss without a start": func() {
 			admin.HDel(t.Context(), "bouncefilter:state", "start")
-			admin.HSet(t.Context(), "bouncefilter:state", "incomplete:"+before, "")
+			admin.HSet(t.Context(), "bouncefilter:state", "gap:0:"+before, "")
 		},
 	} {
 		lie()
@@ -229,24 +229,73 @@ func TestALiarCannotTakeALossBack(t *testing.T) {
 	admin := srv.admin(t)
 	aged(t, admin, "bouncefilter:")
 	s := open(t, srv.url(""))
-	until := time.Now().Add(time.Minute).Truncate(time.Millisecond)
-	if err := s.MarkIncomplete(t.Context(), until); err != nil {
-		t.Fatal(err)
+	now := time.Now().Truncate(time.Millisecond).UTC()
+	gaps := []store.Gap{{Until: now.Add(-30 * time.Minute)}, {From: now.Add(-20 * time.Minute), Until: now.Add(-10 * time.Minute)}}
+	for _, g := range gaps {
+		if err := s.MarkIncomplete(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
 	}
-	look(t, s, key(1))
+	completeness := func(s *redis.Store) string {
+		a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(a.Complete.Since, a.Complete.Gaps)
+	}
+	want := completeness(s)
+	if want != fmt.Sprint(gaps[0].Until, gaps) {
+		t.Fatalf("%s: this test shows nothing", want)
+	}
 	for name := range admin.HGetAll(t.Context(), "bouncefilter:state").Val() {
-		if strings.HasPrefix(name, "incomplete:") {
+		if strings.HasPrefix(name, "gap:") {
 			admin.HDel(t.Context(), "bouncefilter:state", name)
 		}
 	}
-	if _, since := look(t, s, key(1)); since.Before(until) {
-		t.Errorf("complete since %v, want %v", since, until)
+	if got := completeness(s); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 	if _, err := s.FirstSigned(t.Context()); err != nil { // which examines
 		t.Fatal(err)
 	}
-	if _, since := look(t, open(t, srv.url("")), key(1)); since.Before(until) {
-		t.Errorf("another node: complete since %v, want %v", since, until)
+	if got := completeness(open(t, srv.url(""))); got != want {
+		t.Errorf("another node: %s, want %s", got, want)
+	}
+}
+
+// With a later time, what was lost before would count as on record.
+func TestALiarCannotMoveTheTimeUntilWhichAProcessHasKeptAll(t *testing.T) {
+	t.Parallel()
+	srv := startServer(t, "--dbfilename", "dump.rdb")
+	record(t, open(t, srv.url("")), key(1))
+	admin := srv.admin(t)
+	aged(t, admin, "bouncefilter:")
+	s := open(t, srv.url(""))
+	examine(t, s)
+	beat(t, s)
+	if err := admin.Save(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	kept := ""
+	for name := range admin.HGetAll(t.Context(), "bouncefilter:state").Val() {
+		if strings.HasPrefix(name, "kept:") {
+			kept = name
+		}
+	}
+	if kept == "" {
+		t.Fatal("no time was kept: this test shows nothing")
+	}
+	srv.Kill(t)
+	srv.Start(t)
+	if n := admin.HSet(t.Context(), "bouncefilter:state", kept, fmt.Sprint(time.Now().Add(time.Hour).UnixMilli())).Val(); n != 0 {
+		t.Fatal("the field was not there: this test shows nothing")
+	}
+	a, err := func() (store.Answer, error) {
+		look(t, s, key(1))
+		return s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
+	}()
+	if err != nil || !a.Complete.Since.After(time.Now()) && (len(a.Complete.Gaps) == 0 || !a.Complete.Gaps[0].From.IsZero()) {
+		t.Errorf("%+v, %v", a.Complete, err)
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/internal/nodevalue"
 )
 
-// Heartbeat implements [store.Store]. Now and then it also removes heartbeats that are older than the retention.
+// Heartbeat implements [store.Store]. It also writes the time into the states of the shards, see keep, and now and then removes heartbeats
+// that are older than the retention.
 //
 // The time comes from the server. If the user may not ask for it, it is the node's own, which shows no skew.
 func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
@@ -38,6 +39,9 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 		c.ExpireAt(ctx, s.layout.nodes(), n.Seen.Add(store.NodeRetention))
 		return nil
 	}); err != nil {
+		return failed("heartbeat", err)
+	}
+	if err := s.keep(ctx, n.Seen); err != nil {
 		return failed("heartbeat", err)
 	}
 	s.removeOld(ctx, n.Seen)

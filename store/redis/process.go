@@ -25,6 +25,7 @@ const maxFormer = 16
 // process is a server process. It never changes.
 type process struct {
 	run         string    // its identity, see identity; "" if the user may not run INFO
+	evicted     bool      // it has removed keys before they expired
 	fault       string    // why it may lose what it acknowledges, for the operator; "" if nothing shows that it may
 	trustedFrom time.Time // untrusted before
 }
@@ -50,7 +51,7 @@ func (s *server) connected(ctx context.Context, conn *redis.Conn) error {
 	if ofSentinel(server.Val()) {
 		return nil
 	}
-	found := process{run: identity(server.Val(), stats.Val(), repl.Val())}
+	found := process{run: identity(server.Val(), stats.Val(), repl.Val()), evicted: infoField(stats.Val(), "evicted_keys") != "0"}
 	if found.run == "" {
 		found.fault = "the user may not run INFO, so that a restart of the server would not be seen: allow +info"
 	} else {
@@ -81,8 +82,7 @@ func ofSentinel(info string) bool {
 }
 
 // identity returns the run_id of a process, and what shows that it has lost keys since it started: the number of evicted keys, and the
-// server that it followed before it was promoted, whose data took the place of its own. A promoted process that has had no replica for an hour
-// (repl-backlog-ttl) no longer reports which server it followed, and counts as another one without need.
+// server that it followed before it was promoted, whose data took the place of its own.
 func identity(server, stats, replication string) string {
 	run := infoField(server, "run_id")
 	if run == "" {

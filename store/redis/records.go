@@ -46,6 +46,7 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 		sh := &s.shards[w.shard]
 		sh.learn(w.layers)
 		if w.sample.hash != "" {
+			w.sample.at = time.Now()
 			sh.samples.add(w.sample)
 		}
 		if w.size != nil && w.size.Val() >= full && w.last.bits+growBits <= maxBits {
@@ -90,7 +91,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 		}
 		bucket := s.layout.bucket(w.last, r.Key)
 		c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
-		w.sample = sample{bucket, r.Key, r.Expires}
+		w.sample = sample{hash: bucket, field: r.Key, expires: r.Expires}
 		c.ExpireAt(ctx, bucket, w.last.period.end())
 		if r == rs[len(rs)-1] {
 			w.size = c.HLen(ctx, bucket)
@@ -158,7 +159,6 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		return a, false, err
 	}
 	trusted := true
-	var since time.Time
 	var late []*asked
 	for _, sh := range shards {
 		m, err := s.readState(sh.shard, sh.state.Val())
@@ -173,14 +173,18 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		}
 		p := by.process(sh.state)
 		changed = changed || p.fault == "" && state.changed(p, m) // an untrusted process need not be examined at each Lookup
-		trusted = trusted && p.trusted(m) && !m.since.IsZero()
+		trusted = trusted && p.trusted(m) && !m.complete.Since.IsZero()
 		if p.fault != "" {
 			a.Complete.Reason, a.Complete.Remedy, _ = strings.Cut(p.fault, ": ")
 		} else if reason, remedy := m.fault(); reason != "" {
 			a.Complete.Reason, a.Complete.Remedy = reason, remedy
 		}
-		if begun := state.latest(m.since); begun.After(since) {
-			since = begun
+		complete := state.seen(m.complete)
+		if since := complete.Since; since.After(a.Complete.Since) {
+			a.Complete.Since = since
+		}
+		for _, g := range complete.Gaps {
+			a.Complete.Gaps = store.AddGap(a.Complete.Gaps, g)
 		}
 	}
 	if len(late) > 0 {
@@ -188,8 +192,8 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 			return a, false, err
 		}
 	}
-	if trusted {
-		a.Complete.Since = since
+	if !trusted {
+		a.Complete.Since = time.Time{}
 	}
 	return a, changed, nil
 }
@@ -238,15 +242,17 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 }
 
 // MarkIncomplete implements [store.Store].
-func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
+func (s *Store) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	if err := ctx.Err(); err != nil {
 		return failed("mark incomplete", err)
 	}
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			c.HSetNX(ctx, s.layout.state(i), fieldStart, s.signedStart(i, until))
-			c.HSet(ctx, s.layout.state(i), incompleteField(until), "")
+			if g.From.IsZero() { // of which an empty store is complete since the end
+				c.HSetNX(ctx, s.layout.state(i), fieldStart, s.signedStart(i, g.Until))
+			}
+			c.HSet(ctx, s.layout.state(i), gapField(g), "")
 			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
 		return nil
@@ -260,13 +266,22 @@ func (s *Store) MarkIncomplete(ctx context.Context, until time.Time) error {
 		if err != nil {
 			return failed("mark incomplete", err)
 		}
-		if len(m.outdated) > 0 {
-			pipe.HDel(ctx, s.layout.state(i), m.outdated...)
-		}
+		s.tidyGaps(ctx, pipe, i, m)
 	}
 	if pipe.Len() > 0 {
-		// Outdated fields do not count. If this fails, the next call removes them.
+		// What overlaps counts as it is. If this fails, the next call does it.
 		_, _ = pipe.Exec(ctx)
 	}
 	return nil
+}
+
+// tidyGaps adds the commands that leave one field for each gap of a shard.
+func (s *Store) tidyGaps(ctx context.Context, pipe redis.Pipeliner, shard int, m shardState) {
+	set, remove := m.tidyGaps()
+	for _, name := range set {
+		pipe.HSet(ctx, s.layout.state(shard), name, "")
+	}
+	if len(remove) > 0 {
+		pipe.HDel(ctx, s.layout.state(shard), remove...)
+	}
 }

@@ -26,6 +26,7 @@ type Store struct {
 	shards    []shard       // one, or [clusterShards]
 	examining chan struct{} // taken by the caller that examines, see examine.go
 	examined  atomic.Uint64 // how often the shards were examined
+	keptAt    atomic.Int64  // see keep, in seconds since 1970
 	tidied    atomic.Int64  // when old heartbeats were removed last, in seconds since 1970 on the server's clock
 	doubts    doubts
 }

@@ -157,10 +157,7 @@ func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
 	record(t, open(t, srv.url("")), key(1))
-	// The record counts as complete since an hour ago.
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour), "bouncefilter:state")).Err(); err != nil {
-		t.Fatal(err)
-	}
+	age(t, srv)
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -221,10 +218,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 	srv := startServer(t)
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
-	// The record counts as complete since an hour ago.
-	if err := admin.HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour), "bouncefilter:state")).Err(); err != nil {
-		t.Fatal(err)
-	}
+	age(t, srv)
 	setPolicy := func(policy string) {
 		t.Helper()
 		for name, value := range map[string]string{"maxmemory": "100mb", "maxmemory-policy": policy} {
@@ -275,7 +269,7 @@ func TestUserWithoutRights(t *testing.T) {
 		}
 		for name, err := range map[string]error{
 			"Ping":           s.Ping(t.Context()),
-			"MarkIncomplete": s.MarkIncomplete(t.Context(), time.Now()),
+			"MarkIncomplete": s.MarkIncomplete(t.Context(), store.Gap{Until: time.Now()}),
 			"Count":          s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
 		} {
 			if err != nil {

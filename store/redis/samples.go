@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -30,6 +31,7 @@ type sample struct {
 	hash    string
 	field   store.Key
 	expires store.Day
+	at      time.Time // when it was acknowledged
 }
 
 // samples are those of one shard.
@@ -84,11 +86,12 @@ func (s *samples) reset() {
 	s.newest, s.older, s.seen = [sampleNew]sample{}, [sampleOld]sample{}, 0
 }
 
-// lacking says for each shard whether the server lacks a record that it has acknowledged to this process.
-func (s *Store) lacking(ctx context.Context, today store.Day) ([]bool, error) {
-	lacking := make([]bool, len(s.shards))
+// lacking returns for each shard when the first of the samples was recorded that the server lacks; the zero time if it lacks none.
+func (s *Store) lacking(ctx context.Context, today store.Day) ([]time.Time, error) {
+	lacking := make([]time.Time, len(s.shards))
 	type question struct {
 		shard int
+		at    time.Time
 		reply *redis.BoolCmd
 	}
 	var questions []question
@@ -98,7 +101,7 @@ func (s *Store) lacking(ctx context.Context, today store.Day) ([]bool, error) {
 			break
 		}
 		for _, n := range s.shards[i].samples.ask(today) {
-			questions = append(questions, question{i, pipe.HExists(ctx, n.hash, string(n.field[:]))})
+			questions = append(questions, question{i, n.at, pipe.HExists(ctx, n.hash, string(n.field[:]))})
 		}
 	}
 	if len(questions) == 0 {
@@ -109,8 +112,10 @@ func (s *Store) lacking(ctx context.Context, today store.Day) ([]bool, error) {
 	}
 	for _, q := range questions {
 		if !q.reply.Val() {
-			lacking[q.shard] = true
 			s.doubts.missing.Add(1)
+			if first := lacking[q.shard]; first.IsZero() || q.at.Before(first) {
+				lacking[q.shard] = q.at
+			}
 		}
 	}
 	return lacking, nil

@@ -22,7 +22,7 @@ type Fake struct {
 	Panics bool                 // Lookup does
 
 	Beating    atomic.Bool // all nodes send a heartbeat before each answer of Nodes
-	Incomplete time.Time   // the last mark
+	Incomplete store.Gap   // the last mark
 
 	beat atomic.Int64
 }
@@ -44,9 +44,9 @@ func (s *Fake) Lookup(context.Context, store.Day, []store.Query) (store.Answer, 
 }
 
 // MarkIncomplete implements [store.Records].
-func (s *Fake) MarkIncomplete(_ context.Context, until time.Time) error {
+func (s *Fake) MarkIncomplete(_ context.Context, g store.Gap) error {
 	if s.Err == nil {
-		s.Incomplete = until
+		s.Incomplete = g
 	}
 	return s.Err
 }

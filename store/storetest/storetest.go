@@ -80,7 +80,7 @@ func testEndedContext(t *testing.T, newStore func(t *testing.T) store.Store) {
 			return s.Record(ctx, day, "", store.Record{Key: key(1), Expires: day})
 		},
 		"Lookup":         func(ctx context.Context) error { _, err := s.Lookup(ctx, day, store.AnyDay(key(1))); return err },
-		"MarkIncomplete": func(ctx context.Context) error { return s.MarkIncomplete(ctx, time.Now()) },
+		"MarkIncomplete": func(ctx context.Context) error { return s.MarkIncomplete(ctx, store.Gap{Until: time.Now()}) },
 		"FirstSigned":    func(ctx context.Context) error { _, err := s.FirstSigned(ctx); return err },
 		"Count":          func(ctx context.Context) error { return s.Count(ctx, []store.Counter{{Day: day, Count: 1}}) },
 		"Counters":       func(ctx context.Context) error { _, err := s.Counters(ctx, day, day); return err },

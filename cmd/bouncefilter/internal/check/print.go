@@ -131,6 +131,9 @@ func (r *Report) storeLine() string {
 	}
 	if !r.Status.Since.IsZero() {
 		line += ": complete since " + r.Status.Since.UTC().Format(time.RFC3339)
+		if n := len(r.Status.Gaps); n > 0 {
+			line += fmt.Sprintf(", with %d gap(s)", n)
+		}
 	} else if r.note == "" {
 		line += ": nothing recorded yet, or it cannot vouch for its record"
 	}

@@ -96,7 +96,7 @@ func (c *Client) Lookup(ctx context.Context, today store.Day, qs []store.Query) 
 	if len(a.Found) != len(qs) || len(a.Counts) != len(qs) {
 		return store.Answer{}, fmt.Errorf("the daemon has answered %d of %d queries", len(a.Found), len(qs))
 	}
-	return store.Answer{Found: a.Found, Counts: a.Counts, Complete: store.Completeness{Since: a.Since, Reason: a.Reason, Remedy: a.Remedy}}, nil
+	return store.Answer{Found: a.Found, Counts: a.Counts, Complete: a.Complete}, nil
 }
 
 // FirstSigned returns since when domains have been signing, as far as the daemon knows.
@@ -116,9 +116,9 @@ func (c *Client) RemoveNode(ctx context.Context, node string) error {
 	return c.ask(ctx, http.MethodDelete, "/nodes", url.Values{"name": {node}}, nil, new(bool))
 }
 
-// MarkIncomplete makes the record of the daemon's store incomplete; see [store.Store].
-func (c *Client) MarkIncomplete(ctx context.Context, until time.Time) error {
-	return c.ask(ctx, http.MethodPost, "/incomplete", url.Values{"until": {until.Format(time.RFC3339)}}, nil, new(bool))
+// MarkIncomplete notes a gap in the record of the daemon's store; see [store.Store].
+func (c *Client) MarkIncomplete(ctx context.Context, g store.Gap) error {
+	return c.ask(ctx, http.MethodPost, "/incomplete", nil, g, new(bool))
 }
 
 // Publish stores a broadcast in the daemon's store; see [store.Store].

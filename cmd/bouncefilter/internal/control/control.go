@@ -9,7 +9,7 @@
 //	POST   /lookup                        a lookup, answered by a lookupAnswer
 //	GET    /nodes                         the nodes of the store, a list of store.Node
 //	DELETE /nodes?name=N                  removes a node
-//	POST   /incomplete?until=RFC3339      makes the record incomplete
+//	POST   /incomplete                    notes a store.Gap of the record
 //	GET    /broadcasts?topic=T&today=D    the broadcasts of a topic, D being a store.Day
 //	POST   /broadcasts[?new]              publishes a store.Broadcast, answered by whether it was
 //	DELETE /broadcasts?topic=T&name=N     withdraws a broadcast
@@ -93,11 +93,9 @@ type lookupQuery struct {
 
 // lookupAnswer is a [store.Answer].
 type lookupAnswer struct {
-	Found  []bool    `json:"found"`
-	Counts []uint32  `json:"counts"`
-	Since  time.Time `json:"since"`
-	Reason string    `json:"reason"`
-	Remedy string    `json:"remedy"`
+	Found    []bool             `json:"found"`
+	Counts   []uint32           `json:"counts"`
+	Complete store.Completeness `json:"complete"`
 }
 
 func newLookup(today store.Day, qs []store.Query) lookup {

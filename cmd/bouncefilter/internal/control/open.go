@@ -25,7 +25,7 @@ type Store interface {
 	Withdraw(ctx context.Context, topic, name string) error
 
 	RemoveNode(ctx context.Context, node string) error
-	MarkIncomplete(ctx context.Context, until time.Time) error
+	MarkIncomplete(ctx context.Context, g store.Gap) error
 
 	Close() error
 }

@@ -171,7 +171,7 @@ func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
 		return nil, badRequest{err}
 	}
 	a, err := s.daemon.Lookup(ctx, l.Today, qs)
-	return lookupAnswer{a.Found, a.Counts, a.Complete.Since, a.Complete.Reason, a.Complete.Remedy}, err
+	return lookupAnswer{a.Found, a.Counts, a.Complete}, err
 }
 
 func (s *Server) nodes(ctx context.Context, _ *http.Request) (any, error) {
@@ -183,11 +183,14 @@ func (s *Server) removeNode(ctx context.Context, r *http.Request) (any, error) {
 }
 
 func (s *Server) markIncomplete(ctx context.Context, r *http.Request) (any, error) {
-	until, err := time.Parse(time.RFC3339, r.FormValue("until"))
-	if err != nil {
-		return nil, badRequest{errors.New("until is not a time")}
+	var g store.Gap
+	if err := json.NewDecoder(r.Body).Decode(&g); err != nil {
+		return nil, badRequest{fmt.Errorf("not a gap: %w", err)}
 	}
-	return true, s.daemon.Store().MarkIncomplete(ctx, until)
+	if g.Until.IsZero() {
+		return nil, badRequest{errors.New("a gap without an end")}
+	}
+	return true, s.daemon.Store().MarkIncomplete(ctx, g)
 }
 
 func (s *Server) broadcasts(ctx context.Context, r *http.Request) (any, error) {

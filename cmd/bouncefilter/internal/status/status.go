@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
 	"github.com/bouncefilter/bouncefilter/filter/sources"
@@ -22,6 +23,8 @@ type Status struct {
 	Domains []Domain `json:"domains"`
 	// Since is the time since which the store's record is complete; the zero time if it is not.
 	Since time.Time `json:"since"`
+	// Gaps are the times of which records may be missing.
+	Gaps []store.Gap `json:"gaps,omitempty"`
 	// SinceReason says why Since is the zero time although there are records, and SinceRemedy what to do about it.
 	SinceReason string `json:"since_reason,omitempty"`
 	SinceRemedy string `json:"since_remedy,omitempty"`
@@ -47,8 +50,8 @@ type Domain struct {
 	SigningSince string `json:"signing_since"` // YYYY-MM-DD, or "" if nothing was signed yet
 	EnforcedFrom string `json:"enforced_from"` // YYYY-MM-DD, or "" unless the mode is auto and something was signed
 	Enforced     bool   `json:"enforced"`
-	// Incomplete says that mail of the domain may be missing on the record, so that bounces are accepted which it might have proven;
-	// IncompleteUntil is the last day of that, YYYY-MM-DD, or "" if that is not known.
+	// Incomplete says that mail of the domain may be missing on the record, so that bounces of such mail are accepted which it might have
+	// proven, and bounces that name a message and do not tell when it was sent; IncompleteUntil is the last day of that, YYYY-MM-DD, or "" if that is not known.
 	Incomplete      bool   `json:"incomplete"`
 	IncompleteUntil string `json:"incomplete_until"`
 }
@@ -67,13 +70,14 @@ func New(ctx context.Context, p *policy.Policy, st view.Source, history view.His
 			return nil, err
 		}
 	}
+	gaps := evidence.Gaps(store.Completeness{Gaps: s.Gaps})
 	for name, d := range p.Domains() {
 		since, signs := history.FirstSigned[name]
 		ds := Domain{Name: name, Mode: d.Mode.String(), Enforced: p.Enforces(d, prvs.Day(since), signs, prvs.Day(today))}
 		if signs {
 			ds.SigningSince = since.String()
 			if until, incomplete := p.IncompleteUntil(policy.RecordFacts{
-				CompleteSince: s.Since, Began: history.RecordBegan, SigningSince: prvs.Day(since), Signing: true,
+				CompleteSince: s.Since, Gaps: gaps, Began: history.RecordBegan, SigningSince: prvs.Day(since), Signing: true,
 			}, prvs.Day(today)); incomplete {
 				ds.Incomplete = true
 				if until != 0 {
@@ -94,7 +98,7 @@ func (s *Status) ask(ctx context.Context, st view.Source, today store.Day) error
 	if err != nil {
 		return err
 	}
-	s.Since, s.SinceReason, s.SinceRemedy = answer.Complete.Since, answer.Complete.Reason, answer.Complete.Remedy
+	s.Since, s.Gaps, s.SinceReason, s.SinceRemedy = answer.Complete.Since, answer.Complete.Gaps, answer.Complete.Reason, answer.Complete.Remedy
 	if s.Nodes, err = st.Nodes(ctx); err != nil {
 		return err
 	}

@@ -1,0 +1,68 @@
+package redis_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// A server that comes back with the data of an earlier moment has lost what was acknowledged since, and nothing that was before.
+func TestRestartWithOldDataIsAGapInTime(t *testing.T) {
+	t.Parallel()
+	srv := startServer(t, "--dbfilename", "dump.rdb")
+	record(t, open(t, srv.url("")), key(1))
+	age(t, srv)
+	s := open(t, srv.url(""))
+	examine(t, s)
+	beat(t, s)
+	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	saved := time.Now()
+	time.Sleep(time.Millisecond)
+	beat(t, s) // which the server loses with what follows
+	record(t, s, key(2))
+	srv.Kill(t)
+	killed := time.Now()
+	srv.Start(t)
+
+	a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1), key(2)))
+	if err != nil || !a.Found[0] || a.Found[1] {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if a.Complete.Since.After(saved.Add(-time.Minute)) || len(a.Complete.Gaps) != 1 {
+		t.Fatalf("complete %+v", a.Complete)
+	}
+	g := a.Complete.Gaps[0]
+	if !g.Overlaps(saved, saved) || !g.Overlaps(killed, killed) || saved.Sub(g.From) > 5*time.Minute || g.Until.Sub(killed) > 15*time.Minute {
+		t.Errorf("gap %v, saved %v, killed %v", g, saved, killed)
+	}
+	beat(t, s)
+	if again, err := open(t, srv.url("")).Lookup(t.Context(), today(), nil); err != nil || !again.Complete.Equal(a.Complete) {
+		t.Errorf("another node finds %+v, %v", again.Complete, err)
+	}
+}
+
+// examine lets a Store examine its shards, as a daemon does each minute.
+func examine(t *testing.T, s store.Store) {
+	t.Helper()
+	if _, err := s.FirstSigned(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func beat(t *testing.T, s store.Store) {
+	t.Helper()
+	if err := s.Heartbeat(t.Context(), store.Node{Name: "a", At: time.Now()}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// age lets the record begin an hour ago, for a Store that is opened later.
+func age(t *testing.T, srv *server) {
+	t.Helper()
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour), "bouncefilter:state")).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
