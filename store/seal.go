@@ -44,7 +44,7 @@ func (h *Hasher) sealer() cipher.AEAD {
 	return aead
 }
 
-// Sign authenticates a value that everybody may read in its place, such as the name of a hash and that of a field: HMAC-SHA-256 under the
+// Sign authenticates a value in clear in its place, such as the name of a hash and that of a field: HMAC-SHA-256 under the
 // hasher's secret, cut to [KeySize] octets, in 22 characters of base64 (RFC 4648 section 5), a space, the value. Who lacks the secret
 // can neither change the value nor move it to another place. Who can write to the place can put an earlier value back.
 func (h *Hasher) Sign(value string, place ...string) string {
