@@ -172,14 +172,14 @@ func Redacted(rawURL string) string {
 	u, err := url.Parse(single)
 	if err != nil || strings.ContainsRune(u.Opaque+u.Path+u.RawQuery+u.Fragment, '@') {
 		// A password with a slash or a question mark may be anywhere in the URL.
-		if at := strings.LastIndexByte(rest, '@'); at >= 0 {
-			return scheme + "://" + hidden + "@" + host(rest[at+1:])
+		if hosts := host(rest[strings.LastIndexByte(rest, '@')+1:]); strings.ContainsRune(rest, '@') && !strings.ContainsFunc(hosts, unusual) {
+			return scheme + "://" + hidden + "@" + hosts
 		}
 		return scheme + ":" + hidden
 	}
 	u.Fragment, u.RawFragment = "", ""
 	if u.User != nil {
-		if _, ok := u.User.Password(); ok && u.User.Username() != "" {
+		if _, ok := u.User.Password(); ok {
 			u.User = url.UserPassword(u.User.Username(), hidden)
 		} else {
 			u.User = url.User(hidden)
@@ -203,6 +203,11 @@ func Redacted(rawURL string) string {
 
 // standIn takes the place of several hosts, which net/url cannot print.
 const standIn = "hosts.invalid"
+
+// unusual says whether a character needs an escape in a URL, or is not in the name of a host or a master.
+func unusual(r rune) bool {
+	return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || strings.ContainsRune("-._:,/[]", r))
+}
 
 // host returns the hosts and the path in the part of a URL behind the last @.
 func host(s string) string {

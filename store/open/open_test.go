@@ -97,7 +97,7 @@ func TestRedacted(t *testing.T) {
 		"bolt:/var/lib/state@1.db":            "bolt:/var/lib/state@1.db",
 		"redis://h:6379/0?prefix=x":           "redis://h:6379/0?prefix=x",
 		"redis://user:hunter2@h:6379/0":       "redis://user:xxxxx@h:6379/0",
-		"redis://:hunter2@h":                  "redis://xxxxx@h",
+		"redis://:hunter2@h":                  "redis://:xxxxx@h",
 		"redis://hunter2@h":                   "redis://xxxxx@h",
 		"rediss://u:hunter2@h/1?ca=%2Fca.pem": "rediss://u:xxxxx@h/1?ca=%2Fca.pem",
 		"unix://u:hunter2@/run/r.sock?db=1":   "unix://u:xxxxx@/run/r.sock?db=1",

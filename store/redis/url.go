@@ -144,7 +144,7 @@ func (c *config) servers(u *url.URL, kind string, hosts []string, q url.Values) 
 // address returns host:port for a host of a URL, which may have a port.
 func address(host, port string) (string, error) {
 	u, err := url.Parse("redis://" + host)
-	if err != nil || u.Host != host {
+	if err != nil || u.Host != host || strings.ContainsFunc(host, notInHost) {
 		return "", errNotURL
 	}
 	if u.Port() != "" {
@@ -155,6 +155,11 @@ func address(host, port string) (string, error) {
 		name = defaultHost
 	}
 	return net.JoinHostPort(name, port), nil
+}
+
+// notInHost says whether a character is in no host name, no address and no port. A name of other letters is written as the DNS has it.
+func notInHost(r rune) bool {
+	return !('0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || strings.ContainsRune("-._:[]", r))
 }
 
 // socket reads the part before the options in a URL of the scheme unix:.

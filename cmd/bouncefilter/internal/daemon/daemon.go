@@ -139,12 +139,20 @@ func (d *Daemon) listen() error {
 		}
 		ln, err := l.Address.Listen(listener.Options{Mode: c.SocketMode, Group: c.SocketGroup})
 		if err != nil {
-			return tomlfile.Problems{c.Problem(l.Key, "", err.Error(), "end the other process, or listen elsewhere")}
+			return tomlfile.Problems{c.Problem(l.Key, "", err.Error(), listenRemedy(err))}
 		}
 		d.listeners = append(d.listeners, milterListener{ln, l.Role})
 		d.log.Info("listening on "+ln.Addr().Network()+":"+ln.Addr().String(), "role", l.Role.String())
 	}
 	return nil
+}
+
+// listenRemedy returns what the operator can do about a listener that cannot be opened.
+func listenRemedy(err error) string {
+	if errors.Is(err, listener.ErrGroup) {
+		return "make its folder with install -d -m 2750 -o bouncefilter -g GROUP, whose group the socket inherits, and leave socket_group empty"
+	}
+	return "end the other process, or listen elsewhere"
 }
 
 // Run serves until ctx is done or a socket of the mail path fails. It returns nil if everything was brought to its end.

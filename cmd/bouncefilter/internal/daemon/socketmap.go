@@ -34,7 +34,7 @@ func (d *Daemon) listenSocketmap() error {
 	}
 	d.socketmapLn, err = c.Socketmap.Listen(listener.Options{Mode: c.SocketMode, Group: c.SocketGroup})
 	if err != nil {
-		return tomlfile.Problems{c.Problem("socketmap.listen", "", err.Error(), "end the other process, or listen elsewhere")}
+		return tomlfile.Problems{c.Problem("socketmap.listen", "", err.Error(), listenRemedy(err))}
 	}
 	d.log.Info("lookups on " + d.socketmapLn.Addr().Network() + ":" + d.socketmapLn.Addr().String())
 	return nil

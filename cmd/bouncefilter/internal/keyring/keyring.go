@@ -163,8 +163,9 @@ func (l *loader) time(field, value, layout, example string) time.Time {
 		return time.Time{}
 	}
 	t, err := time.Parse(layout, value)
-	if err != nil {
+	if year := t.UTC().Year(); err != nil || year < 1 || year > 9999 { // the index is written in UTC, in four digits
 		l.problem(field, tomlfile.Quote(value), "is not a date", "write it like "+example)
+		return time.Time{}
 	}
 	return t
 }

@@ -16,10 +16,18 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 )
 
 // maxSocketPath is the longest path of a unix socket on Linux, in octets (sun_path of unix(7), without its final NUL).
 const maxSocketPath = 107
+
+// backlog is how many connections may wait to be accepted; the kernel lowers it to net.core.somaxconn. Go asks /proc/sys for that number,
+// and takes 128 where a service manager hides it (ProcSubset= of systemd.exec(5)).
+const backlog = 4096
+
+// ErrGroup says that a unix socket could not be given to the group that is asked for.
+var ErrGroup = errors.New("cannot give the socket to the group")
 
 // postfixQueue is where Postfix on Debian and most other systems has its queue, to which its chrooted processes are
 // confined.
@@ -41,6 +49,8 @@ func Parse(s string) (Address, error) {
 			return Address{}, errors.New("has no absolute path")
 		case len(rest) > maxSocketPath:
 			return Address{}, fmt.Errorf("has a path of more than %d octets, which no unix socket may have", maxSocketPath)
+		case strings.ContainsFunc(rest, separates):
+			return Address{}, errors.New("has a path with white space, a comma or a brace, which main.cf and sendmail.cf cannot hold")
 		}
 		return Address{"unix", filepath.Clean(rest)}, nil
 	case "tcp", "inet":
@@ -50,7 +60,7 @@ func Parse(s string) (Address, error) {
 		}
 		if n, err := strconv.ParseUint(port, 10, 16); err != nil {
 			return Address{}, errors.New("has no port number from 0 to 65535")
-		} else if strings.ContainsAny(host, " \t/@") {
+		} else if strings.ContainsAny(host, "/@") || strings.ContainsFunc(host, separates) {
 			return Address{}, errors.New("has no host name or IP address")
 		} else {
 			port = strconv.FormatUint(n, 10)
@@ -58,6 +68,11 @@ func Parse(s string) (Address, error) {
 		return Address{"tcp", net.JoinHostPort(host, port)}, nil
 	}
 	return Address{}, errors.New("is not an address to listen on")
+}
+
+// separates says whether a character ends an address in main.cf or sendmail.cf.
+func separates(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || strings.ContainsRune(",{}", r)
 }
 
 // IsZero says whether a is the zero Address, which [Parse] never returns.
@@ -107,21 +122,42 @@ type Options struct {
 
 // Listen opens the address. The socket file of a unix socket is removed when the listener is closed.
 func (a Address) Listen(o Options) (net.Listener, error) {
+	var l net.Listener
+	var err error
 	if a.network == "tcp" {
-		l, err := net.Listen("tcp", a.address)
-		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, fmt.Errorf("listen on %s: another process listens there", a)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("listen on %s: %w", a, err)
-		}
-		return l, nil
+		l, err = a.listenTCP()
+	} else {
+		l, err = a.listenUnix(o)
 	}
-	l, err := a.listenUnix(o)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", a, err)
 	}
 	return l, nil
+}
+
+func (a Address) listenTCP() (net.Listener, error) {
+	l, err := net.Listen("tcp", a.address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, errors.New("another process listens there")
+	case err != nil:
+		return nil, err
+	}
+	if err := lengthen(l.(*net.TCPListener)); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// lengthen sets the backlog of a listening socket (listen(2), which may be called again).
+func lengthen(l syscall.Conn) error {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var listenErr error
+	err = raw.Control(func(fd uintptr) { listenErr = syscall.Listen(int(fd), backlog) })
+	return errors.Join(err, listenErr)
 }
 
 func (a Address) listenUnix(o Options) (net.Listener, error) {
@@ -139,7 +175,12 @@ func (a Address) listenUnix(o Options) (net.Listener, error) {
 	// The umask leaves a new socket to its owner alone in all usual settings; the group comes before the mode that
 	// lets it in.
 	if o.Group >= 0 {
-		err = os.Chown(a.address, -1, o.Group)
+		if chownErr := os.Chown(a.address, -1, o.Group); chownErr != nil {
+			err = fmt.Errorf("%w: %w", ErrGroup, chownErr)
+		}
+	}
+	if err == nil {
+		err = lengthen(l.(*net.UnixListener))
 	}
 	if err == nil {
 		err = os.Chmod(a.address, o.Mode)

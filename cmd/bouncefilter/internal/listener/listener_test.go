@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"", "8766", "127.0.0.1:8766", "tcp:8766", "tcp:h:http", "tcp:h:65536", "tcp:h:-1", "tcp:a b:1",
-		"unix:", "unix:milter.sock", "unix:/" + strings.Repeat("x", 107)} {
+		"tcp:a,b:1", "unix:/a b", "unix:/a,b", "unix:/{a}", "unix:", "unix:milter.sock", "unix:/" + strings.Repeat("x", 107)} {
 		if a, err := listener.Parse(bad); err == nil {
 			t.Errorf("%q was taken for %s", bad, a)
 		}

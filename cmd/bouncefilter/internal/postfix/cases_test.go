@@ -51,7 +51,7 @@ func folders(t *testing.T) []string {
 }
 
 // siteOf returns the site of a case.
-func siteOf(t *testing.T, name string) (oneSite, mta.Site) {
+func siteOf(t testing.TB, name string) (oneSite, mta.Site) {
 	t.Helper()
 	o := oneSite{Domains: []string{"example.com"}, Delimiters: "+-", Forms: []string{"standard"}, Listen: []string{"tcp:127.0.0.1:8766"},
 		Types: []string{"hash", "pcre", "regexp"}}

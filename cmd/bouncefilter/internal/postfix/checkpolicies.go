@@ -21,7 +21,7 @@ func (k *checker) policyServices() {
 		if !r.policy {
 			continue
 		}
-		address := parseMilter(k.c.expand(r.service, r.table, 0)).address
+		address := parseMilter(k.c.expand(r.service, r.table)).address
 		if k.c.handsOn(address) || k.c.isSPF(address) {
 			continue
 		}

@@ -12,10 +12,10 @@ import (
 func (k *checker) restrictions() {
 	for _, r := range k.bypassed() {
 		what := fmt.Sprintf("The table %s is asked for the recipient as the client wrote it: a tag in front of an address, even a made-up one, "+
-			"gets around its entries for the address.", k.c.expand(r.service, r.table, 0))
-		if rest, behind := strings.CutPrefix(k.c.expand(r.service, r.table, 0), "pipemap:{"); behind && strings.Contains(rest, ",") {
+			"gets around its entries for the address.", k.c.expand(r.service, r.table))
+		if rest, behind := strings.CutPrefix(k.c.expand(r.service, r.table), "pipemap:{"); behind && strings.Contains(rest, ",") {
 			what = fmt.Sprintf("The table %s is not asked for a recipient with a tag as it would be for the address without it: "+
-				"its entries for a domain, for user@ or for addresses that have no tag are missed.", k.c.expand(r.service, r.table, 0))
+				"its entries for a domain, for user@ or for addresses that have no tag are missed.", k.c.expand(r.service, r.table))
 		}
 		k.add(mta.LevelError, "restriction-bypassed", k.at(r.service, r.list), what, k.restrictionCure(r)...)
 	}
@@ -45,7 +45,7 @@ func (k *checker) hasTable(name string) bool {
 // recipientTable looks whether the table that the restrictions need is there.
 func (k *checker) recipientTable() {
 	inUse := slices.ContainsFunc(k.c.restrictions(), func(r restriction) bool {
-		return strings.Contains(k.c.expand(r.service, r.table, 0), k.c.Dir+"/"+recipientFile)
+		return strings.Contains(k.c.expand(r.service, r.table), k.c.Dir+"/"+recipientFile)
 	})
 	if inUse && !k.hasTable(recipientFile) {
 		k.add(mta.LevelError, "table-missing", k.c.Dir+"/"+recipientFile, "There is no such file. Postfix defers all mail that needs this table.", setupCommand)

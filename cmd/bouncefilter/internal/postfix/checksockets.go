@@ -21,8 +21,16 @@ func (k *checker) outsideChroot(a asks) {
 		return
 	}
 	k.add(mta.LevelError, "socket-outside-chroot", where, what,
-		fmt.Sprintf("bouncefilter.toml: listen = [\"unix:%s/bouncefilter/milter.sock\"], socket_group = \"postfix\"", queue),
-		"or: listen = [\"tcp:127.0.0.1:8766\"]")
+		append(socketInQueue(queue), "or: listen = [\"tcp:127.0.0.1:8766\"]")...)
+}
+
+// socketInQueue returns the steps to a socket that smtpd and cleanup may use with and without chroot.
+func socketInQueue(queue string) []string {
+	return []string{
+		fmt.Sprintf("install -d -m 2750 -o bouncefilter -g postfix %s/bouncefilter", queue),
+		fmt.Sprintf("bouncefilter.service: ReadWritePaths=%s/bouncefilter", queue),
+		fmt.Sprintf("bouncefilter.toml: listen = [\"unix:%s/bouncefilter/milter.sock\"], socket_mode = \"0660\"; and restart bouncefilter", queue),
+	}
 }
 
 // errUnreachable says that no listener can be reached by every service that needs it.
@@ -79,7 +87,7 @@ func (k *checker) sockets() {
 		case unix && s.Closed != "":
 			k.add(mta.LevelError, "socket-permissions", where,
 				fmt.Sprintf("Postfix runs as %s and may not use the socket: %s.", k.c.option(nil, "mail_owner"), s.Closed),
-				"bouncefilter.toml: socket_group = \"postfix\", socket_mode = \"0660\"; and restart bouncefilter")
+				socketInQueue(k.c.option(nil, "queue_directory"))...)
 		case s.Dead:
 			k.add(mta.LevelError, "milter-down", where, "No process listens there: bouncefilter does not run. Mail that needs bouncefilter waits.", "systemctl start bouncefilter")
 		}

@@ -52,7 +52,7 @@ func (s *Service) ID() string { return s.Name + "/" + s.Type }
 
 // option returns a parameter as it is in effect for a service, with what it refers to. A nil service is any that has no
 // option of its own for it.
-func (c *Config) option(s *Service, name string) string { return c.expand(s, c.raw(s, name), 0) }
+func (c *Config) option(s *Service, name string) string { return c.expand(s, c.raw(s, name)) }
 
 // raw returns a parameter as it is written.
 func (c *Config) raw(s *Service, name string) string {
@@ -84,11 +84,28 @@ func (c *Config) service(id string) *Service {
 	return nil
 }
 
-// maxDepth bounds parameters that refer to parameters: Postfix itself gives up at a hundred, and no site needs ten.
-const maxDepth = 20
+// Bounds of one expansion. Postfix itself gives up at a hundred parameters that refer to one another, and no site needs ten; without the
+// second bound, parameters that refer to others several times would take forever.
+const (
+	maxDepth      = 20
+	maxReferences = 10_000
+)
 
-// expand replaces $name, ${name}, $(name), ${name?text}, ${name:text} and ${name?{text}:{text}} as postconf(5) has it.
-func (c *Config) expand(s *Service, text string, depth int) string {
+// expand replaces $name, ${name}, $(name), ${name?text}, ${name:text} and ${name?{text}:{text}} as postconf(5) has it. What is behind the
+// bounds of an expansion stays as it is written.
+func (c *Config) expand(s *Service, text string) string {
+	e := expansion{c: c, s: s}
+	return e.expand(text, 0)
+}
+
+// expansion is the expansion of one text.
+type expansion struct {
+	c          *Config
+	s          *Service
+	references int // so far
+}
+
+func (e *expansion) expand(text string, depth int) string {
 	if depth > maxDepth || !strings.Contains(text, "$") {
 		return text
 	}
@@ -99,20 +116,24 @@ func (c *Config) expand(s *Service, text string, depth int) string {
 		if !found {
 			return b.String()
 		}
+		if e.references++; e.references > maxReferences {
+			b.WriteString("$" + rest)
+			return b.String()
+		}
 		switch {
 		case strings.HasPrefix(rest, "$"):
 			b.WriteByte('$')
 			text = rest[1:]
 		case strings.HasPrefix(rest, "{"), strings.HasPrefix(rest, "("):
 			inner, after := bracketed(rest)
-			b.WriteString(c.conditional(s, inner, depth+1))
+			b.WriteString(e.conditional(inner, depth+1))
 			text = after
 		default:
 			n := 0
 			for n < len(rest) && isNameByte(rest[n]) {
 				n++
 			}
-			b.WriteString(c.expand(s, c.raw(s, rest[:n]), depth+1))
+			b.WriteString(e.expand(e.c.raw(e.s, rest[:n]), depth+1))
 			text = rest[n:]
 		}
 	}
@@ -120,7 +141,7 @@ func (c *Config) expand(s *Service, text string, depth int) string {
 
 // conditional expands the inside of ${...}. Comparisons (${{a}=={b}?...}) count as empty: sites do not write them in the parameters
 // that are read here.
-func (c *Config) conditional(s *Service, inner string, depth int) string {
+func (e *expansion) conditional(inner string, depth int) string {
 	n := 0
 	for n < len(inner) && isNameByte(inner[n]) {
 		n++
@@ -128,7 +149,7 @@ func (c *Config) conditional(s *Service, inner string, depth int) string {
 	if n == 0 {
 		return ""
 	}
-	value := c.expand(s, c.raw(s, inner[:n]), depth)
+	value := e.expand(e.c.raw(e.s, inner[:n]), depth)
 	rest := strings.TrimSpace(inner[n:])
 	if rest == "" {
 		return value
@@ -151,9 +172,9 @@ func (c *Config) conditional(s *Service, inner string, depth int) string {
 		yes, no = "", text
 	}
 	if value != "" {
-		return c.expand(s, yes, depth)
+		return e.expand(yes, depth)
 	}
-	return c.expand(s, no, depth)
+	return e.expand(no, depth)
 }
 
 func isNameByte(b byte) bool {

@@ -27,14 +27,14 @@ func TestExpand(t *testing.T) {
 		"${a?{inline:{ {x=y} }}}":    "inline:{ {x=y} }",
 		"${unclosed":                 "",
 	} {
-		if got := c.expand(nil, text, 0); got != want {
+		if got := c.expand(nil, text); got != want {
 			t.Errorf("%s is %q, expected %q", text, got, want)
 		}
 	}
-	if got := c.expand(s, "$d $a", 0); got != "own A" {
+	if got := c.expand(s, "$d $a"); got != "own A" {
 		t.Errorf("for a service: %q", got)
 	}
-	if got := c.expand(nil, "$loop", 0); len(got) > 100 {
+	if got := c.expand(nil, "$loop"); len(got) > 100 {
 		t.Errorf("a parameter that refers to itself has %d octets", len(got))
 	}
 }

@@ -194,7 +194,7 @@ func (c *Config) tablePaths() []string {
 		}
 	}
 	for _, r := range c.restrictions() {
-		look([]string{c.expand(r.service, r.table, 0)})
+		look([]string{c.expand(r.service, r.table)})
 	}
 	for _, parameter := range tableLists {
 		look(c.list(nil, parameter))

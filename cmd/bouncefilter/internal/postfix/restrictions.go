@@ -111,7 +111,7 @@ func (w *restrictionWalk) refer(s *Service, parameter, of, element string) {
 		w.walk(s, name, of)
 		return
 	}
-	expanded := splitList(w.c.expand(s, element, 0))
+	expanded := splitList(w.c.expand(s, element))
 	for i := range len(expanded) - 1 {
 		policy := strings.EqualFold(expanded[i], "check_policy_service")
 		if policy || strings.EqualFold(expanded[i], "check_recipient_access") {
@@ -200,7 +200,7 @@ func (k *checker) bypassed() []restriction {
 	}
 	standard := slices.Contains(k.site.Forms, "standard")
 	return slices.DeleteFunc(k.c.restrictions(), func(r restriction) bool {
-		table := k.c.expand(r.service, r.table, 0)
+		table := k.c.expand(r.service, r.table)
 		return r.policy || k.c.seesPlain(k.site, table) || !standard && looksUpParts(table)
 	})
 }

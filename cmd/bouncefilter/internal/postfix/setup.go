@@ -129,7 +129,7 @@ func (p *plan) make() error {
 func (p *plan) delimiters() string {
 	for _, m := range p.main {
 		if m.name == "recipient_delimiter" {
-			return p.c.expand(nil, m.value, 0)
+			return p.c.expand(nil, m.value)
 		}
 	}
 	return p.c.option(nil, "recipient_delimiter")

@@ -70,7 +70,7 @@ func (p *plan) otherMilters(s *Service, parameter string) []string {
 			address := parseMilter(e).address
 			return slices.ContainsFunc(p.site.Listeners, func(l mta.Listener) bool { return p.c.fits(s, address, l) || p.c.fits(nil, address, l) })
 		}
-		if expanded := splitList(p.c.expand(s, e, 0)); e != "$"+ourParameter && e != "$"+verifyParameter && !slices.ContainsFunc(expanded, ours) {
+		if expanded := splitList(p.c.expand(s, e)); e != "$"+ourParameter && e != "$"+verifyParameter && !slices.ContainsFunc(expanded, ours) {
 			others = append(others, e)
 		}
 	}

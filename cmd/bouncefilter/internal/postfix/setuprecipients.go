@@ -40,7 +40,7 @@ func (p *plan) ownCanonical(s *Service) []string {
 	var others []string
 	for _, e := range splitList(p.c.raw(s, "recipient_canonical_maps")) {
 		ours := func(e string) bool { return p.c.untags(p.site, e) || p.c.knows(p.site, e) }
-		if expanded := splitList(p.c.expand(s, e, 0)); len(expanded) > 0 && !slices.ContainsFunc(expanded, ours) && e != "$"+knownParameter {
+		if expanded := splitList(p.c.expand(s, e)); len(expanded) > 0 && !slices.ContainsFunc(expanded, ours) && e != "$"+knownParameter {
 			others = append(others, e)
 		}
 	}

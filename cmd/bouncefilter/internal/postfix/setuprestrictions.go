@@ -25,10 +25,10 @@ func (c *Config) wrap(site mta.Site, r restriction) (string, error) {
 	}
 	table := r.table
 	// A table behind a pipemap of the operator's that only removes tags goes behind ours instead.
-	if stages := tablesOf("pipemap", table); len(stages) == 2 && c.untags(site, c.expand(r.service, stages[0], 0)) {
+	if stages := tablesOf("pipemap", table); len(stages) == 2 && c.untags(site, c.expand(r.service, stages[0])) {
 		table = stages[1]
 	}
-	if looksUpParts(c.expand(r.service, table, 0)) {
+	if looksUpParts(c.expand(r.service, table)) {
 		off = "$" + recipientParameter
 	}
 	return "pipemap:{" + off + "," + table + "}", nil

@@ -25,7 +25,8 @@ func (k *checker) sockets() {
 				"put the socket into a folder that only its owner can write to: listen = [\"unix:/run/bouncefilter/milter.sock\"]")
 		case s.Closed != "":
 			k.add(mta.LevelError, "socket-permissions", where, fmt.Sprintf("Sendmail may not use the socket: %s. All mail waits.", s.Closed),
-				"bouncefilter.toml: socket_group = a group of that user, socket_mode = \"0660\"; and restart bouncefilter")
+				"give the folder of the socket a group of that user and the mode 2750, so that the socket inherits the group",
+				"bouncefilter.toml: socket_mode = \"0660\"; and restart bouncefilter")
 		case s.Dead:
 			k.add(mta.LevelError, "milter-down", where, "No process listens there: bouncefilter does not run. Mail that needs bouncefilter waits.", "systemctl start bouncefilter")
 		}

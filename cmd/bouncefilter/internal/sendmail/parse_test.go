@@ -3,6 +3,7 @@ package sendmail
 import (
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,7 +134,8 @@ func TestInterval(t *testing.T) {
 	}
 }
 
-// Whatever a file holds: lines that Sendmail would not look at change nothing, and each rule, option and milter is one line.
+// Whatever a file holds: lines that Sendmail would not look at change nothing, each rule, option and milter is one line, and a finding names
+// a line that is there.
 func FuzzParse(f *testing.F) {
 	f.Add(everyKind)
 	f.Add("O\nD\nC\nF\nK\nX\nM\nS\nR\n{\nD{\n \n\t\n")
@@ -165,7 +167,14 @@ func FuzzParse(f *testing.F) {
 		if n := len(logicalLines(text)); len(a.Options)+len(a.Milters)+rules > n {
 			t.Errorf("%d lines make more than that", n)
 		}
-		Check(a, mta.Site{Domains: []string{"example.com"}, Forms: []string{"standard", "sub-address"}})
+		for _, finding := range Check(parse("p", text), mta.Site{Domains: []string{"example.com"}, Forms: []string{"standard", "sub-address"}}) {
+			place, found := strings.CutPrefix(finding.Where, "p:")
+			if number, _, numbered := strings.Cut(place, ": "); found && numbered {
+				if n, err := strconv.Atoi(number); err == nil && (n < 1 || n > strings.Count(text, "\n")+1) {
+					t.Errorf("%s is about %s of %d lines", finding.Name, finding.Where, strings.Count(text, "\n")+1)
+				}
+			}
+		}
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // Folders returns the names of the cases in a folder, of which there must be so many at least.
-func Folders(t *testing.T, cases string, atLeast int) []string {
+func Folders(t testing.TB, cases string, atLeast int) []string {
 	t.Helper()
 	entries, err := os.ReadDir(cases)
 	if err != nil {
@@ -28,7 +28,7 @@ func Folders(t *testing.T, cases string, atLeast int) []string {
 }
 
 // Read returns what a file holds, whose path is in parts.
-func Read(t *testing.T, path ...string) string {
+func Read(t testing.TB, path ...string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(path...))
 	if err != nil {
