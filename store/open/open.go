@@ -192,7 +192,7 @@ func Redacted(rawURL string) string {
 				known[name] = values
 			}
 		}
-		u.RawQuery = known.Encode()
+		u.RawQuery = strings.ReplaceAll(known.Encode(), "%2F", "/") // which a query may have
 	}
 	if len(hosts) > 1 {
 		u.Host = standIn

@@ -99,7 +99,7 @@ func TestRedacted(t *testing.T) {
 		"redis://user:hunter2@h:6379/0":       "redis://user:xxxxx@h:6379/0",
 		"redis://:hunter2@h":                  "redis://:xxxxx@h",
 		"redis://hunter2@h":                   "redis://xxxxx@h",
-		"rediss://u:hunter2@h/1?ca=%2Fca.pem": "rediss://u:xxxxx@h/1?ca=%2Fca.pem",
+		"rediss://u:hunter2@h/1?ca=%2Fca.pem": "rediss://u:xxxxx@h/1?ca=/ca.pem",
 		"unix://u:hunter2@/run/r.sock?db=1":   "unix://u:xxxxx@/run/r.sock?db=1",
 		"unix:/run/r.sock?db=1":               "unix:/run/r.sock?db=1",
 		"redis://u:hunt/er2@h:1/0":            "redis://xxxxx@h:1/0",

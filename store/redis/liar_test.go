@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -77,8 +78,7 @@ func TestALiarCannotProlongChangeOrMoveABroadcast(t *testing.T) {
 	}
 }
 
-func TestAHashThatWasFilledIsNotRead(t *testing.T) {
-	t.Parallel()
+func TestAHashThatWasFilledIsNotRead(t *testing.T) { // alone, because it measures what is allocated
 	srv := startServer(t)
 	s, admin := open(t, srv.url("")), srv.admin(t)
 	fill := func(hash string, from, to int) {
@@ -111,7 +111,22 @@ func TestAHashThatWasFilledIsNotRead(t *testing.T) {
 		if !errors.Is(err, store.ErrCrowded) || !strings.Contains(err.Error(), "DEL "+tt.hash) || s.Doubts().Crowded != before+1 {
 			t.Errorf("%s past its limit: %v", tt.hash, err)
 		}
+		// What it costs does not depend on how much is there.
+		fill(tt.hash, tt.limit+1, 2*tt.limit)
+		if octets := allocated(func() { _ = tt.read() }); octets > 64<<10 {
+			t.Errorf("%s with twice as much: %d octets were allocated", tt.hash, octets)
+		}
 	}
+}
+
+// allocated returns how many octets f allocates.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	f()
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
 }
 
 func TestALongValueEndsTheConnectionBeforeItIsRead(t *testing.T) {
