@@ -96,6 +96,7 @@ func Run(ctx context.Context, c *config.Config, problems tomlfile.Problems, o Op
 		}
 		r.Findings = append(r.Findings, passwordFindings(c)...)
 		r.Findings = append(r.Findings, recordFindings(r.Status, r.site.Config.Embedded())...)
+		r.Findings = append(r.Findings, doubtFindings(r.Status.Doubts)...)
 		r.Findings = append(r.Findings, compareNodes(r.site, r.Status.Nodes, o.Now())...)
 		r.Findings = append(r.Findings, routeFindings(r.Status.OtherRoutes, c.Settings.Exempt.Recipients)...)
 		r.Findings = append(r.Findings, sourceFindings(r.Status.Sources)...)
