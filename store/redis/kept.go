@@ -38,7 +38,7 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 	}
 	all := true // shards have been examined since the start
 	ctx, by := withResponders(ctx)
-	runs, replies := make([]string, len(s.shards)), make([]*redis.MapStringStringCmd, len(s.shards))
+	runs, replies := make([]string, len(s.shards)), make([]*redis.IntCmd, len(s.shards))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
 			run := s.shards[i].run.Load()
@@ -49,7 +49,7 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 			runs[i] = *run
 			state, field := s.layout.state(i), fieldKept+*run
 			c.HSet(ctx, state, field, s.sign(state, field, strconv.FormatInt(now.UnixMilli(), 10)))
-			replies[i] = c.HGetAll(ctx, s.layout.state(i))
+			replies[i] = c.HLen(ctx, state) // of which the responder is noted
 		}
 		return nil
 	}); err != nil {

@@ -96,6 +96,7 @@ func (l layout) bucket(in layer, k store.Key) string {
 type shard struct {
 	layers   atomic.Pointer[[]layer] // that may hold records, in order
 	run      atomic.Pointer[string]  // identity of the process that answered last; nil if none did
+	crowded  atomic.Int64            // until when its state is not read, see crowdedPause, in seconds since 1970
 	samples  samples
 	complete atomic.Pointer[store.Completeness] // that was seen; nil if none was
 }

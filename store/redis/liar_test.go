@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -394,5 +395,14 @@ func TestAStateThatWasFilledVouchesForNothing(t *testing.T) {
 	a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
 	if err != nil || !a.Found[0] || !a.Complete.Since.IsZero() || !strings.Contains(a.Complete.Reason, "256 fields") {
 		t.Errorf("%+v, %v", a, err)
+	}
+	admin.ConfigResetStat(t.Context())
+	for range 5 {
+		if again, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1))); err != nil || !reflect.DeepEqual(again, a) {
+			t.Errorf("again: %+v, %v", again, err)
+		}
+	}
+	if stats := admin.Info(t.Context(), "commandstats").Val(); strings.Contains(stats, "cmdstat_hgetall") {
+		t.Errorf("a state that was filled is read by each lookup: %s", stats)
 	}
 }

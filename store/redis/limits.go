@@ -8,6 +8,7 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -27,6 +28,8 @@ const (
 	maxNodes = 1_000
 	// maxState is how many fields a shard's state has: it lists a layer for each period, and some more while a site grows.
 	maxState = 256
+	// crowdedPause is how long a lookup does not read a state that had more fields. To read it takes as long as an attacker likes.
+	crowdedPause = 10 * time.Second
 	// maxCounters is how many counters one call returns.
 	maxCounters = 1 << 20
 )

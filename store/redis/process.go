@@ -137,7 +137,7 @@ func (s *server) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 			p := s.process.Load()
 			by.mu.Lock()
 			for _, cmd := range cmds {
-				if name := cmd.Name(); name == "hgetall" || name == "hsetnx" {
+				if name := cmd.Name(); name == "hgetall" || name == "hsetnx" || name == "hlen" {
 					by.all = append(by.all, responder{cmd, p})
 				}
 			}

@@ -134,9 +134,10 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 
 // asked is a shard of a lookup.
 type asked struct {
-	shard  int
-	layers []layer // that were asked
-	state  *redis.MapStringStringCmd
+	shard   int
+	layers  []layer // that were asked
+	state   *redis.MapStringStringCmd
+	crowded bool // the state is not read, because it had too many fields
 }
 
 // lookup is one try of Lookup. changed says that another server process has answered than before.
@@ -146,7 +147,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	for _, q := range qs {
 		n := s.layout.shardOf(q.Key)
 		if !slices.ContainsFunc(shards, func(sh *asked) bool { return sh.shard == n }) {
-			shards = append(shards, &asked{shard: n, layers: s.shards[n].known()})
+			shards = append(shards, &asked{shard: n, layers: s.shards[n].known(), crowded: time.Now().Unix() < s.shards[n].crowded.Load()})
 		}
 	}
 	if len(qs) == 0 { // the answer is about the whole store
@@ -161,11 +162,19 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	trusted := true
 	var late []*asked
 	for _, sh := range shards {
+		state := &s.shards[sh.shard]
+		if sh.crowded {
+			trusted = false
+			a.Complete.Reason, a.Complete.Remedy = shardState{crowded: true}.fault()
+			continue
+		}
 		m, err := s.readState(sh.shard, sh.state.Val())
 		if err != nil {
 			return a, false, err
 		}
-		state := &s.shards[sh.shard]
+		if m.crowded {
+			state.crowded.Store(time.Now().Add(crowdedPause).Unix())
+		}
 		state.learn(m.layers)
 		unseen := slices.DeleteFunc(m.layers, func(l layer) bool { return slices.Contains(sh.layers, l) })
 		if slices.SortFunc(unseen, compareLayers); len(unseen) > 0 && len(qs) > 0 {
@@ -207,7 +216,9 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 	replies := make([]reply, 0, len(qs))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for _, sh := range shards {
-			sh.state = c.HGetAll(ctx, s.layout.state(sh.shard))
+			if !sh.crowded {
+				sh.state = c.HGetAll(ctx, s.layout.state(sh.shard))
+			}
 			for i, q := range qs {
 				if s.layout.shardOf(q.Key) != sh.shard {
 					continue
@@ -223,6 +234,9 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 		return err
 	}
 	for _, sh := range shards {
+		if sh.crowded {
+			continue
+		}
 		if err := sh.state.Err(); err != nil {
 			return err
 		}
