@@ -18,7 +18,8 @@ type outcome struct {
 // A change is one modification of a message.
 type change struct {
 	what  reply
-	value string // the first argument: an address where it is the envelope that changes
+	value string // the first argument: an address where it is the envelope that changes, the name of a header field
+	more  string // the second argument: the value of a header field
 }
 
 // accepted says whether the MTA takes the message.

@@ -12,10 +12,10 @@ const (
 
 func TestCheckersTellRightFromWrong(t *testing.T) {
 	var (
-		sign   = change{changeSender, "<" + taggedAddress + ">"}
-		remove = change{changeDelRcpt, "<" + taggedAddress + ">"}
-		add    = change{changeAddRcptPar, "<" + plainAddress + ">"}
-		header = change{changeInsHeader, "\x00\x00\x00\x00Name"}
+		sign   = change{what: changeSender, value: "<" + taggedAddress + ">"}
+		remove = change{what: changeDelRcpt, value: "<" + taggedAddress + ">"}
+		add    = change{what: changeAddRcptPar, value: "<" + plainAddress + ">"}
+		header = change{what: changeInsHeader, value: "Name", more: "value"}
 	)
 	outbound := newMail(plainAddress, outsider, "joe")
 	bounce := newBounce(taggedAddress, plainAddress)
@@ -29,26 +29,26 @@ func TestCheckersTellRightFromWrong(t *testing.T) {
 	}{
 		{"signed", checkSigned, outbound, outcome{reply: replyAccept, changes: []change{sign}}, ""},
 		{"signed in the sub-address form", checkSigned, outbound, outcome{reply: replyContinue,
-			changes: []change{{changeSender, "joe+prvs=0787788259@example.org"}, header}}, ""},
+			changes: []change{{what: changeSender, value: "joe+prvs=0787788259@example.org"}, header}}, ""},
 		{"not signed", checkSigned, outbound, outcome{reply: replyAccept}, "one new envelope sender"},
 		{"signed twice", checkSigned, outbound, outcome{reply: replyAccept, changes: []change{sign, sign}}, "one new envelope sender"},
 		{"signed for another user", checkSigned, outbound, outcome{reply: replyAccept,
-			changes: []change{{changeSender, "<prvs=0787788259=jim@example.org>"}}}, "not a tagged form"},
+			changes: []change{{what: changeSender, value: "<prvs=0787788259=jim@example.org>"}}}, "not a tagged form"},
 		{"signed with nine digits", checkSigned, outbound, outcome{reply: replyAccept,
-			changes: []change{{changeSender, "<prvs=078778825=joe@example.org>"}}}, "not a tagged form"},
+			changes: []change{{what: changeSender, value: "<prvs=078778825=joe@example.org>"}}}, "not a tagged form"},
 		{"signed and refused", checkSigned, outbound, outcome{reply: replyTempfail, changes: []change{sign}}, "not accepted"},
 		{"signed, recipient dropped", checkSigned, outbound, outcome{reply: replyAccept, changes: []change{sign, remove}}, "no other change"},
 
 		{"untagged", checkUntagged, bounce, outcome{reply: replyAccept, changes: []change{remove, add, header}}, ""},
 		{"added before deleted", checkUntagged, bounce, outcome{reply: replyAccept, changes: []change{add, remove}}, "one recipient deleted, then one added"},
 		{"sender changed where the recipient should go", checkUntagged, bounce, outcome{reply: replyAccept,
-			changes: []change{{changeSender, "<" + taggedAddress + ">"}, add}}, "one recipient deleted"},
+			changes: []change{{what: changeSender, value: "<" + taggedAddress + ">"}, add}}, "one recipient deleted"},
 		{"not untagged", checkUntagged, bounce, outcome{reply: replyAccept}, "one recipient deleted"},
 		{"bounce discarded", checkUntagged, bounce, outcome{reply: replyDiscard}, "not accepted"},
 		{"another recipient deleted", checkUntagged, bounce, outcome{reply: replyAccept,
-			changes: []change{{changeDelRcpt, "<jim@example.org>"}, add}}, "deleted recipient"},
+			changes: []change{{what: changeDelRcpt, value: "<jim@example.org>"}, add}}, "deleted recipient"},
 		{"another recipient added", checkUntagged, bounce, outcome{reply: replyAccept,
-			changes: []change{remove, {changeAddRcpt, "<jim@example.org>"}}}, "added recipient"},
+			changes: []change{remove, {what: changeAddRcpt, value: "<jim@example.org>"}}}, "added recipient"},
 
 		{"refused with a text", checkRefused, bounce, outcome{reply: replyCode, text: "550 5.7.1 no"}, ""},
 		{"refused without", checkRefused, bounce, outcome{reply: replyReject}, ""},
@@ -58,7 +58,7 @@ func TestCheckersTellRightFromWrong(t *testing.T) {
 
 		{"plain mail let through", checkPlain, inbound, outcome{reply: replyAccept, changes: []change{header}}, ""},
 		{"plain mail redirected", checkPlain, inbound, outcome{reply: replyAccept, changes: []change{add}}, "unchanged"},
-		{"plain mail quarantined", checkPlain, inbound, outcome{reply: replyAccept, changes: []change{{changeQuarantine, "x"}}}, "unchanged"},
+		{"plain mail quarantined", checkPlain, inbound, outcome{reply: replyAccept, changes: []change{{what: changeQuarantine, value: "x"}}}, "unchanged"},
 		{"plain mail refused", checkPlain, inbound, outcome{reply: replyReject}, "not accepted"},
 
 		{"nothing done", checkUntouched, inbound, outcome{reply: replyAccept}, ""},

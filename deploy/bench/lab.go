@@ -36,6 +36,7 @@ type lab struct {
 	tcp      bool   // milters listen on the loopback interface, not on unix sockets
 	binary   string // of bouncefilter; built when it is first needed, unless one was named
 	children []*process
+	disks    []*disk
 }
 
 // newLab makes the directory. The caller closes the lab.
@@ -47,11 +48,16 @@ func newLab(o options) (*lab, error) {
 	return &lab{dir: dir, tcp: o.tcp, binary: o.binary}, nil
 }
 
-// close ends all processes, those started last first, and removes the directory.
+// close ends all processes, those started last first, and removes disks and directory.
 func (l *lab) close() error {
 	var errs []error
 	for _, p := range slices.Backward(l.children) {
 		errs = append(errs, p.stop())
+	}
+	for _, d := range l.disks {
+		if err := d.close(); err != nil {
+			return errors.Join(append(errs, err)...) // the directory holds a mounted disk
+		}
 	}
 	return errors.Join(append(errs, os.RemoveAll(l.dir))...)
 }
@@ -107,15 +113,24 @@ func (l *lab) startNull(label, listen string) (*process, error) {
 
 // startDaemon starts bouncefilter with its default settings, its log included, and a key that it makes itself.
 func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (*process, error) {
-	if l.binary == "" {
-		binary := filepath.Join(l.dir, "bouncefilter")
-		if err := buildDaemon(ctx, binary); err != nil {
-			return nil, err
-		}
-		l.binary = binary
+	if err := l.needDaemon(ctx); err != nil {
+		return nil, err
 	}
 	return l.child(label, l.binary, "serve", "--domain", domain, "--mode", "enforce",
 		"--listen", listen, "--http", "off", "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
+}
+
+// needDaemon builds bouncefilter unless a program was named.
+func (l *lab) needDaemon(ctx context.Context) error {
+	if l.binary != "" {
+		return nil
+	}
+	binary := filepath.Join(l.dir, "bouncefilter")
+	if err := buildDaemon(ctx, binary); err != nil {
+		return err
+	}
+	l.binary = binary
+	return nil
 }
 
 // buildDaemon builds bouncefilter of the module that the working directory is in.
@@ -147,13 +162,19 @@ func (l *lab) listenAddress(label string) (string, error) {
 	if !l.tcp {
 		return "unix:" + filepath.Join(l.dir, label+".sock"), nil
 	}
+	port, err := freePort()
+	return "tcp:" + port, err
+}
+
+// freePort returns an address on the loopback interface.
+func freePort() (string, error) {
 	// A port that is free now is still free a moment later, unless something else on this machine takes it just then; the
 	// milter would say so and end.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	return "tcp:" + ln.Addr().String(), ln.Close()
+	return ln.Addr().String(), ln.Close()
 }
 
 // parseExtra reads name=unix:/path@pidfile (or tcp:host:port): a milter that already runs, configured like ours.

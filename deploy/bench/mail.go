@@ -101,6 +101,11 @@ func newMail(sender, recipient, login string) message {
 
 // newBounce returns a delivery status notification to recipient about a message of signer.
 func newBounce(recipient, signer string) message {
+	return newBounceOf(recipient, signer, "<20261123115800."+idMark+"@mail.example.org>", "Mon, 23 Nov 2026 11:58:00 +0000")
+}
+
+// newBounceOf returns one that gives back a message of that Message-ID and date.
+func newBounceOf(recipient, signer, messageID, date string) message {
 	m := message{recipient: recipient, signer: signer}
 	m.headers = ordinaryHeaders("MAILER-DAEMON@mx.example.net", recipient)
 	for i := range m.headers {
@@ -115,7 +120,7 @@ func newBounce(recipient, signer string) message {
 			*h = header{"X-Notification", text{"one"}}
 		}
 	}
-	m.body = newText(padded(bounceBody(recipient, signer), bounceSize))
+	m.body = newText(padded(bounceBody(recipient, signer, messageID, date), bounceSize))
 	m.setEnvelope(bounceSize)
 	return m
 }
@@ -148,7 +153,7 @@ func ordinaryHeaders(from, to string) []header {
 
 // bounceBody returns the multipart/report that Postfix makes (RFC 3464, RFC 6522) up to the headers of the returned
 // message. The padding represents that message's body.
-func bounceBody(recipient, signer string) string {
+func bounceBody(recipient, signer, messageID, date string) string {
 	const boundary = "--4ZB.1795435200/mx.example.net\n"
 	return strings.ReplaceAll("This is a MIME-encapsulated message.\n\n"+boundary+
 		"Content-Description: Notification\nContent-Type: text/plain; charset=us-ascii\n\n"+
@@ -168,7 +173,7 @@ func bounceBody(recipient, signer string) string {
 		"\tby mx.example.net (Postfix) with ESMTPS id 4Z1234567890\n"+
 		"\tfor <nobody@news.example.net>; Mon, 23 Nov 2026 11:59:00 +0000 (UTC)\n"+
 		"From: <"+signer+">\nTo: <nobody@news.example.net>\nSubject: the original\n"+
-		"Message-ID: <20261123115800."+idMark+"@mail.example.org>\nDate: Mon, 23 Nov 2026 11:58:00 +0000\n\n",
+		"Message-ID: "+messageID+"\nDate: "+date+"\n\n",
 		"\n", "\r\n")
 }
 

@@ -48,7 +48,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return fail(exitUsage, err)
 	}
 	measure := compare
-	if o.idle > 0 {
+	switch {
+	case o.soak.duration > 0:
+		measure = soak
+	case o.idle > 0:
 		measure = compareIdle
 	}
 	if err := measure(ctx, o, stdout, stderr); err != nil {

@@ -23,6 +23,9 @@ const (
 // bodyChunk is the largest body packet (MILTER_CHUNK_SIZE).
 const bodyChunk = 65535
 
+// indexSize is the length in octets of the position with which the change of a header field begins.
+const indexSize = 4
+
 // An mta is one smtpd process of Postfix as its milter sees it. It is used by one goroutine.
 type mta struct {
 	conn      net.Conn
@@ -36,6 +39,7 @@ type mta struct {
 	values map[string]string // macros by name, without braces
 	id     string            // of the current message; empty before it has one
 	skip   command           // the kind of event that the milter asked to be spared
+	reset  command           // the event after which the connection is reset; 0 for none
 
 	roundTrips int
 	unanswered bool // the last write has had no answer
@@ -182,6 +186,9 @@ func (m *mta) event(e eventKind, data []byte, o *outcome) (decided bool, err err
 		return false, nil
 	}
 	m.out = appendPacket(m.out, e.command, data)
+	if m.reset == e.command {
+		return false, m.breakOff()
+	}
 	if !m.agreed.answers(e) {
 		return false, m.drain()
 	}
@@ -223,11 +230,15 @@ func (m *mta) await(e eventKind, o *outcome) (decided bool, err error) {
 			if e.command != cmdEndBody {
 				return false, fmt.Errorf("answer %q to %q is unknown, or a change before end of message", code, e.command)
 			}
-			text, _, terminated := strings.Cut(string(data), "\x00")
+			if code == changeInsHeader || code == changeHeader {
+				data = data[min(len(data), indexSize):]
+			}
+			text, more, terminated := strings.Cut(string(data), "\x00")
 			if !terminated && code != changeBody {
 				return false, fmt.Errorf("change %q is not terminated", code)
 			}
-			o.changes = append(o.changes, change{what: code, value: text})
+			more, _, _ = strings.Cut(more, "\x00")
+			o.changes = append(o.changes, change{what: code, value: text, more: more})
 		}
 	}
 }
@@ -285,6 +296,18 @@ func (m *mta) quit() error {
 func (m *mta) close() error {
 	m.out = m.out[:0]
 	return m.conn.Close()
+}
+
+// errReset says that the connection was reset on purpose.
+var errReset = errors.New("the connection was reset on purpose")
+
+// breakOff writes what there is and resets the connection at once, as the end of an smtpd process does that was killed.
+func (m *mta) breakOff() error {
+	err := m.flush()
+	if tcp, ok := m.conn.(*net.TCPConn); ok {
+		err = errors.Join(err, tcp.SetLinger(0))
+	}
+	return errors.Join(errReset, err, m.close())
 }
 
 // drain writes as much as fills whole buffers; the rest waits until an answer is needed.

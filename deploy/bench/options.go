@@ -33,6 +33,7 @@ type options struct {
 	tcp        bool
 	binary     string // bouncefilter to measure; empty to build it
 	idle       int    // idle connections to open instead of sending messages; 0 for the comparison
+	soak       soakOptions
 }
 
 // parseOptions reads the command line. It returns flag.ErrHelp where that was all that was asked for.
@@ -66,6 +67,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.tcp, "tcp", false, "listen on TCP loopback ports instead of unix sockets")
 	f.StringVar(&o.binary, "binary", "", "measure this bouncefilter `program`, for instance an older one, instead of building it")
 	f.IntVar(&o.idle, "idle", 0, "open that many idle `connections` instead, and report the memory of each")
+	o.soak.define(f)
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
@@ -88,7 +90,13 @@ func (o *options) validate() error {
 	if o.idle > 0 && len(o.extra) > 0 {
 		return errors.New("-idle needs freshly started milters and does not go with -extra")
 	}
-	return nil
+	if o.soak.duration == 0 {
+		return nil
+	}
+	if o.idle > 0 || len(o.extra) > 0 {
+		return errors.New("-soak starts its own milter and does not go with -idle or -extra")
+	}
+	return o.soak.validate()
 }
 
 // names returns the names of all targets, in their order.

@@ -28,6 +28,12 @@ func TestUnusableOptionsAreRefusedWithStatus2(t *testing.T) {
 		{"-extra peer=udp:/x@" + noPID, "want unix:/path or tcp:host:port"},
 		{"-extra peer=unix:/x@" + noPID, "no process ID"},
 		{"-extra peer=unix:/x@" + noPID + ".gone", "no such file"},
+		{"-soak 1s", "-soak: must be 5s or more"},
+		{"-soak 1m -share 0", "-share: must be more than 0"},
+		{"-soak 1m -store sqlite", "none of redis, bolt"},
+		{"-soak 1m -faults flood", "none of freeze, reload"},
+		{"-soak 1m -store bolt -faults restart", "none of freeze, reload"},
+		{"-soak 1m -idle 5", "does not go with -idle"},
 		{"surplus", "unexpected argument"},
 	} {
 		t.Run(tt.args, func(t *testing.T) {

@@ -21,25 +21,31 @@ const (
 	pollInterval = 20 * time.Millisecond
 )
 
-// A process is a child of this program. Its standard error is its log: a file, as a service manager would keep one.
+// A process is a child of this program.
 type process struct {
 	cmd    *exec.Cmd
-	log    string
-	exited chan struct{} // closed when it has ended
+	log    func() ([]byte, error) // what it has written to its standard error, or the end of that
+	exited chan struct{}          // closed when it has ended
 }
 
-// startProcess starts a program that logs to dir/name.log.
+// startProcess starts a program that logs to the file dir/name.log.
 func startProcess(dir, name, program string, args ...string) (*process, error) {
-	p := &process{cmd: exec.Command(program, args...), log: filepath.Join(dir, name+".log"), exited: make(chan struct{})}
-	log, err := os.Create(p.log)
+	file := filepath.Join(dir, name+".log")
+	log, err := os.Create(file)
 	if err != nil {
 		return nil, err
 	}
-	p.cmd.Stdout, p.cmd.Stderr = log, log
-	err = p.cmd.Start()
+	return startLogging(log, func() ([]byte, error) { return os.ReadFile(file) }, program, args...)
+}
+
+// startLogging starts a program that logs to a file or pipe, which it closes here. log returns what was logged.
+func startLogging(to *os.File, log func() ([]byte, error), program string, args ...string) (*process, error) {
+	p := &process{cmd: exec.Command(program, args...), log: log, exited: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = to, to
+	err := p.cmd.Start()
 	// The child has its own descriptor by now.
-	if err := errors.Join(err, log.Close()); err != nil {
-		return nil, fmt.Errorf("starting %s: %w", name, err)
+	if err := errors.Join(err, to.Close()); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", program, err)
 	}
 	go func() {
 		_ = p.cmd.Wait() // how it ended shows in its log
@@ -74,7 +80,7 @@ func (p *process) await(ctx context.Context, network, address string) error {
 
 // logTail returns the end of the process's log, for an error message.
 func (p *process) logTail() string {
-	b, err := os.ReadFile(p.log)
+	b, err := p.log()
 	if err != nil {
 		return err.Error()
 	}
