@@ -17,7 +17,7 @@ import (
 //	state                  hash: since when the record is complete, and where records are, see below.
 //	domains                hash: "first:DOMAIN" → day number of the first record, signed; "last:DOMAIN" → that of the last one.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
-//	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node), signed. It expires as a whole.
+//	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node), or when it left; signed. It expires as a whole.
 //	broadcasts:TOPIC       hash: name of a broadcast → last day, space, value; signed. Readers remove expired fields.
 //
 // What is signed (see seal.go and store.Hasher.Sign) has 22 characters and a space before it.

@@ -159,8 +159,71 @@ func TestALiarCannotSpeakForANode(t *testing.T) {
 		t.Errorf("%+v, %d doubts, %v", nodes, s.Doubts().Heartbeats, err)
 	}
 	admin.HSet(t.Context(), "bouncefilter:nodes", "mx1", strings.Replace(genuine, `"keys":null`, `"keys":[{"number":5,"signs":true}]`, 1))
-	if nodes, err := s.Nodes(t.Context()); err != nil || len(nodes) != 0 {
-		t.Errorf("a changed heartbeat: %+v, %v", nodes, err)
+	for name, tt := range map[string]struct {
+		s    *redis.Store
+		want int // the one that was seen before
+	}{"this node": {s, 1}, "a new node": {open(t, srv.url("")), 0}} {
+		if nodes, err := tt.s.Nodes(t.Context()); err != nil || len(nodes) != tt.want || len(nodes) > 0 && len(nodes[0].Keys) > 0 {
+			t.Errorf("%s: a changed heartbeat: %+v, %v", name, nodes, err)
+		}
+	}
+}
+
+// Without its heartbeat, nobody would wait for a node that is cut off, or for one that does not have a new key.
+func TestALiarCannotHideANode(t *testing.T) {
+	t.Parallel()
+	srv := startServer(t)
+	s, admin := open(t, srv.url("")), srv.admin(t)
+	const hash = "bouncefilter:nodes"
+	names := func() string {
+		t.Helper()
+		ns, err := s.Nodes(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all []string
+		for _, n := range ns {
+			all = append(all, n.Name)
+		}
+		slices.Sort(all)
+		return strings.Join(all, " ")
+	}
+	leave := func() {
+		t.Helper()
+		if err := open(t, srv.url("")).RemoveNode(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	beat(t, s)
+	early := admin.HGet(t.Context(), hash, "a").Val()
+	leave()
+	mark := admin.HGet(t.Context(), hash, "a").Val()
+	if got := names(); got != "" {
+		t.Fatalf("after it has left: %q", got)
+	}
+	beat(t, s)
+	if got := names(); got != "a" {
+		t.Fatalf("after it is back: %q", got)
+	}
+	seen := func() time.Time {
+		ns, _ := s.Nodes(t.Context())
+		return ns[0].Seen
+	}
+	before := seen()
+	for name, lie := range map[string]func(){
+		"its heartbeat is removed":         func() { admin.HDel(t.Context(), hash, "a") },
+		"all are removed":                  func() { admin.Del(t.Context(), hash) },
+		"an earlier mark is put back":      func() { admin.HSet(t.Context(), hash, "a", mark) },
+		"an earlier heartbeat is put back": func() { admin.HSet(t.Context(), hash, "a", early) },
+	} {
+		lie()
+		if got := names(); got != "a" || !seen().Equal(before) {
+			t.Errorf("%s: %q, seen %v, before %v", name, got, seen(), before)
+		}
+	}
+	leave()
+	if got := names(); got != "" {
+		t.Errorf("after it has left again: %q", got)
 	}
 }
 

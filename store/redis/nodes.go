@@ -48,6 +48,9 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	return nil
 }
 
+// leftFor is how long the mark of a node stays that has left. A process that has not asked for longer takes it for silent.
+const leftFor = 24 * time.Hour
+
 // tidyInterval is how often a node removes heartbeats that are older than the retention.
 const tidyInterval = time.Hour
 
@@ -65,7 +68,8 @@ func (s *Store) removeOld(ctx context.Context, now time.Time) {
 	var old []string
 	for name, stored := range all {
 		value, signed := s.verify(s.layout.nodes(), name, stored)
-		if _, ok := nodevalue.Parse(name, value, now); signed && !ok {
+		at, left := nodevalue.ParseLeft(value)
+		if _, ok := nodevalue.Parse(name, value, now); signed && (!left && !ok || left && now.Sub(at) > leftFor) {
 			old = append(old, name)
 		}
 	}
@@ -74,7 +78,7 @@ func (s *Store) removeOld(ctx context.Context, now time.Time) {
 	}
 }
 
-// Nodes implements [store.Store]. It leaves out what was not written under this hash secret.
+// Nodes implements [store.Store]. It leaves out what was not written under this hash secret, and remembers what it has seen, see nodeMemory.
 func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("nodes", err)
@@ -85,25 +89,39 @@ func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	}
 	now := time.Now()
 	var nodes []store.Node
+	left := map[string]time.Time{}
 	for name, stored := range fields {
 		value, signed := s.verify(s.layout.nodes(), name, stored)
 		if !signed {
 			s.doubts.heartbeats.Add(1)
 			continue
 		}
-		if n, ok := nodevalue.Parse(name, value, now); ok {
+		if at, ok := nodevalue.ParseLeft(value); ok {
+			left[name] = at
+		} else if n, ok := nodevalue.Parse(name, value, now); ok {
 			nodes = append(nodes, n)
 		}
 	}
-	return nodes, nil
+	return s.nodes.complete(nodes, left, now), nil
 }
 
-// RemoveNode implements [store.Store].
+// RemoveNode implements [store.Store]. It leaves a mark for [leftFor], for processes that have seen the node.
 func (s *Store) RemoveNode(ctx context.Context, node string) error {
 	if err := ctx.Err(); err != nil {
 		return failed("remove node", err)
 	}
-	if err := s.client.HDel(ctx, s.layout.nodes(), node).Err(); err != nil {
+	now, err := s.client.Time(ctx).Result()
+	if err != nil {
+		if !isReply(err) {
+			return failed("remove node", err)
+		}
+		now = time.Now()
+	}
+	value, err := nodevalue.FormatLeft(now)
+	if err != nil {
+		return failed("remove node", err)
+	}
+	if err := s.client.HSet(ctx, s.layout.nodes(), node, s.sign(s.layout.nodes(), node, string(value))).Err(); err != nil {
 		return failed("remove node", err)
 	}
 	return nil

@@ -29,6 +29,7 @@ type Store struct {
 	keptAt    atomic.Int64  // see keep, in seconds since 1970
 	tidied    atomic.Int64  // when old heartbeats were removed last, in seconds since 1970 on the server's clock
 	doubts    doubts
+	nodes     nodeMemory
 }
 
 var (
