@@ -14,6 +14,7 @@ type collector struct {
 
 	storeUp, storeFailures, storeRefused, storeGap, storeSince, storeGapEnd, silentNodes, revocations *prometheus.Desc
 	journalEntries, journalOctets, journalled, replayed, lost                                         *prometheus.Desc
+	unbelieved, crowded, missing                                                                      *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -51,6 +52,9 @@ func (s *Server) Collector() prometheus.Collector {
 		journalled:     d("store_journalled_records_total", "Records journalled on local disk because the store did not take them."),
 		replayed:       d("store_replayed_records_total", "Records written to the store from local disk."),
 		lost:           d("store_lost_records_total", "Records that neither the store nor the local disk took."),
+		unbelieved:     d("store_unbelieved_total", "Values in the store that were not written under this site's hash secret, or were changed or moved, each time that they were read.", "kind"),
+		crowded:        d("store_crowded_total", "Calls of the store that failed because it holds more than the daemons of a site write."),
+		missing:        d("store_missing_samples_total", "Samples of what this daemon wrote that the store did not have any more."),
 		revocations:    d("revocations", "Revocations of tags, senders and keys that are in effect."),
 	}
 }
@@ -67,7 +71,7 @@ func unixSeconds(t time.Time) float64 {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.acceptErrors, c.faults,
 		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.guessed, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.storeGapEnd, c.silentNodes, c.journalEntries,
-		c.journalOctets, c.journalled, c.replayed, c.lost, c.revocations} {
+		c.journalOctets, c.journalled, c.replayed, c.lost, c.unbelieved, c.crowded, c.missing, c.revocations} {
 		ch <- d
 	}
 }
@@ -108,6 +112,13 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.guessed, c.s.guesses.Beyond())
 	gauge(c.storeUp, flag(c.s.store.Available()))
 	gauge(c.storeGap, flag(c.s.store.Gap()))
+	doubts := c.s.view.Doubts()
+	for kind, n := range map[string]uint64{"broadcast": doubts.Broadcasts, "heartbeat": doubts.Heartbeats, "first-signed": doubts.FirstSigned,
+		"start": doubts.Starts, "counter": doubts.Counters} {
+		counter(c.unbelieved, n, kind)
+	}
+	counter(c.crowded, doubts.Crowded)
+	counter(c.missing, doubts.Missing)
 	complete := c.s.view.Completeness()
 	gauge(c.storeSince, unixSeconds(complete.Since))
 	gauge(c.storeGapEnd, unixSeconds(complete.LastGapEnd()))

@@ -156,7 +156,7 @@ func TestRevocationsAreLearnt(t *testing.T) {
 	if f.server.view.Revocations().Len() != 0 {
 		t.Error("what was taken back is still revoked")
 	}
-	wantLog(t, f, "msg=\"revocations changed\" active=1 added=", "level=WARN msg=\"a revocation cannot be understood and is skipped\" id=garbled", "active=0 added=[] removed=")
+	wantLog(t, f, "msg=\"revocations changed\" active=1 added=", "level=WARN msg=\"revocations cannot be understood and are skipped\" ids=[garbled]", "active=0 added=[] removed=")
 	for _, line := range strings.Split(f.log.String(), "\n") {
 		if strings.Contains(line, "revocations changed") && strings.Contains(line, "user@") {
 			t.Errorf("the log shows who is revoked: %s", line)

@@ -96,3 +96,36 @@ func (c Completeness) Equal(o Completeness) bool {
 			return cmp.Or(a.From.Compare(b.From), a.Until.Compare(b.Until))
 		}) == 0
 }
+
+// Lacks returns what is missing in c of which another completeness of the same record, seen before, says that it may be lost. A record that
+// has begun anew since lacks nothing.
+func (c Completeness) Lacks(before Completeness) []Gap {
+	if c.Since.IsZero() {
+		return nil
+	}
+	var lacks []Gap
+	if before.Since.After(c.Since) {
+		lacks = AddGap(lacks, Gap{Until: before.Since})
+	}
+	for _, g := range before.Gaps {
+		if g.Until.After(c.Since) && !slices.ContainsFunc(c.Gaps, func(o Gap) bool { return o.Covers(g) }) {
+			lacks = AddGap(lacks, g)
+		}
+	}
+	return lacks
+}
+
+// With returns c with what it lacks of before.
+func (c Completeness) With(before Completeness) Completeness {
+	lacks := c.Lacks(before)
+	if len(lacks) == 0 {
+		return c
+	}
+	gaps := c.Gaps
+	for _, g := range lacks {
+		gaps = AddGap(gaps, g)
+	}
+	next := Completed(c.Since, gaps)
+	next.Reason, next.Remedy = c.Reason, c.Remedy
+	return next
+}

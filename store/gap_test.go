@@ -86,3 +86,28 @@ func TestCompleted(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatWasLostStaysLost(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 11, 30, hour, 0, 0, 0, time.UTC) }
+	gap := func(from, until int) store.Gap { return store.Gap{From: at(from), Until: at(until)} }
+	for _, tt := range []struct {
+		name        string
+		before, now store.Completeness
+		want        store.Completeness
+	}{
+		{"nothing was seen before", store.Completeness{}, store.Completeness{Since: at(3)}, store.Completeness{Since: at(3)}},
+		{"the same", store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}, store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}},
+			store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}},
+		{"one more gap", store.Completeness{Since: at(3)}, store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}, store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}},
+		{"a gap is gone", store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}, store.Completeness{Since: at(3)}, store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}},
+		{"a gap is shorter", store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 6)}}, store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}},
+			store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 6)}}},
+		{"it reaches further back", store.Completeness{Since: at(3)}, store.Completeness{Since: at(1)}, store.Completeness{Since: at(3), Gaps: []store.Gap{{Until: at(3)}}}},
+		{"it has begun anew", store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}, store.Completeness{Since: at(6)}, store.Completeness{Since: at(6)}},
+		{"it is empty", store.Completeness{Since: at(3), Gaps: []store.Gap{gap(4, 5)}}, store.Completeness{Reason: "x"}, store.Completeness{Reason: "x"}},
+	} {
+		if got := tt.now.With(tt.before); !got.Equal(tt.want) {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}

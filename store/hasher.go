@@ -32,6 +32,7 @@ const (
 	kindFailedTo      = 'e'
 	kindRevoked       = 'v'
 	kindWrongTag      = 'g'
+	kindPlace         = 'o'
 )
 
 // Hasher turns what a record is about into a [Key], so that no address reaches a store in clear: HMAC-SHA-256

@@ -77,17 +77,18 @@ func (f *siteFlags) withRevoker(ctx context.Context, a *app, do func(r *revoker)
 
 // publish revokes something and prints that it did.
 func (f *revokeFlags) publish(ctx context.Context, a *app, r *revoker, x *policy.Revocation, hint string) error {
-	x.At, x.Note = a.now().UTC().Truncate(time.Second), f.Note
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	tombstones, err := r.store.Broadcasts(ctx, view.TombstoneTopic, store.DayOf(a.now()))
+	if err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	x.At, x.Note = r.history().RevokedAt(r.hasher, x, tombstones, a.now().UTC()), f.Note
 	n, err := view.SealRevocation(r.hasher, x)
 	if err != nil {
 		return usageError{err}
 	}
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
 	if _, err := r.store.Publish(ctx, n, false); err != nil {
-		return fmt.Errorf("revoke: %w", err)
-	}
-	if err := r.store.Withdraw(ctx, view.TombstoneTopic, n.Name); err != nil { // removed before
 		return fmt.Errorf("revoke: %w", err)
 	}
 	a.report(hint, "revoked %v; ID %s, in effect until %v", x, n.Name, n.Expires)
@@ -267,7 +268,16 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 	return w.Flush()
 }
 
-// broadcasts returns the broadcasts of revocations, the oldest first as far as they can be read.
+// history returns what this host remembers: nothing if it cannot be read, or if no daemon was started here.
+func (r *revoker) history() view.History {
+	h, err := view.LoadHistory(r.config.HistoryFile())
+	if err != nil {
+		return view.History{}
+	}
+	return h
+}
+
+// broadcasts returns the broadcasts of revocations that are in effect, the oldest first as far as they can be read.
 func (r *revoker) broadcasts(ctx context.Context, a *app) ([]store.Broadcast, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
@@ -275,6 +285,11 @@ func (r *revoker) broadcasts(ctx context.Context, a *app) ([]store.Broadcast, er
 	if err != nil {
 		return nil, fmt.Errorf("revoke: %w", err)
 	}
+	tombstones, err := r.store.Broadcasts(ctx, view.TombstoneTopic, store.DayOf(a.now()))
+	if err != nil {
+		return nil, fmt.Errorf("revoke: %w", err)
+	}
+	ns = r.history().InEffect(r.hasher, ns, tombstones)
 	at := func(n store.Broadcast) string {
 		if x, err := view.OpenRevocation(r.hasher, n); err == nil {
 			return x.At.UTC().Format(time.RFC3339) + n.Name
@@ -321,7 +336,16 @@ func (cmd *revokeRemoveCmd) do(ctx context.Context, a *app, r *revoker) error {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	// The tombstone comes first, so that no daemon takes the revocation for lost and publishes it again.
-	if _, err := r.store.Publish(ctx, store.Broadcast{Topic: view.TombstoneTopic, Name: cmd.ID, Expires: ns[i].Expires}, false); err != nil {
+	// It is later than the revocation, which may come from a host whose clock is ahead.
+	at := a.now().UTC()
+	if x, err := view.OpenRevocation(r.hasher, ns[i]); err == nil && at.Before(x.At) {
+		at = x.At
+	}
+	tombstone, err := view.SealTombstone(r.hasher, cmd.ID, view.Removal{At: at, Expires: max(ns[i].Expires, store.DayOf(a.now())+view.TombstoneDays)})
+	if err != nil {
+		return fmt.Errorf("revoke: %w", err)
+	}
+	if _, err := r.store.Publish(ctx, tombstone, false); err != nil {
 		return fmt.Errorf("revoke: %w", err)
 	}
 	if err := r.store.Withdraw(ctx, view.RevocationTopic, cmd.ID); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"net"
 	"net/http"
 	"net/netip"
@@ -207,7 +208,7 @@ func TestRevocationsReachAllHosts(t *testing.T) {
 	}
 
 	// Something that cannot be understood, by a later version or by a vandal.
-	st, err := open.Open(t.Context(), url)
+	st, err := open.Open(t.Context(), url, open.Hasher(w.hasher(t)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func TestRevocationsReachAllHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	second.eventually("a warning", func() bool {
-		return strings.Contains(second.stderr.String(), "a revocation cannot be understood and is skipped")
+		return strings.Contains(second.stderr.String(), "revocations cannot be understood and are skipped")
 	})
 	if got := second.replay(tagged); got != refusedAsRevoked {
 		t.Errorf("beside a garbled one: %s", got)
@@ -301,4 +302,14 @@ func TestDaemonWithoutControlSocketServesMail(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	contains(t, "error", r.stderr, "the daemon cannot be asked on "+w.path("state/control.sock"), "hint: its log says why it has no control socket")
+}
+
+// hasher is that of the world's hash secret.
+func (w *world) hasher(t *testing.T) *store.Hasher {
+	t.Helper()
+	secret, err := keyring.ReadSecret(w.path("state/hash.secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store.NewHasher(secret)
 }

@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -76,7 +78,8 @@ func portOf(addr string) int {
 
 // age lets the record of a domain reach back for two months. Before, every bounce that is not on record would be in the time of
 // grace that a young store has.
-func (s faultStore) age(t *testing.T, domain string) {
+// The daemons must not run: they would not believe it, and neither would they with what they remember on disk.
+func (s faultStore) age(t *testing.T, domain string, states ...string) {
 	t.Helper()
 	var c goredis.UniversalClient
 	prefixes := []string{"bouncefilter:"}
@@ -99,10 +102,22 @@ func (s faultStore) age(t *testing.T, domain string) {
 			{"state", "start", strconv.FormatInt(then.UnixMilli(), 10)},
 			{"domains", "first:" + domain, strconv.FormatInt(then.Unix()/86400, 10)},
 		} {
-			if err := c.HSet(t.Context(), prefix+field.key, field.name, field.value).Err(); err != nil {
+			value := redistest.Sign(t, filepath.Join(states[0], "hash.secret"), prefix+field.key, field.name, field.value)
+			if err := c.HSet(t.Context(), prefix+field.key, field.name, value).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
+	}
+	for _, state := range states {
+		forget(t, state)
+	}
+}
+
+// forget lets the daemon of a state directory remember nothing of the record.
+func forget(t *testing.T, state string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(state, "history.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
 	}
 }
 
@@ -146,8 +161,8 @@ func newPair(t *testing.T, o pairOptions) *pair {
 	}
 	p.out.daemon.start(t)
 	execute(t, "cp", "-a", p.out.state(), p.in.state())
-	p.store.age(t, "virt.example")
 	p.out.daemon.process.end(t, os.Interrupt)
+	p.store.age(t, "virt.example", p.out.state(), p.in.state())
 	p.out.daemon.start(t)
 	p.in.daemon.start(t)
 	p.out.postfix.start(t)

@@ -3,9 +3,12 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store/redistest"
 )
 
 // skipPair keeps mail of one sender to one destination from being signed.
@@ -57,10 +60,12 @@ func (s *site) age(t *testing.T, domain string, days int) func() {
 			{"bouncefilter:state", "start", fmt.Sprint(then.UnixMilli())},
 			{"bouncefilter:domains", "first:" + domain, fmt.Sprint(then.Unix() / 86400)},
 		} {
-			if added := strings.TrimSpace(s.redis.cli(t, "hset", field.key, field.name, field.value)); added != "0" {
+			value := redistest.Sign(t, filepath.Join(s.state(), "hash.secret"), field.key, field.name, field.value)
+			if added := strings.TrimSpace(s.redis.cli(t, "hset", field.key, field.name, value)); added != "0" {
 				t.Fatalf("%s had no %s: the store has another layout", field.key, field.name)
 			}
 		}
+		forget(t, s.state())
 	}
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,6 +33,12 @@ func (r *redis) start(t *testing.T) {
 		out, _ := exec.Command("redis-cli", "-s", r.socket, "ping").Output()
 		return strings.TrimSpace(string(out)) == "PONG"
 	})
+	// The daemons have the rights that the manual gives them, and no others.
+	user := regexp.MustCompile(`(?m)^redis-cli (ACL SETUSER bouncefilter reset .*)$`).FindStringSubmatch(readManual(t, "deploy/scale.md"))
+	if user == nil {
+		t.Fatal("deploy/scale.md makes no user for bouncefilter")
+	}
+	execute(t, "sh", "-c", "redis-cli -e -s "+r.socket+" "+user[1])
 }
 
 func (r *redis) stop(t *testing.T) {
@@ -40,7 +47,7 @@ func (r *redis) stop(t *testing.T) {
 }
 
 // url is the server in bouncefilter's configuration.
-func (r *redis) url() string { return "unix://" + r.socket + "?db=0" }
+func (r *redis) url() string { return "unix://bouncefilter:password@" + r.socket + "?db=0" }
 
 // cli gives a command to the server and returns the answer.
 func (r *redis) cli(t *testing.T, arguments ...string) string {

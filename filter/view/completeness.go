@@ -18,12 +18,12 @@ func (v *View) refreshCompleteness(ctx context.Context) (changed bool) {
 	if err != nil {
 		return false // Guard has logged that the store is unavailable
 	}
-	c, before := a.Complete, v.complete.Load()
+	c, before := v.notEarlier(ctx, a.Complete), v.complete.Load()
 	if before != nil && before.Equal(c) {
 		return false
 	}
 	if h := v.history.current(); !c.Since.IsZero() && (h.RecordBegan.IsZero() || c.Since.Before(h.RecordBegan)) {
-		v.changeHistory(History{RecordBegan: c.Since, FirstSigned: h.FirstSigned})
+		v.changeHistory(func(h History) History { h.RecordBegan = c.Since; return h })
 	}
 	if before != nil {
 		v.RefreshRevocations(ctx) // while it can be seen that the store has lost what is missing

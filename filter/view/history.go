@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,10 +25,16 @@ type History struct {
 	RecordBegan time.Time `json:"record_began,omitzero"`
 	// FirstSigned is the first day of each domain's signatures, as days since 1970-01-01 UTC.
 	FirstSigned map[string]store.Day `json:"first_signed"`
+	// Complete is the completeness of the store's record as it was seen last. What it says may be lost stays lost: a store that does not say
+	// so any more was set back, or another user of it has removed a mark.
+	Complete store.Completeness `json:"complete,omitzero"`
+	// Removed has the tombstones of revocations, by name.
+	Removed map[string]Removal `json:"removed,omitempty"`
 }
 
 func (h History) equal(o History) bool {
-	return h.RecordBegan.Equal(o.RecordBegan) && maps.Equal(h.FirstSigned, o.FirstSigned)
+	return h.RecordBegan.Equal(o.RecordBegan) && maps.Equal(h.FirstSigned, o.FirstSigned) && h.Complete.Equal(o.Complete) &&
+		maps.EqualFunc(h.Removed, o.Removed, func(a, b Removal) bool { return a.At.Equal(b.At) && a.Expires == b.Expires })
 }
 
 // LoadHistory reads the file at path. Without one the history is empty.
@@ -70,12 +77,13 @@ func (h History) save(path string) error {
 	return nil
 }
 
-// historyKeeper is the history with its file. It is changed by Refresh and Run alone.
+// historyKeeper is the history with its file.
 type historyKeeper struct {
-	known   atomic.Pointer[History] // never changed once it is here
-	learned bool                    // the store has answered since when domains have been signing
-	path    string
-	saved   History
+	changing sync.Mutex
+	known    atomic.Pointer[History] // never changed once it is here
+	learned  bool                    // the store has answered since when domains have been signing
+	path     string
+	saved    History
 }
 
 func (k *historyKeeper) load(path string, log *slog.Logger) {
@@ -97,7 +105,7 @@ func (k *historyKeeper) current() *History { return k.known.Load() }
 // History returns what this host remembers.
 func (v *View) History() History {
 	h := *v.history.current()
-	h.FirstSigned = maps.Clone(h.FirstSigned)
+	h.FirstSigned, h.Removed = maps.Clone(h.FirstSigned), maps.Clone(h.Removed)
 	return h
 }
 
@@ -107,10 +115,14 @@ func (v *View) FirstSigned(domain string) (day store.Day, ok bool) {
 	return day, ok
 }
 
-// changeHistory replaces what this host remembers, and writes the part about our domains to its file.
-func (v *View) changeHistory(h History) {
+// changeHistory changes what this host remembers, and writes all but what is about domains of others to its file.
+func (v *View) changeHistory(change func(History) History) {
+	v.history.changing.Lock()
+	defer v.history.changing.Unlock()
+	h := change(*v.history.current())
 	v.history.known.Store(&h)
-	ours := History{RecordBegan: h.RecordBegan, FirstSigned: maps.Clone(h.FirstSigned)}
+	ours := h
+	ours.FirstSigned = maps.Clone(h.FirstSigned)
 	maps.DeleteFunc(ours.FirstSigned, func(name string, _ store.Day) bool { return !v.ours(name) })
 	if v.history.path == "" || ours.equal(v.history.saved) {
 		return
@@ -128,13 +140,13 @@ func (v *View) refreshFirstSigned(ctx context.Context) (answered bool) {
 	defer cancel()
 	days, err := v.store.Store().FirstSigned(ctx)
 	if err != nil {
+		v.reportCrowded(err)
 		return false // Guard has logged that the store is unavailable
 	}
 	v.history.learned = true
 	v.restoreBeginning(ctx, days)
 	// A domain that was signing before the store was wiped has not begun anew.
-	before := v.history.current()
-	v.changeHistory(before.With(days))
+	v.changeHistory(func(before History) History { return before.With(days) })
 	return true
 }
 
@@ -147,7 +159,8 @@ func (h History) With(days map[string]store.Day) History {
 			first[name] = since
 		}
 	}
-	return History{RecordBegan: h.RecordBegan, FirstSigned: first}
+	h.FirstSigned = first
+	return h
 }
 
 // restoreBeginning marks that a record has begun anew. The store takes its first records for the first there ever were, and so would a host

@@ -52,6 +52,7 @@ func (v *View) RefreshNodes(ctx context.Context) {
 	available, failures := v.store.Available(), v.failures()
 	ns, err := v.store.Store().Nodes(ctx)
 	if err != nil || !available {
+		v.reportCrowded(err)
 		return // Guard has logged that the store is unavailable
 	}
 	silent, latest := silentNodes(ns)

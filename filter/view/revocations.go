@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -110,10 +111,15 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 	defer v.revoked.refreshing.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	bs, err := v.store.Store().Broadcasts(ctx, RevocationTopic, store.DayOf(v.now()))
+	today := store.DayOf(v.now())
+	all, tombstones, err := v.askRevocations(ctx, today)
 	if err != nil {
+		v.reportCrowded(err)
 		return // Guard has logged that the store is unavailable
 	}
+	removed := v.learnRemoved(tombstones, today)
+	bs, putBack := split(v.hasher, all, removed)
+	v.reportPutBack(ctx, putBack, tombstones, removed)
 	before := map[string]store.Broadcast{}
 	if c := v.revoked.current.Load(); c != nil {
 		before = c.byName
@@ -121,52 +127,112 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 	if unchanged(bs, before) {
 		return
 	}
-	if bs, err = v.restoreRevocations(ctx, bs, before); err != nil || unchanged(bs, before) {
+	if bs, err = v.restoreRevocations(ctx, bs, before, removed); err != nil || unchanged(bs, before) {
 		return
 	}
 	next := &revoked{byName: map[string]store.Broadcast{}}
 	for _, b := range bs {
 		next.byName[b.Name] = b
 	}
-	next.set = openRevocations(v.hasher, bs, func(name string, err error) {
-		v.log.Warn("a revocation cannot be understood and is skipped", "id", name, "error", err)
-	})
+	next.set = v.openAll(bs)
 	v.revoked.current.Store(next)
-	v.log.Info("revocations changed", "active", next.set.Len(),
-		"added", missing(next.byName, before), "removed", missing(before, next.byName))
+	added, gone := missing(next.byName, before), missing(before, next.byName)
+	v.log.Info("revocations changed", "active", next.set.Len(), "added", few(added), "removed", few(gone))
 }
 
-// restoreRevocations writes those again that the store has lost, because it was wiped, restarted or replaced: they are gone, and there
-// is no tombstone for them. It returns what is revoked then.
-func (v *View) restoreRevocations(ctx context.Context, bs []store.Broadcast, before map[string]store.Broadcast) ([]store.Broadcast, error) {
+// askRevocations asks the store for revocations and tombstones.
+func (v *View) askRevocations(ctx context.Context, today store.Day) (revocations, tombstones []store.Broadcast, err error) {
+	st := v.store.Store()
+	if tombstones, err = st.Broadcasts(ctx, TombstoneTopic, today); err != nil {
+		return nil, nil, err
+	}
+	revocations, err = st.Broadcasts(ctx, RevocationTopic, today)
+	return revocations, tombstones, err
+}
+
+// learnRemoved remembers what tombstones say, and returns all that was removed.
+func (v *View) learnRemoved(tombstones []store.Broadcast, today store.Day) map[string]Removal {
+	known := v.history.current()
+	removed := known.removed(v.hasher, tombstones)
+	if forget(removed, today); maps.Equal(removed, known.Removed) {
+		return removed
+	}
+	v.changeHistory(func(h History) History { h.Removed = removed; return h })
+	return removed
+}
+
+// reportPutBack logs revocations that were removed and are in the store nevertheless: a command is removing them just now, or another user of
+// the store has put them back. Tombstones of these that are gone are written again, for daemons that have not seen them.
+func (v *View) reportPutBack(ctx context.Context, putBack, tombstones []store.Broadcast, removed map[string]Removal) {
+	var names []string
+	for _, b := range putBack {
+		if slices.ContainsFunc(tombstones, func(t store.Broadcast) bool { return t.Name == b.Name }) {
+			continue
+		}
+		names = append(names, b.Name)
+		if t, err := SealTombstone(v.hasher, b.Name, removed[b.Name]); err == nil {
+			// If this fails, the next round tries again.
+			_, _ = v.store.Store().Publish(ctx, t, true)
+		}
+	}
+	if len(names) > 0 && v.putBack.allows(v.now(), repeatInterval) {
+		v.log.Warn("revocations that were removed are in the store again: they are not believed, and their tombstones are written again", "ids", few(names))
+	}
+}
+
+// openAll makes a set of broadcasts, and logs which cannot be understood.
+func (v *View) openAll(bs []store.Broadcast) *policy.Revocations {
+	var names []string
+	var why error
+	set := openRevocations(v.hasher, bs, func(name string, err error) { names, why = append(names, name), err })
+	if len(names) > 0 && v.skipped.allows(v.now(), repeatInterval) {
+		v.log.Warn("revocations cannot be understood and are skipped", "ids", few(names), "error", why)
+	}
+	return set
+}
+
+// restoreRevocations writes those again that the store has lost, because it was wiped, restarted or replaced, or because another user of
+// it has removed them or put an earlier one in their place: there is no tombstone for them. It returns what is revoked then.
+func (v *View) restoreRevocations(ctx context.Context, bs []store.Broadcast, before map[string]store.Broadcast, removed map[string]Removal) ([]store.Broadcast, error) {
 	today := store.DayOf(v.now())
 	lost := maps.Clone(before)
-	for _, n := range bs {
-		delete(lost, n.Name)
+	for _, b := range bs {
+		if known, ok := lost[b.Name]; ok && !issued(v.hasher, b).Before(issued(v.hasher, known)) {
+			delete(lost, b.Name)
+		}
 	}
-	maps.DeleteFunc(lost, func(_ string, n store.Broadcast) bool { return n.Expires < today })
+	maps.DeleteFunc(lost, func(name string, b store.Broadcast) bool {
+		r, was := removed[name]
+		return b.Expires < today || was && !issued(v.hasher, b).After(r.At)
+	})
 	if len(lost) == 0 {
 		return bs, nil
 	}
 	st := v.store.Store()
-	tombstones, err := st.Broadcasts(ctx, TombstoneTopic, today)
-	if err != nil {
-		return nil, err
-	}
-	for _, n := range tombstones {
-		delete(lost, n.Name)
-	}
-	if len(lost) == 0 {
-		return bs, nil
-	}
 	names := slices.Sorted(maps.Keys(lost))
 	for _, name := range names {
-		if _, err := st.Publish(ctx, lost[name], true); err != nil {
+		gone := !slices.ContainsFunc(bs, func(b store.Broadcast) bool { return b.Name == name })
+		if _, err := st.Publish(ctx, lost[name], gone); err != nil {
 			return nil, err // again at the next round
 		}
 	}
-	v.log.Warn("the store has lost revocations: they are written to it again", "ids", names)
-	return st.Broadcasts(ctx, RevocationTopic, today)
+	if v.lost.allows(v.now(), time.Minute) {
+		v.log.Warn("the store has lost revocations: they are written to it again", "ids", few(names))
+	}
+	all, err := st.Broadcasts(ctx, RevocationTopic, today)
+	in, _ := split(v.hasher, all, removed)
+	return in, err
+}
+
+// maxNamed is how many names a line of the log has.
+const maxNamed = 20
+
+// few returns some of many names, for the log.
+func few(names []string) []string {
+	if len(names) <= maxNamed {
+		return names
+	}
+	return append(slices.Clone(names[:maxNamed]), fmt.Sprintf("and %d more", len(names)-maxNamed))
 }
 
 func unchanged(bs []store.Broadcast, before map[string]store.Broadcast) bool {

@@ -80,7 +80,11 @@ func TestRevocationsThatTheStoreLosesAreWrittenAgain(t *testing.T) {
 				t.Fatal("nothing is revoked")
 			}
 			if tt.removed {
-				if _, err := st.Publish(t.Context(), store.Broadcast{Topic: TombstoneTopic, Name: n.Name, Expires: n.Expires}, false); err != nil {
+				tombstone, err := SealTombstone(f.hasher, n.Name, Removal{At: testDay, Expires: n.Expires})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := st.Publish(t.Context(), tombstone, false); err != nil {
 					t.Fatal(err)
 				}
 			}

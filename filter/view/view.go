@@ -89,6 +89,9 @@ type View struct {
 	revoked  revocations
 	usage    *usageWriter
 
+	setBack, putBack, lost, skipped, doubted, crowded rate         // of lines of the log
+	doubts                                            store.Doubts // that were logged last; belongs to Run
+
 	checked store.Day // of the last check of the hash secret; belongs to Refresh
 }
 
@@ -115,6 +118,7 @@ func (v *View) RefreshRecord(ctx context.Context) (answered bool) {
 	v.checkSecret(ctx)
 	answered = v.refreshFirstSigned(ctx)
 	v.refreshCompleteness(ctx)
+	v.reportDoubts()
 	return answered
 }
 
@@ -258,7 +262,13 @@ func Look(ctx context.Context, st Source, h *store.Hasher, node string, history 
 	silent, _ := silentNodes(append(ns, store.Node{Name: node, Seen: now}))
 	s.Silent = slices.DeleteFunc(names(silent), func(name string) bool { return name == node })
 	s.InDoubt = len(s.Silent) > 0
-	s.Revoked, err = st.Broadcasts(ctx, RevocationTopic, today)
+	s.Complete = s.Complete.With(history.Complete)
+	revocations, err := st.Broadcasts(ctx, RevocationTopic, today)
+	if err != nil {
+		return s, err
+	}
+	tombstones, err := st.Broadcasts(ctx, TombstoneTopic, today)
+	s.Revoked = history.InEffect(h, revocations, tombstones)
 	return s, err
 }
 

@@ -34,6 +34,7 @@ type options struct {
 	warn         func(string)
 	leaveDamaged bool
 	now          func() time.Time
+	hasher       *store.Hasher
 }
 
 // Warn gives Open a function that it calls with a warning for the operator when it has moved a damaged file aside.
@@ -44,6 +45,9 @@ func LeaveDamaged() Option { return func(o *options) { o.leaveDamaged = true } }
 
 // Clock replaces the system's clock in a store that is part of this process (memory:, bolt:).
 func Clock(now func() time.Time) Option { return func(o *options) { o.now = now } }
+
+// Hasher gives Open the hasher of the site, which signs what a server holds. Stores that are part of this process do without.
+func Hasher(h *store.Hasher) Option { return func(o *options) { o.hasher = h } }
 
 // Open opens the store that rawURL names. It does not connect to a server, because a mail server has to start without it: Ping finds out
 // whether the server answers. Errors never hold a password.
@@ -99,7 +103,7 @@ func open(ctx context.Context, rawURL string, o options) (store.Store, error) {
 		return k.open(rest, o)
 	}
 	if redis.IsScheme(scheme) {
-		s, err := redis.Open(ctx, rawURL)
+		s, err := redis.Open(ctx, rawURL, o.hasher)
 		if err != nil {
 			return nil, err
 		}
@@ -184,11 +188,11 @@ func Redacted(rawURL string) string {
 	if u.RawQuery != "" {
 		known := url.Values{}
 		for name, values := range u.Query() {
-			if name == "db" || name == "prefix" || name == "ca" {
+			if name == "db" || name == "prefix" || name == "ca" || name == "cert" || name == "key" {
 				known[name] = values
 			}
 		}
-		u.RawQuery = known.Encode()
+		u.RawQuery = strings.ReplaceAll(known.Encode(), "%2F", "/") // which a query may have
 	}
 	if len(hosts) > 1 {
 		u.Host = standIn

@@ -30,7 +30,7 @@ func TestSchemeChooses(t *testing.T) {
 		{"rediss://u:p@127.0.0.1:1", is[*redis.Store], ""},
 		{"unix:/does/not/exist", is[*redis.Store], ""},
 	} {
-		s, err := open.Open(t.Context(), test.url)
+		s, err := open.Open(t.Context(), test.url, open.Hasher(store.NewHasher([]byte("secret"))))
 		if err != nil {
 			t.Errorf("%s: %v", test.url, err)
 			continue
@@ -66,7 +66,7 @@ func TestErrors(t *testing.T) {
 		"redis://u:hunt/er2@h":       "not a URL",
 		"Redis://u:hunter2@h":        "unknown kind",
 	} {
-		s, err := open.Open(t.Context(), url)
+		s, err := open.Open(t.Context(), url, open.Hasher(store.NewHasher([]byte("secret"))))
 		if err == nil || s != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, %v; want %q", url, s, err, want)
 		} else if strings.Contains(err.Error(), "hunt") || strings.Contains(err.Error(), "er2") {
@@ -99,7 +99,7 @@ func TestRedacted(t *testing.T) {
 		"redis://user:hunter2@h:6379/0":       "redis://user:xxxxx@h:6379/0",
 		"redis://:hunter2@h":                  "redis://:xxxxx@h",
 		"redis://hunter2@h":                   "redis://xxxxx@h",
-		"rediss://u:hunter2@h/1?ca=%2Fca.pem": "rediss://u:xxxxx@h/1?ca=%2Fca.pem",
+		"rediss://u:hunter2@h/1?ca=%2Fca.pem": "rediss://u:xxxxx@h/1?ca=/ca.pem",
 		"unix://u:hunter2@/run/r.sock?db=1":   "unix://u:xxxxx@/run/r.sock?db=1",
 		"unix:/run/r.sock?db=1":               "unix:/run/r.sock?db=1",
 		"redis://u:hunt/er2@h:1/0":            "redis://xxxxx@h:1/0",

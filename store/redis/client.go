@@ -37,6 +37,7 @@ func newClient(c config) redis.UniversalClient {
 		Password:         c.password,
 		DB:               c.db,
 		TLSConfig:        c.tls,
+		Dialer:           limitReplies(dialer(c)),
 
 		ContextTimeoutEnabled: true,
 		DialTimeout:           connectTimeout,

@@ -43,7 +43,7 @@ func TestCloseEndsEverything(t *testing.T) {
 				}
 			}
 			goroutines, files := inUse()
-			s, err := redis.Open(t.Context(), test.url)
+			s, err := redis.Open(t.Context(), test.url, hasher())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -37,7 +36,8 @@ func (s *Store) Count(ctx context.Context, cs []store.Counter) error {
 	return nil
 }
 
-// Counters implements [store.Store].
+// Counters implements [store.Store]. Counters are not signed, because a server adds them up: others can change what reports say, and no
+// verdict. What is none is left out.
 func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Counter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("counters", err)
@@ -45,40 +45,24 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 	// No counter is older than the retention, and no node's clock is more than a day ahead.
 	today := store.DayOf(time.Now())
 	from, to = max(from, today-store.CounterRetention), min(to, today+1)
-	var days []*redis.MapStringStringCmd
-	if from > to {
-		return nil, nil
-	}
-	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
-		for d := from; d <= to; d++ {
-			days = append(days, c.HGetAll(ctx, s.layout.counters(d)))
-		}
-		return nil
-	}); err != nil {
-		return nil, failed("counters", err)
-	}
 	var cs []store.Counter
-	for i, day := range days {
-		var err error
-		if cs, err = appendCounters(cs, from+store.Day(i), day.Val()); err != nil {
+	for d := from; d <= to; d++ {
+		fields, err := s.entries(ctx, s.layout.counters(d), maxCounters-int64(len(cs)))
+		if err != nil {
 			return nil, failed("counters", err)
 		}
-	}
-	return cs, nil
-}
-
-// appendCounters reads the fields of one day's counters.
-func appendCounters(cs []store.Counter, day store.Day, fields map[string]string) ([]store.Counter, error) {
-	for name, value := range fields {
-		c, err := counterkey.Parse(name)
-		if err != nil {
-			return nil, err
+		for name, value := range fields {
+			c, err := counterkey.Parse(name)
+			if err == nil {
+				c.Count, err = strconv.ParseInt(value, 10, 64)
+			}
+			if err != nil {
+				s.doubts.counters.Add(1)
+				continue
+			}
+			c.Day = d
+			cs = append(cs, c)
 		}
-		if c.Count, err = strconv.ParseInt(value, 10, 64); err != nil {
-			return nil, fmt.Errorf("counter %q: %w", name, err)
-		}
-		c.Day = day
-		cs = append(cs, c)
 	}
 	return cs, nil
 }

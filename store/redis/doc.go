@@ -15,11 +15,17 @@
 //     compared with the one noted beside the records, and with the one that answered this process before. See examine.go.
 //   - Keys that were evicted (evicted_keys), and a server that followed another one for a while (master_replid2), count as another
 //     identity.
+//   - Each process looks for samples of the records that it wrote. See samples.go.
 //   - A server that may evict (maxmemory with a policy other than noeviction), or does not let the user run INFO, is untrusted:
 //     records that are found count, and their absence means nothing.
 //
 // INFO is asked for on new connections only, never for a message, and connections live for 10 minutes: that is how long a change of the
 // eviction policy may go unseen. Evictions of that time are seen afterwards.
+//
+// # Who else writes to it
+//
+// Others may be able to write to the server. What could let genuine mail be refused is signed under the hash secret, see seal.go; what is
+// read is bounded, see limits.go. [Store.Doubts] counts what was not believed.
 //
 // # Shards
 //
@@ -28,7 +34,7 @@
 // servers lose records one by one. Its states:
 //
 //	state       how it is seen                     a lookup answers    next state
-//	empty       no start, no incomplete            Since zero          complete: a Record sets start in all shards
+//	empty       no start that was signed           Since zero          complete: a Record sets start in all shards
 //	                                                                   complete: MarkIncomplete
 //	complete    run is the process that answers,   Since: the latest   changed: another process answers
 //	            and that answered before           of start and        empty: the server was wiped

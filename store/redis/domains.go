@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -32,12 +31,12 @@ func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
 	}
 	all := make(map[string]store.Day)
 	for i, reply := range replies {
-		first, gone, err := parseDomains(reply.Val(), store.DayOf(time.Now())-store.CounterRetention)
-		if err != nil {
-			return nil, failed("first-signed days", err)
-		}
+		hash := s.layout.domains(i)
+		first, gone, doubtful := parseDomains(reply.Val(), store.DayOf(time.Now())-store.CounterRetention,
+			func(field, stored string) (string, bool) { return s.verify(hash, field, stored) })
+		s.doubts.firstSigned.Add(uint64(doubtful))
 		if len(gone) > 0 {
-			if err := s.client.HDel(ctx, s.layout.domains(i), gone...).Err(); err != nil {
+			if err := s.client.HDel(ctx, hash, gone...).Err(); err != nil {
 				return nil, failed("first-signed days", err)
 			}
 		}
@@ -51,31 +50,26 @@ func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
 }
 
 // parseDomains reads the fields of the hash domains: the first days, and the fields of domains whose last record is
-// older than oldest.
-func parseDomains(fields map[string]string, oldest store.Day) (first map[string]store.Day, gone []string, err error) {
+// older than oldest. It leaves out what verify does not, and says how many.
+func parseDomains(fields map[string]string, oldest store.Day, verify func(field, stored string) (string, bool)) (first map[string]store.Day, gone []string, doubtful int) {
 	first = make(map[string]store.Day)
-	for name, value := range fields {
+	for name, stored := range fields {
 		domain, ok := strings.CutPrefix(name, fieldFirst)
 		if !ok {
 			continue
 		}
+		value, ok := verify(name, stored)
 		f, err := strconv.ParseInt(value, 10, 32)
-		if err != nil {
-			return nil, nil, fmt.Errorf("first day of %q: %w", domain, err)
+		if !ok || err != nil {
+			doubtful++
+			continue
 		}
-		last, ok := fields[fieldLast+domain]
-		if !ok { // its first record is being made at this moment
-			last = value
-		}
-		l, err := strconv.ParseInt(last, 10, 32)
-		if err != nil {
-			return nil, nil, fmt.Errorf("last day of %q: %w", domain, err)
-		}
-		if store.Day(l) < oldest {
+		// Without a last day its first record is being made at this moment. A last day that is none is replaced by its next record.
+		if l, err := strconv.ParseInt(fields[fieldLast+domain], 10, 32); err == nil && store.Day(l) < oldest {
 			gone = append(gone, name, fieldLast+domain)
 			continue
 		}
 		first[domain] = store.Day(f)
 	}
-	return first, gone, nil
+	return first, gone, doubtful
 }

@@ -20,9 +20,9 @@ func TestWhatWasEvictedIsMissingAfterThePolicyWasPutRight(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
 	admin := srv.admin(t)
-	here := open(t, srv.url(""))
-	record(t, here, key(1))
+	record(t, open(t, srv.url("")), key(1))
 	aged(t, admin, "bouncefilter:")
+	here := open(t, srv.url(""))
 	if found, since := look(t, here, key(1)); !found || time.Since(since) < 30*time.Minute {
 		t.Fatalf("found %t, Since %v", found, since)
 	}

@@ -36,7 +36,7 @@ func (sh *shard) moved(p process) bool {
 // may be. It takes two round trips, and is needed after a server was restarted, wiped or replaced, and after the start of
 // this process. One caller examines at a time, and callers that have waited for it do not examine again.
 //
-// Four things show a loss: the process that answers may evict; or it is not the one in the shard's state, as after a restart, when a
+// Five things show a loss: a record is gone that this process has written (see samples.go); the process that answers may evict; or it is not the one in the shard's state, as after a restart, when a
 // replica took over, or when it has evicted keys; or it is not the one that answered this Store before, which may have gone on writing to
 // a server that other nodes had left already; or the state is gone: it has no start.
 //
@@ -72,11 +72,15 @@ func (s *Store) examineAll(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	lacking, err := s.lacking(ctx, store.DayOf(now))
+	if err != nil {
+		return err
+	}
 	changes := 0
 	pipe := s.client.Pipeline()
-	runs := make([]string, len(s.shards))
+	runs, lost := make([]string, len(s.shards)), make([]bool, len(s.shards))
 	for i, reply := range replies {
-		m, err := parseState(reply.Val())
+		m, err := s.readState(i, reply.Val())
 		if err != nil {
 			return err
 		}
@@ -91,16 +95,23 @@ func (s *Store) examineAll(ctx context.Context) error {
 		// A record that is complete only since a time after now has lost nothing. Half of the margin is for clocks that differ.
 		// A server that may evict loses records all the time, so that the record becomes complete once the operator has set it right.
 		since := m.complete.Since
-		from, lost := sh.lostSince(p, m)
-		if !since.IsZero() && since.Before(now.Add(startMargin/2)) && lost {
+		var from time.Time
+		from, lost[i] = sh.lostSince(p, m)
+		if at := lacking[i]; !at.IsZero() && (!lost[i] || at.Before(from)) {
+			from, lost[i] = time.Time{}, true
+		}
+		if !since.IsZero() && since.Before(now.Add(startMargin/2)) && lost[i] {
 			changes++ // this comes before the process is noted, because the connection may fail in between
 			pipe.HSet(ctx, s.layout.state(i), gapField(store.Gap{From: from, Until: now.Add(connLifetime + startMargin)}), "")
 		}
 		if p.run != m.run && !since.IsZero() {
 			changes++
-			pipe.HSet(ctx, s.layout.state(i), fieldRun, p.run)
+			pipe.HSet(ctx, s.layout.state(i), fieldRun, s.sign(s.layout.state(i), fieldRun, p.run))
 		}
 		before := pipe.Len()
+		for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away
+			pipe.HSet(ctx, s.layout.state(i), gapField(g), "")
+		}
 		s.tidyGaps(ctx, pipe, i, m)
 		var gone []string
 		for _, l := range m.layers {
@@ -124,6 +135,9 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 	}
 	for i, run := range runs {
+		if lost[i] {
+			s.shards[i].samples.reset()
+		}
 		if run != "" {
 			s.shards[i].run.Store(&run)
 		}
@@ -133,10 +147,10 @@ func (s *Store) examineAll(ctx context.Context) error {
 
 // begin sets start in all shards: an empty shard would never be complete.
 func (s *Store) begin(ctx context.Context) error {
-	start := formatTime(time.Now().Add(startMargin))
+	start := time.Now().Add(startMargin)
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			c.HSetNX(ctx, s.layout.state(i), fieldStart, start)
+			c.HSetNX(ctx, s.layout.state(i), fieldStart, s.signedStart(i, start))
 		}
 		return nil
 	}); err != nil {

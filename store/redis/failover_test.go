@@ -199,9 +199,9 @@ func TestServerThatFollowedAnother(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	here := open(t, "redis://"+a.Addr+"/0")
-	record(t, here, key(1))
+	record(t, open(t, "redis://"+a.Addr+"/0"), key(1))
 	aged(t, a.Client(t), "bouncefilter:")
+	here := open(t, "redis://"+a.Addr+"/0")
 	look(t, here, key(1))
 	follow(b, a)
 	promote(b)
@@ -227,11 +227,11 @@ func TestServerThatFollowedAnother(t *testing.T) {
 func TestClusterFailoverUnderLoad(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	here, there := open(t, c.URL("")), open(t, c.URL(""))
-	record(t, here, key(0))
+	record(t, open(t, c.URL("")), key(0))
 	admin := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{c.Servers[0].Addr}})
 	defer admin.Close()
 	aged(t, admin, "bouncefilter:")
+	here, there := open(t, c.URL("")), open(t, c.URL(""))
 	l := startLoad(here)
 	l.await(t, 1000)
 	look(t, there, key(0))

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 	}
 	all := true // shards have been examined since the start
 	ctx, by := withResponders(ctx)
-	runs, replies := make([]string, len(s.shards)), make([]*redis.MapStringStringCmd, len(s.shards))
+	runs, replies := make([]string, len(s.shards)), make([]*redis.IntCmd, len(s.shards))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
 			run := s.shards[i].run.Load()
@@ -46,8 +47,9 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 				continue
 			}
 			runs[i] = *run
-			c.HSet(ctx, s.layout.state(i), fieldKept+*run, now.UnixMilli())
-			replies[i] = c.HGetAll(ctx, s.layout.state(i))
+			state, field := s.layout.state(i), fieldKept+*run
+			c.HSet(ctx, state, field, s.sign(state, field, strconv.FormatInt(now.UnixMilli(), 10)))
+			replies[i] = c.HLen(ctx, state) // of which the responder is noted
 		}
 		return nil
 	}); err != nil {

@@ -11,9 +11,10 @@ import (
 func TestRestartWithOldDataIsAGapInTime(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	s := open(t, srv.url(""))
-	record(t, s, key(1))
+	record(t, open(t, srv.url("")), key(1))
 	age(t, srv)
+	s := open(t, srv.url(""))
+	examine(t, s)
 	beat(t, s)
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
@@ -43,6 +44,14 @@ func TestRestartWithOldDataIsAGapInTime(t *testing.T) {
 	}
 }
 
+// examine lets a Store examine its shards, as a daemon does each minute.
+func examine(t *testing.T, s store.Store) {
+	t.Helper()
+	if _, err := s.FirstSigned(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func beat(t *testing.T, s store.Store) {
 	t.Helper()
 	if err := s.Heartbeat(t.Context(), store.Node{Name: "a", At: time.Now()}); err != nil {
@@ -50,10 +59,10 @@ func beat(t *testing.T, s store.Store) {
 	}
 }
 
-// age lets the record begin an hour ago.
+// age lets the record begin an hour ago, for a Store that is opened later.
 func age(t *testing.T, srv *server) {
 	t.Helper()
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", time.Now().Add(-time.Hour).UnixMilli()).Err(); err != nil {
+	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour), "bouncefilter:state")).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -94,8 +94,31 @@ func (l layout) bucket(in layer, k store.Key) string {
 
 // shard is what this process knows of a shard.
 type shard struct {
-	layers atomic.Pointer[[]layer] // that may hold records, in order
-	run    atomic.Pointer[string]  // identity of the process that answered last; nil if none did
+	layers   atomic.Pointer[[]layer] // that may hold records, in order
+	run      atomic.Pointer[string]  // identity of the process that answered last; nil if none did
+	crowded  atomic.Int64            // until when its state is not read, see crowdedPause, in seconds since 1970
+	samples  samples
+	complete atomic.Pointer[store.Completeness] // that was seen; nil if none was
+}
+
+// remembered is the completeness that this process has seen.
+func (sh *shard) remembered() store.Completeness {
+	if c := sh.complete.Load(); c != nil {
+		return *c
+	}
+	return store.Completeness{}
+}
+
+// seen takes in the completeness in the shard's state, and returns it with what was seen before: who takes a gap away cannot make what was
+// lost count as on record.
+func (sh *shard) seen(c store.Completeness) store.Completeness {
+	for {
+		before := sh.complete.Load()
+		next := c.With(sh.remembered())
+		if c.Since.IsZero() || before != nil && before.Equal(next) || sh.complete.CompareAndSwap(before, &next) {
+			return next
+		}
+	}
 }
 
 // known returns the layers that may hold records.

@@ -15,10 +15,12 @@ import (
 //
 //	records:PERIOD:BITS:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
 //	state                  hash: since when the record is complete, and where records are, see below.
-//	domains                hash: "first:DOMAIN", "last:DOMAIN" → day number of the first and the last record.
+//	domains                hash: "first:DOMAIN" → day number of the first record, signed; "last:DOMAIN" → that of the last one.
 //	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
-//	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node). It expires as a whole.
-//	broadcasts:TOPIC       hash: name of a broadcast → last day, space, value. Readers remove expired fields.
+//	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node), or when it left; signed. It expires as a whole.
+//	broadcasts:TOPIC       hash: name of a broadcast → last day, space, value; signed. Readers remove expired fields.
+//
+// What is signed (see seal.go and store.Hasher.Sign) has 22 characters and a space before it.
 //
 // A cluster has the first three for each of its 256 shards, with "{SHARD}:" before their names: a cluster places keys by the text in
 // braces (hash tags).
@@ -26,13 +28,13 @@ import (
 // The fields of state are such that nodes may set them at the same time in any order without losing anything, because scripts and
 // transactions are not available everywhere:
 //
-//	start            → when the first record was made, in milliseconds since 1970; set once
+//	start            → when the first record was made, in milliseconds since 1970, signed; set once
 //	gap:FROM:UNTIL   → empty: records from that time may be lost; FROM is 0 if that has no beginning
-//	run              → identity of the server process that answered last
-//	kept:RUN         → a time in milliseconds since 1970: what the process RUN has acknowledged until then is here, see [Store.keep]
+//	run              → identity of the server process that answered last, signed
+//	kept:RUN         → a time in milliseconds since 1970, signed: what the process RUN has acknowledged until then is here, see [Store.keep]
 //	p:PERIOD:BITS    → empty: there may be records in PERIOD in 2^BITS buckets, see [layer]
 //
-// Without start and a gap that has no beginning the record is empty.
+// Without a start the record is empty.
 type layout struct {
 	prefix string
 	shards bool
@@ -113,15 +115,42 @@ type shardState struct {
 	layers   []layer              // that may hold records, in no order
 	gapNames []string             // of the fields that the gaps were read from
 	unknown  string               // a layer that this version cannot read
+	foreign  bool                 // there is a start that was not signed under this hash secret
+	crowded  bool                 // there are more fields than daemons write
+	doubtful int                  // values that were not signed under this hash secret
+}
+
+// fault says why the shard's record cannot be relied upon, or "", and what to do about it.
+func (m shardState) fault() (reason, remedy string) {
+	switch {
+	case m.crowded:
+		return fmt.Sprintf("the state of the record has more than %d fields, which no daemon writes", maxState),
+			"keep others from writing to Redis, and remove the key \"state\""
+	case m.foreign:
+		return "the start of the record was not written under the hash secret of this host",
+			"give all hosts the same hash secret; if they have it, keep others from writing to Redis, and remove the key \"state\""
+	case m.unknown != "":
+		return "a later version has written records that this one cannot read (" + m.unknown + ")", ""
+	}
+	return "", ""
 }
 
 // parseState reads the fields. It skips those of later versions. If a layer is among them, the record is unreadable, because this version
-// does not look there.
-func parseState(fields map[string]string) (shardState, error) {
-	m := shardState{run: fields[fieldRun], kept: map[string]time.Time{}}
+// does not look there. verify returns the value of a field that was signed.
+func parseState(fields map[string]string, verify func(field, stored string) (string, bool)) (shardState, error) {
+	if len(fields) > maxState {
+		return shardState{crowded: true}, nil
+	}
+	m := shardState{kept: map[string]time.Time{}}
+	signed := func(field string) (value string, ok bool) {
+		if value, ok = verify(field, fields[field]); !ok {
+			m.doubtful++
+		}
+		return value, ok
+	}
 	var start time.Time
 	var gaps []store.Gap
-	for name, value := range fields {
+	for name := range fields {
 		var err error
 		if rest, ok := strings.CutPrefix(name, fieldGap); ok {
 			var g store.Gap
@@ -130,7 +159,9 @@ func parseState(fields map[string]string) (shardState, error) {
 				m.gapNames = append(m.gapNames, name)
 			}
 		} else if run, ok := strings.CutPrefix(name, fieldKept); ok {
-			m.kept[run], err = parseTime(value)
+			if value, ok := signed(name); ok {
+				m.kept[run], err = parseTime(value)
+			}
 		} else if rest, ok := strings.CutPrefix(name, fieldPeriod); ok {
 			l, ok := parseLayer(rest)
 			if !ok {
@@ -139,14 +170,20 @@ func parseState(fields map[string]string) (shardState, error) {
 			}
 			m.layers = append(m.layers, l)
 		} else if name == fieldStart {
-			start, err = parseTime(value)
+			if value, ok := signed(name); ok {
+				start, err = parseTime(value)
+			} else {
+				m.foreign = true
+			}
+		} else if name == fieldRun {
+			m.run, _ = signed(name)
 		}
 		if err != nil {
 			return shardState{}, fmt.Errorf("field %q of the state: %w", name, err)
 		}
 	}
 	m.complete = store.Completed(start, gaps)
-	if m.unknown != "" {
+	if m.unknown != "" || start.IsZero() {
 		m.complete.Since = time.Time{}
 	}
 	return m, nil

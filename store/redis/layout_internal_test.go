@@ -11,6 +11,7 @@ import (
 
 func TestParseState(t *testing.T) {
 	at := func(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+	verify := func(_, stored string) (string, bool) { return stored, stored == "" || stored[0] != '?' }
 	for _, tt := range []struct {
 		name   string
 		fields map[string]string
@@ -30,7 +31,9 @@ func TestParseState(t *testing.T) {
 		{name: "losses that overlap", fields: map[string]string{"start": "1000", "gap:2000:4000": "", "gap:3000:5000": ""}, since: at(1000),
 			gaps: "[1970-01-01T00:00:02Z to 1970-01-01T00:00:05Z]", set: []string{"gap:2000:5000"}, remove: []string{"gap:2000:4000", "gap:3000:5000"}},
 		{name: "a loss from before it began", fields: map[string]string{"start": "5000", "gap:0:3000": ""}, since: at(5000), gaps: "[until 1970-01-01T00:00:03Z]"},
-		{name: "a loss in an empty store", fields: map[string]string{"gap:0:3000": ""}, since: at(3000), gaps: "[until 1970-01-01T00:00:03Z]"},
+		{name: "a loss without a start", fields: map[string]string{"gap:0:3000": ""}, gaps: "[until 1970-01-01T00:00:03Z]"},
+		{name: "a start that was not signed", fields: map[string]string{"start": "?1000", "gap:0:3000": ""}, gaps: "[until 1970-01-01T00:00:03Z]"},
+		{name: "a time that was not signed", fields: map[string]string{"start": "1000", "run": "?x", "kept:x": "?soon"}, since: at(1000), gaps: "[]"},
 		{name: "what a process has kept", fields: map[string]string{"start": "1000", "run": "x", "kept:x": "3000"}, since: at(1000), gaps: "[]"},
 		{name: "a field of a later version", fields: map[string]string{"start": "1000", "other": "?"}, since: at(1000), gaps: "[]"},
 		{name: "a layer of a later version", fields: map[string]string{"start": "1000", "p:3:99": "", "p:3:9": ""}, gaps: "[]", layers: 1},
@@ -40,7 +43,7 @@ func TestParseState(t *testing.T) {
 		{name: "a loss since no time", fields: map[string]string{"gap:soon:1000": ""}, err: true},
 		{name: "kept until no time", fields: map[string]string{"kept:x": "soon"}, err: true},
 	} {
-		m, err := parseState(tt.fields)
+		m, err := parseState(tt.fields, verify)
 		if (err != nil) != tt.err {
 			t.Errorf("%s: %v", tt.name, err)
 			continue

@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -8,7 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	goredis "github.com/redis/go-redis/v9"
+
+	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/redistest"
+	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
 // manual returns the blocks of a language in a chapter of deploy/scale.md.
@@ -86,5 +91,40 @@ func TestManual(t *testing.T) {
 			t.Parallel()
 			all(t, open(t, test.start(t)))
 		})
+	}
+}
+
+// The rights in the manual are enough for everything, and are no more.
+func TestLeastRights(t *testing.T) {
+	t.Parallel()
+	srv := redistest.Start(t)
+	give(t, srv, manual(t, "A user with the least rights", "sh", 3)[0])
+	url := "redis://bouncefilter:password@" + srv.Addr + "/0"
+	n := 0
+	storetest.Run(t, func(t *testing.T) store.Store {
+		n++
+		return open(t, url+fmt.Sprintf("?prefix=bouncefilter:test%d:", n))
+	})
+	user := goredis.NewClient(&goredis.Options{Addr: srv.Addr, Username: "bouncefilter", Password: "password", MaxRetries: -1})
+	defer user.Close()
+	if err := user.HSet(t.Context(), "bouncefilter:x", "f", "v").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{
+		"hset other:x f v", "hgetall other:x", "hget bouncefilte f", // keys of others
+		"del bouncefilter:x", "unlink bouncefilter:x", "set bouncefilter:x v", "get bouncefilter:x", "rename bouncefilter:x bouncefilter:y",
+		"hscan bouncefilter:x 0", "hkeys bouncefilter:x", "hvals bouncefilter:x", "expire bouncefilter:x 1", "persist bouncefilter:x",
+		"dump bouncefilter:x", "restore bouncefilter:z 0 x", "migrate 127.0.0.1 1 bouncefilter:x 0 1", "keys *", "scan 0", "randomkey", "dbsize",
+		"flushall", "flushdb", "swapdb 0 1", "select 1", "eval return 0", "multi", "subscribe x", "publish x y", "monitor",
+		"config get dir", "config set dir /tmp", "save", "bgrewriteaof", "shutdown nosave", "replicaof no one",
+		"acl list", "acl setuser x", "client list", "client kill type normal", "slowlog get", "module list", "command count",
+	} {
+		var args []any
+		for word := range strings.FieldsSeq(command) {
+			args = append(args, word)
+		}
+		if err := user.Do(t.Context(), args...).Err(); err == nil || !strings.HasPrefix(err.Error(), "NOPERM") {
+			t.Errorf("%s: %v", command, err)
+		}
 	}
 }

@@ -35,7 +35,7 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 		return failed("heartbeat", err)
 	}
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
-		c.HSet(ctx, s.layout.nodes(), n.Name, value)
+		c.HSet(ctx, s.layout.nodes(), n.Name, s.sign(s.layout.nodes(), n.Name, string(value)))
 		c.ExpireAt(ctx, s.layout.nodes(), n.Seen.Add(store.NodeRetention))
 		return nil
 	}); err != nil {
@@ -48,6 +48,9 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	return nil
 }
 
+// leftFor is how long the mark of a node stays that has left. A process that has not asked for longer takes it for silent.
+const leftFor = 24 * time.Hour
+
 // tidyInterval is how often a node removes heartbeats that are older than the retention.
 const tidyInterval = time.Hour
 
@@ -58,13 +61,15 @@ func (s *Store) removeOld(ctx context.Context, now time.Time) {
 	if now.Unix()-last < int64(tidyInterval/time.Second) || !s.tidied.CompareAndSwap(last, now.Unix()) {
 		return
 	}
-	all, err := s.client.HGetAll(ctx, s.layout.nodes()).Result()
+	all, err := s.entries(ctx, s.layout.nodes(), maxNodes)
 	if err != nil {
 		return
 	}
 	var old []string
-	for name, value := range all {
-		if _, ok := nodevalue.Parse(name, value, now); !ok {
+	for name, stored := range all {
+		value, signed := s.verify(s.layout.nodes(), name, stored)
+		at, left := nodevalue.ParseLeft(value)
+		if _, ok := nodevalue.Parse(name, value, now); signed && (!left && !ok || left && now.Sub(at) > leftFor) {
 			old = append(old, name)
 		}
 	}
@@ -73,31 +78,50 @@ func (s *Store) removeOld(ctx context.Context, now time.Time) {
 	}
 }
 
-// Nodes implements [store.Store].
+// Nodes implements [store.Store]. It leaves out what was not written under this hash secret, and remembers what it has seen, see nodeMemory.
 func (s *Store) Nodes(ctx context.Context) ([]store.Node, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, failed("nodes", err)
 	}
-	fields, err := s.client.HGetAll(ctx, s.layout.nodes()).Result()
+	fields, err := s.entries(ctx, s.layout.nodes(), maxNodes)
 	if err != nil {
 		return nil, failed("nodes", err)
 	}
 	now := time.Now()
 	var nodes []store.Node
-	for name, value := range fields {
-		if n, ok := nodevalue.Parse(name, value, now); ok {
+	left := map[string]time.Time{}
+	for name, stored := range fields {
+		value, signed := s.verify(s.layout.nodes(), name, stored)
+		if !signed {
+			s.doubts.heartbeats.Add(1)
+			continue
+		}
+		if at, ok := nodevalue.ParseLeft(value); ok {
+			left[name] = at
+		} else if n, ok := nodevalue.Parse(name, value, now); ok {
 			nodes = append(nodes, n)
 		}
 	}
-	return nodes, nil
+	return s.nodes.complete(nodes, left, now), nil
 }
 
-// RemoveNode implements [store.Store].
+// RemoveNode implements [store.Store]. It leaves a mark for [leftFor], for processes that have seen the node.
 func (s *Store) RemoveNode(ctx context.Context, node string) error {
 	if err := ctx.Err(); err != nil {
 		return failed("remove node", err)
 	}
-	if err := s.client.HDel(ctx, s.layout.nodes(), node).Err(); err != nil {
+	now, err := s.client.Time(ctx).Result()
+	if err != nil {
+		if !isReply(err) {
+			return failed("remove node", err)
+		}
+		now = time.Now()
+	}
+	value, err := nodevalue.FormatLeft(now)
+	if err != nil {
+		return failed("remove node", err)
+	}
+	if err := s.client.HSet(ctx, s.layout.nodes(), node, s.sign(s.layout.nodes(), node, string(value))).Err(); err != nil {
 		return failed("remove node", err)
 	}
 	return nil

@@ -16,7 +16,7 @@ func TestOldHeartbeatsAreRemoved(t *testing.T) {
 	s := open(t, srv.url(""))
 	admin := srv.admin(t)
 	const hash = "bouncefilter:nodes"
-	old := `{"name":"gone","seen":"` + time.Now().Add(-store.NodeRetention-time.Hour).UTC().Format(time.RFC3339) + `"}`
+	old := hasher().Sign(`{"name":"gone","seen":"`+time.Now().Add(-store.NodeRetention-time.Hour).UTC().Format(time.RFC3339)+`"}`, hash, "gone")
 	leave := func() {
 		t.Helper()
 		if err := admin.HSet(t.Context(), hash, "gone", old).Err(); err != nil {

@@ -48,8 +48,7 @@ func (s *server) connected(ctx context.Context, conn *redis.Conn) error {
 	if err != nil && !isReply(err) {
 		return err
 	}
-	// QUIRK: go-redis calls this for its connections to Sentinels, too.
-	if infoField(server.Val(), "redis_mode") == "sentinel" {
+	if ofSentinel(server.Val()) {
 		return nil
 	}
 	found := process{run: identity(server.Val(), stats.Val(), repl.Val()), evicted: infoField(stats.Val(), "evicted_keys") != "0"}
@@ -73,6 +72,13 @@ func (s *server) connected(ctx context.Context, conn *redis.Conn) error {
 	}
 	s.process.Store(&found)
 	return nil
+}
+
+// ofSentinel says whether INFO is of a Sentinel.
+//
+// QUIRK: go-redis asks its connections to Sentinels, too. Valkey 8.0 says server_mode where Redis says redis_mode.
+func ofSentinel(info string) bool {
+	return infoField(info, "redis_mode") == "sentinel" || infoField(info, "server_mode") == "sentinel"
 }
 
 // identity returns the run_id of a process, and what shows that it has lost keys since it started: the number of evicted keys, and the
@@ -131,7 +137,7 @@ func (s *server) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Proce
 			p := s.process.Load()
 			by.mu.Lock()
 			for _, cmd := range cmds {
-				if name := cmd.Name(); name == "hgetall" || name == "hsetnx" {
+				if name := cmd.Name(); name == "hgetall" || name == "hsetnx" || name == "hlen" {
 					by.all = append(by.all, responder{cmd, p})
 				}
 			}

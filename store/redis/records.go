@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ type written struct {
 	start  *redis.BoolCmd
 	size   *redis.IntCmd // of the last bucket that was written
 	last   layer         // of that bucket
+	sample sample        // the last record that was written
 }
 
 // Record implements [store.Store].
@@ -43,6 +45,10 @@ func (s *Store) Record(ctx context.Context, today store.Day, domain string, rs .
 	for _, w := range ws {
 		sh := &s.shards[w.shard]
 		sh.learn(w.layers)
+		if w.sample.hash != "" {
+			w.sample.at = time.Now()
+			sh.samples.add(w.sample)
+		}
 		if w.size != nil && w.size.Val() >= full && w.last.bits+growBits <= maxBits {
 			sh.learn([]layer{{w.last.period, w.last.bits + growBits}})
 		}
@@ -72,7 +78,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 			}
 		}
 		w := &written{shard: shard, layers: make([]layer, 0, 4)}
-		w.start = c.HSetNX(ctx, s.layout.state(shard), fieldStart, formatTime(time.Now().Add(startMargin)))
+		w.start = c.HSetNX(ctx, s.layout.state(shard), fieldStart, s.signedStart(shard, time.Now().Add(startMargin)))
 		ws = append(ws, w)
 		return w
 	}
@@ -85,6 +91,7 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 		}
 		bucket := s.layout.bucket(w.last, r.Key)
 		c.HIncrBy(ctx, bucket, string(r.Key[:]), int64(r.Count))
+		w.sample = sample{hash: bucket, field: r.Key, expires: r.Expires}
 		c.ExpireAt(ctx, bucket, w.last.period.end())
 		if r == rs[len(rs)-1] {
 			w.size = c.HLen(ctx, bucket)
@@ -97,7 +104,8 @@ func (s *Store) write(ctx context.Context, c redis.Pipeliner, today store.Day, d
 		}
 		in(shard)
 		if domain != "" {
-			c.HSetNX(ctx, s.layout.domains(shard), fieldFirst+domain, int32(today))
+			hash, first := s.layout.domains(shard), fieldFirst+domain
+			c.HSetNX(ctx, hash, first, s.sign(hash, first, strconv.Itoa(int(today))))
 			c.HSet(ctx, s.layout.domains(shard), fieldLast+domain, int32(today))
 		}
 	}
@@ -126,9 +134,10 @@ func (s *Store) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 
 // asked is a shard of a lookup.
 type asked struct {
-	shard  int
-	layers []layer // that were asked
-	state  *redis.MapStringStringCmd
+	shard   int
+	layers  []layer // that were asked
+	state   *redis.MapStringStringCmd
+	crowded bool // the state is not read, because it had too many fields
 }
 
 // lookup is one try of Lookup. changed says that another server process has answered than before.
@@ -138,7 +147,7 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	for _, q := range qs {
 		n := s.layout.shardOf(q.Key)
 		if !slices.ContainsFunc(shards, func(sh *asked) bool { return sh.shard == n }) {
-			shards = append(shards, &asked{shard: n, layers: s.shards[n].known()})
+			shards = append(shards, &asked{shard: n, layers: s.shards[n].known(), crowded: time.Now().Unix() < s.shards[n].crowded.Load()})
 		}
 	}
 	if len(qs) == 0 { // the answer is about the whole store
@@ -153,11 +162,19 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	trusted := true
 	var late []*asked
 	for _, sh := range shards {
-		m, err := parseState(sh.state.Val())
+		state := &s.shards[sh.shard]
+		if sh.crowded {
+			trusted = false
+			a.Complete.Reason, a.Complete.Remedy = shardState{crowded: true}.fault()
+			continue
+		}
+		m, err := s.readState(sh.shard, sh.state.Val())
 		if err != nil {
 			return a, false, err
 		}
-		state := &s.shards[sh.shard]
+		if m.crowded {
+			state.crowded.Store(time.Now().Add(crowdedPause).Unix())
+		}
 		state.learn(m.layers)
 		unseen := slices.DeleteFunc(m.layers, func(l layer) bool { return slices.Contains(sh.layers, l) })
 		if slices.SortFunc(unseen, compareLayers); len(unseen) > 0 && len(qs) > 0 {
@@ -168,13 +185,14 @@ func (s *Store) lookup(ctx context.Context, today store.Day, qs []store.Query) (
 		trusted = trusted && p.trusted(m) && !m.complete.Since.IsZero()
 		if p.fault != "" {
 			a.Complete.Reason, a.Complete.Remedy, _ = strings.Cut(p.fault, ": ")
-		} else if m.unknown != "" {
-			a.Complete.Reason = "a later version has written records that this one cannot read (" + m.unknown + ")"
+		} else if reason, remedy := m.fault(); reason != "" {
+			a.Complete.Reason, a.Complete.Remedy = reason, remedy
 		}
-		if since := m.complete.Since; since.After(a.Complete.Since) {
+		complete := state.seen(m.complete)
+		if since := complete.Since; since.After(a.Complete.Since) {
 			a.Complete.Since = since
 		}
-		for _, g := range m.complete.Gaps {
+		for _, g := range complete.Gaps {
 			a.Complete.Gaps = store.AddGap(a.Complete.Gaps, g)
 		}
 	}
@@ -198,7 +216,9 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 	replies := make([]reply, 0, len(qs))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for _, sh := range shards {
-			sh.state = c.HGetAll(ctx, s.layout.state(sh.shard))
+			if !sh.crowded {
+				sh.state = c.HGetAll(ctx, s.layout.state(sh.shard))
+			}
 			for i, q := range qs {
 				if s.layout.shardOf(q.Key) != sh.shard {
 					continue
@@ -214,6 +234,9 @@ func (s *Store) find(ctx context.Context, today store.Day, shards []*asked, qs [
 		return err
 	}
 	for _, sh := range shards {
+		if sh.crowded {
+			continue
+		}
 		if err := sh.state.Err(); err != nil {
 			return err
 		}
@@ -240,6 +263,9 @@ func (s *Store) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	replies := make([]*redis.MapStringStringCmd, len(s.shards))
 	_, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
+			if g.From.IsZero() { // of which an empty store is complete since the end
+				c.HSetNX(ctx, s.layout.state(i), fieldStart, s.signedStart(i, g.Until))
+			}
 			c.HSet(ctx, s.layout.state(i), gapField(g), "")
 			replies[i] = c.HGetAll(ctx, s.layout.state(i))
 		}
@@ -250,7 +276,7 @@ func (s *Store) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	}
 	pipe := s.client.Pipeline()
 	for i, reply := range replies {
-		m, err := parseState(reply.Val())
+		m, err := s.readState(i, reply.Val())
 		if err != nil {
 			return failed("mark incomplete", err)
 		}

@@ -20,6 +20,7 @@ const startMargin = time.Minute
 // Store is a Redis server, or several. Use [Open]; a Store may be used by many goroutines.
 type Store struct {
 	client    redis.UniversalClient
+	hasher    *store.Hasher
 	layout    layout
 	smallest  int           // bits of the smallest layer
 	shards    []shard       // one, or [clusterShards]
@@ -27,15 +28,21 @@ type Store struct {
 	examined  atomic.Uint64 // how often the shards were examined
 	keptAt    atomic.Int64  // see keep, in seconds since 1970
 	tidied    atomic.Int64  // when old heartbeats were removed last, in seconds since 1970 on the server's clock
+	doubts    doubts
+	nodes     nodeMemory
 }
 
-var _ store.Store = (*Store)(nil)
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Doubter = (*Store)(nil)
+)
 
 // Open returns a Store for the servers that rawURL names. It does not connect: Ping finds out whether they answer. Errors never hold a
-// password.
+// password. h signs what the store holds: all that share it need the same hash secret.
 //
 //	redis://user:password@host:6379/0       a password alone: redis://:password@host
 //	rediss://host:6380/0?ca=/etc/ssl/ca.pem TLS; ca names the authorities to trust instead of the system's
+//	rediss://host:6380/0?cert=/FILE&key=/FILE  with a client certificate, in PEM form; renewed files are used without a restart
 //	unix:/run/redis/redis.sock?db=0         or unix://user:password@/run/redis/redis.sock
 //
 //	redis+sentinel://user:password@host1:26379,host2:26379,host3:26379/mymaster/0
@@ -46,15 +53,18 @@ var _ store.Store = (*Store)(nil)
 // enough.
 //
 // The option prefix is what the names of all keys begin with, [DefaultPrefix] by default.
-func Open(_ context.Context, rawURL string) (*Store, error) {
+func Open(_ context.Context, rawURL string, h *store.Hasher) (*Store, error) {
 	c, err := parseURL(rawURL)
 	if err != nil {
 		return nil, fmt.Errorf("open Redis: %w", err)
 	}
+	if h == nil {
+		return nil, errors.New("open Redis: no hash secret")
+	}
 	// The library would print a line for each try to connect, on a logger of the whole process. Each is an error of the call as
 	// well, which the caller reports once.
 	logging.Disable()
-	s := &Store{layout: layout{prefix: c.prefix, shards: c.cluster}, smallest: minBits, shards: make([]shard, 1),
+	s := &Store{hasher: h, layout: layout{prefix: c.prefix, shards: c.cluster}, smallest: minBits, shards: make([]shard, 1),
 		examining: make(chan struct{}, 1)}
 	if c.cluster {
 		s.smallest, s.shards = minShardBits, make([]shard, clusterShards)
@@ -90,5 +100,5 @@ func (s *Store) Close() error {
 
 // failed returns the error of a method. All errors may pass: even a wrong password can be corrected on the server.
 func failed(op string, err error) error {
-	return fmt.Errorf("redis store: %s: %w: %w", op, store.ErrUnavailable, err)
+	return fmt.Errorf("redis store: %s: %w: %w%s", op, store.ErrUnavailable, err, explain(err))
 }

@@ -147,16 +147,21 @@ func TestRestartOfAnEmptyServer(t *testing.T) {
 	}
 }
 
+// startAt is the stored form of the start of the record in a hash.
+func startAt(at time.Time, hash string) string {
+	return hasher().Sign(strconv.FormatInt(at.UnixMilli(), 10), hash, "start")
+}
+
 // A server that saves its data now and then comes back without the latest records.
 func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	s := open(t, srv.url(""))
-	record(t, s, key(1))
+	record(t, open(t, srv.url("")), key(1))
 	age(t, srv)
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
+	s := open(t, srv.url(""))
 	record(t, s, key(2))
 	_, before := look(t, s, key(1))
 	srv.Kill(t)
@@ -241,7 +246,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 
 func TestUserWithoutRights(t *testing.T) {
 	t.Parallel()
-	const documented = "~bouncefilter:* +@hash +expireat +ping +info +time"
+	const documented = "~bouncefilter:* +hget +hset +hsetnx +hdel +hgetall +hincrby +hlen +hexists +expireat +ping +info +time"
 	srv := startServer(t)
 	admin := srv.admin(t)
 	setUser := func(name string, rules string) {

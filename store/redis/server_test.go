@@ -43,7 +43,7 @@ func (s *server) as(user, password string) string {
 
 func open(t testing.TB, url string) *redis.Store {
 	t.Helper()
-	s, err := redis.Open(context.Background(), url)
+	s, err := redis.Open(context.Background(), url, hasher())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,6 +54,9 @@ func open(t testing.TB, url string) *redis.Store {
 	})
 	return s
 }
+
+// hasher is that of the site of all tests.
+func hasher() *store.Hasher { return store.NewHasher([]byte("hash secret of the tests")) }
 
 func today() store.Day { return store.DayOf(time.Now()) }
 

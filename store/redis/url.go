@@ -186,6 +186,7 @@ func (c *config) socket(u *url.URL) error {
 
 // options reads the options, behind the question mark.
 func (c *config) options(q url.Values) error {
+	var own certificate
 	for name, values := range q {
 		if len(values) != 1 {
 			return fmt.Errorf("the URL has the option %s more than once", name)
@@ -198,6 +199,10 @@ func (c *config) options(q url.Values) error {
 			c.prefix = value
 		case "ca":
 			err = c.trust(value)
+		case "cert":
+			own.cert = value
+		case "key":
+			own.key = value
 		case "sentinel_user", "sentinel_password":
 			if c.master == "" {
 				err = fmt.Errorf("the option %s is for redis+sentinel: only", name)
@@ -208,9 +213,14 @@ func (c *config) options(q url.Values) error {
 			}
 		default:
 			// The error does not show even its name: it may be the end of a password with a question mark.
-			err = errors.New("the URL has an option other than db, prefix, ca, sentinel_user and sentinel_password")
+			err = errors.New("the URL has an option other than db, prefix, ca, cert, key, sentinel_user and sentinel_password")
 		}
 		if err != nil {
+			return err
+		}
+	}
+	if own != (certificate{}) {
+		if err := own.set(c.tls); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -86,13 +87,19 @@ func newServer(t testing.TB) *Server {
 	return s
 }
 
-// Start starts the server again after it has ended, and waits until it answers.
-func (s *Server) Start(t testing.TB) {
+// Launch starts the server again after it has ended, with more options, and does not wait for it.
+func (s *Server) Launch(t testing.TB, args ...string) {
 	t.Helper()
-	s.cmd = exec.Command("redis-server", s.args...)
+	s.cmd = exec.Command("redis-server", append(slices.Clone(s.args), args...)...)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Start starts the server again after it has ended, and waits until it answers.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	s.Launch(t)
 	c := s.Client(t)
 	eventually(t, "server "+s.Addr+" listens", func() bool {
 		conn, err := net.Dial("tcp", s.Addr)

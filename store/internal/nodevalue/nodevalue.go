@@ -18,3 +18,18 @@ func Parse(name, value string, now time.Time) (n store.Node, ok bool) {
 	n.Name = name // whatever the value says: it is stored under this one
 	return n, err == nil && now.Sub(n.Seen) <= store.NodeRetention
 }
+
+// left is the mark of a node that has left.
+type left struct {
+	Left time.Time `json:"left,omitzero"`
+}
+
+// FormatLeft returns the stored form of the mark that a node has left.
+func FormatLeft(at time.Time) ([]byte, error) { return json.Marshal(left{at.UTC()}) }
+
+// ParseLeft reads the stored form of such a mark. ok is false if it is none.
+func ParseLeft(value string) (at time.Time, ok bool) {
+	var l left
+	err := json.Unmarshal([]byte(value), &l)
+	return l.Left, err == nil && !l.Left.IsZero()
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter/view"
+	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
@@ -95,6 +96,7 @@ func Run(ctx context.Context, c *config.Config, problems tomlfile.Problems, o Op
 		}
 		r.Findings = append(r.Findings, passwordFindings(c)...)
 		r.Findings = append(r.Findings, recordFindings(r.Status, r.site.Config.Embedded())...)
+		r.Findings = append(r.Findings, doubtFindings(r.Status.Doubts)...)
 		r.Findings = append(r.Findings, compareNodes(r.site, r.Status.Nodes, o.Now())...)
 		r.Findings = append(r.Findings, routeFindings(r.Status.OtherRoutes, c.Settings.Exempt.Recipients)...)
 		r.Findings = append(r.Findings, sourceFindings(r.Status.Sources)...)
@@ -155,7 +157,12 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 			return st, inUse, nil
 		}
 	}
-	opened, err := k.o.OpenStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(k.o.Now))
+	hasher, unreadable := site.Hasher(c)
+	blind := len(unreadable) > 0 && !c.Embedded()
+	if blind {
+		hasher = store.NewHasher(nil)
+	}
+	opened, err := k.o.OpenStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(k.o.Now), open.Hasher(hasher))
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		_, err := daemon.Status(ctx)
@@ -170,6 +177,8 @@ func (k *checker) store(ctx context.Context) (st *status.Status, note string, pr
 	defer cancel()
 	if err := opened.Ping(ctx); err != nil {
 		problems = c.StoreProblem(err)
+	} else if blind {
+		st, note, problems = k.status(ctx, nil, "it answers, and nothing else is known, because the hash secret cannot be read")
 	} else if st, note, problems = k.status(ctx, opened, ""); st != nil {
 		if of, err := daemon.Status(ctx); err == nil { // the daemon alone has seen the mail that shows other routes and sources
 			st.OtherRoutes, st.Sources = of.OtherRoutes, of.Sources

@@ -58,7 +58,15 @@ func Open(ctx context.Context, c *config.Config, openStore Opener, now func() ti
 	if c.InMemory() {
 		return nil, noDaemon // which alone has it
 	}
-	st, err := openStore(ctx, c.Store, open.LeaveDamaged(), open.Clock(now))
+	opts := []open.Option{open.LeaveDamaged(), open.Clock(now)}
+	if !c.Embedded() {
+		h, problems := site.Hasher(c)
+		if len(problems) > 0 {
+			return nil, problems
+		}
+		opts = append(opts, open.Hasher(h))
+	}
+	st, err := openStore(ctx, c.Store, opts...)
 	switch {
 	case errors.Is(err, bolt.ErrInUse):
 		return nil, fmt.Errorf("%w, and %w", err, noDaemon)

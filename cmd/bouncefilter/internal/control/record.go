@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -27,12 +26,8 @@ type Record struct {
 // OpenRecord opens the record of a site: an empty one if no daemon has made the store yet, or if it was in the memory of a daemon that
 // does not run. It makes neither store nor secret. The caller closes it.
 func OpenRecord(ctx context.Context, s *site.Site, openStore Opener, now func() time.Time) (*Record, error) {
-	secret, problems := site.HashSecret(s.Config)
-	switch {
-	case len(problems) == 0:
-	case !site.Exists(s.Config.HashSecret) && !s.Config.HashSecretChosen:
-		secret = keyring.NewSecret() // nothing was recorded under another one yet
-	default:
+	hasher, problems := site.Hasher(s.Config)
+	if len(problems) > 0 {
 		return nil, problems
 	}
 	st, err := Open(ctx, s.Config, openStore, now)
@@ -42,7 +37,7 @@ func OpenRecord(ctx context.Context, s *site.Site, openStore Opener, now func() 
 	if err != nil {
 		return nil, err
 	}
-	return &Record{st, store.NewHasher(secret), s, now}, nil
+	return &Record{st, hasher, s, now}, nil
 }
 
 // Close closes the record.

@@ -112,14 +112,14 @@ func Open(ctx context.Context, o Options) (*Daemon, error) {
 func (d *Daemon) open(ctx context.Context) error {
 	c := d.config
 	warn := func(message string) { d.log.Warn("store: " + message) }
-	st, err := d.o.OpenStore(ctx, c.Store, open.Warn(warn), open.Clock(d.o.Now))
+	hasher := store.NewHasher(d.o.HashSecret)
+	st, err := d.o.OpenStore(ctx, c.Store, open.Warn(warn), open.Clock(d.o.Now), open.Hasher(hasher))
 	if err != nil {
 		return c.StoreProblem(err)
 	}
 	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
 	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory.Octets, d.o.Files, d.log)
 	d.limitMemory()
-	hasher := store.NewHasher(d.o.HashSecret)
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
 		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: d.ceilings.mta, Watch: d.watch,

@@ -12,6 +12,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
@@ -91,6 +92,19 @@ func HashSecret(c *config.Config) ([]byte, tomlfile.Problems) {
 		problems = append(problems, c.Problem("hash_secret", p.File+":", p.What, p.Remedy))
 	}
 	return nil, problems
+}
+
+// Hasher returns the hasher of a site for a command that makes no secret: one of a secret that nothing was recorded under, if the file of
+// the secret is not there yet.
+func Hasher(c *config.Config) (*store.Hasher, tomlfile.Problems) {
+	secret, problems := HashSecret(c)
+	if len(problems) > 0 && !Exists(c.HashSecret) && !c.HashSecretChosen {
+		secret, problems = keyring.NewSecret(), nil
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return store.NewHasher(secret), nil
 }
 
 // MakeKeyFolder makes the folder of the index of keys, if it is missing.

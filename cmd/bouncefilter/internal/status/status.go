@@ -30,6 +30,8 @@ type Status struct {
 	SinceRemedy string `json:"since_remedy,omitempty"`
 	// Nodes are the daemons that use the store, or have used it lately.
 	Nodes []store.Node `json:"nodes"`
+	// Doubts is what was read of the store and not believed.
+	Doubts store.Doubts `json:"doubts,omitzero"`
 	// Revocations is how many tags, senders and keys are revoked.
 	Revocations int `json:"revocations"`
 	// Store is the URL of the daemon's store, without a password; "" if no daemon was asked.
@@ -105,6 +107,9 @@ func (s *Status) ask(ctx context.Context, st view.Source, today store.Day) error
 	slices.SortFunc(s.Nodes, func(a, b store.Node) int { return strings.Compare(a.Name, b.Name) })
 	revoked, err := st.Broadcasts(ctx, view.RevocationTopic, today)
 	s.Revocations = len(revoked)
+	if d, ok := st.(store.Doubter); ok {
+		s.Doubts = d.Doubts()
+	}
 	return err
 }
 
