@@ -58,28 +58,48 @@ const (
 	Interval = time.Minute
 	// spare is how much memory, in octets, is left to the runtime although it is not in use.
 	spare = 16 << 20
+	// quiet is up to how many octets a process allocates between two looks that has little to do.
+	quiet = 8 << 20
 )
 
-// GiveBack returns memory to the system, until ctx is done, when the process holds much more than it needs: after a burst of connections
-// their stacks and buffers would stay, for the runtime waits until the heap has grown to a multiple of what was in use.
+// GiveBack returns memory to the system, with a tick and until ctx is done, when the process holds much more than it needs: after a burst
+// of connections their stacks and buffers would stay, for the runtime waits until the heap has grown to a multiple of what was in use.
 func GiveBack(ctx context.Context, ticks <-chan time.Time) {
+	var last, given memory // at the last look, and when memory was given back
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticks:
-			if held, used := inUse(); held > used+used/2+spare {
+			now := read()
+			if now.toGive(last, given) {
 				debug.FreeOSMemory()
+				given = now
 			}
+			last = now
 		}
 	}
 }
 
-// inUse returns how many octets the process holds, and how many of them were in use when the heap was collected last.
-func inUse() (held, used uint64) {
-	const total, released, live, stacks, other = "/memory/classes/total:bytes", "/memory/classes/heap/released:bytes",
-		"/gc/heap/live:bytes", "/memory/classes/heap/stacks:bytes", "/memory/classes/os-stacks:bytes"
-	s := []metrics.Sample{{Name: total}, {Name: released}, {Name: live}, {Name: stacks}, {Name: other}}
+// memory is that of the process, in octets.
+type memory struct {
+	held      uint64 // from the system
+	used      uint64 // when the heap was collected last
+	allocated uint64 // since the start
+}
+
+// toGive says whether there is much to give back. While much is allocated, the runtime needs what it holds for what comes next. Once that
+// has ended, a collection shows how little is needed, of the stacks, too.
+func (m memory) toGive(last, given memory) bool {
+	return m.held > m.used+m.used/2+spare ||
+		m.allocated-last.allocated < quiet && m.allocated-given.allocated > spare
+}
+
+// read returns the memory of the process.
+func read() memory {
+	const total, released, live, stacks, allocs = "/memory/classes/total:bytes", "/memory/classes/heap/released:bytes",
+		"/gc/heap/live:bytes", "/memory/classes/heap/stacks:bytes", "/gc/heap/allocs:bytes"
+	s := []metrics.Sample{{Name: total}, {Name: released}, {Name: live}, {Name: stacks}, {Name: allocs}}
 	metrics.Read(s)
-	return s[0].Value.Uint64() - s[1].Value.Uint64(), s[2].Value.Uint64() + s[3].Value.Uint64() + s[4].Value.Uint64()
+	return memory{held: s[0].Value.Uint64() - s[1].Value.Uint64(), used: s[2].Value.Uint64() + s[3].Value.Uint64(), allocated: s[4].Value.Uint64()}
 }

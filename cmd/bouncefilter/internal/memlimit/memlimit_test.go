@@ -120,7 +120,7 @@ func TestMemoryIsGivenBackAfterABurst(t *testing.T) {
 			burst[i][j] = 1
 		}
 	}
-	before, _ := inUse()
+	before := read()
 	runtime.KeepAlive(burst)
 	burst = nil
 	ctx, cancel := context.WithCancel(t.Context())
@@ -133,7 +133,27 @@ func TestMemoryIsGivenBackAfterABurst(t *testing.T) {
 	ticks <- time.Time{} // the first one was dealt with
 	cancel()
 	<-done
-	if after, used := inUse(); after+60<<20 > before {
-		t.Errorf("%d octets before, %d after, %d in use", before, after, used)
+	if after := read(); after.held+60<<20 > before.held {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+}
+
+func TestWhenMemoryIsGivenBack(t *testing.T) {
+	const mib = 1 << 20
+	given := memory{allocated: 100 * mib}
+	for _, tt := range []struct {
+		name      string
+		last, now memory
+		want      bool
+	}{
+		{"busy, and needs what it holds", memory{allocated: 500 * mib}, memory{held: 100 * mib, used: 56 * mib, allocated: 600 * mib}, false},
+		{"holds a little more", memory{allocated: 500 * mib}, memory{held: 100*mib + 1, used: 56 * mib, allocated: 600 * mib}, true},
+		{"has become quiet", memory{allocated: 593 * mib}, memory{held: 100 * mib, used: 90 * mib, allocated: 600 * mib}, true},
+		{"not yet", memory{allocated: 592 * mib}, memory{held: 100 * mib, used: 90 * mib, allocated: 600 * mib}, false},
+		{"quiet since it gave back", memory{allocated: 115 * mib}, memory{held: 100 * mib, used: 90 * mib, allocated: 116 * mib}, false},
+	} {
+		if got := tt.now.toGive(tt.last, given); got != tt.want {
+			t.Errorf("%s: %t", tt.name, got)
+		}
 	}
 }
