@@ -9,7 +9,7 @@ import (
 
 const (
 	// connLifetime is how long a connection is used. A new one asks the server for its identity.
-	connLifetime = 10 * time.Minute
+	connLifetime = 2 * time.Minute
 
 	// connectTimeout and ioTimeout bound what has no deadline of its own. On the mail path a guard.Guard sets one.
 	connectTimeout = 2 * time.Second

@@ -19,7 +19,7 @@
 //   - A server that may evict (maxmemory with a policy other than noeviction), or does not let the user run INFO, is untrusted:
 //     records that are found count, and their absence means nothing.
 //
-// INFO is asked for on new connections only, never for a message, and connections live for 10 minutes: that is how long a change of the
+// INFO is asked for on new connections only, never for a message, and connections live for 2 minutes: that is how long a change of the
 // eviction policy may go unseen. Evictions of that time are seen afterwards.
 //
 // # Who else writes to it
@@ -39,10 +39,10 @@
 //	complete    run is the process that answers,   Since: the latest   changed: another process answers
 //	            and that answered before           of start and        empty: the server was wiped
 //	                                               incomplete          untrusted: see above
-//	changed     another process answers than run,  (examined first)    complete since 11 minutes from now: the shard is examined,
+//	changed     another process answers than run,  (examined first)    a gap until 3 minutes from now: the shard is examined,
 //	            or than answered before                                and notes the process. By then no connection to the former
 //	                                                                   process lives.
-//	unsettled   a process answers that another     Since zero          complete: after 10 minutes, when no connection to either
+//	unsettled   a process answers that another     Since zero          complete: after 2 minutes, when no connection to either
 //	            one had replaced: both are alive                       is older
 //	untrusted   it may evict; INFO is forbidden    Since zero, Reason  changed: the operator has set it right
 //	unreadable  it lists a layer of a later        Since zero, Reason  complete: the later version is installed again, and the layer
