@@ -109,8 +109,9 @@ func (w *keptWrite) hides(by *responders, verify func(hash, field, stored string
 }
 
 // lostSince says whether records may be lost that a former process of the shard has acknowledged, the one in its state or the one that has
-// answered this Store, and from when on. That is the zero time if it cannot be told: the process may evict keys or has done so, or has lost
-// its data to a server that it followed.
+// answered this Store, and from when on. That is the zero time if it cannot be told: the process may evict keys or has done so, or no time
+// of the former one is there. A process may be its own former one: it has followed another server, whose data took the place of its own,
+// and was promoted again.
 func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool) {
 	if p.fault != "" {
 		return time.Time{}, true
@@ -123,8 +124,8 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 		if former == p.run || former == p.run+followedPart(former) {
 			continue
 		}
-		kept, known := m.kept[former]
-		if !known || p.evicted || runID(former) == runID(p.run) {
+		kept := m.keptBy(former)
+		if kept.IsZero() || p.evicted {
 			return time.Time{}, true
 		}
 		if !lost || kept.Before(since) {
@@ -135,6 +136,17 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 		since = since.Add(-startMargin)
 	}
 	return since, lost
+}
+
+// keptBy returns until when the record has all that a process has acknowledged; the zero time if that is not known. The process may have had
+// several identities: connections that were made at different times know it by different ones.
+func (m *shardState) keptBy(process string) (last time.Time) {
+	for run, at := range m.kept {
+		if runID(run) == runID(process) && at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // runID returns the run_id in an identity, see identity.
