@@ -12,8 +12,8 @@ type tryCmd struct{}
 // Help is shown by try --help.
 func (tryCmd) Help() string {
 	return `The milter runs in memory, for the domain example.com and with a key of its own, and this command plays the mail server in front of it:
-one of your users sends a message, and then come its bounce, a forged one, one without a tag, and two read receipts. What the SMTP
-client sees is shown, and the line in the log that goes with it. Nothing is sent, and nothing is left behind.`
+one of your users sends a message, and then come its bounce, a forged one, one without a tag, two read receipts, and mail that is no
+bounce. What the SMTP client sees is shown, and the line in the log that goes with it. Nothing is sent, and nothing is left behind.`
 }
 
 // Run implements the command.

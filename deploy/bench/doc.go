@@ -13,7 +13,7 @@
 //
 // It plays the MTA: the packets, macros, buffering and write sizes are those of Postfix with milter protocol 6, one
 // message a session unless -per-session says otherwise. It builds bouncefilter, starts it once for each store, starts a
-// redis-server of its own on a unix socket, and starts a milter that does nothing on the same library (go-milter, all
+// redis-server of its own on a unix socket, and starts a milter that does nothing on the library go-milter (all
 // events, all replies): the floor that every ratio in the table refers to. All of that lives in a temporary directory
 // and ends with the program. Set TMPDIR to choose the disk that the embedded store and the logs are written to.
 //
