@@ -41,24 +41,24 @@ type ceilings struct {
 // third of the memory is for connections; messages hold half, and the rest is room for the garbage collector.
 func newCeilings(configured filter.Limits, lookups bool, memory int64, files uint64, log *slog.Logger) ceilings {
 	c := ceilings{configured, socketmap.DefaultLimits()}
-	lower := func(name string, n *int, to int, why string) {
+	lower := func(name string, from int, n *int, to int, why string) {
 		if to = max(to, 1); to < *n {
-			log.Warn("limit lowered: the process has not enough "+why, "limit", name, "configured", *n, "value", to)
+			log.Warn("limit lowered: the process has not enough "+why, "limit", name, "configured", from, "value", to)
 			*n = to
 		}
 	}
 	if memory > 0 {
 		free := max(memory-programMemory, 0)
 		c.mta.Memory = max(free/2, leastMessageMemory)
-		lower("connections", &c.mta.Connections, int(free/3/connectionMemory), "memory")
+		lower("connections", configured.Connections, &c.mta.Connections, int(free/3/connectionMemory), "memory")
 	}
 	available := max(int64(min(files, math.MaxInt32))-reservedFiles, 0)
 	if !lookups {
-		lower("connections", &c.mta.Connections, int(available), "file descriptors")
+		lower("connections", configured.Connections, &c.mta.Connections, int(available), "file descriptors")
 	} else if wanted := int64(c.mta.Connections + c.lookups.Connections); available < wanted {
 		own := available * int64(c.mta.Connections) / wanted
-		lower("connections", &c.mta.Connections, int(own), "file descriptors")
-		lower("lookup-connections", &c.lookups.Connections, int(available-own), "file descriptors")
+		lower("connections", configured.Connections, &c.mta.Connections, int(own), "file descriptors")
+		lower("lookup-connections", c.lookups.Connections, &c.lookups.Connections, int(available-own), "file descriptors")
 	}
 	if c.mta.Connections < configured.Connections {
 		c.mta.ConnectionsPerPeer = min(c.mta.ConnectionsPerPeer, limit.Share(c.mta.Connections))

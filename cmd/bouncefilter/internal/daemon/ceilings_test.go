@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ func TestCeilingsFitMemoryAndDescriptors(t *testing.T) {
 		{"descriptors for lookups, too", 10_000, true, 0, 15_000 + reservedFiles, 0, 10_000, 9000, 5000, ""},
 		{"one less, with lookups", 10_000, true, 0, 14_999 + reservedFiles, 0, 9999, 9000, 5000, "connections"},
 		{"1024 descriptors", 10_000, true, 0, 1024, 0, 512, 461, 256, "connections lookup-connections"},
+		{"little memory, and fewer descriptors", 10_000, false, 64 * mib, 444 + reservedFiles, 8 * mib, 444, 400, 5000, "connections connections"},
 		{"none", 10_000, true, 0, 3, 0, 1, 1, 1, "connections lookup-connections"},
 	} {
 		var log bytes.Buffer
@@ -44,7 +46,11 @@ func TestCeilingsFitMemoryAndDescriptors(t *testing.T) {
 		var logged []string
 		for line := range strings.Lines(log.String()) {
 			_, after, _ := strings.Cut(line, " limit=")
-			logged = append(logged, strings.Fields(after)[0])
+			fields := strings.Fields(after)
+			if want := fmt.Sprintf("configured=%d", tt.connections); fields[0] == "connections" && fields[1] != want {
+				t.Errorf("%s: %s, want %s", tt.name, fields[1], want)
+			}
+			logged = append(logged, fields[0])
 		}
 		if got := strings.Join(logged, " "); got != tt.logged {
 			t.Errorf("%s: lowered %q, want %q", tt.name, got, tt.logged)
