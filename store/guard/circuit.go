@@ -91,14 +91,14 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 	if marked != nil {
 		<-marked // The mark must not be made after it was removed.
 	}
-	return g.closeCircuit(now, gap)
+	return g.closeCircuit(now, gap, since)
 }
 
 // closeCircuit closes the circuit, unless a record was lost or journalled meanwhile. The store answered at the time now; gapReported
-// says that MarkIncomplete was called then.
-func (g *Guard) closeCircuit(now time.Time, gapReported bool) error {
+// says that MarkIncomplete was called then, with a gap since that time.
+func (g *Guard) closeCircuit(now time.Time, gapReported bool, since time.Time) error {
 	g.mu.Lock()
-	if g.gap && !gapReported {
+	if g.gap && (!gapReported || g.lostSince.Before(since)) {
 		g.mu.Unlock()
 		return errNewGap
 	}
