@@ -59,7 +59,7 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 		s.keptAt.Store(now.Unix())
 	}
 	for i, reply := range replies {
-		if reply != nil && by.process(reply).run != runs[i] {
+		if reply != nil && !succeeds(by.process(reply).run, runs[i]) {
 			return s.MarkIncomplete(ctx, store.Gap{Until: time.Now().Add(connLifetime + startMargin)})
 		}
 	}
@@ -78,7 +78,7 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 		formers = append(formers, *last)
 	}
 	for _, former := range formers {
-		if former == p.run || former == p.run+followedPart(former) {
+		if succeeds(p.run, former) {
 			continue
 		}
 		kept, known := m.kept[former]
@@ -95,14 +95,17 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 	return since, lost
 }
 
+// succeeds says whether a process with an identity has all that one with the former identity had: it is the same. A promoted process that
+// has had no replica for an hour (repl-backlog-ttl) does not say any more whom it has followed, and has lost nothing by that.
+func succeeds(run, former string) bool { return run == former || run+followedPart(former) == former }
+
 // runID returns the run_id in an identity, see identity.
 func runID(identity string) string {
 	id, _, _ := strings.Cut(identity, "-")
 	return id
 }
 
-// followedPart returns the part of an identity that says which server the process has followed, or "". A promoted process that has had no
-// replica for an hour (repl-backlog-ttl) does not report it any more, and has lost nothing by that.
+// followedPart returns the part of an identity that says which server the process has followed, or "".
 func followedPart(identity string) string {
 	if at := strings.LastIndexByte(identity, '-'); at >= 0 && len(identity)-at-1 == len(runID(identity)) {
 		return identity[at:]

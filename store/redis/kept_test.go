@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +42,41 @@ func TestRestartWithOldDataIsAGapInTime(t *testing.T) {
 	beat(t, s)
 	if again, err := open(t, srv.url("")).Lookup(t.Context(), today(), nil); err != nil || !again.Complete.Equal(a.Complete) {
 		t.Errorf("another node finds %+v, %v", again.Complete, err)
+	}
+}
+
+// A promoted server that has had no replica for a while does not say any more whom it has followed. Nothing is lost by that, whoever meets it
+// first: a heartbeat or a bounce.
+func TestPromotedServerForgetsWhomItFollowed(t *testing.T) {
+	t.Parallel()
+	master := startServer(t, "--repl-diskless-sync-delay", "0")
+	record(t, open(t, master.url("")), key(1))
+	host, port, _ := strings.Cut(master.Addr, ":")
+	promoted := startServer(t, "--replicaof", host, port, "--repl-backlog-ttl", "0")
+	admin := promoted.admin(t)
+	eventually(t, "the replica has the record", func() bool { return admin.Exists(t.Context(), "bouncefilter:state").Val() == 1 })
+	followed := func() string {
+		_, id, _ := strings.Cut(admin.Info(t.Context(), "replication").Val(), "master_replid2:")
+		return strings.Trim(id[:40], "0")
+	}
+	if err := admin.Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil || followed() == "" {
+		t.Fatalf("%v, followed %q: this test shows nothing", err, followed())
+	}
+	s := open(t, promoted.url(""))
+	examine(t, s)
+	beat(t, s)
+	before, err := s.Lookup(t.Context(), today(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set(t, promoted, "repl-backlog-ttl", "1")
+	eventually(t, "it forgets", func() bool { return followed() == "" })
+	newConnections(t, promoted)
+	_ = s.Heartbeat(t.Context(), store.Node{Name: "a", At: time.Now()}) // may still be sent on a connection that was closed
+	beat(t, s)
+	examine(t, s)
+	if after, err := s.Lookup(t.Context(), today(), nil); err != nil || !after.Complete.Equal(before.Complete) {
+		t.Errorf("before %+v, after %+v, %v", before.Complete, after.Complete, err)
 	}
 }
 
