@@ -27,14 +27,20 @@ const (
 // keep writes into the states of all shards that what was acknowledged before the time now is there; now comes from a server that has
 // answered since. A clock that is ahead would hide a loss: of the server's clock and the node's, the earlier counts.
 //
-// If another process than the one that is named has taken the time, as when the client tries again after a failover, the time says nothing
-// of it. Then all of the record may be lost that was made before.
+// It is asked first which process would take the time: for another than the one that was examined, the shards are examined instead. If
+// another one takes it all the same, because it came in between, the time says nothing of it. Then all of the record may be lost that was
+// made before.
 func (s *Store) keep(ctx context.Context, now time.Time) error {
 	if own := time.Now(); own.Before(now) {
 		now = own
 	}
 	if last := s.keptAt.Load(); len(s.shards) > 1 && now.Unix()-last < int64(keptInterval/time.Second) {
 		return nil
+	}
+	if ok, err := s.answersAsExamined(ctx); err != nil {
+		return err
+	} else if !ok {
+		return s.examine(ctx)
 	}
 	all := true // shards have been examined since the start
 	ctx, by := withResponders(ctx)
@@ -64,6 +70,26 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// answersAsExamined says whether the processes that answer for the shards are those that have answered last.
+func (s *Store) answersAsExamined(ctx context.Context) (bool, error) {
+	ctx, by := withResponders(ctx)
+	replies := make([]*redis.IntCmd, len(s.shards))
+	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
+		for i := range s.shards {
+			replies[i] = c.HLen(ctx, s.layout.state(i)) // of which the responder is noted
+		}
+		return nil
+	}); err != nil {
+		return false, err
+	}
+	for i, reply := range replies {
+		if s.shards[i].moved(by.process(reply)) {
+			return false, nil
+		}
+	}
+	return true, nil
 }
 
 // lostSince says whether records may be lost that a former process of the shard has acknowledged, the one in its state or the one that has

@@ -11,6 +11,17 @@ import (
 // A server that comes back with the data of an earlier moment has lost what was acknowledged since, and nothing that was before.
 func TestRestartWithOldDataIsAGapInTime(t *testing.T) {
 	t.Parallel()
+	t.Run("a bounce comes first", func(t *testing.T) {
+		t.Parallel()
+		testRestartWithOldData(t, false)
+	})
+	t.Run("a heartbeat comes first", func(t *testing.T) {
+		t.Parallel()
+		testRestartWithOldData(t, true)
+	})
+}
+
+func testRestartWithOldData(t *testing.T, heartbeat bool) {
 	srv := startServer(t, "--dbfilename", "dump.rdb")
 	record(t, open(t, srv.url("")), key(1))
 	age(t, srv)
@@ -28,6 +39,10 @@ func TestRestartWithOldDataIsAGapInTime(t *testing.T) {
 	killed := time.Now()
 	srv.Start(t)
 
+	if heartbeat {
+		_ = s.Heartbeat(t.Context(), store.Node{Name: "a", At: time.Now()}) // may still be sent on a connection that was closed
+		beat(t, s)
+	}
 	a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1), key(2)))
 	if err != nil || !a.Found[0] || a.Found[1] {
 		t.Fatalf("%+v, %v", a, err)
