@@ -123,7 +123,8 @@ func (s *Store) amend(ctx context.Context, pipe redis.Pipeliner, i int, p proces
 		pipe.HSet(ctx, state, gapField(store.Gap{From: from, Until: now.Add(connLifetime + startMargin)}), "")
 	}
 	if p.run != m.run && !since.IsZero() {
-		pipe.HSet(ctx, state, fieldRun, s.sign(state, fieldRun, p.run))
+		s.setSigned(ctx, pipe, i, fieldRun, p.run)
+		s.setSigned(ctx, pipe, i, fieldKept+p.run, strconv.FormatInt(now.UnixMilli(), 10)) // until the next heartbeat writes it
 	}
 	for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away
 		pipe.HSet(ctx, state, gapField(g), "")
