@@ -260,6 +260,29 @@ func TestGapBeginsWithTheEarliestLoss(t *testing.T) {
 	})
 }
 
+// While the circuit was about to close, the time has passed that was reported: a loss of the meantime is reported, too.
+func TestCircuitThatClosesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(&down{}, Options{Logger: slog.New(slog.DiscardHandler)})
+		g.mu.Lock()
+		g.trip("record", store.ErrUnavailable)
+		g.lose(entry{}, 1, time.Now(), nil)
+		since := g.lostSince
+		g.mu.Unlock()
+		reported := time.Now()
+		time.Sleep(gapMargin + time.Second)
+		if err := g.closeCircuit(reported, true, since); !errors.Is(err, errNewGap) {
+			t.Errorf("a minute later: %v", err)
+		}
+		if err := g.closeCircuit(time.Now(), true, since); err != nil || g.Gap() {
+			t.Errorf("at once: %v", err)
+		}
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A stalled disk may empty the journal while a batch from before is on its way to the store. What was added since is replayed all the same.
 func TestJournalEmptiedDuringReplay(t *testing.T) {
 	var wait sync.WaitGroup
