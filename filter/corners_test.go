@@ -259,3 +259,13 @@ func TestShutdownWaitsForAMessageThatGoesOn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A fault of the program outside of the callbacks is counted and logged.
+func TestPanicOfAConnection(t *testing.T) {
+	f := start(t, nil)
+	(&session{server: f.server}).Panicked("fault")
+	if n := f.server.stats.panics.Load(); n != 1 {
+		t.Errorf("%d panics", n)
+	}
+	wantLog(t, f, `msg="the connection of an MTA failed, it is to try again" panic=fault`)
+}

@@ -9,7 +9,7 @@ import (
 // Health is what the server knows of the way that mail takes through it. How long is too long is for the caller to say.
 type Health struct {
 	Accepting bool          // connections; false before Serve and after Shutdown
-	Longest   time.Duration // for which an event of an MTA that is under way has been worked on, 0 if none is; waiting for the MTA excluded
+	Longest   time.Duration // for which an event of an MTA that is under way has been worked on, 0 if none is; waiting for the MTA, or for other bounces to be read, excluded
 	Failing   time.Duration // for which a listener has failed to accept connections, one after the other; 0 if none does
 	Failure   error         // of that listener
 }

@@ -52,7 +52,10 @@ func (s *session) readContent() bool {
 	if c == nil {
 		return true
 	}
-	if !s.server.readers.begin() {
+	s.event.Store(0) // A bounce that waits for others shows no fault: these are watched themselves.
+	turn := s.server.readers.begin()
+	s.watch(s.server.now())
+	if !turn {
 		return false
 	}
 	defer s.server.readers.end()

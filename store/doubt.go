@@ -12,7 +12,7 @@ type Doubts struct {
 	Broadcasts  uint64 `json:"broadcasts"`   // that were not written under this hash secret, or were changed, prolonged or moved
 	Heartbeats  uint64 `json:"heartbeats"`   // likewise
 	FirstSigned uint64 `json:"first_signed"` // first-signed days, likewise
-	Starts      uint64 `json:"starts"`       // starts of the record, and server processes noted beside it, likewise
+	Starts      uint64 `json:"starts"`       // starts of the record, and what is noted beside it, likewise
 	Counters    uint64 `json:"counters"`     // counters that are none
 	Crowded     uint64 `json:"crowded"`      // calls that failed with ErrCrowded
 	Missing     uint64 `json:"missing"`      // samples of what this process wrote that were not on record any more

@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -195,4 +198,37 @@ func TestWatchdog(t *testing.T) {
 	}
 	close(s.release)
 	<-delivered
+}
+
+// A reload that waits for a disk keeps no mail from passing, and the service manager hears that.
+func TestWatchdogDuringAReload(t *testing.T) {
+	w := newWorld(t)
+	w.watchdog, w.alive = time.Minute, make(chan time.Time)
+	domains, pipe := filepath.Join(t.TempDir(), "domains"), filepath.Join(t.TempDir(), "pipe")
+	content := []byte("example.net\n")
+	if err := errors.Join(os.WriteFile(domains, content, 0o600), syscall.Mkfifo(pipe, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d := w.start("-c", w.config(fmt.Sprintf("domains_file = %q\n", domains)))
+	if err := os.Rename(pipe, domains); err != nil {
+		t.Fatal(err)
+	}
+	w.hup <- syscall.SIGHUP
+	d.eventually("the reload begins", func() bool { return w.notified("RELOADING=1") == 1 })
+	heard := false
+	select {
+	case w.alive <- time.Time{}:
+		heard = true
+	case <-time.After(5 * time.Second):
+	}
+	ready := w.notified("READY=1")
+	// The reload goes on: it gets the content from the pipe, and from the file should it read it again.
+	if err := errors.Join(os.Rename(domains, pipe), os.WriteFile(domains, content, 0o600), os.WriteFile(pipe, content, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d.eventually("the reload ends", func() bool { return w.notified("READY=1") == 2 })
+	if !heard || ready != 1 {
+		t.Fatalf("taken %t during the reload, ready %d times then", heard, ready)
+	}
+	d.eventually("the service manager hears", func() bool { return w.notified("WATCHDOG=1") == 1 })
 }

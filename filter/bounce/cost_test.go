@@ -46,6 +46,9 @@ var heads = []string{
 // wrapping is put around the body of a message, so that the reader goes one level deeper.
 const wrapping = "From: mailer-daemon@mta%d.example\nTo: anna@sender.example\nSubject: Returned mail\nList-Id: <a>\nDate: x\n\n"
 
+// datedMessage is a returned message, up to its Received fields.
+const datedMessage = "--b\nContent-Type: message/rfc822\n\nFrom: a@b.example\nMessage-ID: <#@b.example>\nDate: Mon, 2 Mar 2026 10:00:00 +0000\n"
+
 // fragments are what pieces are made of.
 var fragments = []string{
 	"a", " ", "\t", "\n", "\r", "\f\n", " \n", "\v", "\x00", "\xff", "é", "\u00a0", "İ", "\u2028", "日本", "\x1b$B", "\x1b(B", "\x81\x30\x81\x30",
@@ -106,6 +109,8 @@ var costly = map[string]recipe{
 	"replies":              {0, 0, []piece{{"550-<u#@b> x\n", 1}}},
 	"announcements":        {0, 0, []piece{{"the original message follows\n", 1}}},
 	"rules":                {0, 0, []piece{{"-----\n", 1}}},
+	"dated messages":       {4, 0, []piece{{datedMessage, 1}, {"Received: from a by b; Mon, 2 Mar 2026 10:00:00 +0000\n", 30}, {"\n", 1}}},
+	"undated messages":     {4, 0, []piece{{datedMessage, 1}, {"Received: from a by b; Mon, 2 Mar 2026 10:00:00 +0000 ((((\n", 29}, {"\n", 1}}},
 	"hops":                 {6, 0, []piece{{"Received: ", 1}, {"a ", 1 << 20}}},
 	"gb18030":              {11, 0, []piece{{"\x81\x30\x81\x30", 20}, {"\n", 1}}},
 	"utf-16":               {13, 0, []piece{{"a@", 1}}},

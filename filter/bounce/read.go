@@ -66,6 +66,9 @@ func (a *analysis) within(text string) (r *Report, ok bool) {
 	}()
 	r = a.message(text, 1)
 	r.bound(a.work)
+	for i := range r.Originals {
+		r.Originals[i].sent = r.sent(a.work, &r.Originals[i])
+	}
 	return r, true
 }
 

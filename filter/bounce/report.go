@@ -118,6 +118,7 @@ type Original struct {
 	EnvelopeID string   // Original-Envelope-Id, the ENVID of RFC 3461 section 4.4
 
 	header header // of a returned message, for methods that few callers need
+	sent   span   // when the returned message was sent
 }
 
 // Recipient is what the report says about one recipient of the original.

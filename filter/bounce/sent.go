@@ -23,14 +23,14 @@ func (r *Report) Sent(o *Original) (from, until time.Time, ok bool) {
 		if returned.Depth != o.Depth || len(returned.header) == 0 || o.refers() && o.MessageID != returned.MessageID {
 			continue
 		}
-		f, u, dated := r.sent(returned)
+		s := returned.sent
 		switch {
-		case !dated:
+		case !s.known:
 			return time.Time{}, time.Time{}, false
 		case !ok:
-			from, until, ok = f, u, true
+			from, until, ok = s.from, s.until, true
 		default:
-			from, until = earlier(from, f), later(until, u)
+			from, until = earlier(from, s.from), later(until, s.until)
 		}
 	}
 	return from, until, ok
@@ -41,9 +41,17 @@ func (o *Original) refers() bool {
 	return o.Source == InReplyTo || o.Source == References || o.Source == OriginalReferences
 }
 
+// span is a time with its beginning and its end, if they are known.
+type span struct {
+	known       bool
+	from, until time.Time
+}
+
 // sent returns between which times a returned message was sent.
-func (r *Report) sent(o *Original) (from, until time.Time, ok bool) {
+func (r *Report) sent(w *work, o *Original) span {
+	var from, until time.Time
 	servers := 0
+	w.items(dateItems)
 	tell := func(t time.Time) bool {
 		if t.IsZero() {
 			return false
@@ -60,8 +68,9 @@ func (r *Report) sent(o *Original) (from, until time.Time, ok bool) {
 			continue
 		}
 		if read++; read > maxReceived {
-			return time.Time{}, time.Time{}, false
+			return span{}
 		}
+		w.items(dateItems)
 		if at := strings.LastIndexByte(f.value, ';'); at >= 0 && tell(date(strings.TrimSpace(f.value[at+1:]))) {
 			servers++
 		}
@@ -75,7 +84,7 @@ func (r *Report) sent(o *Original) (from, until time.Time, ok bool) {
 			servers++
 		}
 	}
-	return from, until, servers > 0
+	return span{servers > 0, from, until}
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -166,6 +166,7 @@ func untypedDiagnostic(value string) string {
 
 // date reads a date (RFC 5322 section 3.3). It returns the zero time if value is none.
 func date(value string) time.Time {
+	value = value[:min(len(value), maxDateBytes)]
 	t, err := mail.ParseDate(value)
 	if err != nil {
 		value, _, _ = strings.Cut(value, " (")

@@ -51,6 +51,8 @@ const (
 
 	// decoderItems is how many items an encoded word counts as: its decoder has buffers of 8 KiB.
 	decoderItems = 48
+	// dateItems is how many items a date counts as: its reader tries many forms.
+	dateItems = 80
 )
 
 // lower returns s in lower case, to be searched for phrases. It counts both.

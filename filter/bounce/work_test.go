@@ -194,3 +194,20 @@ func TestLineEndsBecomeLF(t *testing.T) {
 		}
 	}
 }
+
+// When the returned messages were sent is found out as the message is read, within the work that it may take.
+func TestSentReadsNothing(t *testing.T) {
+	r := Parse(costly["dated messages"].message(64<<10), DefaultLimits())
+	if len(r.Originals) < 20 {
+		t.Fatalf("%d returned messages: this test shows nothing", len(r.Originals))
+	}
+	if n := testing.AllocsPerRun(10, func() {
+		for i := range r.Originals {
+			if _, _, ok := r.Sent(&r.Originals[i]); !ok {
+				t.Errorf("message %d has no date", i)
+			}
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}

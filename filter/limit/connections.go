@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// ConnectionOptions of [Connections].
+// ConnectionOptions of an [Open].
 type ConnectionOptions struct {
 	Most    int // open at once
 	PerPeer int // of one peer; 0 for no limit of its own
@@ -29,9 +29,6 @@ type Open struct {
 
 // NewOpen makes a count of no connections.
 func NewOpen(o ConnectionOptions) *Open { return &Open{o: o, peers: map[string]int{}} }
-
-// Most returns how many connections may be open at once.
-func (c *Open) Most() int { return c.o.Most }
 
 // Add counts a connection of the peer that it returns. ok is false if it may not be served; that was told, and the caller closes it.
 func (c *Open) Add(nc net.Conn) (peer string, ok bool) {

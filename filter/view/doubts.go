@@ -25,7 +25,7 @@ func (v *View) reportDoubts() {
 	}
 	now.Missing, before.Missing = 0, 0
 	now.Crowded, before.Crowded = 0, 0
-	if now == before || !v.doubted.allows(v.now(), repeatInterval) {
+	if now == before || !v.mayLog(&v.doubted, repeatInterval) {
 		return
 	}
 	v.log.Error("the store holds what was not written under the hash secret of this host, or was changed or moved: it is not believed",
@@ -38,7 +38,7 @@ func (v *View) reportDoubts() {
 
 // reportCrowded logs that the store was filled.
 func (v *View) reportCrowded(err error) {
-	if errors.Is(err, store.ErrCrowded) && v.crowded.allows(v.now(), repeatInterval) {
+	if errors.Is(err, store.ErrCrowded) && v.mayLog(&v.crowded, repeatInterval) {
 		v.log.Error("the store was filled: what is known stays in effect, and nothing new is learnt", "error", err)
 	}
 }

@@ -1,26 +1,16 @@
 package view
 
 import (
-	"sync"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 // repeatInterval is how often the log says that the store holds what it should not: who writes to it could fill the log otherwise.
 const repeatInterval = time.Hour
 
-// rate bounds how often something is logged.
-type rate struct {
-	mu   sync.Mutex
-	last time.Time
-}
-
-// allows says whether it may be logged at the time now.
-func (r *rate) allows(now time.Time, interval time.Duration) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.last.IsZero() && now.Sub(r.last) < interval {
-		return false
-	}
-	r.last = now
-	return true
+// mayLog says whether a line may be logged now, one in an interval.
+func (v *View) mayLog(line *limit.Rate, interval time.Duration) bool {
+	_, ok := line.AllowEvery(v.now(), interval)
+	return ok
 }

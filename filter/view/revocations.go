@@ -9,8 +9,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -175,7 +175,7 @@ func (v *View) reportPutBack(ctx context.Context, putBack, tombstones []store.Br
 			_, _ = v.store.Store().Publish(ctx, t, true)
 		}
 	}
-	if len(names) > 0 && v.putBack.allows(v.now(), repeatInterval) {
+	if len(names) > 0 && v.mayLog(&v.putBack, repeatInterval) {
 		v.log.Warn("revocations that were removed are in the store again: they are not believed, and their tombstones are written again", "ids", few(names))
 	}
 }
@@ -185,7 +185,7 @@ func (v *View) openAll(bs []store.Broadcast) *policy.Revocations {
 	var names []string
 	var why error
 	set := openRevocations(v.hasher, bs, func(name string, err error) { names, why = append(names, name), err })
-	if len(names) > 0 && v.skipped.allows(v.now(), repeatInterval) {
+	if len(names) > 0 && v.mayLog(&v.skipped, repeatInterval) {
 		v.log.Warn("revocations cannot be understood and are skipped", "ids", few(names), "error", why)
 	}
 	return set
@@ -216,7 +216,7 @@ func (v *View) restoreRevocations(ctx context.Context, bs []store.Broadcast, bef
 			return nil, err // again at the next round
 		}
 	}
-	if v.lost.allows(v.now(), time.Minute) {
+	if v.mayLog(&v.lost, limit.Interval) {
 		v.log.Warn("the store has lost revocations: they are written to it again", "ids", few(names))
 	}
 	all, err := st.Broadcasts(ctx, RevocationTopic, today)

@@ -17,7 +17,7 @@ func (v *View) notEarlier(ctx context.Context, c store.Completeness) store.Compl
 	known := v.history.current().Complete
 	lacks := c.Lacks(known)
 	if len(lacks) > 0 {
-		if v.setBack.allows(v.now(), repeatInterval) {
+		if v.mayLog(&v.setBack, repeatInterval) {
 			v.log.Error("the store does not say any more what it has lost: it was set back, or another user of it has removed what it said; the record is marked incomplete again",
 				"complete_since", formatTime(c.Since), "before", formatTime(known.Since), "gaps", store.Completeness{Gaps: lacks}.GapsText())
 		}

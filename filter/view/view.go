@@ -38,6 +38,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -89,7 +90,7 @@ type View struct {
 	revoked  revocations
 	usage    *usageWriter
 
-	setBack, putBack, lost, skipped, doubted, crowded rate         // of lines of the log
+	setBack, putBack, lost, skipped, doubted, crowded limit.Rate   // of lines of the log
 	doubts                                            store.Doubts // that were logged last; belongs to Run
 
 	checked store.Day // of the last check of the hash secret; belongs to Refresh

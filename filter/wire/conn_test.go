@@ -48,6 +48,7 @@ type recorder struct {
 	reached  []limit.Name
 	noMemory int
 	failures []error
+	panics   []any
 	closed   int
 	events   []string
 	macros   []string // values of {auth_authen}, when an event came
@@ -63,6 +64,7 @@ func (r *recorder) Fault(f Fault)               { r.faults = append(r.faults, f)
 func (r *recorder) Reached(n limit.Name, _ any) { r.reached = append(r.reached, n) }
 func (r *recorder) NoMemory()                   { r.noMemory++ }
 func (r *recorder) Failed(err error)            { r.failures = append(r.failures, err) }
+func (r *recorder) Panicked(value any)          { r.panics = append(r.panics, value) }
 func (r *recorder) Closed()                     { r.closed++ }
 
 func (r *recorder) note(m milter.Modifier, event ...any) (*milter.Response, error) {

@@ -32,6 +32,8 @@ type Milter interface {
 	NoMemory()
 	// Failed is told the error for which the connection ends, if it is neither its regular end nor a fault of the MTA.
 	Failed(error)
+	// Panicked is told the value of a panic, a fault of this program, for which the connection ends.
+	Panicked(value any)
 	// Closed is called last, once.
 	Closed()
 	milter.Milter
@@ -41,6 +43,12 @@ type Milter interface {
 func (c *Conn) Serve(m Milter) {
 	c.milter = m
 	defer c.close()
+	defer func() {
+		if p := recover(); p != nil { // other connections go on
+			c.out = nil // it may be half of a reply
+			m.Panicked(p)
+		}
+	}()
 	if err := c.negotiate(); err != nil {
 		c.failed(err)
 		return

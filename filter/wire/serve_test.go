@@ -143,6 +143,20 @@ func TestChanges(t *testing.T) {
 	}
 }
 
+// A panic ends the connection that it is about, without a reply and without half of one.
+func TestPanicEndsTheConnection(t *testing.T) {
+	r := &recorder{changes: func(m milter.Modifier) error {
+		if err := m.AddHeader("A", "b"); err != nil {
+			t.Error(err)
+		}
+		panic("fault")
+	}}
+	replies := served(t, offer+frame('E', ""), r)
+	if strings.HasSuffix(replies, frame('a', "")) || strings.Contains(replies, "A\x00b") || fmt.Sprint(r.panics) != "[fault]" || r.closed != 1 {
+		t.Errorf("replies %q, panics %v, closed %d times", replies, r.panics, r.closed)
+	}
+}
+
 // Changes belong to the end of the message: MTAs take them for a fault before.
 func TestNoChangeBeforeTheEnd(t *testing.T) {
 	w, _ := pair(t, Options{})

@@ -91,14 +91,36 @@ func (g *Guard) tryOnce(ctx context.Context) error {
 	if marked != nil {
 		<-marked // The mark must not be made after it was removed.
 	}
-	return g.closeCircuit(now, gap)
+	if gap {
+		g.removeGapFile()
+	}
+	return g.closeCircuit(now, gap, since)
+}
+
+// removeGapFile removes the gap file, once the store knows of the gap. No caller waits for that: the disk may not answer.
+func (g *Guard) removeGapFile() {
+	g.mu.Lock()
+	path := g.gapFile.path
+	g.gapFile.marked = nil
+	g.mu.Unlock()
+	if err := removeGapFile(path); err != nil {
+		// Harmless: the next start takes it for a gap, and marks the record incomplete without need.
+		g.log.Warn("cannot remove the mark of lost records", "error", err)
+		return
+	}
+	if g.journal != nil {
+		g.mu.Lock()
+		g.gapFile.path = "" // It existed at the start, and this Guard, which has a journal, will not make one.
+		g.mu.Unlock()
+	}
 }
 
 // closeCircuit closes the circuit, unless a record was lost or journalled meanwhile. The store answered at the time now; gapReported
-// says that MarkIncomplete was called then.
-func (g *Guard) closeCircuit(now time.Time, gapReported bool) error {
+// says that MarkIncomplete was called then, with a gap since that time.
+func (g *Guard) closeCircuit(now time.Time, gapReported bool, since time.Time) error {
 	g.mu.Lock()
-	if g.gap && !gapReported {
+	if g.gap && (!gapReported || g.lostSince.Before(since) || g.now().Sub(now) > gapMargin) {
+		g.mark() // again, if it was removed
 		g.mu.Unlock()
 		return errNewGap
 	}
@@ -108,12 +130,6 @@ func (g *Guard) closeCircuit(now time.Time, gapReported bool) error {
 			g.mu.Unlock()
 			return errWaiting
 		}
-	}
-	if err := g.gapFile.remove(); err != nil {
-		// Harmless: the next start takes it for a gap, and marks the record incomplete without need.
-		g.log.Warn("cannot remove the mark of lost records", "error", err)
-	} else if g.journal != nil {
-		g.gapFile.path = "" // It existed at the start, and this Guard, which has a journal, will not make one.
 	}
 	if g.outage {
 		g.log.Info("store available again", "after", now.Sub(g.tripped).Round(time.Millisecond),

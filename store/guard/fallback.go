@@ -60,7 +60,7 @@ func (g *Guard) openJournal(path string, size int64) bool {
 	if left.set {
 		g.log.Warn("records were lost before this start", "journal", path)
 		g.mu.Lock()
-		g.gap, g.lostSince = true, left.from
+		g.widenGap(left.from)
 		g.mark()
 		g.mu.Unlock()
 	}
@@ -89,14 +89,15 @@ func (g *Guard) divert(e entry, err error) outcome {
 	g.trip("record", err)
 	var c *commit
 	var late bool
+	now := g.now()
 	if g.journal != nil {
-		c, late, err = g.journal.add(e)
+		c, late, err = g.journal.add(e, now)
 	}
 	if g.journal == nil || err != nil {
 		if g.journal == nil {
 			err = nil
 		}
-		marked := g.lose(e, len(e.records), err)
+		marked := g.lose(e, len(e.records), now, err)
 		g.mu.Unlock()
 		if !late { // Not even a crash may hide that the record is missing.
 			await(marked, g.timeout)
@@ -149,17 +150,14 @@ func (g *Guard) written(c *commit) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.lose(c.last, c.records, c.err)
+	g.lose(c.last, c.records, c.since, c.err)
 }
 
-// lose counts records as lost, the last of which are those of e, because of err if there is a journal, and marks the gap. The channel is
-// closed when the mark is on disk. The caller holds mu.
-func (g *Guard) lose(e entry, records int, err error) <-chan struct{} {
+// lose counts records as lost, the first of which came at the time since and the last of which are those of e, because of err if there is
+// a journal, and marks the gap. The channel is closed when the mark is on disk. The caller holds mu.
+func (g *Guard) lose(e entry, records int, since time.Time, err error) <-chan struct{} {
 	g.lost.Add(uint64(records))
-	if !g.gap {
-		// The first of them was made before the store and the journal were tried.
-		g.gap, g.lostSince = true, g.now().Add(-gapMargin-2*g.timeout)
-	}
+	g.widenGap(since.Add(-gapMargin - 2*g.timeout)) // They were made before the store and the journal were tried.
 	g.retry = &e
 	if err != nil {
 		g.trip("journal", err) // The circuit may have closed while e was on its way to the disk.
@@ -169,6 +167,15 @@ func (g *Guard) lose(e entry, records int, err error) <-chan struct{} {
 		}
 	}
 	return g.mark()
+}
+
+// widenGap notes that records were lost since from, the zero time if that is not known. They may have waited for long in memory, so that
+// from may be earlier than what was lost and marked before. The caller holds mu.
+func (g *Guard) widenGap(from time.Time) {
+	if g.gap && !from.Before(g.lostSince) {
+		return
+	}
+	g.gap, g.lostSince, g.marked = true, from, nil
 }
 
 // mark begins to mark the gap on disk, unless that has begun already. The channel is closed when it is done. The caller holds mu.

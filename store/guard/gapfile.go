@@ -63,13 +63,12 @@ func (f *gapFile) mark(from time.Time, wait *sync.WaitGroup, log *slog.Logger) <
 	return marked
 }
 
-// remove removes the file at the end of the gap.
-func (f *gapFile) remove() error {
-	f.marked = nil
-	if f.path == "" {
+// removeGapFile removes the file at the end of the gap; "" is none.
+func removeGapFile(path string) error {
+	if path == "" {
 		return nil
 	}
-	if err := os.Remove(f.path); err != nil && !os.IsNotExist(err) {
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
 		return err
 	}
 	return nil // Not synced: if the file comes back after a crash of the host, the record is marked incomplete without need.

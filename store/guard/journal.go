@@ -54,6 +54,7 @@ type journal struct {
 	gap     mark    // that the file has, or is to have
 	head    int64   // offset: all before it has been replayed
 	tail    int64   // offset: all before it is on disk
+	emptied int     // how often the journal was emptied: offsets from before say nothing
 	entries int     // that wait to be replayed, with those that are not on disk yet
 	octets  int64   // of these
 
@@ -67,6 +68,7 @@ type commit struct {
 	frames  []byte
 	entries int
 	records int
+	since   time.Time     // when the first entry was added
 	last    entry         // the last that was added
 	taken   bool          // the store has taken the records from memory
 	empty   bool          // the journal is emptied first
@@ -115,9 +117,9 @@ func (j *journal) waiting() (entries int, octets int64) {
 	return j.entries, j.octets
 }
 
-// add begins to write e. The entry is on disk once the commit is done without an error. late says that the disk does not answer at the
-// moment, so that nobody should wait for that.
-func (j *journal) add(e entry) (c *commit, late bool, err error) {
+// add begins to write e at the time now. The entry is on disk once the commit is done without an error. late says that the disk does not
+// answer at the moment, so that nobody should wait for that.
+func (j *journal) add(e entry, now time.Time) (c *commit, late bool, err error) {
 	if len(e.domain) > maxDomain {
 		return nil, false, errEntry
 	}
@@ -142,7 +144,9 @@ func (j *journal) add(e entry) (c *commit, late bool, err error) {
 	case j.late && memory+len(frames) > journalMemory:
 		return nil, true, errJournalLate
 	}
-	c.frames = frames
+	if c.frames = frames; before == 0 {
+		c.since = now
+	}
 	c.entries += n
 	c.records += len(e.records)
 	c.last = e
@@ -264,6 +268,10 @@ func (j *journal) write() {
 		}
 		j.next = nil
 		j.flight = c
+		if c.empty {
+			j.head = j.tail // the store has taken all, some of it from memory
+			j.emptied++
+		}
 		at, gap := j.tail, j.gap
 		j.mu.Unlock()
 
@@ -299,7 +307,8 @@ func (j *journal) write() {
 		}
 		switch {
 		case c.err == nil:
-			j.tail = at + int64(len(c.frames)) // what the store has taken meanwhile is replayed once more, unless the journal is emptied next
+			// What the store has taken meanwhile is replayed once more, unless the journal is emptied next.
+			j.tail = at + int64(len(c.frames))
 		case len(c.frames) > 0:
 			// After a failed write or sync the content of the file behind tail is not known.
 			j.broken = j.broken || written
@@ -358,17 +367,23 @@ func (j *journal) writeMark(m mark) error {
 	return err
 }
 
-// read returns the next entries that wait to be replayed, in order, with about so many records, and the offset where they end. An
-// error says that some before that offset cannot be read.
-func (j *journal) read(records int) (entries []entry, end int64, err error) {
+// position is an offset in the file, as long as the journal is not emptied again. The zero position is in no journal.
+type position struct {
+	offset  int64
+	emptied int // see journal
+}
+
+// read returns the next entries that wait to be replayed, in order, with about so many records, and the position where they end. An
+// error says that some before that position cannot be read. If the journal is emptied meanwhile, there are none.
+func (j *journal) read(records int) (entries []entry, end position, err error) {
 	j.mu.Lock()
-	end = j.tail // the end of a frame
-	f := frames{file: j.file, at: j.head, end: end}
+	emptied := j.emptied
+	f := frames{file: j.file, at: j.head, end: j.tail} // which is the end of a frame
 	j.mu.Unlock()
-	for records > 0 && f.at < end {
+	for tail := f.end; records > 0 && f.at < tail; {
 		e, ok := f.next()
 		if !ok {
-			f.at, f.damaged = end, true
+			f.at, f.damaged = tail, true
 			break
 		}
 		entries = append(entries, e)
@@ -377,16 +392,22 @@ func (j *journal) read(records int) (entries []entry, end int64, err error) {
 	if f.damaged && f.err == nil {
 		f.err = errJournalDamaged
 	}
-	return entries, f.at, f.err
-}
-
-// took is called when the store has taken the next entries, so many, which end at the offset end. It says whether less than readAhead is
-// left.
-func (j *journal) took(entries int, end int64) bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.uncount(entries, end-j.head)
-	j.head = end
+	if j.emptied != emptied {
+		return nil, position{}, nil
+	}
+	return entries, position{f.at, emptied}, f.err
+}
+
+// took is called when the store has taken the next entries, so many, which end at a position. It says whether less than readAhead is left.
+func (j *journal) took(entries int, end position) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.emptied == end.emptied {
+		j.uncount(entries, end.offset-j.head)
+		j.head = end.offset
+	}
 	return j.tail-j.head < readAhead
 }
 

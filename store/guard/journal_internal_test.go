@@ -199,9 +199,11 @@ func TestJournalLosesWhatWaitsInMemory(t *testing.T) {
 			s := &down{}
 			g := guardOf(t, s, io.Discard)
 			g.hang()
+			made := time.Now()
 			if err := record(g, 1); err != nil {
 				t.Fatal(err)
 			}
+			time.Sleep(10 * time.Minute)
 			if g.Gap() {
 				t.Error("a gap while the record waits")
 			}
@@ -210,7 +212,9 @@ func TestJournalLosesWhatWaitsInMemory(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			g.journal.mu.Lock()
 			g.journal.file = bad
+			g.journal.mu.Unlock()
 			g.journal.write()
 			if !g.Gap() || g.Journal().Lost != 1 {
 				t.Errorf("gap %t, %+v", g.Gap(), g.Journal())
@@ -218,14 +222,106 @@ func TestJournalLosesWhatWaitsInMemory(t *testing.T) {
 			s.answer()
 			time.Sleep(2 * DefaultProbe)
 			synctest.Wait()
-			if !g.Available() || s.incomplete() != 1 {
-				t.Errorf("available %t, marked incomplete %d", g.Available(), s.incomplete())
+			if !g.Available() || s.incomplete() != 1 || !s.marks[0].Overlaps(made, made) {
+				t.Errorf("available %t, gaps %v; the record was made at %v", g.Available(), s.marks, made)
 			}
 			if err := errors.Join(g.Close(), good.Close()); err != nil {
 				t.Error(err)
 			}
 		})
 	})
+}
+
+// Records that have waited in memory for long are lost after later ones: the gap begins before the earliest.
+func TestGapBeginsWithTheEarliestLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guardOf(t, &down{}, io.Discard)
+		early := time.Now()
+		time.Sleep(10 * time.Minute)
+		g.mu.Lock()
+		g.trip("record", store.ErrUnavailable)
+		g.lose(entry{}, 1, time.Now(), nil)
+		g.mu.Unlock()
+		synctest.Wait()
+		g.mu.Lock()
+		reported := g.lostSince
+		g.lose(entry{}, 1, early, nil)
+		g.mu.Unlock()
+		synctest.Wait()
+		if !g.lostSince.Before(early) || !g.journal.gap.from.Equal(g.lostSince) {
+			t.Errorf("the gap begins at %v, on disk at %v, and the first record is of %v", g.lostSince, g.journal.gap.from, early)
+		}
+		if err := g.closeCircuit(time.Now(), true, reported); !errors.Is(err, errNewGap) {
+			t.Errorf("the circuit closes without the earlier loss: %v", err)
+		}
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// While the circuit was about to close, the time has passed that was reported: a loss of the meantime is reported, too.
+func TestCircuitThatClosesLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(&down{}, Options{Logger: slog.New(slog.DiscardHandler)})
+		g.mu.Lock()
+		g.trip("record", store.ErrUnavailable)
+		g.lose(entry{}, 1, time.Now(), nil)
+		since := g.lostSince
+		g.mu.Unlock()
+		reported := time.Now()
+		time.Sleep(gapMargin + time.Second)
+		if err := g.closeCircuit(reported, true, since); !errors.Is(err, errNewGap) {
+			t.Errorf("a minute later: %v", err)
+		}
+		if err := g.closeCircuit(time.Now(), true, since); err != nil || g.Gap() {
+			t.Errorf("at once: %v", err)
+		}
+		if err := g.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A stalled disk may empty the journal while a batch from before is on its way to the store. What was added since is replayed all the same.
+func TestJournalEmptiedDuringReplay(t *testing.T) {
+	var wait sync.WaitGroup
+	j, _, _, err := openJournal(filepath.Join(t.TempDir(), "store.journal"), 1<<20, &wait, slog.New(slog.DiscardHandler), func(*commit) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add := func(records ...store.Record) {
+		t.Helper()
+		c, _, err := j.add(entry{today: 20000, records: records}, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if <-c.done; c.err != nil {
+			t.Fatal(c.err)
+		}
+	}
+	add(store.Record{Key: store.Key{1}}, store.Record{Key: store.Key{2}})
+	_, end, err := j.read(replayWindow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.mu.Lock()
+	c := j.commit()
+	c.empty = true
+	j.mu.Unlock()
+	<-c.done
+	add(store.Record{Key: store.Key{3}})
+	j.took(1, end)
+	if j.finish() != nil {
+		t.Error("the journal is finished, and an entry waits")
+	}
+	if got, _, err := j.read(replayWindow); err != nil || len(got) != 1 || got[0].records[0].Key != (store.Key{3}) {
+		t.Errorf("entries %v, %v", got, err)
+	}
+	wait.Wait()
+	if err := j.close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // When a disk fails, only the records are lost that it did not take. It is tried again after the outage.

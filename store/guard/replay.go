@@ -20,9 +20,9 @@ const (
 
 // batch is what has been read from the journal and is being written to the store.
 type batch struct {
-	calls   []entry // that are left to be made
-	entries int     // how many entries of the journal they were merged from
-	end     int64   // where these entries end in the journal
+	calls   []entry  // that are left to be made
+	entries int      // how many entries of the journal they were merged from
+	end     position // where these entries end in the journal
 }
 
 // replay writes the journal to the store. What the store does not take stays in the journal for the next try.
@@ -51,7 +51,7 @@ func (g *Guard) replayUnwritten(ctx context.Context) (more bool, err error) {
 			return false, nil
 		}
 		await(flushing, g.timeout)
-		return true, nil
+		return true, ctx.Err()
 	}
 	f := frames{file: bytes.NewReader(u.frames), end: int64(len(u.frames))}
 	var entries []entry
@@ -87,7 +87,7 @@ func (g *Guard) readBatch() bool {
 	entries, end, err := g.journal.read(replayWindow)
 	if err != nil {
 		g.mu.Lock()
-		g.gap, g.lostSince = true, time.Time{} // when they were made is not known
+		g.widenGap(time.Time{}) // when they were made is not known
 		g.mark()
 		g.mu.Unlock()
 		g.log.Error("entries of the journal cannot be read: they are lost", "error", err)
@@ -103,7 +103,7 @@ func (g *Guard) readBatch() bool {
 // store, because the journal of a busy site would never be empty otherwise.
 func (g *Guard) writeBatch(ctx context.Context) error {
 	b := &g.batch
-	if b.end == 0 { // there is no batch
+	if b.end == (position{}) { // there is no batch
 		return nil
 	}
 	for len(b.calls) > 0 {

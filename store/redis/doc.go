@@ -37,8 +37,9 @@
 //	empty       no start that was signed           Since zero          complete: a Record sets start in all shards
 //	                                                                   complete: MarkIncomplete
 //	complete    run is the process that answers,   Since: the latest   changed: another process answers
-//	            and that answered before           of start and        empty: the server was wiped
-//	                                               incomplete          untrusted: see above
+//	            and that answered before           of start and the    empty: the server was wiped
+//	                                               end of a gap that   untrusted: see above
+//	                                               has no beginning
 //	changed     another process answers than run,  (examined first)    a gap until 3 minutes from now: the shard is examined,
 //	            or than answered before                                and notes the process. By then no connection to the former
 //	                                                                   process lives.

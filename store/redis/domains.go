@@ -27,7 +27,7 @@ func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
 		}
 		return nil
 	}); err != nil {
-		return nil, failed("first-signed days", err)
+		return nil, failed("first-signed days", s.crowded(err))
 	}
 	all := make(map[string]store.Day)
 	for i, reply := range replies {

@@ -36,9 +36,10 @@ func (sh *shard) moved(p process) bool {
 // may be. It takes two round trips, and is needed after a server was restarted, wiped or replaced, and after the start of
 // this process. One caller examines at a time, and callers that have waited for it do not examine again.
 //
-// Five things show a loss: a record is gone that this process has written (see samples.go); the process that answers may evict; or it is not the one in the shard's state, as after a restart, when a
-// replica took over, or when it has evicted keys; or it is not the one that answered this Store before, which may have gone on writing to
-// a server that other nodes had left already; or the state is gone: it has no start.
+// Five things show a loss: a record is gone that this process has written (see samples.go); the process that answers may evict; or it is
+// not the one in the shard's state, as after a restart, when a replica took over, or when it has evicted keys; or it is not the one that
+// answered this Store before, which may have gone on writing to a server that other nodes had left already; or the state is gone: it has no
+// start.
 //
 // The record becomes complete only after the life of all connections from before: behind a proxy some of them may still reach the former
 // process, which goes on acknowledging records that the new one will never have.
@@ -76,7 +77,6 @@ func (s *Store) examineAll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	changes := 0
 	pipe := s.client.Pipeline()
 	runs, lost := make([]string, len(s.shards)), make([]bool, len(s.shards))
 	for i, reply := range replies {
@@ -87,50 +87,11 @@ func (s *Store) examineAll(ctx context.Context) error {
 		sh := &s.shards[i]
 		sh.learn(m.layers)
 		sh.drop(periodOf(store.DayOf(now)) - listedPeriods)
-		p := by.process(reply)
-		if p.run == "" {
-			continue
+		if p := by.process(reply); p.run != "" {
+			runs[i], lost[i] = p.run, s.amend(ctx, pipe, i, p, m, lacking[i], now)
 		}
-		runs[i] = p.run
-		// A record that is complete only since a time after now has lost nothing. Half of the margin is for clocks that differ.
-		// A server that may evict loses records all the time, so that the record becomes complete once the operator has set it right.
-		since := m.complete.Since
-		var from time.Time
-		from, lost[i] = sh.lostSince(p, m)
-		if at := lacking[i]; !at.IsZero() && (!lost[i] || at.Before(from)) {
-			from, lost[i] = time.Time{}, true
-		}
-		if !since.IsZero() && since.Before(now.Add(startMargin/2)) && lost[i] {
-			changes++ // this comes before the process is noted, because the connection may fail in between
-			pipe.HSet(ctx, s.layout.state(i), gapField(store.Gap{From: from, Until: now.Add(connLifetime + startMargin)}), "")
-		}
-		if p.run != m.run && !since.IsZero() {
-			changes++
-			s.setSigned(ctx, pipe, i, fieldRun, p.run)
-			s.setSigned(ctx, pipe, i, fieldKept+p.run, strconv.FormatInt(now.UnixMilli(), 10)) // until the next heartbeat writes it
-		}
-		before := pipe.Len()
-		for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away
-			pipe.HSet(ctx, s.layout.state(i), gapField(g), "")
-		}
-		s.tidyGaps(ctx, pipe, i, m)
-		var gone []string
-		for _, l := range m.layers {
-			if l.period < periodOf(store.DayOf(now))-listedPeriods {
-				gone = append(gone, l.field())
-			}
-		}
-		for run, at := range m.kept {
-			if run != p.run && run != m.run && now.Sub(at) > keptFor {
-				gone = append(gone, fieldKept+run)
-			}
-		}
-		if len(gone) > 0 {
-			pipe.HDel(ctx, s.layout.state(i), gone...)
-		}
-		changes += pipe.Len() - before
 	}
-	if changes > 0 {
+	if pipe.Len() > 0 {
 		if _, err := pipe.Exec(ctx); err != nil {
 			return err
 		}
@@ -144,6 +105,46 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// amend adds the commands that bring the state m of a shard, for which p answers, up to date at the time now. lacking is when the first of
+// its samples was recorded that are gone; the zero time if none is. lost says whether records may be lost.
+func (s *Store) amend(ctx context.Context, pipe redis.Pipeliner, i int, p process, m shardState, lacking, now time.Time) (lost bool) {
+	sh, state := &s.shards[i], s.layout.state(i)
+	from, lost := sh.lostSince(p, m)
+	if !lacking.IsZero() && (!lost || lacking.Before(from)) {
+		from, lost = time.Time{}, true
+	}
+	// A record that is complete only since a time after now has lost nothing. Half of the margin is for clocks that differ.
+	// A server that may evict loses records all the time, so that the record becomes complete once the operator has set it right.
+	since := m.complete.Since
+	if !since.IsZero() && since.Before(now.Add(startMargin/2)) && lost {
+		// This comes before the process is noted, because the connection may fail in between.
+		pipe.HSet(ctx, state, gapField(store.Gap{From: from, Until: now.Add(connLifetime + startMargin)}), "")
+	}
+	if p.run != m.run && !since.IsZero() {
+		s.setSigned(ctx, pipe, i, fieldRun, p.run)
+		s.setSigned(ctx, pipe, i, fieldKept+p.run, strconv.FormatInt(now.UnixMilli(), 10)) // until the next heartbeat writes it
+	}
+	for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away
+		pipe.HSet(ctx, state, gapField(g), "")
+	}
+	s.tidyGaps(ctx, pipe, i, m)
+	var gone []string
+	for _, l := range m.layers {
+		if l.period < periodOf(store.DayOf(now))-listedPeriods {
+			gone = append(gone, l.field())
+		}
+	}
+	for run, at := range m.kept {
+		if run != p.run && run != m.run && now.Sub(at) > keptFor {
+			gone = append(gone, fieldKept+run)
+		}
+	}
+	if len(gone) > 0 {
+		pipe.HDel(ctx, state, gone...)
+	}
+	return lost
 }
 
 // begin sets start in all shards: an empty shard would never be complete.

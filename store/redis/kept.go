@@ -93,7 +93,7 @@ func (s *Store) writeKept(ctx context.Context, c redis.Pipeliner, shard int, run
 // beginning if it is not known what was there before.
 func (w *keptWrite) hides(by *responders, verify func(hash, field, stored string) (string, bool)) (g store.Gap, hidden bool) {
 	p := by.process(w.after)
-	if p.run == w.run {
+	if succeeds(p.run, w.run) {
 		return store.Gap{}, false
 	}
 	g.Until = time.Now().Add(connLifetime + startMargin)
@@ -121,7 +121,7 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 		formers = append(formers, *last)
 	}
 	for _, former := range formers {
-		if former == p.run || former == p.run+followedPart(former) {
+		if succeeds(p.run, former) {
 			continue
 		}
 		kept := m.keptBy(former)
@@ -149,14 +149,17 @@ func (m *shardState) keptBy(process string) (last time.Time) {
 	return last
 }
 
+// succeeds says whether a process with an identity has all that one with the former identity had: it is the same. A promoted process that
+// has had no replica for an hour (repl-backlog-ttl) does not say any more whom it has followed, and has lost nothing by that.
+func succeeds(run, former string) bool { return run == former || run+followedPart(former) == former }
+
 // runID returns the run_id in an identity, see identity.
 func runID(identity string) string {
 	id, _, _ := strings.Cut(identity, "-")
 	return id
 }
 
-// followedPart returns the part of an identity that says which server the process has followed, or "". A promoted process that has had no
-// replica for an hour (repl-backlog-ttl) does not report it any more, and has lost nothing by that.
+// followedPart returns the part of an identity that says which server the process has followed, or "".
 func followedPart(identity string) string {
 	if at := strings.LastIndexByte(identity, '-'); at >= 0 && len(identity)-at-1 == len(runID(identity)) {
 		return identity[at:]

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ func TestWhatAKeptTimeHides(t *testing.T) {
 	at := time.UnixMilli(1795953600000).Add(-startMargin)
 	for _, tt := range []struct {
 		name          string
+		run           string // that the time names; "a" unless set
 		before, after process
 		former        string
 		err           error
@@ -21,6 +23,7 @@ func TestWhatAKeptTimeHides(t *testing.T) {
 		from          time.Time
 	}{
 		{name: "the process that is named", before: process{run: "a"}, after: process{run: "a"}, former: kept},
+		{name: "one that does not say any more whom it followed", run: "a-c", before: process{run: "a"}, after: process{run: "a"}, former: kept},
 		{name: "another one", before: process{run: "b"}, after: process{run: "b"}, former: kept, hidden: true, from: at},
 		{name: "another one, from the middle on", before: process{run: "a"}, after: process{run: "b"}, former: kept, hidden: true},
 		{name: "another one, where no time was", before: process{run: "b"}, after: process{run: "b"}, err: redis.Nil, hidden: true},
@@ -28,7 +31,7 @@ func TestWhatAKeptTimeHides(t *testing.T) {
 		{name: "another one that has evicted keys", before: process{run: "b"}, after: process{run: "b", evicted: true}, former: kept, hidden: true},
 		{name: "one that is not known", former: kept, hidden: true},
 	} {
-		w := keptWrite{state: "s", run: "a", before: redis.NewIntCmd(t.Context()), after: redis.NewIntCmd(t.Context()), former: redis.NewStringCmd(t.Context())}
+		w := keptWrite{state: "s", run: cmp.Or(tt.run, "a"), before: redis.NewIntCmd(t.Context()), after: redis.NewIntCmd(t.Context()), former: redis.NewStringCmd(t.Context())}
 		w.former.SetVal(tt.former)
 		w.former.SetErr(tt.err)
 		by := &responders{all: []responder{{w.before, &tt.before}, {w.after, &tt.after}}}

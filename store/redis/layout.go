@@ -80,10 +80,16 @@ func formatTime(t time.Time) string {
 	return strconv.FormatInt(t.Add(time.Millisecond-time.Nanosecond).UnixMilli(), 10)
 }
 
+// lastTime is the end of the year 9999 in milliseconds since 1970: JSON, in which a completeness is remembered, has no later time (RFC 3339).
+const lastTime = 253_402_300_799_999
+
 func parseTime(s string) (time.Time, error) {
 	ms, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
 		return time.Time{}, err
+	}
+	if ms < 0 || ms > lastTime {
+		return time.Time{}, fmt.Errorf("%d is not a time of the years 1970 to 9999", ms)
 	}
 	return time.UnixMilli(ms).UTC(), nil
 }
@@ -117,7 +123,7 @@ type shardState struct {
 	unknown  string               // a layer that this version cannot read
 	foreign  bool                 // there is a start that was not signed under this hash secret
 	crowded  bool                 // there are more fields than daemons write
-	doubtful int                  // values that were not signed under this hash secret
+	doubtful int                  // values that were not signed under this hash secret, and gaps that are none
 }
 
 // fault says why the shard's record cannot be relied upon, or "", and what to do about it.
@@ -153,11 +159,13 @@ func parseState(fields map[string]string, verify func(field, stored string) (str
 	for name := range fields {
 		var err error
 		if rest, ok := strings.CutPrefix(name, fieldGap); ok {
-			var g store.Gap
-			if g, err = parseGap(rest); err == nil {
-				gaps = store.AddGap(gaps, g)
-				m.gapNames = append(m.gapNames, name)
+			g, err := parseGap(rest)
+			if err != nil { // no daemon writes it, and an error would let whoever did put the store out of reach
+				m.doubtful++
+				continue
 			}
+			gaps = store.AddGap(gaps, g)
+			m.gapNames = append(m.gapNames, name)
 		} else if run, ok := strings.CutPrefix(name, fieldKept); ok {
 			if value, ok := signed(name); ok {
 				m.kept[run], err = parseTime(value)

@@ -21,6 +21,8 @@ func TestParseState(t *testing.T) {
 		set    []string
 		remove []string
 		err    bool
+
+		doubtful int
 	}{
 		{name: "none", gaps: "[]"},
 		{name: "begun", fields: map[string]string{"start": "1000", "run": "x", "p:3:9": ""}, since: at(1000), gaps: "[]", layers: 1},
@@ -32,15 +34,20 @@ func TestParseState(t *testing.T) {
 			gaps: "[1970-01-01T00:00:02Z to 1970-01-01T00:00:05Z]", set: []string{"gap:2000:5000"}, remove: []string{"gap:2000:4000", "gap:3000:5000"}},
 		{name: "a loss from before it began", fields: map[string]string{"start": "5000", "gap:0:3000": ""}, since: at(5000), gaps: "[until 1970-01-01T00:00:03Z]"},
 		{name: "a loss without a start", fields: map[string]string{"gap:0:3000": ""}, gaps: "[until 1970-01-01T00:00:03Z]"},
-		{name: "a start that was not signed", fields: map[string]string{"start": "?1000", "gap:0:3000": ""}, gaps: "[until 1970-01-01T00:00:03Z]"},
-		{name: "a time that was not signed", fields: map[string]string{"start": "1000", "run": "?x", "kept:x": "?soon"}, since: at(1000), gaps: "[]"},
+		{name: "a start that was not signed", fields: map[string]string{"start": "?1000", "gap:0:3000": ""}, gaps: "[until 1970-01-01T00:00:03Z]", doubtful: 1},
+		{name: "a time that was not signed", fields: map[string]string{"start": "1000", "run": "?x", "kept:x": "?soon"}, since: at(1000), gaps: "[]", doubtful: 2},
 		{name: "what a process has kept", fields: map[string]string{"start": "1000", "run": "x", "kept:x": "3000"}, since: at(1000), gaps: "[]"},
 		{name: "a field of a later version", fields: map[string]string{"start": "1000", "other": "?"}, since: at(1000), gaps: "[]"},
 		{name: "a layer of a later version", fields: map[string]string{"start": "1000", "p:3:99": "", "p:3:9": ""}, gaps: "[]", layers: 1},
 		{name: "a layer in another form", fields: map[string]string{"start": "1000", "p:3": ""}, gaps: "[]"},
 		{name: "a start that is none", fields: map[string]string{"start": "soon"}, err: true},
-		{name: "a loss at no time", fields: map[string]string{"gap:0:soon": ""}, err: true},
-		{name: "a loss since no time", fields: map[string]string{"gap:soon:1000": ""}, err: true},
+		{name: "a loss at no time", fields: map[string]string{"start": "1000", "gap:0:soon": ""}, since: at(1000), gaps: "[]", doubtful: 1},
+		{name: "a loss since no time", fields: map[string]string{"start": "1000", "gap:soon:1000": ""}, since: at(1000), gaps: "[]", doubtful: 1},
+		{name: "a loss without an end", fields: map[string]string{"start": "1000", "gap:0": ""}, since: at(1000), gaps: "[]", doubtful: 1},
+		{name: "a loss at the end of time", fields: map[string]string{"start": "1000", "gap:3000:253402300799999": ""}, since: at(1000),
+			gaps: "[1970-01-01T00:00:03Z to 9999-12-31T23:59:59Z]"},
+		{name: "a loss after the end of time", fields: map[string]string{"start": "1000", "gap:3000:253402300800000": ""}, since: at(1000), gaps: "[]", doubtful: 1},
+		{name: "a loss before time began", fields: map[string]string{"start": "1000", "gap:-1:3000": ""}, since: at(1000), gaps: "[]", doubtful: 1},
 		{name: "kept until no time", fields: map[string]string{"kept:x": "soon"}, err: true},
 	} {
 		m, err := parseState(tt.fields, verify)
@@ -53,7 +60,7 @@ func TestParseState(t *testing.T) {
 		}
 		set, remove := m.tidyGaps()
 		slices.Sort(remove)
-		if c := m.complete; !c.Since.Equal(tt.since) || fmt.Sprint(c.Gaps) != tt.gaps || len(m.layers) != tt.layers || !slices.Equal(set, tt.set) || !slices.Equal(remove, tt.remove) {
+		if c := m.complete; !c.Since.Equal(tt.since) || fmt.Sprint(c.Gaps) != tt.gaps || len(m.layers) != tt.layers || m.doubtful != tt.doubtful || !slices.Equal(set, tt.set) || !slices.Equal(remove, tt.remove) {
 			t.Errorf("%s: %+v; set %q, remove %q", tt.name, m, set, remove)
 		}
 	}

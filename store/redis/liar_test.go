@@ -134,9 +134,15 @@ func TestALongValueEndsTheConnectionBeforeItIsRead(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
 	s, admin := open(t, srv.url("")), srv.admin(t)
-	admin.HSet(t.Context(), "bouncefilter:broadcasts:a", "x", strings.Repeat("x", 16<<20))
-	if _, err := s.Broadcasts(t.Context(), "a", today()); !errors.Is(err, store.ErrCrowded) {
-		t.Errorf("%v", err)
+	for hash, read := range map[string]func() error{
+		"bouncefilter:broadcasts:a": func() error { _, err := s.Broadcasts(t.Context(), "a", today()); return err },
+		"bouncefilter:domains":      func() error { _, err := s.FirstSigned(t.Context()); return err },
+	} {
+		admin.HSet(t.Context(), hash, "x", strings.Repeat("x", 16<<20))
+		before := s.Doubts().Crowded
+		if err := read(); !errors.Is(err, store.ErrCrowded) || s.Doubts().Crowded != before+1 {
+			t.Errorf("%s: %v, counted %d times", hash, err, s.Doubts().Crowded-before)
+		}
 	}
 	record(t, s, key(1))
 	if found, _ := look(t, s, key(1)); !found {

@@ -80,7 +80,9 @@ func dialer(c config) func(ctx context.Context, network, addr string) (net.Conn,
 	return redis.NewDialer(&redis.Options{DialTimeout: connectTimeout, TLSConfig: c.tls})
 }
 
-// limitedConn is the client's end of a connection. What it reads is RESP, version 2 (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+// limitedConn is the client's end of a connection. What it reads is RESP (https://redis.io/docs/latest/develop/reference/protocol-spec/).
+//
+// QUIRK: go-redis speaks version 3 with Sentinels, and reads the types of both versions whichever was agreed on.
 type limitedConn struct {
 	net.Conn
 	octets, elements int
@@ -150,16 +152,29 @@ func (c *limitedConn) pass(b []byte) bool {
 
 // header takes in a line, and says whether what it announces is within the limits.
 func (c *limitedConn) header() bool {
-	c.elements++
+	if c.elements++; c.elements > maxElements {
+		return false
+	}
 	line := bytes.TrimSuffix(c.line, []byte{'\r'})
-	if len(line) > 0 && (line[0] == '$' || line[0] == '*') {
-		n, err := strconv.Atoi(string(line[1:]))
-		switch {
-		case err != nil || n > maxReplies && line[0] == '$' || n > maxElements && line[0] == '*':
-			return false
-		case line[0] == '$' && n >= 0:
+	if len(line) == 0 {
+		return true
+	}
+	switch line[0] {
+	case '$', '=', '!': // strings
+		n, ok := c.length(line, maxReplies)
+		if n >= 0 {
 			c.skip = n + 2
 		}
+		return ok
+	case '*', '%', '~', '>', '|': // arrays, maps, sets, pushes, attributes
+		_, ok := c.length(line, maxElements)
+		return ok
 	}
-	return c.elements <= maxElements
+	return true
+}
+
+// length returns the length that a line announces, which may be -1 for nothing, and says whether it is within a limit.
+func (c *limitedConn) length(line []byte, most int) (n int, ok bool) {
+	n, err := strconv.Atoi(string(line[1:]))
+	return n, err == nil && n <= most && len(c.line) < maxHeader // a longer line was not read to its end
 }

@@ -30,22 +30,27 @@ func TestRepliesAreLimited(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		text string
-		ok   bool
+		want error
 	}{
-		{"what a lookup is answered", "*4\r\n$5\r\nstart\r\n$1\r\n1\r\n$3\r\nrun\r\n$0\r\n\r\n:5\r\n$-1\r\n+OK\r\n-ERR no\r\n", true},
-		{"a string of the limit", bulk(maxReplies - header - 2), true},
-		{"a string past it", bulk(maxReplies - header - 1), false},
-		{"an announcement", fmt.Sprintf("$%d\r\n", maxReplies), true},
-		{"an announcement past it", fmt.Sprintf("$%d\r\n", maxReplies+1), false},
-		{"a number without end", "$99999999999999999999\r\n", false},
-		{"values of the limit", fmt.Sprintf("*%d\r\n", maxElements), true},
-		{"values past it", fmt.Sprintf("*%d\r\n", maxElements+1), false},
-		{"small replies without end", strings.Repeat(":1\r\n", maxElements+1), false},
-		{"small replies to the limit", strings.Repeat(":1\r\n", maxElements), true},
-		{"line ends in a string", "$4\r\n$9\r\n\r\n:1\r\n", true},
-		{"a line without end", strings.Repeat("+", maxReplies+1), false},
+		{"what a lookup is answered", "*4\r\n$5\r\nstart\r\n$1\r\n1\r\n$3\r\nrun\r\n$0\r\n\r\n:5\r\n$-1\r\n+OK\r\n-ERR no\r\n", nil},
+		{"a string of the limit", bulk(maxReplies - header - 2), nil},
+		{"a string past it", bulk(maxReplies - header - 1), store.ErrCrowded},
+		{"an announcement", fmt.Sprintf("$%d\r\n", maxReplies), nil},
+		{"an announcement past it", fmt.Sprintf("$%d\r\n", maxReplies+1), store.ErrCrowded},
+		{"a number without end", "$99999999999999999999\r\n", store.ErrCrowded},
+		{"values of the limit", fmt.Sprintf("*%d\r\n", maxElements), nil},
+		{"values past it", fmt.Sprintf("*%d\r\n", maxElements+1), store.ErrCrowded},
+		{"small replies without end", strings.Repeat(":1\r\n", maxElements+1), store.ErrCrowded},
+		{"small replies to the limit", strings.Repeat(":1\r\n", maxElements), nil},
+		{"line ends in a string", "$4\r\n$9\r\n\r\n:1\r\n", nil},
+		{"a line without end", strings.Repeat("+", maxReplies+1), store.ErrCrowded},
+		{"a number with zeros in front", "$" + strings.Repeat("0", maxHeader) + "99999999\r\n", store.ErrCrowded},
+		{"a map of RESP 3", fmt.Sprintf("%%%d\r\n", maxElements), nil},
+		{"one past the limit", fmt.Sprintf("%%%d\r\n", maxElements+1), store.ErrCrowded},
+		{"a text of RESP 3 past the limit", fmt.Sprintf("=%d\r\n", maxReplies+1), store.ErrCrowded},
+		{"line ends in a text of RESP 3", "=8\r\ntxt:$9\r\n\r\n:1\r\n", nil},
 	} {
-		if err := read(t, tt.text); (err == nil) != tt.ok || err != nil && !errors.Is(err, store.ErrCrowded) {
+		if err := read(t, tt.text); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
 	}

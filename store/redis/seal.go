@@ -15,7 +15,7 @@ import (
 // broadcasts, first-signed days, the start of the record, the process noted beside it. What is not signed, as good as is not there: it
 // is counted in [store.Doubts].
 //
-// Not signed is what can only be moved to the safe side, or shows nothing but presence: "incomplete" fields make less of the record
+// Not signed is what can only be moved to the safe side, or shows nothing but presence: the field of a gap makes less of the record
 // count; the name of a layer makes one more place be asked; the key of a record is a keyed hash already.
 
 // sign returns the stored form of a value.

@@ -1,6 +1,9 @@
 package chunks
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // mapped returns memory of its own, which takes none before it is written to. Huge pages would make of one chunk hundreds.
 func mapped(octets int) []byte {
@@ -12,6 +15,13 @@ func mapped(octets int) []byte {
 	return b
 }
 
-// unload gives the memory of a chunk to the operating system. Its addresses stay valid, and its content is lost. If its pages are larger
-// than a chunk, it keeps them.
-func unload(chunk []byte) { _ = syscall.Madvise(chunk, syscall.MADV_DONTNEED) }
+// unload gives the memory of a chunk to the operating system. Its addresses stay valid, and its content is lost.
+func unload(chunk []byte) {
+	if wholePages(len(chunk), os.Getpagesize()) {
+		_ = syscall.Madvise(chunk, syscall.MADV_DONTNEED)
+	}
+}
+
+// wholePages says whether a chunk has pages of its own. Where pages are larger, it shares one with others, whose content would be lost
+// with it: madvise(2) rounds the length up to whole pages.
+func wholePages(octets, page int) bool { return octets%page == 0 }

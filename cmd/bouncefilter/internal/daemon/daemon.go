@@ -182,6 +182,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.serve(&tasks, failed)
 	backgroundTask.Go(func() { d.server.Run(background) })
 	backgroundTask.Go(func() { d.keys.Run(background, d.o.Ticks) })
+	backgroundTask.Go(func() { d.answerWatchdog(background) })
 	look := time.NewTicker(memlimit.Interval)
 	defer look.Stop()
 	backgroundTask.Go(func() { memlimit.GiveBack(background, look.C) })
@@ -225,7 +226,7 @@ func (d *Daemon) serve(tasks *sync.WaitGroup, failed chan<- error) {
 	}
 }
 
-// reloadUntil reloads and tells the service manager that mail passes when it is asked to, until ctx is done or there is a failure, which it returns.
+// reloadUntil reloads when it is asked to, until ctx is done or there is a failure, which it returns.
 func (d *Daemon) reloadUntil(ctx context.Context, failed <-chan error) error {
 	for {
 		select {
@@ -233,10 +234,6 @@ func (d *Daemon) reloadUntil(ctx context.Context, failed <-chan error) error {
 			return nil
 		case err := <-failed:
 			return err
-		case <-d.o.Watchdog:
-			if d.stuck() == "" {
-				d.o.Notify(sd.SdNotifyWatchdog)
-			}
 		case <-d.o.Reloads:
 			d.o.Notify(sd.SdNotifyReloading + "\n" + sd.SdNotifyMonotonicUsec())
 			d.reload()

@@ -1,9 +1,12 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"time"
+
+	sd "github.com/coreos/go-systemd/v22/daemon"
 )
 
 const (
@@ -24,6 +27,21 @@ func (d *Daemon) stuck() string {
 		return fmt.Sprintf("an event of the MTA has been worked on for %v, which is more than %v", h.Longest.Round(time.Second), patience)
 	}
 	return ""
+}
+
+// answerWatchdog tells the service manager that mail passes when it asks, until ctx is done. It does not wait for a reload, which may wait
+// for a disk: mail passes meanwhile.
+func (d *Daemon) answerWatchdog(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.o.Watchdog:
+			if d.stuck() == "" {
+				d.o.Notify(sd.SdNotifyWatchdog)
+			}
+		}
+	}
 }
 
 // unhealthy says in words why mail does not pass, or why no MTA can connect; it is empty if all is well. It asks neither the store nor
