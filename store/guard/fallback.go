@@ -35,6 +35,7 @@ func (g *Guard) openJournal(path string, size int64) bool {
 	left := g.gapFile.read()
 	marked := left.set
 	j, gone, missing, err := openJournal(path, size, &g.wait, g.log, g.written)
+	g.newJournal = missing
 	if err != nil {
 		g.log.Error("the journal cannot be used: what the store does not take is lost", "error", err)
 		gone = mark{set: !missing}
