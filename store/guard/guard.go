@@ -116,7 +116,11 @@ func New(s store.Store, o Options) *Guard {
 		g.now = time.Now
 	}
 	g.life, g.end = context.WithCancel(context.Background())
-	if o.JournalFile == "" || !g.openJournal(o.JournalFile, o.JournalSize) {
+	left := o.JournalFile != "" && g.openJournal(o.JournalFile, o.JournalSize)
+	if g.journal != nil {
+		g.wait.Go(g.keepAlive)
+	}
+	if !left {
 		return g
 	}
 	ctx, cancel := context.WithTimeout(g.life, g.timeout)
