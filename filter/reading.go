@@ -52,7 +52,10 @@ func (s *session) readContent() bool {
 	if c == nil {
 		return true
 	}
-	if !s.server.readers.begin() {
+	s.event.Store(0) // to wait for its turn is no fault that a restart would mend
+	turn := s.server.readers.begin()
+	s.watch(s.server.now())
+	if !turn {
 		return false
 	}
 	defer s.server.readers.end()
