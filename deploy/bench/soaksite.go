@@ -75,7 +75,11 @@ func (s *soakSite) start(ctx context.Context, url string) error {
 		return err
 	}
 	s.log = reader
-	s.daemon, err = startLogging(writer, reader.last, s.lab.binary, "serve", "--domain", domain, "--mode", "enforce",
+	config := filepath.Join(s.lab.dir, "soak.toml")
+	if err := os.WriteFile(config, []byte(severalForgers), 0o600); err != nil {
+		return err
+	}
+	s.daemon, err = startLogging(writer, reader.last, s.lab.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
 		"--listen", "tcp:"+listen, "--http", web, "--store", url, "--state-dir", s.state)
 	if err != nil {
 		return err

@@ -106,7 +106,8 @@ func (s *Store) examineAll(ctx context.Context) error {
 		}
 		if p.run != m.run && !since.IsZero() {
 			changes++
-			pipe.HSet(ctx, s.layout.state(i), fieldRun, s.sign(s.layout.state(i), fieldRun, p.run))
+			s.setSigned(ctx, pipe, i, fieldRun, p.run)
+			s.setSigned(ctx, pipe, i, fieldKept+p.run, strconv.FormatInt(now.UnixMilli(), 10)) // until the next heartbeat writes it
 		}
 		before := pipe.Len()
 		for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away

@@ -1,7 +1,9 @@
 package redis
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -27,8 +29,8 @@ const (
 // keep writes into the states of all shards that what was acknowledged before the time now is there; now comes from a server that has
 // answered since. A clock that is ahead would hide a loss: of the server's clock and the node's, the earlier counts.
 //
-// If another process than the one that is named has taken the time, as when the client tries again after a failover, the time says nothing
-// of it. Then all of the record may be lost that was made before.
+// If another process has taken the time than the one that it names, as when the client tries again after a failover, the time hides what
+// that process has lost. It is told by what was there before.
 func (s *Store) keep(ctx context.Context, now time.Time) error {
 	if own := time.Now(); own.Before(now) {
 		now = own
@@ -36,39 +38,80 @@ func (s *Store) keep(ctx context.Context, now time.Time) error {
 	if last := s.keptAt.Load(); len(s.shards) > 1 && now.Unix()-last < int64(keptInterval/time.Second) {
 		return nil
 	}
-	all := true // shards have been examined since the start
 	ctx, by := withResponders(ctx)
-	runs, replies := make([]string, len(s.shards)), make([]*redis.IntCmd, len(s.shards))
+	writes := make([]keptWrite, 0, len(s.shards))
 	if _, err := s.client.Pipelined(ctx, func(c redis.Pipeliner) error {
 		for i := range s.shards {
-			run := s.shards[i].run.Load()
-			if run == nil {
-				all = false
-				continue
+			if run := s.shards[i].run.Load(); run != nil {
+				writes = append(writes, s.writeKept(ctx, c, i, *run, now))
 			}
-			runs[i] = *run
-			state, field := s.layout.state(i), fieldKept+*run
-			c.HSet(ctx, state, field, s.sign(state, field, strconv.FormatInt(now.UnixMilli(), 10)))
-			replies[i] = c.HLen(ctx, state) // of which the responder is noted
 		}
 		return nil
-	}); err != nil {
+	}); err != nil && !errors.Is(err, redis.Nil) { // Nil: no time was there
 		return err
 	}
-	if all {
-		s.keptAt.Store(now.Unix())
-	}
-	for i, reply := range replies {
-		if reply != nil && by.process(reply).run != runs[i] {
-			return s.MarkIncomplete(ctx, store.Gap{Until: time.Now().Add(connLifetime + startMargin)})
+	pipe := s.client.Pipeline()
+	for _, w := range writes {
+		if err := cmp.Or(w.set.Err(), w.after.Err()); err != nil {
+			return err
 		}
+		if g, hidden := w.hides(by, s.verify); hidden {
+			pipe.HSet(ctx, w.state, gapField(g), "")
+		}
+	}
+	if pipe.Len() > 0 {
+		if _, err := pipe.Exec(ctx); err != nil {
+			return err
+		}
+	}
+	if len(writes) == len(s.shards) { // all have been examined since the start
+		s.keptAt.Store(now.Unix())
 	}
 	return nil
 }
 
+// keptWrite is what keep does in one shard. The lengths are asked for only because their responders are noted.
+type keptWrite struct {
+	state, run    string // the hash, and the process that the time names
+	before, after *redis.IntCmd
+	former        *redis.StringCmd
+	set           *redis.IntCmd
+}
+
+func (s *Store) writeKept(ctx context.Context, c redis.Pipeliner, shard int, run string, now time.Time) keptWrite {
+	state, field := s.layout.state(shard), fieldKept+run
+	return keptWrite{
+		state: state, run: run,
+		before: c.HLen(ctx, state),
+		former: c.HGet(ctx, state, field),
+		set:    c.HSet(ctx, state, field, s.sign(state, field, strconv.FormatInt(now.UnixMilli(), 10))),
+		after:  c.HLen(ctx, state),
+	}
+}
+
+// hides says whether another process has taken the time than the one that it names, and returns the gap that this hides. It has no
+// beginning if it is not known what was there before.
+func (w *keptWrite) hides(by *responders, verify func(hash, field, stored string) (string, bool)) (g store.Gap, hidden bool) {
+	p := by.process(w.after)
+	if p.run == w.run {
+		return store.Gap{}, false
+	}
+	g.Until = time.Now().Add(connLifetime + startMargin)
+	if w.former.Err() != nil || p.evicted || p.run == "" || by.process(w.before).run != p.run {
+		return g, true
+	}
+	if text, ok := verify(w.state, fieldKept+w.run, w.former.Val()); ok {
+		if kept, err := parseTime(text); err == nil {
+			g.From = kept.Add(-startMargin)
+		}
+	}
+	return g, true
+}
+
 // lostSince says whether records may be lost that a former process of the shard has acknowledged, the one in its state or the one that has
-// answered this Store, and from when on. That is the zero time if it cannot be told: the process may evict keys or has done so, or has lost
-// its data to a server that it followed.
+// answered this Store, and from when on. That is the zero time if it cannot be told: the process may evict keys or has done so, or no time
+// of the former one is there. A process may be its own former one: it has followed another server, whose data took the place of its own,
+// and was promoted again.
 func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool) {
 	if p.fault != "" {
 		return time.Time{}, true
@@ -81,8 +124,8 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 		if former == p.run || former == p.run+followedPart(former) {
 			continue
 		}
-		kept, known := m.kept[former]
-		if !known || p.evicted || runID(former) == runID(p.run) {
+		kept := m.keptBy(former)
+		if kept.IsZero() || p.evicted {
 			return time.Time{}, true
 		}
 		if !lost || kept.Before(since) {
@@ -93,6 +136,17 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 		since = since.Add(-startMargin)
 	}
 	return since, lost
+}
+
+// keptBy returns until when the record has all that a process has acknowledged; the zero time if that is not known. The process may have had
+// several identities: connections that were made at different times know it by different ones.
+func (m *shardState) keptBy(process string) (last time.Time) {
+	for run, at := range m.kept {
+		if runID(run) == runID(process) && at.After(last) {
+			last = at
+		}
+	}
+	return last
 }
 
 // runID returns the run_id in an identity, see identity.

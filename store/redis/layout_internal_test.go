@@ -82,7 +82,8 @@ func TestLostSince(t *testing.T) {
 		{name: "it has evicted keys before", p: process{run: b + "-7", evicted: true}, run: a, last: a, lost: true},
 		{name: "it evicts keys", p: process{run: a + "-7", evicted: true}, run: a, last: a, lost: true},
 		{name: "it may evict keys", p: process{run: a, fault: "it may evict"}, run: a, last: a, lost: true},
-		{name: "its data took the place of its own", p: process{run: a + "-" + b}, run: a, last: a, lost: true},
+		{name: "its data took the place of its own", p: process{run: a + "-" + b}, run: a, last: a, since: at.Add(-startMargin), lost: true},
+		{name: "its data took the place of its own, and no time of it is there", p: process{run: "d-" + b}, run: "d", last: "d", lost: true},
 		{name: "it does not say any more whom it has followed", p: process{run: a}, run: a + "-" + b, last: a + "-" + b},
 	} {
 		var sh shard

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"testing"
 	"time"
 
@@ -100,7 +101,20 @@ func record(t testing.TB, s store.Store, k store.Key) {
 	}
 }
 
-// look returns whether k is found, and since when the record is complete.
+// sureSince is since when the record lacks nothing: the end of its last gap, or its beginning; the zero time if nothing vouches for it.
+func sureSince(c store.Completeness) time.Time {
+	if end := c.LastGapEnd(); !c.Since.IsZero() && end.After(c.Since) {
+		return end
+	}
+	return c.Since
+}
+
+// mayLack says whether a record that was made at a time may be missing.
+func mayLack(c store.Completeness, at time.Time) bool {
+	return c.Since.IsZero() || c.Since.After(at) || slices.ContainsFunc(c.Gaps, func(g store.Gap) bool { return g.Overlaps(at, at) })
+}
+
+// look returns whether k is found, and since when the record lacks nothing.
 func look(t testing.TB, s store.Store, k store.Key) (found bool, since time.Time) {
 	t.Helper()
 	var a store.Answer
@@ -111,5 +125,5 @@ func look(t testing.TB, s store.Store, k store.Key) (found bool, since time.Time
 	if err != nil {
 		t.Fatalf("Lookup: %v", err)
 	}
-	return a.Found[0], a.Complete.Since
+	return a.Found[0], sureSince(a.Complete)
 }
