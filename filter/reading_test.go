@@ -11,6 +11,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/wire"
 )
 
 // As many bounces are read as there are places; the next one waits, and not for ever.
@@ -63,6 +64,34 @@ func TestBounceThatDoesNotGetItsTurn(t *testing.T) {
 	if n := len(f.server.readers.places); n != cap(f.server.readers.places)-1 {
 		t.Errorf("%d places are taken", n)
 	}
+}
+
+// A bounce that waits for its turn does not let the filter seem stuck: a restart would only make it longer.
+func TestWaitingForATurnIsNotUnhealthy(t *testing.T) {
+	f := start(t, nil)
+	for range cap(f.server.readers.places) {
+		f.server.readers.begin()
+	}
+	s := &session{server: f.server, conn: &wire.Conn{}}
+	f.server.health.opened(s)
+	s.begin()
+	s.msg.content = newContent(&f.server.contents, "", 1000)
+	read := make(chan bool)
+	go func() { read <- s.readContent() }()
+	wait(t, func() bool { return s.event.Load() == 0 })
+	f.setClock(f.server.now().Add(time.Hour))
+	if h := f.server.Health(); h.Longest != 0 {
+		t.Errorf("it is worked on for %v", h.Longest)
+	}
+	f.server.readers.end()
+	if !<-read {
+		t.Error("it did not get its turn")
+	}
+	f.setClock(f.server.now().Add(time.Minute))
+	if h := f.server.Health(); h.Longest != time.Minute {
+		t.Errorf("after its turn it is worked on for %v", h.Longest)
+	}
+	f.server.health.closed(s)
 }
 
 // exhausting is a bounce that takes more work to read than its size allows.

@@ -34,9 +34,13 @@ type Node struct {
 }
 
 // Unrecorded returns the gap that a node leaves which is not waited for any more: it may have signed mail since its last heartbeat that is
-// not on record. Clocks may differ by a minute.
+// not on record. Clocks may differ by a minute; if that of the store is ahead by more, the node's own tells when it was.
 func (n Node) Unrecorded(now time.Time) Gap {
-	return Gap{From: n.Seen.Add(-HeartbeatInterval - time.Minute), Until: now.Add(time.Minute)}
+	last := n.Seen
+	if !n.At.IsZero() && n.At.Before(last) {
+		last = n.At
+	}
+	return Gap{From: last.Add(-HeartbeatInterval - time.Minute), Until: now.Add(time.Minute)}
 }
 
 // ConditionHolds says whether a backend is to store the heartbeat.

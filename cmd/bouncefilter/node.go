@@ -108,7 +108,7 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 		if err := s.RemoveNode(ctx, cmd.Name); err != nil {
 			return err
 		}
-		a.report("if it runs and is only cut off from the store, it refuses bounces of mail that a newer key has signed", "removed %s, which was last seen at %s", cmd.Name, nodes[i].Seen.UTC().Format(time.RFC3339))
+		a.report("if it runs and is only cut off from the store, stop it: bounces of mail that it signs from now on are refused elsewhere, and it refuses those of mail that a newer key has signed", "removed %s, which was last seen at %s", cmd.Name, nodes[i].Seen.UTC().Format(time.RFC3339))
 		return nil
 	})
 }

@@ -109,7 +109,7 @@ var costly = map[string]recipe{
 	"replies":              {0, 0, []piece{{"550-<u#@b> x\n", 1}}},
 	"announcements":        {0, 0, []piece{{"the original message follows\n", 1}}},
 	"rules":                {0, 0, []piece{{"-----\n", 1}}},
-	"dated messages":       {4, 0, []piece{{datedMessage, 1}, {"Received: from a by b; Mon, 2 Mar 2026 10:00:00 +0000\n", 30}, {"\n", 1}}},
+	"dated messages":       {4, 0, []piece{{datedMessage, 1}, {"Received: from a by b; Mon, 2 Mar 2026 10:00:00 +0000\n", 29}, {"\n", 1}}},
 	"undated messages":     {4, 0, []piece{{datedMessage, 1}, {"Received: from a by b; Mon, 2 Mar 2026 10:00:00 +0000 ((((\n", 29}, {"\n", 1}}},
 	"hops":                 {6, 0, []piece{{"Received: ", 1}, {"a ", 1 << 20}}},
 	"gb18030":              {11, 0, []piece{{"\x81\x30\x81\x30", 20}, {"\n", 1}}},

@@ -53,7 +53,7 @@ const (
 	maxTextLines     = 5_000    // of a report's text: 1,000 recipients with four lines each, and a margin
 	maxTextAddresses = 10_000   // in these lines
 	maxDates         = 4        // dates that are tried until one can be read
-	maxDateBytes     = 128      // of a date, and of the comment behind it
+	maxDateBytes     = 128      // of a date, without the comment behind it
 )
 
 func (l Limits) withDefaults() Limits {

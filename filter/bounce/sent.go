@@ -8,8 +8,11 @@ import (
 // promptly is how soon most bounces are written.
 const promptly = time.Hour
 
-// maxReceived is how many Received fields of one returned message are read.
-const maxReceived = 30
+// ahead is how much later than the time of a server the Date may be, since clocks differ.
+const ahead = 10 * time.Minute
+
+// maxTimes is how many fields with a time are read of one returned message.
+const maxTimes = 30
 
 // Sent returns between which times a message in Originals was sent, by what the report tells of its way: the Date field of the returned
 // header, its Received fields, and the arrival at the reporting MTA (Arrival-Date, RFC 3464 section 2.2.5).
@@ -25,7 +28,7 @@ func (r *Report) Sent(o *Original) (from, until time.Time, ok bool) {
 		}
 		s := returned.sent
 		switch {
-		case !s.known:
+		case !s.known():
 			return time.Time{}, time.Time{}, false
 		case !ok:
 			from, until, ok = s.from, s.until, true
@@ -41,50 +44,62 @@ func (o *Original) refers() bool {
 	return o.Source == InReplyTo || o.Source == References || o.Source == OriginalReferences
 }
 
-// span is a time with its beginning and its end, if they are known.
-type span struct {
-	known       bool
-	from, until time.Time
+// span is from the first of some times to the last; the zero span if there are none.
+type span struct{ from, until time.Time }
+
+func (s span) known() bool { return !s.from.IsZero() }
+
+// add takes in a time. The zero time adds nothing.
+func (s *span) add(t time.Time) {
+	switch {
+	case t.IsZero():
+	case !s.known():
+		s.from, s.until = t, t
+	default:
+		s.from, s.until = earlier(s.from, t), later(s.until, t)
+	}
 }
 
-// sent returns between which times a returned message was sent.
+// sent returns between which times a returned message was sent. Its Date is the beginning, unless the clock of the sender's program was ahead:
+// then it is later than what a server tells, and how long the message was on its way before is not known. A Date that cannot be read, or that is
+// missing, tells nothing either: of servers alone, that of the sender may not be among them, and the message may have waited there for days.
 func (r *Report) sent(w *work, o *Original) span {
-	var from, until time.Time
-	servers := 0
-	w.items(dateItems)
-	tell := func(t time.Time) bool {
-		if t.IsZero() {
-			return false
-		}
-		if from.IsZero() {
-			from, until = t, t
-		}
-		from, until = earlier(from, t), later(until, t)
-		return true
-	}
-	read := 0
+	var written, served span
+	fields := 0
 	for _, f := range o.header {
-		if f.name != "received" {
+		value := f.value
+		told := &written
+		switch f.name {
+		case "date", "resent-date":
+		case "received":
+			at := strings.LastIndexByte(value, ';')
+			if at < 0 {
+				continue
+			}
+			told, value = &served, strings.TrimSpace(value[at+1:])
+		default:
 			continue
 		}
-		if read++; read > maxReceived {
+		if fields++; fields > maxTimes {
 			return span{}
 		}
 		w.items(dateItems)
-		if at := strings.LastIndexByte(f.value, ';'); at >= 0 && tell(date(strings.TrimSpace(f.value[at+1:]))) {
-			servers++
+		t := date(value)
+		if t.IsZero() && told == &written {
+			return span{}
 		}
+		told.add(t)
 	}
-	written := tell(date(o.header.get("date")))
-	if o.Depth == 1 && written && tell(r.ArrivalDate) { // alone, it may be days later: the message may have waited for the server
-		servers++
+	if o.Depth == 1 {
+		served.add(r.ArrivalDate) // alone, it may be days later: the message may have waited for the server
 	}
-	if servers == 0 && o.Depth == 1 && written {
-		if passed := r.Date.Sub(until); passed >= 0 && passed <= promptly && tell(r.Date) {
-			servers++
-		}
+	if o.Depth == 1 && !served.known() && !written.until.After(r.Date) && r.Date.Sub(written.until) <= promptly {
+		served.add(r.Date)
 	}
-	return span{servers > 0, from, until}
+	if !written.known() || !served.known() || written.until.After(served.from.Add(ahead)) {
+		return span{}
+	}
+	return span{earlier(written.from, served.from), later(written.until, served.until)}
 }
 
 func earlier(a, b time.Time) time.Time {

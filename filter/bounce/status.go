@@ -164,15 +164,30 @@ func untypedDiagnostic(value string) string {
 	return strings.Join(strings.Fields(value), " ")
 }
 
-// date reads a date (RFC 5322 section 3.3). It returns the zero time if value is none.
+// zones has the offsets of the zones that have names (RFC 5322 section 4.3). QUIRK: mail.ParseDate takes a name that this host does not know
+// for UTC.
+var zones = map[string]string{
+	"UT": "+0000", "UTC": "+0000", "GMT": "+0000", "Z": "+0000",
+	"EST": "-0500", "EDT": "-0400", "CST": "-0600", "CDT": "-0500", "MST": "-0700", "MDT": "-0600", "PST": "-0800", "PDT": "-0700",
+}
+
+// date reads a date (RFC 5322 section 3.3). It returns the zero time if value is none, or if its zone is not known.
 func date(value string) time.Time {
-	value = value[:min(len(value), maxDateBytes)]
-	t, err := mail.ParseDate(value)
+	if value, _, _ = strings.Cut(value, "("); len(value) > maxDateBytes {
+		return time.Time{}
+	}
+	words := strings.Fields(value)
+	numeric := func(at int) bool { return at >= 0 && strings.ContainsAny(words[at][:1], "+-") }
+	last := len(words) - 1
+	if numeric(last - 1) { // and its name
+		words, last = words[:last], last-1
+	}
+	if last >= 0 && !numeric(last) {
+		words[last] = zones[strings.ToUpper(words[last])]
+	}
+	t, err := mail.ParseDate(strings.Join(words, " "))
 	if err != nil {
-		value, _, _ = strings.Cut(value, " (")
-		if t, err = mail.ParseDate(value); err != nil {
-			return time.Time{}
-		}
+		return time.Time{}
 	}
 	return t
 }

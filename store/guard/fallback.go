@@ -35,6 +35,7 @@ func (g *Guard) openJournal(path string, size int64) bool {
 	left := g.gapFile.read()
 	marked := left.set
 	j, gone, missing, err := openJournal(path, size, &g.wait, g.log, g.written)
+	g.newJournal = missing
 	if err != nil {
 		g.log.Error("the journal cannot be used: what the store does not take is lost", "error", err)
 		gone = mark{set: !missing}
@@ -44,15 +45,15 @@ func (g *Guard) openJournal(path string, size int64) bool {
 			g.gapFile.path = "" // A process without the journal may make one later; that file is not this Guard's to remove.
 		}
 	}
-	switch {
-	case !left.set:
-		left = gone
-	case gone.set && gone.from.Before(left.from):
-		left.from = gone.from
-	}
+	left = left.with(gone)
 	waiting, octets := 0, int64(0)
 	if j != nil {
 		waiting, octets = j.waiting()
+		if m := killed(j.found, g.now()); m.set {
+			g.log.Warn("the process before was killed, or the disk was set back: records of the time since may be lost", "since", m.from)
+			left = left.with(m)
+		}
+		_ = j.writeAlive(g.now()) // or the next time
 	}
 	if waiting > 0 {
 		g.log.Info("records wait for the store from before this start", "entries", waiting, "octets", octets)

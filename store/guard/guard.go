@@ -61,11 +61,13 @@ type Guard struct {
 	now     func() time.Time
 
 	recorded recorded
-	journal  *journal      // nil if there is none
-	gapFile  gapFile       // marks a gap if there is no journal
-	state    atomic.Int32  // closed, draining or open
-	failures atomic.Uint64 // calls that the store failed
-	refused  atomic.Uint64 // calls that failed at once
+	journal  *journal // nil if there is none
+	// newJournal says that there was none when the Guard was made.
+	newJournal bool
+	gapFile    gapFile       // marks a gap if there is no journal
+	state      atomic.Int32  // closed, draining or open
+	failures   atomic.Uint64 // calls that the store failed
+	refused    atomic.Uint64 // calls that failed at once
 
 	journalled, replayed, lost atomic.Uint64 // records
 
@@ -114,7 +116,11 @@ func New(s store.Store, o Options) *Guard {
 		g.now = time.Now
 	}
 	g.life, g.end = context.WithCancel(context.Background())
-	if o.JournalFile == "" || !g.openJournal(o.JournalFile, o.JournalSize) {
+	left := o.JournalFile != "" && g.openJournal(o.JournalFile, o.JournalSize)
+	if g.journal != nil {
+		g.wait.Go(g.keepAlive)
+	}
+	if !left {
 		return g
 	}
 	ctx, cancel := context.WithTimeout(g.life, g.timeout)
@@ -145,6 +151,9 @@ func (g *Guard) Gap() bool {
 	defer g.mu.Unlock()
 	return g.gap
 }
+
+// NewJournal says whether there was no journal when the Guard was made: what an earlier process may have left in one is gone.
+func (g *Guard) NewJournal() bool { return g.newJournal }
 
 // Close ends the goroutines of the Guard and closes the store. What waits in the journal stays there, and so does the mark of a gap.
 // The caller waits for all other calls first, and makes none afterwards.

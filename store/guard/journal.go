@@ -43,6 +43,7 @@ type journal struct {
 	limit int64
 	wait  *sync.WaitGroup // for the writer
 	log   *slog.Logger
+	found time.Time     // that an earlier process has left, see alive
 	ended func(*commit) // called by the writer when a commit is on disk, or has failed
 
 	mu      sync.Mutex
@@ -73,6 +74,7 @@ type commit struct {
 	taken   bool          // the store has taken the records from memory
 	empty   bool          // the journal is emptied first
 	mark    bool          // the mark of a gap is made or removed
+	alive   time.Time     // is written if it is not zero
 	done    chan struct{} // closed when the commit is on disk, or err is set
 	err     error         // of the frames
 }
@@ -107,8 +109,11 @@ func parseMark(b []byte) mark {
 	return m
 }
 
-// close closes the file. Entries that wait stay in it.
-func (j *journal) close() error { return j.file.Close() }
+// close closes the file. Entries that wait stay in it. The writer has ended, so that none waits in memory.
+func (j *journal) close() error {
+	_ = j.writeAlive(time.Time{}) // else the next process takes this one to have been killed, which is safe
+	return j.file.Close()
+}
 
 // waiting returns how many entries wait to be replayed, and their size.
 func (j *journal) waiting() (entries int, octets int64) {
@@ -285,6 +290,9 @@ func (j *journal) write() {
 				_, c.err = j.file.WriteAt(c.frames, at)
 				written, j.dirty = true, true
 			}
+		}
+		if !c.alive.IsZero() {
+			_ = j.writeAlive(c.alive) // an older one is safe
 		}
 		var markErr error
 		if c.mark {

@@ -10,8 +10,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// The journal's file. Its first block has the magic and the mark of a gap (see journal.mark); only the mark is ever overwritten in
-// place. Frames follow, one for each entry, then zeros:
+// The journal's file. Its first block has the magic, the mark of a gap (see journal.mark) and the time of journal.alive; only these two are
+// ever overwritten in place. Frames follow, one for each entry, then zeros:
 //
 //	length of the entry   2 octets, little endian, and once more with all bits inverted
 //	CRC-32C               4 octets: of the length and the entry

@@ -56,6 +56,7 @@ func (j *journal) open(path string) (lost mark, err error) {
 		return mark{}, errors.New("not a journal that this version can read")
 	}
 	j.gap = parseMark(head[journalGapAt:])
+	j.found = parseAlive(head[journalAliveAt:])
 	return j.recover(path)
 }
 

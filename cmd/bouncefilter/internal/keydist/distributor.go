@@ -32,6 +32,7 @@ const ClockFault = time.Hour
 type Store interface {
 	store.Nodes
 	store.Broadcasts
+	MarkIncomplete(ctx context.Context, g store.Gap) error
 }
 
 // Guard says whether the store has all records of this node. A [guard.Guard] is one.
@@ -39,6 +40,7 @@ type Guard interface {
 	Available() bool
 	Gap() bool
 	Journal() guard.JournalStats
+	NewJournal() bool
 }
 
 // Options is what a Distributor works with. All fields are needed.

@@ -19,6 +19,9 @@ func (d *Distributor) Heartbeat(ctx context.Context) (sent bool) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, roundTimeout)
 	defer cancel()
+	if !d.joined.Load() && d.o.Guard.NewJournal() && !d.succeed(ctx) {
+		return false
+	}
 	s := d.site()
 	sent = true
 	still := func() bool {
@@ -34,6 +37,29 @@ func (d *Distributor) Heartbeat(ctx context.Context) (sent bool) {
 		d.joined.Store(true)
 	}
 	return sent
+}
+
+// succeed marks the record incomplete if an earlier daemon with this node's name was not stopped: what it had in its journal is lost, with the
+// disk or the container that it was in. The first heartbeat of this one would say that all of it is on record. It returns false if the store
+// does not answer.
+func (d *Distributor) succeed(ctx context.Context) bool {
+	nodes, err := d.o.Store.Nodes(ctx)
+	if err != nil {
+		d.o.Log.Debug("the nodes of the store are not known", "error", err)
+		return false
+	}
+	i := d.own(nodes)
+	if i < 0 || nodes[i].Instance == d.o.Instance {
+		return true
+	}
+	gap := nodes[i].Unrecorded(d.o.Now())
+	if err := d.o.Store.MarkIncomplete(ctx, gap); err != nil {
+		d.o.Log.Debug("the store has no mark of what an earlier daemon may not have recorded", "error", err)
+		return false
+	}
+	d.o.Log.Warn("a daemon with the name of this node was not stopped, and its journal is not here: mail of it may be missing on the record",
+		"node", d.node(), "gaps", gap.String())
+	return true
 }
 
 // Leave removes this node from the store, because the daemon stops: no other node waits for it. A daemon that still has records which
