@@ -96,13 +96,19 @@ func (s *Store) examineAll(ctx context.Context) error {
 			return err
 		}
 	}
+	succeeded := false
 	for i, run := range runs {
 		if lost[i] {
 			s.shards[i].samples.reset()
 		}
 		if run != "" {
-			s.shards[i].run.Store(&run)
+			former := s.shards[i].run.Swap(&run)
+			succeeded = succeeded || former == nil || *former != run
 		}
+	}
+	if succeeded { // its successor may come before the next heartbeat
+		s.keptAt.Store(0)
+		return s.keep(ctx, now)
 	}
 	return nil
 }
@@ -123,8 +129,7 @@ func (s *Store) amend(ctx context.Context, pipe redis.Pipeliner, i int, p proces
 		pipe.HSet(ctx, state, gapField(store.Gap{From: from, Until: now.Add(connLifetime + startMargin)}), "")
 	}
 	if p.run != m.run && !since.IsZero() {
-		s.setSigned(ctx, pipe, i, fieldRun, p.run)
-		s.setSigned(ctx, pipe, i, fieldKept+p.run, strconv.FormatInt(now.UnixMilli(), 10)) // until the next heartbeat writes it
+		pipe.HSet(ctx, state, fieldRun, s.sign(state, fieldRun, p.run))
 	}
 	for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away
 		pipe.HSet(ctx, state, gapField(g), "")

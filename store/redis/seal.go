@@ -1,11 +1,8 @@
 package redis
 
 import (
-	"context"
 	"sync/atomic"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -20,12 +17,6 @@ import (
 
 // sign returns the stored form of a value.
 func (s *Store) sign(name, field, value string) string { return s.hasher.Sign(value, name, field) }
-
-// setSigned adds the command that sets a field of a shard's state.
-func (s *Store) setSigned(ctx context.Context, pipe redis.Pipeliner, shard int, field, value string) {
-	state := s.layout.state(shard)
-	pipe.HSet(ctx, state, field, s.sign(state, field, value))
-}
 
 // verify returns the value of a stored form.
 func (s *Store) verify(name, field, stored string) (value string, ok bool) {
