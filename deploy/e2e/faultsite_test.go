@@ -161,6 +161,9 @@ func newPair(t *testing.T, o pairOptions) *pair {
 	}
 	p.out.daemon.start(t)
 	execute(t, "cp", "-a", p.out.state(), p.in.state())
+	if err := os.Remove(filepath.Join(p.in.state(), "store.journal")); err != nil { // it is that of a daemon that runs
+		t.Fatal(err)
+	}
 	p.out.daemon.process.end(t, os.Interrupt)
 	p.store.age(t, "virt.example", p.out.state(), p.in.state())
 	p.out.daemon.start(t)
