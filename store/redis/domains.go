@@ -32,8 +32,7 @@ func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
 	all := make(map[string]store.Day)
 	for i, reply := range replies {
 		hash := s.layout.domains(i)
-		first, gone, doubtful := parseDomains(reply.Val(), store.DayOf(time.Now())-store.CounterRetention,
-			func(field, stored string) (string, bool) { return s.verify(hash, field, stored) })
+		first, gone, doubtful := parseDomains(reply.Val(), store.DayOf(time.Now())-store.CounterRetention, s.verifier(hash))
 		s.doubts.firstSigned.Add(uint64(doubtful))
 		if len(gone) > 0 {
 			if err := s.client.HDel(ctx, hash, gone...).Err(); err != nil {

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -13,19 +12,13 @@ import (
 
 // Heartbeat implements [store.Store]. It also writes the time into the states of the shards, see keep, and now and then removes heartbeats
 // that are older than the retention.
-//
-// The time comes from the server. If the user may not ask for it, it is the node's own, which shows no skew.
 func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	if err := ctx.Err(); err != nil {
 		return failed("heartbeat", err)
 	}
 	var err error
-	if n.Seen, err = s.client.Time(ctx).Result(); err != nil {
-		var reply redis.Error
-		if !errors.As(err, &reply) {
-			return failed("heartbeat", err)
-		}
-		n.Seen = time.Now()
+	if n.Seen, err = s.serverTime(ctx); err != nil {
+		return failed("heartbeat", err)
 	}
 	if !n.ConditionHolds() {
 		return nil
@@ -46,6 +39,15 @@ func (s *Store) Heartbeat(ctx context.Context, n store.Node) error {
 	}
 	s.removeOld(ctx, n.Seen)
 	return nil
+}
+
+// serverTime asks the server for the time. If the user may not ask for it, it is the node's own, which shows no skew.
+func (s *Store) serverTime(ctx context.Context) (time.Time, error) {
+	now, err := s.client.Time(ctx).Result()
+	if isReply(err) {
+		return time.Now(), nil
+	}
+	return now, err
 }
 
 // leftFor is how long the mark of a node stays that has left. A process that has not asked for longer takes it for silent.
@@ -110,12 +112,9 @@ func (s *Store) RemoveNode(ctx context.Context, node string) error {
 	if err := ctx.Err(); err != nil {
 		return failed("remove node", err)
 	}
-	now, err := s.client.Time(ctx).Result()
+	now, err := s.serverTime(ctx)
 	if err != nil {
-		if !isReply(err) {
-			return failed("remove node", err)
-		}
-		now = time.Now()
+		return failed("remove node", err)
 	}
 	value, err := nodevalue.FormatLeft(now)
 	if err != nil {

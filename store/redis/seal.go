@@ -23,6 +23,11 @@ func (s *Store) verify(name, field, stored string) (value string, ok bool) {
 	return s.hasher.Verify(stored, name, field)
 }
 
+// verifier is verify for the fields of one hash.
+func (s *Store) verifier(name string) func(field, stored string) (value string, ok bool) {
+	return func(field, stored string) (string, bool) { return s.verify(name, field, stored) }
+}
+
 // doubts counts what was not believed.
 type doubts struct {
 	broadcasts, heartbeats, firstSigned, starts, counters, crowded, missing atomic.Uint64
@@ -42,8 +47,7 @@ func (s *Store) signedStart(shard int, at time.Time) string {
 
 // readState reads the state of a shard.
 func (s *Store) readState(shard int, fields map[string]string) (shardState, error) {
-	hash := s.layout.state(shard)
-	m, err := parseState(fields, func(field, stored string) (string, bool) { return s.verify(hash, field, stored) })
+	m, err := parseState(fields, s.verifier(s.layout.state(shard)))
 	if err != nil {
 		return m, err
 	}
