@@ -114,11 +114,7 @@ func (h *Hasher) tag(kind byte, sender string, expires Day, keyNumber uint8) *ha
 }
 
 // Unsigned returns the key of the record that mail of sender was left unsigned on purpose, so that bounces to it have no tag.
-func (h *Hasher) Unsigned(sender string) Key {
-	s := h.begin(kindUnsigned)
-	s.in = appendField(s.in, sender)
-	return h.finish(s, sender)
-}
+func (h *Hasher) Unsigned(sender string) Key { return h.one(kindUnsigned, sender) }
 
 // Message returns the key of a message that sender sent, by its Message-ID (RFC 5322 section 3.6.4, without angle brackets). It takes
 // both to find the record, so that a Message-ID seen in public proves nothing about other addresses.
@@ -133,25 +129,13 @@ func (h *Hasher) Correspondent(sender, domain string) Key {
 }
 
 // Trusted returns the key of the count of bounces to recipient that were accepted for the correspondent's domain alone.
-func (h *Hasher) Trusted(recipient string) Key {
-	s := h.begin(kindTrusted)
-	s.in = appendField(s.in, recipient)
-	return h.finish(s, recipient)
-}
+func (h *Hasher) Trusted(recipient string) Key { return h.one(kindTrusted, recipient) }
 
 // Unproven returns the key of the count of automatic replies and bounces to recipient that were accepted although nothing proved them.
-func (h *Hasher) Unproven(recipient string) Key {
-	s := h.begin(kindUnproven)
-	s.in = appendField(s.in, recipient)
-	return h.finish(s, recipient)
-}
+func (h *Hasher) Unproven(recipient string) Key { return h.one(kindUnproven, recipient) }
 
 // Unclear returns the key of the same count of messages of which it is unclear whether they are automatic replies or bounces.
-func (h *Hasher) Unclear(recipient string) Key {
-	s := h.begin(kindUnclear)
-	s.in = appendField(s.in, recipient)
-	return h.finish(s, recipient)
-}
+func (h *Hasher) Unclear(recipient string) Key { return h.one(kindUnclear, recipient) }
 
 // KeyID returns a name for a signing key, 16 hexadecimal digits, by which nodes distinguish keys without showing them. It is made from the
 // fingerprint of the key. A reader of the store needs the hasher's secret, too, to try out keys on it.
@@ -171,6 +155,12 @@ func (h *Hasher) Revocation(kind, revoked string) string {
 // WrongTag returns a key for a tag whose signature is not that of the sender. No record has it: it tells such tags apart, and chooses some
 // of them in a way that an outsider cannot foresee and that all nodes share.
 func (h *Hasher) WrongTag(sender, tag string) Key { return h.pair(kindWrongTag, sender, tag) }
+
+func (h *Hasher) one(kind byte, address string) Key {
+	s := h.begin(kind)
+	s.in = appendField(s.in, address)
+	return h.finish(s, address)
+}
 
 func (h *Hasher) pair(kind byte, a, b string) Key {
 	s := h.begin(kind)
