@@ -1,8 +1,9 @@
 package guard
 
 import (
-	"encoding/binary"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store/internal/timevalue"
 )
 
 // A process that is killed while a disk does not answer takes with it what waits in memory, and cannot mark the gap: the mark would wait for
@@ -17,8 +18,7 @@ const (
 	// for less, and a crash meanwhile, go unnoticed.
 	aliveTimeout = 3 * aliveInterval
 
-	journalAliveAt = 128 // offset of the time, in nanoseconds since 1970, or 0
-	aliveSize      = 8
+	journalAliveAt = 128 // offset of the time, see package timevalue
 )
 
 // keepAlive writes the time until the Guard is closed.
@@ -46,20 +46,8 @@ func (j *journal) alive(now time.Time) {
 
 // writeAlive writes a time, or that the process has closed the journal.
 func (j *journal) writeAlive(t time.Time) error {
-	b := make([]byte, aliveSize)
-	if !t.IsZero() {
-		binary.BigEndian.PutUint64(b, uint64(t.UnixNano()))
-	}
-	_, err := j.file.WriteAt(b, journalAliveAt)
+	_, err := j.file.WriteAt(timevalue.Append(nil, t), journalAliveAt)
 	return err
-}
-
-// parseAlive is the inverse of writeAlive.
-func parseAlive(b []byte) time.Time {
-	if n := int64(binary.BigEndian.Uint64(b[:aliveSize])); n != 0 {
-		return time.Unix(0, n).UTC()
-	}
-	return time.Time{}
 }
 
 // killed returns the mark of what a process may have had in memory that was killed and wrote the time last at the time alive.

@@ -1,12 +1,13 @@
 package guard
 
 import (
-	"encoding/binary"
 	"errors"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/store/internal/timevalue"
 )
 
 // DefaultJournalSize is the default of [Options.JournalSize], in octets: some 500,000 messages.
@@ -87,25 +88,20 @@ type mark struct {
 	from time.Time
 }
 
-// octets are what the file has of the mark: an octet, and the time in nanoseconds since 1970, or 0.
+// octets are what the file has of the mark: an octet, and the time, see package timevalue.
 func (m mark) octets() []byte {
-	b := make([]byte, markSize)
-	if b[0] = noGap; m.set {
-		b[0] = isGap
+	if !m.set {
+		return timevalue.Append([]byte{noGap}, time.Time{})
 	}
-	if m.set && !m.from.IsZero() {
-		binary.BigEndian.PutUint64(b[1:], uint64(m.from.UnixNano()))
-	}
-	return b
+	return timevalue.Append([]byte{isGap}, m.from)
 }
 
 // parseMark is the inverse of octets.
 func parseMark(b []byte) mark {
-	m := mark{set: b[0] != noGap}
-	if n := int64(binary.BigEndian.Uint64(b[1:markSize])); m.set && n != 0 {
-		m.from = time.Unix(0, n).UTC()
+	if b[0] == noGap {
+		return mark{}
 	}
-	return m
+	return mark{true, timevalue.Parse(b[1:])}
 }
 
 // close closes the file. Entries that wait stay in it. The writer has ended, so that none waits in memory.

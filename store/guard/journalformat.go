@@ -23,8 +23,7 @@ import (
 const (
 	journalMagic = "bouncefilter journal 1\n"
 	journalBlock = 4096 // where frames begin
-	journalGapAt = 64   // offset of the mark
-	markSize     = 9    // see mark.octets
+	journalGapAt = 64   // offset of the mark, see mark.octets
 
 	noGap, isGap = '-', 'G' // any mark but noGap is a gap
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"github.com/bouncefilter/bouncefilter/store/internal/timevalue"
 )
 
 // openJournal opens the journal at path, or makes one. With an error, missing says that there was none.
@@ -56,7 +58,7 @@ func (j *journal) open(path string) (lost mark, err error) {
 		return mark{}, errors.New("not a journal that this version can read")
 	}
 	j.gap = parseMark(head[journalGapAt:])
-	j.found = parseAlive(head[journalAliveAt:])
+	j.found = timevalue.Parse(head[journalAliveAt:])
 	return j.recover(path)
 }
 
