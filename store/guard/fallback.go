@@ -90,15 +90,13 @@ func (g *Guard) divert(e entry, err error) outcome {
 	g.trip("record", err)
 	var c *commit
 	var late bool
+	var notAdded error
 	now := g.now()
 	if g.journal != nil {
-		c, late, err = g.journal.add(e, now)
+		c, late, notAdded = g.journal.add(e, now)
 	}
-	if g.journal == nil || err != nil {
-		if g.journal == nil {
-			err = nil
-		}
-		marked := g.lose(e, len(e.records), now, err)
+	if g.journal == nil || notAdded != nil {
+		marked := g.lose(e, len(e.records), now, notAdded)
 		g.mu.Unlock()
 		if !late { // Not even a crash may hide that the record is missing.
 			await(marked, g.timeout)
