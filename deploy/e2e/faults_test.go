@@ -84,7 +84,7 @@ var faults = []fault{
 		p.store.sentinels.AwaitFailover(t, former)
 		p.load.await(t, 1)
 	}},
-	{name: "Cluster master killed", least: 90, o: pairOptions{store: startCluster}, strike: func(t *testing.T, p *pair) {
+	{name: "Cluster master killed", o: pairOptions{store: startCluster}, strike: func(t *testing.T, p *pair) {
 		p.store.cluster.Masters(t)[0].Kill(t)
 		p.store.cluster.AwaitComplete(t)
 		p.load.await(t, 1)

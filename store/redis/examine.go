@@ -96,19 +96,13 @@ func (s *Store) examineAll(ctx context.Context) error {
 			return err
 		}
 	}
-	succeeded := false
 	for i, run := range runs {
 		if lost[i] {
 			s.shards[i].samples.reset()
 		}
 		if run != "" {
-			former := s.shards[i].run.Swap(&run)
-			succeeded = succeeded || former == nil || *former != run
+			s.shards[i].run.Store(&run)
 		}
-	}
-	if succeeded { // its successor may come before the next heartbeat
-		s.keptAt.Store(0)
-		return s.keep(ctx, now)
 	}
 	return nil
 }
@@ -130,6 +124,8 @@ func (s *Store) amend(ctx context.Context, pipe redis.Pipeliner, i int, p proces
 	}
 	if p.run != m.run && !since.IsZero() {
 		pipe.HSet(ctx, state, fieldRun, s.sign(state, fieldRun, p.run))
+		// Its successor may come before the next heartbeat. A time that is there already is a safer one.
+		pipe.HSetNX(ctx, state, keptField(p.run), s.sign(state, keptField(p.run), strconv.FormatInt(now.UnixMilli(), 10)))
 	}
 	for _, g := range m.complete.Lacks(sh.remembered()) { // which was taken away
 		pipe.HSet(ctx, state, gapField(g), "")
@@ -141,9 +137,9 @@ func (s *Store) amend(ctx context.Context, pipe redis.Pipeliner, i int, p proces
 			gone = append(gone, l.field())
 		}
 	}
-	for run, at := range m.kept {
-		if run != p.run && run != m.run && now.Sub(at) > keptFor {
-			gone = append(gone, fieldKept+run)
+	for id, at := range m.kept {
+		if id != runID(p.run) && id != runID(m.run) && now.Sub(at) > keptFor {
+			gone = append(gone, fieldKept+id)
 		}
 	}
 	if len(gone) > 0 {

@@ -79,7 +79,7 @@ type keptWrite struct {
 }
 
 func (s *Store) writeKept(ctx context.Context, c redis.Pipeliner, shard int, run string, now time.Time) keptWrite {
-	state, field := s.layout.state(shard), fieldKept+run
+	state, field := s.layout.state(shard), keptField(run)
 	return keptWrite{
 		state: state, run: run,
 		before: c.HLen(ctx, state),
@@ -100,7 +100,7 @@ func (w *keptWrite) hides(by *responders, verify func(hash, field, stored string
 	if w.former.Err() != nil || p.evicted || p.run == "" || by.process(w.before).run != p.run {
 		return g, true
 	}
-	if text, ok := verify(w.state, fieldKept+w.run, w.former.Val()); ok {
+	if text, ok := verify(w.state, keptField(w.run), w.former.Val()); ok {
 		if kept, err := parseTime(text); err == nil {
 			g.From = kept.Add(-startMargin)
 		}
@@ -124,8 +124,8 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 		if succeeds(p.run, former) {
 			continue
 		}
-		kept := m.keptBy(former)
-		if kept.IsZero() || p.evicted {
+		kept, known := m.kept[runID(former)]
+		if !known || p.evicted {
 			return time.Time{}, true
 		}
 		if !lost || kept.Before(since) {
@@ -138,16 +138,9 @@ func (sh *shard) lostSince(p process, m shardState) (since time.Time, lost bool)
 	return since, lost
 }
 
-// keptBy returns until when the record has all that a process has acknowledged; the zero time if that is not known. The process may have had
-// several identities: connections that were made at different times know it by different ones.
-func (m *shardState) keptBy(process string) (last time.Time) {
-	for run, at := range m.kept {
-		if runID(run) == runID(process) && at.After(last) {
-			last = at
-		}
-	}
-	return last
-}
+// keptField returns the name of the field with the time of a process. It has the run_id alone: connections that were made at different times
+// know one process by several identities.
+func keptField(identity string) string { return fieldKept + runID(identity) }
 
 // succeeds says whether a process with an identity has all that one with the former identity had: it is the same. A promoted process that
 // has had no replica for an hour (repl-backlog-ttl) does not say any more whom it has followed, and has lost nothing by that.

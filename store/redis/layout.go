@@ -31,7 +31,7 @@ import (
 //	start            → when the first record was made, in milliseconds since 1970, signed; set once
 //	gap:FROM:UNTIL   → empty: records from that time may be lost; FROM is 0 if that has no beginning
 //	run              → identity of the server process that answered last, signed
-//	kept:RUN         → a time in milliseconds since 1970, signed: what the process RUN has acknowledged until then is here, see [Store.keep]
+//	kept:RUN_ID      → a time in milliseconds since 1970, signed: what the process RUN_ID has acknowledged until then is here, see [Store.keep]
 //	p:PERIOD:BITS    → empty: there may be records in PERIOD in 2^BITS buckets, see [layer]
 //
 // Without a start the record is empty.
@@ -117,7 +117,7 @@ func parseGap(s string) (g store.Gap, err error) {
 type shardState struct {
 	complete store.Completeness // Since is zero if it is empty or unreadable
 	run      string
-	kept     map[string]time.Time // by the identity of a process
+	kept     map[string]time.Time // by the run_id of a process
 	layers   []layer              // that may hold records, in no order
 	gapNames []string             // of the fields that the gaps were read from
 	unknown  string               // a layer that this version cannot read
@@ -166,9 +166,9 @@ func parseState(fields map[string]string, verify func(field, stored string) (str
 			}
 			gaps = store.AddGap(gaps, g)
 			m.gapNames = append(m.gapNames, name)
-		} else if run, ok := strings.CutPrefix(name, fieldKept); ok {
+		} else if id, ok := strings.CutPrefix(name, fieldKept); ok {
 			if value, ok := signed(name); ok {
-				m.kept[run], err = parseTime(value)
+				m.kept[id], err = parseTime(value)
 			}
 		} else if rest, ok := strings.CutPrefix(name, fieldPeriod); ok {
 			l, ok := parseLayer(rest)
