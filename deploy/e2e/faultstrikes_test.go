@@ -180,7 +180,13 @@ func (p *pair) key(t *testing.T, command string, arguments ...string) {
 // copyKeys gives the keys of the host that signs to the other one.
 func (p *pair) copyKeys(t *testing.T) {
 	t.Helper()
-	execute(t, "sh", "-c", fmt.Sprintf("tar -C %s -cf - keys | tar -C %s -xpf -", p.out.state(), p.in.state()))
+	p.copyState(t, "keys")
+}
+
+// copyState copies files and folders of the state of the host that signs to that of the other one.
+func (p *pair) copyState(t *testing.T, names ...string) {
+	t.Helper()
+	execute(t, "sh", "-c", fmt.Sprintf("tar -C %s -cf - %s | tar -C %s -xpf -", p.out.state(), strings.Join(names, " "), p.in.state()))
 }
 
 // awaitKey waits until mail goes out that a key has signed.
