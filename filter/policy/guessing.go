@@ -36,9 +36,6 @@ func (v *Verdict) IsWrongTag() bool {
 	return v.Tag.Status == prvs.BadSignature && (v.Refuses() || v.Cause == Guessing)
 }
 
-// Delivers says whether the recipient gets the message.
-func (v *Verdict) Delivers() bool { return !v.Refuses() && v.Action != ActionDiscard }
-
 // hideFromGuesser changes a verdict that would tell a guesser something: about a wrong tag, or about a right one that was not issued, which
 // it may be later. All other verdicts are returned as they are, also if what proves a bounce is used up: it may count again at the next attempt.
 //
