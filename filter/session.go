@@ -218,7 +218,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		s.Reached(limit.Readers, cap(s.server.readers.places))
 		return s.deferBusy(), nil
 	}
-	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce() && !msg.judged.Unread) {
+	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.judged.MayBeBounce()) {
 		msg.kind, msg.judged.Report = policy.Inbound, nil
 	}
 	if msg.kind == policy.Bounce || msg.kind == policy.Daemon {
