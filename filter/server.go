@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -235,6 +236,12 @@ func (s *Server) Untag(recipient string) (address string, known bool) {
 		s.anyUser.Store(true)
 	}
 	return judge.Untag(&judge.Message{Policy: s.state.Load().policy, Hasher: s.hasher, Guesses: s.guesses, Now: s.now()}, recipient)
+}
+
+// panicked counts and logs a panic, a fault of this program. It is called where the panic was recovered, so that the stack shows where it came from.
+func (s *Server) panicked(message string, value any) {
+	s.stats.panics.Add(1)
+	s.log.Error(message, "panic", value, "stack", string(debug.Stack()))
 }
 
 // manyWrongTags logs that a mailbox or a network got beyond what is answered as ever in a day.

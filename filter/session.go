@@ -3,7 +3,6 @@ package filter
 import (
 	"context"
 	"net/netip"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -363,8 +362,7 @@ func (s *session) contain(r **milter.Response) {
 		return
 	}
 	s.message().failed = true
-	s.server.stats.panics.Add(1)
-	s.server.log.Error("callback failed, the MTA is asked to try again", "panic", p, "stack", string(debug.Stack()))
+	s.server.panicked("callback failed, the MTA is asked to try again", p)
 	v := failure
 	if s.msg.state == nil {
 		s.msg.state = s.server.state.Load()
