@@ -55,7 +55,7 @@ func (s *session) holdContent() {
 		s.NoMemory()
 		return
 	}
-	msg.heldContent += max(more, 0)
+	msg.heldContent += more
 }
 
 // NoMemory drops what the message holds of its content, and lets it be deferred at the next reply.
