@@ -134,10 +134,10 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		a = prvs.Address{} // no address of ours: left to the MTA
 	}
 	rcpt.Address = a
-	switch held := s.holdRecipient(len(to) + len(rcpt.MTA) + len(args)); {
-	case !held && s.rcptReply:
-		return s.deferBusy(), nil
-	case !held:
+	if !s.hold(len(to) + len(rcpt.MTA) + len(args) + recipientCost) {
+		if s.rcptReply {
+			return s.deferBusy(), nil
+		}
 		return milter.RespContinue, nil
 	}
 	if msg.kind == policy.Bounce {
