@@ -30,9 +30,6 @@ func (c *ceiling) Give(n int) { c.held.Add(-int64(n)) }
 // recipientCost is how many octets a recipient takes besides its text.
 const recipientCost = 512
 
-// holdRecipient takes what a recipient needs until the next message, as hold does.
-func (s *session) holdRecipient(octets int) bool { return s.hold(octets + recipientCost) }
-
 // hold takes what a part of the envelope needs until the next message. It returns false if the message is to be deferred.
 func (s *session) hold(octets int) bool {
 	msg := s.message()
@@ -55,7 +52,7 @@ func (s *session) holdContent() {
 		s.NoMemory()
 		return
 	}
-	msg.heldContent += max(more, 0)
+	msg.heldContent += more
 }
 
 // NoMemory drops what the message holds of its content, and lets it be deferred at the next reply.

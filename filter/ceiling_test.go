@@ -204,9 +204,7 @@ func TestConnectionsLeaveNothingBehind(t *testing.T) {
 			m.message("<friend@example.org>", "<user@example.com>")
 			_ = m.c.Close()
 		}
-		for deadline := time.Now().Add(2 * time.Minute); f.server.acceptor.Open() > 0 && time.Now().Before(deadline); {
-			time.Sleep(time.Millisecond)
-		}
+		wait(t, "connections are open still", func() bool { return f.server.acceptor.Open() == 0 })
 		runtime.GC()
 		runtime.GC() // what is in pools goes with the second
 		var m runtime.MemStats

@@ -1,8 +1,6 @@
 package filter
 
 import (
-	"runtime/debug"
-
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 )
@@ -26,11 +24,9 @@ func (s *session) Failed(err error) {
 	s.server.log.Debug("connection of the MTA has failed", "error", err)
 }
 
-// Panicked counts and logs a panic outside of the callbacks that contain theirs. The connection ends without a reply, and the MTA tries
-// again.
+// Panicked notes a panic outside of the callbacks that contain theirs. The connection ends without a reply, and the MTA tries again.
 func (s *session) Panicked(value any) {
-	s.server.stats.panics.Add(1)
-	s.server.log.Error("the connection of an MTA failed, it is to try again", "panic", value, "stack", string(debug.Stack()))
+	s.server.panicked("the connection of an MTA failed, it is to try again", value)
 }
 
 // Closed counts the connection as closed.

@@ -68,26 +68,3 @@ func TestHealthOfEvents(t *testing.T) {
 	f.server.health.closed(later)
 	longest("its session is closed", 0)
 }
-
-// Many bounces that wait for their turn to be read do not have the daemon restarted; one that is read for long does.
-func TestHealthWhileBouncesWait(t *testing.T) {
-	f := start(t, nil)
-	for range cap(f.server.readers.places) {
-		f.server.readers.begin()
-	}
-	s := &session{server: f.server, msg: &message{content: newContent(&f.server.contents, "", 1<<10)}}
-	f.server.health.opened(s)
-	defer f.server.health.closed(s)
-	s.begin()
-	read := make(chan bool)
-	go func() { read <- s.readContent() }()
-	for deadline := time.Now().Add(10 * time.Second); s.event.Load() != 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the wait counts as work")
-		}
-	}
-	f.server.readers.end()
-	if !<-read || s.event.Load() == 0 {
-		t.Error("its turn has come, and it is not watched")
-	}
-}

@@ -157,9 +157,6 @@ func (s *session) report() {
 	}
 }
 
-// isBounce says whether the content of a message that did not come with the null sender was read and is a bounce.
-func (msg *message) isBounce() bool { return judge.IsBounce(msg.judged.Report) }
-
 // read lets the content of the message be read, with so much of its body.
 func (s *session) read(bodyBytes int) {
 	s.dropContent()

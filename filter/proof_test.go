@@ -288,7 +288,7 @@ func TestBounceThatCannotBeRead(t *testing.T) {
 		if v := s.msg.judged.Recipients[0].Verdict; v.Reason != tt.reason || v.Would != tt.would || v.Cause != tt.cause || v.Action != policy.ActionAccept {
 			t.Errorf("%s: %v (would be %v, cause %q) %v", tt.to, v.Reason, v.Would, v.Cause, v.Action)
 		}
-		if s.msg.isBounce() {
+		if judge.IsBounce(s.msg.judged.Report) {
 			t.Errorf("%s: mail of a mailer daemon that cannot be read passes for a bounce", tt.to)
 		}
 	}

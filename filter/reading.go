@@ -2,7 +2,6 @@ package filter
 
 import (
 	"runtime"
-	"runtime/debug"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
@@ -70,8 +69,7 @@ func (s *session) readBounce(read func() *bounce.Report) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.Report, c.Unread = nil, true
-			s.server.stats.panics.Add(1)
-			s.server.log.Error("a bounce cannot be read, it is judged by its tag alone", "panic", p, "stack", string(debug.Stack()))
+			s.server.panicked("a bounce cannot be read, it is judged by its tag alone", p)
 		}
 	}()
 	if c.Read(read()); c.Unread {

@@ -66,7 +66,7 @@ func TestBounceThatDoesNotGetItsTurn(t *testing.T) {
 	}
 }
 
-// A bounce that waits for its turn does not let the filter seem stuck: a restart would only make it longer.
+// A bounce that waits for its turn does not let the filter seem stuck: a restart would only make it longer. One that is read for long does.
 func TestWaitingForATurnIsNotUnhealthy(t *testing.T) {
 	f := start(t, nil)
 	for range cap(f.server.readers.places) {
@@ -78,7 +78,7 @@ func TestWaitingForATurnIsNotUnhealthy(t *testing.T) {
 	s.msg.content = newContent(&f.server.contents, "", 1000)
 	read := make(chan bool)
 	go func() { read <- s.readContent() }()
-	wait(t, func() bool { return s.event.Load() == 0 })
+	wait(t, "the wait counts as work", func() bool { return s.event.Load() == 0 })
 	f.setClock(f.server.now().Add(time.Hour))
 	if h := f.server.Health(); h.Longest != 0 {
 		t.Errorf("it is worked on for %v", h.Longest)
@@ -149,23 +149,19 @@ func TestContentIsGivenBack(t *testing.T) {
 				m.event('B', strings.ReplaceAll(long, "\n", "\r\n")[:60_000], 0, milter.OptNoBodyReply, "i", "4ZQUEUEID")
 			}
 			want := 4 * 60_000
-			wait(t, func() bool { return f.server.contents.Used() >= want })
+			wait(t, "the content is not held", func() bool { return f.server.contents.Used() >= want })
 			end(m)
-			wait(t, func() bool { return f.server.contents.Used() == 0 })
+			wait(t, "the content is not given back", func() bool { return f.server.contents.Used() == 0 })
 		})
 	}
 }
 
-// wait waits until something is so.
-func wait(t *testing.T, so func() bool) {
+// wait waits until something is so, and says what is wrong if it does not come to be.
+func wait(t *testing.T, wrong string, so func() bool) {
 	t.Helper()
-	ctx, cancel := timeout(10 * time.Second)
-	defer cancel()
-	for !so() {
-		select {
-		case <-ctx.Done():
-			t.Fatal("it does not happen")
-		case <-time.After(time.Millisecond):
+	for deadline := time.Now().Add(2 * time.Minute); !so(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal(wrong)
 		}
 	}
 }

@@ -1,10 +1,12 @@
 package filter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"net"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -52,6 +54,15 @@ const (
 	negotiateTimeout = time.Minute
 )
 
+func (l Limits) withDefaults() Limits {
+	l.Connections = cmp.Or(l.Connections, DefaultConnections)
+	l.ConnectionsPerPeer = cmp.Or(l.ConnectionsPerPeer, limit.Share(l.Connections))
+	l.Memory = cmp.Or(l.Memory, DefaultMemory)
+	l.ReadTimeout = cmp.Or(l.ReadTimeout, 7210*time.Second)
+	l.WriteTimeout = cmp.Or(l.WriteTimeout, 10*time.Second)
+	return l
+}
+
 // Options is what a [Server] is made from.
 type Options struct {
 	Policy *policy.Policy
@@ -79,7 +90,6 @@ type Server struct {
 	hasher      *store.Hasher
 	view        *view.View // what is known of the record of sent mail
 	node        string
-	limits      Limits
 	every       time.Duration
 	now         func() time.Time
 	state       atomic.Pointer[state]
@@ -115,24 +125,9 @@ func NewServer(o Options) (*Server, error) {
 		return nil, errors.New("filter: Policy, Store, Hasher and Logger are needed")
 	}
 	s := &Server{
-		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, limits: o.Limits, every: o.SummaryInterval, now: o.Clock,
+		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, every: o.SummaryInterval, now: o.Clock,
 		stats: &stats{}, routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
 		enforced: map[string]bool{}, readers: newReaders(),
-	}
-	if s.limits.Connections == 0 {
-		s.limits.Connections = DefaultConnections
-	}
-	if s.limits.ConnectionsPerPeer == 0 {
-		s.limits.ConnectionsPerPeer = limit.Share(s.limits.Connections)
-	}
-	if s.limits.Memory == 0 {
-		s.limits.Memory = DefaultMemory
-	}
-	if s.limits.ReadTimeout == 0 {
-		s.limits.ReadTimeout = 7210 * time.Second
-	}
-	if s.limits.WriteTimeout == 0 {
-		s.limits.WriteTimeout = 10 * time.Second
 	}
 	if s.every == 0 {
 		s.every = 5 * time.Minute
@@ -143,16 +138,17 @@ func NewServer(o Options) (*Server, error) {
 	if s.watch = o.Watch; s.watch == nil {
 		s.watch = limit.NewWatch(s.log, s.now)
 	}
+	limits := o.Limits.withDefaults()
 	s.acceptor = acceptor.New(acceptor.Options{
 		Open: limit.NewOpen(limit.ConnectionOptions{
-			Most: s.limits.Connections, PerPeer: s.limits.ConnectionsPerPeer,
+			Most: limits.Connections, PerPeer: limits.ConnectionsPerPeer,
 			Name: limit.Connections, PeerName: limit.ConnectionsPerPeer, Watch: s.watch,
 		}),
 		Failed: s.cannotAccept,
 	})
-	s.memory.limit = s.limits.Memory
+	s.memory.limit = limits.Memory
 	s.wire = wire.Options{
-		NegotiateTimeout: negotiateTimeout, ReadTimeout: s.limits.ReadTimeout, WriteTimeout: s.limits.WriteTimeout, Memory: &s.memory,
+		NegotiateTimeout: negotiateTimeout, ReadTimeout: limits.ReadTimeout, WriteTimeout: limits.WriteTimeout, Memory: &s.memory,
 	}
 	s.health, s.started = newHealth(), s.now()
 	s.summary.since = s.started
@@ -240,6 +236,12 @@ func (s *Server) Untag(recipient string) (address string, known bool) {
 		s.anyUser.Store(true)
 	}
 	return judge.Untag(&judge.Message{Policy: s.state.Load().policy, Hasher: s.hasher, Guesses: s.guesses, Now: s.now()}, recipient)
+}
+
+// panicked counts and logs a panic, a fault of this program. It is called where the panic was recovered, so that the stack shows where it came from.
+func (s *Server) panicked(message string, value any) {
+	s.stats.panics.Add(1)
+	s.log.Error(message, "panic", value, "stack", string(debug.Stack()))
 }
 
 // manyWrongTags logs that a mailbox or a network got beyond what is answered as ever in a day.

@@ -3,7 +3,6 @@ package filter
 import (
 	"context"
 	"net/netip"
-	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -135,10 +134,10 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 		a = prvs.Address{} // no address of ours: left to the MTA
 	}
 	rcpt.Address = a
-	switch held := s.holdRecipient(len(to) + len(rcpt.MTA) + len(args)); {
-	case !held && s.rcptReply:
-		return s.deferBusy(), nil
-	case !held:
+	if !s.hold(len(to) + len(rcpt.MTA) + len(args) + recipientCost) {
+		if s.rcptReply {
+			return s.deferBusy(), nil
+		}
 		return milter.RespContinue, nil
 	}
 	if msg.kind == policy.Bounce {
@@ -218,7 +217,7 @@ func (s *session) EndOfMessage(m milter.Modifier) (r *milter.Response, err error
 		s.Reached(limit.Readers, cap(s.server.readers.places))
 		return s.deferBusy(), nil
 	}
-	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.isBounce() && !msg.judged.Unread) {
+	if msg.kind == policy.Daemon && (len(msg.judged.Recipients) == 0 || !msg.judged.MayBeBounce()) {
 		msg.kind, msg.judged.Report = policy.Inbound, nil
 	}
 	if msg.kind == policy.Bounce || msg.kind == policy.Daemon {
@@ -363,8 +362,7 @@ func (s *session) contain(r **milter.Response) {
 		return
 	}
 	s.message().failed = true
-	s.server.stats.panics.Add(1)
-	s.server.log.Error("callback failed, the MTA is asked to try again", "panic", p, "stack", string(debug.Stack()))
+	s.server.panicked("callback failed, the MTA is asked to try again", p)
 	v := failure
 	if s.msg.state == nil {
 		s.msg.state = s.server.state.Load()

@@ -76,11 +76,7 @@ func TestNothingIsRefusedForGoodBeforeHeartbeatsOfTheOthersAfterAnOutage(t *test
 			st.fails.Store(true)
 			f.outsideMTA().deliver("<>", "<user@example.com>", fmt.Sprintf(awayText, sentID))
 			st.fails.Store(false)
-			for end := time.Now().Add(2 * time.Minute); !f.server.store.Available(); time.Sleep(10 * time.Millisecond) {
-				if time.Now().After(end) {
-					t.Fatal("the store is still unavailable")
-				}
-			}
+			wait(t, "the store is still unavailable", f.server.store.Available)
 		}
 		if step.look {
 			st.Known = step.nodes

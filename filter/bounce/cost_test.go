@@ -138,7 +138,7 @@ var ordinary = map[string]recipe{
 
 // message makes a message of about so many octets.
 func (r recipe) message(octets int) []byte {
-	var b, text bytes.Buffer
+	var text bytes.Buffer
 	text.WriteString(heads[r.head])
 	for i := range r.wrap {
 		fmt.Fprintf(&text, wrapping, i)
@@ -155,8 +155,7 @@ func (r recipe) message(octets int) []byte {
 			}
 		}
 	}
-	b.Write(text.Bytes())
-	return b.Bytes()
+	return text.Bytes()
 }
 
 // mutate changes something.

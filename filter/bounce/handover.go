@@ -91,7 +91,7 @@ type hop struct {
 // so the last address is the one that the writer saw, apart from what follows "helo=".
 func readHop(value string) hop {
 	var h hop
-	value = strings.Join(strings.Fields(value[:min(len(value), maxHopBytes)]), " ")
+	value = foldSpace(value, maxHopBytes)
 	from, by, _ := strings.Cut(" "+value, " by ")
 	h.by, _, _ = strings.Cut(by, " ")
 	h.by = hostName(strings.TrimRight(h.by, ";"))

@@ -94,26 +94,22 @@ func labelledID(w *work, text string, i int) (id string, end int) {
 	}
 	trimmed := strings.TrimLeft(value, " \t\r\n\u00a0")
 	w.look(2 * (len(value) - len(trimmed)))
-	behind := len(text) - len(trimmed)
-	value = trimmed
-	value = value[:min(len(value), maxMessageIDBytes+2)]
+	value = trimmed[:min(len(trimmed), maxMessageIDBytes+2)]
 	if end := strings.IndexByte(value, '>'); end >= 0 {
 		value = value[:end+1]
 	}
+	candidate := value
 	if !strings.HasPrefix(value, "<") {
 		if !messages.in(label) {
 			return "", 0
 		}
 		value = firstWord(value)
-		behind += len(value)
-		value = strings.Trim(value, ".,;()[]")
-	} else {
-		behind += len(value)
+		candidate = strings.Trim(value, ".,;()[]")
 	}
-	if id := plainID(w, value); strings.IndexByte(id, '@') > 0 {
+	if id := plainID(w, candidate); strings.IndexByte(id, '@') > 0 {
 		return id, 0
 	}
-	return "", behind
+	return "", len(text) - len(trimmed) + len(value)
 }
 
 // cutLabel returns where the colon is that ends a label, on the same line and within the window, and what follows it. value is empty

@@ -21,22 +21,18 @@ const maxTimes = 30
 // of the report itself is such a time if it is at most an hour later, as of most bounces: then the message was sent between the two. A
 // message that is named in another place than the one that returns it was sent when that one was; what it answers itself was not.
 func (r *Report) Sent(o *Original) (from, until time.Time, ok bool) {
+	var all span
 	for i := range r.Originals {
 		returned := &r.Originals[i]
 		if returned.Depth != o.Depth || len(returned.header) == 0 || o.refers() && o.MessageID != returned.MessageID {
 			continue
 		}
-		s := returned.sent
-		switch {
-		case !s.known():
+		if !returned.sent.known() {
 			return time.Time{}, time.Time{}, false
-		case !ok:
-			from, until, ok = s.from, s.until, true
-		default:
-			from, until = earlier(from, s.from), later(until, s.until)
 		}
+		all.addSpan(returned.sent)
 	}
-	return from, until, ok
+	return all.from, all.until, all.known()
 }
 
 // refers says whether it is named in a field that may name another message than the one that is returned.
@@ -55,9 +51,17 @@ func (s *span) add(t time.Time) {
 	case t.IsZero():
 	case !s.known():
 		s.from, s.until = t, t
-	default:
-		s.from, s.until = earlier(s.from, t), later(s.until, t)
+	case t.Before(s.from):
+		s.from = t
+	case t.After(s.until):
+		s.until = t
 	}
+}
+
+// addSpan takes in both ends of another span.
+func (s *span) addSpan(o span) {
+	s.add(o.from)
+	s.add(o.until)
 }
 
 // sent returns between which times a returned message was sent. Its Date is the beginning, unless the clock of the sender's program was ahead:
@@ -99,19 +103,6 @@ func (r *Report) sent(w *work, o *Original) span {
 	if !written.known() || !served.known() || written.until.After(served.from.Add(ahead)) {
 		return span{}
 	}
-	return span{earlier(written.from, served.from), later(written.until, served.until)}
-}
-
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
+	written.addSpan(served)
+	return written
 }

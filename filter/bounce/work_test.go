@@ -136,13 +136,12 @@ func TestSearchForCostlyMessages(t *testing.T) {
 // A message that takes all of its work is read; with one step less it is not.
 func TestWorkEnds(t *testing.T) {
 	m := sample(t, "postfix-dsn")
-	a := &analysis{work: newWork(len(m)), limits: DefaultLimits(), parts: DefaultLimits().Parts}
-	a.within(normal(m))
-	r := Parse(m, Limits{Steps: a.spent})
+	steps := costOf(m).steps
+	r := Parse(m, Limits{Steps: steps})
 	if r.Unread || r.Kind != DSN || len(r.Originals) == 0 {
 		t.Errorf("with enough work: %+v", r)
 	}
-	r = Parse(m, Limits{Steps: a.spent - 1})
+	r = Parse(m, Limits{Steps: steps - 1})
 	if !r.Unread || !r.Truncated || r.Kind != None || len(r.Originals) > 0 || len(r.Recipients) > 0 {
 		t.Errorf("with one step less: %+v", r)
 	}

@@ -313,7 +313,10 @@ func (c *Case) Used() []store.Record {
 	return rs
 }
 
-// IsBounce says whether what did not come with the null sender is a bounce nevertheless.
+// MayBeBounce says whether what did not come with the null sender, and was read, may be a bounce nevertheless.
+func (c *Case) MayBeBounce() bool { return c.Unread || IsBounce(c.Report) }
+
+// IsBounce says whether a report is that of a bounce.
 func IsBounce(r *bounce.Report) bool {
 	return r != nil && (r.Kind == bounce.DSN || r.Kind == bounce.Bounce)
 }

@@ -118,7 +118,7 @@ func (x *Explanation) nullSender(c *Case, r *Recipient, d Delivery) {
 // mailerDaemon explains the verdict about a message of a sender that bounces come from. What it is shows only at its end.
 func (x *Explanation) mailerDaemon(c *Case, r *Recipient, d Delivery) {
 	r.Verdict = c.Ordinary(r)
-	if c.Read(d.Content(bounce.DefaultLimits().BodyBytes)); !IsBounce(c.Report) && !c.Unread {
+	if c.Read(d.Content(bounce.DefaultLimits().BodyBytes)); !c.MayBeBounce() {
 		c.Report = nil
 		x.ordinary(c, r.Verdict, d.Sender)
 		return

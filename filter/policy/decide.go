@@ -107,6 +107,9 @@ type Verdict struct {
 // Refuses says whether the verdict keeps the message from the recipient with an SMTP reply.
 func (v *Verdict) Refuses() bool { return v.Action == ActionReject || v.Action == ActionDefer }
 
+// Delivers says whether the recipient gets the message.
+func (v *Verdict) Delivers() bool { return !v.Refuses() && v.Action != ActionDiscard }
+
 // Recipient decides about one recipient of a message that is judged as a bounce: what is proven, whether that may be wrong or needs
 // no proof, and what the domain's mode and the configured actions make of it. The first row that fits decides.
 func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
@@ -128,7 +131,7 @@ func (p *Policy) Recipient(f RecipientFacts, now time.Time) Verdict {
 		return v.spared(proven, cause)
 	}
 	v = v.with(proven, p.actions[proven])
-	if allowance := p.allowance(proven, f); allowance > 0 && (v.Refuses() || v.Action == ActionDiscard) {
+	if allowance := p.allowance(proven, f); allowance > 0 && !v.Delivers() {
 		if uint64(f.Unproven) < allowance {
 			return v.spared(proven, Allowance)
 		}

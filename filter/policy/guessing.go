@@ -36,9 +36,6 @@ func (v *Verdict) IsWrongTag() bool {
 	return v.Tag.Status == prvs.BadSignature && (v.Refuses() || v.Cause == Guessing)
 }
 
-// Delivers says whether the recipient gets the message.
-func (v *Verdict) Delivers() bool { return !v.Refuses() && v.Action != ActionDiscard }
-
 // hideFromGuesser changes a verdict that would tell a guesser something: about a wrong tag, or about a right one that was not issued, which
 // it may be later. All other verdicts are returned as they are, also if what proves a bounce is used up: it may count again at the next attempt.
 //
@@ -61,13 +58,13 @@ func (p *Policy) hideFromGuesser(v Verdict, f RecipientFacts, accepted bool, lik
 // Signers returns the addresses, folded, that a tag may have been made for, given the Sender of the result of [Policy.Verify] and the
 // domain of the tagged address: what [prvs.Ring.Verify] tries.
 func (p *Policy) Signers(sender prvs.Address, domain string) []prvs.Address {
-	list := []prvs.Address{p.Mailbox(sender)}
-	shorter := sender.WithoutExtensions(p.set.Keys.Options().Delimiters)
-	for _, a := range shorter {
+	senders := append([]prvs.Address{sender}, sender.WithoutExtensions(p.set.Keys.Options().Delimiters)...)
+	list := make([]prvs.Address, 0, len(senders))
+	for _, a := range senders {
 		list = append(list, p.Mailbox(a))
 	}
 	if folded := prvs.FoldDomain(domain); folded != list[0].Domain { // an alias, with its tags of before
-		for _, a := range append([]prvs.Address{sender}, shorter...) {
+		for _, a := range senders {
 			list = append(list, prvs.Address{Local: a.Local, Domain: folded}.Fold())
 		}
 	}

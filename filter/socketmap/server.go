@@ -2,6 +2,7 @@ package socketmap
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -44,6 +45,17 @@ func DefaultLimits() Limits {
 	return Limits{Connections: 5000, Rate: 1000, IdleTimeout: time.Minute, RequestTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second}
 }
 
+func (l Limits) withDefaults() Limits {
+	d := DefaultLimits()
+	l.Connections = cmp.Or(l.Connections, d.Connections)
+	l.ConnectionsPerPeer = cmp.Or(l.ConnectionsPerPeer, limit.Share(l.Connections))
+	l.Rate = cmp.Or(l.Rate, d.Rate)
+	l.IdleTimeout = cmp.Or(l.IdleTimeout, d.IdleTimeout)
+	l.RequestTimeout = cmp.Or(l.RequestTimeout, d.RequestTimeout)
+	l.WriteTimeout = cmp.Or(l.WriteTimeout, d.WriteTimeout)
+	return l
+}
+
 // Options is what a [Server] is made from.
 type Options struct {
 	Maps   map[string]Lookup // by name; the caller does not change it afterwards
@@ -71,26 +83,7 @@ func New(o Options) (*Server, error) {
 	if o.Logger == nil || len(o.Maps) == 0 {
 		return nil, errors.New("socketmap: Logger and Maps are needed")
 	}
-	s := &Server{maps: o.Maps, limits: o.Limits, log: o.Logger}
-	d := DefaultLimits()
-	if s.limits.Connections == 0 {
-		s.limits.Connections = d.Connections
-	}
-	if s.limits.ConnectionsPerPeer == 0 {
-		s.limits.ConnectionsPerPeer = limit.Share(s.limits.Connections)
-	}
-	if s.limits.Rate == 0 {
-		s.limits.Rate = d.Rate
-	}
-	if s.limits.IdleTimeout == 0 {
-		s.limits.IdleTimeout = d.IdleTimeout
-	}
-	if s.limits.RequestTimeout == 0 {
-		s.limits.RequestTimeout = d.RequestTimeout
-	}
-	if s.limits.WriteTimeout == 0 {
-		s.limits.WriteTimeout = d.WriteTimeout
-	}
+	s := &Server{maps: o.Maps, limits: o.Limits.withDefaults(), log: o.Logger}
 	if s.watch = o.Watch; s.watch == nil {
 		s.watch = limit.NewWatch(s.log, time.Now)
 	}

@@ -124,7 +124,7 @@ func sortOf(c *judge.Case) (sort string, refused bool) {
 		case (v.Cause == policy.Allowance || v.Spent) && sort == "":
 			sort = policy.Allowance.String()
 		}
-		refused = refused && (v.Refuses() || v.Action == policy.ActionDiscard)
+		refused = refused && !v.Delivers()
 	}
 	return sort, refused
 }

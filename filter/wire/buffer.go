@@ -237,9 +237,7 @@ func (c *Conn) recycle() {
 
 // release lets go of the buffer.
 func (c *Conn) release() {
-	c.recycle()
-	_ = c.charge(0) // holds less
-	c.buf, c.r, c.w = nil, 0, 0
+	_ = c.setBuffer(nil) // which holds less
 }
 
 // maxPending is the number of octets of replies that are collected before they are sent without waiting for more.

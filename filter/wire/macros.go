@@ -45,14 +45,9 @@ func (r *Requests) known(name []byte) milter.MacroName {
 	return ""
 }
 
-// stages are the events before which an MTA sends macros, in their order: connection, HELO, MAIL, RCPT, DATA, end of the body.
-const stages = "CHMRTE"
-
-func stage(cmd byte) int8 { return int8(strings.IndexByte(stages, cmd)) }
-
-// macro is the value of a macro since a stage.
+// macro is the value of a macro since a stage, which is the place of an event.
 type macro struct {
-	stage       int8
+	stage       int
 	name, value string
 }
 
@@ -61,7 +56,7 @@ type macros []macro
 
 // drop forgets the macros of an event's stage and of those that follow.
 func (ms *macros) drop(cmd byte) {
-	from := stage(cmd)
+	from := place(cmd)
 	n := slices.IndexFunc(*ms, func(m macro) bool { return m.stage >= from })
 	if n < 0 {
 		return
@@ -79,7 +74,7 @@ func (ms *macros) set(data []byte, requests *Requests) {
 		name, rest, _ = bytes.Cut(rest, []byte{0})
 		value, rest, _ = bytes.Cut(rest, []byte{0})
 		if asked := requests.known(name); asked != "" && len(value) <= maxMacro {
-			*ms = append(*ms, macro{stage(data[0]), asked, string(value)})
+			*ms = append(*ms, macro{place(data[0]), asked, string(value)})
 		}
 	}
 }

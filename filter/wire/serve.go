@@ -90,6 +90,9 @@ func (c *Conn) negotiate() error {
 // ordered are the events in the order in which they come: connection, HELO, MAIL, RCPT, DATA, header, its end, body, its end.
 const ordered = "CHMRTLNBE"
 
+// place returns the place of an event in that order, counted from 1; 0 for one that has none.
+func place(event byte) int { return 1 + strings.IndexByte(ordered, event) }
+
 // events passes on the events until the connection ends.
 func (c *Conn) events() error {
 	requests := c.milter.MacroRequests()
@@ -105,7 +108,7 @@ func (c *Conn) events() error {
 			event = data[0]
 		}
 		// QUIRK: Sendmail sends no ABORT after a message that was accepted or refused before its end. Postfix sends two.
-		switch n := 1 + strings.IndexByte(ordered, event); {
+		switch n := place(event); {
 		case n > 0 && lastOrder > n && last != cmdAbort:
 			if err := c.abort(); err != nil {
 				return err

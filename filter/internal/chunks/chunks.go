@@ -74,7 +74,6 @@ func (p *Pool) Used() int {
 type Text struct {
 	pool   *Pool
 	chunks [][]byte
-	length int
 }
 
 // New makes an empty text.
@@ -87,7 +86,6 @@ func (t *Text) Append(piece []byte) { add(t, piece) }
 func (t *Text) AppendString(piece string) { add(t, piece) }
 
 func add[P []byte | string](t *Text, piece P) {
-	t.length += len(piece)
 	for len(piece) > 0 {
 		last := len(t.chunks) - 1
 		if last < 0 || len(t.chunks[last]) == Size {
@@ -101,9 +99,6 @@ func add[P []byte | string](t *Text, piece P) {
 	}
 }
 
-// Len returns the length of the text in octets.
-func (t *Text) Len() int { return t.length }
-
 // Held returns how many octets the chunks of the text have.
 func (t *Text) Held() int { return len(t.chunks) * Size }
 
@@ -113,5 +108,5 @@ func (t *Text) Chunks() [][]byte { return t.chunks }
 // Free gives the chunks back. The text is empty then.
 func (t *Text) Free() {
 	t.pool.put(t.chunks)
-	t.chunks, t.length = nil, 0
+	t.chunks = nil
 }
