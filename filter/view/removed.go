@@ -1,6 +1,7 @@
 package view
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -73,11 +74,22 @@ func forget(all map[string]Removal, today store.Day) {
 	}
 }
 
-// InEffect returns the broadcasts of revocations that were not removed later, as far as this host remembers and tombstones say. What
-// cannot be understood is among them.
-func (h History) InEffect(hasher *store.Hasher, revocations, tombstones []store.Broadcast) []store.Broadcast {
+// InEffect asks for the broadcasts of revocations that were not removed later, as far as this host remembers and tombstones say. What
+// cannot be understood is among them. If the tombstones are not answered, what this host remembers counts.
+func (h History) InEffect(ctx context.Context, st Source, hasher *store.Hasher, today store.Day) ([]store.Broadcast, error) {
+	revocations, tombstones, err := askRevocations(ctx, st, today)
 	in, _ := split(hasher, revocations, h.removed(hasher, tombstones))
-	return in
+	return in, err
+}
+
+// askRevocations asks for revocations, and then for tombstones: a command that removes a revocation makes its tombstone first, so one
+// that is gone already has a tombstone by then.
+func askRevocations(ctx context.Context, st Source, today store.Day) (revocations, tombstones []store.Broadcast, err error) {
+	if revocations, err = st.Broadcasts(ctx, RevocationTopic, today); err != nil {
+		return nil, nil, err
+	}
+	tombstones, err = st.Broadcasts(ctx, TombstoneTopic, today)
+	return revocations, tombstones, err
 }
 
 // split divides broadcasts of revocations into those that are in effect and those that were removed later.

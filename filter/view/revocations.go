@@ -112,7 +112,7 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	today := store.DayOf(v.now())
-	all, tombstones, err := v.askRevocations(ctx, today)
+	all, tombstones, err := askRevocations(ctx, v.store.Store(), today)
 	if err != nil {
 		v.reportCrowded(err)
 		return // Guard has logged that the store is unavailable
@@ -138,16 +138,6 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 	v.revoked.current.Store(next)
 	added, gone := missing(next.byName, before), missing(before, next.byName)
 	v.log.Info("revocations changed", "active", next.set.Len(), "added", few(added), "removed", few(gone))
-}
-
-// askRevocations asks the store for revocations and tombstones.
-func (v *View) askRevocations(ctx context.Context, today store.Day) (revocations, tombstones []store.Broadcast, err error) {
-	st := v.store.Store()
-	if tombstones, err = st.Broadcasts(ctx, TombstoneTopic, today); err != nil {
-		return nil, nil, err
-	}
-	revocations, err = st.Broadcasts(ctx, RevocationTopic, today)
-	return revocations, tombstones, err
 }
 
 // learnRemoved remembers what tombstones say, and returns all that was removed.

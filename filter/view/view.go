@@ -264,12 +264,7 @@ func Look(ctx context.Context, st Source, h *store.Hasher, node string, history 
 	s.Silent = slices.DeleteFunc(names(silent), func(name string) bool { return name == node })
 	s.InDoubt = len(s.Silent) > 0
 	s.Complete = s.Complete.With(history.Complete)
-	revocations, err := st.Broadcasts(ctx, RevocationTopic, today)
-	if err != nil {
-		return s, err
-	}
-	tombstones, err := st.Broadcasts(ctx, TombstoneTopic, today)
-	s.Revoked = history.InEffect(h, revocations, tombstones)
+	s.Revoked, err = history.InEffect(ctx, st, h, today)
 	return s, err
 }
 
