@@ -28,6 +28,8 @@ type Removal struct {
 	Expires store.Day `json:"expires"` // the last day on which it could be in effect
 }
 
+func (r Removal) equal(o Removal) bool { return r.At.Equal(o.At) && r.Expires == o.Expires }
+
 // SealTombstone returns the broadcast which says that a revocation was removed. name is that of the revocation.
 func SealTombstone(h *store.Hasher, name string, r Removal) (store.Broadcast, error) {
 	value, err := json.Marshal(r)
@@ -95,13 +97,19 @@ func askRevocations(ctx context.Context, st Source, today store.Day) (revocation
 // split divides broadcasts of revocations into those that are in effect and those that were removed later.
 func split(hasher *store.Hasher, revocations []store.Broadcast, removed map[string]Removal) (in, out []store.Broadcast) {
 	for _, b := range revocations {
-		if r, was := removed[b.Name]; was && !issued(hasher, b).After(r.At) {
+		if wasRemoved(hasher, b, removed) {
 			out = append(out, b)
 		} else {
 			in = append(in, b)
 		}
 	}
 	return in, out
+}
+
+// wasRemoved says whether a revocation was removed later than it was made.
+func wasRemoved(hasher *store.Hasher, b store.Broadcast, removed map[string]Removal) bool {
+	r, was := removed[b.Name]
+	return was && !issued(hasher, b).After(r.At)
 }
 
 // issued returns when something was revoked; the zero time if that cannot be understood.

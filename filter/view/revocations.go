@@ -144,7 +144,7 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 func (v *View) learnRemoved(tombstones []store.Broadcast, today store.Day) map[string]Removal {
 	known := v.history.current()
 	removed := known.removed(v.hasher, tombstones)
-	if forget(removed, today); maps.Equal(removed, known.Removed) {
+	if forget(removed, today); maps.EqualFunc(removed, known.Removed, Removal.equal) {
 		return removed
 	}
 	v.changeHistory(func(h History) History { h.Removed = removed; return h })
@@ -191,10 +191,7 @@ func (v *View) restoreRevocations(ctx context.Context, bs []store.Broadcast, bef
 			delete(lost, b.Name)
 		}
 	}
-	maps.DeleteFunc(lost, func(name string, b store.Broadcast) bool {
-		r, was := removed[name]
-		return b.Expires < today || was && !issued(v.hasher, b).After(r.At)
-	})
+	maps.DeleteFunc(lost, func(_ string, b store.Broadcast) bool { return b.Expires < today || wasRemoved(v.hasher, b, removed) })
 	if len(lost) == 0 {
 		return bs, nil
 	}

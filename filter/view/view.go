@@ -226,11 +226,10 @@ type Snapshot struct {
 // themselves.
 func (v *View) Snapshot() Snapshot {
 	v.Flush()
-	s := Snapshot{Verified: v.verified.Load(), History: v.History(), Silent: v.SilentNodes(), InDoubt: v.inDoubt(), Revoked: v.revoked.broadcasts()}
-	if c := v.complete.Load(); c != nil {
-		s.Complete = *c
+	return Snapshot{
+		Verified: v.verified.Load(), Complete: v.Completeness(), History: v.History(),
+		Silent: v.SilentNodes(), InDoubt: v.inDoubt(), Revoked: v.revoked.broadcasts(),
 	}
-	return s
 }
 
 // Source is what is asked of a store. A [store.Store] is one.
