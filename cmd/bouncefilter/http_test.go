@@ -84,19 +84,42 @@ func TestLimitOfHTTPConnections(t *testing.T) {
 	})
 }
 
-// What HTTP answers is for every user of this host, so it names no address, whatever mail there was.
-func TestHTTPShowsNoAddresses(t *testing.T) {
+// Every process of the host, and every page in a browser there, can ask for metrics and health: they name no address and no Message-ID,
+// whatever mail there was, and nothing can be changed.
+func TestHTTPShowsNoAddressAndTakesNothing(t *testing.T) {
 	w := newWorld(t)
 	d := w.start("-c", w.config("mode = \"enforce\"\n"))
+	tagged := d.sign("user@example.com")
+	if got := d.replay(tagged); got != taken {
+		t.Fatalf("a genuine bounce: %s", got)
+	}
+	if got := d.replay("user@example.com"); !strings.HasPrefix(got, "550 ") {
+		t.Fatalf("a forged bounce: %s", got)
+	}
 	sender := probe.Client{Name: "mx", Address: stranger.Address, Login: "alice"}
 	d.deliver(sender, "alice.unseen@example.com", "bob.unseen@example.net", "Message-ID: <1.unseen@example.com>\n\ntext\n")
 	d.deliver(stranger, "", "carol.unseen@example.com", "From: mailer-daemon@example.net\nSubject: Undelivered mail\n\ntext\n")
 	d.deliver(stranger, "dave.unseen@example.net", "prvs=0787788259=erin.unseen@example.com", "From: dave.unseen@example.net\n\ntext\n")
 	contains(t, "log", d.stderr.String(), "alice.unseen", "carol.unseen", "erin.unseen")
-	for _, path := range []string{"/metrics", "/healthz", "/readyz", "/", "/status", "/lookup?address=alice.unseen@example.com", "/debug/pprof/"} {
-		_, body := d.get(path)
-		if strings.Contains(body, "unseen") || strings.Contains(body, "@") {
-			t.Errorf("%s shows an address:\n%s", path, body)
+	url := d.find(`(http://[^ "]+)`)
+	for path, want := range map[string]int{"/metrics": 200, "/healthz": 200, "/readyz": 200, "/": 404, "/status": 404, "/keys": 404,
+		"/lookup?address=alice.unseen@example.com": 404, "/debug/pprof/": 404} {
+		status, body := d.get(path)
+		if status != want {
+			t.Errorf("%s is answered with %d, expected %d", path, status, want)
+		}
+		for _, word := range []string{"@", "unseen", "friend", "prvs", "client.example.net", "192.0.2"} {
+			if strings.Contains(body, word) {
+				t.Errorf("%s shows %q:\n%s", path, word, body)
+			}
+		}
+		if want != 200 {
+			continue
+		}
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodOptions} {
+			if status, _ := d.request(http.DefaultClient, method, url+path, "x"); status != http.StatusMethodNotAllowed {
+				t.Errorf("%s %s is answered with %d", method, path, status)
+			}
 		}
 	}
 }
@@ -106,6 +129,22 @@ type stuckStore struct {
 	store.Store
 	stuck   chan struct{} // gets a value from each call
 	release chan struct{}
+}
+
+func newStuckStore(w *world) *stuckStore {
+	return &stuckStore{Store: memory.NewWithClock(w.clock), stuck: make(chan struct{}, 1), release: make(chan struct{})}
+}
+
+// holdUp hands a message to the daemon, and returns when it is held up. delivered gets a value when the message is through.
+func (s *stuckStore) holdUp(d *running) (delivered <-chan error) {
+	done := make(chan error, 1)
+	go func() {
+		_, err := probe.Deliver("tcp", d.address(), probe.Client{Name: "pc", Address: stranger.Address, Login: "user"},
+			probe.Message{From: "user@example.com", To: "friend@example.net", Text: "Subject: x\n\ntext\n"})
+		done <- err
+	}()
+	<-s.stuck
+	return done
 }
 
 func (s *stuckStore) Record(ctx context.Context, today store.Day, domain string, rs ...store.Record) error {
@@ -123,16 +162,10 @@ func (s *stuckStore) Record(ctx context.Context, today store.Day, domain string,
 // still is.
 func TestHealthLooksAtTheMailPath(t *testing.T) {
 	w := newWorld(t)
-	s := &stuckStore{Store: memory.NewWithClock(w.clock), stuck: make(chan struct{}, 1), release: make(chan struct{})}
+	s := newStuckStore(w)
 	w.store = s
 	d := w.start("-c", w.config(""))
-	delivered := make(chan error, 1)
-	go func() {
-		_, err := probe.Deliver("tcp", d.address(), probe.Client{Name: "pc", Address: stranger.Address, Login: "user"},
-			probe.Message{From: "user@example.com", To: "friend@example.net", Text: "Subject: x\n\ntext\n"})
-		delivered <- err
-	}()
-	<-s.stuck
+	delivered := s.holdUp(d)
 	after := func(d time.Duration) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -176,20 +209,14 @@ func TestHealthMissesTheSocket(t *testing.T) {
 // The service manager hears that mail passes while it does, and no longer.
 func TestWatchdog(t *testing.T) {
 	w := newWorld(t)
-	s := &stuckStore{Store: memory.NewWithClock(w.clock), stuck: make(chan struct{}, 1), release: make(chan struct{})}
+	s := newStuckStore(w)
 	w.store, w.watchdog, w.alive = s, time.Minute, make(chan time.Time)
 	d := w.start("-c", w.config(""))
 	for n := 1; n <= 2; n++ {
 		w.alive <- time.Time{}
 		d.eventually("the service manager hears", func() bool { return w.notified("WATCHDOG=1") == n })
 	}
-	delivered := make(chan error, 1)
-	go func() {
-		_, err := probe.Deliver("tcp", d.address(), probe.Client{Name: "pc", Address: stranger.Address, Login: "user"},
-			probe.Message{From: "user@example.com", To: "friend@example.net", Text: "Subject: x\n\ntext\n"})
-		delivered <- err
-	}()
-	<-s.stuck
+	delivered := s.holdUp(d)
 	w.pass(1)
 	w.alive <- time.Time{}
 	w.alive <- time.Time{} // taken when it is through with the one before

@@ -281,15 +281,10 @@ func (r *revoker) history() view.History {
 func (r *revoker) broadcasts(ctx context.Context, a *app) ([]store.Broadcast, error) {
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	ns, err := r.store.Broadcasts(ctx, view.RevocationTopic, store.DayOf(a.now()))
+	ns, err := r.history().InEffect(ctx, r.store, r.hasher, store.DayOf(a.now()))
 	if err != nil {
 		return nil, fmt.Errorf("revoke: %w", err)
 	}
-	tombstones, err := r.store.Broadcasts(ctx, view.TombstoneTopic, store.DayOf(a.now()))
-	if err != nil {
-		return nil, fmt.Errorf("revoke: %w", err)
-	}
-	ns = r.history().InEffect(r.hasher, ns, tombstones)
 	at := func(n store.Broadcast) string {
 		if x, err := view.OpenRevocation(r.hasher, n); err == nil {
 			return x.At.UTC().Format(time.RFC3339) + n.Name

@@ -23,16 +23,13 @@ func (v *View) reportDoubts() {
 			"samples", now.Missing-before.Missing)
 		v.doubts.Missing = now.Missing
 	}
-	now.Missing, before.Missing = 0, 0
-	now.Crowded, before.Crowded = 0, 0
-	if now == before || !v.mayLog(&v.doubted, repeatInterval) {
+	if now.Unbelieved() == before.Unbelieved() || !v.mayLog(&v.doubted, repeatInterval) {
 		return
 	}
 	v.log.Error("the store holds what was not written under the hash secret of this host, or was changed or moved: it is not believed",
 		"broadcasts", now.Broadcasts-before.Broadcasts, "heartbeats", now.Heartbeats-before.Heartbeats,
 		"first_signed_days", now.FirstSigned-before.FirstSigned, "starts", now.Starts-before.Starts, "counters", now.Counters-before.Counters,
 		"remedy", "give all hosts the same hash secret; if they have it, another user writes to the store: see deploy/scale.md")
-	now.Missing = v.doubts.Missing
 	v.doubts = now
 }
 

@@ -34,7 +34,7 @@ type History struct {
 
 func (h History) equal(o History) bool {
 	return h.RecordBegan.Equal(o.RecordBegan) && maps.Equal(h.FirstSigned, o.FirstSigned) && h.Complete.Equal(o.Complete) &&
-		maps.EqualFunc(h.Removed, o.Removed, func(a, b Removal) bool { return a.At.Equal(b.At) && a.Expires == b.Expires })
+		maps.EqualFunc(h.Removed, o.Removed, Removal.equal)
 }
 
 // LoadHistory reads the file at path. Without one the history is empty.

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -26,6 +27,8 @@ type Removal struct {
 	At      time.Time `json:"at"`      // when the revocation was removed
 	Expires store.Day `json:"expires"` // the last day on which it could be in effect
 }
+
+func (r Removal) equal(o Removal) bool { return r.At.Equal(o.At) && r.Expires == o.Expires }
 
 // SealTombstone returns the broadcast which says that a revocation was removed. name is that of the revocation.
 func SealTombstone(h *store.Hasher, name string, r Removal) (store.Broadcast, error) {
@@ -73,23 +76,40 @@ func forget(all map[string]Removal, today store.Day) {
 	}
 }
 
-// InEffect returns the broadcasts of revocations that were not removed later, as far as this host remembers and tombstones say. What
-// cannot be understood is among them.
-func (h History) InEffect(hasher *store.Hasher, revocations, tombstones []store.Broadcast) []store.Broadcast {
+// InEffect asks for the broadcasts of revocations that were not removed later, as far as this host remembers and tombstones say. What
+// cannot be understood is among them. If the tombstones are not answered, what this host remembers counts.
+func (h History) InEffect(ctx context.Context, st Source, hasher *store.Hasher, today store.Day) ([]store.Broadcast, error) {
+	revocations, tombstones, err := askRevocations(ctx, st, today)
 	in, _ := split(hasher, revocations, h.removed(hasher, tombstones))
-	return in
+	return in, err
+}
+
+// askRevocations asks for revocations, and then for tombstones: a command that removes a revocation makes its tombstone first, so one
+// that is gone already has a tombstone by then.
+func askRevocations(ctx context.Context, st Source, today store.Day) (revocations, tombstones []store.Broadcast, err error) {
+	if revocations, err = st.Broadcasts(ctx, RevocationTopic, today); err != nil {
+		return nil, nil, err
+	}
+	tombstones, err = st.Broadcasts(ctx, TombstoneTopic, today)
+	return revocations, tombstones, err
 }
 
 // split divides broadcasts of revocations into those that are in effect and those that were removed later.
 func split(hasher *store.Hasher, revocations []store.Broadcast, removed map[string]Removal) (in, out []store.Broadcast) {
 	for _, b := range revocations {
-		if r, was := removed[b.Name]; was && !issued(hasher, b).After(r.At) {
+		if wasRemoved(hasher, b, removed) {
 			out = append(out, b)
 		} else {
 			in = append(in, b)
 		}
 	}
 	return in, out
+}
+
+// wasRemoved says whether a revocation was removed later than it was made.
+func wasRemoved(hasher *store.Hasher, b store.Broadcast, removed map[string]Removal) bool {
+	r, was := removed[b.Name]
+	return was && !issued(hasher, b).After(r.At)
 }
 
 // issued returns when something was revoked; the zero time if that cannot be understood.

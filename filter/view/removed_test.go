@@ -104,6 +104,44 @@ func TestARemovedRevocationThatIsPutBackIsNotBelieved(t *testing.T) {
 	}
 }
 
+// removing is a store of which a command removes a revocation while it is asked.
+type removing struct {
+	store.Store
+	remove func() // called once, behind the first answer
+}
+
+func (r *removing) Broadcasts(ctx context.Context, topic string, today store.Day) ([]store.Broadcast, error) {
+	bs, err := r.Store.Broadcasts(ctx, topic, today)
+	if r.remove != nil {
+		r.remove()
+		r.remove = nil
+	}
+	return bs, err
+}
+
+func TestARevocationThatIsRemovedMeanwhileIsNotLost(t *testing.T) {
+	s := newShelf(t)
+	st := &removing{Store: s.Store}
+	f := start(t, st)
+	b := s.revocation(t, f, testDay)
+	s.put(t, b)
+	f.RefreshRevocations(t.Context())
+	st.remove = func() {
+		s.put(t, s.tombstone(t, f, b.Name, testDay.Add(time.Minute)))
+		if err := s.Withdraw(t.Context(), b.Topic, b.Name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.RefreshRevocations(t.Context())
+	bs, err := s.Broadcasts(t.Context(), RevocationTopic, store.DayOf(testDay))
+	if err != nil || len(bs) != 0 || strings.Contains(f.log.String(), "the store has lost revocations") {
+		t.Errorf("the store has %+v, %v\n%s", bs, err, f.log.String())
+	}
+	if f.Revocations().Len() != 0 {
+		t.Error("it is revoked")
+	}
+}
+
 func TestAnEarlierRevocationDoesNotTakeThePlaceOfALaterOne(t *testing.T) {
 	s := newShelf(t)
 	f := s.view(t)

@@ -112,7 +112,7 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	today := store.DayOf(v.now())
-	all, tombstones, err := v.askRevocations(ctx, today)
+	all, tombstones, err := askRevocations(ctx, v.store.Store(), today)
 	if err != nil {
 		v.reportCrowded(err)
 		return // Guard has logged that the store is unavailable
@@ -140,21 +140,11 @@ func (v *View) RefreshRevocations(ctx context.Context) {
 	v.log.Info("revocations changed", "active", next.set.Len(), "added", few(added), "removed", few(gone))
 }
 
-// askRevocations asks the store for revocations and tombstones.
-func (v *View) askRevocations(ctx context.Context, today store.Day) (revocations, tombstones []store.Broadcast, err error) {
-	st := v.store.Store()
-	if tombstones, err = st.Broadcasts(ctx, TombstoneTopic, today); err != nil {
-		return nil, nil, err
-	}
-	revocations, err = st.Broadcasts(ctx, RevocationTopic, today)
-	return revocations, tombstones, err
-}
-
 // learnRemoved remembers what tombstones say, and returns all that was removed.
 func (v *View) learnRemoved(tombstones []store.Broadcast, today store.Day) map[string]Removal {
 	known := v.history.current()
 	removed := known.removed(v.hasher, tombstones)
-	if forget(removed, today); maps.Equal(removed, known.Removed) {
+	if forget(removed, today); maps.EqualFunc(removed, known.Removed, Removal.equal) {
 		return removed
 	}
 	v.changeHistory(func(h History) History { h.Removed = removed; return h })
@@ -201,10 +191,7 @@ func (v *View) restoreRevocations(ctx context.Context, bs []store.Broadcast, bef
 			delete(lost, b.Name)
 		}
 	}
-	maps.DeleteFunc(lost, func(name string, b store.Broadcast) bool {
-		r, was := removed[name]
-		return b.Expires < today || was && !issued(v.hasher, b).After(r.At)
-	})
+	maps.DeleteFunc(lost, func(_ string, b store.Broadcast) bool { return b.Expires < today || wasRemoved(v.hasher, b, removed) })
 	if len(lost) == 0 {
 		return bs, nil
 	}

@@ -226,11 +226,10 @@ type Snapshot struct {
 // themselves.
 func (v *View) Snapshot() Snapshot {
 	v.Flush()
-	s := Snapshot{Verified: v.verified.Load(), History: v.History(), Silent: v.SilentNodes(), InDoubt: v.inDoubt(), Revoked: v.revoked.broadcasts()}
-	if c := v.complete.Load(); c != nil {
-		s.Complete = *c
+	return Snapshot{
+		Verified: v.verified.Load(), Complete: v.Completeness(), History: v.History(),
+		Silent: v.SilentNodes(), InDoubt: v.inDoubt(), Revoked: v.revoked.broadcasts(),
 	}
-	return s
 }
 
 // Source is what is asked of a store. A [store.Store] is one.
@@ -264,12 +263,7 @@ func Look(ctx context.Context, st Source, h *store.Hasher, node string, history 
 	s.Silent = slices.DeleteFunc(names(silent), func(name string) bool { return name == node })
 	s.InDoubt = len(s.Silent) > 0
 	s.Complete = s.Complete.With(history.Complete)
-	revocations, err := st.Broadcasts(ctx, RevocationTopic, today)
-	if err != nil {
-		return s, err
-	}
-	tombstones, err := st.Broadcasts(ctx, TombstoneTopic, today)
-	s.Revoked = history.InEffect(h, revocations, tombstones)
+	s.Revoked, err = history.InEffect(ctx, st, h, today)
 	return s, err
 }
 

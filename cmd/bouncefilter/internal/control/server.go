@@ -44,13 +44,9 @@ const connectionTimeout = 10 * time.Second
 type Server struct {
 	daemon  Daemon
 	ln      net.Listener
-	watch   *limit.Watch
 	http    *http.Server
+	active  sync.RWMutex  // held for reading by each request, and for writing once there may be none
 	barrier chan struct{} // held by the one request that waits at the barrier: the other places are for bounces
-
-	mu      sync.Mutex
-	closing bool
-	active  sync.WaitGroup // requests
 }
 
 // Listen opens the control socket at path. A socket that a killed process has left is replaced.
@@ -64,7 +60,7 @@ func Listen(path string, d Daemon, watch *limit.Watch, log *slog.Logger) (*Serve
 		return nil, err
 	}
 	open := limit.NewOpen(limit.ConnectionOptions{Most: maxConnections, Name: limit.ControlConnections, Watch: watch})
-	s := &Server{daemon: d, ln: open.Listener(ln), watch: watch, barrier: make(chan struct{}, 1)}
+	s := &Server{daemon: d, ln: open.Listener(ln), barrier: make(chan struct{}, 1)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
 		ReadHeaderTimeout: connectionTimeout, ReadTimeout: connectionTimeout, WriteTimeout: connectionTimeout, IdleTimeout: connectionTimeout,
@@ -82,25 +78,12 @@ func (s *Server) Serve() error {
 	return nil
 }
 
-// Close closes the socket, ends Serve, and returns when no request uses the daemon any more.
+// Close closes the socket, ends Serve, and returns when no request uses the daemon any more. It must be called once.
 func (s *Server) Close() error {
-	s.mu.Lock()
-	s.closing = true
-	s.mu.Unlock()
 	err := s.http.Close() // which ends the contexts of requests
 	_ = s.ln.Close()      // closed already if it was served
-	s.active.Wait()
+	s.active.Lock()
 	return err
-}
-
-// begin says whether a request may begin; active.Done ends it.
-func (s *Server) begin() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.closing {
-		s.active.Add(1)
-	}
-	return !s.closing
 }
 
 func (s *Server) handler() http.Handler {
@@ -119,11 +102,11 @@ func (s *Server) handler() http.Handler {
 		"DELETE /broadcasts": s.withdraw,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if !s.begin() {
+			if !s.active.TryRLock() {
 				http.Error(w, "the daemon stops", http.StatusServiceUnavailable)
 				return
 			}
-			defer s.active.Done()
+			defer s.active.RUnlock()
 			ctx, cancel := context.WithTimeout(r.Context(), timeout)
 			defer cancel()
 			r.Body = http.MaxBytesReader(w, r.Body, maxRequest)

@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,23 +42,32 @@ func (s *stub) Barrier(ctx context.Context) (passed, waited bool) {
 	return false, true
 }
 
-func serve(t *testing.T) (*stub, *Server, *Client) {
+// served is a server of a test.
+type served struct {
+	socket string
+	watch  *limit.Watch
+	close  func() error // of the server; the end of the test calls it, too
+}
+
+func serve(t *testing.T) (*stub, served, *Client) {
 	t.Helper()
 	d := &stub{waiting: make(chan struct{}, 9), ended: make(chan struct{}, 9)}
 	socket := filepath.Join(t.TempDir(), "control.sock")
-	s, err := Listen(socket, d, limit.NewWatch(slog.New(slog.DiscardHandler), time.Now), slog.New(slog.DiscardHandler))
+	watch := limit.NewWatch(slog.New(slog.DiscardHandler), time.Now)
+	s, err := Listen(socket, d, watch, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- s.Serve() }()
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve() }()
+	closeOnce := sync.OnceValue(s.Close)
 	t.Cleanup(func() {
-		_ = s.Close()
-		if err := <-served; err != nil {
+		_ = closeOnce()
+		if err := <-ended; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return d, s, NewClient(socket)
+	return d, served{socket, watch, closeOnce}, NewClient(socket)
 }
 
 // Commands beyond the limit find the socket closed, and those that are there are answered.
@@ -65,7 +75,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 	_, s, c := serve(t)
 	conns := make([]net.Conn, maxConnections)
 	for i := range conns {
-		nc, err := net.Dial("unix", s.ln.Addr().String())
+		nc, err := net.Dial("unix", s.socket)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -99,7 +109,7 @@ func TestConnectionsAreLimited(t *testing.T) {
 func TestRequestsAreLimited(t *testing.T) {
 	_, s, _ := serve(t)
 	for octets, want := range map[int]string{maxRequest: "HTTP/1.1 503", maxRequest + 1: "HTTP/1.1 400"} {
-		nc, err := net.Dial("unix", s.ln.Addr().String())
+		nc, err := net.Dial("unix", s.socket)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +170,7 @@ func TestCommandsAtTheBarrier(t *testing.T) {
 	}
 	<-d.ended
 	<-d.waiting // the second
-	if err := s.Close(); err != nil {
+	if err := s.close(); err != nil {
 		t.Error(err)
 	}
 	select {

@@ -159,7 +159,7 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 	case !refused && outcome.Refused:
 		step.Remark = fmt.Sprintf("this should be accepted (%s): the daemon has other keys or another configuration; systemctl reload bouncefilter", want.Verdict.Reason)
 	case outcome.Refused && outcome.Reply == guessed.String():
-		step.OK, step.Remark = true, "many wrong tags came today for this address, or from this network: see bad_tags_per_day"
+		step.OK, step.Remark = true, guessedRemark
 	case outcome.Refused && outcome.Reply != want.Reply.String():
 		step.Remark = fmt.Sprintf("the reply should be %q: does the daemon run with this configuration?", want.Reply)
 	default:
@@ -171,8 +171,10 @@ func (l *live) askMilter(ctx context.Context, ln config.Listener, where, what st
 	return step
 }
 
-// guessed is the reply to a wrong tag where many came.
+// guessed is the reply to a wrong tag where many came, and guessedRemark says why it is right.
 var guessed = (&policy.Verdict{Cause: policy.Guessing}).Reply()
+
+const guessedRemark = "many wrong tags came today for this address, or from this network: see bad_tags_per_day"
 
 // whyAccepted says why a forged bounce is accepted.
 func whyAccepted(v *policy.Verdict) string {

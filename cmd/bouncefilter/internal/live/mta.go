@@ -131,7 +131,7 @@ func (l *live) forgedAtMTA(s *probe.SMTP, want *judge.Explanation, reply string)
 	case want.Reply.Code != 0 && want.Stage == policy.StageRcpt && strings.Contains(reply, want.Reply.Text): // Sendmail puts the address between code and text
 		return true, ""
 	case strings.Contains(reply, guessed.Text):
-		return true, "many wrong tags came today for this address, or from this network: see bad_tags_per_day"
+		return true, guessedRemark
 	case !isPositive(reply):
 		return false, "refused, but not by bouncefilter"
 	case want.Reply.Code == 0:

@@ -171,10 +171,10 @@ func (c *Config) takesAllOff(site mta.Site, table string) bool {
 	return understood && plains(parsed)
 }
 
-// plainMap is the name of the map of the lookup service that removes tags every address.
+// plainMap is the name of the map of the lookup service that removes tags from every address.
 const plainMap = "plain"
 
-// plains says whether a table removes tags every address, and passes on what has none.
+// plains says whether a table removes tags from every address, and passes on what has none.
 func plains(table pcreTable) bool {
 	for key, want := range map[string]string{
 		sampleTag + "=user@" + foreign:                   "user@" + foreign,

@@ -86,7 +86,7 @@ func (k *checker) wayOff() {
 	for _, r := range k.c.untagging(canonical) {
 		if k.site.Signs() {
 			k.add(mta.LevelError, "strips-senders", k.at(r.Line, "rule set for all addresses"),
-				"This rule removes tags senders as well, also after they were signed: mail leaves unsigned, and its bounces are refused.",
+				"This rule removes tags from senders as well, also after they were signed: mail leaves unsigned, and its bounces are refused.",
 				"put the rule into LOCAL_RULE_0, which only recipients pass")
 			break
 		}
