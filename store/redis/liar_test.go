@@ -207,10 +207,8 @@ func TestALiarCannotMoveTheStartOfTheRecord(t *testing.T) {
 func TestALiarCannotHideARestart(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	if _, since := look(t, open(t, srv.url("")), key(1)); time.Since(since) < 30*time.Minute {
+	if _, since := look(t, srv.openAged(t), key(1)); time.Since(since) < 30*time.Minute {
 		t.Fatalf("complete since %v: this test shows nothing", since)
 	}
 	if err := admin.Save(t.Context()).Err(); err != nil {
@@ -234,10 +232,7 @@ func TestALiarCannotHideARestart(t *testing.T) {
 func TestALiarCannotTakeALossBack(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
+	s, admin := srv.openAged(t), srv.admin(t)
 	now := time.Now().Truncate(time.Millisecond).UTC()
 	gaps := []store.Gap{{Until: now.Add(-30 * time.Minute)}, {From: now.Add(-20 * time.Minute), Until: now.Add(-10 * time.Minute)}}
 	for _, g := range gaps {
@@ -276,10 +271,7 @@ func TestALiarCannotTakeALossBack(t *testing.T) {
 func TestALiarCannotMoveTheTimeUntilWhichAProcessHasKeptAll(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
+	s, admin := srv.openAged(t), srv.admin(t)
 	examine(t, s)
 	beat(t, s)
 	if err := admin.Save(t.Context()).Err(); err != nil {

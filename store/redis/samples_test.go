@@ -22,10 +22,7 @@ func lossFound(t *testing.T, s *redis.Store) bool {
 func TestRemovedRecordsAreMissed(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
+	s, admin := srv.openAged(t), srv.admin(t)
 	for n := range 1000 {
 		record(t, s, key(n))
 	}
@@ -45,10 +42,7 @@ func TestRemovedRecordsAreMissed(t *testing.T) {
 func TestASnapshotWithTheSameProcessIsALoss(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb", "--enable-debug-command", "yes")
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
+	s, admin := srv.openAged(t), srv.admin(t)
 	for n := range 300 {
 		record(t, s, key(n))
 	}
