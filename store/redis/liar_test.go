@@ -259,9 +259,7 @@ func TestALiarCannotTakeALossBack(t *testing.T) {
 	if got := completeness(s); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if _, err := s.FirstSigned(t.Context()); err != nil { // which examines
-		t.Fatal(err)
-	}
+	examine(t, s)
 	if got := completeness(open(t, srv.url(""))); got != want {
 		t.Errorf("another node: %s, want %s", got, want)
 	}
