@@ -140,11 +140,10 @@ func churn(ctx context.Context, t *target, n int, then func() error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := m.connect(t.network, t.address); err != nil {
+		if err := m.open(t.network, t.address, clientNumber(i)); err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
-		_, _, err := m.greet(clientNumber(i))
-		if err := errors.Join(err, m.quit()); err != nil {
+		if err := m.quit(); err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
 	}
@@ -156,7 +155,7 @@ func churn(ctx context.Context, t *target, n int, then func() error) error {
 
 // announce opens n connections, begins a body chunk of a bounce on each, and calls then.
 func announce(ctx context.Context, t *target, n int, then func() error) error {
-	bounce := newBounce("announced@"+domain, "announced@"+domain)
+	bounce, ids := newBounce("announced@"+domain, "announced@"+domain), newIDSource()
 	var open []net.Conn
 	defer func() {
 		for _, c := range open {
@@ -168,13 +167,14 @@ func announce(ctx context.Context, t *target, n int, then func() error) error {
 			return ctx.Err()
 		}
 		m := newMTA()
-		if err := m.connect(t.network, t.address); err != nil {
+		if err := m.open(t.network, t.address, clientNumber(i)); err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
 		open = append(open, m.conn)
-		_, _, err := m.greet(clientNumber(i))
-		if err == nil {
-			err = m.envelope(&bounce)
+		var o outcome
+		decided, err := m.envelope(&bounce, ids.next(), &o)
+		if err == nil && decided {
+			err = fmt.Errorf("the milter decides before the content: %v", &o)
 		}
 		m.out = append(binary.BigEndian.AppendUint32(m.out, announcedLength), byte(cmdBody), 'x')
 		if err := errors.Join(err, m.flush()); err != nil {
@@ -183,19 +183,4 @@ func announce(ctx context.Context, t *target, n int, then func() error) error {
 	}
 	time.Sleep(settleTime)
 	return then()
-}
-
-// envelope sends the envelope of a message, of which the milter wants the content.
-func (m *mta) envelope(msg *message) error {
-	msg.setMacros(m.values)
-	var o outcome
-	for _, e := range []struct {
-		kind eventKind
-		data []byte
-	}{{eventMail, msg.mail.appendTo(nil, "")}, {eventRcpt, msg.rcpt.appendTo(nil, "")}, {eventData, nil}} {
-		if decided, err := m.event(e.kind, e.data, &o); decided || err != nil {
-			return errors.Join(err, fmt.Errorf("the milter decides at %q: %q", e.kind.command, o.reply))
-		}
-	}
-	return nil
 }

@@ -84,13 +84,10 @@ func idleMemory(ctx context.Context, t *target, n int) (before, after, resident 
 			return 0, 0, 0, ctx.Err()
 		}
 		m := newMTA()
-		if err := m.connect(t.network, t.address); err != nil {
+		if err := m.open(t.network, t.address, clientNumber(i)); err != nil {
 			return 0, 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
 		}
 		open = append(open, m)
-		if _, _, err := m.greet(clientNumber(i)); err != nil {
-			return 0, 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
-		}
 		// Postfix would keep events without a reply in its buffer. Here the milter gets them, and holds what it makes of
 		// them: that is the state in which it waits for the next recipient of a slow client.
 		if err := m.flush(); err != nil {

@@ -379,23 +379,3 @@ func TestSparkline(t *testing.T) {
 		}
 	}
 }
-
-func TestAnMTABreaksOffWhereItIsTold(t *testing.T) {
-	s := &scriptedMilter{answers: answerAll(nil)}
-	s.serve(t)
-	m := newMTA()
-	if err := m.connect("unix", s.address); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := m.greet(clientNumber(6)); err != nil {
-		t.Fatal(err)
-	}
-	m.reset = cmdData
-	msg := newMail(plainAddress, outsider, "joe")
-	if _, err := m.deliver(&msg, "QUEUE1"); !errors.Is(err, errReset) {
-		t.Errorf("error %v", err)
-	}
-	if got := commands(<-s.received); got != "O DC C DH H DM M DR R DT T" {
-		t.Errorf("the milter got %s", got)
-	}
-}
