@@ -8,10 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -54,40 +50,21 @@ func holdingsOf(ctx context.Context, t *target) (h holdings, err error) {
 	if h.resident, err = memoryOf(t.pid, "VmRSS:"); err != nil {
 		return h, err
 	}
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", t.pid))
+	if h.files, err = descriptors(t.pid); err != nil || t.http == "" {
+		return h, err
+	}
+	metrics, err := scrape(ctx, t.http)
 	if err != nil {
 		return h, err
 	}
-	h.files = len(files)
-	if t.http != "" {
-		h.goroutines, h.heap, err = runtimeFigures(ctx, t.http)
+	for name, figure := range map[string]*int{"go_goroutines": &h.goroutines, "go_memstats_heap_alloc_bytes": &h.heap} {
+		value, known := metrics[name]
+		if !known {
+			return h, fmt.Errorf("no %s among the metrics of %s", name, t.http)
+		}
+		*figure = int(value)
 	}
-	return h, err
-}
-
-// runtimeFigures asks a milter for the number of its goroutines and the size of its heap.
-func runtimeFigures(ctx context.Context, address string) (goroutines, heap int, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
-	if err != nil {
-		return 0, 0, err
-	}
-	request.Close = true // a connection that stays open would count as a descriptor
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, 0, err
-	}
-	text, err := io.ReadAll(response.Body)
-	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return 0, 0, err
-	}
-	figure := func(name string) int {
-		_, after, _ := strings.Cut(string(text), "\n"+name+" ")
-		value, _, _ := strings.Cut(after, "\n")
-		n, parseErr := strconv.ParseFloat(value, 64)
-		err = errors.Join(err, parseErr)
-		return int(n)
-	}
-	return figure("go_goroutines"), figure("go_memstats_heap_alloc_bytes"), err
+	return h, nil
 }
 
 // compareConnections measures what connections leave behind that were opened and closed, or hold that announce frames.

@@ -82,7 +82,7 @@ func soak(ctx context.Context, opts options, stdout, stderr io.Writer) (err erro
 	}
 	r := &soakRun{
 		o: o, site: site, out: stdout, faults: newFaultCount(),
-		traffic: &traffic{network: site.network, address: site.address, tally: newTally(), seed: o.seed,
+		traffic: &traffic{network: "tcp", address: site.address, tally: newTally(), seed: o.seed,
 			room: newMailRoom(newIDSource(), newRandom(o.seed))},
 	}
 	fmt.Fprintf(stderr, "bench: measuring the maximum\n")

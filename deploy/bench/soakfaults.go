@@ -69,7 +69,7 @@ func faults(length time.Duration) []fault {
 		{faultScrape, 5 * time.Second, 0, func(ctx context.Context, s *soakSite, _ *rand.Rand) error {
 			var readers sync.WaitGroup
 			for range 4 {
-				readers.Go(func() { _, _ = s.scrape(ctx) }) // a sample tells if nobody is answered
+				readers.Go(func() { _, _ = scrape(ctx, s.http) }) // a sample tells if nobody is answered
 			}
 			readers.Wait()
 			return nil

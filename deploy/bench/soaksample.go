@@ -66,7 +66,7 @@ func (s *sampler) take(ctx context.Context) (soakSample, error) {
 	if sample.Descriptors, err = descriptors(s.site.daemon.pid()); err != nil {
 		return sample, err
 	}
-	if m, err := s.site.scrape(ctx); err == nil { // otherwise the sample says so with 0 goroutines
+	if m, err := scrape(ctx, s.site.http); err == nil { // otherwise the sample says so with 0 goroutines
 		sample.Goroutines = m["go_goroutines"]
 		sample.Dropped = m["bouncefilter_log_lines_dropped_total"]
 		sample.Journal = m["bouncefilter_store_journal_entries"]
