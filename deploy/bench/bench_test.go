@@ -177,6 +177,14 @@ func TestWithoutRedisTheRestIsMeasuredAndTheStatusIs1(t *testing.T) {
 	}
 }
 
+func TestASoakWithoutRedisSaysWhatToDo(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	var stdout, stderr strings.Builder
+	if code := run(t.Context(), []string{"-soak", "5s", "-faults", "none"}, &stdout, &stderr); code != exitWrong || !strings.Contains(stderr.String(), "-store bolt") {
+		t.Errorf("exit status %d, standard error %q", code, stderr.String())
+	}
+}
+
 func TestALabLeavesNothingBehind(t *testing.T) {
 	l, err := newLab(options{})
 	if err != nil {

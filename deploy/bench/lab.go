@@ -18,7 +18,7 @@ const daemonPackage = "github.com/bouncefilter/bouncefilter/cmd/bouncefilter"
 
 // errNoRedis says that there is no redis-server to start.
 var errNoRedis = errors.New("redis-server is not installed (Debian: apt install redis-server); " +
-	"leave it out with -targets null,bolt")
+	"leave it out with -targets null,bolt, or soak with -store bolt")
 
 // A target is one milter that is measured.
 type target struct {
