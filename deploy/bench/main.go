@@ -96,7 +96,12 @@ func compare(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		writeStalls(stdout, results, o.names())
 	}
 	if o.json != "" {
-		if err := writeJSON(o.json, rows, results); err != nil {
+		// The rows of the table and the single runs behind them.
+		err := writeJSON(o.json, struct {
+			Rows []row    `json:"rows"`
+			Runs []result `json:"runs"`
+		}{rows, results})
+		if err != nil {
 			return err
 		}
 	}
@@ -126,12 +131,9 @@ func writeConditions(w io.Writer, o options, l *lab) {
 	fmt.Fprintln(w)
 }
 
-// writeJSON writes the rows of the table and the single runs behind them.
-func writeJSON(file string, rows []row, results []result) error {
-	b, err := json.MarshalIndent(struct {
-		Rows []row    `json:"rows"`
-		Runs []result `json:"runs"`
-	}{rows, results}, "", "\t")
+// writeJSON writes figures to a file.
+func writeJSON(file string, figures any) error {
+	b, err := json.MarshalIndent(figures, "", "\t")
 	if err != nil {
 		return err
 	}
