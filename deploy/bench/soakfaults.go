@@ -133,13 +133,13 @@ func (c *faultCount) played(name string, err error) {
 	}
 }
 
-// take says in words what was played since the last call.
-func (c *faultCount) take() string {
+// take returns what was played since the last call.
+func (c *faultCount) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	words := inWords(c.recent)
-	clear(c.recent)
-	return words
+	recent := c.recent
+	c.recent = map[string]int{}
+	return recent
 }
 
 // err returns what went wrong with the faults themselves.

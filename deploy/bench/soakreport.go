@@ -42,7 +42,9 @@ func (r *soakRun) writeRow(samples []soakSample) {
 	for _, s := range samples {
 		deferred, unanswered, worst = deferred+s.Deferred, unanswered+s.Unanswered, max(worst, s.Worst)
 		speed, refused = speed+s.PerSecond/float64(len(samples)), refused+s.Refused/float64(len(samples))
-		countWords(happened, s.Faults)
+		for name, n := range s.Faults {
+			happened[name] += n
+		}
 		if s.Reset > 0 {
 			happened[faultReset] += s.Reset
 		}
@@ -53,17 +55,6 @@ func (r *soakRun) writeRow(samples []soakSample) {
 		of(func(s soakSample) float64 { return s.P99 }), worst, deferred, unanswered, 100*refused, last.Waiting,
 		of(func(s soakSample) float64 { return s.Memory }), of(func(s soakSample) float64 { return s.Goroutines }),
 		of(func(s soakSample) float64 { return float64(s.Descriptors) }), last.Dropped, last.Journal, inWords(happened))
-}
-
-// countWords adds what inWords has written.
-func countWords(counts map[string]int, words string) {
-	for part := range strings.SplitSeq(words, ", ") {
-		var name string
-		var n int
-		if _, err := fmt.Sscanf(part, "%s %d", &name, &n); err == nil {
-			counts[name] += n
-		}
-	}
 }
 
 // report writes what the whole soak comes to. Its error says why the soak has failed; failed is what run has returned.
