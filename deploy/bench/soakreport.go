@@ -66,7 +66,7 @@ func (r *soakRun) report(failed error) error {
 		fmt.Fprintf(r.out, "| %v | %d | %d | %d | %d | %d | %d | %.2f | %.1f | %.0f |\n", k, t.issued[k], f[fateAccepted], f[fateDeferred],
 			f[fateRefused], f[fateUnanswered], f[fateReset], millis(h.quantile(0.5)), millis(h.quantile(0.99)), millis(h.most))
 	}
-	fmt.Fprintf(r.out, "\nForged bounces accepted: %s.\n", orNone(inWords(t.total.words)))
+	fmt.Fprintf(r.out, "\nForged bounces accepted: %s.\n", orNone(inWords(t.forged)))
 	fmt.Fprintf(r.out, "Genuine ones accepted: %s.\n", orNone(inWords(t.proofs)))
 	fmt.Fprintf(r.out, "Deferred: %s.\n", orNone(inWords(t.deferrals)))
 	fmt.Fprintf(r.out, "No answer: %s.\n", orNone(inWords(t.trouble)))
