@@ -82,32 +82,19 @@ func compareConnections(ctx context.Context, o options, stdout, stderr io.Writer
 		n, what, act = o.connections.announced, "announce 1 MiB", announce
 	}
 	fmt.Fprintf(stdout, "| target | connections | when | anonymous memory, kB | resident, kB | descriptors | goroutines | heap, kB |\n|---|--:|---|--:|--:|--:|--:|--:|\n")
-	for _, name := range o.targets {
-		t, err := l.start(ctx, name, name)
-		if err != nil {
+	return l.inTurn(ctx, o.targets, stderr, func(t *target) error {
+		report := func(when string) error {
+			h, err := holdingsOf(ctx, t)
+			if err == nil {
+				fmt.Fprintf(stdout, "| %s | %d | %s | %s |\n", t.name, n, when, h)
+			}
 			return err
 		}
-		if err := churn(ctx, t, warmUp, nil); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		before, err := holdingsOf(ctx, t)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		fmt.Fprintf(stdout, "| %s | %d | before | %s |\n", name, n, before)
-		err = act(ctx, t, n, func() error {
-			after, err := holdingsOf(ctx, t)
-			fmt.Fprintf(stdout, "| %s | %d | %s | %s |\n", name, n, what, after)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if err := t.process.stop(); err != nil {
+		if err := churn(ctx, t, warmUp, func() error { return report("before") }); err != nil {
 			return err
 		}
-	}
-	return nil
+		return act(ctx, t, n, func() error { return report(what) })
+	})
 }
 
 // churn opens and closes n connections, one after the other, and calls then.
@@ -123,9 +110,6 @@ func churn(ctx context.Context, t *target, n int, then func() error) error {
 		if err := m.quit(); err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
-	}
-	if then == nil {
-		return nil
 	}
 	return then()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -95,6 +96,30 @@ func (l *lab) start(ctx context.Context, name, label string) (*target, error) {
 		return nil, fmt.Errorf("target %s: %w", name, err)
 	}
 	return t, nil
+}
+
+// inTurn measures the milters of those names one after the other, each freshly started. Without redis-server the others are measured all the
+// same, and the error says so in the end.
+func (l *lab) inTurn(ctx context.Context, names []string, stderr io.Writer, measure func(*target) error) error {
+	var missing error
+	for _, name := range names {
+		t, err := l.start(ctx, name, name)
+		if errors.Is(err, errNoRedis) {
+			missing = err
+			fmt.Fprintf(stderr, "bench: going on without redis: %v\n", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := measure(t); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := t.process.stop(); err != nil {
+			return err
+		}
+	}
+	return missing
 }
 
 // child starts a process that ends with the lab.
