@@ -120,7 +120,7 @@ func writeConditions(w io.Writer, o options, l *lab) {
 	if slices.Contains(o.targets, targetRedis) {
 		fmt.Fprintln(w, "Redis on a unix socket, without persistence; its own CPU time is not counted.")
 	}
-	if o.idle == 0 {
+	if o.idle == 0 && !o.connections.any() {
 		fmt.Fprintf(w, "%d messages a run, %d a session, %d senders, %d rounds; medians. Every answer was checked.\n",
 			o.messages, o.perSession, o.senders, o.rounds)
 		for _, s := range o.scenarios {
