@@ -100,6 +100,19 @@ func TestTheProgram(t *testing.T) {
 			t.Errorf("conditions are missing:\n%s", table)
 		}
 	})
+	for name, want := range map[string]string{"-churn": "opened and closed", "-announced": "announce 1 MiB"} {
+		t.Run("connections with "+name, func(t *testing.T) {
+			table := mustRun(t, "-binary", binary, "-targets", "bolt", name, "50")
+			for _, row := range []string{"| bolt | 50 | before | ", "| bolt | 50 | " + want + " | "} {
+				if !strings.Contains(table, row) {
+					t.Errorf("no row %q in\n%s", row, table)
+				}
+			}
+			if strings.Contains(table, "messages a run") {
+				t.Errorf("conditions of messages are told:\n%s", table)
+			}
+		})
+	}
 	t.Run("idle connections", func(t *testing.T) {
 		table := mustRun(t, "-binary", binary, "-targets", "null,bolt", "-idle", "50")
 		for _, row := range []string{"| null | 50 | ", "| bolt | 50 | "} {
@@ -108,21 +121,6 @@ func TestTheProgram(t *testing.T) {
 			}
 		}
 	})
-}
-
-// Connections that were opened and closed leave nothing behind, and those that announce frames hold what they have sent.
-func TestConnectionsThatAreMeasured(t *testing.T) {
-	if testing.Short() {
-		t.Skip("not with -short: it builds and starts bouncefilter")
-	}
-	for name, want := range map[string]string{"-churn": "opened and closed", "-announced": "announce 1 MiB"} {
-		table := mustRun(t, "-targets", "bolt", name, "50")
-		for _, row := range []string{"| bolt | 50 | before | ", "| bolt | 50 | " + want + " | "} {
-			if !strings.Contains(table, row) {
-				t.Errorf("no row %q in\n%s", row, table)
-			}
-		}
-	}
 }
 
 // startPeer starts a null milter that the benchmark takes for one that should sign and refuse.
@@ -174,6 +172,14 @@ func TestWithoutRedisTheRestIsMeasuredAndTheStatusIs1(t *testing.T) {
 	}
 	if !strings.Contains(stdout.String(), "| d | 2 | null |") {
 		t.Errorf("null milter was not measured:\n%s", stdout.String())
+	}
+}
+
+func TestASoakWithoutRedisSaysWhatToDo(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	var stdout, stderr strings.Builder
+	if code := run(t.Context(), []string{"-soak", "5s", "-faults", "none"}, &stdout, &stderr); code != exitWrong || !strings.Contains(stderr.String(), "-store bolt") {
+		t.Errorf("exit status %d, standard error %q", code, stderr.String())
 	}
 }
 

@@ -8,10 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
-	"os"
-	"strconv"
-	"strings"
 	"time"
 )
 
@@ -54,40 +50,21 @@ func holdingsOf(ctx context.Context, t *target) (h holdings, err error) {
 	if h.resident, err = memoryOf(t.pid, "VmRSS:"); err != nil {
 		return h, err
 	}
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", t.pid))
+	if h.files, err = descriptors(t.pid); err != nil || t.http == "" {
+		return h, err
+	}
+	metrics, err := scrape(ctx, t.http)
 	if err != nil {
 		return h, err
 	}
-	h.files = len(files)
-	if t.http != "" {
-		h.goroutines, h.heap, err = runtimeFigures(ctx, t.http)
+	for name, figure := range map[string]*int{"go_goroutines": &h.goroutines, "go_memstats_heap_alloc_bytes": &h.heap} {
+		value, known := metrics[name]
+		if !known {
+			return h, fmt.Errorf("no %s among the metrics of %s", name, t.http)
+		}
+		*figure = int(value)
 	}
-	return h, err
-}
-
-// runtimeFigures asks a milter for the number of its goroutines and the size of its heap.
-func runtimeFigures(ctx context.Context, address string) (goroutines, heap int, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/metrics", nil)
-	if err != nil {
-		return 0, 0, err
-	}
-	request.Close = true // a connection that stays open would count as a descriptor
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return 0, 0, err
-	}
-	text, err := io.ReadAll(response.Body)
-	if err := errors.Join(err, response.Body.Close()); err != nil {
-		return 0, 0, err
-	}
-	figure := func(name string) int {
-		_, after, _ := strings.Cut(string(text), "\n"+name+" ")
-		value, _, _ := strings.Cut(after, "\n")
-		n, parseErr := strconv.ParseFloat(value, 64)
-		err = errors.Join(err, parseErr)
-		return int(n)
-	}
-	return figure("go_goroutines"), figure("go_memstats_heap_alloc_bytes"), err
+	return h, nil
 }
 
 // compareConnections measures what connections leave behind that were opened and closed, or hold that announce frames.
@@ -105,32 +82,19 @@ func compareConnections(ctx context.Context, o options, stdout, stderr io.Writer
 		n, what, act = o.connections.announced, "announce 1 MiB", announce
 	}
 	fmt.Fprintf(stdout, "| target | connections | when | anonymous memory, kB | resident, kB | descriptors | goroutines | heap, kB |\n|---|--:|---|--:|--:|--:|--:|--:|\n")
-	for _, name := range o.targets {
-		t, err := l.start(ctx, name, name)
-		if err != nil {
+	return l.inTurn(ctx, o.targets, stderr, func(t *target) error {
+		report := func(when string) error {
+			h, err := holdingsOf(ctx, t)
+			if err == nil {
+				fmt.Fprintf(stdout, "| %s | %d | %s | %s |\n", t.name, n, when, h)
+			}
 			return err
 		}
-		if err := churn(ctx, t, warmUp, nil); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		before, err := holdingsOf(ctx, t)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		fmt.Fprintf(stdout, "| %s | %d | before | %s |\n", name, n, before)
-		err = act(ctx, t, n, func() error {
-			after, err := holdingsOf(ctx, t)
-			fmt.Fprintf(stdout, "| %s | %d | %s | %s |\n", name, n, what, after)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if err := t.process.stop(); err != nil {
+		if err := churn(ctx, t, warmUp, func() error { return report("before") }); err != nil {
 			return err
 		}
-	}
-	return nil
+		return act(ctx, t, n, func() error { return report(what) })
+	})
 }
 
 // churn opens and closes n connections, one after the other, and calls then.
@@ -140,23 +104,19 @@ func churn(ctx context.Context, t *target, n int, then func() error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if err := m.connect(t.network, t.address); err != nil {
+		if err := m.open(t.network, t.address, clientNumber(i)); err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
-		_, _, err := m.greet(clientNumber(i))
-		if err := errors.Join(err, m.quit()); err != nil {
+		if err := m.quit(); err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
-	}
-	if then == nil {
-		return nil
 	}
 	return then()
 }
 
 // announce opens n connections, begins a body chunk of a bounce on each, and calls then.
 func announce(ctx context.Context, t *target, n int, then func() error) error {
-	bounce := newBounce("announced@"+domain, "announced@"+domain)
+	bounce, ids := newBounce("announced@"+domain, "announced@"+domain), newIDSource()
 	var open []net.Conn
 	defer func() {
 		for _, c := range open {
@@ -168,13 +128,14 @@ func announce(ctx context.Context, t *target, n int, then func() error) error {
 			return ctx.Err()
 		}
 		m := newMTA()
-		if err := m.connect(t.network, t.address); err != nil {
+		if err := m.open(t.network, t.address, clientNumber(i)); err != nil {
 			return fmt.Errorf("connection %d: %w", i+1, err)
 		}
 		open = append(open, m.conn)
-		_, _, err := m.greet(clientNumber(i))
-		if err == nil {
-			err = m.envelope(&bounce)
+		var o outcome
+		decided, err := m.envelope(&bounce, ids.next(), &o)
+		if err == nil && decided {
+			err = fmt.Errorf("the milter decides before the content: %v", &o)
 		}
 		m.out = append(binary.BigEndian.AppendUint32(m.out, announcedLength), byte(cmdBody), 'x')
 		if err := errors.Join(err, m.flush()); err != nil {
@@ -183,19 +144,4 @@ func announce(ctx context.Context, t *target, n int, then func() error) error {
 	}
 	time.Sleep(settleTime)
 	return then()
-}
-
-// envelope sends the envelope of a message, of which the milter wants the content.
-func (m *mta) envelope(msg *message) error {
-	msg.setMacros(m.values)
-	var o outcome
-	for _, e := range []struct {
-		kind eventKind
-		data []byte
-	}{{eventMail, msg.mail.appendTo(nil, "")}, {eventRcpt, msg.rcpt.appendTo(nil, "")}, {eventData, nil}} {
-		if decided, err := m.event(e.kind, e.data, &o); decided || err != nil {
-			return errors.Join(err, fmt.Errorf("the milter decides at %q: %q", e.kind.command, o.reply))
-		}
-	}
-	return nil
 }

@@ -29,28 +29,15 @@ func compareIdle(ctx context.Context, o options, stdout, stderr io.Writer) (err 
 	writeConditions(stdout, o, l)
 	fmt.Fprintln(stdout, "| target | idle connections | anonymous memory before, kB | after, kB | kB a connection | resident, kB |")
 	fmt.Fprintln(stdout, "|---|--:|--:|--:|--:|--:|")
-	var missing error
-	for _, name := range o.targets {
-		t, err := l.start(ctx, name, name)
-		if errors.Is(err, errNoRedis) {
-			missing = err
-			fmt.Fprintf(stderr, "bench: going on without redis: %v\n", err)
-			continue
-		}
-		if err != nil {
-			return err
-		}
+	return l.inTurn(ctx, o.targets, stderr, func(t *target) error {
 		before, after, resident, err := idleMemory(ctx, t, o.idle)
 		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		fmt.Fprintf(stdout, "| %s | %d | %d | %d | %.2f | %d |\n", name, o.idle, before, after,
-			float64(after-before)/float64(o.idle), resident)
-		if err := t.process.stop(); err != nil {
 			return err
 		}
-	}
-	return missing
+		fmt.Fprintf(stdout, "| %s | %d | %d | %d | %.2f | %d |\n", t.name, o.idle, before, after,
+			float64(after-before)/float64(o.idle), resident)
+		return nil
+	})
 }
 
 // checkFileLimit makes sure that n connections can be open, here and in a milter, which inherits the limit.
@@ -84,13 +71,10 @@ func idleMemory(ctx context.Context, t *target, n int) (before, after, resident 
 			return 0, 0, 0, ctx.Err()
 		}
 		m := newMTA()
-		if err := m.connect(t.network, t.address); err != nil {
+		if err := m.open(t.network, t.address, clientNumber(i)); err != nil {
 			return 0, 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
 		}
 		open = append(open, m)
-		if _, _, err := m.greet(clientNumber(i)); err != nil {
-			return 0, 0, 0, fmt.Errorf("idle connection %d: %w", i+1, err)
-		}
 		// Postfix would keep events without a reply in its buffer. Here the milter gets them, and holds what it makes of
 		// them: that is the state in which it waits for the next recipient of a slow client.
 		if err := m.flush(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -18,7 +19,7 @@ const daemonPackage = "github.com/bouncefilter/bouncefilter/cmd/bouncefilter"
 
 // errNoRedis says that there is no redis-server to start.
 var errNoRedis = errors.New("redis-server is not installed (Debian: apt install redis-server); " +
-	"leave it out with -targets null,bolt")
+	"leave it out with -targets null,bolt, or soak with -store bolt")
 
 // A target is one milter that is measured.
 type target struct {
@@ -83,7 +84,7 @@ func (l *lab) start(ctx context.Context, name, label string) (*target, error) {
 		t.process, t.http, err = l.startDaemon(ctx, label, listen, "bolt:"+filepath.Join(l.dir, label+".db"))
 	case targetRedis:
 		var url string
-		if url, err = l.startRedis(ctx, label+"-server"); err == nil {
+		if _, url, err = l.startRedis(ctx, label+"-server", l.dir, "--appendonly", "no"); err == nil {
 			t.process, t.http, err = l.startDaemon(ctx, label, listen, url)
 		}
 	}
@@ -95,6 +96,30 @@ func (l *lab) start(ctx context.Context, name, label string) (*target, error) {
 		return nil, fmt.Errorf("target %s: %w", name, err)
 	}
 	return t, nil
+}
+
+// inTurn measures the milters of those names one after the other, each freshly started. Without redis-server the others are measured all the
+// same, and the error says so in the end.
+func (l *lab) inTurn(ctx context.Context, names []string, stderr io.Writer, measure func(*target) error) error {
+	var missing error
+	for _, name := range names {
+		t, err := l.start(ctx, name, name)
+		if errors.Is(err, errNoRedis) {
+			missing = err
+			fmt.Fprintf(stderr, "bench: going on without redis: %v\n", err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := measure(t); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if err := t.process.stop(); err != nil {
+			return err
+		}
+	}
+	return missing
 }
 
 // child starts a process that ends with the lab.
@@ -119,6 +144,17 @@ const severalForgers = "bad_tags_per_day = 1000000\n"
 
 // startDaemon starts bouncefilter with its default settings, its log included, and a key that it makes itself.
 func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (p *process, metrics string, err error) {
+	arguments, metrics, err := l.serveArguments(ctx, label, listen, storeURL, filepath.Join(l.dir, label+"-state"))
+	if err != nil {
+		return nil, "", err
+	}
+	p, err = l.child(label, l.binary, arguments...)
+	return p, metrics, err
+}
+
+// serveArguments returns the arguments with which startDaemon and the soak start bouncefilter, which is built by then, and its address for
+// metrics.
+func (l *lab) serveArguments(ctx context.Context, label, listen, storeURL, state string) (arguments []string, metrics string, err error) {
 	if err := l.needDaemon(ctx); err != nil {
 		return nil, "", err
 	}
@@ -137,9 +173,8 @@ func (l *lab) startDaemon(ctx context.Context, label, listen, storeURL string) (
 	if err := os.WriteFile(config, []byte(limits), 0o600); err != nil {
 		return nil, "", err
 	}
-	p, err = l.child(label, l.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
-		"--listen", listen, "--http", serveHTTP, "--store", storeURL, "--state-dir", filepath.Join(l.dir, label+"-state"))
-	return p, metrics, err
+	return []string{"serve", "--config", config, "--domain", domain, "--mode", "enforce",
+		"--listen", listen, "--http", serveHTTP, "--store", storeURL, "--state-dir", state}, metrics, nil
 }
 
 // needDaemon builds bouncefilter unless a program was named.
@@ -164,19 +199,18 @@ func buildDaemon(ctx context.Context, binary string) error {
 	return nil
 }
 
-// startRedis starts a server on a unix socket that writes nothing to disk, and returns the URL of its store.
-func (l *lab) startRedis(ctx context.Context, label string) (url string, err error) {
+// startRedis starts a server on a unix socket that takes no snapshots, and returns it and the URL of its store once it accepts connections.
+func (l *lab) startRedis(ctx context.Context, label, dir string, options ...string) (p *process, url string, err error) {
 	program, err := exec.LookPath("redis-server")
 	if err != nil {
-		return "", errNoRedis
+		return nil, "", errNoRedis
 	}
 	socket := filepath.Join(l.dir, label+".sock")
-	p, err := l.child(label, program, "--port", "0", "--unixsocket", socket, "--dir", l.dir,
-		"--save", "", "--appendonly", "no")
+	p, err = l.child(label, program, append([]string{"--port", "0", "--unixsocket", socket, "--dir", dir, "--save", ""}, options...)...)
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	return "unix:" + socket, p.await(ctx, "unix", socket)
+	return p, "unix:" + socket, p.await(ctx, "unix", socket)
 }
 
 // listenAddress returns where the milter of that label listens.

@@ -92,15 +92,8 @@ type worker struct {
 // session sends the messages from first up to end in one SMTP session.
 func (w *worker) session(ctx context.Context, first, end int) error {
 	m := w.mta
-	if err := m.connect(w.load.network, w.load.address); err != nil {
+	if err := m.open(w.load.network, w.load.address, w.client); err != nil {
 		return fmt.Errorf("session: %w", err)
-	}
-	if o, decided, err := m.greet(w.client); err != nil || decided {
-		_ = m.close() // the session has failed already
-		if err == nil {
-			err = fmt.Errorf("milter decides about the session before its first message: %v", &o)
-		}
-		return fmt.Errorf("greeting: %w", err)
 	}
 	for i := first; i < end && ctx.Err() == nil; i++ {
 		msg := &w.load.messages[i%len(w.load.messages)]

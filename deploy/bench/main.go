@@ -96,7 +96,12 @@ func compare(ctx context.Context, o options, stdout, stderr io.Writer) (err erro
 		writeStalls(stdout, results, o.names())
 	}
 	if o.json != "" {
-		if err := writeJSON(o.json, rows, results); err != nil {
+		// The rows of the table and the single runs behind them.
+		err := writeJSON(o.json, struct {
+			Rows []row    `json:"rows"`
+			Runs []result `json:"runs"`
+		}{rows, results})
+		if err != nil {
 			return err
 		}
 	}
@@ -115,7 +120,7 @@ func writeConditions(w io.Writer, o options, l *lab) {
 	if slices.Contains(o.targets, targetRedis) {
 		fmt.Fprintln(w, "Redis on a unix socket, without persistence; its own CPU time is not counted.")
 	}
-	if o.idle == 0 {
+	if o.idle == 0 && !o.connections.any() {
 		fmt.Fprintf(w, "%d messages a run, %d a session, %d senders, %d rounds; medians. Every answer was checked.\n",
 			o.messages, o.perSession, o.senders, o.rounds)
 		for _, s := range o.scenarios {
@@ -126,12 +131,9 @@ func writeConditions(w io.Writer, o options, l *lab) {
 	fmt.Fprintln(w)
 }
 
-// writeJSON writes the rows of the table and the single runs behind them.
-func writeJSON(file string, rows []row, results []result) error {
-	b, err := json.MarshalIndent(struct {
-		Rows []row    `json:"rows"`
-		Runs []result `json:"runs"`
-	}{rows, results}, "", "\t")
+// writeJSON writes figures to a file.
+func writeJSON(file string, figures any) error {
+	b, err := json.MarshalIndent(figures, "", "\t")
 	if err != nil {
 		return err
 	}

@@ -115,28 +115,26 @@ func (m *mta) greet(c client) (outcome, bool, error) {
 	return o, false, nil
 }
 
+// open opens a connection and sends what precedes the first message. It is an error if that decides the session. After an error there is
+// no connection.
+func (m *mta) open(network, address string, c client) error {
+	if err := m.connect(network, address); err != nil {
+		return err
+	}
+	o, decided, err := m.greet(c)
+	if err == nil && decided {
+		err = fmt.Errorf("milter decides about the session before its first message: %v", &o)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("greeting: %w", err), m.close())
+	}
+	return nil
+}
+
 // deliver sends one message under the given queue ID until the milter has decided about it.
 func (m *mta) deliver(msg *message, id string) (outcome, error) {
-	m.id, m.skip = id, 0
-	// Postfix gives a message its queue ID after the milter's answer to the first recipient.
-	delete(m.values, "i")
-	msg.setMacros(m.values)
 	var o outcome
-	if err := m.extend(); err != nil {
-		return o, err
-	}
-	if decided, err := m.event(eventMail, m.fill(msg.mail), &o); decided || err != nil {
-		return o, err
-	}
-	if decided, err := m.event(eventRcpt, m.fill(msg.rcpt), &o); decided || err != nil {
-		return o, err
-	}
-	m.values["i"] = id
-	if decided, err := m.event(eventData, nil, &o); decided || err != nil {
-		return o, err
-	}
-	// smtpd hands the connection over to cleanup here, with nothing left in the buffer.
-	if err := m.flush(); err != nil {
+	if decided, err := m.envelope(msg, id, &o); decided || err != nil {
 		return o, err
 	}
 	if decided, err := m.content(msg, &o); decided || err != nil {
@@ -144,6 +142,29 @@ func (m *mta) deliver(msg *message, id string) (outcome, error) {
 	}
 	_, err := m.event(eventEndBody, nil, &o)
 	return o, err
+}
+
+// envelope sends what precedes the content.
+func (m *mta) envelope(msg *message, id string, o *outcome) (decided bool, err error) {
+	m.id, m.skip = id, 0
+	// Postfix gives a message its queue ID after the milter's answer to the first recipient.
+	delete(m.values, "i")
+	msg.setMacros(m.values)
+	if err := m.extend(); err != nil {
+		return false, err
+	}
+	if decided, err := m.event(eventMail, m.fill(msg.mail), o); decided || err != nil {
+		return decided, err
+	}
+	if decided, err := m.event(eventRcpt, m.fill(msg.rcpt), o); decided || err != nil {
+		return decided, err
+	}
+	m.values["i"] = id
+	if decided, err := m.event(eventData, nil, o); decided || err != nil {
+		return decided, err
+	}
+	// smtpd hands the connection over to cleanup here, with nothing left in the buffer.
+	return false, m.flush()
 }
 
 // content sends header and body. cleanup sends no macros either for what the milter declined.

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -348,6 +349,23 @@ func TestMalformedAnswersAreErrors(t *testing.T) {
 				t.Errorf("no error, outcome %v", &o)
 			}
 		})
+	}
+}
+
+func TestAnMTABreaksOffWhereItIsTold(t *testing.T) {
+	s := &scriptedMilter{answers: answerAll(nil)}
+	s.serve(t)
+	m := newMTA()
+	if err := m.open("unix", s.address, clientNumber(6)); err != nil {
+		t.Fatal(err)
+	}
+	m.reset = cmdData
+	msg := newMail(plainAddress, outsider, "joe")
+	if _, err := m.deliver(&msg, "QUEUE1"); !errors.Is(err, errReset) {
+		t.Errorf("error %v", err)
+	}
+	if got := commands(<-s.received); got != "O DC C DH H DM M DR R DT T" {
+		t.Errorf("the milter got %s", got)
 	}
 }
 

@@ -139,3 +139,9 @@ func memoryOf(pid int, figure string) (int, error) {
 	}
 	return 0, fmt.Errorf("memory of process %d: no %s", pid, figure)
 }
+
+// descriptors returns how many descriptors a process has open.
+func descriptors(pid int) (int, error) {
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	return len(all), err
+}

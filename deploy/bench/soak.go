@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -82,7 +81,7 @@ func soak(ctx context.Context, opts options, stdout, stderr io.Writer) (err erro
 	}
 	r := &soakRun{
 		o: o, site: site, out: stdout, faults: newFaultCount(),
-		traffic: &traffic{network: site.network, address: site.address, tally: newTally(), seed: o.seed,
+		traffic: &traffic{network: "tcp", address: site.address, tally: newTally(), seed: o.seed,
 			room: newMailRoom(newIDSource(), newRandom(o.seed))},
 	}
 	fmt.Fprintf(stderr, "bench: measuring the maximum\n")
@@ -92,10 +91,7 @@ func soak(ctx context.Context, opts options, stdout, stderr io.Writer) (err erro
 	r.writeConditions()
 	failed := r.run(ctx)
 	if opts.json != "" {
-		b, err := json.MarshalIndent(r.samples, "", "\t")
-		if err := errors.Join(err, os.WriteFile(opts.json, append(b, '\n'), 0o644)); err != nil {
-			return err
-		}
+		failed = errors.Join(failed, writeJSON(opts.json, r.samples))
 	}
 	return r.report(failed)
 }

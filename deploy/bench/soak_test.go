@@ -357,13 +357,6 @@ func TestABlockedLogIsReadAfterwards(t *testing.T) {
 	}
 }
 
-func TestMetricsWithLabelsAreSummedUp(t *testing.T) {
-	got := parseMetrics("# HELP a words 7\na 2\nb{x=\"1 2\",y=\"}\"} 3\nb{x=\"2\"} 4.5\n")
-	if len(got) != 2 || got["a"] != 2 || got["b"] != 7.5 {
-		t.Errorf("metrics %v", got)
-	}
-}
-
 func TestSparkline(t *testing.T) {
 	for _, tt := range []struct {
 		values []float64
@@ -377,25 +370,5 @@ func TestSparkline(t *testing.T) {
 		if got := sparkline(tt.values, tt.width); got != tt.want {
 			t.Errorf("%v in %d: %s, want %s", tt.values, tt.width, got, tt.want)
 		}
-	}
-}
-
-func TestAnMTABreaksOffWhereItIsTold(t *testing.T) {
-	s := &scriptedMilter{answers: answerAll(nil)}
-	s.serve(t)
-	m := newMTA()
-	if err := m.connect("unix", s.address); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := m.greet(clientNumber(6)); err != nil {
-		t.Fatal(err)
-	}
-	m.reset = cmdData
-	msg := newMail(plainAddress, outsider, "joe")
-	if _, err := m.deliver(&msg, "QUEUE1"); !errors.Is(err, errReset) {
-		t.Errorf("error %v", err)
-	}
-	if got := commands(<-s.received); got != "O DC C DH H DM M DR R DT T" {
-		t.Errorf("the milter got %s", got)
 	}
 }

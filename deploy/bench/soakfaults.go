@@ -69,7 +69,7 @@ func faults(length time.Duration) []fault {
 		{faultScrape, 5 * time.Second, 0, func(ctx context.Context, s *soakSite, _ *rand.Rand) error {
 			var readers sync.WaitGroup
 			for range 4 {
-				readers.Go(func() { _, _ = s.scrape(ctx) }) // a sample tells if nobody is answered
+				readers.Go(func() { _, _ = scrape(ctx, s.http) }) // a sample tells if nobody is answered
 			}
 			readers.Wait()
 			return nil
@@ -133,13 +133,13 @@ func (c *faultCount) played(name string, err error) {
 	}
 }
 
-// take says in words what was played since the last call.
-func (c *faultCount) take() string {
+// take returns what was played since the last call.
+func (c *faultCount) take() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	words := inWords(c.recent)
-	clear(c.recent)
-	return words
+	recent := c.recent
+	c.recent = map[string]int{}
+	return recent
 }
 
 // err returns what went wrong with the faults themselves.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -178,11 +177,8 @@ func (w *soakWorker) try(l *letter) (judgement, time.Duration) {
 // deliver sends a letter in the present session or in a new one. After an error there is no session.
 func (w *soakWorker) deliver(l *letter) (o outcome, m message, err error) {
 	if w.left == 0 {
-		if err := w.mta.connect(w.traffic.network, w.traffic.address); err != nil {
+		if err := w.mta.open(w.traffic.network, w.traffic.address, w.client); err != nil {
 			return o, m, err
-		}
-		if o, decided, err := w.mta.greet(w.client); err != nil || decided {
-			return o, m, errors.Join(fmt.Errorf("the session was decided before its first message: %v", &o), err, w.mta.close())
 		}
 		w.left = 1 + w.random.IntN(mostASession)
 	} else {

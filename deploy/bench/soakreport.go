@@ -42,7 +42,9 @@ func (r *soakRun) writeRow(samples []soakSample) {
 	for _, s := range samples {
 		deferred, unanswered, worst = deferred+s.Deferred, unanswered+s.Unanswered, max(worst, s.Worst)
 		speed, refused = speed+s.PerSecond/float64(len(samples)), refused+s.Refused/float64(len(samples))
-		countWords(happened, s.Faults)
+		for name, n := range s.Faults {
+			happened[name] += n
+		}
 		if s.Reset > 0 {
 			happened[faultReset] += s.Reset
 		}
@@ -55,17 +57,6 @@ func (r *soakRun) writeRow(samples []soakSample) {
 		of(func(s soakSample) float64 { return float64(s.Descriptors) }), last.Dropped, last.Journal, inWords(happened))
 }
 
-// countWords adds what inWords has written.
-func countWords(counts map[string]int, words string) {
-	for part := range strings.SplitSeq(words, ", ") {
-		var name string
-		var n int
-		if _, err := fmt.Sscanf(part, "%s %d", &name, &n); err == nil {
-			counts[name] += n
-		}
-	}
-}
-
 // report writes what the whole soak comes to. Its error says why the soak has failed; failed is what run has returned.
 func (r *soakRun) report(failed error) error {
 	t := r.traffic.tally
@@ -75,7 +66,7 @@ func (r *soakRun) report(failed error) error {
 		fmt.Fprintf(r.out, "| %v | %d | %d | %d | %d | %d | %d | %.2f | %.1f | %.0f |\n", k, t.issued[k], f[fateAccepted], f[fateDeferred],
 			f[fateRefused], f[fateUnanswered], f[fateReset], millis(h.quantile(0.5)), millis(h.quantile(0.99)), millis(h.most))
 	}
-	fmt.Fprintf(r.out, "\nForged bounces accepted: %s.\n", orNone(inWords(t.total.words)))
+	fmt.Fprintf(r.out, "\nForged bounces accepted: %s.\n", orNone(inWords(t.forged)))
 	fmt.Fprintf(r.out, "Genuine ones accepted: %s.\n", orNone(inWords(t.proofs)))
 	fmt.Fprintf(r.out, "Deferred: %s.\n", orNone(inWords(t.deferrals)))
 	fmt.Fprintf(r.out, "No answer: %s.\n", orNone(inWords(t.trouble)))

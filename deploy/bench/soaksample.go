@@ -8,24 +8,24 @@ import (
 
 // A soakSample is the state of the daemon at a time, and what became of mail since the one before.
 type soakSample struct {
-	At          float64 `json:"seconds"`
-	PerSecond   float64 `json:"messages_per_second"`
-	Median      float64 `json:"p50_ms"`
-	P99         float64 `json:"p99_ms"`
-	Worst       float64 `json:"max_ms"`
-	Deferred    int     `json:"deferred"`
-	Unanswered  int     `json:"unanswered"`
-	Reset       int     `json:"reset"`
-	Refused     float64 `json:"forged_refused_share"`
-	Waiting     int     `json:"letters_waiting"`
-	Memory      float64 `json:"anonymous_mb"`
-	Goroutines  float64 `json:"goroutines"` // 0 if the metrics were not answered
-	Descriptors int     `json:"descriptors"`
-	Dropped     float64 `json:"log_lines_dropped"`
-	Journal     float64 `json:"journal_entries"`
-	Lost        float64 `json:"lost_records"`
-	Panics      float64 `json:"panics"`
-	Faults      string  `json:"faults"`
+	At          float64        `json:"seconds"`
+	PerSecond   float64        `json:"messages_per_second"`
+	Median      float64        `json:"p50_ms"`
+	P99         float64        `json:"p99_ms"`
+	Worst       float64        `json:"max_ms"`
+	Deferred    int            `json:"deferred"`
+	Unanswered  int            `json:"unanswered"`
+	Reset       int            `json:"reset"`
+	Refused     float64        `json:"forged_refused_share"`
+	Waiting     int            `json:"letters_waiting"`
+	Memory      float64        `json:"anonymous_mb"`
+	Goroutines  float64        `json:"goroutines"` // 0 if the metrics were not answered
+	Descriptors int            `json:"descriptors"`
+	Dropped     float64        `json:"log_lines_dropped"`
+	Journal     float64        `json:"journal_entries"`
+	Lost        float64        `json:"lost_records"`
+	Panics      float64        `json:"panics"`
+	Faults      map[string]int `json:"faults"` // that were played, by name
 }
 
 // mostSamples bounds their number; samplePeriod is what an hour has.
@@ -66,7 +66,7 @@ func (s *sampler) take(ctx context.Context) (soakSample, error) {
 	if sample.Descriptors, err = descriptors(s.site.daemon.pid()); err != nil {
 		return sample, err
 	}
-	if m, err := s.site.scrape(ctx); err == nil { // otherwise the sample says so with 0 goroutines
+	if m, err := scrape(ctx, s.site.http); err == nil { // otherwise the sample says so with 0 goroutines
 		sample.Goroutines = m["go_goroutines"]
 		sample.Dropped = m["bouncefilter_log_lines_dropped_total"]
 		sample.Journal = m["bouncefilter_store_journal_entries"]

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,18 +21,13 @@ type soakSite struct {
 	redis   *redisServer // nil if the store is another
 	log     *logReader
 	daemon  *process
-	network string
-	address string
-	http    *http.Client
-	metrics string // URL
+	address string // of the milter, on TCP
+	http    string // address for metrics
 }
 
 // newSoakSite starts all of it. It ends with the lab.
 func newSoakSite(ctx context.Context, l *lab, o soakOptions) (*soakSite, error) {
-	s := &soakSite{lab: l, http: &http.Client{Timeout: 5 * time.Second}}
-	if err := l.needDaemon(ctx); err != nil {
-		return nil, err
-	}
+	s := &soakSite{lab: l}
 	data := filepath.Join(l.dir, "data")
 	if o.plays(faultFreeze) {
 		var err error
@@ -54,38 +46,32 @@ func newSoakSite(ctx context.Context, l *lab, o soakOptions) (*soakSite, error) 
 		if s.redis, err = l.newRedisServer(ctx, filepath.Join(data, "redis")); err != nil {
 			return nil, err
 		}
-		url = "unix:" + s.redis.socket
+		url = s.redis.url
 	}
 	return s, s.start(ctx, url)
 }
 
 // start starts the daemon, with its log in a pipe.
 func (s *soakSite) start(ctx context.Context, url string) error {
-	listen, err := freePort()
-	if err != nil {
+	var err error
+	if s.address, err = freePort(); err != nil {
 		return err
 	}
-	web, err := freePort()
-	if err != nil {
+	var arguments []string
+	s.lab.metrics = true
+	if arguments, s.http, err = s.lab.serveArguments(ctx, "soak", "tcp:"+s.address, url, s.state); err != nil {
 		return err
 	}
-	s.network, s.address, s.metrics = "tcp", listen, "http://"+web+"/metrics"
 	reader, writer, err := newLogReader()
 	if err != nil {
 		return err
 	}
 	s.log = reader
-	config := filepath.Join(s.lab.dir, "soak.toml")
-	if err := os.WriteFile(config, []byte(severalForgers), 0o600); err != nil {
-		return err
-	}
-	s.daemon, err = startLogging(writer, reader.last, s.lab.binary, "serve", "--config", config, "--domain", domain, "--mode", "enforce",
-		"--listen", "tcp:"+listen, "--http", web, "--store", url, "--state-dir", s.state)
-	if err != nil {
+	if s.daemon, err = startLogging(writer, reader.last, s.lab.binary, arguments...); err != nil {
 		return err
 	}
 	s.lab.children = append(s.lab.children, s.daemon)
-	return s.daemon.await(ctx, s.network, s.address)
+	return s.daemon.await(ctx, "tcp", s.address)
 }
 
 // reload has the daemon read configuration and keys again.
@@ -106,76 +92,28 @@ func (s *soakSite) rotate(ctx context.Context) error {
 	return fmt.Errorf("key rotate: %w: %s", err, out)
 }
 
-// scrape returns the metrics of the daemon; those with labels are summed up.
-func (s *soakSite) scrape(ctx context.Context) (map[string]float64, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.metrics, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := s.http.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return nil, err
-	}
-	return parseMetrics(string(body)), nil
-}
-
-// parseMetrics reads the text format of Prometheus.
-func parseMetrics(body string) map[string]float64 {
-	values := map[string]float64{}
-	for line := range strings.Lines(body) {
-		name, value, found := strings.Cut(strings.TrimSpace(line), " ")
-		if at := strings.LastIndexByte(line, '}'); at >= 0 {
-			name, value = line[:strings.IndexByte(line, '{')], strings.TrimSpace(line[at+1:])
-		}
-		if v, err := strconv.ParseFloat(value, 64); err == nil && found && line[0] != '#' {
-			values[name] += v
-		}
-	}
-	return values
-}
-
-// descriptors returns how many descriptors a process has open.
-func descriptors(pid int) (int, error) {
-	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
-	return len(all), err
-}
-
 // A redisServer keeps an append-only file, and can be stopped and restarted, by one fault at a time.
 type redisServer struct {
-	lab     *lab
-	program string
-	dir     string
-	socket  string
+	lab *lab
+	dir string
 
 	mu      sync.Mutex
 	process *process
+	url     string // of the store
 }
 
 func (l *lab) newRedisServer(ctx context.Context, dir string) (*redisServer, error) {
-	program, err := exec.LookPath("redis-server")
-	if err != nil {
-		return nil, errNoRedis
-	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	r := &redisServer{lab: l, program: program, dir: dir, socket: filepath.Join(l.dir, "redis.sock")}
+	r := &redisServer{lab: l, dir: dir}
 	return r, r.start(ctx)
 }
 
 // start starts the server. It returns as soon as the server accepts connections, which is before it has read its file.
 func (r *redisServer) start(ctx context.Context) (err error) {
-	r.process, err = r.lab.child("redis", r.program, "--port", "0", "--unixsocket", r.socket, "--dir", r.dir,
-		"--save", "", "--appendonly", "yes", "--appendfsync", "everysec")
-	if err != nil {
-		return err
-	}
-	return r.process.await(ctx, "unix", r.socket)
+	r.process, r.url, err = r.lab.startRedis(ctx, "redis", r.dir, "--appendonly", "yes", "--appendfsync", "everysec")
+	return err
 }
 
 // restart ends the server with a signal, and starts it again after a time.

@@ -56,7 +56,6 @@ func bucketEnd(i int) time.Duration {
 // A count is what became of mail in some time.
 type count struct {
 	fates [mailKinds][fates]int
-	words map[string]int // of accepted forgeries
 	time  [mailKinds]histogram
 	all   histogram
 }
@@ -71,8 +70,8 @@ type tally struct {
 	wrong   int
 	errors  []string // the first wrong verdicts
 
-	// Why, in words: how genuine bounces and receipts were accepted, what was deferred, why there was no answer.
-	proofs, deferrals, trouble map[string]int
+	// Why, in words: how forgeries, and genuine bounces and receipts, were accepted, what was deferred, why there was no answer.
+	forged, proofs, deferrals, trouble map[string]int
 }
 
 // keptErrors bounds what is kept in words.
@@ -88,9 +87,9 @@ func newTally() *tally {
 func (t *tally) clear() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.total, t.recent = count{words: map[string]int{}}, count{words: map[string]int{}}
+	t.total, t.recent = count{}, count{}
 	t.issued, t.settled = [mailKinds]int{}, [mailKinds]int{}
-	t.proofs, t.deferrals, t.trouble = map[string]int{}, map[string]int{}, map[string]int{}
+	t.forged, t.proofs, t.deferrals, t.trouble = map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 }
 
 // countBounded counts a word unless there are too many.
@@ -118,15 +117,14 @@ func (t *tally) try(l *letter, j judgement, took time.Duration) (settled bool) {
 		}
 		c.time[l.kind].add(took)
 		c.all.add(took)
-		if l.kind == kindForged && j.fate == fateAccepted {
-			c.words[j.word]++
-		}
 	}
 	switch {
 	case j.fate == fateUnanswered:
 		countBounded(t.trouble, j.word)
 	case j.fate == fateDeferred:
 		countBounded(t.deferrals, fmt.Sprintf("%v %q", l.kind, j.word))
+	case j.fate == fateAccepted && l.kind == kindForged:
+		countBounded(t.forged, j.word)
 	case j.fate == fateAccepted && (l.kind == kindBounce || l.kind == kindReceipt):
 		countBounded(t.proofs, fmt.Sprintf("%v %s", l.kind, j.word))
 	}
@@ -147,7 +145,7 @@ func (t *tally) take() count {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.recent
-	t.recent = count{words: map[string]int{}}
+	t.recent = count{}
 	return c
 }
 

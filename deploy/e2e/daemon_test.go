@@ -23,6 +23,7 @@ type daemon struct {
 	http    string   // address of metrics and health
 	milter  string   // as Postfix writes the address
 	within  []string // what runs the program elsewhere: ip netns exec NAME
+	stderr  *os.File // where its log goes; nil for the output of the process
 	process *process
 }
 
@@ -65,6 +66,13 @@ networks = ["127.0.0.2/32"]
 level = "debug"
 `
 
+// newLoneDaemon is newDaemon with a store in memory and nothing around it.
+func newLoneDaemon(t *testing.T) *daemon {
+	t.Helper()
+	needServers(t)
+	return newDaemon(t, newFolder(t, "daemon-"), "memory:", false, "", "")
+}
+
 func (d *daemon) write(t *testing.T, config string) {
 	t.Helper()
 	if err := os.WriteFile(d.config, []byte(config), 0o600); err != nil {
@@ -90,13 +98,7 @@ func (d *daemon) start(t *testing.T) {
 // startUntil starts the daemon and waits until it says yes to a question.
 func (d *daemon) startUntil(t *testing.T, question string) {
 	t.Helper()
-	d.process = start(t, "bouncefilter", slices.Concat(d.within, []string{d.program, "serve", "--config", d.config})...)
-	d.awaitYes(t, question)
-}
-
-// awaitYes waits until the daemon says yes to a question.
-func (d *daemon) awaitYes(t *testing.T, question string) {
-	t.Helper()
+	d.process = startTo(t, "bouncefilter", d.stderr, slices.Concat(d.within, []string{d.program, "serve", "--config", d.config})...)
 	eventually(t, "bouncefilter says yes to "+question, func() bool {
 		select {
 		case <-d.process.done:

@@ -60,13 +60,9 @@ func (p *pair) anHourLater(t *testing.T) share {
 
 // insist sends a bounce as a patient MTA does, and returns the reply that is not a deferral.
 func (s *site) insist(t *testing.T, to, text string) string {
-	reply := "421 no connection"
+	reply := ""
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(retryAfter) {
-		if c, err := tryDial(t, outsider, s.postfix.smtp); err == nil {
-			reply = c.attempt("", []string{to}, text)
-			c.quit()
-		}
-		if reply[0] != '4' {
+		if reply = s.knock(t, to, text); reply[0] != '4' {
 			return reply
 		}
 	}
@@ -99,16 +95,6 @@ func forgedBounces(to string, now time.Time) []string {
 
 // forgedBounce writes a bounce that returns a message of a spammer.
 func forgedBounce(to string, now time.Time, header string) string {
-	return "From: MAILER-DAEMON@remote.example\nTo: " + to + "\nSubject: failure notice\nDate: " + now.Format(time.RFC1123Z) + `
-
-Hi. This is the qmail-send program at remote.example.
-I'm afraid I wasn't able to deliver your message to the following addresses.
-This is a permanent error; I've given up. Sorry it didn't work out.
-
-<friend@remote.example>:
-The user's mailbox is over its quota. (#5.2.2)
-
---- Below this line is a copy of the message.
-
-` + "From: " + to + "\nTo: friend@remote.example\nSubject: cheap pills\n" + header + "\nBuy now.\n"
+	return "From: MAILER-DAEMON@remote.example\nTo: " + to + "\nSubject: failure notice\nDate: " + now.Format(time.RFC1123Z) + "\n\n" +
+		failureNotice + "From: " + to + "\nTo: friend@remote.example\nSubject: cheap pills\n" + header + "\nBuy now.\n"
 }

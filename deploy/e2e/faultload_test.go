@@ -282,11 +282,7 @@ func (l *load) try() {
 			continue
 		}
 		phase := l.phase.Load()
-		reply := "421 no connection"
-		if c, err := tryDial(l.t, outsider, tr.node.postfix.smtp); err == nil {
-			reply = c.attempt("", []string{tr.to}, tr.m.text)
-			c.quit()
-		}
+		reply := tr.node.knock(l.t, tr.to, tr.m.text)
 		if tr.kind == unknownMessage {
 			phase = l.phase.Load() // it waits for a heartbeat of the other host, and the fault may come meanwhile
 		}
@@ -295,6 +291,16 @@ func (l *load) try() {
 		l.busy--
 		l.mu.Unlock()
 	}
+}
+
+// knock tries to send a bounce or receipt from outside, and returns the last reply; without a connection, that of a server that is not there.
+func (s *site) knock(t *testing.T, to, text string) string {
+	c, err := tryDial(t, outsider, s.postfix.smtp)
+	if err != nil {
+		return "421 no connection"
+	}
+	defer c.quit()
+	return c.attempt("", []string{to}, text)
 }
 
 // judge counts what became of a trial.

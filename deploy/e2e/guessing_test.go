@@ -31,9 +31,7 @@ func TestGuessedTags(t *testing.T) {
 				if n%2 == 1 {
 					from, m = "friend@remote.example", newMessage("friend@remote.example", to)
 				}
-				c := s.outside(t)
-				reply := c.attempt(from, []string{to}, m.text)
-				c.quit()
+				reply := s.attempt(t, from, to, m)
 				switch {
 				case strings.HasPrefix(reply, "550 5.7.1 "):
 					told++
@@ -100,17 +98,15 @@ func TestGuessedTagsByLookup(t *testing.T) {
 			s := newSite(t, siteOptions{sections: way.sections, top: "bad_tags_per_day = 5",
 				config: strings.ReplaceAll(codeBlocks(t, postfixManual, socketmapInPlace, "toml")[0], socketmapAddress, address)})
 			s.restart(t, func() { s.postfix.follow(t, documented(t, way.section), socketmapAddress, address) })
-			c, m := s.outside(t), newMessage("friend@remote.example", "user@virt.example") // of which there is some at every site
-			c.send("friend@remote.example", []string{"user@virt.example"}, m.text)
-			c.quit()
+			const friend = "friend@remote.example"
+			handIn(t, outsider, s.postfix.smtp, friend, "user@virt.example", newMessage(friend, "user@virt.example")) // of which there is some at every site
 			for _, user := range []string{"user@virt.example", "nobody.here@virt.example"} {
 				right := s.daemon.sign(t, user, time.Now())
 				deferred, delivered := 0, 0
 				for n := range 200 {
 					to := guess(t, right, n)
-					m := newMessage("friend@remote.example", to)
-					c := s.outside(t)
-					switch reply := c.attempt("friend@remote.example", []string{to}, m.text); {
+					m := newMessage(friend, to)
+					switch reply := s.attempt(t, friend, to, m); {
 					case strings.HasPrefix(reply, ok):
 						delivered++
 						s.mailbox(user).await(t, m.mark)
@@ -119,7 +115,6 @@ func TestGuessedTagsByLookup(t *testing.T) {
 					case !strings.HasPrefix(reply, replyUnknown):
 						t.Errorf("%s: %s", to, reply)
 					}
-					c.quit()
 				}
 				exists := user == "user@virt.example"
 				if want := way.delivers && exists; (delivered > 0) != want || (deferred > 0) != !way.delivers {

@@ -11,8 +11,7 @@ import (
 // 400 connections to the port for metrics and health that do nothing leave the MTA its descriptors, of which the daemon has 400.
 func TestIdleHTTPConnectionsTakeNothingFromTheMTA(t *testing.T) {
 	t.Parallel()
-	needServers(t)
-	d := newDaemon(t, newFolder(t, "http-"), "memory:", false, "", "")
+	d := newLoneDaemon(t)
 	d.within = []string{"prlimit", "--nofile=400:400"}
 	d.start(t)
 	for range 400 {
@@ -36,15 +35,13 @@ func TestIdleHTTPConnectionsTakeNothingFromTheMTA(t *testing.T) {
 // A service manager that asks for it hears from the daemon as often as it wants to.
 func TestServiceManagerHearsThatMailPasses(t *testing.T) {
 	t.Parallel()
-	needServers(t)
-	dir := newFolder(t, "watchdog-")
-	path := filepath.Join(dir, "notify")
+	d := newLoneDaemon(t)
+	path := filepath.Join(d.dir, "notify")
 	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	d := newDaemon(t, dir, "memory:", false, "", "")
 	d.within = []string{"env", "NOTIFY_SOCKET=" + path, "WATCHDOG_USEC=100000"}
 	d.start(t)
 	heard := map[string]int{}

@@ -13,13 +13,6 @@ import (
 	"github.com/d--j/go-milter"
 )
 
-// startLogging starts the daemon with a descriptor of ours as its standard error, and waits until it is ready.
-func (d *daemon) startLogging(t *testing.T, stderr *os.File) {
-	t.Helper()
-	d.process = startTo(t, "bouncefilter", stderr, d.program, "serve", "--config", d.config)
-	d.awaitYes(t, "/readyz")
-}
-
 // signMessage lets the daemon sign a message, as an MTA would.
 func (d *daemon) signMessage(t *testing.T, sender string) {
 	t.Helper()
@@ -125,10 +118,10 @@ func TestStandardErrorIsNeverRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			needServers(t)
-			d := newDaemon(t, newFolder(t, "log-"), "memory:", false, "", "")
+			d := newLoneDaemon(t)
 			r, w := pipe(t)
-			d.startLogging(t, w)
+			d.stderr = w
+			d.start(t)
 			if err := started(w); err != nil {
 				t.Fatal(err)
 			}
@@ -185,10 +178,10 @@ func TestStandardErrorIsNeverRead(t *testing.T) {
 // SIGTERM ends a daemon whose standard error is never read.
 func TestDaemonEndsWithAStuckStandardError(t *testing.T) {
 	t.Parallel()
-	needServers(t)
-	d := newDaemon(t, newFolder(t, "log-"), "memory:", false, "", "")
+	d := newLoneDaemon(t)
 	_, w := pipe(t)
-	d.startLogging(t, w)
+	d.stderr = w
+	d.start(t)
 	defer w.Close()
 	d.fillLog(t)
 	d.signMessage(t, "during@virt.example")
@@ -215,10 +208,10 @@ func TestStandardErrorThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			needServers(t)
-			d := newDaemon(t, newFolder(t, "log-"), "memory:", false, "", "")
+			d := newLoneDaemon(t)
 			stderr, started := open(t)
-			d.startLogging(t, stderr)
+			d.stderr = stderr
+			d.start(t)
 			stderr.Close() // the daemon has its own
 			started()
 			d.fillLog(t)
@@ -237,8 +230,7 @@ func TestStandardErrorThatFails(t *testing.T) {
 // What keeps the daemon from starting is told on the standard error, whole and in order, before it ends.
 func TestErrorsAtTheStartAreTold(t *testing.T) {
 	t.Parallel()
-	needServers(t)
-	d := newDaemon(t, newFolder(t, "log-"), "memory:", false, "", "")
+	d := newLoneDaemon(t)
 	ln, err := net.Listen("tcp", strings.TrimPrefix(d.milter, "inet:"))
 	if err != nil {
 		t.Fatal(err)

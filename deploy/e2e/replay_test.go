@@ -45,9 +45,7 @@ func (s *site) harvest(t *testing.T, sender string) *harvested {
 // replay is a bounce that names no message, and the reply to it.
 func (h *harvested) replay(t *testing.T) string {
 	t.Helper()
-	c := h.site.outside(t)
-	defer c.quit()
-	return c.attempt("", []string{h.sent.sender}, newBounce(h.sent.sender, "Subject: the original\n").text)
+	return h.site.attempt(t, "", h.sent.sender, newBounce(h.sent.sender, "Subject: the original\n"))
 }
 
 // genuine sends the bounce of the message, which must arrive.

@@ -133,6 +133,14 @@ func (s *site) dial(t *testing.T, from string) *client {
 	return c
 }
 
+// attempt tries to send a message from outside in a session of its own, and returns the last reply.
+func (s *site) attempt(t *testing.T, from, to string, m message) string {
+	t.Helper()
+	c := s.outside(t)
+	defer c.quit()
+	return c.attempt(from, []string{to}, m.text)
+}
+
 // trySubmit submits a message over a connection of its own, and returns the reply of the first command that was refused
 // or that of the end of the message.
 func (s *site) trySubmit(t *testing.T, from, to string, m message) string {
@@ -206,10 +214,8 @@ func newMessage(from, to string, headers ...string) message {
 	return m
 }
 
-// newBounce writes a bounce about a message, in the style of qmail-send: without MIME, with a copy of the original.
-func newBounce(to string, original string) message {
-	m := newMessage("MAILER-DAEMON@remote.example", to)
-	m.text = strings.TrimSuffix(m.text, "Hello.\n") + `Hi. This is the qmail-send program at remote.example.
+// failureNotice is what qmail-send writes before the copy of a message that it bounces.
+const failureNotice = `Hi. This is the qmail-send program at remote.example.
 I'm afraid I wasn't able to deliver your message to the following addresses.
 This is a permanent error; I've given up. Sorry it didn't work out.
 
@@ -218,7 +224,12 @@ The user's mailbox is over its quota. (#5.2.2)
 
 --- Below this line is a copy of the message.
 
-` + original
+`
+
+// newBounce writes a bounce about a message, in the style of qmail-send: without MIME, with a copy of the original.
+func newBounce(to string, original string) message {
+	m := newMessage("MAILER-DAEMON@remote.example", to)
+	m.text = strings.TrimSuffix(m.text, "Hello.\n") + failureNotice + original
 	return m
 }
 

@@ -100,9 +100,7 @@ func (s *site) ownBounces(t *testing.T) {
 // loses sends a bounce to a genuine tag of a user that there is not, which Postfix accepts and cannot deliver.
 func (s *site) loses(t *testing.T) {
 	m := newBounce("nobody.here@virt.example", "Subject: the original\n")
-	c := s.outside(t)
-	reply := c.attempt("", []string{s.daemon.sign(t, "nobody.here@virt.example", time.Now())}, m.text)
-	c.quit()
+	reply := s.attempt(t, "", s.daemon.sign(t, "nobody.here@virt.example", time.Now()), m)
 	queueID, accepted := strings.CutPrefix(reply, "250 2.0.0 Ok: queued as ")
 	if !accepted {
 		t.Fatalf("the bounce is answered %q", reply)

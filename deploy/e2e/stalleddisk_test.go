@@ -56,12 +56,12 @@ func TestADiskThatStallsLosesNothing(t *testing.T) {
 		}
 	}
 	for i, l := range letters {
-		if reply := s.attemptOutside(t, sender, readReceipt(sender, l.text).text); reply[0] != '2' {
+		if reply := s.attempt(t, "", sender, readReceipt(sender, l.text)); reply[0] != '2' {
 			t.Errorf("the receipt of message %d was answered %q", i, reply)
 		}
 	}
 	eventually(t, "a receipt of a message that was never sent is refused", func() bool {
-		reply := s.attemptOutside(t, sender, readReceipt(sender, newMessage(sender, "friend@remote.example").text).text)
+		reply := s.attempt(t, "", sender, readReceipt(sender, newMessage(sender, "friend@remote.example").text))
 		if reply[0] == '2' {
 			t.Fatalf("it was answered %q", reply)
 		}
@@ -70,11 +70,4 @@ func TestADiskThatStallsLosesNothing(t *testing.T) {
 	if out, _ := d.run(t, "check", "--config", d.config); strings.Contains(out, "record-incomplete") {
 		t.Errorf("check says that records are missing:\n%s", out)
 	}
-}
-
-// attemptOutside sends a message with the null sender from outside.
-func (s *site) attemptOutside(t *testing.T, to, text string) string {
-	c := s.outside(t)
-	defer c.quit()
-	return c.attempt("", []string{to}, text)
 }

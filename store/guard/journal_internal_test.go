@@ -1,11 +1,9 @@
 package guard
 
 import (
-	"context"
 	"errors"
 	"io"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,87 +13,6 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/store"
 )
-
-// down is a store that does not answer until it is up.
-type down struct {
-	store.Store
-	mu      sync.Mutex
-	up      bool
-	records []store.Record
-	marks   []store.Gap
-}
-
-func (s *down) call() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !s.up {
-		return store.ErrUnavailable
-	}
-	return nil
-}
-
-func (s *down) Record(_ context.Context, _ store.Day, _ string, rs ...store.Record) error {
-	if err := s.call(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.records = append(s.records, rs...)
-	return nil
-}
-
-func (s *down) Lookup(context.Context, store.Day, []store.Query) (store.Answer, error) {
-	return store.Answer{}, s.call()
-}
-
-func (s *down) MarkIncomplete(_ context.Context, g store.Gap) error {
-	if err := s.call(); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.marks = append(s.marks, g)
-	return nil
-}
-
-func (s *down) Close() error { return nil }
-
-func (s *down) answer() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.up = true
-}
-
-func (s *down) has(k store.Key) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.records {
-		if r.Key == k {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *down) incomplete() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(s.marks)
-}
-
-func guardOf(t *testing.T, s store.Store, log io.Writer) *Guard {
-	t.Helper()
-	return New(s, Options{
-		JournalFile: filepath.Join(t.TempDir(), "store.journal"), Logger: slog.New(slog.NewTextHandler(log, nil)),
-	})
-}
-
-// hang makes the disk of g not answer, as if the goroutine that writes were stuck.
-func (g *Guard) hang() {
-	g.journal.mu.Lock()
-	defer g.journal.mu.Unlock()
-	g.journal.writing = true
-}
 
 // A disk that does not answer costs one timeout, and nothing is lost: what waits in memory is written by the disk when it answers, or
 // taken by the store, whichever is first.
@@ -207,14 +124,7 @@ func TestJournalLosesWhatWaitsInMemory(t *testing.T) {
 			if g.Gap() {
 				t.Error("a gap while the record waits")
 			}
-			good := g.journal.file
-			bad, err := os.Open(good.Name()) // Writing to it fails.
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.journal.mu.Lock()
-			g.journal.file = bad
-			g.journal.mu.Unlock()
+			good := g.failDisk(t)
 			g.journal.write()
 			if !g.Gap() || g.Journal().Lost != 1 {
 				t.Errorf("gap %t, %+v", g.Gap(), g.Journal())
@@ -330,7 +240,6 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 		s := &down{}
 		var log strings.Builder
 		g := guardOf(t, s, &log)
-		j := g.journal
 		record := func(n byte) error {
 			return g.Record(t.Context(), 20000, "", store.Record{Key: store.Key{n}, Count: 1})
 		}
@@ -338,17 +247,7 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		use := func(f *os.File) {
-			j.mu.Lock()
-			defer j.mu.Unlock()
-			j.file = f
-		}
-		good := j.file
-		bad, err := os.Open(good.Name()) // Writing to it fails.
-		if err != nil {
-			t.Fatal(err)
-		}
-		use(bad)
+		good := g.failDisk(t)
 		for range 10 {
 			if err := record(2); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("Record: %v", err)
@@ -359,7 +258,7 @@ func TestJournalOnADiskThatFails(t *testing.T) {
 			t.Errorf("gap %t, %+v, log:\n%s", g.Gap(), g.Journal(), log.String())
 		}
 		synctest.Wait()
-		use(good)
+		bad := g.use(good)
 		s.answer()
 		time.Sleep(2 * DefaultProbe)
 		synctest.Wait()

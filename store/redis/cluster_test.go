@@ -37,14 +37,14 @@ func TestClusterConformance(t *testing.T) {
 }
 
 // aged moves the start of all memories an hour back, so that they claim something. Only a Store that is opened later believes it.
-func aged(t *testing.T, c goredis.UniversalClient, prefix string) {
+func aged(t *testing.T, c goredis.UniversalClient) {
 	t.Helper()
 	start := time.Now().Add(-time.Hour)
-	names := []string{prefix + "state"}
+	names := []string{"bouncefilter:state"}
 	if _, ok := c.(*goredis.ClusterClient); ok {
 		names = names[:0]
 		for shard := range 256 {
-			names = append(names, fmt.Sprintf("%s{%02x}:state", prefix, shard))
+			names = append(names, fmt.Sprintf("bouncefilter:{%02x}:state", shard))
 		}
 	}
 	for _, name := range names {

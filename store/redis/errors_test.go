@@ -103,10 +103,7 @@ func TestErrorsOfAServerSayWhatToDo(t *testing.T) {
 func TestAServerThatLoadsItsData(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
+	s, admin := srv.openAged(t), srv.admin(t)
 	look(t, s, key(1))
 	for n := range 2000 {
 		admin.Set(t.Context(), fmt.Sprint("ballast", n), strings.Repeat("x", 100), 0)

@@ -19,10 +19,7 @@ func newConnections(t *testing.T, srv *server) {
 func TestWhatWasEvictedIsMissingAfterThePolicyWasPutRight(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
-	admin := srv.admin(t)
-	record(t, open(t, srv.url("")), key(1))
-	aged(t, admin, "bouncefilter:")
-	here := open(t, srv.url(""))
+	here, admin := srv.openAged(t), srv.admin(t)
 	if found, since := look(t, here, key(1)); !found || time.Since(since) < 30*time.Minute {
 		t.Fatalf("found %t, Since %v", found, since)
 	}

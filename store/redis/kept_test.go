@@ -23,9 +23,7 @@ func TestRestartWithOldDataIsAGapInTime(t *testing.T) {
 
 func testRestartWithOldData(t *testing.T, heartbeat bool) {
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	record(t, open(t, srv.url("")), key(1))
-	age(t, srv)
-	s := open(t, srv.url(""))
+	s := srv.openAged(t)
 	examine(t, s)
 	beat(t, s)
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
@@ -106,14 +104,6 @@ func examine(t *testing.T, s store.Store) {
 func beat(t *testing.T, s store.Store) {
 	t.Helper()
 	if err := s.Heartbeat(t.Context(), store.Node{Name: "a", At: time.Now()}); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// age lets the record begin an hour ago, for a Store that is opened later.
-func age(t *testing.T, srv *server) {
-	t.Helper()
-	if err := srv.admin(t).HSet(t.Context(), "bouncefilter:state", "start", startAt(time.Now().Add(-time.Hour), "bouncefilter:state")).Err(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,17 +1,12 @@
 package redis_test
 
 import (
-	"errors"
 	"fmt"
 	"maps"
-	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
-
-	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/redis"
@@ -76,77 +71,6 @@ func TestALiarCannotProlongChangeOrMoveABroadcast(t *testing.T) {
 		if done, err := s.Publish(t.Context(), store.Broadcast{Topic: topic, Name: lie.field, Value: []byte("v"), Expires: today()}, true); err != nil || !done {
 			t.Errorf("%s: published %t, %v", name, done, err)
 		}
-	}
-}
-
-func TestAHashThatWasFilledIsNotRead(t *testing.T) { // alone, because it measures what is allocated
-	srv := startServer(t)
-	s, admin := open(t, srv.url("")), srv.admin(t)
-	fill := func(hash string, from, to int) {
-		t.Helper()
-		_, err := admin.Pipelined(t.Context(), func(c goredis.Pipeliner) error {
-			for n := from; n < to; n++ {
-				c.HSet(t.Context(), hash, fmt.Sprint("n", n), "x")
-			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, tt := range []struct {
-		hash  string
-		limit int
-		read  func() error
-	}{
-		{"bouncefilter:broadcasts:a", 10_000, func() error { _, err := s.Broadcasts(t.Context(), "a", today()); return err }},
-		{"bouncefilter:nodes", 1_000, func() error { _, err := s.Nodes(t.Context()); return err }},
-	} {
-		fill(tt.hash, 0, tt.limit)
-		if err := tt.read(); err != nil {
-			t.Errorf("%s at its limit: %v", tt.hash, err)
-		}
-		fill(tt.hash, tt.limit, tt.limit+1)
-		before := s.Doubts().Crowded
-		err := tt.read()
-		if !errors.Is(err, store.ErrCrowded) || !strings.Contains(err.Error(), "DEL "+tt.hash) || s.Doubts().Crowded != before+1 {
-			t.Errorf("%s past its limit: %v", tt.hash, err)
-		}
-		// What it costs does not depend on how much is there.
-		fill(tt.hash, tt.limit+1, 2*tt.limit)
-		if octets := allocated(func() { _ = tt.read() }); octets > 64<<10 {
-			t.Errorf("%s with twice as much: %d octets were allocated", tt.hash, octets)
-		}
-	}
-}
-
-// allocated returns how many octets f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	f()
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
-}
-
-func TestALongValueEndsTheConnectionBeforeItIsRead(t *testing.T) {
-	t.Parallel()
-	srv := startServer(t)
-	s, admin := open(t, srv.url("")), srv.admin(t)
-	for hash, read := range map[string]func() error{
-		"bouncefilter:broadcasts:a": func() error { _, err := s.Broadcasts(t.Context(), "a", today()); return err },
-		"bouncefilter:domains":      func() error { _, err := s.FirstSigned(t.Context()); return err },
-	} {
-		admin.HSet(t.Context(), hash, "x", strings.Repeat("x", 16<<20))
-		before := s.Doubts().Crowded
-		if err := read(); !errors.Is(err, store.ErrCrowded) || s.Doubts().Crowded != before+1 {
-			t.Errorf("%s: %v, counted %d times", hash, err, s.Doubts().Crowded-before)
-		}
-	}
-	record(t, s, key(1))
-	if found, _ := look(t, s, key(1)); !found {
-		t.Error("the next connection does not find what was recorded")
 	}
 }
 
@@ -283,10 +207,8 @@ func TestALiarCannotMoveTheStartOfTheRecord(t *testing.T) {
 func TestALiarCannotHideARestart(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	if _, since := look(t, open(t, srv.url("")), key(1)); time.Since(since) < 30*time.Minute {
+	if _, since := look(t, srv.openAged(t), key(1)); time.Since(since) < 30*time.Minute {
 		t.Fatalf("complete since %v: this test shows nothing", since)
 	}
 	if err := admin.Save(t.Context()).Err(); err != nil {
@@ -310,10 +232,7 @@ func TestALiarCannotHideARestart(t *testing.T) {
 func TestALiarCannotTakeALossBack(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t)
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
+	s, admin := srv.openAged(t), srv.admin(t)
 	now := time.Now().Truncate(time.Millisecond).UTC()
 	gaps := []store.Gap{{Until: now.Add(-30 * time.Minute)}, {From: now.Add(-20 * time.Minute), Until: now.Add(-10 * time.Minute)}}
 	for _, g := range gaps {
@@ -340,9 +259,7 @@ func TestALiarCannotTakeALossBack(t *testing.T) {
 	if got := completeness(s); got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if _, err := s.FirstSigned(t.Context()); err != nil { // which examines
-		t.Fatal(err)
-	}
+	examine(t, s)
 	if got := completeness(open(t, srv.url(""))); got != want {
 		t.Errorf("another node: %s, want %s", got, want)
 	}
@@ -352,10 +269,7 @@ func TestALiarCannotTakeALossBack(t *testing.T) {
 func TestALiarCannotMoveTheTimeUntilWhichAProcessHasKeptAll(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
+	s, admin := srv.openAged(t), srv.admin(t)
 	examine(t, s)
 	beat(t, s)
 	if err := admin.Save(t.Context()).Err(); err != nil {
@@ -381,97 +295,5 @@ func TestALiarCannotMoveTheTimeUntilWhichAProcessHasKeptAll(t *testing.T) {
 	}()
 	if err != nil || !a.Complete.Since.After(time.Now()) && (len(a.Complete.Gaps) == 0 || !a.Complete.Gaps[0].From.IsZero()) {
 		t.Errorf("%+v, %v", a.Complete, err)
-	}
-}
-
-// lossFound says whether the next examination marks the record of s incomplete until now.
-func lossFound(t *testing.T, s *redis.Store) bool {
-	t.Helper()
-	now := time.Now()
-	if _, err := s.FirstSigned(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	_, since := look(t, s, key(1))
-	return since.After(now)
-}
-
-// Records are removed, and the start of the record stays.
-func TestRemovedRecordsAreMissed(t *testing.T) {
-	t.Parallel()
-	srv := startServer(t)
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
-	for n := range 1000 {
-		record(t, s, key(n))
-	}
-	if lossFound(t, s) {
-		t.Fatal("a loss is found that was none")
-	}
-	buckets := admin.Keys(t.Context(), "bouncefilter:records:*").Val()
-	for _, name := range buckets[:len(buckets)/2] {
-		admin.Del(t.Context(), name)
-	}
-	if !lossFound(t, s) || s.Doubts().Missing == 0 {
-		t.Errorf("half of the records were removed, and nothing is missed: %+v", s.Doubts())
-	}
-}
-
-// A virtual machine is set back to a snapshot: the process is the one of then, and what was recorded since is gone.
-func TestASnapshotWithTheSameProcessIsALoss(t *testing.T) {
-	t.Parallel()
-	srv := startServer(t, "--dbfilename", "dump.rdb", "--enable-debug-command", "yes")
-	record(t, open(t, srv.url("")), key(1))
-	admin := srv.admin(t)
-	aged(t, admin, "bouncefilter:")
-	s := open(t, srv.url(""))
-	for n := range 300 {
-		record(t, s, key(n))
-	}
-	if lossFound(t, s) {
-		t.Fatal("a loss is found that was none")
-	}
-	if err := admin.Save(t.Context()).Err(); err != nil {
-		t.Fatal(err)
-	}
-	for n := range 3 { // as many as fit between two examinations of an idle site
-		record(t, s, key(1000+n))
-	}
-	if err := admin.Do(t.Context(), "DEBUG", "RELOAD", "NOSAVE").Err(); err != nil {
-		t.Fatal(err)
-	}
-	if found, since := look(t, s, key(1000)); found || time.Since(since) < 30*time.Minute {
-		t.Fatalf("found %t, since %v: this test shows nothing", found, since)
-	}
-	if !lossFound(t, s) {
-		t.Error("no loss is found")
-	}
-}
-
-func TestAStateThatWasFilledVouchesForNothing(t *testing.T) {
-	t.Parallel()
-	srv := startServer(t)
-	s, admin := open(t, srv.url("")), srv.admin(t)
-	record(t, s, key(1))
-	for n := admin.HLen(t.Context(), "bouncefilter:state").Val(); n < 256; n++ {
-		admin.HSet(t.Context(), "bouncefilter:state", fmt.Sprint("x", n), "")
-	}
-	if _, since := look(t, s, key(1)); since.IsZero() {
-		t.Error("at the limit it vouches for nothing")
-	}
-	admin.HSet(t.Context(), "bouncefilter:state", "y", "")
-	a, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1)))
-	if err != nil || !a.Found[0] || !a.Complete.Since.IsZero() || !strings.Contains(a.Complete.Reason, "256 fields") {
-		t.Errorf("%+v, %v", a, err)
-	}
-	admin.ConfigResetStat(t.Context())
-	for range 5 {
-		if again, err := s.Lookup(t.Context(), today(), store.AnyDay(key(1))); err != nil || !reflect.DeepEqual(again, a) {
-			t.Errorf("again: %+v, %v", again, err)
-		}
-	}
-	if stats := admin.Info(t.Context(), "commandstats").Val(); strings.Contains(stats, "cmdstat_hgetall") {
-		t.Errorf("a state that was filled is read by each lookup: %s", stats)
 	}
 }

@@ -156,12 +156,10 @@ func startAt(at time.Time, hash string) string {
 func TestRestartWithOldDataIsIncompleteUntilNow(t *testing.T) {
 	t.Parallel()
 	srv := startServer(t, "--dbfilename", "dump.rdb")
-	record(t, open(t, srv.url("")), key(1))
-	age(t, srv)
+	s := srv.openAged(t)
 	if err := srv.admin(t).Save(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	s := open(t, srv.url(""))
 	record(t, s, key(2))
 	_, before := look(t, s, key(1))
 	srv.Kill(t)
@@ -218,7 +216,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 	srv := startServer(t)
 	record(t, open(t, srv.url("")), key(1))
 	admin := srv.admin(t)
-	age(t, srv)
+	aged(t, admin)
 	setPolicy := func(policy string) {
 		t.Helper()
 		for name, value := range map[string]string{"maxmemory": "100mb", "maxmemory-policy": policy} {
@@ -230,9 +228,7 @@ func TestServerThatMightHaveEvictedIsIncompleteUntilNow(t *testing.T) {
 	setPolicy("allkeys-lru")
 	evicting := open(t, srv.url(""))
 	for range 2 { // of which the second has nothing to move
-		if _, err := evicting.FirstSigned(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		examine(t, evicting)
 	}
 	if _, since := look(t, evicting, key(1)); !since.IsZero() {
 		t.Errorf("Since %v while it may evict", since)

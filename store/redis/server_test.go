@@ -56,6 +56,14 @@ func open(t testing.TB, url string) *redis.Store {
 	return s
 }
 
+// openAged returns a Store of a server that has key(1) on record, and whose record is complete since an hour ago.
+func (s *server) openAged(t *testing.T) *redis.Store {
+	t.Helper()
+	record(t, open(t, s.url("")), key(1))
+	aged(t, s.admin(t))
+	return open(t, s.url(""))
+}
+
 // hasher is that of the site of all tests.
 func hasher() *store.Hasher { return store.NewHasher([]byte("hash secret of the tests")) }
 
