@@ -95,7 +95,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 
 func mustCounters(t *testing.T, f *fixture) []store.Counter {
 	t.Helper()
-	cs, err := f.store.Counters(context.Background(), store.DayOf(testDay), store.DayOf(testDay))
+	cs, err := f.store.Counters(context.Background(), store.ByHour, store.HourOf(testDay), store.HourOf(testDay))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,10 +38,10 @@ func (s *Server) flushCounters(ctx context.Context) {
 	if len(deltas) == 0 {
 		return
 	}
-	today := store.DayOf(s.now())
+	hour := store.HourOf(s.now())
 	cs := make([]store.Counter, 0, len(deltas))
 	for k, n := range deltas {
-		cs = append(cs, store.Counter{Day: today, Node: s.node, Domain: k[0], Reason: k[1], Count: n})
+		cs = append(cs, store.Counter{Hour: hour, Node: s.node, Topic: "verdict", Name: k[0] + "|" + k[1], Count: n})
 	}
 	if err := s.store.Store().Count(ctx, cs); err != nil {
 		s.log.Debug("counters not written, trying again later", "error", err)

@@ -1,6 +1,6 @@
 // Package store defines what bouncefilter keeps about the mail that it signed, and the contract of the backends that keep it.
 //
-// [Store] is the whole contract. [Records], [Counters], [Nodes] and [Broadcasts] are its parts, one for each use: a function asks for
+// [Store] is the whole contract. [Records], [Counters], [Notes], [Nodes] and [Broadcasts] are its parts, one for each use: a function asks for
 // the part that it needs. A [Hasher] turns addresses and Message-IDs into keys before they reach a backend.
 //
 // Package [github.com/bouncefilter/bouncefilter/store/open] turns the URL of the configuration into a Store, and package
@@ -31,6 +31,7 @@ import (
 type Store interface {
 	Records
 	Counters
+	Notes
 	Nodes
 	Broadcasts
 

@@ -19,6 +19,8 @@
 //	            for 0), dropped 30 days after that day
 //	domains     domain → days of its first and of its last record, 4 octets each
 //	counters    YYYY-MM-DD → bucket of names (see package counterkey) → count, 8 octets
+//	hours       YYYY-MM-DDTHH → likewise
+//	notes       node, octet 0, slot, 2 octets → day of the note, space, text
 //	broadcasts  topic, octet 0, name of a broadcast → last day, space, value
 //
 // Numbers are in network byte order.
@@ -39,7 +41,6 @@ import (
 	"go.etcd.io/bbolt"
 
 	"github.com/bouncefilter/bouncefilter/store"
-	"github.com/bouncefilter/bouncefilter/store/internal/counterkey"
 	"github.com/bouncefilter/bouncefilter/store/memory"
 )
 
@@ -49,6 +50,8 @@ var (
 	bucketRecords    = []byte("records")
 	bucketDomains    = []byte("domains")
 	bucketCounters   = []byte("counters")
+	bucketHours      = []byte("hours")
+	bucketNotes      = []byte("notes")
 	bucketBroadcasts = []byte("broadcasts")
 	keyFormat        = []byte("format")
 	keyStart         = []byte("start")
@@ -56,7 +59,7 @@ var (
 )
 
 // format is the version of the layout. Open refuses a file with another one, which another version of bouncefilter wrote.
-const format = "3"
+const format = "4"
 
 // Store is a file. Use [Open]; a Store may be used by many goroutines.
 type Store struct {
@@ -281,78 +284,6 @@ func (s *Store) FirstSigned(ctx context.Context) (map[string]store.Day, error) {
 		return nil, err
 	}
 	return first, nil
-}
-
-// Count implements [store.Store]. All of cs is counted or none.
-func (s *Store) Count(ctx context.Context, cs []store.Counter) error {
-	days := make([][]byte, len(cs))
-	names := make([][]byte, len(cs))
-	for i, c := range cs {
-		var err error
-		if days[i], err = nameOf(c.Day); err != nil {
-			return err
-		}
-		if names[i] = []byte(counterkey.Format(c)); len(names[i]) > bbolt.MaxKeySize {
-			return fmt.Errorf("bolt store: counter with names of %d octets", len(names[i]))
-		}
-	}
-	return s.update(ctx, "count", func(tx *bbolt.Tx) error {
-		counters := tx.Bucket(bucketCounters)
-		for i, c := range cs {
-			b, err := counters.CreateBucketIfNotExists(days[i])
-			if err != nil {
-				return err
-			}
-			name := names[i]
-			n := c.Count
-			if v := b.Get(name); len(v) == 8 {
-				n += int64(binary.BigEndian.Uint64(v))
-			}
-			if err := b.Put(name, binary.BigEndian.AppendUint64(nil, uint64(n))); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// Counters implements [store.Store].
-func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Counter, error) {
-	first, err := nameOf(max(from, 0))
-	if err != nil {
-		return nil, err
-	}
-	var cs []store.Counter
-	err = s.view(ctx, "counters", func(tx *bbolt.Tx) error {
-		counters := tx.Bucket(bucketCounters)
-		days := counters.Cursor()
-		for name, _ := days.Seek(first); name != nil; name, _ = days.Next() {
-			t, err := time.Parse(time.DateOnly, string(name))
-			if err != nil {
-				return err
-			}
-			day := store.DayOf(t)
-			if day > to {
-				break
-			}
-			if err := counters.Bucket(name).ForEach(func(name, v []byte) error {
-				c, err := counterkey.Parse(string(name))
-				if err != nil || len(v) != 8 {
-					return fmt.Errorf("counter %q of %s cannot be read", name, day)
-				}
-				c.Day, c.Count = day, int64(binary.BigEndian.Uint64(v))
-				cs = append(cs, c)
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return cs, nil
 }
 
 // Ping implements [store.Store].

@@ -192,7 +192,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := db.Update(func(tx *bbolt.Tx) error {
-		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("4"))
+		return tx.Bucket([]byte("meta")).Put([]byte("format"), []byte("5"))
 	}); err != nil {
 		t.Fatal(err)
 	}

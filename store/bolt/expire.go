@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -28,7 +29,7 @@ func (s *Store) expireHourly() {
 	defer tick.Stop()
 	for {
 		// A failure is not reported here: it also shows in other calls, and the next round tries again.
-		_ = s.expire(s.life, store.DayOf(s.now()))
+		_ = s.expire(s.life, s.now())
 		select {
 		case <-s.life.Done():
 			return
@@ -37,19 +38,21 @@ func (s *Store) expireHourly() {
 	}
 }
 
-// expire removes what has expired on the day today, a part in each commit: records after the margin, counters and domains after
+// expire removes what has expired at the time now, a part in each commit: records after the margin, counters, notes and domains after
 // their retention.
-func (s *Store) expire(ctx context.Context, today store.Day) error {
+func (s *Store) expire(ctx context.Context, now time.Time) error {
+	today := store.DayOf(now)
 	for {
 		more := false
 		err := s.update(ctx, "expire", func(tx *bbolt.Tx) error {
 			left := expireKeys
 			for _, part := range []struct {
 				bucket []byte
-				oldest store.Day
+				oldest string
 			}{
-				{bucketRecords, today - expiryMargin},
-				{bucketCounters, today - store.CounterRetention},
+				{bucketRecords, (today - expiryMargin).String()},
+				{bucketCounters, (today - store.CounterRetention).String()},
+				{bucketHours, (store.HourOf(now) - store.HourRetention).String()},
 			} {
 				n, err := dropBefore(tx.Bucket(part.bucket), part.oldest, left)
 				if err != nil {
@@ -61,7 +64,8 @@ func (s *Store) expire(ctx context.Context, today store.Day) error {
 			if more {
 				return nil
 			}
-			return dropDomains(tx.Bucket(bucketDomains), today-store.CounterRetention)
+			return errors.Join(dropDomains(tx.Bucket(bucketDomains), today-store.CounterRetention),
+				dropNotes(tx.Bucket(bucketNotes), today-store.NoteRetention))
 		})
 		if err != nil || !more {
 			return err
@@ -69,13 +73,12 @@ func (s *Store) expire(ctx context.Context, today store.Day) error {
 	}
 }
 
-// dropBefore removes the days before oldest from a bucket of days, but no more than about limit keys at a time. It
+// dropBefore removes the days or hours before oldest from a bucket of them, but no more than about limit keys at a time. It
 // returns how many it removed.
-func dropBefore(days *bbolt.Bucket, oldest store.Day, limit int) (removed int, err error) {
-	end := oldest.String()
+func dropBefore(days *bbolt.Bucket, oldest string, limit int) (removed int, err error) {
 	for removed < limit {
 		day, _ := days.Cursor().First()
-		if day == nil || string(day) >= end {
+		if day == nil || string(day) >= oldest {
 			break
 		}
 		b := days.Bucket(day)

@@ -43,7 +43,7 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 	}
 	old := day - store.CounterRetention
 	for _, d := range []store.Day{old - 1, old} {
-		if err := s.Count(t.Context(), []store.Counter{{Day: d, Reason: "valid", Count: 1}}); err != nil {
+		if err := s.Count(t.Context(), []store.Counter{{Hour: d.FirstHour(), Name: "valid", Count: 1}}); err != nil {
 			t.Fatal(err)
 		}
 		r := store.Record{Key: store.Key{1}, Expires: over + 1}
@@ -52,7 +52,7 @@ func TestExpireRemovesWhatIsOver(t *testing.T) {
 		}
 	}
 
-	if err := s.expire(t.Context(), day); err != nil {
+	if err := s.expire(t.Context(), day.Time()); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.view(context.Background(), "test", func(tx *bbolt.Tx) error {
@@ -106,7 +106,7 @@ func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
 	}
 	for _, ahead := range []store.Day{20, 7 + expiryMargin} {
 		// What the janitor does when the process starts on such a day.
-		if err := s.expire(t.Context(), day+ahead); err != nil {
+		if err := s.expire(t.Context(), (day + ahead).Time()); err != nil {
 			t.Fatal(err)
 		}
 		for _, q := range []store.Query{{Key: k}, {Key: k, Expires: last}} {
@@ -121,7 +121,7 @@ func TestRecordsOutliveAClockThatRanAhead(t *testing.T) {
 			}
 		}
 	}
-	if err := s.expire(t.Context(), last+expiryMargin+1); err != nil {
+	if err := s.expire(t.Context(), (last + expiryMargin + 1).Time()); err != nil {
 		t.Fatal(err)
 	}
 	if found(day, store.Query{Key: k}) {

@@ -112,7 +112,7 @@ func sizeIsLimited() bool {
 func (s *Store) load() error {
 	err := s.contain(func() error {
 		return s.db.Update(func(tx *bbolt.Tx) error {
-			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketBroadcasts} {
+			for _, name := range [][]byte{bucketMeta, bucketRecords, bucketDomains, bucketCounters, bucketHours, bucketNotes, bucketBroadcasts} {
 				if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 					return err
 				}
@@ -132,10 +132,8 @@ func (s *Store) load() error {
 				return err
 			}
 			s.complete.Store(&complete)
-			if err := readDays(tx.Bucket(bucketRecords), store.KeySize); err != nil {
-				return err
-			}
-			return readDays(tx.Bucket(bucketCounters), 0)
+			return errors.Join(readPeriods(tx.Bucket(bucketRecords), time.DateOnly, store.KeySize),
+				readPeriods(tx.Bucket(bucketCounters), time.DateOnly, 0), readPeriods(tx.Bucket(bucketHours), hourLayout, 0))
 		})
 	})
 	if s.broken.Load() != nil {
@@ -144,21 +142,21 @@ func (s *Store) load() error {
 	return err
 }
 
-// readDays reads all of a bucket of days, whose keys have the given size unless that is 0. bbolt's pages have no checksums, but keys that
+// readPeriods reads all of a bucket of days or hours, whose keys have the given size unless that is 0. bbolt's pages have no checksums, but keys that
 // were overwritten are no longer in order, and a lookup would miss some of them.
-func readDays(days *bbolt.Bucket, size int) error {
-	return days.ForEach(func(day, v []byte) error {
-		b := days.Bucket(day)
-		if _, err := time.Parse(time.DateOnly, string(day)); err != nil || v != nil || b == nil {
-			return fmt.Errorf("%w: there is no day %q", errDamaged, day)
+func readPeriods(periods *bbolt.Bucket, layout string, size int) error {
+	return periods.ForEach(func(name, v []byte) error {
+		b := periods.Bucket(name)
+		if _, err := time.Parse(layout, string(name)); err != nil || v != nil || b == nil {
+			return fmt.Errorf("%w: there is no day or hour %q", errDamaged, name)
 		}
 		var last []byte
 		return b.ForEach(func(k, _ []byte) error {
 			if size > 0 && len(k) != size {
-				return fmt.Errorf("%w: a key of %s has %d octets", errDamaged, day, len(k))
+				return fmt.Errorf("%w: a key of %s has %d octets", errDamaged, name, len(k))
 			}
 			if last != nil && bytes.Compare(last, k) >= 0 {
-				return fmt.Errorf("%w: the keys of %s are not in order", errDamaged, day)
+				return fmt.Errorf("%w: the keys of %s are not in order", errDamaged, name)
 			}
 			last = k
 			return nil

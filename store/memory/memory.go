@@ -25,6 +25,8 @@ type Store struct {
 	swept      store.Day                          // the latest day of a Record, on which expired records were dropped
 	domains    map[string]signed
 	counters   map[counter]int64
+	latest     store.Hour // of a Count
+	notes      map[place]store.Note
 	nodes      map[string]store.Node
 	broadcasts map[[2]string]store.Broadcast // by topic and name
 }
@@ -32,10 +34,17 @@ type Store struct {
 // signed has the days of a domain's first and last record.
 type signed struct{ first, last store.Day }
 
-// counter is a store.Counter without its count.
+// counter is a store.Counter without its count, of an hour or a day.
 type counter struct {
-	day                  store.Day
-	node, domain, reason string
+	by                store.Resolution
+	hour              store.Hour
+	node, topic, name string
+}
+
+// place is where a note is.
+type place struct {
+	node string
+	slot uint16
 }
 
 var _ store.Store = (*Store)(nil)
@@ -51,6 +60,7 @@ func NewWithClock(now func() time.Time) *Store {
 		records:    make(map[store.Day]map[store.Key]uint32),
 		domains:    make(map[string]signed),
 		counters:   make(map[counter]int64),
+		notes:      make(map[place]store.Note),
 		nodes:      make(map[string]store.Node),
 		broadcasts: make(map[[2]string]store.Broadcast),
 	}
@@ -104,11 +114,19 @@ func (s *Store) sweep(today store.Day) {
 		return d < today-expiryMargin
 	})
 	maps.DeleteFunc(s.domains, func(_ string, c signed) bool { return c.last < today-store.CounterRetention })
-	s.sweepCounters(today)
+	s.sweepCounters(today.FirstHour())
 }
 
-func (s *Store) sweepCounters(today store.Day) {
-	maps.DeleteFunc(s.counters, func(c counter, _ int64) bool { return c.day < today-store.CounterRetention })
+// sweepCounters drops the counters that are older than their retention at the hour now.
+func (s *Store) sweepCounters(now store.Hour) {
+	if now <= s.latest {
+		return
+	}
+	s.latest = now
+	days, hours := (now.Day() - store.CounterRetention).FirstHour(), now-store.HourRetention
+	maps.DeleteFunc(s.counters, func(c counter, _ int64) bool {
+		return c.by == store.ByDay && c.hour < days || c.by == store.ByHour && c.hour < hours
+	})
 }
 
 // Lookup implements [store.Store].
@@ -168,17 +186,18 @@ func (s *Store) Count(ctx context.Context, cs []store.Counter) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	latest := s.swept
+	latest := s.latest
 	for _, c := range cs {
-		s.counters[counter{c.Day, c.Node, c.Domain, c.Reason}] += c.Count
-		latest = max(latest, c.Day)
+		s.counters[counter{store.ByHour, c.Hour, c.Node, c.Topic, c.Name}] += c.Count
+		s.counters[counter{store.ByDay, c.Hour.Day().FirstHour(), c.Node, c.Topic, c.Name}] += c.Count
+		latest = max(latest, c.Hour)
 	}
 	s.sweepCounters(latest)
 	return nil
 }
 
 // Counters implements [store.Store].
-func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Counter, error) {
+func (s *Store) Counters(ctx context.Context, by store.Resolution, from, to store.Hour) ([]store.Counter, error) {
 	if err := check(ctx); err != nil {
 		return nil, err
 	}
@@ -186,11 +205,41 @@ func (s *Store) Counters(ctx context.Context, from, to store.Day) ([]store.Count
 	defer s.mu.RUnlock()
 	var cs []store.Counter
 	for c, n := range s.counters {
-		if c.day >= from && c.day <= to {
-			cs = append(cs, store.Counter{Day: c.day, Node: c.node, Domain: c.domain, Reason: c.reason, Count: n})
+		if c.by == by && c.hour >= from && c.hour <= to {
+			cs = append(cs, store.Counter{Hour: c.hour, Node: c.node, Topic: c.topic, Name: c.name, Count: n})
 		}
 	}
 	return cs, nil
+}
+
+// Note implements [store.Store]. All of ns is kept or none.
+func (s *Store) Note(ctx context.Context, ns []store.Note) error {
+	if err := check(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range ns {
+		s.notes[place{n.Node, n.Slot}] = n
+	}
+	return nil
+}
+
+// Notes implements [store.Store].
+func (s *Store) Notes(ctx context.Context) ([]store.Note, error) {
+	if err := check(ctx); err != nil {
+		return nil, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	oldest := store.DayOf(s.now()) - store.NoteRetention
+	var ns []store.Note
+	for _, n := range s.notes {
+		if n.Day >= oldest {
+			ns = append(ns, n)
+		}
+	}
+	return ns, nil
 }
 
 // Ping implements [store.Store].

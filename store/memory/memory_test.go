@@ -33,7 +33,7 @@ func TestWhatHasExpiredIsDropped(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := s.Count(t.Context(), []store.Counter{{Day: 20_000, Count: 1}}); err != nil {
+	if err := s.Count(t.Context(), []store.Counter{{Hour: store.Day(20_000).FirstHour(), Count: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	record(20_000, "old.example")
@@ -41,7 +41,7 @@ func TestWhatHasExpiredIsDropped(t *testing.T) {
 	if first, _ := s.FirstSigned(t.Context()); len(first) != 1 {
 		t.Errorf("domains %v, want new.example only", first)
 	}
-	if cs, _ := s.Counters(t.Context(), 0, 30_000); len(cs) != 0 {
+	if cs, _ := s.Counters(t.Context(), store.ByDay, 0, store.Day(30_000).FirstHour()); len(cs) != 0 {
 		t.Errorf("counters %v, want none", cs)
 	}
 	// Even on a day on which it had not expired: it is gone, not only hidden.

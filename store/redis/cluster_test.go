@@ -132,11 +132,14 @@ func all(t *testing.T, s *redis.Store) {
 		"Ping":           func() error { return s.Ping(ctx) },
 		"MarkIncomplete": func() error { return s.MarkIncomplete(ctx, store.Gap{Until: time.Now()}) },
 		"FirstSigned":    func() error { _, err := s.FirstSigned(ctx); return err },
-		"Count":          func() error { return s.Count(ctx, []store.Counter{{Day: today(), Count: 1}}) },
-		"Counters":       func() error { _, err := s.Counters(ctx, today(), today()); return err },
-		"Heartbeat":      func() error { return s.Heartbeat(ctx, store.Node{Name: "n"}) },
-		"Nodes":          func() error { _, err := s.Nodes(ctx); return err },
-		"RemoveNode":     func() error { return s.RemoveNode(ctx, "n") },
+		"Count":          func() error { return s.Count(ctx, []store.Counter{{Hour: today().FirstHour(), Count: 1}}) },
+		"Counters": func() error {
+			_, err := s.Counters(ctx, store.ByDay, today().FirstHour(), today().FirstHour())
+			return err
+		},
+		"Heartbeat":  func() error { return s.Heartbeat(ctx, store.Node{Name: "n"}) },
+		"Nodes":      func() error { _, err := s.Nodes(ctx); return err },
+		"RemoveNode": func() error { return s.RemoveNode(ctx, "n") },
 		"Publish": func() error {
 			_, err := s.Publish(ctx, store.Broadcast{Topic: "t", Name: "n", Expires: today()}, true)
 			return err

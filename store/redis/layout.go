@@ -16,7 +16,9 @@ import (
 //	records:PERIOD:BITS:BUCKET  hash: the 16 octets of a key → count. It expires as a whole.
 //	state                  hash: since when the record is complete, and where records are, see below.
 //	domains                hash: "first:DOMAIN" → day number of the first record, signed; "last:DOMAIN" → that of the last one.
-//	counters:YYYY-MM-DD    hash: names (see package counterkey) → count. It expires as a whole.
+//	counters:YYYY-MM-DD    hash: names (see package counterkey) → count of the day. It expires as a whole.
+//	counters:YYYY-MM-DDTHH likewise, of the hour
+//	notes                  hash: "SLOT|NODE" → day of the note, space, text. It expires as a whole; readers remove old fields.
 //	nodes                  hash: name of a node → its heartbeat, in JSON (see store.Node), or when it left; signed. It expires as a whole.
 //	broadcasts:TOPIC       hash: name of a broadcast → last day, space, value; signed. Readers remove expired fields.
 //
@@ -63,7 +65,15 @@ func (l layout) state(shard int) string         { return l.within(shard) + "stat
 func (l layout) domains(shard int) string       { return l.within(shard) + "domains" }
 func (l layout) nodes() string                  { return l.prefix + "nodes" }
 func (l layout) broadcasts(topic string) string { return l.prefix + "broadcasts:" + topic }
-func (l layout) counters(day store.Day) string  { return l.prefix + "counters:" + day.String() }
+func (l layout) notes() string                  { return l.prefix + "notes" }
+
+// counters returns the key of the counters of an hour, or of the day of it.
+func (l layout) counters(by store.Resolution, h store.Hour) string {
+	if by == store.ByDay {
+		return l.prefix + "counters:" + h.Day().String()
+	}
+	return l.prefix + "counters:" + h.String()
+}
 
 const (
 	fieldStart  = "start"

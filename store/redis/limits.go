@@ -30,6 +30,8 @@ const (
 	maxState = 256
 	// crowdedPause is how long a lookup does not read a state that had more fields. To read it takes as long as an attacker likes.
 	crowdedPause = 10 * time.Second
+	// maxNotes is how many notes are read: those of twenty nodes with as many as a node has at most.
+	maxNotes = 20 * store.MaxNotes
 	// maxCounters is how many counters one call returns.
 	maxCounters = 1 << 20
 )

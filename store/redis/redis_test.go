@@ -33,17 +33,17 @@ func TestKeysOfTheServer(t *testing.T) {
 	srv := startServer(t)
 	s := open(t, srv.url("?db=3"))
 	record(t, s, key(1))
-	if err := s.Count(t.Context(), []store.Counter{{Day: today(), Node: "n", Reason: "valid", Count: 1}}); err != nil {
+	if err := s.Count(t.Context(), []store.Counter{{Hour: today().FirstHour(), Node: "n", Name: "valid", Count: 1}}); err != nil {
 		t.Fatal(err)
 	}
 	admin := srv.admin(t)
-	if info := admin.Info(t.Context(), "keyspace").Val(); !strings.Contains(info, "db3:keys=4,expires=2") {
-		t.Errorf("keyspace %q, want 4 keys in database 3, two of which expire", info)
+	if info := admin.Info(t.Context(), "keyspace").Val(); !strings.Contains(info, "db3:keys=5,expires=3") {
+		t.Errorf("keyspace %q, want 5 keys in database 3, three of which expire", info)
 	}
 	for _, r := range []struct {
 		pattern string
 		day     store.Day // the key must live on this day, and be gone 10 days later
-	}{{"records:*", today() + 7}, {"counters:*", today() + store.CounterRetention}} {
+	}{{"records:*", today() + 7}, {"counters:" + today().String(), today() + store.CounterRetention}, {"counters:*T*", today() + 1}} {
 		conn := admin.Conn()
 		conn.Select(t.Context(), 3)
 		names := conn.Keys(t.Context(), "bouncefilter:"+r.pattern).Val()
@@ -266,7 +266,7 @@ func TestUserWithoutRights(t *testing.T) {
 		for name, err := range map[string]error{
 			"Ping":           s.Ping(t.Context()),
 			"MarkIncomplete": s.MarkIncomplete(t.Context(), store.Gap{Until: time.Now()}),
-			"Count":          s.Count(t.Context(), []store.Counter{{Day: today(), Count: 1}}),
+			"Count":          s.Count(t.Context(), []store.Counter{{Hour: today().FirstHour(), Count: 1}}),
 		} {
 			if err != nil {
 				t.Errorf("%s: %v", name, err)

@@ -96,7 +96,7 @@ func testCompleteness(t *testing.T, newStore func(t *testing.T) store.Store) {
 	})
 	t.Run("it does not begin with a counter", func(t *testing.T) {
 		s := newStore(t)
-		if err := s.Count(t.Context(), []store.Counter{{Day: day, Node: "a", Reason: "valid", Count: 1}}); err != nil {
+		if err := s.Count(t.Context(), []store.Counter{{Hour: day.FirstHour(), Node: "a", Name: "valid", Count: 1}}); err != nil {
 			t.Fatalf("Count: %v", err)
 		}
 		if a := lookup(t, s, day); !a.Complete.Since.IsZero() {

@@ -1,10 +1,11 @@
 package storetest
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -34,17 +35,17 @@ func testFirstSigned(t *testing.T, newStore func(t *testing.T) store.Store) {
 }
 
 func testCounters(t *testing.T, newStore func(t *testing.T) store.Store) {
-	day := today()
+	hour := store.HourOf(time.Now())
+	day := hour.Day().FirstHour()
 	s := newStore(t)
-	counters := func(from, to store.Day) []store.Counter {
+	counters := func(by store.Resolution, from, to store.Hour) []store.Counter {
 		t.Helper()
-		cs, err := s.Counters(t.Context(), from, to)
+		cs, err := s.Counters(t.Context(), by, from, to)
 		if err != nil {
 			t.Fatalf("Counters: %v", err)
 		}
 		slices.SortFunc(cs, func(a, b store.Counter) int {
-			return strings.Compare(fmt.Sprintf("%d %q %q %q", a.Day, a.Node, a.Domain, a.Reason),
-				fmt.Sprintf("%d %q %q %q", b.Day, b.Node, b.Domain, b.Reason))
+			return cmp.Or(cmp.Compare(a.Hour, b.Hour), cmp.Compare(a.Node, b.Node), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Name, b.Name))
 		})
 		return cs
 	}
@@ -54,38 +55,84 @@ func testCounters(t *testing.T, newStore func(t *testing.T) store.Store) {
 			t.Fatalf("Count: %v", err)
 		}
 	}
-	if cs := counters(day-10, day); len(cs) != 0 {
+	if cs := counters(store.ByDay, day-240, hour); len(cs) != 0 {
 		t.Errorf("an empty store has %v", cs)
 	}
 	count()
 	count(
-		store.Counter{Day: day - 1, Node: "a", Domain: "example.com", Reason: "valid", Count: 1},
-		store.Counter{Day: day, Node: "a", Domain: "example.com", Reason: "valid", Count: 2},
-		store.Counter{Day: day, Node: "a", Domain: "example.com", Reason: "valid", Count: 3},
-		store.Counter{Day: day, Node: "b", Domain: "example.com", Reason: "valid", Count: 4},
+		store.Counter{Hour: hour - 24, Node: "a", Topic: "verdict", Name: "example.com|valid", Count: 1},
+		store.Counter{Hour: hour, Node: "a", Topic: "verdict", Name: "example.com|valid", Count: 2},
+		store.Counter{Hour: hour, Node: "a", Topic: "verdict", Name: "example.com|valid", Count: 3},
+		store.Counter{Hour: hour, Node: "b", Topic: "verdict", Name: "example.com|valid", Count: 4},
 	)
 	count(
-		store.Counter{Day: day, Node: "a", Domain: "example.com", Reason: "valid", Count: 1 << 40},
-		store.Counter{Day: day, Node: "a", Domain: "", Reason: "untagged", Count: 5},
-		store.Counter{Day: day, Node: "a|b :\x00%", Domain: "münchen.example", Reason: "c|d", Count: 6},
+		store.Counter{Hour: hour, Node: "a", Topic: "verdict", Name: "example.com|valid", Count: 1 << 40},
+		store.Counter{Hour: hour, Node: "a", Topic: "source", Name: "", Count: 5},
+		store.Counter{Hour: hour, Node: "a|b :\x00%", Topic: "c", Name: "münchen.example|d", Count: 6},
 	)
-	want := []store.Counter{
-		{Day: day, Node: "a", Domain: "", Reason: "untagged", Count: 5},
-		{Day: day, Node: "a", Domain: "example.com", Reason: "valid", Count: 5 + 1<<40},
-		{Day: day, Node: "a|b :\x00%", Domain: "münchen.example", Reason: "c|d", Count: 6},
-		{Day: day, Node: "b", Domain: "example.com", Reason: "valid", Count: 4},
+	want := func(hour store.Hour) []store.Counter {
+		return []store.Counter{
+			{Hour: hour, Node: "a", Topic: "source", Name: "", Count: 5},
+			{Hour: hour, Node: "a", Topic: "verdict", Name: "example.com|valid", Count: 5 + 1<<40},
+			{Hour: hour, Node: "a|b :\x00%", Topic: "c", Name: "münchen.example|d", Count: 6},
+			{Hour: hour, Node: "b", Topic: "verdict", Name: "example.com|valid", Count: 4},
+		}
 	}
-	if got := counters(day, day); !slices.Equal(got, want) {
-		t.Errorf("today:\n got %v\nwant %v", got, want)
+	before := func(hour store.Hour) store.Counter {
+		return store.Counter{Hour: hour, Node: "a", Topic: "verdict", Name: "example.com|valid", Count: 1}
 	}
-	want = slices.Insert(want, 0, store.Counter{Day: day - 1, Node: "a", Domain: "example.com", Reason: "valid", Count: 1})
-	if got := counters(day-1, day); !slices.Equal(got, want) {
-		t.Errorf("two days:\n got %v\nwant %v", got, want)
+	for _, c := range []struct {
+		what     string
+		by       store.Resolution
+		from, to store.Hour
+		want     []store.Counter
+	}{
+		{"today", store.ByDay, day, hour, want(day)},
+		{"days that begin after the first hour of yesterday", store.ByDay, day - 23, hour, want(day)},
+		{"two days", store.ByDay, day - 24, day, slices.Insert(want(day), 0, before(day-24))},
+		{"all days", store.ByDay, 0, hour, slices.Insert(want(day), 0, before(day-24))},
+		{"this hour", store.ByHour, hour, hour, want(hour)},
+		{"hours since yesterday", store.ByHour, hour - 24, hour, slices.Insert(want(hour), 0, before(hour-24))},
+		{"no hours", store.ByHour, hour + 1, hour, nil},
+		{"the next hour", store.ByHour, hour + 1, hour + 2, nil},
+	} {
+		if got := counters(c.by, c.from, c.to); !slices.Equal(got, c.want) {
+			t.Errorf("%s:\n got %v\nwant %v", c.what, got, c.want)
+		}
 	}
-	if got := counters(0, day); !slices.Equal(got, want) {
-		t.Errorf("all days:\n got %v\nwant %v", got, want)
+}
+
+func testNotes(t *testing.T, newStore func(t *testing.T) store.Store) {
+	day := today()
+	s := newStore(t)
+	notes := func() []store.Note {
+		t.Helper()
+		ns, err := s.Notes(t.Context())
+		if err != nil {
+			t.Fatalf("Notes: %v", err)
+		}
+		slices.SortFunc(ns, func(a, b store.Note) int { return cmp.Or(cmp.Compare(a.Node, b.Node), cmp.Compare(a.Slot, b.Slot)) })
+		return ns
 	}
-	if got := counters(day+1, day); len(got) != 0 {
-		t.Errorf("no days: %v", got)
+	if ns := notes(); len(ns) != 0 {
+		t.Errorf("an empty store has %v", ns)
+	}
+	for _, ns := range [][]store.Note{
+		nil,
+		{{Node: "a", Slot: 0, Day: day, Text: "one"}, {Node: "a", Slot: 1, Day: day, Text: "two"}, {Node: "b|:\x00", Slot: 0, Day: day, Text: "three\nfour \xff"}},
+		{{Node: "a", Slot: 0, Day: day, Text: "five"}, {Node: "a", Slot: store.MaxNotes - 1, Day: day - store.NoteRetention, Text: strings.Repeat("x", store.MaxNote)}},
+		{{Node: "a", Slot: 3, Day: day - store.NoteRetention - 1, Text: "too old"}},
+	} {
+		if err := s.Note(t.Context(), ns); err != nil {
+			t.Fatalf("Note: %v", err)
+		}
+	}
+	want := []store.Note{
+		{Node: "a", Slot: 0, Day: day, Text: "five"}, {Node: "a", Slot: 1, Day: day, Text: "two"},
+		{Node: "a", Slot: store.MaxNotes - 1, Day: day - store.NoteRetention, Text: strings.Repeat("x", store.MaxNote)},
+		{Node: "b|:\x00", Slot: 0, Day: day, Text: "three\nfour \xff"},
+	}
+	if got := notes(); !slices.Equal(got, want) {
+		t.Errorf("got  %v\nwant %v", got, want)
 	}
 }

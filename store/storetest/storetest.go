@@ -25,6 +25,7 @@ func Run(t *testing.T, newStore func(t *testing.T) store.Store) {
 	t.Run("completeness", func(t *testing.T) { testCompleteness(t, newStore) })
 	t.Run("first-signed days", func(t *testing.T) { testFirstSigned(t, newStore) })
 	t.Run("counters", func(t *testing.T) { testCounters(t, newStore) })
+	t.Run("notes", func(t *testing.T) { testNotes(t, newStore) })
 	t.Run("nodes", func(t *testing.T) { testNodes(t, newStore) })
 	t.Run("broadcasts", func(t *testing.T) { testBroadcasts(t, newStore) })
 	t.Run("ended context", func(t *testing.T) { testEndedContext(t, newStore) })
@@ -82,11 +83,16 @@ func testEndedContext(t *testing.T, newStore func(t *testing.T) store.Store) {
 		"Lookup":         func(ctx context.Context) error { _, err := s.Lookup(ctx, day, store.AnyDay(key(1))); return err },
 		"MarkIncomplete": func(ctx context.Context) error { return s.MarkIncomplete(ctx, store.Gap{Until: time.Now()}) },
 		"FirstSigned":    func(ctx context.Context) error { _, err := s.FirstSigned(ctx); return err },
-		"Count":          func(ctx context.Context) error { return s.Count(ctx, []store.Counter{{Day: day, Count: 1}}) },
-		"Counters":       func(ctx context.Context) error { _, err := s.Counters(ctx, day, day); return err },
-		"Nodes":          func(ctx context.Context) error { _, err := s.Nodes(ctx); return err },
-		"Heartbeat":      func(ctx context.Context) error { return s.Heartbeat(ctx, store.Node{Name: "n"}) },
-		"RemoveNode":     func(ctx context.Context) error { return s.RemoveNode(ctx, "n") },
+		"Count": func(ctx context.Context) error {
+			return s.Count(ctx, []store.Counter{{Hour: day.FirstHour(), Count: 1}})
+		},
+		"Counters": func(ctx context.Context) error {
+			_, err := s.Counters(ctx, store.ByDay, day.FirstHour(), day.FirstHour())
+			return err
+		},
+		"Nodes":      func(ctx context.Context) error { _, err := s.Nodes(ctx); return err },
+		"Heartbeat":  func(ctx context.Context) error { return s.Heartbeat(ctx, store.Node{Name: "n"}) },
+		"RemoveNode": func(ctx context.Context) error { return s.RemoveNode(ctx, "n") },
 		"Publish": func(ctx context.Context) error {
 			_, err := s.Publish(ctx, store.Broadcast{Topic: "t", Name: "n", Expires: day}, true)
 			return err
@@ -131,13 +137,13 @@ func testManyCallers(t *testing.T, newStore func(t *testing.T) store.Store) {
 					t.Errorf("after its Record: %+v", a)
 				}
 			}
-			if err := s.Count(t.Context(), []store.Counter{{Day: day, Node: "n", Reason: "valid", Count: each}}); err != nil {
+			if err := s.Count(t.Context(), []store.Counter{{Hour: day.FirstHour(), Node: "n", Name: "valid", Count: each}}); err != nil {
 				t.Errorf("Count: %v", err)
 			}
 		})
 	}
 	wait.Wait()
-	cs, err := s.Counters(t.Context(), day, day)
+	cs, err := s.Counters(t.Context(), store.ByDay, day.FirstHour(), day.FirstHour())
 	if err != nil || len(cs) != 1 || cs[0].Count != callers*each {
 		t.Errorf("counters %v, %v; want one of %d", cs, err, callers*each)
 	}

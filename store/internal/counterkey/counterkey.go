@@ -1,7 +1,7 @@
-// Package counterkey is the form in which backends store the names of a counter (node, domain, reason): one string, which an operator
+// Package counterkey is the form in which backends store the names of a counter (node, topic, name): one string, which an operator
 // can read in a database's shell:
 //
-//	mx1|example.com|untagged
+//	mx1|verdict|example.com|untagged
 package counterkey
 
 import (
@@ -14,21 +14,21 @@ import (
 
 // Format returns the names of c. Different names never give the same string, whatever octets they hold.
 func Format(c store.Counter) string {
-	return url.QueryEscape(c.Node) + "|" + url.QueryEscape(c.Domain) + "|" + url.QueryEscape(c.Reason)
+	return url.QueryEscape(c.Node) + "|" + url.QueryEscape(c.Topic) + "|" + c.Name
 }
 
 // Parse returns a Counter with the names that s holds.
-func Parse(s string) (store.Counter, error) {
-	parts := strings.Split(s, "|")
+func Parse(s string) (c store.Counter, err error) {
+	parts := strings.SplitN(s, "|", 3)
 	if len(parts) != 3 {
 		return store.Counter{}, fmt.Errorf("counter name %q: want three parts", s)
 	}
-	for i, p := range parts {
-		u, err := url.QueryUnescape(p)
-		if err != nil {
-			return store.Counter{}, fmt.Errorf("counter name %q: %w", s, err)
-		}
-		parts[i] = u
+	if c.Node, err = url.QueryUnescape(parts[0]); err != nil {
+		return store.Counter{}, fmt.Errorf("counter name %q: %w", s, err)
 	}
-	return store.Counter{Node: parts[0], Domain: parts[1], Reason: parts[2]}, nil
+	if c.Topic, err = url.QueryUnescape(parts[1]); err != nil {
+		return store.Counter{}, fmt.Errorf("counter name %q: %w", s, err)
+	}
+	c.Name = parts[2]
+	return c, nil
 }

@@ -7,14 +7,14 @@ import (
 )
 
 func TestFormat(t *testing.T) {
-	c := store.Counter{Node: "mx1", Domain: "example.com", Reason: "untagged", Day: 1, Count: 2}
-	if got, want := Format(c), "mx1|example.com|untagged"; got != want {
+	c := store.Counter{Node: "mx1", Topic: "verdict", Name: "example.com|untagged", Hour: 1, Count: 2}
+	if got, want := Format(c), "mx1|verdict|example.com|untagged"; got != want {
 		t.Errorf("Format = %q, want %q", got, want)
 	}
 }
 
 func TestParseRefuses(t *testing.T) {
-	for _, s := range []string{"", "a|b", "a|b|c|d", "a|b|%zz"} {
+	for _, s := range []string{"", "a|b", "%zz|b|c", "a|%zz|c"} {
 		if c, err := Parse(s); err == nil {
 			t.Errorf("Parse(%q) = %+v", s, c)
 		}
@@ -22,11 +22,11 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func FuzzRoundTrip(f *testing.F) {
-	f.Add("mx1", "example.com", "untagged")
+	f.Add("mx1", "verdict", "example.com|untagged")
 	f.Add("", "", "")
 	f.Add("a|b", "%7C", "\x00 +\xff")
-	f.Fuzz(func(t *testing.T, node, domain, reason string) {
-		want := store.Counter{Node: node, Domain: domain, Reason: reason}
+	f.Fuzz(func(t *testing.T, node, topic, name string) {
+		want := store.Counter{Node: node, Topic: topic, Name: name}
 		if got, err := Parse(Format(want)); err != nil || got != want {
 			t.Errorf("got %+v, %v; want %+v", got, err, want)
 		}

@@ -1,0 +1,44 @@
+package figures
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Event is one verdict, as the log has it: about a message, or about those recipients of a bounce that were treated alike. All texts but
+// addresses are words of the log; see the table of attributes in the manual.
+type Event struct {
+	At                           time.Time
+	Message                      string // "inbound", "outbound" or "bounce"
+	Domain                       string // one of ours, as it is configured; "" for none
+	Reason, Action, Cause, Would string
+	Kind, Family                 string // of the report; "" if the content was not read
+	Sign                         Sign   // of a refusal or a would-be refusal
+	Client                       netip.Addr
+	ReportingMTA                 string
+
+	// Destinations are the domains of the recipients of a signed message, at most [MaxDestinations].
+	Destinations []string
+	// Failures are what an accepted bounce reports, at most [MaxFailures].
+	Failures []Failure
+	// Route is the host or network of another route that a bounce hints at; "" for none.
+	Route string
+
+	// For notes of refusals.
+	QueueID           string
+	Sender, Recipient string // as in the log, without angle brackets
+}
+
+// Bounds of an event.
+const (
+	MaxDestinations = 20
+	MaxFailures     = 20
+)
+
+// Failure is what a bounce says about recipients of own mail at one destination.
+type Failure struct {
+	Destination  string // the domain of the recipient, folded
+	Status       string // see [Failures]
+	BecauseOfTag bool
+	Count        int
+}

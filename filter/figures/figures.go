@@ -1,0 +1,157 @@
+// Package figures counts what the milter decides, and what is needed to judge whether it decides well: by hour and by day, by node, domain,
+// reason and what else a report is about. A [Recorder] takes an [Event] for each verdict, beside the mail path a node writes what it has
+// recorded to the store, and [Read] adds it up again. A log holds the same events, so that a report of it has the same figures.
+//
+// What outsiders can make up (networks, names of hosts, destinations) is counted under a bounded number of names, see [maxNames].
+package figures
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// Topic is a sort of figures. The comment of each says which fields of [Key] its figures have, in the order of their stored form.
+type Topic string
+
+// The topics.
+const (
+	// Verdicts are all verdicts about mail of ours: Domain, Reason, Action, Cause, Would, Kind.
+	Verdicts Topic = "verdict"
+	// Families are bounces and replies by the software that wrote them: Family, Outcome.
+	Families Topic = "family"
+	// Suspects are refusals and would-be refusals by what speaks for them: Domain, Outcome, Sign.
+	Suspects Topic = "suspect"
+	// Sources are refusals and would-be refusals by the network of the client: Outcome, Name.
+	Sources Topic = "source"
+	// Reporters are refusals and would-be refusals by the registrable domain of the MTA that reports: Outcome, Name.
+	Reporters Topic = "reporter"
+	// Routes are bounces of mail that seems to leave another way: Domain, Name (the host or network that it seems to leave through).
+	Routes Topic = "route"
+	// Sent is signed mail by the domain of its recipients: Domain, Name.
+	Sent Topic = "sent"
+	// Failures are failed and delayed recipients of own mail that accepted bounces report: Domain, Name (the domain of the recipient),
+	// Status (such as "5.1.1"; "5", "4" or "" if the report has no more), Sign ([BecauseOfTag] or none).
+	Failures Topic = "failure"
+)
+
+// Topics are all topics.
+var Topics = [...]Topic{Verdicts, Families, Suspects, Sources, Reporters, Routes, Sent, Failures}
+
+// Key says what a figure counts. Which fields it has depends on the Topic; the others are empty. Domain is the name of one of our domains
+// as it is configured; it, Reason, Action, Cause, Would, Kind and Family are words of the log.
+type Key struct {
+	Topic                        Topic
+	Domain                       string
+	Reason, Action, Cause, Would string
+	Kind, Family                 string
+	Outcome                      Outcome
+	Sign                         Sign
+	Name, Status                 string
+}
+
+// Other is the Name of what is not counted by its own.
+const Other = "other"
+
+// Outcome is what became of a message, or of some of its recipients.
+type Outcome string
+
+// The outcomes.
+const (
+	Signed    Outcome = "signed"
+	Accepted  Outcome = "accepted"     // delivered, and nothing spoke against it
+	WouldBe   Outcome = "would-refuse" // delivered, and it would have been refused, were there not a cause
+	Refused   Outcome = "refused"
+	Deferred  Outcome = "deferred"
+	Discarded Outcome = "discarded"
+	Ordinary  Outcome = "ordinary" // mail that the milter has no opinion about
+)
+
+// Sign says what speaks for a bounce that is or would be refused, or in a failure, why it failed.
+type Sign string
+
+// The signs.
+const (
+	NoSign       Sign = ""            // nothing says that it may be genuine
+	NoBounce     Sign = "no-bounce"   // it is no bounce at all
+	OwnHost      Sign = "own-host"    // it names a host of ours
+	Repeats      Sign = "repeats"     // its source comes again and again
+	NeverSends   Sign = "never-sends" // its recipient has sent nothing through us of late
+	BecauseOfTag Sign = "tag"         // of a failure: the destination refuses or holds mail because of the tag
+)
+
+// MayBeGenuine says whether the sign is one of mail that may be genuine.
+func (s Sign) MayBeGenuine() bool { return s == OwnHost || s == Repeats || s == NeverSends }
+
+// fields returns the fields that a topic has.
+func (k *Key) fields() []*string {
+	switch k.Topic {
+	case Verdicts:
+		return []*string{&k.Domain, &k.Reason, &k.Action, &k.Cause, &k.Would, &k.Kind}
+	case Families:
+		return []*string{&k.Family, (*string)(&k.Outcome)}
+	case Suspects:
+		return []*string{&k.Domain, (*string)(&k.Outcome), (*string)(&k.Sign)}
+	case Sources, Reporters:
+		return []*string{(*string)(&k.Outcome), &k.Name}
+	case Routes, Sent:
+		return []*string{&k.Domain, &k.Name}
+	case Failures:
+		return []*string{&k.Domain, &k.Name, &k.Status, (*string)(&k.Sign)}
+	}
+	return nil
+}
+
+// format returns the stored form of the key, without its topic.
+func (k *Key) format() string {
+	fields := k.fields()
+	texts := make([]string, len(fields))
+	for i, f := range fields {
+		texts[i] = url.QueryEscape(*f)
+	}
+	return strings.Join(texts, "|")
+}
+
+// parseKey reads the stored form of a key.
+func parseKey(topic, name string) (k Key, err error) {
+	k.Topic = Topic(topic)
+	fields, texts := k.fields(), strings.Split(name, "|")
+	if len(fields) != len(texts) || len(fields) == 0 {
+		return Key{}, fmt.Errorf("figure %q of %q: want %d fields", name, topic, len(fields))
+	}
+	for i, f := range fields {
+		if *f, err = url.QueryUnescape(texts[i]); err != nil {
+			return Key{}, fmt.Errorf("figure %q of %q: %w", name, topic, err)
+		}
+	}
+	return k, nil
+}
+
+// Figure is a count.
+type Figure struct {
+	Begin time.Time // of the hour or the day, in UTC
+	Node  string
+	Key
+	Count int64
+}
+
+// Read returns the figures of the hours or days that begin in the time from from until to, in no order. It leaves out what a later
+// version has written.
+func Read(ctx context.Context, st store.Counters, by store.Resolution, from, to time.Time) ([]Figure, error) {
+	first := store.HourOf(from.Add(time.Hour - time.Nanosecond))
+	cs, err := st.Counters(ctx, by, first, store.HourOf(to.Add(-time.Nanosecond)))
+	if err != nil {
+		return nil, err
+	}
+	figures := make([]Figure, 0, len(cs))
+	for _, c := range cs {
+		if k, err := parseKey(c.Topic, c.Name); err == nil {
+			figures = append(figures, Figure{c.Hour.Time(), c.Node, k, c.Count})
+		}
+	}
+	return figures, nil
+}
