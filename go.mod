@@ -16,6 +16,8 @@ require (
 
 require golang.org/x/net v0.62.0
 
+require github.com/prometheus/exporter-toolkit v0.20.0 // indirect
+
 require (
 	github.com/rogpeppe/go-internal v1.16.0
 	golang.org/x/tools v0.51.0 // indirect
