@@ -98,6 +98,7 @@ func (d *Daemon) listenHTTP() error {
 		MaxHeaderBytes: maxHTTPHeader,
 		Protocols:      new(http.Protocols), // of HTTP/2, one connection has many requests at once
 		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connection{}, c) },
 	}
 	d.http.Protocols.SetHTTP1(true)
 	d.log.Info("page, metrics and health on " + httpURL(ln.Addr(), access.TLS))
@@ -176,7 +177,7 @@ func (h *fewErrors) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// handler serves /metrics, /healthz and /readyz.
+// handler serves the page at /, /metrics, /healthz and /readyz.
 func (d *Daemon) handler() http.Handler {
 	registry := prometheus.NewRegistry()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
@@ -211,6 +212,9 @@ func (d *Daemon) handler() http.Handler {
 		}
 		say(w, http.StatusOK, "ready")
 	})
+	page := d.page()
+	mux.Handle("GET /{$}", page)
+	mux.Handle("POST /{$}", page)
 	return mux
 }
 
