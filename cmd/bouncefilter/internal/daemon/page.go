@@ -43,8 +43,9 @@ func (s pageSource) Notes(context.Context) ([]figures.Note, error) { return nil,
 // local returns what the page shows that is known without the store.
 func (d *Daemon) local() page.Local {
 	s, j := d.sites.Current(), d.guard.Journal()
+	tags := s.Config.Ring
 	return page.Local{
-		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: s.Config.Ring.Window(),
+		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: tags.Lifetime + tags.Rotation - 1,
 		Unhealthy: d.unhealthy(), Circuit: d.guard.Available(), Waiting: j.Entries, Octets: j.Octets, Lost: j.Lost, Gap: d.guard.Gap(),
 		Unreadable: len(s.Keys.Unreadable), ReloadFailed: d.reloadFailed.Load(), Connections: d.server.Connections(),
 	}

@@ -14,6 +14,7 @@ type chart struct {
 	Each            string // "hour" or "day"
 	Width           int
 	Top             int64 // what the full height means
+	Any             bool  // there is a bar
 	Bars            []bar
 	Ticks           []string // at equal distances, the first at the left end
 	Periods         []report.Period
@@ -57,7 +58,7 @@ func newChart(id, title, each, layout, tickLayout string, periods []report.Perio
 			c.Ticks = append(c.Ticks, p.Begin.UTC().Format(tickLayout))
 		}
 	}
-	c.Top = round(c.Top)
+	c.Top, c.Any = round(c.Top), sum != report.Counts{}
 	for i := range periods {
 		c.Bars = append(c.Bars, newBar(i, &periods[i], c.Top, layout))
 	}

@@ -25,7 +25,7 @@ type node struct {
 // nodeKey is a key of a node, or one that it lacks.
 type nodeKey struct {
 	Name  string
-	Does  string // "signs", "verifies", "signs next", "missing", "another secret"
+	Does  string // "signs", "verifies", "signs next", "missing", "has another secret"
 	Fault bool   // it is missing, or another than that of the other nodes
 }
 
@@ -90,7 +90,7 @@ func newNodeKey(s slot, keys map[slot]store.NodeKey, ids map[slot]string) nodeKe
 	case !has:
 		nk.Does, nk.Fault = "missing", true
 	case k.KeyID != ids[s]:
-		nk.Does, nk.Fault = "another secret", true
+		nk.Does, nk.Fault = "has another secret", true
 	case k.Signs:
 		nk.Does = "signs"
 	case k.Next:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
 
 const (
@@ -134,9 +135,6 @@ func reportAlerts(r *report.Report) []alert {
 	for _, c := range v.Concerns {
 		as = append(as, alert{Level: min2(v.Level), What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config})
 	}
-	if len(v.Concerns) > 0 {
-		as[0].Remedy = v.Concerns[0].Remedy
-	}
 	return as
 }
 
@@ -188,6 +186,7 @@ var functions = template.FuncMap{
 	"level":   levelWord,
 	"state":   stateWords,
 	"sign":    signWords,
+	"outcome": outcomeWords,
 	"minute":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04") },
 	"second":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
@@ -242,18 +241,26 @@ func stateWords(s report.State) string {
 }
 
 // signWords says what speaks for a bounce.
-func signWords(s any) string {
-	switch fmt.Sprint(s) {
-	case "own-host":
+func signWords(s figures.Sign) string {
+	switch s {
+	case figures.OwnHost:
 		return "names a host of ours"
-	case "repeats":
+	case figures.Repeats:
 		return "its source comes again and again"
-	case "never-sends":
+	case figures.NeverSends:
 		return "its recipient sends nothing through bouncefilter"
-	case "no-bounce":
+	case figures.NoBounce:
 		return "it is no bounce"
 	}
 	return ""
+}
+
+// outcomeWords says what became of a message that was or would be refused.
+func outcomeWords(o figures.Outcome) string {
+	if o == figures.WouldBe {
+		return "delivered"
+	}
+	return string(o)
 }
 
 // thousands writes a number with commas.
