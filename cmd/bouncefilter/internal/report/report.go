@@ -31,10 +31,11 @@ type Input struct {
 
 	Node, Domain string // the report is about these alone; "" for all
 	Samples      int    // how many notes the report has at most
+	Config       string // path of the configuration, for the commands that are printed; "" for none
 	Log          *LogStats
 }
 
-// EvidenceDays returns for how many days before today, today included, figures tell whether it is safe to enforce.
+// EvidenceDays returns how many days, today included, tell whether it is safe to enforce: so long after a message may its bounce come.
 func EvidenceDays(lifetime int) int { return max(lifetime, 7) + 1 }
 
 // Level is how much attention something needs.
@@ -96,19 +97,6 @@ type Verdict struct {
 	Concerns []Concern `json:"concerns"`
 }
 
-// Concern is what speaks against refusing bounces of a domain.
-type Concern struct {
-	// Name is a word for programs: see the table of concerns in the manual.
-	Name     string   `json:"name"`
-	What     string   `json:"what"`            // what is the case, with the evidence
-	Until    string   `json:"until,omitempty"` // the day on which it ends by itself, YYYY-MM-DD
-	Domains  []string `json:"domains"`         // which of the domains; empty for all
-	Count    int64    `json:"count,omitempty"` // messages or nodes that are the evidence
-	Remedy   string   `json:"remedy"`
-	Commands []string `json:"commands"` // lines to paste into a shell
-	Config   []string `json:"config"`   // lines to paste into the configuration
-}
-
 // Step is something to do next.
 type Step struct {
 	What     string   `json:"what"`
@@ -164,12 +152,9 @@ type Period struct {
 	Begin time.Time `json:"begin"`
 	Counts
 	MayBeGenuine int64 `json:"may_be_genuine"` // of what was or would be refused
-	// Outlier says that far more was or would be refused than in most other periods: see [outliers].
+	// Outlier says that far more was or would be refused than in most other periods: see [markOutliers].
 	Outlier bool `json:"outlier"`
 }
-
-// Turned is what was or would be refused.
-func (c *Counts) Turned() int64 { return c.WouldBe + c.Refused + c.Deferred + c.Discarded }
 
 // Named are the counts of something that has a name.
 type Named struct {
