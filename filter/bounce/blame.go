@@ -1,0 +1,139 @@
+package bounce
+
+import "strings"
+
+// blame sets what the words of the report say about the tag in the envelope sender: for each recipient that failed or waits, and for a
+// notice that names no recipient. Only the reply and the explanation count, not the tag in a command or a returned message.
+func (r *Report) blame(f *facts) {
+	own := r.untagged(f)
+	for i := range r.Recipients {
+		rcpt := &r.Recipients[i]
+		f.items(1)
+		switch rcpt.Action {
+		case "delivered", "relayed", "expanded":
+			continue
+		}
+		rcpt.BlamesTag = f.blames(rcpt.Diagnostic, rcpt.badSender(), own)
+		if len(r.Recipients) == 1 && !rcpt.BlamesTag {
+			rcpt.BlamesTag = f.refusesStrangers(f.explanation(), own)
+		}
+	}
+	// Programs write of "your message"; other mail with the null sender may speak of members and subscribers as well.
+	if r.Kind == None || r.Kind == AutoReply || r.Kind == Challenge {
+		lead := f.explanation()
+		if (f.origin > person || f.bulk()) && !f.quotes && yourMessage.in(f.subject+" "+lead) && f.refusesStrangers(lead, own) {
+			r.HeldBy = r.From
+		}
+	}
+}
+
+// explanationBytes is how much of the text of a report is searched for its explanation, from the beginning.
+const explanationBytes = 2000
+
+// explanation returns the beginning of the text of the report, in lower case.
+func (f *facts) explanation() string { return f.folded[:min(len(f.folded), explanationBytes)] }
+
+// badSender says whether the status is that of an envelope sender whose syntax is refused (RFC 3463 section 3.2, X.1.7).
+func (r *Recipient) badSender() bool {
+	s := first(r.Exact, r.Status)
+	return len(s) > 1 && s[1:] == ".1.7"
+}
+
+// blames says whether a reply refuses the envelope sender for what it is: it compares it with something, or quotes its tag and speaks of
+// the sender. own are the addresses of the sender without the tag.
+func (f *facts) blames(reply string, badSender bool, own []string) bool {
+	if reply == "" {
+		return badSender
+	}
+	reply = f.withoutCommands(f.lower(reply))
+	f.look(5 * len(reply))
+	switch tag := tagMarks.in(reply); {
+	case otherReasons.in(reply):
+		return false
+	case !tag && f.quotesAny(reply, own):
+		return false // the destination has looked at an address without the tag
+	case badSender, comparesSender.in(reply), refusesStranger.in(reply):
+		return true
+	default:
+		return tag && aboutSender.in(reply)
+	}
+}
+
+// refusesStrangers says whether a text, in lower case, says that a list or a service does not know the sender. It does not count if the
+// text names the sender without the tag.
+func (f *facts) refusesStrangers(text string, own []string) bool {
+	f.look(4 * len(text))
+	return refusesStranger.in(text) && (tagMarks.in(text) || !f.quotesAny(text, own))
+}
+
+// untagged returns the addresses of the author of the original, in lower case and without a tag.
+func (r *Report) untagged(f *facts) []string {
+	o := r.Original()
+	var own []string
+	for _, a := range [...]string{fieldAddress(f.header.get("to")), o.From, o.Sender} {
+		f.items(1)
+		if a = plainAddress(lower(a)); a != "" && len(a) <= maxAddressBytes {
+			own = append(own, a)
+		}
+	}
+	return own
+}
+
+// plainAddress returns an address in lower case without its tag: "prvs=KDDDSSSSSS=user@example.com" and
+// "user+prvs=KDDDSSSSSS@example.com" become "user@example.com".
+func plainAddress(a string) string {
+	local, domain, ok := strings.Cut(a, "@")
+	if !ok {
+		return ""
+	}
+	if rest, tagged := strings.CutPrefix(local, "prvs="); tagged {
+		_, local, _ = strings.Cut(rest, "=")
+	}
+	local, _, _ = strings.Cut(local, "+prvs=")
+	return local + "@" + domain
+}
+
+// quotesAny says whether a text in lower case quotes one of the addresses, and not as the end of a longer one.
+func (f *facts) quotesAny(text string, addresses []string) bool {
+	for _, a := range addresses {
+		f.look(len(text))
+		for at := 0; ; {
+			i := strings.Index(text[at:], a)
+			if i < 0 {
+				break
+			}
+			if i += at; i == 0 || !isAlnum(text[i-1]) && strings.IndexByte("=+._-", text[i-1]) < 0 {
+				return true
+			}
+			at = i + len(a)
+		}
+	}
+	return false
+}
+
+// withoutCommands returns a text in lower case without the addresses in the commands MAIL and RCPT, which transcripts and Exim quote:
+// "SMTP error from remote mail server after MAIL FROM:<prvs=1234abcdef=user@example.com>: 550 ...".
+func (f *facts) withoutCommands(text string) string {
+	f.look(2 * len(text))
+	var b strings.Builder
+	for text != "" {
+		i := commands.first(text)
+		if i < 0 {
+			break
+		}
+		open := strings.IndexByte(text[i:], '<')
+		if open < 0 || open > len("mail from: ") {
+			b.WriteString(text[:i+1])
+			text = text[i+1:]
+			continue
+		}
+		b.WriteString(text[:i+open])
+		end := strings.IndexByte(text[i+open:], '>')
+		if end < 0 {
+			return b.String()
+		}
+		text = text[i+open+end+1:]
+	}
+	b.WriteString(text)
+	return b.String()
+}
