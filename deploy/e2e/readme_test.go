@@ -54,7 +54,7 @@ func TestReadmeDialogue(t *testing.T) {
 		}
 		left = append(left, strings.TrimSpace(line))
 	}
-	reply := "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
+	reply := "550 5.7.1 Invalid tag: this bounce to an invalid tag answers no message sent from here"
 	if !strings.Contains(strings.Join(left, " "), reply) || !strings.Contains(readManual(t, manual), "`"+reply+"`") {
 		t.Errorf("the dialogue does not show %q:\n%s", reply, dialogue)
 	}
