@@ -97,6 +97,7 @@ type Server struct {
 	routes      *routes.Table
 	sources     *sources.Table
 	guesses     *guesses.Table
+	testMarks   testMarks
 	anyUser     atomic.Bool // see [policy.RecipientFacts]
 	replies     *replies
 	macros      *wire.Requests

@@ -214,6 +214,12 @@ func TestCheckLive(t *testing.T) {
 	if running.status != 1 || strings.Count(running.stdout, "WRONG") != 1 {
 		t.Errorf("all but the last is fine: %+v", running)
 	}
+	if log := d.stderr.String(); strings.Count(log, " test=true ") != 2 || strings.Count(log, " reason=") != 2 {
+		t.Errorf("not all questions are marked as tests:\n%s", log)
+	}
+	if _, metrics := d.get("/metrics"); !strings.Contains(metrics, "bouncefilter_connections_total 4") || strings.Contains(metrics, `reason="grace"`) {
+		t.Errorf("the questions are counted:\n%s", metrics)
+	}
 	asJSON := w.run(args(c, "--json")...)
 	contains(t, "JSON", asJSON.stdout, `"live":[{"where":"milter tcp:`, `"ok":true`, `; name a user with --user who is not listed"`)
 

@@ -39,10 +39,10 @@ func TestTry(t *testing.T) {
 		lines := 1
 		if i == len(want)-1 {
 			lines = 2 // the log names the sender, too
-			contains(t, title, dialogue, `msg="this source sends mail with the null sender that is no bounce" source=example.net `)
+			contains(t, title, dialogue, `msg="this source sends mail with the null sender that is no bounce" test=true source=example.net `)
 		}
-		if n := strings.Count(dialogue, "log: "); n != lines {
-			t.Errorf("scene %d has %d log lines", i, n)
+		if n := strings.Count(dialogue, "log: "); n != lines || strings.Count(dialogue, " test=true ") != lines {
+			t.Errorf("scene %d has %d log lines, or not all are marked as a test", i, n)
 		}
 	}
 	for end := time.Now().Add(2 * time.Minute); runtime.NumGoroutine() > before && time.Now().Before(end); {
