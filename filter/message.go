@@ -30,6 +30,7 @@ type message struct {
 	spent   time.Duration // in callbacks that have ended
 	began   time.Time     // of the callback under way; zero if there is none
 	failed  bool          // a callback panicked: the next reply asks the MTA to try again
+	test    bool          // it is one of ours, see [testMarks]
 	short   bool          // there is no memory for it: the next reply defers it
 	sender  string        // as the MTA gave it
 	from    prvs.Address

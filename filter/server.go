@@ -97,6 +97,7 @@ type Server struct {
 	routes      *routes.Table
 	sources     *sources.Table
 	guesses     *guesses.Table
+	testMarks   testMarks
 	anyUser     atomic.Bool // see [policy.RecipientFacts]
 	replies     *replies
 	macros      *wire.Requests
@@ -271,7 +272,7 @@ func newReplies() *replies {
 		r.defer_[reason] = response(reason.Reply(policy.Defer))
 	}
 	// RFC 5321 section 4.5.3.1.10: the client sends the rest in another transaction.
-	r.tooManyRecipients = response(policy.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients for a bounce"})
+	r.tooManyRecipients = response(policy.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients: this bounce has more than are read"})
 	return r
 }
 
