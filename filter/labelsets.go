@@ -11,7 +11,7 @@ const (
 	// maxDomainLabels is up to how many domains of ours each of them has metrics of its own. A scrape of more would be megabytes.
 	maxDomainLabels = 1000
 	// maxZeroDomains is up to how many domains of ours have all their counters from the start, so that a query sees the first
-	// verdict as an increase. They are about a hundred for each domain.
+	// verdict as an increase. They are about 70 for each domain.
 	maxZeroDomains = 50
 )
 

@@ -2,8 +2,10 @@ package guard_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
