@@ -36,12 +36,9 @@ func Build(in Input) *Report {
 		r.Hours = periods(between(in.Hours, first, in.Until), first.UTC(), earlier(in.Until, in.Now), time.Hour)
 	}
 	r.Nodes = in.nodes(now)
-	r.Families, r.Sources, r.Reporters = []Named{}, []Named{}, []Named{}
-	if in.Domain == "" { // their figures do not tell domains apart
-		r.Families = named(now, figures.Families, func(k *figures.Key) string { return k.Family })
-		r.Sources = named(now, figures.Sources, func(k *figures.Key) string { return k.Name })
-		r.Reporters = named(now, figures.Reporters, func(k *figures.Key) string { return k.Name })
-	}
+	r.Families = named(now, figures.Families, func(k *figures.Key) string { return k.Family })
+	r.Sources = named(now, figures.Sources, func(k *figures.Key) string { return k.Name })
+	r.Reporters = named(now, figures.Reporters, func(k *figures.Key) string { return k.Name })
 	r.Routes = routesOf(now)
 	r.Failures = in.failures(now, before)
 	r.Samples = in.samples()
@@ -53,7 +50,7 @@ func Build(in Input) *Report {
 	return r
 }
 
-// chosen returns the figures of the node and the domain that the report is about. Those that do not tell domains apart are of all.
+// chosen returns the figures of the node and the domain that the report is about. Families do not tell domains apart.
 func (in *Input) chosen(fs []figures.Figure) []figures.Figure {
 	if in.Node == "" && in.Domain == "" {
 		return fs

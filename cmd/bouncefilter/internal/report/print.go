@@ -306,7 +306,7 @@ func (r *Report) tableLines(name string) []string {
 	t := r.table(name)
 	if len(t.rows) == 0 {
 		text := "Nothing was counted for this table."
-		if name == "source" || name == "reporter" || name == "family" {
+		if name == "family" && r.Domain != "" {
 			text += " It does not tell domains apart: leave out --domain."
 		}
 		return wrap(text, width)

@@ -45,7 +45,7 @@ func (j *judgement) domains(now []figures.Figure) []Domain {
 		switch {
 		case k.Domain == "":
 		case k.Topic == figures.Verdicts:
-			of(k.Domain).add(outcomeOf(k), n)
+			of(k.Domain).add(k.VerdictOutcome(), n)
 		case k.Topic == figures.Suspects && k.Outcome == figures.WouldBe:
 			of(k.Domain).Would.add(k.Sign, n)
 		case k.Topic == figures.Suspects:
@@ -95,7 +95,7 @@ func (j *judgement) seenOf(name string) *seen {
 }
 
 func (s *seen) verdict(k *figures.Key, n int64, at time.Time) {
-	switch o := outcomeOf(k); o {
+	switch o := k.VerdictOutcome(); o {
 	case figures.Signed:
 		s.signed += n
 	case figures.Refused, figures.Discarded:

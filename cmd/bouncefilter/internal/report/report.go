@@ -8,6 +8,7 @@ package report
 import (
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
@@ -32,7 +33,7 @@ type Input struct {
 	Node, Domain string // the report is about these alone; "" for all
 	Samples      int    // how many notes the report has at most
 	Config       string // path of the configuration, for the commands that are printed; "" for none
-	Log          *LogStats
+	Log          *logread.Stats
 }
 
 // EvidenceDays returns how many days, today included, tell whether it is safe to enforce: so long after a message may its bounce come.
@@ -68,10 +69,10 @@ type Report struct {
 	Domain string    `json:"domain,omitempty"`
 	Node   string    `json:"node,omitempty"`
 
-	Verdict Verdict   `json:"verdict"` // over all domains
-	Domains []Domain  `json:"domains"`
-	Next    []Step    `json:"next"` // what to do, the most urgent first
-	Log     *LogStats `json:"log,omitempty"`
+	Verdict Verdict        `json:"verdict"` // over all domains
+	Domains []Domain       `json:"domains"`
+	Next    []Step         `json:"next"` // what to do, the most urgent first
+	Log     *logread.Stats `json:"log,omitempty"`
 
 	Totals   Totals   `json:"totals"`
 	Days     []Period `json:"days"`  // each day of the report, without gaps
@@ -228,15 +229,4 @@ type TagTrouble struct {
 type Sample struct {
 	figures.Note
 	Inspect string `json:"inspect"` // the command that explains such a message
-}
-
-// LogStats say what a log had that a report was made of.
-type LogStats struct {
-	Lines      int64     `json:"lines"`      // all
-	Verdicts   int64     `json:"verdicts"`   // that were counted
-	Tests      int64     `json:"tests"`      // verdicts about mail of check --live and try, which are not counted
-	Others     int64     `json:"others"`     // lines of bouncefilter without a verdict, and lines of other programs
-	Unreadable int64     `json:"unreadable"` // lines that look like ours and cannot be read
-	First      time.Time `json:"first,omitzero"`
-	Last       time.Time `json:"last,omitzero"`
 }

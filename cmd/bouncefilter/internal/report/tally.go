@@ -40,29 +40,6 @@ func (c *Counts) add(o figures.Outcome, n int64) {
 // Turned is how much was or would be refused, deferred or discarded.
 func (c *Counts) Turned() int64 { return c.WouldBe + c.Refused + c.Deferred + c.Discarded }
 
-// outcomeOf returns the outcome of a verdict.
-func outcomeOf(k *figures.Key) figures.Outcome {
-	switch k.Action {
-	case policy.ActionReject.String():
-		return figures.Refused
-	case policy.ActionDefer.String():
-		return figures.Deferred
-	case policy.ActionDiscard.String():
-		return figures.Discarded
-	case policy.ActionMonitor.String():
-		return figures.WouldBe
-	case policy.ActionNone.String():
-		return figures.Ordinary
-	}
-	switch {
-	case k.Reason == policy.Signed.String():
-		return figures.Signed
-	case k.Would != "", k.Cause == policy.MailerDaemon.String():
-		return figures.WouldBe
-	}
-	return figures.Accepted
-}
-
 // wouldBe returns the reason for which what was spared would have been refused.
 func wouldBe(k *figures.Key) string { return cmp.Or(k.Would, k.Reason) }
 
@@ -103,11 +80,11 @@ func totals(fs []figures.Figure) Totals {
 			case err == nil && reason == policy.Untag:
 				t.InboundUntagged += n
 				continue
-			case err == nil && reason == policy.InvalidTag && outcomeOf(k) != figures.WouldBe:
+			case err == nil && reason == policy.InvalidTag && k.VerdictOutcome() != figures.WouldBe:
 				t.InboundRefused += n
 				continue
 			}
-			o := outcomeOf(k)
+			o := k.VerdictOutcome()
 			t.add(o, n)
 			switch o {
 			case figures.Accepted:
@@ -153,7 +130,7 @@ func periods(fs []figures.Figure, first, until time.Time, long time.Duration) []
 		p, k, n := &ps[at], &fs[i].Key, fs[i].Count
 		switch {
 		case k.Topic == figures.Verdicts:
-			p.add(outcomeOf(k), n)
+			p.add(k.VerdictOutcome(), n)
 		case k.Topic == figures.Suspects && k.Sign.MayBeGenuine():
 			p.MayBeGenuine += n
 		}
@@ -199,7 +176,7 @@ func (in *Input) nodes(fs []figures.Figure) []Named {
 	sums := map[string]*Named{}
 	for i := range fs {
 		if f := &fs[i]; f.Topic == figures.Verdicts {
-			sumOf(sums, f.Node).add(outcomeOf(&f.Key), f.Count)
+			sumOf(sums, f.Node).add(f.Key.VerdictOutcome(), f.Count)
 		}
 	}
 	if in.Status != nil {
