@@ -28,12 +28,13 @@ func Build(in Input) *Report {
 
 	r.Totals = totals(now)
 	r.Days = periods(between(in.Days, in.From, in.Until), store.DayOf(in.From).Time(), in.Until, 24*time.Hour)
+	r.Hours = []Period{}
 	if len(in.Hours) > 0 {
-		first := in.Now.Add(-(store.HourRetention - 1) * time.Hour).Truncate(time.Hour)
+		first := in.end().Add(-(store.HourRetention - 1) * time.Hour).Truncate(time.Hour)
 		if in.From.After(first) {
 			first = in.From
 		}
-		r.Hours = periods(between(in.Hours, first, in.Until), first.UTC(), earlier(in.Until, in.Now), time.Hour)
+		r.Hours = periods(between(in.Hours, first, in.Until), first.UTC(), earlier(in.Until, in.end().Add(time.Nanosecond)), time.Hour)
 	}
 	r.Nodes = in.nodes(now)
 	r.Families = named(now, figures.Families, func(k *figures.Key) string { return k.Family })
@@ -44,7 +45,7 @@ func Build(in Input) *Report {
 	r.Samples = in.samples()
 
 	j := judgement{in: &in, evidence: between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond))}
-	r.Domains, r.Verdict = j.domains(now), Verdict{}
+	r.Domains = j.domains(now)
 	r.Verdict = j.overall(r.Domains)
 	r.Next = in.steps(r)
 	return r

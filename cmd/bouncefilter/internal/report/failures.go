@@ -61,7 +61,7 @@ func (in *Input) failures(now, before []figures.Figure) Failures {
 		if d.Failed > 0 {
 			f.Destinations = append(f.Destinations, d.Destination)
 		}
-		if moved(&d.Destination) {
+		if len(before) > 0 && moved(&d.Destination) {
 			f.Movers = append(f.Movers, d.Destination)
 		}
 	}

@@ -213,33 +213,37 @@ func (r *Report) totalLines() []string {
 	if len(t.NotSignedBy) > 0 {
 		unsigned = "left unsigned: " + counts(t.NotSignedBy)
 	}
-	w := &t.Would
-	group := func(label string, would, refused int64, signs string) string {
-		if refused > 0 {
-			signs = strings.TrimPrefix(signs+"; and refused: "+number(refused), "; ")
-		}
-		return row(label, would, signs)
+	would := row("Would refuse", t.WouldBe, counts(t.SparedBy))
+	lines := []string{row("Signed", t.Signed, unsigned), row("Accepted", t.Accepted, counts(t.AcceptedBy))}
+	turned := row("Refused", t.Refused+t.Deferred+t.Discarded, refused)
+	groups, also := &t.Would, &t.Turned
+	if t.WouldBe == 0 { // then the groups are those of what was refused
+		groups, also = &t.Turned, &Groups{}
+		lines = append(lines, would, turned)
+	} else {
+		lines = append(lines, turned, would)
 	}
-	signs := ""
+	group := func(label string, n, refused int64, signs string) string {
+		if refused > 0 {
+			signs = strings.TrimPrefix(signs+"; and refused "+number(refused), "; ")
+		}
+		return row(label, n, signs)
+	}
+	var signs []string
 	for _, s := range []struct {
 		what string
 		n    int64
 	}{
-		{"names a host of yours", w.OwnHost}, {"source repeats", w.Repeats}, {"never sends", w.NeverSends},
+		{"own host", groups.OwnHost}, {"source repeats", groups.Repeats}, {"never sends", groups.NeverSends},
 	} {
 		if s.n > 0 {
-			signs += fmt.Sprintf(", %s %s", s.what, number(s.n))
+			signs = append(signs, s.what+" "+number(s.n))
 		}
 	}
-	return []string{
-		row("Signed", t.Signed, unsigned),
-		row("Accepted", t.Accepted, counts(t.AcceptedBy)),
-		row("Refused", t.Refused+t.Deferred+t.Discarded, refused),
-		row("Would refuse", t.WouldBe, counts(t.SparedBy)),
-		group("  may be genuine", w.MayBeGenuine, t.Turned.MayBeGenuine, strings.TrimPrefix(signs, ", ")),
-		group("  no bounce at all", w.NoBounce, t.Turned.NoBounce, ""),
-		group("  no sign of yours", w.NoSign, t.Turned.NoSign, ""),
-	}
+	return append(lines,
+		group("  may be genuine", groups.MayBeGenuine, also.MayBeGenuine, strings.Join(signs, ", ")),
+		group("  no bounce at all", groups.NoBounce, also.NoBounce, ""),
+		group("  no sign of yours", groups.NoSign, also.NoSign, ""))
 }
 
 // counts writes counts, the largest first.
@@ -261,7 +265,7 @@ func (r *Report) nextLines() []string {
 	if len(s.Commands) > 0 && len(s.Config) == 0 {
 		lines := []string{fit("Next: "+s.What, width), "  " + s.Commands[0]}
 		if more > 0 {
-			lines = append(lines, fmt.Sprintf("%s more: %s", plural(more, "step"), all))
+			lines = append(lines, fmt.Sprintf("%s: %s", plural(more, "more step"), all))
 		}
 		return lines
 	}

@@ -148,7 +148,7 @@ func (j *judgement) domain(name string, d *status.Domain) Verdict {
 	if !signs && !enforced {
 		v.State, v.Level = Nothing, Amber
 		v.Sentence = "No mail of " + name + " was signed yet."
-		v.Concerns = append(v.Concerns, j.concern("unsigned-domain", "No mail of "+name+" was signed yet.", "Send a message from it, and see why it is not signed:", name).
+		v.Concerns = append(v.Concerns, concern("unsigned-domain", "No mail of "+name+" was signed yet.", "Send a message from it, and see why it is not signed:", name).
 			command("bouncefilter check --live"+j.in.conf()))
 		return v
 	}
@@ -160,6 +160,7 @@ func (j *judgement) domain(name string, d *status.Domain) Verdict {
 
 // judge sets the state that follows from the concerns.
 func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
+	mostUrgentFirst(v.Concerns)
 	if d != nil {
 		v.Since = d.SigningSince
 	}
@@ -193,7 +194,7 @@ func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
 func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs []Concern) {
 	if d == nil {
 		if !enforced {
-			cs = append(cs, j.concern("log-only", "A log does not say whether the record of sent mail is complete.",
+			cs = append(cs, concern("log-only", "A log does not say whether the record of sent mail is complete.",
 				"Ask the store:", "").command("bouncefilter report"+j.in.conf()))
 		}
 		return cs
@@ -202,27 +203,28 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 	if !enforced {
 		if from := j.enforceable(d); from.After(j.in.Now) {
 			day := from.Format(time.DateOnly)
-			cs = append(cs, j.concern("new", fmt.Sprintf("%s signs only since %s: until %s bounces of mail come that was sent before.", name, d.SigningSince, day),
+			cs = append(cs, concern("new", fmt.Sprintf("%s signs only since %s: until %s bounces of mail come that was sent before.", name, d.SigningSince, day),
 				"Wait; mode = \"auto\" begins to enforce then.", name).until(day))
 		}
 	}
 	if s.SinceReason != "" {
-		cs = append(cs, j.concern("record-unreliable", "The store cannot vouch for its record: "+s.SinceReason+".", s.SinceRemedy, "").
+		cs = append(cs, concern("record-unreliable", "The store cannot vouch for its record: "+s.SinceReason+".", s.SinceRemedy, "").
 			command("bouncefilter check"+j.in.conf()).warns())
 	} else if d.Incomplete {
-		cs = append(cs, j.concern("record-incomplete", "Mail of "+name+" may be missing on the record.",
+		cs = append(cs, concern("record-incomplete", "Mail of "+name+" may be missing on the record.",
 			"Nothing need be done, it ends by itself; check says how it came about:", name).until(d.IncompleteUntil).command("bouncefilter check"+j.in.conf()))
 	}
 	for _, n := range s.Nodes {
 		if silent := j.in.Now.Sub(n.Seen); silent > store.HeartbeatTimeout {
-			cs = append(cs, j.concern("silent-node", fmt.Sprintf("The node %s is silent since %s.", n.Name, n.Seen.UTC().Format("2006-01-02 15:04")),
-				"Start it or, if it is gone for good, remove it:", "").count(1).command("bouncefilter node remove "+shellWord(n.Name)+j.in.conf()).warns())
+			cs = append(cs, concern("silent-node", fmt.Sprintf("The node %s is silent since %s.", n.Name, n.Seen.UTC().Format("2006-01-02 15:04")),
+				"Start it or, if it is gone for good, remove it:", "").command("bouncefilter node remove "+shellWord(n.Name)+j.in.conf()).warns())
 		}
 	}
 	for _, r := range s.OtherRoutes {
 		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
-			c := j.concern("other-route", fmt.Sprintf("%s seems to send through %s, where nothing is signed.", r.Sender, r.Source),
-				"Send its mail through bouncefilter, or suspend enforcement for it:", name).count(int64(r.Bounces))
+			c := concern("other-route", fmt.Sprintf("%s seems to send through %s, where nothing is signed.", r.Sender, r.Source),
+				"Send its mail through bouncefilter, or suspend enforcement for it:", name)
+			c.Count = int64(r.Bounces)
 			c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", quoted(r.Sender))}
 			cs = append(cs, c.alarms())
 		}
@@ -268,8 +270,9 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 		if n == 0 {
 			continue
 		}
-		c := j.concern(string(row.sign), fmt.Sprintf("%s to %s that %s %s.", messages(n), name, would, row.what), row.remedy, name).
-			count(n).until(j.gone(s.last[row.sign])).command("bouncefilter report --samples 20 --domain " + shellWord(name) + j.in.conf())
+		c := counted(string(row.sign), n, func(n int64, domains string) string {
+			return fmt.Sprintf("%s to %s that %s %s.", messages(n), domains, would, row.what)
+		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
 		if row.sign == figures.OwnHost {
 			c = c.alarms()
 		} else {
@@ -278,27 +281,27 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 		cs = append(cs, c)
 	}
 	if routes := s.routes.sorted(); len(routes) > 0 && !j.statusHasRoute(name) {
-		cs = append(cs, j.concern("other-route", fmt.Sprintf("Mail of %s seems to leave through %s, where nothing is signed.", name, mta.Names(names(routes))),
+		cs = append(cs, concern("other-route", fmt.Sprintf("Mail of %s seems to leave through %s, where nothing is signed.", name, mta.Names(names(routes))),
 			"Send it through bouncefilter, or exempt its sender; check names it:", name).
-			count(routes[0].Count).until(j.gone(s.lastRoute)).command("bouncefilter check"+j.in.conf()).alarms())
+			until(j.gone(s.lastRoute)).command("bouncefilter check"+j.in.conf()).alarms())
 	}
 	if s.unsigned > 0 {
-		cs = append(cs, j.concern("unsigned-mail", fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", messages(s.unsigned), name),
-			"Let it go through a listener that signs; check finds the service:", name).
-			count(s.unsigned).until(j.gone(s.lastUnsigned)).command("bouncefilter check"+j.in.conf()).alarms())
+		cs = append(cs, counted("unsigned-mail", s.unsigned, func(n int64, domains string) string {
+			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", messages(n), domains)
+		}, "Let it go through a listener that signs; check finds the service:", name).until(j.gone(s.lastUnsigned)).command("bouncefilter check"+j.in.conf()).alarms())
 	}
 	if s.foreignTags > 0 {
-		cs = append(cs, j.concern("not-issued", fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", messages(s.foreignTags), name),
-			"A node may not write its record, or another party has your key; check compares the nodes:", name).
-			count(s.foreignTags).until(j.gone(s.lastTag)).command("bouncefilter check"+j.in.conf()).warns())
+		cs = append(cs, counted("not-issued", s.foreignTags, func(n int64, domains string) string {
+			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", messages(n), domains)
+		}, "A node may not write its record, or another party has your key; check compares the nodes:", name).until(j.gone(s.lastTag)).command("bouncefilter check"+j.in.conf()).warns())
 	}
 	if s.missingKey > 0 {
-		cs = append(cs, j.concern("missing-key", fmt.Sprintf("%s to %s with a tag of a key that is missing here.", messages(s.missingKey), name),
-			"Give every node the same keys; check names the one that lacks a key:", name).
-			count(s.missingKey).command("bouncefilter check"+j.in.conf()).warns())
+		cs = append(cs, counted("missing-key", s.missingKey, func(n int64, domains string) string {
+			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", messages(n), domains)
+		}, "Give every node the same keys; check names the one that lacks a key:", name).command("bouncefilter check"+j.in.conf()).warns())
 	}
 	if s.valid == 0 && !enforced {
-		cs = append(cs, j.concern("no-tag-came-back", "No bounce with a valid tag has come to "+name+" yet, so that nothing shows that tags come back.",
+		cs = append(cs, concern("no-tag-came-back", "No bounce with a valid tag has come to "+name+" yet, so that nothing shows that tags come back.",
 			"Write from "+name+" to an address that does not exist, such as one at another site of yours, or test it here:", name).
 			command("bouncefilter check --live"+j.in.conf()))
 	}
@@ -325,7 +328,7 @@ func (j *judgement) overall(domains []Domain) Verdict {
 	for i := range domains {
 		d := &domains[i].Verdict
 		in[d.State] = append(in[d.State], domains[i].Name)
-		v.merge(d.Concerns)
+		v.Concerns = merge(v.Concerns, d.Concerns)
 	}
 	for _, s := range []State{NotReady, Ready, Enforcing} {
 		if len(in[s]) > 0 {
@@ -354,29 +357,13 @@ func (j *judgement) overall(domains []Domain) Verdict {
 	return v
 }
 
-// merge adds the concerns of a domain: one that several domains have is named once.
-func (v *Verdict) merge(cs []Concern) {
-	for _, c := range cs {
-		at := slices.IndexFunc(v.Concerns, func(o Concern) bool { return o.Name == c.Name && len(c.Domains) == 0 && o.What == c.What })
-		if at < 0 {
-			v.Concerns = append(v.Concerns, c)
-		}
-	}
-	rank := map[Level]int{Red: 0, Amber: 1, Green: 2}
-	slices.SortStableFunc(v.Concerns, func(a, b Concern) int { return cmp.Compare(rank[a.level], rank[b.level]) })
-}
-
 // sentence says in words what the verdict over all domains is.
 func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
-	several := len(domains) > 1
 	switch v.State {
 	case NotReady:
 		text := v.Concerns[0].What
-		if several {
-			text = fmt.Sprintf("%s: %s", mta.Names(in[NotReady]), text)
-			if n := len(in[Enforcing]); n > 0 {
-				text = fmt.Sprintf("%s %s enforced. ", mta.Names(in[Enforcing]), are(n)) + text
-			}
+		if n := len(in[Enforcing]); n > 0 {
+			text = fmt.Sprintf("%s %s enforced, %s %s not ready: ", mta.Names(in[Enforcing]), are(n), mta.Names(in[NotReady]), are(len(in[NotReady]))) + text
 		}
 		return text
 	case Ready:

@@ -90,11 +90,20 @@ func periodTable(name, layout string, ps []Period) *table {
 	return t
 }
 
+// namedTable makes a table of names. Of sources and reporters, only what was or would be refused is counted.
 func namedTable(name string, list []Named) *table {
+	turned := name == "source" || name == "reporter"
 	t := &table{columns: []string{name, "signed", "accepted", "refused", "would"}}
+	if turned {
+		t.columns = []string{name, "refused", "would"}
+	}
 	for i := range list {
 		n := &list[i]
-		t.add(n.Name, n.Signed, n.Accepted, n.Refused+n.Deferred+n.Discarded, n.WouldBe)
+		if turned {
+			t.add(n.Name, n.Refused+n.Deferred+n.Discarded, n.WouldBe)
+		} else {
+			t.add(n.Name, n.Signed, n.Accepted, n.Refused+n.Deferred+n.Discarded, n.WouldBe)
+		}
 	}
 	return t
 }
@@ -240,7 +249,7 @@ func (t *table) barsOf(wide int) []string {
 			scale = max(scale, n)
 		}
 	}
-	bars := []string{fit("refused, would be", wide)}
+	bars := []string{fit("refused + would", wide)}
 	for i, n := range t.bars {
 		switch {
 		case t.marks[i]:
