@@ -121,6 +121,19 @@ func (c *Client) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	return c.ask(ctx, http.MethodPost, "/incomplete", nil, g, new(bool))
 }
 
+// Counters returns counters of the daemon's store; see [store.Counters].
+func (c *Client) Counters(ctx context.Context, by store.Resolution, from, to store.Hour) (cs []store.Counter, err error) {
+	query := url.Values{"by": {strconv.Itoa(int(by))}, "from": {strconv.Itoa(int(from))}, "to": {strconv.Itoa(int(to))}}
+	err = c.ask(ctx, http.MethodGet, "/counters", query, nil, &cs)
+	return cs, err
+}
+
+// Notes returns the notes of the daemon's store; see [store.Notes].
+func (c *Client) Notes(ctx context.Context) (ns []store.Note, err error) {
+	err = c.ask(ctx, http.MethodGet, "/notes", nil, nil, &ns)
+	return ns, err
+}
+
 // Publish stores a broadcast in the daemon's store; see [store.Store].
 func (c *Client) Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (published bool, err error) {
 	query := url.Values{}
@@ -140,6 +153,17 @@ func (c *Client) Broadcasts(ctx context.Context, topic string, today store.Day) 
 // Withdraw removes a broadcast from the daemon's store; see [store.Store].
 func (c *Client) Withdraw(ctx context.Context, topic, name string) error {
 	return c.ask(ctx, http.MethodDelete, "/broadcasts", url.Values{"topic": {topic}, "name": {name}}, nil, new(bool))
+}
+
+// BeginTest returns a mark for mail that is a test of the running daemon, which EndTest makes an end of; see [filter.Server.BeginTest].
+func (c *Client) BeginTest(ctx context.Context) (mark string, err error) {
+	err = c.ask(ctx, http.MethodPost, "/tests", nil, nil, &mark)
+	return mark, err
+}
+
+// EndTest makes an end of a mark. If it fails, the mark ends by itself.
+func (c *Client) EndTest(ctx context.Context, mark string) error {
+	return c.ask(ctx, http.MethodDelete, "/tests", url.Values{"mark": {mark}}, nil, new(bool))
 }
 
 // Close does nothing: the daemon goes on using its store.

@@ -11,6 +11,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
@@ -26,6 +27,9 @@ type Store interface {
 
 	RemoveNode(ctx context.Context, node string) error
 	MarkIncomplete(ctx context.Context, g store.Gap) error
+
+	figures.Reader
+	Notes(ctx context.Context) ([]store.Note, error)
 
 	Close() error
 }

@@ -8,6 +8,7 @@ package report
 import (
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
@@ -31,10 +32,11 @@ type Input struct {
 
 	Node, Domain string // the report is about these alone; "" for all
 	Samples      int    // how many notes the report has at most
-	Log          *LogStats
+	Config       string // path of the configuration, for the commands that are printed; "" for none
+	Log          *logread.Stats
 }
 
-// EvidenceDays returns for how many days before today, today included, figures tell whether it is safe to enforce.
+// EvidenceDays returns how many days, today included, tell whether it is safe to enforce: so long after a message may its bounce come.
 func EvidenceDays(lifetime int) int { return max(lifetime, 7) + 1 }
 
 // Level is how much attention something needs.
@@ -67,10 +69,10 @@ type Report struct {
 	Domain string    `json:"domain,omitempty"`
 	Node   string    `json:"node,omitempty"`
 
-	Verdict Verdict   `json:"verdict"` // over all domains
-	Domains []Domain  `json:"domains"`
-	Next    []Step    `json:"next"` // what to do, the most urgent first
-	Log     *LogStats `json:"log,omitempty"`
+	Verdict Verdict        `json:"verdict"` // over all domains
+	Domains []Domain       `json:"domains"`
+	Next    []Step         `json:"next"` // what to do, the most urgent first
+	Log     *logread.Stats `json:"log,omitempty"`
 
 	Totals   Totals   `json:"totals"`
 	Days     []Period `json:"days"`  // each day of the report, without gaps
@@ -94,19 +96,6 @@ type Verdict struct {
 	Since    string    `json:"since,omitempty"`
 	Until    string    `json:"until,omitempty"`
 	Concerns []Concern `json:"concerns"`
-}
-
-// Concern is what speaks against refusing bounces of a domain.
-type Concern struct {
-	// Name is a word for programs: see the table of concerns in the manual.
-	Name     string   `json:"name"`
-	What     string   `json:"what"`            // what is the case, with the evidence
-	Until    string   `json:"until,omitempty"` // the day on which it ends by itself, YYYY-MM-DD
-	Domains  []string `json:"domains"`         // which of the domains; empty for all
-	Count    int64    `json:"count,omitempty"` // messages or nodes that are the evidence
-	Remedy   string   `json:"remedy"`
-	Commands []string `json:"commands"` // lines to paste into a shell
-	Config   []string `json:"config"`   // lines to paste into the configuration
 }
 
 // Step is something to do next.
@@ -164,12 +153,9 @@ type Period struct {
 	Begin time.Time `json:"begin"`
 	Counts
 	MayBeGenuine int64 `json:"may_be_genuine"` // of what was or would be refused
-	// Outlier says that far more was or would be refused than in most other periods: see [outliers].
+	// Outlier says that far more was or would be refused than in most other periods: see [markOutliers].
 	Outlier bool `json:"outlier"`
 }
-
-// Turned is what was or would be refused.
-func (c *Counts) Turned() int64 { return c.WouldBe + c.Refused + c.Deferred + c.Discarded }
 
 // Named are the counts of something that has a name.
 type Named struct {
@@ -243,15 +229,4 @@ type TagTrouble struct {
 type Sample struct {
 	figures.Note
 	Inspect string `json:"inspect"` // the command that explains such a message
-}
-
-// LogStats say what a log had that a report was made of.
-type LogStats struct {
-	Lines      int64     `json:"lines"`      // all
-	Verdicts   int64     `json:"verdicts"`   // that were counted
-	Tests      int64     `json:"tests"`      // verdicts about mail of check --live and try, which are not counted
-	Others     int64     `json:"others"`     // lines of bouncefilter without a verdict, and lines of other programs
-	Unreadable int64     `json:"unreadable"` // lines that look like ours and cannot be read
-	First      time.Time `json:"first,omitzero"`
-	Last       time.Time `json:"last,omitzero"`
 }
