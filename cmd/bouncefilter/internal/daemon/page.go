@@ -38,7 +38,9 @@ func (s pageSource) Figures(ctx context.Context, by store.Resolution, from, to t
 }
 
 // Notes implements [page.Source].
-func (s pageSource) Notes(context.Context) ([]figures.Note, error) { return nil, nil }
+func (s pageSource) Notes(ctx context.Context) ([]figures.Note, error) {
+	return figures.Notes(ctx, s.d.guard.Store(), store.NewHasher(s.d.o.HashSecret))
+}
 
 // local returns what the page shows that is known without the store.
 func (d *Daemon) local() page.Local {

@@ -7,7 +7,6 @@ package page
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -16,20 +15,12 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
-	"github.com/bouncefilter/bouncefilter/filter/figures"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
 	"github.com/bouncefilter/bouncefilter/prvs"
-	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // Source is what the daemon has from its store.
-type Source interface {
-	// Figures returns those of the hours or days that begin in the time from from until to, in no order.
-	Figures(ctx context.Context, by store.Resolution, from, to time.Time) ([]figures.Figure, error)
-	// Notes returns the last refusals and would-be refusals, the newest first.
-	Notes(ctx context.Context) ([]figures.Note, error)
-	Status(ctx context.Context) (*status.Status, error)
-}
+type Source = report.Source
 
 // Local is what the daemon knows without its store.
 type Local struct {

@@ -2,7 +2,6 @@ package page
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -19,10 +18,10 @@ const (
 	readShare    = 20
 	// readTimeout bounds a read. It is less than what a client may be kept waiting.
 	readTimeout = 5 * time.Second
-	// shownDays and shownHours are how far back the charts go. As many days before are read to compare.
-	shownDays  = 28
-	shownHours = 48
-	// maxFigures bounds how many figures are read, the newest first: some 25 MB while a page is made. Ten domains have a few thousand.
+	// shownDays is how far back the chart of days and the totals go. As many days before are read to compare.
+	shownDays = 28
+	// maxFigures bounds how many figures of days are kept while a page is made, the newest first, unless the last day alone has more: some
+	// 25 MB. Ten domains have a few thousand in all.
 	maxFigures = 100_000
 	// maxSamples is how many refusals are shown.
 	maxSamples = 20
@@ -97,40 +96,62 @@ func (r *reader) lookAt() (last snapshot, due bool) {
 // read asks the store.
 func (r *reader) read(ctx context.Context, lifetime int) (snapshot, error) {
 	now := r.now().UTC()
-	st, err := r.source.Status(ctx)
-	if err != nil {
-		return snapshot{}, fmt.Errorf("read the status: %w", err)
+	today := store.DayOf(now)
+	in := report.Input{Lifetime: lifetime, From: (today - shownDays + 1).Time(), Until: (today + 1).Time(), Now: now, Samples: maxSamples}
+	newest := &newest{Source: r.source, left: maxFigures}
+	if err := in.ReadStore(ctx, newest); err != nil {
+		return snapshot{}, err
 	}
-	notes, err := r.source.Notes(ctx)
-	if err != nil {
-		return snapshot{}, fmt.Errorf("read the notes: %w", err)
-	}
-	in := report.Input{Notes: notes, Status: st, Lifetime: lifetime, Now: now, Samples: maxSamples}
-	today := now.Truncate(24 * time.Hour)
-	in.From, in.Until = today.AddDate(0, 0, 1-shownDays), today.AddDate(0, 0, 1)
-	days := max(2*shownDays, report.EvidenceDays(lifetime))
-	in.Days, days, err = r.newest(ctx, store.ByDay, in.Until, 24*time.Hour, days)
-	if err != nil {
-		return snapshot{}, fmt.Errorf("read figures of days: %w", err)
-	}
-	in.Hours, _, err = r.newest(ctx, store.ByHour, now.Truncate(time.Hour).Add(time.Hour), time.Hour, shownHours)
-	if err != nil {
-		return snapshot{}, fmt.Errorf("read figures of hours: %w", err)
-	}
-	return snapshot{at: now, status: st, report: report.Build(in), days: days}, nil
+	return snapshot{at: now, status: in.Status, report: report.Build(in), days: newest.days}, nil
 }
 
-// newest returns the figures of the last n hours or days before until, or of fewer if these are too many.
-func (r *reader) newest(ctx context.Context, by store.Resolution, until time.Time, each time.Duration, n int) (fs []figures.Figure, read int, err error) {
-	for read < n {
-		more, err := r.source.Figures(ctx, by, until.Add(-each), until)
+// newest is a source that has a bounded number of figures, the newest.
+type newest struct {
+	Source
+	left int // figures of days that may be read yet
+	days int // that were read
+}
+
+// Figures implements Source. It asks for one hour or day after the other, the last first, until these are too many.
+func (n *newest) Figures(ctx context.Context, by store.Resolution, from, until time.Time) ([]figures.Figure, error) {
+	each := time.Hour
+	if by == store.ByDay {
+		each = 24 * time.Hour
+	}
+	var fs []figures.Figure
+	for begin := until.Add(-time.Nanosecond).Truncate(each); !begin.Add(each).Before(from.Add(time.Nanosecond)); begin = begin.Add(-each) {
+		more, err := n.Source.Figures(ctx, by, begin, begin.Add(each))
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		if len(fs)+len(more) > maxFigures && read > 0 {
+		if by == store.ByHour {
+			fs = append(fs, fold(more)...)
+			continue
+		}
+		if n.left -= len(more); n.left < 0 && n.days > 0 {
 			break
 		}
-		fs, read, until = append(fs, more...), read+1, until.Add(-each)
+		fs, n.days = append(fs, more...), n.days+1
 	}
-	return fs, read, nil
+	return fs, nil
+}
+
+// fold adds up the figures of an hour over domains and nodes. The chart of hours needs no more, and of many domains there are many.
+func fold(fs []figures.Figure) []figures.Figure {
+	var folded []figures.Figure
+	at := map[figures.Key]int{}
+	for _, f := range fs {
+		if f.Topic != figures.Verdicts && f.Topic != figures.Suspects {
+			continue
+		}
+		f.Node, f.Domain = "", ""
+		i, known := at[f.Key]
+		if !known {
+			i = len(folded)
+			at[f.Key] = i
+			folded = append(folded, figures.Figure{Begin: f.Begin, Key: f.Key})
+		}
+		folded[i].Count += f.Count
+	}
+	return folded
 }

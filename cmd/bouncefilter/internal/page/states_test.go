@@ -32,7 +32,7 @@ func empty() (Local, snapshot) {
 	r := &report.Report{Made: noon, Verdict: report.Verdict{State: report.Nothing, Level: report.Amber, Sentence: "Nothing was signed yet.",
 		Concerns: []report.Concern{{Name: "nothing-signed", What: "No message was signed yet.", Remedy: "Let the mail server use bouncefilter, and send a message.",
 			Commands: []string{"bouncefilter check", "bouncefilter setup postfix"}}}}}
-	r.Days, r.Hours = periods(shownDays, 24*time.Hour, 0), periods(shownHours, time.Hour, 0)
+	r.Days, r.Hours = periods(shownDays, 24*time.Hour, 0), periods(48, time.Hour, 0)
 	r.Domains = []report.Domain{{Name: "example.com", Mode: "auto", Verdict: report.Verdict{State: report.Nothing, Level: report.Amber}}}
 	st := &status.Status{Nodes: []store.Node{{Name: "mx1", At: noon, Seen: noon, Keys: []store.NodeKey{{Number: 0, Signs: true, KeyID: "a"}}}}}
 	return healthy(), snapshot{at: noon, status: st, report: r, days: 2 * shownDays}
@@ -81,7 +81,7 @@ func busy() (Local, snapshot) {
 			WouldBeBy: counts("untagged", "bad-signature"), RefusedBy: counts("untagged", "expired", "bad-signature", "unknown-key", "not-issued"),
 			Would:  report.Groups{MayBeGenuine: 14, OwnHost: 2, Repeats: 9, NeverSends: 3, NoBounce: 120, NoSign: 2194},
 			Turned: report.Groups{MayBeGenuine: 1, Repeats: 1, NoBounce: 1044, NoSign: 53675}},
-		Days: periods(shownDays, 24*time.Hour, 340), Hours: periods(shownHours, time.Hour, 14),
+		Days: periods(shownDays, 24*time.Hour, 340), Hours: periods(48, time.Hour, 14),
 		Sources:   named("192.0.2.0/24", "198.51.100.0/24", "2001:db8:4:17::/64", "203.0.113.0/24", "other"),
 		Reporters: named("mail.example.net", "outlook.example", "a-very-long-host-name-without-any-end.mail.provider.example", "other"),
 		Routes:    []report.Route{{Domain: "example.org", Name: "192.0.2.0/24", Count: 9}},
