@@ -1,6 +1,7 @@
 package page
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -30,6 +31,9 @@ type judgement struct {
 func (p *Page) judge(r *http.Request, address string) *judgement {
 	j := &judgement{Address: address}
 	a, err := prvs.ParseAddress(strings.Trim(strings.TrimSpace(address), "<>"))
+	if err == nil && a.Domain == "" {
+		err = errors.New("it has no domain")
+	}
 	if err != nil {
 		j.Fault, j.Line, j.Words = true, "malformed", "This is not an address: "+err.Error()+"."
 		return j

@@ -68,7 +68,7 @@ type alert struct {
 // newView puts together what the daemon knows and what was read.
 func newView(l Local, s snapshot, now time.Time) *view {
 	v := &view{Local: l, Now: now.UTC(), ReadAt: s.at, Stale: s.failed != nil, Report: s.report, Status: s.status}
-	v.Alerts = localAlerts(l, s, now)
+	v.Alerts = localAlerts(l, s)
 	if s.report != nil {
 		v.fill(s)
 		v.Alerts = append(v.Alerts, reportAlerts(s.report)...)
@@ -89,7 +89,7 @@ func rank(l report.Level) int {
 }
 
 // localAlerts are about what the daemon knows without its store.
-func localAlerts(l Local, s snapshot, now time.Time) []alert {
+func localAlerts(l Local, s snapshot) []alert {
 	var as []alert
 	add := func(level report.Level, what, remedy string, commands ...string) {
 		as = append(as, alert{Level: level, What: what, Remedy: remedy, Commands: commands})
@@ -106,7 +106,7 @@ func localAlerts(l Local, s snapshot, now time.Time) []alert {
 		a := alert{Level: report.Amber, What: "The store does not answer. Mail is signed and delivered; no bounce is refused for want of a record.",
 			Remedy: "Start the store, or see why it does not answer: " + l.Store + ".", Commands: []string{"bouncefilter check"}}
 		if s.failed != nil {
-			a.Since = "noticed " + since(s.since, now)
+			a.Since = s.since.UTC().Format("2006-01-02 15:04") + " at least"
 		}
 		as = append(as, a)
 	}
