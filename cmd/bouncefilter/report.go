@@ -51,7 +51,7 @@ whether the record of sent mail is complete.`
 
 // Run implements the command.
 func (cmd *reportCmd) Run(ctx context.Context, a *app) error {
-	in := report.Input{Now: a.now(), Domain: cmd.Domain, Node: cmd.Node, Samples: cmd.Samples, Config: cmd.Config}
+	in := report.Input{Now: a.now(), Domain: cmd.Domain, Node: cmd.Node, Samples: cmd.Samples, Config: cmd.Config, LogFiles: cmd.Log}
 	if err := cmd.checkFlags(); err != nil {
 		return usageError{err}
 	}
@@ -194,7 +194,7 @@ func (cmd *reportCmd) readStore(ctx context.Context, a *app, in *report.Input) (
 	if len(problems) > 0 {
 		return problems
 	}
-	in.Lifetime = lifetime(c)
+	in.Lifetime = int(s.Policy.EnforcesFrom(0)) - 1
 	if cmd.Domain != "" && !hasDomain(s, cmd.Domain) {
 		return usageError{fmt.Errorf("--domain: %q is none of the domains of %s", cut(cmd.Domain), c.Path)}
 	}

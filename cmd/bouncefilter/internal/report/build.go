@@ -47,7 +47,7 @@ func Build(in Input) *Report {
 	j := judgement{in: &in, evidence: between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond))}
 	r.Domains = j.domains(now)
 	r.Verdict = j.overall(r.Domains)
-	r.Next = in.steps(r)
+	r.Next, r.AllNext = in.steps(r), in.again("--next")
 	return r
 }
 

@@ -51,8 +51,8 @@ func (c Concern) command(line string) Concern { c.Commands = []string{line}; ret
 
 // samples lets the operator look at messages of the domain.
 func (c Concern) samples(in *Input) Concern {
-	c.narrow = "bouncefilter report --samples 20" + in.conf()
-	return c.command("bouncefilter report --samples 20 --domain " + shellWord(c.Domains[0]) + in.conf())
+	c.narrow = in.again("--samples 20")
+	return c.command(in.again("--samples 20 --domain " + shellWord(c.Domains[0])))
 }
 
 // warns says that the operator of a domain that is enforced should look at it.
@@ -97,6 +97,15 @@ func (in *Input) conf() string {
 		return ""
 	}
 	return " -c " + shellWord(in.Config)
+}
+
+// again returns the command that prints another view of the same report.
+func (in *Input) again(flags string) string {
+	cmd := "bouncefilter report " + flags + in.conf()
+	for _, path := range in.LogFiles {
+		cmd += " --log " + shellWord(path)
+	}
+	return cmd
 }
 
 // inspect returns the command that explains a message like that of a note. ADDRESS is its recipient, which the note has only masked, and

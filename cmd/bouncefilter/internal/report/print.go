@@ -146,7 +146,7 @@ func (r *Report) firstScreen() []string {
 	}
 	const most = 7
 	t := r.table(name)
-	room := min(screen-len(lines)-len(next)-1, most)
+	room := min(screen-len(lines)-len(next)-1, most) // without the heading
 	chart := t.last(room).lines()
 	if before := len(t.rows) - room; before > 0 {
 		if outliers := t.outliers(before); outliers != "" {
@@ -255,21 +255,25 @@ func counts(cs []Count) string {
 	return printable(strings.Join(list, ", "))
 }
 
-// nextLines are the first step, and how many there are more: two lines at most, as [Report.firstScreen] has room for.
+// nextLines are the first step, and how many there are more: four lines at most.
 func (r *Report) nextLines() []string {
 	if len(r.Next) == 0 {
 		return []string{"Next: nothing needs to be done."}
 	}
 	s, more := &r.Next[0], len(r.Next)-1
-	all := "bouncefilter report --next"
-	if len(s.Commands) > 0 && len(s.Config) == 0 {
-		lines := []string{fit("Next: "+s.What, width), "  " + s.Commands[0]}
-		if more > 0 {
-			lines = append(lines, fmt.Sprintf("%s: %s", plural(more, "more step"), all))
-		}
-		return lines
+	const most = 2
+	lines := wrap("Next: "+s.What, width)
+	if len(lines) > most {
+		lines = []string{lines[0], fit(strings.Join(lines[1:], " "), width)}
 	}
-	return []string{fit("Next: "+s.What, width), fmt.Sprintf("  %s   (lines to paste; %s)", all, plural(more+1, "step"))}
+	if len(s.Commands) == 0 || len(s.Config) > 0 {
+		return append(lines, "  "+r.AllNext+"    # has the lines to paste")
+	}
+	lines = append(lines, "  "+s.Commands[0])
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("%s: %s", plural(more, "more step"), r.AllNext))
+	}
+	return lines
 }
 
 // stepLines are all concerns, and all that is to be done, with lines to paste.

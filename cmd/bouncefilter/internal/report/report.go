@@ -32,8 +32,10 @@ type Input struct {
 
 	Node, Domain string // the report is about these alone; "" for all
 	Samples      int    // how many notes the report has at most
-	Config       string // path of the configuration, for the commands that are printed; "" for none
-	Log          *logread.Stats
+	// Config and LogFiles are the flags --config and --log, for the commands that are printed.
+	Config   string
+	LogFiles []string
+	Log      *logread.Stats
 }
 
 // EvidenceDays returns how many days, today included, tell whether it is safe to enforce: so long after a message may its bounce come.
@@ -72,6 +74,7 @@ type Report struct {
 	Verdict Verdict        `json:"verdict"` // over all domains
 	Domains []Domain       `json:"domains"`
 	Next    []Step         `json:"next"` // what to do, the most urgent first
+	AllNext string         `json:"-"`    // the command that prints all of it
 	Log     *logread.Stats `json:"log,omitempty"`
 
 	Totals   Totals   `json:"totals"`

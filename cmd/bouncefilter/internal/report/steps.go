@@ -44,12 +44,12 @@ func (in *Input) steps(r *Report) []Step {
 		add("mode = \"auto\" begins to refuse all the same; to wait until this is cleared up:", reload, modeOf(r, hasty, policy.ModeMonitor.String()))
 	}
 	if n := len(r.Failures.BecauseOfTag); n > 0 {
-		add(fmt.Sprintf("Leave mail unsigned that is refused or held because of the tag (%d):", n), []string{"bouncefilter report --failures" + in.conf()}, nil)
+		add(fmt.Sprintf("Leave mail unsigned that is refused or held because of the tag (%d):", n), []string{in.again("--failures")}, nil)
 	} else if len(r.Failures.Movers) > 0 {
-		add("See why more mail fails to "+r.Failures.Movers[0].Name+":", []string{"bouncefilter report --failures" + in.conf()}, nil)
+		add("See why more mail fails to "+r.Failures.Movers[0].Name+":", []string{in.again("--failures")}, nil)
 	}
 	if len(steps) == 0 && r.Totals.Turned.MayBeGenuine+r.Totals.Would.MayBeGenuine+r.Totals.Refused > 0 {
-		add("See what was refused last:", []string{"bouncefilter report --samples 20" + in.conf()}, nil)
+		add("See what was refused last:", []string{in.again("--samples 20")}, nil)
 	}
 	return steps
 }
