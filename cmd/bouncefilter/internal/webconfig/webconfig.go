@@ -25,7 +25,7 @@ type Access struct {
 // Authenticates says whether the daemon knows each client, and no one else can read or change what it is told.
 func (a Access) Authenticates() bool { return a.TLS && (a.Password || a.Certificate) }
 
-// Read reads the file, and the certificates and keys that it names. The error says what is wrong with it, and never what is in it.
+// Read reads the file, and the certificates and keys that it names. The error says what is wrong with it.
 func Read(path string) (Access, error) {
 	if err := web.Validate(path); err != nil {
 		return Access{}, fmt.Errorf("cannot be used: %w", err)
