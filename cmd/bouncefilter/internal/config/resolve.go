@@ -1,11 +1,14 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // resolver turns the text of options into values and collects the problems.
@@ -16,6 +19,13 @@ type resolver struct {
 
 func (r *resolver) problem(key, value, what, remedy string) {
 	r.problems = append(r.problems, r.c.Problem(key, value, what, remedy))
+}
+
+// report resolves what is kept for reports.
+func (r *resolver) report() {
+	if r.c.Notes = r.c.raw.Report.Notes; r.c.Notes < 0 || r.c.Notes > store.MaxNotes {
+		r.problem("report.notes", strconv.Itoa(r.c.Notes), fmt.Sprintf("is not from 0 to %d", store.MaxNotes), "use 200, or 0 to keep none")
+	}
 }
 
 func (r *resolver) log() {

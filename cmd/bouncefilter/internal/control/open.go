@@ -11,7 +11,6 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
-	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
@@ -25,11 +24,11 @@ type Store interface {
 	Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (published bool, err error)
 	Withdraw(ctx context.Context, topic, name string) error
 
+	Counters(ctx context.Context, by store.Resolution, from, to store.Hour) ([]store.Counter, error)
+	Notes(ctx context.Context) ([]store.Note, error)
+
 	RemoveNode(ctx context.Context, node string) error
 	MarkIncomplete(ctx context.Context, g store.Gap) error
-
-	figures.Reader
-	Notes(ctx context.Context) ([]store.Note, error)
 
 	Close() error
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/page"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -31,6 +32,14 @@ func (d *Daemon) page() *page.Page {
 
 // pageSource is the daemon as the page has it.
 type pageSource struct{ controlled }
+
+// Status implements [page.Source]. It comes before the figures, and writes first what is counted and not in the store yet.
+func (s pageSource) Status(ctx context.Context) (*status.Status, error) {
+	if err := s.FlushFigures(ctx); err != nil {
+		return nil, err
+	}
+	return s.controlled.Status(ctx)
+}
 
 // Figures implements [page.Source].
 func (s pageSource) Figures(ctx context.Context, by store.Resolution, from, to time.Time) ([]figures.Figure, error) {
