@@ -7,6 +7,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/internal/bounded"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
 // bounces is the Message of an event about a bounce.
@@ -86,6 +87,10 @@ func sourceName(client netip.Addr) string {
 	}
 	return bounded.Network(client).String()
 }
+
+// Destination returns a domain to which mail goes, or from which it came back, as figures have it: folded (see [prvs.FoldDomain]); "" if it
+// has other characters than names have.
+func Destination(domain string) string { return HostName(prvs.FoldDomain(domain)) }
 
 // maxHostName is the length of the longest name of a host, in octets (RFC 1035 section 2.3.4).
 const maxHostName = 253

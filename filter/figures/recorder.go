@@ -91,6 +91,9 @@ func (r *Recorder) Lost() uint64 {
 func (r *Recorder) Flush(ctx context.Context, st Store, now time.Time) error {
 	r.flush.Lock()
 	defer r.flush.Unlock()
+	if !r.waits() {
+		return nil
+	}
 	if !r.loaded {
 		if err := r.load(ctx, st, now); err != nil {
 			return fmt.Errorf("read what was counted before: %w", err)
@@ -104,6 +107,13 @@ func (r *Recorder) Flush(ctx context.Context, st Store, now time.Time) error {
 		return fmt.Errorf("write notes: %w", err)
 	}
 	return nil
+}
+
+// waits says whether there is something to write.
+func (r *Recorder) waits() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.counts) > 0 || len(r.notes.genuine.waiting) > 0 || len(r.notes.others.waiting) > 0
 }
 
 // load lets the names and the ring of notes go on where an earlier process of this node has stopped.

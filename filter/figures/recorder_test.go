@@ -389,6 +389,7 @@ func TestNamesAfterARestart(t *testing.T) {
 	flush(t, other, st, noon)
 
 	r := New("mx1", 0, testHasher())
+	sent(r, "today.example", noon)
 	flush(t, r, st, noon)
 	c := r.cells[Sent.index()]
 	key := func(name string) string {

@@ -35,6 +35,7 @@ func (*stub) Store() store.Store                             { return &storetest
 func (s *stub) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	return s.Store().Lookup(ctx, today, qs)
 }
+func (*stub) FlushFigures(context.Context) error { return store.ErrUnavailable }
 func (*stub) RefreshRevocations(context.Context) {}
 func (*stub) BeginTest() (string, error)         { return "", filter.ErrTooManyTests }
 func (*stub) EndTest(string)                     {}
