@@ -148,19 +148,6 @@ func (c *Client) MarkIncomplete(ctx context.Context, g store.Gap) error {
 	return c.ask(ctx, http.MethodPost, "/incomplete", nil, g, new(bool))
 }
 
-// Counters returns counters of the daemon's store; see [store.Counters].
-func (c *Client) Counters(ctx context.Context, by store.Resolution, from, to store.Hour) (cs []store.Counter, err error) {
-	query := url.Values{"by": {strconv.Itoa(int(by))}, "from": {strconv.Itoa(int(from))}, "to": {strconv.Itoa(int(to))}}
-	err = c.ask(ctx, http.MethodGet, "/counters", query, nil, &cs)
-	return cs, err
-}
-
-// Notes returns the notes of the daemon's store; see [store.Notes].
-func (c *Client) Notes(ctx context.Context) (ns []store.Note, err error) {
-	err = c.ask(ctx, http.MethodGet, "/notes", nil, nil, &ns)
-	return ns, err
-}
-
 // Publish stores a broadcast in the daemon's store; see [store.Store].
 func (c *Client) Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (published bool, err error) {
 	query := url.Values{}

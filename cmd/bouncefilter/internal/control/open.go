@@ -11,7 +11,6 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
-	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/view"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/bolt"
@@ -30,9 +29,6 @@ type Store interface {
 
 	RemoveNode(ctx context.Context, node string) error
 	MarkIncomplete(ctx context.Context, g store.Gap) error
-
-	figures.Reader
-	Notes(ctx context.Context) ([]store.Note, error)
 
 	Close() error
 }

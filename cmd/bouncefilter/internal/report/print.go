@@ -271,7 +271,7 @@ func (r *Report) nextLines() []string {
 	}
 	lines = append(lines, "  "+printable(s.Commands[0]))
 	if more > 0 {
-		lines = append(lines, fmt.Sprintf("%s: %s", plural(more, "more step"), printable(r.AllNext)))
+		lines = append(lines, fmt.Sprintf("  %s    # has %s", printable(r.AllNext), plural(more, "more step")))
 	}
 	return lines
 }
