@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -138,5 +140,67 @@ func TestMeanings(t *testing.T) {
 		if got := meaning(status); got != want {
 			t.Errorf("%q: got %q", status, got)
 		}
+	}
+}
+
+// example is what the manual shows: a domain that is monitored, of whose mail some leaves another way.
+func example() Input {
+	in := site("monitor", 20)
+	in.Config = "/etc/bouncefilter/bouncefilter.toml"
+	in.Status.Nodes = append(in.Status.Nodes, store.Node{Name: "mx2", Seen: now})
+	counts := []int64{61, 214, 58, 66, 71, 1730, 64}
+	for ago := range 7 {
+		n := counts[6-ago]
+		in.Days = append(in.Days,
+			fig(ago, 4200-int64(ago*ago*90), signed), fig(ago, 81+int64(ago), valid), fig(ago, 7, verdict("valid-message", "accept", "")),
+			fig(ago, 19, verdict("no-bounce", "accept", "")), fig(ago, 3, verdict("do-not-tag", "none", "")), fig(ago, n, would), fig(ago, n-9, suspect(figures.WouldBe, "")),
+			fig(ago, 6, suspect(figures.WouldBe, figures.NeverSends)))
+	}
+	in.Days = append(in.Days, fig(1, 4, suspect(figures.WouldBe, figures.OwnHost)))
+	return in
+}
+
+func TestManualHasTheExample(t *testing.T) {
+	text, err := os.ReadFile("../../../../deploy/manual.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := Print(&out, Build(example()), View{}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "<!-- report: held by a test -->\n```text\n"+out.String()+"```\n") {
+		t.Errorf("the manual lacks\n%s", &out)
+	}
+}
+
+func TestManualHasTheConcerns(t *testing.T) {
+	text, err := os.ReadFile("../../../../deploy/manual.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(text), "<!-- concerns: held by a test -->\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	var documented []string
+	for line := range strings.Lines(table) {
+		first, _, _ := strings.Cut(strings.TrimPrefix(line, "|"), "|")
+		for i, word := range strings.Split(first, "`") {
+			if i%2 == 1 {
+				documented = append(documented, word)
+			}
+		}
+	}
+	source, err := os.ReadFile("readiness.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	existing := []string{string(figures.OwnHost), string(figures.Repeats), string(figures.NeverSends)}
+	for _, m := range regexp.MustCompile(`(?:concern|counted)\("([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+		existing = append(existing, m[1])
+	}
+	slices.Sort(existing)
+	slices.Sort(documented)
+	if existing = slices.Compact(existing); len(existing) < 10 || !slices.Equal(existing, documented) {
+		t.Errorf("documented\n%q\nexisting\n%q", documented, existing)
 	}
 }
