@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -236,7 +237,7 @@ func TestPageOfADaemon(t *testing.T) {
 		t.Fatalf("a forged bounce: %s", got)
 	}
 	status, body := d.get("/")
-	if status != http.StatusOK || strings.Contains(body, "user@example.com\"") {
+	if status != http.StatusOK || strings.Contains(strings.Replace(body, "=user@example.com\"", "", 1), "user@") {
 		t.Errorf("status %d", status)
 	}
 	contains(t, "the page", body, "bouncefilter</strong> on ", "example.com", "<strong>untagged</strong>: refused", "bouncefilter inspect ", "u...@example.com",
@@ -273,5 +274,46 @@ func TestPageOfADaemon(t *testing.T) {
 	contains(t, "log", log, fmt.Sprintf(`msg="limit reached" limit=page-wrong-tags value=20 peer=127.0.0.1 listener=tcp:%s `, strings.TrimPrefix(base, "http://")))
 	if strings.Contains(log, "judged.unseen") {
 		t.Error("the log has an address that was judged")
+	}
+}
+
+// What the manual shows works: its files, with the password and the names of certificates of a site, let the right clients in.
+func TestManualOfAccessFromOtherHosts(t *testing.T) {
+	text, err := os.ReadFile("../../deploy/manual.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, found := strings.Cut(string(text), "\n## Access from other hosts\n")
+	section, _, ended := strings.Cut(section, "\n## ")
+	blocks := regexp.MustCompile("(?ms)^```(yaml|toml)\\n(.*?)^```$").FindAllStringSubmatch(section, -1)
+	if !found || !ended || len(blocks) != 3 || blocks[2][1] != "toml" {
+		t.Fatalf("%d blocks", len(blocks))
+	}
+	for i, tt := range []struct {
+		user, certificate string
+		refused           int
+	}{{"prometheus", "", 401}, {"", "client", 0}} {
+		w := newWorld(t)
+		dir := webconfigtest.Certificates(t)
+		site := strings.NewReplacer("mx.crt", "server.crt", "mx.key", "server.key", "clients.crt", "ca.crt",
+			`"$2y$10$..."`, "$2a$04$mYvQqo3L4kS1CmjgXpZI.eB6dBYw6MuWhwRUUs/LBGfLhArOugd7e")
+		if err := os.WriteFile(filepath.Join(dir, "web.yml"), []byte(site.Replace(blocks[i][2])), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.NewReplacer("/etc/bouncefilter", dir, ":8767", ":0").Replace(blocks[2][2])
+		config := w.config("")
+		w.edit("bouncefilter.toml", "http = \"127.0.0.1:0\"\n", lines)
+		d := w.start("-c", config)
+		_, port, err := net.SplitHostPort(d.find(`metrics and health on https://([^ "]+)`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := "https://127.0.0.1:" + port + "/metrics"
+		if got := ask(t, adminClient(t, dir, tt.certificate), address, tt.user, "hunter2", "mx.example.com"); got != http.StatusOK {
+			t.Errorf("file %d: a client that may come in: %d", i+1, got)
+		}
+		if got := ask(t, adminClient(t, dir, ""), address, "", "", "mx.example.com"); got != tt.refused {
+			t.Errorf("file %d: a client that may not: %d", i+1, got)
+		}
 	}
 }

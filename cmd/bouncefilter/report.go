@@ -198,10 +198,17 @@ func (cmd *reportCmd) readStore(ctx context.Context, a *app, in *report.Input) (
 	if cmd.Domain != "" && !hasDomain(s, cmd.Domain) {
 		return usageError{fmt.Errorf("--domain: %q is none of the domains of %s", cut(cmd.Domain), c.Path)}
 	}
-	return withStore(ctx, a, c, func(ctx context.Context, st control.Store) error {
-		return in.ReadStore(ctx, &reportSource{st, s, a.now()})
-	})
+	st, err := control.Open(ctx, c, a.openStore, a.now)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportTimeout)
+	defer cancel()
+	return errors.Join(in.ReadStore(ctx, &reportSource{st, s, a.now()}), st.Close())
 }
+
+// reportTimeout bounds what a report waits for a store, which has a year of figures.
+const reportTimeout = 30 * time.Second
 
 func hasDomain(s *site.Site, name string) bool {
 	for known := range s.Policy.Domains() {

@@ -176,16 +176,8 @@ func destinations(list, recipient string) []string {
 		all := strings.Split(list, ",")
 		return all[:min(len(all), figures.MaxDestinations)]
 	}
-	if _, domain, found := cutLast(recipient, "@"); found {
-		return []string{strings.ToLower(domain)}
+	if d := figures.Destination(recipient[strings.LastIndexByte(recipient, '@')+1:]); d != "" {
+		return []string{d}
 	}
 	return nil
-}
-
-func cutLast(s, sep string) (before, after string, found bool) {
-	i := strings.LastIndex(s, sep)
-	if i < 0 {
-		return s, "", false
-	}
-	return s[:i], s[i+len(sep):], true
 }

@@ -193,7 +193,7 @@ func (r *Report) emptyLines() []string {
 	lines = append(lines, "")
 	for _, s := range r.Next {
 		for _, c := range s.Commands {
-			lines = append(lines, "  "+c)
+			lines = append(lines, "  "+printable(c))
 		}
 	}
 	return lines
@@ -267,11 +267,11 @@ func (r *Report) nextLines() []string {
 		lines = []string{lines[0], fit(strings.Join(lines[1:], " "), width)}
 	}
 	if len(s.Commands) == 0 || len(s.Config) > 0 {
-		return append(lines, "  "+r.AllNext+"    # has the lines to paste")
+		return append(lines, "  "+printable(r.AllNext)+"    # has the lines to paste")
 	}
-	lines = append(lines, "  "+s.Commands[0])
+	lines = append(lines, "  "+printable(s.Commands[0]))
 	if more > 0 {
-		lines = append(lines, fmt.Sprintf("%s: %s", plural(more, "more step"), r.AllNext))
+		lines = append(lines, fmt.Sprintf("  %s    # has %s", printable(r.AllNext), plural(more, "more step")))
 	}
 	return lines
 }
@@ -303,7 +303,7 @@ func (r *Report) stepLines() (lines []string) {
 	for _, s := range r.Next {
 		bullet(s.What)
 		for _, l := range append(s.Config[:len(s.Config):len(s.Config)], s.Commands...) {
-			lines = append(lines, "      "+l)
+			lines = append(lines, "      "+printable(l))
 		}
 	}
 	return lines
@@ -330,7 +330,7 @@ func (r *Report) tableLines(name string) []string {
 			}
 		}
 	case "day", "hour":
-		lines = append(lines, "", "genuine?: refused or would be, with a sign that it may be genuine. >*: an outlier.")
+		lines = append(lines, "", "genuine?: refused or would be, and may be genuine. >*: an outlier.")
 	}
 	return lines
 }
@@ -339,7 +339,7 @@ func (r *Report) tableLines(name string) []string {
 func (r *Report) failureLines() []string {
 	f := &r.Failures
 	if f.Count == 0 {
-		return []string{"No bounce of own mail was accepted in this time that reports a failed recipient."}
+		return wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", width)
 	}
 	const most = 10
 	lines := []string{fmt.Sprintf("%s own recipients failed or are late.", number(f.Count)), ""}
@@ -394,7 +394,7 @@ func (r *Report) sampleLines() []string {
 				known = append(known, k.name+" "+k.value)
 			}
 		}
-		lines = append(lines, fit(printable("  "+strings.Join(known, ", ")), width), "    "+s.Inspect)
+		lines = append(lines, fit(printable("  "+strings.Join(known, ", ")), width), "    "+printable(s.Inspect))
 	}
-	return append(lines, "", "ADDRESS is the whole address of the recipient, which the log has; FILE the message.")
+	return append(lines, "", "ADDRESS is the whole address of the recipient, as in the log; FILE the message.")
 }

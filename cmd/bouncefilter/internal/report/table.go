@@ -270,8 +270,12 @@ func sum(list []int) (n int) {
 	return n
 }
 
-// number writes a number with commas between thousands.
+// number writes a number with commas between thousands, and one for which a column has no room in millions.
 func number(n int64) string {
+	const million = 1_000_000
+	if n >= 100*million {
+		return number(n/million) + "M"
+	}
 	digits := strconv.FormatInt(n, 10)
 	var b strings.Builder
 	for i, d := range digits {
