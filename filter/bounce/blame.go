@@ -13,7 +13,7 @@ func (r *Report) blame(f *facts) {
 		case "delivered", "relayed", "expanded":
 			continue
 		}
-		rcpt.BlamesTag = f.blames(rcpt.Diagnostic, rcpt.badSender(), own)
+		rcpt.BlamesTag = f.blames(rcpt, own)
 		if len(r.Recipients) == 1 && !rcpt.BlamesTag {
 			rcpt.BlamesTag = f.refusesStrangers(f.explanation(), own)
 		}
@@ -39,24 +39,27 @@ func (r *Recipient) badSender() bool {
 	return len(s) > 1 && s[1:] == ".1.7"
 }
 
-// blames says whether a reply refuses the envelope sender for what it is: it compares it with something, or quotes its tag and speaks of
-// the sender. own are the addresses of the sender without the tag.
-func (f *facts) blames(reply string, badSender bool, own []string) bool {
-	if reply == "" {
-		return badSender
+// blames says whether the reply about a recipient refuses the envelope sender for what it is: it compares it with something, or quotes its
+// tag and speaks of the sender. own are the addresses of the sender without the tag.
+func (f *facts) blames(rcpt *Recipient, own []string) bool {
+	reply, badSender := f.lower(rcpt.Diagnostic[:min(len(rcpt.Diagnostic), maxDiagnosticBytes)]), rcpt.badSender()
+	f.look(len(reply))
+	if !badSender && !blamers.in(reply) {
+		return false // like nearly all replies
 	}
-	reply = f.withoutCommands(f.lower(reply))
-	f.look(5 * len(reply))
-	switch tag := tagMarks.in(reply); {
-	case otherReasons.in(reply):
+	f.look(8 * len(reply))
+	reply = withoutCommands(reply)
+	tag := tagMarks.in(reply) && !tagMarks.in(lower(rcpt.Address)) // which may be the sender of another message
+	words := withoutAddresses(reply)
+	switch {
+	case otherReasons.in(words):
 		return false
 	case !tag && f.quotesAny(reply, own):
 		return false // the destination has looked at an address without the tag
-	case badSender, comparesSender.in(reply), refusesStranger.in(reply):
+	case badSender, comparesSender.in(words), refusesStranger.in(words):
 		return true
-	default:
-		return tag && aboutSender.in(reply)
 	}
+	return tag && aboutSender.in(words)
 }
 
 // refusesStrangers says whether a text, in lower case, says that a list or a service does not know the sender. It does not count if the
@@ -113,27 +116,30 @@ func (f *facts) quotesAny(text string, addresses []string) bool {
 
 // withoutCommands returns a text in lower case without the addresses in the commands MAIL and RCPT, which transcripts and Exim quote:
 // "SMTP error from remote mail server after MAIL FROM:<prvs=1234abcdef=user@example.com>: 550 ...".
-func (f *facts) withoutCommands(text string) string {
-	f.look(2 * len(text))
+func withoutCommands(text string) string {
 	var b strings.Builder
-	for text != "" {
+	for {
 		i := commands.first(text)
 		if i < 0 {
-			break
-		}
-		open := strings.IndexByte(text[i:], '<')
-		if open < 0 || open > len("mail from: ") {
-			b.WriteString(text[:i+1])
-			text = text[i+1:]
-			continue
-		}
-		b.WriteString(text[:i+open])
-		end := strings.IndexByte(text[i+open:], '>')
-		if end < 0 {
+			b.WriteString(text)
 			return b.String()
 		}
-		text = text[i+open+end+1:]
+		colon := i + strings.IndexByte(text[i:], ':') + 1
+		b.WriteString(text[:colon])
+		if text = strings.TrimLeft(text[colon:], " "); strings.HasPrefix(text, "<") {
+			_, text, _ = strings.Cut(text, ">")
+		}
 	}
-	b.WriteString(text)
+}
+
+// withoutAddresses returns a text without the words that are or contain an address, whose domain may be "sender.example".
+func withoutAddresses(text string) string {
+	var b strings.Builder
+	for word := range strings.FieldsSeq(text) {
+		if strings.IndexByte(word, '@') < 0 {
+			b.WriteString(word)
+			b.WriteByte(' ')
+		}
+	}
 	return b.String()
 }

@@ -1,5 +1,7 @@
 package bounce
 
+import "slices"
+
 // The words of servers, mailing lists and services about an envelope sender that they do not accept. They are compared with text in lower
 // case. No phrase may be one that is also said about a domain, a network, the content or the recipient.
 
@@ -47,6 +49,9 @@ var refusesStranger = newPhrases([]string{
 	"sender is not in the allowed", "sender not in allowed", "unauthorized for using reverse alias", "unknown reverse alias", "only works from alias's owning", "could not load a valid user", "what user corresponds to the email",
 	"different email address than the one we", "not an authorized sender", "not an authorised sender", "not an approved sender", "from an unauthorized email address", "from an unauthorized address",
 })
+
+// blamers are all phrases without which a reply does not blame the tag.
+var blamers = newPhrases(slices.Concat(tagMarks.words, comparesSender.words, refusesStranger.words))
 
 // aboutSender are words of which a reply has one if what it says about a quoted tag is about the sender.
 var aboutSender = newPhrases([]string{
