@@ -106,7 +106,8 @@ func (p *Policy) MayBeBounce(sender prvs.Address) bool {
 	return p.daemons.has(p.Mailboxes(sender), true)
 }
 
-// DoNotTag says whether a recipient is on the do-not-tag list, at a known destination if these count, or one to whom mail of this sender is not signed.
+// DoNotTag says whether a recipient is on the do-not-tag list, at a known destination if these count, or one to whom mail of this sender
+// is not signed.
 func (p *Policy) DoNotTag(sender, recipient prvs.Address) bool {
 	return p.listed(&p.doNotTag, recipient) || p.knows(recipient) || p.pairs(sender, recipient)
 }
