@@ -296,7 +296,7 @@ func TestManualHasTheLogAttributes(t *testing.T) {
 	for _, row := range table(t, manual, "log attributes") {
 		documented = append(documented, words(row[0])...)
 	}
-	for _, m := range regexp.MustCompile(`\b(?:slog\.(?:String|Int|Duration)|text)\("([a-z_]+)",`).FindAllStringSubmatch(read(t, "filter/log.go"), -1) {
+	for _, m := range regexp.MustCompile(`\b(?:slog\.(?:String|Int|Bool|Duration)|text|address)\("([a-z_]+)",`).FindAllStringSubmatch(read(t, "filter/log.go"), -1) {
 		existing = append(existing, m[1])
 	}
 	same(t, "log attribute", documented, append(existing, "msg"), 15)
