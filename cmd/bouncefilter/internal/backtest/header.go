@@ -3,6 +3,7 @@ package backtest
 import (
 	"bytes"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,6 +37,9 @@ type header struct {
 // envelopeFields are the fields in which MTAs write the envelope recipient, the one that the client gave first.
 var envelopeFields = [...]string{"x-original-to", "envelope-to", "x-envelope-to", "x-rcpt-to", "delivered-to", "x-delivered-to"}
 
+// maxEnvelope is how many values of each of them are read. Other hosts may have written some, on the way of a forwarded message.
+const maxEnvelope = 5
+
 // readHeader reads the header of a message. It reads less where the beginning says that it is ordinary mail and more is not wanted.
 func readHeader(r io.ReaderAt, at int64, limit int64, all bool) (header, error) {
 	buf := make([]byte, firstRead)
@@ -65,7 +69,7 @@ func parseHeader(text []byte) (h header, complete bool) {
 		h.fromLine, _, _ = strings.Cut(strings.TrimSpace(string(line[len("From "):])), " ")
 		text = rest
 	}
-	envelope := [len(envelopeFields)]string{}
+	var envelope [len(envelopeFields)][]string
 	for len(text) > 0 {
 		line := nextField(text)
 		if len(bytes.TrimRight(line, "\r\n")) == 0 {
@@ -79,11 +83,7 @@ func parseHeader(text []byte) (h header, complete bool) {
 		}
 		h.field(string(bytes.ToLower(bytes.TrimSpace(line[:colon]))), line[colon+1:], &envelope)
 	}
-	for _, v := range envelope {
-		if v != "" {
-			h.envelope = append(h.envelope, v)
-		}
-	}
+	h.envelope = slices.Concat(envelope[:]...)
 	return h, complete
 }
 
@@ -104,7 +104,7 @@ func nextField(text []byte) []byte {
 // maxFieldBytes is how many octets of a field are kept: a message may have thousands of recipients.
 const maxFieldBytes = 16 << 10
 
-func (h *header) field(name string, raw []byte, envelope *[len(envelopeFields)]string) {
+func (h *header) field(name string, raw []byte, envelope *[len(envelopeFields)][]string) {
 	value := func() string { return unfold(raw) }
 	switch name {
 	case "return-path":
@@ -137,8 +137,8 @@ func (h *header) field(name string, raw []byte, envelope *[len(envelopeFields)]s
 		h.spamFilter = true
 	default:
 		for i, n := range envelopeFields {
-			if n == name { // the lowest is the first that was written
-				envelope[i] = value()
+			if n == name && len(envelope[i]) < maxEnvelope {
+				envelope[i] = append(envelope[i], value())
 			}
 		}
 	}

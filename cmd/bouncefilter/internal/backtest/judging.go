@@ -241,6 +241,7 @@ func (j *judging) candidate(c *candidate, report *bounce.Report) {
 		File: c.path, Offset: c.at, Length: c.length, MessageID: c.messageID, Time: c.time,
 		Kind: string(report.Kind), Family: report.Family, ReportingMTA: report.ReportingMTA, Original: report.Original().MessageID,
 	}
+	m.site = cmp.Or(site(report.ReportingMTA), evidence.CorrespondentOf(report.From), "unknown")
 	var client netip.Addr
 	if l := c.client; l != nil {
 		m.QueueID, client = l.queueID, l.address
@@ -277,7 +278,7 @@ func (j *judging) candidate(c *candidate, report *bounce.Report) {
 	}
 	j.classify(&m, jc, c, recipient, report)
 	if m.Class == NoBounce {
-		j.null[cmp.Or(evidence.CorrespondentOf(report.From), "unknown")]++
+		j.null[m.site]++
 	}
 	if v.Delivers() {
 		_ = j.record.Store.Record(context.Background(), store.DayOf(c.time), "", jc.Used()...) // in memory

@@ -77,6 +77,8 @@ type Message struct {
 	Family       string `json:"family,omitempty"`
 	ReportingMTA string `json:"reporting_mta,omitempty"`
 	Original     string `json:"original,omitempty"` // Message-ID of what it answers
+
+	site string // registrable domain of who sent it, as far as it says
 }
 
 // Day is what came on one day, in UTC.

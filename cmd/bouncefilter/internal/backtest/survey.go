@@ -243,6 +243,11 @@ func (s *survey) file(ctx context.Context, fl file, yield func(found)) {
 	}
 	part := found{path: fl.path}
 	if fl.form == message {
+		if fl.time.IsZero() {
+			if info, err := f.Stat(); err == nil {
+				fl.time = info.ModTime() // for a message without a date
+			}
+		}
 		if part.err = s.header(&part, fl, r, place{path: fl.path}, size, folder); part.err == nil {
 			part.messages = 1
 		}

@@ -3,6 +3,7 @@ package backtest
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -52,7 +53,7 @@ func (j *judging) result(interrupted bool) *Result {
 		case m.Class == Backscatter:
 			refused[m.Reason]++
 			targets[m.Recipient]++
-			reporters[cmp.Or(site(m.ReportingMTA), site(m.Client), "unknown")]++
+			reporters[m.site]++
 		}
 	}
 	r.AcceptedBy, r.RefusedBy = largest(accepted, maxNamed), largest(refused, maxNamed)
@@ -67,7 +68,7 @@ func (j *judging) result(interrupted bool) *Result {
 
 // site returns the registrable domain of a host; "" if it has no name.
 func site(host string) string {
-	if host = strings.ToLower(host); !strings.Contains(host, ".") || strings.Trim(host, "0123456789.:abcdef") == "" && strings.Trim(host, "0123456789.") == "" {
+	if _, err := netip.ParseAddr(host); err == nil || !strings.Contains(host, ".") {
 		return ""
 	}
 	return evidence.Correspondent(host)

@@ -80,6 +80,9 @@ func (r *Result) input(b *strings.Builder) {
 	c := &r.Read
 	mail := fmt.Sprintf("%s: %s sent (of %s), %s ordinary, %s that may be bounces", count(c.Messages, "message"), number(c.Sent),
 		count(r.Mailboxes, "mailbox"), number(c.Ordinary), number(c.Candidates))
+	if c.Copies > 0 {
+		mail += fmt.Sprintf("; %s of them left out", count(c.Copies, "copy"))
+	}
 	if c.Older > 0 {
 		mail += fmt.Sprintf("; %s older (--since)", number(c.Older))
 	}
@@ -314,6 +317,8 @@ func count(n int, thing string) string {
 		return "1 " + thing
 	case strings.HasSuffix(thing, "x"):
 		return number(n) + " " + thing + "es"
+	case strings.HasSuffix(thing, "y"):
+		return number(n) + " " + strings.TrimSuffix(thing, "y") + "ies"
 	}
 	return number(n) + " " + thing + "s"
 }
