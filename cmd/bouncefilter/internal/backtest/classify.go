@@ -72,7 +72,7 @@ func (j *judging) missing(m *Message, report *bounce.Report, from *candidate) {
 		m.Class, m.Why = Backscatter, WhyPath
 		m.Reason, m.Cause, m.Would, m.Action = policy.Untagged.String(), "", "", j.policy.Action(policy.Untagged).String()
 		if from.sender != "" && !j.policy.Settings().MailerDaemons.Refuse {
-			m.Class, m.Reason, m.Would, m.Cause, m.Action = Unproven, policy.Grace.String(), m.Reason, policy.MailerDaemon.String(), policy.MailerDaemon.Action().String()
+			m.Class, m.Would, m.Cause, m.Action = Unproven, m.Reason, policy.MailerDaemon.String(), policy.MailerDaemon.Action().String()
 		}
 	}
 }

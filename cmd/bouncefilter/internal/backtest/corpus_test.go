@@ -53,12 +53,13 @@ func sentLetter(id string, at time.Time) string {
 
 // dsn is a bounce of a message with this Message-ID; hops are the Received fields that it returns, with line feeds.
 func dsn(id, failed, hops string, sent, at time.Time) letter {
+	name := strings.NewReplacer("@", "-", ".", "-").Replace(id)
 	if id != "" {
 		id = "Message-ID: <" + id + ">\n"
 	}
 	return letter{path: "<>", original: "user@example.com", at: at,
-		header: fmt.Sprintf("Message-ID: <dsn-%d-%d@mx.remote.example>\nFrom: MAILER-DAEMON@mx.remote.example\nTo: user@example.com\nSubject: Undelivered Mail Returned to Sender\n"+
-			"Date: %s\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n", at.UnixNano(), len(id)*31+len(hops), at.Format(time.RFC1123Z)),
+		header: fmt.Sprintf("Message-ID: <dsn-%d-%s@mx.remote.example>\nFrom: MAILER-DAEMON@mx.remote.example\nTo: user@example.com\nSubject: Undelivered Mail Returned to Sender\n"+
+			"Date: %s\nMIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n", at.UnixNano(), name, at.Format(time.RFC1123Z)),
 		body: "--b\nContent-Type: text/plain\n\nIt could not be delivered.\n--b\nContent-Type: message/delivery-status\n\n" +
 			"Reporting-MTA: dns; mx.remote.example\nArrival-Date: " + sent.Format(time.RFC1123Z) + "\n\nFinal-Recipient: rfc822; " + failed + "\nAction: failed\nStatus: 5.1.1\n" +
 			"--b\nContent-Type: text/rfc822-headers\n\n" + hops + id + "From: user@example.com\nDate: " + sent.Format(time.RFC1123Z) + "\nSubject: letter\n\n--b--\n"}

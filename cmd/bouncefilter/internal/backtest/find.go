@@ -158,7 +158,7 @@ func (f *finder) messages(path string, sent bool) {
 	for f.ctx.Err() == nil {
 		entries, err := dir.ReadDir(1000)
 		for _, e := range entries {
-			if e.Type().IsRegular() || e.Type()&fs.ModeSymlink != 0 {
+			if isMessage := e.Type().IsRegular() || e.Type()&fs.ModeSymlink != 0; isMessage && !strings.HasPrefix(e.Name(), ".") {
 				f.yield(file{path: filepath.Join(path, e.Name()), form: message, sent: sent, time: maildirTime(e.Name())})
 			}
 		}
