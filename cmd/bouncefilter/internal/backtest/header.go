@@ -73,7 +73,7 @@ func parseHeader(text []byte) (h header, complete bool) {
 	for len(text) > 0 {
 		line := nextField(text)
 		if len(bytes.TrimRight(line, "\r\n")) == 0 {
-			complete = true
+			complete = line[len(line)-1] == '\n'
 			break
 		}
 		text = text[len(line):]

@@ -8,20 +8,51 @@ import (
 	"time"
 )
 
-// chunk is how many octets of an mbox are looked at at a time.
+// chunk is how many octets of an mbox are looked at at a time, at most; most messages are much smaller.
 const chunk = 256 << 10
+
+// window reads a file in large pieces, and keeps the last one: small messages are read from memory. It is not for concurrent use.
+type window struct {
+	r   io.ReaderAt
+	at  int64 // of buf
+	buf []byte
+	mem []byte // for buf
+}
+
+func newWindow(r io.ReaderAt) *window { return &window{r: r, mem: make([]byte, 4*chunk)} }
+
+// ReadAt implements [io.ReaderAt].
+func (w *window) ReadAt(p []byte, at int64) (int, error) {
+	if len(p) > len(w.mem) {
+		return w.r.ReadAt(p, at)
+	}
+	if at < w.at || at+int64(len(p)) > w.at+int64(len(w.buf)) {
+		n, err := w.r.ReadAt(w.mem, at)
+		if w.at, w.buf = at, w.mem[:n]; err != nil && err != io.EOF {
+			return 0, err
+		}
+	}
+	n := copy(p, w.buf[at-w.at:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
 
 // maxFromLine is the length of the longest "From " line, in octets.
 const maxFromLine = 1 << 10
 
-// splitMbox calls yield with where each message of an mbox begins, its "From " line included, and how long it is, until yield returns
-// false. It reads the mbox once, in chunks.
+// splitMbox calls begin with where each message of an mbox begins, its "From " line included, and then yield with how long it is, until one
+// of them returns false. The mbox is read once, from its beginning to its end, if begin reads headers through the same [window].
 //
 // The variants differ in how they tell a "From " line of a body from one between messages. mboxo and mboxrd quote the former; mboxcl and
 // mboxcl2 count octets in Content-Length. A Content-Length is believed if it ends where the next message or the file does, as other
 // programs leave wrong ones behind; otherwise a message ends in front of a blank line and a "From " line with a date.
-func splitMbox(r io.ReaderAt, size int64, yield func(at, length int64) bool) error {
+func splitMbox(r io.ReaderAt, size int64, begin func(at int64) bool, yield func(at, length int64) bool) error {
 	for at := int64(0); at < size; {
+		if !begin(at) {
+			return nil
+		}
 		end, err := endOfMessage(r, at, size)
 		if err != nil {
 			return err
@@ -51,16 +82,19 @@ func endOfMessage(r io.ReaderAt, at, size int64) (int64, error) {
 			}
 		}
 	}
-	buf := make([]byte, chunk+maxFromLine)
-	for from < size {
-		n, err := r.ReadAt(buf[:min(int64(len(buf)), size-from)], from)
+	var buf []byte
+	for step := firstRead; from < size; step = min(2*step, chunk) {
+		if len(buf) < step+maxFromLine {
+			buf = make([]byte, step+maxFromLine)
+		}
+		n, err := r.ReadAt(buf[:min(int64(step+maxFromLine), size-from)], from)
 		if err != nil && err != io.EOF {
 			return 0, err
 		}
 		text := buf[:n]
-		for i := 0; i < min(n, chunk); {
+		for i := 0; i < min(n, step); {
 			k := bytes.Index(text[i:], []byte("\nFrom "))
-			if k < 0 || i+k >= chunk {
+			if k < 0 || i+k >= step {
 				break
 			}
 			i += k + 1
@@ -68,7 +102,7 @@ func endOfMessage(r io.ReaderAt, at, size int64) (int64, error) {
 				return from + int64(i), nil
 			}
 		}
-		from += int64(min(n, chunk))
+		from += int64(min(n, step))
 		if n == 0 {
 			break
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -103,15 +102,16 @@ func newSurvey(o *Options) *survey {
 
 // found is what a worker found in one file, or in a part of an mbox.
 type found struct {
-	messages int
-	older    int
-	ordinary int
-	sent     []sentMail
-	may      []candidate
-	by       []string
-	folder   string // of sent mail, with older messages
-	err      error
-	path     string
+	messages  int
+	older     int
+	ordinary  int
+	sent      []sentMail
+	may       []candidate
+	by        []string
+	folder    string // if it is one of sent mail
+	olderSent bool   // in which there are older messages
+	err       error
+	path      string
 }
 
 // read does the first pass.
@@ -187,7 +187,7 @@ func (s *survey) take(r found) {
 			s.by[host]++
 		}
 	}
-	if r.folder != "" {
+	if r.olderSent {
 		s.olderSent[r.folder] = true
 	}
 	for _, c := range r.may {
@@ -227,7 +227,7 @@ func (s *survey) file(ctx context.Context, fl file, yield func(found)) {
 		folder = folderOf(fl)
 	}
 	if !fl.time.IsZero() && fl.time.Before(s.keepFrom) {
-		yield(found{messages: 1, older: 1, folder: folder})
+		yield(found{messages: 1, older: 1, folder: folder, olderSent: fl.sent})
 		return
 	}
 	f, err := open(fl.path)
@@ -241,31 +241,36 @@ func (s *survey) file(ctx context.Context, fl file, yield func(found)) {
 		yield(found{path: fl.path, err: err})
 		return
 	}
-	part := found{path: fl.path}
+	part := found{path: fl.path, folder: folder}
 	if fl.form == message {
 		if fl.time.IsZero() {
 			if info, err := f.Stat(); err == nil {
 				fl.time = info.ModTime() // for a message without a date
 			}
 		}
-		if part.err = s.header(&part, fl, r, place{path: fl.path}, size, folder); part.err == nil {
-			part.messages = 1
+		h, err := readHeader(r, 0, size, fl.sent)
+		if part.err = err; err == nil {
+			s.message(&part, fl, &h, place{path: fl.path})
 		}
 		yield(part)
 		return
 	}
 	const most = 1000 // messages of one part
-	part.err = splitMbox(r, size, func(at, length int64) bool {
-		part.messages++
-		if part.err = s.header(&part, fl, r, place{fl.path, at, length}, length, folder); part.err != nil {
-			return false
-		}
+	var h header
+	var failed error
+	r = newWindow(r)
+	err = splitMbox(r, size, func(at int64) bool {
+		h, failed = readHeader(r, at, size-at, fl.sent) // which ends at a blank line, at the latest that in front of the next message
+		return failed == nil
+	}, func(at, length int64) bool {
+		s.message(&part, fl, &h, place{fl.path, at, length})
 		if part.messages == most {
 			yield(part)
-			part = found{path: fl.path}
+			part = found{path: fl.path, folder: folder}
 		}
 		return ctx.Err() == nil
 	})
+	part.err = errors.Join(failed, err)
 	yield(part)
 }
 
@@ -281,12 +286,9 @@ func folderOf(fl file) string {
 	return dir
 }
 
-// header reads the header of one message.
-func (s *survey) header(part *found, fl file, r io.ReaderAt, p place, size int64, folder string) error {
-	h, err := readHeader(r, p.at, size, fl.sent)
-	if err != nil {
-		return err
-	}
+// message says what a message is by its header.
+func (s *survey) message(part *found, fl file, h *header, p place) {
+	part.messages++
 	at := h.arrived()
 	if fl.sent {
 		at = bounce.Date(h.date)
@@ -297,14 +299,14 @@ func (s *survey) header(part *found, fl file, r io.ReaderAt, p place, size int64
 	switch {
 	case fl.sent && at.Before(s.keepFrom):
 		part.older++
-		part.folder = folder
+		part.olderSent = true
 	case fl.sent:
-		part.sent = append(part.sent, sentMail{time: at, ids: h.ids, author: h.authors, to: recipients(h.to), folder: folder})
+		part.sent = append(part.sent, sentMail{time: at, ids: h.ids, author: h.authors, to: recipients(h.to), folder: part.folder})
 	default:
 		if by := h.by(); strings.Contains(by, ".") {
 			part.by = append(part.by, by)
 		}
-		switch c, may := candidateOf(&h, p, at); {
+		switch c, may := candidateOf(h, p, at); {
 		case at.Before(s.o.Since):
 			part.older++
 		case may:
@@ -313,7 +315,6 @@ func (s *survey) header(part *found, fl file, r io.ReaderAt, p place, size int64
 			part.ordinary++
 		}
 	}
-	return nil
 }
 
 // recipients returns the addresses in fields like To.
