@@ -69,8 +69,10 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 		return milter.RespAccept, nil
 	}
 	result := c.End()
-	s.noteRoute()
-	defer s.noteSource() // below the line about the message
+	if !msg.test {
+		s.noteRoute()
+		defer s.noteSource() // below the line about the message
+	}
 	switch result {
 	case judge.Refused:
 		return s.refuseAll(), nil
@@ -80,11 +82,15 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	var changes changes
 	changes.ofBounce(msg.state.policy, m, c.Recipients, msg.copies)
-	s.server.view.Use(store.DayOf(msg.now), c.Used())
+	if !msg.test {
+		s.server.view.Use(store.DayOf(msg.now), c.Used())
+	}
 	if err := changes.apply(m); err != nil {
 		return nil, err
 	}
-	s.countReport()
+	if !msg.test {
+		s.countReport()
+	}
 	s.report()
 	return milter.RespAccept, nil
 }

@@ -72,6 +72,9 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	if msg.judged.Report != nil {
 		attrs = appendReport(attrs, msg.judged.Report)
 	}
+	if msg.test {
+		attrs = append(attrs, slog.Bool("test", true))
+	}
 	attrs = append(attrs, slog.Duration("duration", sess.spent().Round(time.Microsecond)))
 	s.log.LogAttrs(ctx, level, messages[msg.kind], attrs...)
 }

@@ -94,9 +94,11 @@ type Server struct {
 	now         func() time.Time
 	state       atomic.Pointer[state]
 	stats       *stats
+	durations   *durations
 	routes      *routes.Table
 	sources     *sources.Table
 	guesses     *guesses.Table
+	testMarks   testMarks
 	anyUser     atomic.Bool // see [policy.RecipientFacts]
 	replies     *replies
 	macros      *wire.Requests
@@ -126,7 +128,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, every: o.SummaryInterval, now: o.Clock,
-		stats: &stats{}, routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
+		stats: &stats{}, durations: newDurations(), routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
 		enforced: map[string]bool{}, readers: newReaders(),
 	}
 	if s.every == 0 {
@@ -271,7 +273,7 @@ func newReplies() *replies {
 		r.defer_[reason] = response(reason.Reply(policy.Defer))
 	}
 	// RFC 5321 section 4.5.3.1.10: the client sends the rest in another transaction.
-	r.tooManyRecipients = response(policy.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients for a bounce"})
+	r.tooManyRecipients = response(policy.Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients: this bounce has more than are read"})
 	return r
 }
 

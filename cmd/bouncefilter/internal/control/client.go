@@ -142,6 +142,17 @@ func (c *Client) Withdraw(ctx context.Context, topic, name string) error {
 	return c.ask(ctx, http.MethodDelete, "/broadcasts", url.Values{"topic": {topic}, "name": {name}}, nil, new(bool))
 }
 
+// BeginTest returns a mark for mail that is a test of the running daemon, which EndTest makes an end of; see [filter.Server.BeginTest].
+func (c *Client) BeginTest(ctx context.Context) (mark string, err error) {
+	err = c.ask(ctx, http.MethodPost, "/tests", nil, nil, &mark)
+	return mark, err
+}
+
+// EndTest makes an end of a mark. If it fails, the mark ends by itself.
+func (c *Client) EndTest(ctx context.Context, mark string) error {
+	return c.ask(ctx, http.MethodDelete, "/tests", url.Values{"mark": {mark}}, nil, new(bool))
+}
+
 // Close does nothing: the daemon goes on using its store.
 func (c *Client) Close() error { return nil }
 

@@ -13,9 +13,11 @@
 //	GET    /broadcasts?topic=T&today=D    the broadcasts of a topic, D being a store.Day
 //	POST   /broadcasts[?new]              publishes a store.Broadcast, answered by whether it was
 //	DELETE /broadcasts?topic=T&name=N     withdraws a broadcast
+//	POST   /tests                         begins a test, answered by the mark of its mail; see [filter.Server.BeginTest]
+//	DELETE /tests?mark=M                  ends it
 //
 // Bodies are JSON. Any other status than 200 comes with a line of text for people: 400 for a request that cannot be understood, 503 if
-// the store does not answer.
+// the store does not answer, or too many tests are under way.
 package control
 
 import (

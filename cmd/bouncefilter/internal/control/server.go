@@ -14,6 +14,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -30,6 +31,9 @@ type Daemon interface {
 	Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error)
 	// Store is the daemon's store, which no other process can open if it is embedded.
 	Store() store.Store
+	// BeginTest and EndTest are those of the milter, see [filter.Server.BeginTest].
+	BeginTest() (mark string, err error)
+	EndTest(mark string)
 	// RefreshRevocations lets the daemon take revocations into effect that have changed in the store.
 	RefreshRevocations(ctx context.Context)
 }
@@ -100,6 +104,8 @@ func (s *Server) handler() http.Handler {
 		"GET /broadcasts":    s.broadcasts,
 		"POST /broadcasts":   s.publish,
 		"DELETE /broadcasts": s.withdraw,
+		"POST /tests":        func(context.Context, *http.Request) (any, error) { return s.daemon.BeginTest() },
+		"DELETE /tests":      s.endTest,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if !s.active.TryRLock() {
@@ -126,6 +132,8 @@ func answer(w http.ResponseWriter, value any, err error) {
 	switch {
 	case errors.As(err, &bad):
 		http.Error(w, err.Error(), http.StatusBadRequest)
+	case errors.Is(err, filter.ErrTooManyTests):
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	case err != nil:
 		http.Error(w, "the store does not answer: "+err.Error(), http.StatusServiceUnavailable)
 	default:
@@ -204,4 +212,9 @@ func (s *Server) withdraw(ctx context.Context, r *http.Request) (any, error) {
 	err := s.daemon.Store().Withdraw(ctx, r.FormValue("topic"), r.FormValue("name"))
 	s.daemon.RefreshRevocations(ctx)
 	return true, err
+}
+
+func (s *Server) endTest(_ context.Context, r *http.Request) (any, error) {
+	s.daemon.EndTest(r.FormValue("mark"))
+	return true, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
@@ -35,6 +36,8 @@ func (s *stub) Lookup(ctx context.Context, today store.Day, qs []store.Query) (s
 	return s.Store().Lookup(ctx, today, qs)
 }
 func (*stub) RefreshRevocations(context.Context) {}
+func (*stub) BeginTest() (string, error)         { return "", filter.ErrTooManyTests }
+func (*stub) EndTest(string)                     {}
 func (s *stub) Barrier(ctx context.Context) (passed, waited bool) {
 	s.waiting <- struct{}{}
 	<-ctx.Done()
@@ -128,6 +131,13 @@ func TestRequestsAreLimited(t *testing.T) {
 func TestClientSaysWhatTheDaemonSays(t *testing.T) {
 	_, _, c := serve(t)
 	if _, err := c.Nodes(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the daemon says: the store does not answer: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestClientSaysThatTooManyTestsAreUnderWay(t *testing.T) {
+	_, _, c := serve(t)
+	if _, err := c.BeginTest(t.Context()); err == nil || err.Error() != "the daemon says: too many tests at the same time" {
 		t.Errorf("got %v", err)
 	}
 }

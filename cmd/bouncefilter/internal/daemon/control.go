@@ -70,3 +70,9 @@ func (c controlled) Store() store.Store { return c.d.guard.Store() }
 func (c controlled) RefreshRevocations(ctx context.Context) {
 	c.d.server.View().RefreshRevocations(ctx)
 }
+
+// BeginTest implements [control.Daemon].
+func (c controlled) BeginTest() (mark string, err error) { return c.d.server.BeginTest() }
+
+// EndTest implements [control.Daemon].
+func (c controlled) EndTest(mark string) { c.d.server.EndTest(mark) }
