@@ -105,6 +105,26 @@ func TestDailySummaryIsBounded(t *testing.T) {
 	}
 }
 
+// Figures that are lost are logged, once in each round.
+func TestFiguresThatAreLost(t *testing.T) {
+	st := &storetest.Fake{Err: store.ErrUnavailable}
+	f := startWith(t, st, nil, nil)
+	for i := range figures.MaxPending + 1 {
+		f.server.figures.Observe(&figures.Event{At: testDay, Message: "outbound", Domain: fmt.Sprintf("%d.example", i), Reason: "signed", Action: "sign"})
+	}
+	f.server.record(t.Context())
+	f.server.record(t.Context())
+	const line = `level=WARN msg="figures for reports are lost: too many wait for the store" lost=1 limit=65536`
+	if n := strings.Count(f.log.String(), line); n != 1 {
+		t.Errorf("%d lines:\n%s", n, f.log)
+	}
+	f.server.figures.Observe(&figures.Event{At: testDay, Message: "outbound", Domain: "more.example", Reason: "signed", Action: "sign"})
+	f.server.record(t.Context())
+	if n := strings.Count(f.log.String(), line); n != 2 {
+		t.Errorf("%d lines of two losses", n)
+	}
+}
+
 // A store that does not answer at midnight answers later.
 func TestDailySummaryOfAStoreThatFails(t *testing.T) {
 	st := &storetest.Fake{Err: store.ErrUnavailable}
