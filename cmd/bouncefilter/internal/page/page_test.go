@@ -69,6 +69,26 @@ func TestHeadlines(t *testing.T) {
 	}
 }
 
+// A step is shown once, beside what it is about; the verdict has the one that it is about.
+func TestStepsAreShownOnce(t *testing.T) {
+	check, retry := []string{"bouncefilter check"}, []string{"bouncefilter report"}
+	r := &report.Report{Verdict: report.Verdict{Sentence: "a is enforced, b is not ready: It fails.", Level: report.Amber, Concerns: []report.Concern{
+		{What: "It fails.", Remedy: "Check:", Commands: check}, {What: "It fails there, too.", Remedy: "Check:", Commands: check},
+		{What: "It is slow.", Remedy: "Ask again:", Commands: retry}}},
+		Next: []report.Step{{What: "Check:", Commands: check}, {What: "Ask again:", Commands: retry}, {What: "Look:", Commands: retry}}}
+	as, rest := reportAlerts(r)
+	if len(as) != 3 || as[0].Remedy != "Check:" || as[1].What != "It fails there, too." || as[1].Remedy != "" || as[2].Remedy != "Ask again:" {
+		t.Errorf("alerts %+v", as)
+	}
+	if len(rest) != 1 || rest[0].What != "Look:" {
+		t.Errorf("steps %+v", rest)
+	}
+	r.Verdict.Concerns, r.Next = nil, r.Next[2:]
+	if as, rest := reportAlerts(r); len(as) != 1 || as[0].Remedy != "Look:" || len(rest) != 0 {
+		t.Errorf("without concerns: %+v, %+v", as, rest)
+	}
+}
+
 // A browser runs nothing of the page, asks for nothing else, and lets no other page frame it or send its form elsewhere.
 func TestPolicyOfThePage(t *testing.T) {
 	l, s := busy()

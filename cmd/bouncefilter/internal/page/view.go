@@ -33,6 +33,7 @@ type view struct {
 	Now      time.Time
 	Headline alert
 	Alerts   []alert // what else needs attention, the worst first
+	Steps    []report.Step
 
 	Judgement *judgement
 
@@ -71,7 +72,9 @@ func newView(l Local, s snapshot, now time.Time) *view {
 	v.Alerts = localAlerts(l, s)
 	if s.report != nil {
 		v.fill(s)
-		v.Alerts = append(v.Alerts, reportAlerts(s.report)...)
+		var ofReport []alert
+		ofReport, v.Steps = reportAlerts(s.report)
+		v.Alerts = append(v.Alerts, ofReport...)
 	}
 	slices.SortStableFunc(v.Alerts, func(a, b alert) int { return rank(b.Level) - rank(a.Level) })
 	if len(v.Alerts) > maxConcerns {
@@ -128,23 +131,38 @@ func thatOrThey(n int) string {
 	return "they"
 }
 
-// reportAlerts are the verdict of the report, and its concerns.
-func reportAlerts(r *report.Report) []alert {
+// reportAlerts are the verdict of the report with what to do about it, and its concerns. rest are the steps that are in none of them.
+func reportAlerts(r *report.Report) (as []alert, rest []report.Step) {
 	v := r.Verdict
-	as := []alert{{Level: v.Level, What: v.Sentence, Since: v.Since, Until: v.Until}}
+	verdict := alert{Level: v.Level, What: v.Sentence, Since: v.Since, Until: v.Until}
+	steps := map[string]bool{}
 	for _, c := range v.Concerns {
-		as = append(as, alert{Level: min2(v.Level), What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config})
+		a := alert{Level: report.Amber, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
+		if step := stepKey(c.Remedy, c.Commands, c.Config); steps[step] {
+			a.Remedy, a.Commands, a.Config = "", nil, nil // it is there already, for another domain
+		} else {
+			steps[step] = true
+		}
+		if strings.HasSuffix(v.Sentence, c.What) && verdict.Remedy == "" {
+			verdict.Remedy, verdict.Commands, verdict.Config = a.Remedy, a.Commands, a.Config
+			continue
+		}
+		as = append(as, a)
 	}
-	return as
+	for _, s := range r.Next {
+		switch {
+		case steps[stepKey(s.What, s.Commands, s.Config)]:
+		case verdict.Remedy == "" && len(v.Concerns) == 0:
+			verdict.Remedy, verdict.Commands, verdict.Config = s.What, s.Commands, s.Config
+		default:
+			rest = append(rest, s)
+		}
+	}
+	return append([]alert{verdict}, as...), first(rest, maxConcerns)
 }
 
-// min2 is the level of a concern: it needs a look, whatever the verdict is.
-func min2(l report.Level) report.Level {
-	if l == report.Red {
-		return report.Red
-	}
-	return report.Amber
-}
+// stepKey tells steps apart.
+func stepKey(what string, commands, config []string) string { return fmt.Sprint(what, commands, config) }
 
 // fill fills in what comes from the report.
 func (v *view) fill(s snapshot) {
