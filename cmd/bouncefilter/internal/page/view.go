@@ -162,7 +162,9 @@ func reportAlerts(r *report.Report) (as []alert, rest []report.Step) {
 }
 
 // stepKey tells steps apart.
-func stepKey(what string, commands, config []string) string { return fmt.Sprint(what, commands, config) }
+func stepKey(what string, commands, config []string) string {
+	return fmt.Sprint(what, commands, config)
+}
 
 // fill fills in what comes from the report.
 func (v *view) fill(s snapshot) {
