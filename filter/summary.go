@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -21,6 +22,7 @@ type summaryState struct {
 	last        map[verdictKey]uint64 // counts at the last summary
 	lastWould   uint64                // likewise
 	lastGuessed uint64                // wrong tags that were not told from right ones, likewise
+	figuresLost uint64                // as logged last
 	day         store.Day             // of which there was a daily summary last
 }
 
@@ -33,6 +35,10 @@ func (s *Server) FlushFigures(ctx context.Context) error {
 
 // flushFigures is FlushFigures for the background work.
 func (s *Server) flushFigures(ctx context.Context) (flushed bool) {
+	if lost := s.figures.Lost(); lost > s.summary.figuresLost {
+		s.log.Warn("figures for reports are lost: too many wait for the store", "lost", lost-s.summary.figuresLost, "limit", figures.MaxPending)
+		s.summary.figuresLost = lost
+	}
 	if err := s.FlushFigures(ctx); err != nil {
 		s.log.Debug("figures not written, trying again later", "error", err)
 		return false

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// maxPending is how many counts wait for the store at most, of about 200 octets each. More than a site counts in an hour wait only if
+	// MaxPending is how many counts wait for the store at most, of about 200 octets each. More than a site counts in an hour wait only if
 	// the store is down for long; what comes then is lost, and [Recorder.Lost] says how much.
-	maxPending = 1 << 16
+	MaxPending = 1 << 16
 	// maxBatch is how many counts are written in one call.
 	maxBatch = 4096
 )
@@ -72,7 +72,7 @@ func (r *Recorder) Observe(e *Event) {
 
 // begin begins a count, if there is room for one more.
 func (r *Recorder) begin(c string, n int64) {
-	if len(r.counts) >= maxPending {
+	if len(r.counts) >= MaxPending {
 		r.lost += uint64(n)
 		return
 	}

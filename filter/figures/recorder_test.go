@@ -238,11 +238,11 @@ func TestNothingIsWrittenOfNothing(t *testing.T) {
 func TestWhatWaitsIsBounded(t *testing.T) {
 	r, st := New("mx1", 10, testHasher()), &failing{Store: memoryAt(noon), fails: 1}
 	e := Event{At: noon, Message: "outbound", Reason: "signed", Action: "sign"}
-	for i := range maxPending {
+	for i := range MaxPending {
 		e.Domain = fmt.Sprintf("%d.example", i)
 		r.Observe(&e)
 	}
-	if len(r.counts) != maxPending || r.Lost() != 0 {
+	if len(r.counts) != MaxPending || r.Lost() != 0 {
 		t.Fatalf("%d counts wait, %d are lost", len(r.counts), r.Lost())
 	}
 	e.Domain = "one.more.example"
@@ -250,14 +250,14 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	r.Observe(&e)
 	e.Domain = "0.example"
 	r.Observe(&e)
-	if len(r.counts) != maxPending || r.Lost() != 2 {
+	if len(r.counts) != MaxPending || r.Lost() != 2 {
 		t.Errorf("%d counts wait, %d are lost", len(r.counts), r.Lost())
 	}
 	if err := r.Flush(t.Context(), st, noon); err == nil {
 		t.Fatal("the store did not fail")
 	}
 	flush(t, r, st, noon)
-	if got := read(t, st, store.ByDay); len(got) != maxPending || got[Key{Topic: Verdicts, Domain: "0.example", Reason: "signed", Action: "sign"}] != 2 {
+	if got := read(t, st, store.ByDay); len(got) != MaxPending || got[Key{Topic: Verdicts, Domain: "0.example", Reason: "signed", Action: "sign"}] != 2 {
 		t.Errorf("%d counts are written", len(got))
 	}
 }
