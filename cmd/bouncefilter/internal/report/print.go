@@ -15,8 +15,8 @@ type View struct {
 	Next     bool   // all that speaks against enforcing, and all that is to be done
 }
 
-// screen is how many lines the first screen has at most, those of a terminal.
-const screen = 24
+// screen is how many lines the first screen has at most: a terminal has 24, and the prompt takes one.
+const screen = 23
 
 // Print writes what the view shows of a report, for people, in lines of at most 80 columns. Lines to paste are never broken.
 func Print(out io.Writer, r *Report, v View) error {
