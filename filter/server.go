@@ -94,6 +94,7 @@ type Server struct {
 	now         func() time.Time
 	state       atomic.Pointer[state]
 	stats       *stats
+	durations   *durations
 	routes      *routes.Table
 	sources     *sources.Table
 	guesses     *guesses.Table
@@ -127,7 +128,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, every: o.SummaryInterval, now: o.Clock,
-		stats: &stats{}, routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
+		stats: &stats{}, durations: newDurations(), routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
 		enforced: map[string]bool{}, readers: newReaders(),
 	}
 	if s.every == 0 {

@@ -338,6 +338,7 @@ func (s *session) spent() time.Duration {
 
 // reset forgets the message.
 func (s *session) reset() {
+	s.decisionMade()
 	s.dropMessage()
 	if s.msg != nil {
 		recipients := s.msg.judged.Recipients
@@ -354,6 +355,7 @@ func (s *session) reset() {
 // done notes that the MTA has the reply about the message. Its content is dropped, which may be large: a connection may stay
 // open for long.
 func (s *session) done() {
+	s.decisionMade()
 	s.dropContent()
 	s.conn.SetBusy(false)
 }

@@ -26,6 +26,9 @@ var modeWords = [...]string{ModeAuto: "auto", ModeMonitor: "monitor", ModeEnforc
 // String returns the mode's word in configuration and logs.
 func (m Mode) String() string { return modeWords[m] }
 
+// Modes returns all modes.
+func Modes() []Mode { return []Mode{ModeAuto, ModeMonitor, ModeEnforce} }
+
 // ParseMode returns the mode with the word s.
 func ParseMode(s string) (Mode, error) {
 	for i, w := range modeWords {

@@ -117,7 +117,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	if err != nil {
 		return c.StoreProblem(err)
 	}
-	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
+	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now, Took: d.metrics.called})
 	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory.Octets, d.o.Files, d.log)
 	d.limitMemory()
 	d.server, err = filter.NewServer(filter.Options{
