@@ -51,6 +51,9 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	}
 	msg := sess.msg
 	attrs := make([]slog.Attr, 0, 24)
+	if msg.test { // before all that outsiders write, so that no program that reads lines by pattern is deceived
+		attrs = append(attrs, slog.Bool("test", true))
+	}
 	if msg.queueID != "" {
 		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))
 	}
@@ -79,9 +82,6 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	}
 	if msg.judged.Report != nil {
 		attrs = appendReport(attrs, msg.judged.Report)
-	}
-	if msg.test {
-		attrs = append(attrs, slog.Bool("test", true))
 	}
 	attrs = append(attrs, slog.Duration("duration", sess.spent().Round(time.Microsecond)))
 	s.log.LogAttrs(ctx, level, messages[msg.kind], attrs...)
