@@ -281,7 +281,7 @@ func TestLogwatch(t *testing.T) {
 				t.Fatalf("%v\n%s", err, out)
 			}
 			for name, text := range map[string]string{"log": log, "etc/conf/logfiles/bouncefilter.conf": file, "etc/conf/services/bouncefilter.conf": service,
-				"bin/journalctl":                    "#!/bin/sh\necho \"$@\" > " + dir + "/asked\ncat " + dir + "/log\n"} {
+				"bin/journalctl": "#!/bin/sh\necho \"$@\" > " + dir + "/asked\ncat " + dir + "/log\n"} {
 				path := filepath.Join(dir, name)
 				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 					t.Fatal(err)
