@@ -51,6 +51,7 @@ type file struct {
 	Socketmap     socketmapTable     `toml:"socketmap"`
 	Actions       map[string]string  `toml:"actions"`
 	Log           logTable           `toml:"log"`
+	Report        reportTable        `toml:"report"`
 	Limits        limitsTable        `toml:"limits"`
 }
 
@@ -116,6 +117,10 @@ type logTable struct {
 	SummaryInterval time.Duration `toml:"summary_interval"`
 }
 
+type reportTable struct {
+	Notes int `toml:"notes"`
+}
+
 // DefaultListen is where the MTA finds the milter unless configured otherwise. It is a TCP port because that is the one
 // address that Postfix reaches with and without chroot, for every user of the daemon: a chrooted smtpd sees no socket in /run,
 // and only root could make one in Postfix' queue directory.
@@ -159,6 +164,7 @@ func defaults(h Host) file {
 		MailerDaemons: mailerDaemonsTable{Senders: daemons.Senders, Refuse: daemons.Refuse},
 		Log:           logTable{Reports: true, Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},
 	}
+	f.Report.Notes = 200
 	for _, n := range out.Networks {
 		f.Outbound.Networks = append(f.Outbound.Networks, n.String())
 	}
