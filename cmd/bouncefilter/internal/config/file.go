@@ -81,6 +81,7 @@ type exemptTable struct {
 type doNotTagTable struct {
 	Recipients []string `toml:"recipients"`
 	Senders    []string `toml:"senders"`
+	Known      bool     `toml:"known"`
 }
 
 // skipTable pairs senders with recipients to whom their mail is not signed.
