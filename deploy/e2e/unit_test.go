@@ -148,7 +148,7 @@ journalctl --no-pager --output cat --unit bouncefilter
 set +x
 echo END OF LOG
 for priority in 3 4 6; do
-	journalctl --no-pager --output cat --priority $priority..$priority --unit bouncefilter _COMM=bouncefilter | grep -o '^time=\|level=[A-Z]*\|^bouncefilter: error' | sort -u | sed "s/^/priority $priority: /"
+	journalctl --no-pager --output cat --priority $priority..$priority --unit bouncefilter --identifier bouncefilter | grep -o '^time=\|level=[A-Z]*\|^bouncefilter: error' | sort -u | sed "s/^/priority $priority: /"
 done
 echo END
 `)
@@ -171,7 +171,7 @@ echo END
 		"milter.sock: srw-rw---- bouncefilter postfix\n", "\nanother user cannot enter\n",
 		"\nown host: reached\n", "\nanother address: not reached\n", "\nanother address allowed: reached\n",
 		"\nRedis elsewhere, allowed: ready\n", "\nRedis elsewhere: not ready: ", "\nRedis on a unix socket: ready\n",
-		"\nEND OF LOG\npriority 3: bouncefilter: error\npriority 6: level=INFO\nEND\n",
+		"\nEND OF LOG\npriority 3: bouncefilter: error\npriority 4: level=WARN\npriority 6: level=INFO\nEND\n",
 		"\nnot started with socket_group\n", "cannot give the socket to the group: chown", "install -d -m 2750",
 	} {
 		if !strings.Contains(out, want) {
