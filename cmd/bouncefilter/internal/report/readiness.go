@@ -18,7 +18,7 @@ import (
 // is refused is lost, and one that is accepted costs little.
 type judgement struct {
 	in       *Input
-	evidence []figures.Figure // of the last [EvidenceDays]
+	evidence map[string][]*figures.Figure // of the last [EvidenceDays], by domain
 }
 
 // domains returns the domains with what was counted in the time of the report.
@@ -61,74 +61,6 @@ func (j *judgement) domains(now []figures.Figure) []Domain {
 	return domains
 }
 
-// seen is what the evidence says about a domain.
-type seen struct {
-	signed, valid, judged, turned     int64
-	refused                           int64 // for good
-	unsigned, foreignTags, missingKey int64
-	signs                             Groups
-	last                              map[figures.Sign]time.Time // day of the last message with a sign
-	lastUnsigned, lastRoute, lastTag  time.Time
-	routes                            tally
-}
-
-func (j *judgement) seenOf(name string) *seen {
-	s := &seen{last: map[figures.Sign]time.Time{}, routes: tally{}}
-	for i := range j.evidence {
-		f := &j.evidence[i]
-		if f.Domain != name {
-			continue
-		}
-		k, n := &f.Key, f.Count
-		switch k.Topic {
-		case figures.Routes:
-			s.routes[k.Name] += n
-			s.lastRoute = later(s.lastRoute, f.Begin)
-		case figures.Suspects:
-			s.signs.add(k.Sign, n)
-			s.last[k.Sign] = later(s.last[k.Sign], f.Begin)
-		case figures.Verdicts:
-			s.verdict(k, n, f.Begin)
-		}
-	}
-	return s
-}
-
-func (s *seen) verdict(k *figures.Key, n int64, at time.Time) {
-	switch o := k.VerdictOutcome(); o {
-	case figures.Signed:
-		s.signed += n
-	case figures.Refused, figures.Discarded:
-		s.refused += n
-		s.turned += n
-	case figures.Deferred, figures.WouldBe:
-		s.turned += n
-	}
-	if r, err := policy.ParseReason(k.Reason); err == nil && r.OfBounces() {
-		s.judged += n
-	}
-	switch {
-	case k.Reason == policy.Valid.String():
-		s.valid += n
-	case k.Reason == policy.VerifyOnly.String():
-		s.unsigned += n
-		s.lastUnsigned = later(s.lastUnsigned, at)
-	case wouldBe(k) == policy.NotIssued.String():
-		s.foreignTags += n
-		s.lastTag = later(s.lastTag, at)
-	}
-	if k.Cause == policy.MissingKey.String() {
-		s.missingKey += n
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
 // gone returns the day on which what was seen last on a day is no evidence any more.
 func (j *judgement) gone(last time.Time) string {
 	return store.DayOf(last).Time().AddDate(0, 0, EvidenceDays(j.in.Lifetime)).Format(time.DateOnly)
@@ -138,7 +70,7 @@ func (j *judgement) gone(last time.Time) string {
 func (j *judgement) domain(name string, d *status.Domain) Verdict {
 	s := j.seenOf(name)
 	v := Verdict{Concerns: []Concern{}}
-	enforced, signs := s.refused > 0, s.signed > 0
+	enforced, signs := !s.lastRefused.IsZero() && !s.lastRefused.Before(s.lastSpared), s.signed > 0
 	if d != nil {
 		enforced, signs = d.Enforced, d.SigningSince != ""
 	}
@@ -249,19 +181,19 @@ var signRows = [...]struct {
 	sign         figures.Sign
 	what, remedy string
 }{
-	{figures.OwnHost, "name a host of yours, so that they may answer mail that left another way",
-		"See which host it is, and send its mail through bouncefilter, or put it into [outbound] networks:"},
-	{figures.Repeats, "come from sources that send them again and again, as a genuine service does",
-		"See what they are; list the client in [exempt] networks if they are wanted:"},
-	{figures.NeverSends, "are for users who send nothing through bouncefilter",
-		"Ask how these users send; list them in [exempt] recipients if it is another way:"},
+	{figures.OwnHost, "bounces of mail that came from a host of yours, and left it another way",
+		"See which host it is, and send its mail through bouncefilter:"},
+	{figures.Repeats, "bounces of mail that came from one network again and again, in the name of one sender",
+		"See whether the sender sends through that network; if so, send it through bouncefilter, or list the sender in [exempt] recipients:"},
+	{figures.NeverSends, "bounces to users who sent nothing through bouncefilter of late",
+		"Ask how these users send; if it is another way, list them in [exempt] recipients:"},
 }
 
 // ofMail returns what speaks against refusing by what came and went.
 func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
-	would := "would be refused"
+	would := "would be"
 	if enforced {
-		would = "were refused"
+		would = "was"
 	}
 	for _, row := range signRows {
 		var one Groups
@@ -271,7 +203,7 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 			continue
 		}
 		c := counted(string(row.sign), n, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s that %s %s.", messages(n), domains, would, row.what)
+			return fmt.Sprintf("%s of what %s refused for %s: %s.", number(n), would, domains, row.what)
 		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
 		if row.sign == figures.OwnHost {
 			c = c.alarms()

@@ -78,7 +78,7 @@ type Report struct {
 	Log     *logread.Stats `json:"log,omitempty"`
 
 	Totals   Totals   `json:"totals"`
-	Days     []Period `json:"days"`  // each day of the report, without gaps
+	Days     []Period `json:"days"`  // each day of the report, without gaps; empty if its totals are those of hours
 	Hours    []Period `json:"hours"` // each of the last 48 hours at most; empty if no figures of hours are known
 	Nodes    []Named  `json:"nodes"`
 	Families []Named  `json:"families"` // the software that wrote bounces and replies
@@ -225,6 +225,7 @@ type TagTrouble struct {
 	// Evidence is "text" if the reply or the returned text says that the tag is why, and "began" if failures began with signing.
 	Evidence string   `json:"evidence"`
 	Since    string   `json:"since"`  // day of the first failure, YYYY-MM-DD
+	Known    bool     `json:"known"`  // it is one of the destinations of [do_not_tag] known
 	Config   []string `json:"config"` // lines to paste into the configuration
 }
 
