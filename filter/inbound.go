@@ -85,6 +85,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 		return nil, err
 	}
 	s.countReport()
+	s.tellGenuine()
 	s.report()
 	return milter.RespAccept, nil
 }
