@@ -10,10 +10,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/events"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -83,6 +85,7 @@ type Config struct {
 	SummaryInterval time.Duration
 	Limits          filter.Limits
 	Memory          int64 // octets that the process may use; 0 for what the cgroup allows
+	Events          events.Sinks
 
 	Ring     prvs.Options
 	Settings policy.Settings // without keys
@@ -115,6 +118,7 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	r.http()
 	r.log()
 	r.limits()
+	r.events()
 	r.settings()
 	r.keys()
 	return c, r.problems
@@ -261,6 +265,7 @@ func Fixed(running, next *Config) []string {
 		{"node", running.Node == next.Node},
 		{"log.format", running.LogFormat == next.LogFormat},
 		{"log.summary_interval", running.SummaryInterval == next.SummaryInterval},
+		{"events", reflect.DeepEqual(running.Events, next.Events)},
 		{"limits", running.Limits == next.Limits && running.Memory == next.Memory},
 	}
 	var keys []string

@@ -143,3 +143,8 @@ func ParseSecret(text string) ([]byte, error) {
 	}
 	return secret, nil
 }
+
+func (h *hook) close() error {
+	h.client.CloseIdleConnections()
+	return nil
+}
