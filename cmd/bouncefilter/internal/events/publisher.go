@@ -52,24 +52,31 @@ func Open(o Options) (*Publisher, error) {
 		return nil, err
 	}
 	var errs []error
+	var queues []*queue
 	for _, s := range sinks {
 		sp, err := openSpool(filepath.Join(o.StateDir, "events-"+s.name+".spool"), o.Sinks.MaxBacklog)
 		if err != nil {
 			errs = append(errs, err, s.sink.close())
 			continue
 		}
-		p.queues = append(p.queues, newQueue(s.name, s.sink, sp, o.Log, o.Now))
+		queues = append(queues, newQueue(s.name, s.sink, sp, o.Log, o.Now))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, errors.Join(err, p.closeFiles())
+		return nil, errors.Join(err, closeFiles(queues))
 	}
+	p.start(queues)
+	return p, nil
+}
+
+// start begins to bring events to their sinks.
+func (p *Publisher) start(queues []*queue) {
 	var ctx context.Context
 	ctx, p.cancel = context.WithCancel(context.Background())
-	for _, q := range p.queues {
+	p.queues = queues
+	for _, q := range queues {
 		p.spools.Go(func() { q.spoolAll(ctx) })
 		p.tasks.Go(func() { q.deliverAll(ctx, p.ending) })
 	}
-	return p, nil
 }
 
 // Publish takes what a genuine bounce reports. It does not wait, neither for the disk nor for a receiver, and keeps nothing of the report.
@@ -118,12 +125,12 @@ func (p *Publisher) Close() error {
 	for _, q := range p.queues {
 		q.drop(q.unspooled(), "the disk did not take them before the end", 0)
 	}
-	return p.closeFiles()
+	return closeFiles(p.queues)
 }
 
-func (p *Publisher) closeFiles() error {
+func closeFiles(queues []*queue) error {
 	var errs []error
-	for _, q := range p.queues {
+	for _, q := range queues {
 		errs = append(errs, q.sink.close(), q.spool.close())
 	}
 	return errors.Join(errs...)

@@ -66,12 +66,12 @@ func (s *spool) recover() error {
 	first := make([]byte, spoolHeader)
 	n, err := s.file.ReadAt(first, 0)
 	switch {
-	case n == 0 && errors.Is(err, io.EOF), n < len(first) && bytes.HasPrefix(header(0), first[:n]): // new, or killed when it was
-		return s.empty()
 	case err != nil && !errors.Is(err, io.EOF):
 		return err
-	case !bytes.HasPrefix(first, []byte(spoolMagic)):
+	case !bytes.HasPrefix(first[:n], []byte(spoolMagic)[:min(n, len(spoolMagic))]):
 		return errors.New("it is no spool of this version; move it away")
+	case n < len(first): // new, or the process was killed when it was
+		return s.empty()
 	}
 	s.tail = info.Size()
 	s.head, err = strconv.ParseInt(string(first[len(spoolMagic):spoolHeader-1]), 10, 64)
