@@ -77,6 +77,9 @@ func (s *spool) recover() error {
 	s.head, err = strconv.ParseInt(string(first[len(spoolMagic):spoolHeader-1]), 10, 64)
 	if err != nil || s.head < spoolHeader || s.head > s.tail {
 		s.head = spoolHeader // again rather than never
+		if _, err := s.file.WriteAt(header(s.head), 0); err != nil {
+			return err
+		}
 	}
 	end := s.head
 	r := io.NewSectionReader(s.file, s.head, s.tail-s.head)
