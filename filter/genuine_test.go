@@ -137,3 +137,23 @@ func TestARefusedBounceIsNotTold(t *testing.T) {
 		t.Errorf("told %+v", c.all)
 	}
 }
+
+// A bounce that this site writes itself needs no proof to be delivered, and is told only if there is one.
+func TestOwnBouncesAreToldIfProven(t *testing.T) {
+	for text, want := range map[string]string{dsnText(sentID): "message-id", dsnText("made-up@example.org"): ""} {
+		f, c := startTold(t, memory.NewWithClock(func() time.Time { return testDay }), func(s *policy.Settings) { s.ProveOwnMail = true })
+		f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
+		m := f.outsideMTA()
+		m.auth = "user"
+		if _, r := m.deliver("<>", "<user@example.com>", text); r.code != 'a' {
+			t.Errorf("%c %s", r.code, r.text)
+		}
+		got := ""
+		for _, g := range c.all {
+			got += string(g.Method)
+		}
+		if got != want {
+			t.Errorf("told %q, want %q\n%s", got, want, f.log)
+		}
+	}
+}
