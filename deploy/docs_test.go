@@ -261,7 +261,8 @@ func TestManualHasTheMetrics(t *testing.T) {
 		documented = append(documented, words(row[0])...)
 	}
 	described := regexp.MustCompile(`\bd\("([a-z_]+)",`) // d adds the prefix
-	for folder, prefix := range map[string]string{"filter": "bouncefilter_", "filter/limit": "bouncefilter_", "filter/socketmap": "bouncefilter_socketmap_"} {
+	for folder, prefix := range map[string]string{"filter": "bouncefilter_", "filter/limit": "bouncefilter_", "filter/socketmap": "bouncefilter_socketmap_",
+		"cmd/bouncefilter/internal/daemon": "bouncefilter_"} {
 		for _, path := range files(t, ".go") {
 			if filepath.Dir(path) != folder || strings.HasSuffix(path, "_test.go") {
 				continue
@@ -271,7 +272,7 @@ func TestManualHasTheMetrics(t *testing.T) {
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile(`Name: +"(bouncefilter_[a-z_]+)"`).FindAllStringSubmatch(sources(t, "cmd"), -1) {
+	for _, m := range regexp.MustCompile(`Name: +"(bouncefilter_[a-z_]+)"`).FindAllStringSubmatch(sources(t, "cmd")+sources(t, "filter"), -1) {
 		existing = append(existing, m[1])
 	}
 	same(t, "metric", documented, existing, 25)
@@ -295,7 +296,7 @@ func TestManualHasTheLogAttributes(t *testing.T) {
 	for _, row := range table(t, manual, "log attributes") {
 		documented = append(documented, words(row[0])...)
 	}
-	for _, m := range regexp.MustCompile(`\b(?:slog\.(?:String|Int|Duration)|text)\("([a-z_]+)",`).FindAllStringSubmatch(read(t, "filter/log.go"), -1) {
+	for _, m := range regexp.MustCompile(`\b(?:slog\.(?:String|Int|Bool|Duration)|text|address)\("([a-z_]+)",`).FindAllStringSubmatch(read(t, "filter/log.go"), -1) {
 		existing = append(existing, m[1])
 	}
 	same(t, "log attribute", documented, append(existing, "msg"), 15)

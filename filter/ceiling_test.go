@@ -19,7 +19,7 @@ import (
 )
 
 // busy is the reply for a message for which there is no memory.
-const busy = "450 4.7.1 Mail filter is busy, try again later"
+const busy = "450 4.7.1 Filter busy: this message had to wait, try again later"
 
 func withMemory(t *testing.T, role policy.Role, octets int64) *fixture {
 	return startAs(t, role, memory.NewWithClock(func() time.Time { return testDay }), nil, func(o *Options) { o.Limits.Memory = octets })

@@ -31,6 +31,7 @@ func (s *session) Panicked(value any) {
 
 // Closed counts the connection as closed.
 func (s *session) Closed() {
+	s.decisionMade()
 	s.dropMessage()
 	s.server.health.closed(s)
 	s.server.acceptor.Remove(s.conn)

@@ -31,7 +31,7 @@ func Example() {
 	// Output:
 	// MAIL FROM:<user@example.com> becomes <prvs=178773a1ad=user@example.com>
 	// a bounce to <prvs=178773a1ad=user@example.com> is accepted
-	// a bounce to <prvs=1787c0ffee=user@example.com> gets 550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)
+	// a bounce to <prvs=1787c0ffee=user@example.com> gets 550 5.7.1 Invalid tag: this bounce to an invalid tag answers no message sent from here
 }
 
 func example() error {

@@ -16,7 +16,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
-const tooManyTags = "450 4.7.1 Too many invalid tags in recipient addresses, try again later"
+const tooManyTags = "450 4.7.1 Too many invalid tags: further invalid tags are not judged for now, try again later"
 
 // guess returns an address of user@example.com with the nth wrong tag of the day before the test day.
 func guess(n int) string { return fmt.Sprintf("<prvs=1786%06x=user@example.com>", n) }
@@ -255,7 +255,7 @@ func TestGuessOfATagToCome(t *testing.T) {
 		}, nil)
 		f.server.view.RefreshRecord(t.Context())
 		m := f.outsideMTA()
-		if got, want := answers(m, "<>", signedUser), "end y 450 4.7.1 This bounce answers no message known here (tag not on record), try again later"; got != want {
+		if got, want := answers(m, "<>", signedUser), "end y 450 4.7.1 Tag not on record: this bounce to an unrecorded tag answers no message known here, try again later"; got != want {
 			t.Errorf("before: %q", got)
 		}
 		for n := range 6 {

@@ -69,8 +69,10 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 		return milter.RespAccept, nil
 	}
 	result := c.End()
-	s.noteRoute()
-	defer s.noteSource() // below the line about the message
+	if !msg.test {
+		s.noteRoute()
+		defer s.noteSource() // below the line about the message
+	}
 	switch result {
 	case judge.Refused:
 		return s.refuseAll(), nil
@@ -80,20 +82,29 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	var changes changes
 	changes.ofBounce(msg.state.policy, m, c.Recipients, msg.copies)
-	s.server.view.Use(store.DayOf(msg.now), c.Used())
+	if !msg.test {
+		s.server.view.Use(store.DayOf(msg.now), c.Used())
+	}
 	if err := changes.apply(m); err != nil {
 		return nil, err
 	}
-	s.countReport()
-	s.tellGenuine()
+	if !msg.test {
+		s.countReport()
+		s.tellGenuine()
+	}
 	s.report()
 	return milter.RespAccept, nil
 }
 
+// routeRepeats is after how many bounces that look like those of one other route its source is one that repeats.
+const routeRepeats = 3
+
 // noteRoute counts a bounce that looks like one of mail that left through another route.
 func (s *session) noteRoute() {
 	r, reached, report := s.server.routes.Observe(&s.msg.judged)
+	s.msg.repeats = r.Bounces >= routeRepeats
 	if reached {
+		s.msg.route = r.Source
 		s.server.stats.otherRoute.Add(1)
 	}
 	if report {
@@ -154,7 +165,7 @@ func (s *session) report() {
 				alike++
 			}
 		}
-		s.decided(v, rs[i].Raw, alike)
+		s.decidedBounce(&rs[i], alike)
 	}
 }
 

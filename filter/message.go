@@ -29,7 +29,9 @@ type message struct {
 	now     time.Time
 	spent   time.Duration // in callbacks that have ended
 	began   time.Time     // of the callback under way; zero if there is none
+	timed   bool          // spent is counted
 	failed  bool          // a callback panicked: the next reply asks the MTA to try again
+	test    bool          // it is one of ours, see [testMarks]
 	short   bool          // there is no memory for it: the next reply defers it
 	sender  string        // as the MTA gave it
 	from    prvs.Address
@@ -42,6 +44,11 @@ type message struct {
 
 	heldContent  int // octets that were taken of the memory for messages
 	heldEnvelope int // likewise
+
+	destinations []string // the domains of the recipients of outbound mail, some of them
+	route        string   // the other route that the mail seems to have taken which a bounce returns; "" for none
+	repeats      bool     // bounces of mail that took that route, or may have, come again and again
+	told         bool     // the failures that a bounce reports were counted
 
 	first    string           // the first recipient, for the log
 	count    int              // recipients seen and not refused at RCPT

@@ -1,12 +1,18 @@
 package filter
 
 import (
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/wire"
+	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// collector hands the server's numbers to Prometheus. The mail path knows nothing of it.
+// collector hands the server's numbers to Prometheus. Of all metrics the mail path knows the histograms alone.
 type collector struct {
 	s *Server
 
@@ -14,7 +20,8 @@ type collector struct {
 
 	storeUp, storeFailures, storeRefused, storeGap, storeSince, storeGapEnd, silentNodes, revocations *prometheus.Desc
 	journalEntries, journalOctets, journalled, replayed, lost                                         *prometheus.Desc
-	unbelieved, crowded, missing                                                                      *prometheus.Desc
+	unbelieved, crowded, missing, figuresLost                                                         *prometheus.Desc
+	domains, enforced, enforcedFrom                                                                   *prometheus.Desc
 }
 
 // Collector returns the server's metrics.
@@ -44,8 +51,8 @@ func (s *Server) Collector() prometheus.Collector {
 			"Calls of the store that failed or timed out."),
 		storeRefused:   d("store_skipped_total", "Calls of the store that were not made because it did not answer shortly before."),
 		storeGap:       d("store_gap", "1 while records are lost and the store does not know it yet."),
-		storeSince:     d("store_complete_since_seconds", "Since when the record of signed mail is complete, in seconds since 1970; 0 while the store vouches for nothing."),
-		storeGapEnd:    d("store_last_gap_end_seconds", "The end of the last time of which records may be missing, in seconds since 1970; 0 if there is none."),
+		storeSince:     d("store_complete_since_timestamp_seconds", "Since when the record of signed mail is complete, in seconds since 1970; 0 while the store vouches for nothing."),
+		storeGapEnd:    d("store_last_gap_end_timestamp_seconds", "The end of the last time of which records may be missing, in seconds since 1970; 0 if there is none."),
 		silentNodes:    d("silent_nodes", "Nodes of the store that are silent and were not stopped: no bounce is refused that they may have on record."),
 		journalEntries: d("store_journal_entries", "Messages whose records wait on local disk until the store answers."),
 		journalOctets:  d("store_journal_bytes", "Size of what waits on local disk until the store answers."),
@@ -54,8 +61,13 @@ func (s *Server) Collector() prometheus.Collector {
 		lost:           d("store_lost_records_total", "Records that neither the store nor the local disk took."),
 		unbelieved:     d("store_unbelieved_total", "Values in the store that were not written under this site's hash secret, or were changed or moved, each time that they were read.", "kind"),
 		crowded:        d("store_crowded_total", "Calls of the store that failed because it holds more than the daemons of a site write."),
+		figuresLost:    d("figures_lost_total", "Counts of verdicts, and of what else reports show, that are lost because too many waited for the store."),
 		missing:        d("store_missing_samples_total", "Samples of what this daemon wrote that the store did not have any more."),
 		revocations:    d("revocations", "Revocations of tags, senders and keys that are in effect."),
+		domains:        d("domains", "Domains of ours, by mode, and by whether their bounces are refused now.", "mode", "enforced"),
+		enforced:       d("domain_enforced", "1 if bounces of the domain are refused now, 0 if they are monitored.", "domain", "mode"),
+		enforcedFrom: d("domain_enforced_from_timestamp_seconds",
+			"From when mode auto refuses bounces of the domain, in seconds since 1970; 0 if the mode is another one, or if nothing was signed yet.", "domain"),
 	}
 }
 
@@ -67,13 +79,23 @@ func unixSeconds(t time.Time) float64 {
 	return float64(t.Unix())
 }
 
+// flag returns 1 for true.
+func flag(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.acceptErrors, c.faults,
 		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.guessed, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.storeGapEnd, c.silentNodes, c.journalEntries,
-		c.journalOctets, c.journalled, c.replayed, c.lost, c.unbelieved, c.crowded, c.missing, c.revocations} {
+		c.journalOctets, c.journalled, c.replayed, c.lost, c.unbelieved, c.crowded, c.missing, c.figuresLost, c.revocations, c.domains, c.enforced, c.enforcedFrom} {
 		ch <- d
 	}
+	c.s.durations.decision.Describe(ch)
+	c.s.durations.reading.Describe(ch)
 }
 
 // Collect implements prometheus.Collector.
@@ -82,24 +104,18 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	gauge := func(d *prometheus.Desc, n float64) { ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, n) }
-	flag := func(b bool) float64 {
-		if b {
-			return 1
-		}
-		return 0
-	}
 	st := c.s.stats
 	label := c.s.domainLabel()
-	for k, n := range labelled(st.verdicts.all(), func(k *verdictKey) { k.domain = label(k.domain) }) {
+	for k, n := range withZeros(labelled(st.verdicts.all(), func(k *verdictKey) { k.domain = label(k.domain) }), c.s.zeroVerdicts()) {
 		counter(c.messages, n, k.domain, k.reason.String(), k.action.String())
 	}
-	for k, n := range labelled(st.would.all(), func(k *wouldKey) { k.domain = label(k.domain) }) {
+	for k, n := range withZeros(labelled(st.would.all(), func(k *wouldKey) { k.domain = label(k.domain) }), c.s.zeroWould()) {
 		counter(c.would, n, k.domain, k.reason.String(), k.cause.String())
 	}
-	for k, n := range labelled(st.reported.all(), func(k *reportKey) { k.domain = label(k.domain) }) {
+	for k, n := range withZeros(labelled(st.reported.all(), func(k *reportKey) { k.domain = label(k.domain) }), c.s.zeroReported()) {
 		counter(c.reported, n, k.domain, k.action, k.class)
 	}
-	for f, n := range st.faults.all() {
+	for f, n := range withZeros(st.faults.all(), slices.Values(wire.Faults())) {
 		counter(c.faults, n, string(f))
 	}
 	gauge(c.open, float64(c.s.acceptor.Open()))
@@ -119,6 +135,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.crowded, doubts.Crowded)
 	counter(c.missing, doubts.Missing)
+	counter(c.figuresLost, c.s.figures.Lost())
 	complete := c.s.view.Completeness()
 	gauge(c.storeSince, unixSeconds(complete.Since))
 	gauge(c.storeGapEnd, unixSeconds(complete.LastGapEnd()))
@@ -132,33 +149,39 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	counter(c.journalled, j.Journalled)
 	counter(c.replayed, j.Replayed)
 	counter(c.lost, j.Lost)
+	c.s.durations.decision.Collect(ch)
+	c.s.durations.reading.Collect(ch)
+	c.collectDomains(ch)
 }
 
-// maxDomainLabels is up to how many domains of ours each of them has metrics of its own. A scrape of more would be megabytes.
-const maxDomainLabels = 1000
-
-// allDomains is the label of domains that have no metrics of their own.
-const allDomains = "all"
-
-// domainLabel returns what the label of a domain is.
-func (s *Server) domainLabel() func(domain string) string {
-	if s.state.Load().policy.CountDomains() <= maxDomainLabels {
-		return func(domain string) string { return domain }
+// collectDomains collects which domains are enforced, and from when.
+func (c *collector) collectDomains(ch chan<- prometheus.Metric) {
+	type sort struct {
+		mode     policy.Mode
+		enforced bool
 	}
-	return func(domain string) string {
-		if domain == "" {
-			return ""
+	count := map[sort]int{}
+	for _, m := range policy.Modes() {
+		count[sort{m, false}], count[sort{m, true}] = 0, 0
+	}
+	p := c.s.state.Load().policy
+	today := prvs.DayOf(c.s.now())
+	for name, d := range p.Domains() {
+		day, signing := c.s.view.FirstSigned(name)
+		first := prvs.Day(day)
+		enforced := p.Enforces(d, first, signing, today)
+		count[sort{d.Mode, enforced}]++
+		if p.CountDomains() > maxDomainLabels {
+			continue
 		}
-		return allDomains
+		var from time.Time
+		if d.Mode == policy.ModeAuto && signing {
+			from = p.EnforcesFrom(first).Time()
+		}
+		ch <- prometheus.MustNewConstMetric(c.enforced, prometheus.GaugeValue, flag(enforced), name, d.Mode.String())
+		ch <- prometheus.MustNewConstMetric(c.enforcedFrom, prometheus.GaugeValue, unixSeconds(from), name)
 	}
-}
-
-// labelled adds up counts whose keys become the same.
-func labelled[K comparable](counts map[K]uint64, label func(*K)) map[K]uint64 {
-	m := make(map[K]uint64, len(counts))
-	for k, n := range counts {
-		label(&k)
-		m[k] += n
+	for k, n := range count {
+		ch <- prometheus.MustNewConstMetric(c.domains, prometheus.GaugeValue, float64(n), k.mode.String(), strconv.FormatBool(k.enforced))
 	}
-	return m
 }

@@ -184,7 +184,7 @@ func TestProof(t *testing.T) {
 			text: strings.Replace(dsnText(sentID), "\n\n", "\n\n"+strings.Repeat("preamble of the multipart\n", 25_000), 1), code: 'a', log: "would_be=untagged cause=unread-content"},
 		{name: "DSN that names no message", to: "user@example.com", text: strings.ReplaceAll(dsnText(sentID), "Message-ID", "X-Id"), code: 'y', reply: untagged, log: "reason=untagged"},
 		{name: "expired tag without proof", to: "prvs=178773a1ad=user@example.com", after: 20, text: dsnText("another@mail.example.com"), code: 'y',
-			reply: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired"},
+			reply: "550 5.7.1 Expired tag: this bounce to an expired tag comes too late", log: "reason=expired"},
 		{name: "content not wanted", change: func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true }, to: "user@example.com", text: mdn, code: 'y', reply: untagged, log: "reason=untagged"},
 
 		{name: "from mailer-daemon, marked", from: "MAILER-DAEMON@mx.example.org", to: "user@example.com", text: dsnText("another@mail.example.com"), code: 'a', log: "msg=bounce queue_id=4ZQUEUEID client=203.0.113.7 sender=<MAILER-DAEMON@mx.example.org> recipient=<user@example.com> reason=untagged action=tag"},
@@ -309,7 +309,7 @@ func TestProofIsUsedUp(t *testing.T) {
 		for range 100 {
 			_, r := f.outsideMTA().deliver("<>", "<user@example.com>", text)
 			if r.code != 'a' {
-				if r.text != "450 4.7.1 Too many bounces to this address, try again later" {
+				if r.text != "450 4.7.1 Too many bounces: this address gets no further bounces for now, try again later" {
 					t.Errorf("after %d: %c %s", n, r.code, r.text)
 				}
 				return n
@@ -512,7 +512,7 @@ func TestExplain(t *testing.T) {
 			"ordinary mail", "The recipient's domain is none of ours: the MTA decides."}},
 		{"ordinary mail to a forged tag", "friend@example.org", strings.Trim(forged, "<>"), sentText, []string{
 			"ordinary mail", "ours", "whose signature is not that of key 1.", "Verdict: invalid-tag, reject.",
-			"The client is answered at DATA: 550 5.7.1 No such address here (invalid tag in the recipient address)"}},
+			"The client is answered at DATA: 550 5.7.1 No such address: the tag of the recipient is invalid"}},
 		{"no bounce", "", "other@example.com", sentText, []string{
 			"null sender", "ours", "no tag", "By its content it is no bounce, and names no message that it answers; it comes from ", "complete since", "Verdict: no-bounce, accept."}},
 		{"reply within the allowance", "", "other@example.com", awayTextWithoutReference, []string{

@@ -53,12 +53,14 @@ func (s *session) readContent() bool {
 	}
 	s.event.Store(0) // A bounce that waits for others shows no fault: these are watched themselves.
 	turn := s.server.readers.begin()
-	s.watch(s.server.now())
+	began := s.server.now()
+	s.watch(began)
 	if !turn {
 		return false
 	}
 	defer s.server.readers.end()
 	s.msg.content = nil
+	defer s.readingDone(began)
 	s.readBounce(func() *bounce.Report { return readReport(c) })
 	return true
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/store/storetest"
 )
 
-const replySpent = "450 4.7.1 Too many bounces to this address, try again later"
+const replySpent = "450 4.7.1 Too many bounces: this address gets no further bounces for now, try again later"
 
 // withRecord is a server whose record is complete since long ago.
 func withRecord(t *testing.T, change func(*policy.Settings)) *fixture {
@@ -121,7 +121,7 @@ func (f *fixture) replay() string {
 }
 
 func TestRevocationsAreLearnt(t *testing.T) {
-	const revoked = "550 5.7.1 This bounce is not accepted (revoked tag in the recipient address)"
+	const revoked = "550 5.7.1 Revoked tag: this bounce to a revoked tag is not accepted"
 	st := &storetest.Fake{Answer: storetest.NothingFound(time.Time{})}
 	f := startWith(t, st, nil, nil)
 	f.server.view.RefreshRecord(t.Context())

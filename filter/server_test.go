@@ -18,7 +18,7 @@ func TestPanicIsContained(t *testing.T) {
 	other.mail("<friend@example.org>")
 	m := f.outsideMTA()
 	stage, r := m.message("<>", signedUser)
-	if stage != "end" || r.text != "450 4.7.1 Temporary failure in a mail filter, try again later" {
+	if stage != "end" || r.text != "450 4.7.1 Filter failure: this message could not be judged, try again later" {
 		t.Errorf("%s: %c %q", stage, r.code, r.text)
 	}
 	if n := f.server.stats.panics.Load(); n != 1 {

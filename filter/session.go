@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"context"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -71,7 +70,7 @@ func (s *session) Helo(name string, _ milter.Modifier) (*milter.Response, error)
 }
 
 // MailFrom begins a message. It has no reply.
-func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Response, err error) {
+func (s *session) MailFrom(from, args string, m milter.Modifier) (r *milter.Response, err error) {
 	defer s.contain(&r)
 	s.reset()
 	s.conn.SetBusy(true)
@@ -82,6 +81,7 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	msg.now = msg.began
 	p := msg.state.policy
 	msg.sender = from
+	msg.test = s.server.testMarks.marks(args, msg.now)
 	outbound := p.Outbound(policy.Origin{
 		Authenticated: m.Get(milter.MacroAuthAuthen) != "",
 		Daemon:        m.Get(milter.MacroDaemonName),
@@ -91,6 +91,9 @@ func (s *session) MailFrom(from, _ string, m milter.Modifier) (r *milter.Respons
 	msg.judged.Message = judge.Message{
 		Policy: p, Hasher: s.server.hasher, Record: s.server.view, Guesses: s.server.guesses, Now: msg.now,
 		Client: s.client, Helo: s.helo, Sender: from, Own: outbound || s.local, AnyUser: s.server.anyUser.Load(),
+	}
+	if msg.test {
+		msg.judged.Guesses = nil
 	}
 	s.hold(len(from) + len(m.Get(milter.MacroMailAddr)))
 	var usable bool
@@ -146,6 +149,7 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 	msg.count++
 	if msg.kind == policy.Outgoing || msg.kind == policy.Unsigned {
 		msg.sent.Recipient(a)
+		msg.noteDestination(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
 	if s.role.Verifies() {
@@ -334,6 +338,7 @@ func (s *session) spent() time.Duration {
 
 // reset forgets the message.
 func (s *session) reset() {
+	s.decisionMade()
 	s.dropMessage()
 	if s.msg != nil {
 		recipients := s.msg.judged.Recipients
@@ -350,6 +355,7 @@ func (s *session) reset() {
 // done notes that the MTA has the reply about the message. Its content is dropped, which may be large: a connection may stay
 // open for long.
 func (s *session) done() {
+	s.decisionMade()
 	s.dropContent()
 	s.conn.SetBusy(false)
 }
@@ -375,9 +381,3 @@ func (s *session) contain(r **milter.Response) {
 var failure = policy.Verdict{Reason: policy.Failure, Action: policy.ActionDefer}
 
 func (s *session) tempfail() *milter.Response { return s.server.replies.of(&failure) }
-
-// decided counts and logs one verdict.
-func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
-	s.server.stats.count(v)
-	s.server.logVerdict(context.Background(), s, v, rcpt, recipients)
-}

@@ -19,9 +19,9 @@ func timeout(d time.Duration) (context.Context, context.CancelFunc) {
 
 const (
 	outsider      = "203.0.113.7"
-	untagged      = "550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)"
-	noSuchAddress = "550 5.7.1 No such address here (invalid tag in the recipient address)"
-	badTag        = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
+	untagged      = "550 5.7.1 No tag: this bounce to an address without a tag answers no message sent from here"
+	noSuchAddress = "550 5.7.1 No such address: the tag of the recipient is invalid"
+	badTag        = "550 5.7.1 Invalid tag: this bounce to an invalid tag answers no message sent from here"
 	forged        = "<prvs=1787000000=user@example.com>"
 	// signedUser is user@example.com signed on the test day with key 1 "secret": a vector made by Exim.
 	signedUser = "<prvs=178773a1ad=user@example.com>"
@@ -200,9 +200,9 @@ func TestBounces(t *testing.T) {
 		{name: "missing tag at DATA if configured", change: func(s *policy.Settings) { s.Domains[0].RefuseUntaggedAtData = true },
 			to: []string{"<user@example.com>"}, stage: "data", code: 'y', text: untagged, log: "reason=untagged action=reject"},
 		{name: "expired tag is refused at end of message", at: 8 * 24 * time.Hour, to: []string{signedUser}, stage: "end", code: 'y',
-			text: "550 5.7.1 This bounce comes too late (expired tag in the recipient address)", log: "reason=expired action=reject tag_key=1 tag_expires=2026-11-30"},
+			text: "550 5.7.1 Expired tag: this bounce to an expired tag comes too late", log: "reason=expired action=reject tag_key=1 tag_expires=2026-11-30"},
 		{name: "malformed tag is refused at end of message", to: []string{"<prvs=367a5aa7f=user@example.com>"}, stage: "end", code: 'y',
-			text: "550 5.7.1 This bounce answers no message sent from here (malformed tag in the recipient address)", log: "reason=malformed action=reject"},
+			text: "550 5.7.1 Malformed tag: this bounce to a malformed tag answers no message sent from here", log: "reason=malformed action=reject"},
 		{name: "other domain is not ours", to: []string{"<user@example.org>"}, stage: "data", code: 'a'},
 		{name: "unqualified recipient is left to the MTA", to: []string{"<postmaster>"}, stage: "data", code: 'a'},
 		{name: "postmaster is exempt", to: []string{"<postmaster@example.com>"}, stage: "end", code: 'a',
@@ -244,7 +244,7 @@ func TestBounces(t *testing.T) {
 			atRcpt(s)
 			s.Actions = map[policy.Reason]policy.Action{policy.BadSignature: policy.ActionDefer}
 		},
-			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 This bounce answers no message sent from here (invalid tag in the recipient address), try again later",
+			to: []string{forged}, stage: "rcpt", code: 'y', text: "450 4.7.1 Invalid tag: this bounce to an invalid tag answers no message sent from here, try again later",
 			log: "reason=bad-signature action=defer"},
 		{name: "several recipients: bad tags are refused one by one if configured", change: atRcpt, to: []string{forged, signedUser}, stage: "end", code: 'a',
 			mods: []string{"- " + signedUser, "+ <user@example.com>",
@@ -258,7 +258,7 @@ func TestBounces(t *testing.T) {
 			s.Actions = map[policy.Reason]policy.Action{policy.SeveralRecipients: policy.ActionReject}
 		},
 			to: []string{"<other@example.com>", signedUser}, stage: "end", code: 'y',
-			text: "550 5.7.1 A bounce has one recipient, this one has several, not all of which can be proven",
+			text: "550 5.7.1 Several recipients: this bounce has several and not all of them can be proven",
 			log:  "reason=several-recipients action=reject"},
 		{name: "several recipients, all bad", to: []string{"<other@example.com>", "<user@example.com>"}, stage: "end", code: 'y', text: untagged,
 			log: "recipient=<other@example.com> recipients=2 reason=untagged action=reject"},
@@ -422,7 +422,7 @@ func TestOldMTA(t *testing.T) {
 	m.mail("<user@example.com>")
 	m.rcpt("<friend@example.org>")
 	m.header("Subject", "hello")
-	if r := m.end(); r.text != "450 4.7.1 Cannot sign the sender now, try again later" {
+	if r := m.end(); r.text != "450 4.7.1 Cannot sign: the sender must be signed and cannot be now, try again later" {
 		t.Errorf("outbound mail that cannot be signed: %c %q", r.code, r.text)
 	}
 }

@@ -43,8 +43,8 @@ first serve would make (state directory, key, store) may be missing. Nothing is 
 problem; serve moves it aside and begins a new one.
 
 With --live the running daemon is asked, as an MTA would, about bounces of which it has to refuse some; and the mail server, as
-another site would, about recipients. Nothing is delivered. The daemon logs, counts and records what it is asked, from the client
-192.0.2.1.`
+another site would, about recipients. Nothing is delivered. The daemon logs what it is asked, from the client 192.0.2.1, with test=true, and
+neither counts nor records it.`
 }
 
 // Run implements the command.
@@ -113,11 +113,17 @@ func (cmd *checkCmd) ask(ctx context.Context, a *app, s *site.Site) (steps []liv
 		return nil, err
 	}
 	daemon := control.NewClient(s.Config.ControlSocket())
-	steps = live.Run(ctx, live.Options{Site: s, Record: record, Now: a.now(), User: user, SMTP: cmd.SMTP,
+	mark, counted := daemon.BeginTest(ctx)
+	steps = live.Run(ctx, live.Options{Site: s, Record: record, Now: a.now(), User: user, SMTP: cmd.SMTP, Mark: mark,
 		Connections: func(ctx context.Context) (uint64, error) {
 			st, err := daemon.Status(ctx)
 			return st.Connections, err
 		}})
+	if counted == nil {
+		_ = daemon.EndTest(context.WithoutCancel(ctx), mark) // which it does by itself, later
+	} else if live.DaemonAnswered(steps) {
+		fmt.Fprintf(a.stderr, "bouncefilter: warning: the daemon counts these questions as mail: %v\n", counted)
+	}
 	return steps, record.Close()
 }
 

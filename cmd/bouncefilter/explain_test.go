@@ -59,7 +59,7 @@ func TestInspectTellsTheVerdict(t *testing.T) {
 	contains(t, "words", verdict("--recipient", "user@example.com", report).stdout, report+dsnWords+steps, proven)
 	refused := verdict("--json", "--recipient", "<other@example.com>", report).stdout
 	contains(t, "JSON", refused, strings.TrimSuffix(dsnJSON, "}\n")+`,"verdict":{"reason":"untagged","action":"reject",`+
-		`"reply":"550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)","steps":["The envelope sender`,
+		`"reply":"550 5.7.1 No tag: this bounce to an address without a tag answers no message sent from here","steps":["The envelope sender`,
 		`"None of what it answers is on record as sent by <other@example.com> since `+w.now.UTC().Format("2006-01-02T"))
 	contains(t, "another site's", verdict("--json", "--recipient", "user@example.org", report).stdout, `"verdict":{"reason":"none","action":"none","steps":`)
 	contains(t, "sender", verdict("--sender", "friend@example.org", "--recipient", "user@example.com", report).stdout, "so this is ordinary mail, of which only the recipient's tag is judged.")

@@ -91,7 +91,7 @@ func goodMTA(forged string) func(string) string {
 }
 
 func TestLive(t *testing.T) {
-	const invalid = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
+	const invalid = "550 5.7.1 Invalid tag: this bounce to an invalid tag answers no message sent from here"
 	for _, tt := range []struct {
 		name   string
 		config string
@@ -99,7 +99,7 @@ func TestLive(t *testing.T) {
 		want   []string // for each step: ok or not, and a part of reply and remark
 	}{
 		{"all is well", "mode = \"enforce\"\nbad_tag = \"rcpt\"\n[outbound]\nnetworks = []\n", goodMTA(invalid), []string{
-			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true 550 5.7.1 This bounce answers no message sent from here (no tag", "true the sender becomes <prvs=",
+			"true 250 2.1.5", "true 250 2.1.5", "true " + invalid, "true 550 5.7.1 No tag: this bounce to an address without a tag", "true the sender becomes <prvs=",
 			"true 250", "true 250", "true 250", "true 550", "true 550", "true " + invalid, "false 5 connections to the milter before, 5 after"}},
 		{"not enforced yet", "", goodMTA("250 2.1.5 Ok"), []string{
 			"true 250 2.1.5", "true 250 2.1.5", "true 250 2.0.0 Ok: queued grace (new-domain): it would be refused as bad-signature",
@@ -213,6 +213,12 @@ func TestCheckLive(t *testing.T) {
 	contains(t, "running", running.stdout, "\nmilter tcp:"+d.address()+"\n  ok     another site asks", "\nMTA "+mta+"\n", "the MTA asks the milter\n")
 	if running.status != 1 || strings.Count(running.stdout, "WRONG") != 1 {
 		t.Errorf("all but the last is fine: %+v", running)
+	}
+	if log := d.stderr.String(); strings.Count(log, " test=true ") != 2 || strings.Count(log, " reason=") != 2 {
+		t.Errorf("not all questions are marked as tests:\n%s", log)
+	}
+	if _, metrics := d.get("/metrics"); !strings.Contains(metrics, "bouncefilter_connections_total 4") || strings.Contains(metrics, `reason="grace"`) {
+		t.Errorf("the questions are counted:\n%s", metrics)
 	}
 	asJSON := w.run(args(c, "--json")...)
 	contains(t, "JSON", asJSON.stdout, `"live":[{"where":"milter tcp:`, `"ok":true`, `; name a user with --user who is not listed"`)

@@ -23,7 +23,9 @@ import (
 
 	"github.com/alecthomas/kong"
 	sd "github.com/coreos/go-systemd/v22/daemon"
+	"github.com/coreos/go-systemd/v22/journal"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -63,7 +65,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		openStore: open.Open,
 		newLog:    logqueue.New,
 	}
-	a.watchdog, _ = sd.SdWatchdogEnabled(false) // an error is a value that no service manager sets
+	a.journal, _ = journal.StderrIsJournalStream() // an error is a value that no service manager sets
+	a.watchdog, _ = sd.SdWatchdogEnabled(false)    // likewise
 	return a.run(ctx, args)
 }
 
@@ -74,6 +77,7 @@ type app struct {
 	now            func() time.Time
 	getenv         func(string) string
 	notify         func(state string)                       // reports to the service manager, see sd_notify(3)
+	journal        bool                                     // the standard error goes to the journal of systemd
 	watchdog       time.Duration                            // in which the service manager wants to hear that mail passes; 0 for never
 	hangups        func() (c <-chan os.Signal, stop func()) // each value asks for a reload
 	ticks          func(interval time.Duration) (c <-chan time.Time, stop func())
@@ -196,11 +200,15 @@ func (a *app) fail(err error) int {
 	if r := remedy.Of(err); r != "" {
 		hint = r
 	}
+	severity := ""
+	if a.journal {
+		severity = daemon.ErrorPrefix
+	}
 	for _, l := range lines {
-		fmt.Fprintf(a.stderr, "bouncefilter: error: %s\n", strings.ReplaceAll(l, "\n", "; "))
+		fmt.Fprintf(a.stderr, "%sbouncefilter: error: %s\n", severity, strings.ReplaceAll(l, "\n", "; "))
 	}
 	if hint != "" {
-		fmt.Fprintf(a.stderr, "hint: %s\n", hint)
+		fmt.Fprintf(a.stderr, "%shint: %s\n", severity, hint)
 	}
 	return status
 }

@@ -30,6 +30,7 @@ type world struct {
 	store store.Store    // in place of the one that the configuration names; nil for that
 	env   map[string]string
 
+	journal  bool           // the standard error goes to the journal
 	watchdog time.Duration  // what the service manager asks for
 	alive    chan time.Time // each value asks whether mail passes
 
@@ -122,6 +123,7 @@ func (w *world) app(stdout, stderr io.Writer) *app {
 			}
 			return w.ticks, func() {}
 		},
+		journal:  w.journal,
 		watchdog: w.watchdog,
 		openStore: func(ctx context.Context, url string, opts ...open.Option) (store.Store, error) {
 			if w.store != nil {

@@ -26,7 +26,7 @@ import (
 var stranger = probe.Client{Name: "client.example.net", Address: netip.MustParseAddr("192.0.2.1")}
 
 const (
-	refusedAsRevoked = "550 5.7.1 This bounce is not accepted (revoked tag in the recipient address)"
+	refusedAsRevoked = "550 5.7.1 Revoked tag: this bounce to a revoked tag is not accepted"
 	taken            = "250 2.0.0 Ok: queued"
 )
 

@@ -54,10 +54,11 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 { // and all others, so that an operator sees them at once
 		return check.Problems(ctx, c, problems, check.Options{Now: a.now, OpenStore: a.openStore})
 	}
-	a.queueLog(daemon.DroppedLines(c.LogFormat))
+	form := daemon.LogForm{Format: c.LogFormat, Journal: a.journal}
+	a.queueLog(daemon.DroppedLines(form))
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
-	log := daemon.NewLogger(a.stderr, c.LogFormat, level)
+	log := daemon.NewLogger(a.stderr, form, level)
 	switch {
 	case check.HoldsPassword(cmd.Store):
 		log.Warn("every user of this host can see the password in --store; put store into a configuration file")

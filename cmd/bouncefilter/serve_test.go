@@ -259,3 +259,26 @@ func TestServeWhereItMayNotWrite(t *testing.T) {
 	}
 	contains(t, "error", r.stderr, `bouncefilter: error: --state-dir: "`+file+`/state" cannot be made: `)
 }
+
+// The journal of systemd gets each line with its severity and without a time: those of the log, and the error for which the daemon does
+// not start.
+func TestLogForTheJournal(t *testing.T) {
+	w := newWorld(t)
+	w.journal = true
+	d := w.start("-c", w.config(""))
+	d.stop()
+	for line := range strings.Lines(d.stderr.String()) {
+		if !strings.HasPrefix(line, "<6>level=INFO msg=") && !strings.HasPrefix(line, "<4>level=WARN msg=") {
+			t.Errorf("logged %q", line)
+		}
+	}
+	r := w.run("serve", "-c", w.file("wrong.toml", "nonsense = 1\n", 0o600))
+	if lines := strings.Split(strings.TrimSpace(r.stderr), "\n"); r.status != exitUsage || len(lines) < 2 {
+		t.Errorf("%d: %s", r.status, r.stderr)
+	}
+	for line := range strings.Lines(r.stderr) {
+		if !strings.HasPrefix(line, "<3>") {
+			t.Errorf("said %q", line)
+		}
+	}
+}

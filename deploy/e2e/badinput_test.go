@@ -173,7 +173,7 @@ func TestLargeMail(t *testing.T) {
 		for range 1_500 {
 			c.mustCommand("250", "RCPT TO:<user@virt.example>")
 		}
-		c.mustCommand("452 4.5.3 Too many recipients for a bounce", "DATA")
+		c.mustCommand("452 4.5.3 Too many recipients: this bounce has more than are read", "DATA")
 	})
 	t.Run("header with NULs", func(t *testing.T) {
 		for _, to := range []string{tag, "user@virt.example"} {

@@ -157,7 +157,7 @@ func (f *fault) run(t *testing.T) *result {
 	}
 	if !f.complete {
 		for _, s := range p.nodes() {
-			eventually(t, "the daemon knows that records are lost", func() bool { return s.daemon.metric(t, "bouncefilter_store_last_gap_end_seconds") > 0 })
+			eventually(t, "the daemon knows that records are lost", func() bool { return s.daemon.metric(t, "bouncefilter_store_last_gap_end_timestamp_seconds") > 0 })
 		}
 	}
 	r.later = p.anHourLater(t)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-const replyGuessed = "450 4.7.1 Too many invalid tags in recipient addresses, try again later"
+const replyGuessed = "450 4.7.1 Too many invalid tags: further invalid tags are not judged for now, try again later"
 
 // TestGuessedTags guesses tags of a user, by bounces and by ordinary mail: the mail server passes on what the daemon answers, the mailbox
 // gets none of the bounces and all ordinary mail that was accepted, and a genuine bounce comes in all the same.

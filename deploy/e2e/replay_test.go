@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	replySpent   = "450 4.7.1 Too many bounces to this address, try again later"
-	replyRevoked = "550 5.7.1 This bounce is not accepted (revoked tag in the recipient address)"
+	replySpent   = "450 4.7.1 Too many bounces: this address gets no further bounces for now, try again later"
+	replyRevoked = "550 5.7.1 Revoked tag: this bounce to a revoked tag is not accepted"
 )
 
 // TestReplay sends bounces to a harvested tag: until it is used up, and after it was revoked. Genuine bounces of the same mail come

@@ -9,10 +9,10 @@ import (
 
 // Replies that a refused client sees. They are part of what is documented: operators on the other side read them.
 const (
-	replyInvalid = "550 5.7.1 This bounce answers no message sent from here (invalid tag in the recipient address)"
-	replyNone    = "550 5.7.1 This bounce answers no message sent from here (no tag in the recipient address)"
-	replyNoSuch  = "550 5.7.1 No such address here (invalid tag in the recipient address)"
-	replyExpired = "550 5.7.1 This bounce comes too late (expired tag in the recipient address)"
+	replyInvalid = "550 5.7.1 Invalid tag: this bounce to an invalid tag answers no message sent from here"
+	replyNone    = "550 5.7.1 No tag: this bounce to an address without a tag answers no message sent from here"
+	replyNoSuch  = "550 5.7.1 No such address: the tag of the recipient is invalid"
+	replyExpired = "550 5.7.1 Expired tag: this bounce to an expired tag comes too late"
 	replyUnknown = "550 5.1.1 "
 	ok           = "250 "
 )

@@ -50,7 +50,7 @@ func TestADiskThatStallsLosesNothing(t *testing.T) {
 		return d.metric(t, "bouncefilter_store_available") == 1 && d.metric(t, "bouncefilter_store_journal_entries") == 0
 	})
 
-	for _, name := range []string{"bouncefilter_store_lost_records_total", "bouncefilter_store_gap", "bouncefilter_store_last_gap_end_seconds"} {
+	for _, name := range []string{"bouncefilter_store_lost_records_total", "bouncefilter_store_gap", "bouncefilter_store_last_gap_end_timestamp_seconds"} {
 		if v := d.metric(t, name); v != 0 {
 			t.Errorf("%s is %v", name, v)
 		}

@@ -145,6 +145,7 @@ options 'store = "unix:/run/redis/redis.sock"'
 options 'socket_group = "postfix"\nlisten = ["unix:/var/spool/postfix/bouncefilter/milter.sock"]'
 systemctl restart bouncefilter || echo "not started with socket_group"
 journalctl --no-pager --output cat --unit bouncefilter
+journalctl --no-pager --output export --unit bouncefilter | grep -a '^PRIORITY=\|^MESSAGE=' | paste - - | grep -o 'PRIORITY=.\|level=[A-Z]*\|bouncefilter: error' | paste - - | sort | uniq -c
 echo END
 `)
 	tcp, rest, both := strings.Cut(out, "\nTCP DONE\n")

@@ -95,6 +95,7 @@ func (a *analysis) message(s string, depth int) *Report {
 		r.complete(&f)
 		r.explain(&f)
 	}
+	r.blame(&f)
 	if r.Kind != None {
 		r.Family = familyOf(a.work, h, f.folded, strings.ToLower(f.status[:min(len(f.status), 1000)]))
 		if r.Kind == MDN || r.Kind == AutoReply || r.Kind == Challenge || r.Kind == ARF {

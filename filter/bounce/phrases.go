@@ -27,15 +27,18 @@ func phraseHash(s string, i int) uint16 {
 }
 
 // in says whether s contains any of the words.
-func (p *phrases) in(s string) bool {
+func (p *phrases) in(s string) bool { return p.first(s) >= 0 }
+
+// first returns where the first of the words begins that s contains, or -1.
+func (p *phrases) first(s string) int {
 	for i := 0; i+phraseOctets <= len(s); i++ {
 		for n := p.byHash[phraseHash(s, i)]; n > 0; n = p.next[n] {
 			if strings.HasPrefix(s[i:], p.words[n-1]) {
-				return true
+				return i
 			}
 		}
 	}
-	return false
+	return -1
 }
 
 // lowest returns the index of the first of the words, in their order, that s contains, or -1.

@@ -88,6 +88,10 @@ type Report struct {
 
 	Recipients []Recipient
 
+	// HeldBy is the address of a mailing list or a service that holds or refuses the message because it does not know the envelope
+	// sender, if its notice names no recipient otherwise; empty for all other reports. It is the author of the notice.
+	HeldBy string
+
 	// Truncated says that the message exceeded the limits, or that its reader failed: what it answers may be named behind that.
 	Truncated bool
 	// Unread says that the message was not read because that takes more work than its size allows. The report is empty then. Such a
@@ -131,6 +135,7 @@ type Recipient struct {
 	Code       int    // SMTP reply code such as 550; 0 if there is none
 	Diagnostic string // the remote server's reply or the reporting MTA's words, on one line
 	RemoteMTA  string // the server that gave the reply
+	BlamesTag  bool   // it failed or waits because of the tag in the envelope sender, as far as the words of the report tell
 }
 
 // Class returns '2', '4' or '5', the class of the status or else of the reply code, or 0 if there is neither.

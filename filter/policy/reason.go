@@ -96,6 +96,9 @@ type reasonRow struct {
 //
 // Replies are stable and say nothing about keys or store: detail goes to the log. 5.7.1 is "delivery not authorized,
 // message refused" (RFC 3463 section 3.8), which BATV section 2.4.2 leads to.
+//
+// A reply has two parts, and each names the reason: programs that add up the log of an MTA cut lines. pflogsumm shows what comes before
+// the colon of a message that was refused at its end, and of a refusal at RCPT or DATA what is between the colon and the next comma.
 var reasons = [reasonCount]reasonRow{
 	NoReason: {"none", NoOpinion, StageEndOfMessage, "", "none",
 		"Nothing about this message was to be judged."},
@@ -112,27 +115,27 @@ var reasons = [reasonCount]reasonRow{
 		"It needs no proof, for the cause that is named: its recipient, client or sender is exempt, its mail is not signed, or it is this site's own."},
 	NotProtected: {"not-protected", NoOpinion, StageEndOfMessage, "", "none",
 		"The recipient is not in a domain we sign for."},
-	Untagged: {"untagged", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (no tag in the recipient address)", "fail",
+	Untagged: {"untagged", Refuse, StageEndOfMessage, "No tag: this bounce to an address without a tag answers no message sent from here", "fail",
 		"A bounce to an address that is signed in all mail it sends, without a tag and without another proof."},
-	BadSignature: {"bad-signature", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (invalid tag in the recipient address)", "fail",
+	BadSignature: {"bad-signature", Refuse, StageEndOfMessage, "Invalid tag: this bounce to an invalid tag answers no message sent from here", "fail",
 		"The recipient carries a tag whose signature is wrong."},
-	UnknownKey: {"unknown-key", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (invalid tag in the recipient address)", "fail",
+	UnknownKey: {"unknown-key", Refuse, StageEndOfMessage, "Invalid tag: this bounce to an invalid tag answers no message sent from here", "fail",
 		"The recipient carries a tag whose key number is not in use."},
-	Malformed: {"malformed", Refuse, StageEndOfMessage, "This bounce answers no message sent from here (malformed tag in the recipient address)", "fail",
+	Malformed: {"malformed", Refuse, StageEndOfMessage, "Malformed tag: this bounce to a malformed tag answers no message sent from here", "fail",
 		"The recipient carries something like a tag that we never issue."},
-	Expired: {"expired", Refuse, StageEndOfMessage, "This bounce comes too late (expired tag in the recipient address)", "fail",
+	Expired: {"expired", Refuse, StageEndOfMessage, "Expired tag: this bounce to an expired tag comes too late", "fail",
 		"The tag's signature is right, but the tag has expired, and nothing else proves the bounce."},
 	// Deferred and not refused: a record that is missing may be the outage of a node that signed, which heals.
-	NotIssued: {"not-issued", Defer, StageEndOfMessage, "This bounce answers no message known here (tag not on record), try again later", "fail",
+	NotIssued: {"not-issued", Defer, StageEndOfMessage, "Tag not on record: this bounce to an unrecorded tag answers no message known here, try again later", "fail",
 		"The tag's signature is right, but the record, complete for that time, does not know it."},
-	Revoked: {"revoked", Refuse, StageEndOfMessage, "This bounce is not accepted (revoked tag in the recipient address)", "fail",
+	Revoked: {"revoked", Refuse, StageEndOfMessage, "Revoked tag: this bounce to a revoked tag is not accepted", "fail",
 		"The tag, its sender or its key was revoked."},
-	OverBudget: {"over-budget", Defer, StageEndOfMessage, "Too many bounces to this address, try again later", "fail",
+	OverBudget: {"over-budget", Defer, StageEndOfMessage, "Too many bounces: this address gets no further bounces for now, try again later", "fail",
 		"The tag, or what else proves this bounce, has proven too many: far more than mail was sent to, or more automatic replies in a day than are believed."},
 	// Configurable, but accepted by default: programs send orders, codes and invitations with the null sender.
-	NoBounce: {"no-bounce", Accept, StageEndOfMessage, "Mail with the null sender that is no bounce is not accepted here", "none",
+	NoBounce: {"no-bounce", Accept, StageEndOfMessage, "No bounce: mail with the null sender that is no bounce is not accepted here", "none",
 		"Mail with the null sender that is neither a bounce nor an automatic reply, so that it answers nothing that could be proven."},
-	SeveralRecipients: {"several-recipients", Refuse, StageEndOfMessage, "A bounce has one recipient, this one has several, not all of which can be proven", "fail",
+	SeveralRecipients: {"several-recipients", Refuse, StageEndOfMessage, "Several recipients: this bounce has several and not all of them can be proven", "fail",
 		"A bounce to several recipients, of which this one could not be proven."},
 
 	Signed: {"signed", Accept, StageEndOfMessage, "", "", "The envelope sender was signed."},
@@ -150,19 +153,19 @@ var reasons = [reasonCount]reasonRow{
 		"The tagged local part would exceed 64 octets (RFC 5321 section 4.5.3.1.1)."},
 	UnusableSender: {"unusable-sender", NoOpinion, StageEndOfMessage, "", "",
 		"The sender address cannot be parsed or has no domain."},
-	CannotSign: {"cannot-sign", Defer, StageEndOfMessage, "Cannot sign the sender now, try again later", "",
+	CannotSign: {"cannot-sign", Defer, StageEndOfMessage, "Cannot sign: the sender must be signed and cannot be now, try again later", "",
 		"The sender must be signed, but there is no signing key or the MTA does not allow a change of sender."},
 	VerifyOnly: {"verify-only", NoOpinion, StageEndOfMessage, "", "",
 		"Sent from here, but through a listener that signs nothing: its bounces will be refused."},
 
 	Untag: {"untag", Accept, StageEndOfMessage, "", "",
 		"Ordinary mail to a tagged address: the tag was removed."},
-	InvalidTag: {"invalid-tag", Refuse, StageData, "No such address here (invalid tag in the recipient address)", "",
+	InvalidTag: {"invalid-tag", Refuse, StageData, "No such address: the tag of the recipient is invalid", "",
 		"Ordinary mail to an address whose tag we never made."},
 
-	Failure: {"failure", Defer, StageRcpt, "Temporary failure in a mail filter, try again later", "",
+	Failure: {"failure", Defer, StageRcpt, "Filter failure: this message could not be judged, try again later", "",
 		"The filter failed on this message; the MTA was asked to try again."},
-	Busy: {"busy", Defer, StageRcpt, "Mail filter is busy, try again later", "",
+	Busy: {"busy", Defer, StageRcpt, "Filter busy: this message had to wait, try again later", "",
 		"As many messages as may be were held in memory, or read, at the same time, and this one had to wait."},
 }
 
@@ -220,7 +223,7 @@ func (r Reason) Reply(o Outcome) Reply {
 }
 
 // guessingReply is the reply to all that is deferred because tags are guessed, whatever it is.
-var guessingReply = Reply{450, "4.7.1", "Too many invalid tags in recipient addresses, try again later"}
+var guessingReply = Reply{450, "4.7.1", "Too many invalid tags: further invalid tags are not judged for now, try again later"}
 
 // Reply returns the SMTP reply for a verdict that refuses or defers.
 func (v *Verdict) Reply() Reply {

@@ -26,6 +26,9 @@ var modeWords = [...]string{ModeAuto: "auto", ModeMonitor: "monitor", ModeEnforc
 // String returns the mode's word in configuration and logs.
 func (m Mode) String() string { return modeWords[m] }
 
+// Modes returns all modes.
+func Modes() []Mode { return []Mode{ModeAuto, ModeMonitor, ModeEnforce} }
+
 // ParseMode returns the mode with the word s.
 func ParseMode(s string) (Mode, error) {
 	for i, w := range modeWords {
@@ -92,6 +95,7 @@ type Exemptions struct {
 type DoNotTagLists struct {
 	Recipients []string // mailing lists and services that know senders by their envelope address
 	Senders    []string // their bounces come untagged and are exempt
+	Known      bool     // the recipients at [KnownDestinations], too, but for those in our domains
 }
 
 // SkipPair names mail that is not signed: of one of these senders to one of these recipients. Addresses are written as in

@@ -54,6 +54,11 @@ const (
 	FaultRepaired  Fault = "repaired"  // a NUL inside a header, or an address that cannot be parsed, was replaced
 )
 
+// Faults returns all faults.
+func Faults() []Fault {
+	return []Fault{FaultEmpty, FaultLength, FaultCommand, FaultContent, FaultOrder, FaultOversized, FaultMemory, FaultRepaired}
+}
+
 // checkLength returns what is wrong with the length of a frame, or "".
 func checkLength(length uint32) Fault {
 	switch {

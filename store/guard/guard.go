@@ -44,7 +44,24 @@ type Options struct {
 
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
+
+	// Took is told how long each call of the store took, whether or not it succeeded. It must be quick: a message waits for it. Nil
+	// for nobody.
+	Took func(Operation, time.Duration)
 }
+
+// Operation is a kind of calls of the store.
+type Operation string
+
+// The operations.
+const (
+	OpRecord Operation = "record" // what an outbound message leaves behind
+	OpLookup Operation = "lookup" // about a bounce
+	OpUse    Operation = "use"    // how often a tag or a proof was used; no message waits for it
+)
+
+// Operations returns all operations.
+func Operations() []Operation { return []Operation{OpRecord, OpLookup, OpUse} }
 
 // Guard is a [store.Store] as the mail path uses it. The package comment has its states. Use [New]; a Guard may be used by many
 // goroutines.
@@ -59,6 +76,7 @@ type Guard struct {
 	probe   time.Duration
 	log     *slog.Logger
 	now     func() time.Time
+	took    func(Operation, time.Duration)
 
 	recorded recorded
 	journal  *journal // nil if there is none
@@ -102,7 +120,7 @@ const (
 // If an earlier process has left records or the mark of a gap in o.JournalFile, New tries once, within the timeout, to bring
 // them to the store. If that fails, the prober goes on trying.
 func New(s store.Store, o Options) *Guard {
-	g := &Guard{store: s, timeout: o.Timeout, probe: o.Probe, log: o.Logger, now: o.Now}
+	g := &Guard{store: s, timeout: o.Timeout, probe: o.Probe, log: o.Logger, now: o.Now, took: o.Took}
 	if g.timeout <= 0 {
 		g.timeout = DefaultTimeout
 	}
@@ -114,6 +132,9 @@ func New(s store.Store, o Options) *Guard {
 	}
 	if g.now == nil {
 		g.now = time.Now
+	}
+	if g.took == nil {
+		g.took = func(Operation, time.Duration) {}
 	}
 	g.life, g.end = context.WithCancel(context.Background())
 	left := o.JournalFile != "" && g.openJournal(o.JournalFile, o.JournalSize)
@@ -180,7 +201,7 @@ func (g *Guard) Record(ctx context.Context, today store.Day, domain string, rs .
 		return nil
 	}
 	for {
-		err := g.write(ctx, g.timeout, today, domain, rs)
+		err := g.write(ctx, OpRecord, g.timeout, today, domain, rs)
 		if err == nil {
 			return nil
 		}
@@ -208,21 +229,24 @@ const bestEffortTimeout = 2 * time.Second
 // store for 2 seconds, or for the timeout if that is longer. An error wraps [store.ErrUnavailable] and says that the records may be
 // lost; they are not journalled, and their loss is no gap.
 func (g *Guard) RecordBestEffort(ctx context.Context, today store.Day, rs ...store.Record) error {
-	if err := g.write(ctx, max(g.timeout, bestEffortTimeout), today, "", rs); err != nil {
+	if err := g.write(ctx, OpUse, max(g.timeout, bestEffortTimeout), today, "", rs); err != nil {
 		g.fail("record", err)
 		return unavailable("record", err)
 	}
 	return nil
 }
 
-func (g *Guard) write(ctx context.Context, timeout time.Duration, today store.Day, domain string, rs []store.Record) error {
+func (g *Guard) write(ctx context.Context, op Operation, timeout time.Duration, today store.Day, domain string, rs []store.Record) error {
 	if g.state.Load() == open {
 		g.refused.Add(1)
 		return errOpen
 	}
 	call, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	if err := g.store.Record(call, today, domain, rs...); err != nil {
+	began := g.now()
+	err := g.store.Record(call, today, domain, rs...)
+	g.took(op, g.now().Sub(began))
+	if err != nil {
 		g.failures.Add(1)
 		return err
 	}
@@ -239,7 +263,9 @@ func (g *Guard) Lookup(ctx context.Context, today store.Day, qs []store.Query) (
 	}
 	call, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
+	began := g.now()
 	a, err := g.store.Lookup(call, today, qs)
+	g.took(OpLookup, g.now().Sub(began))
 	if err == nil {
 		return a, nil
 	}

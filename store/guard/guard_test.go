@@ -2,7 +2,10 @@ package guard_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"log/slog"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -122,5 +125,41 @@ func TestGuardForgets(t *testing.T) {
 	g.Forget()
 	if n := write(); n != 2 {
 		t.Errorf("%d calls after it forgot", n)
+	}
+}
+
+// Each call that reaches the store is timed, by its kind, whether or not it succeeds; one that does not reach it is not.
+func TestGuardTellsHowLongCallsTook(t *testing.T) {
+	s := newFlaky()
+	var mu sync.Mutex
+	took := map[guard.Operation][]time.Duration{}
+	clock := time.Now()
+	g := guard.New(s, guard.Options{
+		Timeout: time.Minute, Probe: time.Hour, Logger: slog.New(slog.DiscardHandler),
+		Now: func() time.Time { // goes on by a second whenever it is looked at
+			mu.Lock()
+			defer mu.Unlock()
+			clock = clock.Add(time.Second)
+			return clock
+		},
+		Took: func(op guard.Operation, d time.Duration) { took[op] = append(took[op], d) },
+	})
+	defer g.Close()
+	calls := func() {
+		_ = g.Record(t.Context(), today(), "example.com", rec(1), rec(2))
+		_, _ = g.Lookup(t.Context(), today(), nil)
+		_ = g.RecordBestEffort(t.Context(), today(), rec(3))
+	}
+	calls()
+	s.fail(errors.New("broken"), "Lookup")
+	_, _ = g.Lookup(t.Context(), today(), nil)
+	calls() // which the circuit keeps from the store
+	for op, want := range map[guard.Operation]int{guard.OpRecord: 1, guard.OpLookup: 2, guard.OpUse: 1} {
+		if ds := took[op]; len(ds) != want || slices.ContainsFunc(ds, func(d time.Duration) bool { return d != time.Second }) {
+			t.Errorf("%s: %v, want %d of a second", op, ds, want)
+		}
+	}
+	if len(took) != len(guard.Operations()) {
+		t.Errorf("%v", took)
 	}
 }

@@ -83,6 +83,7 @@ type Config struct {
 	LogLevel        slog.Level
 	LogFormat       string
 	SummaryInterval time.Duration
+	Notes           int // of refusals, that are kept; 0 for none
 	Limits          filter.Limits
 	Memory          int64 // octets that the process may use; 0 for what the cgroup allows
 	Events          events.Sinks
@@ -117,6 +118,7 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	r.listeners()
 	r.http()
 	r.log()
+	r.report()
 	r.limits()
 	r.events()
 	r.settings()
@@ -266,6 +268,7 @@ func Fixed(running, next *Config) []string {
 		{"log.format", running.LogFormat == next.LogFormat},
 		{"log.summary_interval", running.SummaryInterval == next.SummaryInterval},
 		{"events", reflect.DeepEqual(running.Events, next.Events)},
+		{"report.notes", running.Notes == next.Notes},
 		{"limits", running.Limits == next.Limits && running.Memory == next.Memory},
 	}
 	var keys []string

@@ -9,13 +9,17 @@
 //	POST   /lookup                        a lookup, answered by a lookupAnswer
 //	GET    /nodes                         the nodes of the store, a list of store.Node
 //	DELETE /nodes?name=N                  removes a node
+//	GET    /counters?by=B&from=H&to=H     the counters of a day, or of its hours, a list of store.Counter
+//	GET    /notes                         the notes of refusals, sealed, a list of store.Note
 //	POST   /incomplete                    notes a store.Gap of the record
 //	GET    /broadcasts?topic=T&today=D    the broadcasts of a topic, D being a store.Day
 //	POST   /broadcasts[?new]              publishes a store.Broadcast, answered by whether it was
 //	DELETE /broadcasts?topic=T&name=N     withdraws a broadcast
+//	POST   /tests                         begins a test, answered by the mark of its mail; see [filter.Server.BeginTest]
+//	DELETE /tests?mark=M                  ends it
 //
 // Bodies are JSON. Any other status than 200 comes with a line of text for people: 400 for a request that cannot be understood, 503 if
-// the store does not answer.
+// the store does not answer, or too many tests are under way.
 package control
 
 import (
@@ -37,6 +41,8 @@ const BarrierTimeout = 9 * time.Second
 const (
 	// maxRequest bounds the body of a request, in octets: ten thousand queries of a lookup.
 	maxRequest = 1 << 20
+	// maxCounters bounds the counters of an answer: those that twenty nodes make in a day while an attacker makes up names.
+	maxCounters = 50_000
 	// maxAnswer bounds the body of an answer, in octets: some ten thousand broadcasts or domains.
 	maxAnswer = 16 << 20
 )

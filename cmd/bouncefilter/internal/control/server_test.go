@@ -16,6 +16,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 	"github.com/bouncefilter/bouncefilter/store"
 	"github.com/bouncefilter/bouncefilter/store/storetest"
@@ -34,7 +35,10 @@ func (*stub) Store() store.Store                             { return &storetest
 func (s *stub) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	return s.Store().Lookup(ctx, today, qs)
 }
+func (*stub) FlushFigures(context.Context) error { return store.ErrUnavailable }
 func (*stub) RefreshRevocations(context.Context) {}
+func (*stub) BeginTest() (string, error)         { return "", filter.ErrTooManyTests }
+func (*stub) EndTest(string)                     {}
 func (s *stub) Barrier(ctx context.Context) (passed, waited bool) {
 	s.waiting <- struct{}{}
 	<-ctx.Done()
@@ -52,6 +56,12 @@ type served struct {
 func serve(t *testing.T) (*stub, served, *Client) {
 	t.Helper()
 	d := &stub{waiting: make(chan struct{}, 9), ended: make(chan struct{}, 9)}
+	s, c := serveDaemon(t, d)
+	return d, s, c
+}
+
+func serveDaemon(t *testing.T, d Daemon) (served, *Client) {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "control.sock")
 	watch := limit.NewWatch(slog.New(slog.DiscardHandler), time.Now)
 	s, err := Listen(socket, d, watch, slog.New(slog.DiscardHandler))
@@ -67,7 +77,7 @@ func serve(t *testing.T) (*stub, served, *Client) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return d, served{socket, watch, closeOnce}, NewClient(socket)
+	return served{socket, watch, closeOnce}, NewClient(socket)
 }
 
 // Commands beyond the limit find the socket closed, and those that are there are answered.
@@ -128,6 +138,13 @@ func TestRequestsAreLimited(t *testing.T) {
 func TestClientSaysWhatTheDaemonSays(t *testing.T) {
 	_, _, c := serve(t)
 	if _, err := c.Nodes(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "the daemon says: the store does not answer: ") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestClientSaysThatTooManyTestsAreUnderWay(t *testing.T) {
+	_, _, c := serve(t)
+	if _, err := c.BeginTest(t.Context()); err == nil || err.Error() != "the daemon says: too many tests at the same time" {
 		t.Errorf("got %v", err)
 	}
 }

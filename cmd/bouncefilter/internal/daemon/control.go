@@ -66,7 +66,16 @@ func (c controlled) Lookup(ctx context.Context, today store.Day, qs []store.Quer
 // Store implements [control.Daemon].
 func (c controlled) Store() store.Store { return c.d.guard.Store() }
 
+// FlushFigures implements [control.Daemon].
+func (c controlled) FlushFigures(ctx context.Context) error { return c.d.server.FlushFigures(ctx) }
+
 // RefreshRevocations implements [control.Daemon].
 func (c controlled) RefreshRevocations(ctx context.Context) {
 	c.d.server.View().RefreshRevocations(ctx)
 }
+
+// BeginTest implements [control.Daemon].
+func (c controlled) BeginTest() (mark string, err error) { return c.d.server.BeginTest() }
+
+// EndTest implements [control.Daemon].
+func (c controlled) EndTest(mark string) { c.d.server.EndTest(mark) }

@@ -119,7 +119,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	if err != nil {
 		return c.StoreProblem(err)
 	}
-	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now})
+	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now, Took: d.metrics.called})
 	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory.Octets, d.o.Files, d.log)
 	d.limitMemory()
 	genuine, err := d.openEvents()
@@ -129,7 +129,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
 		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: d.ceilings.mta, Watch: d.watch,
-		SummaryInterval: c.SummaryInterval, Genuine: genuine, Clock: d.o.Now,
+		SummaryInterval: c.SummaryInterval, Notes: c.Notes, Genuine: genuine, Clock: d.o.Now,
 	})
 	if err != nil {
 		return err

@@ -9,11 +9,8 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
@@ -27,38 +24,6 @@ const (
 	// maxHTTPHeader bounds the octets of the header of a request.
 	maxHTTPHeader = 1 << 14
 )
-
-// metrics are those of the daemon; the filter brings its own.
-type metrics struct {
-	lastReload     prometheus.Gauge
-	lastReloadAt   prometheus.Gauge
-	keysUnreadable prometheus.Gauge
-}
-
-func newMetrics(now time.Time) *metrics {
-	m := &metrics{
-		lastReload: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_config_last_reload_successful",
-			Help: "1 if the last attempt to load the configuration succeeded."}),
-		lastReloadAt: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_config_last_reload_success_timestamp_seconds",
-			Help: "When the configuration in effect was loaded."}),
-		keysUnreadable: prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_keys_unreadable",
-			Help: "Keys in use whose secrets cannot be read."}),
-	}
-	m.reloaded(true, now)
-	return m
-}
-
-func (m *metrics) reloaded(ok bool, now time.Time) {
-	if !ok {
-		m.lastReload.Set(0)
-		return
-	}
-	m.lastReload.Set(1)
-	m.lastReloadAt.Set(float64(now.Unix()))
-}
-
-// show shows the site in effect.
-func (m *metrics) show(s *site.Site) { m.keysUnreadable.Set(float64(len(s.Keys.Unreadable))) }
 
 // listenHTTP opens the port for metrics and health. Mail must not depend on it: if the default port is in use, the milter runs without.
 func (d *Daemon) listenHTTP() error {
@@ -105,28 +70,8 @@ func (d *Daemon) serveHTTP() {
 
 // handler serves /metrics, /healthz and /readyz.
 func (d *Daemon) handler() http.Handler {
-	registry := prometheus.NewRegistry()
-	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "bouncefilter_build_info", Help: "Always 1; the label says which version runs.",
-		ConstLabels: prometheus.Labels{"version": d.o.Version}})
-	build.Set(1)
-	registry.MustRegister(d.server.Collector(), d.watch.Collector(), d.metrics.lastReload, d.metrics.lastReloadAt, d.metrics.keysUnreadable, build,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	registry.MustRegister(
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bouncefilter_log_lines_dropped_total",
-			Help: "Lines of the log that were dropped because the standard error was blocked, slow or failing."},
-			func() float64 { return float64(d.o.Lines.Dropped()) }),
-		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bouncefilter_log_write_errors_total",
-			Help: "Failures to write to the standard error. What was not written is tried again."},
-			func() float64 { return float64(d.o.Lines.Failures()) }))
-	if d.events != nil {
-		registry.MustRegister(d.events.Collectors()...)
-	}
-	if d.socketmap != nil {
-		registry.MustRegister(d.socketmap.Collector())
-	}
-
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(d.registry(), promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		if reason := d.unhealthy(); reason != "" {
 			say(w, http.StatusServiceUnavailable, "not healthy: "+reason)

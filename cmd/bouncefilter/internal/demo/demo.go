@@ -73,7 +73,8 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 	if err != nil {
 		return nil, err
 	}
-	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{ReplaceAttr: withoutTime}))
+	// Its lines are told from those of mail, should they get into a log.
+	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{ReplaceAttr: withoutTime})).With("test", true)
 	d.guard = guard.New(memory.NewWithClock(now), guard.Options{Logger: logger, Now: now})
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: p, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,

@@ -43,6 +43,16 @@ type Options struct {
 	SMTP   string       // host:port of the MTA
 	// Connections returns how many connections of MTAs the daemon has served.
 	Connections func(context.Context) (uint64, error)
+	// Mark marks the questions as tests, which the daemon neither counts nor records; see [filter.Server.BeginTest].
+	Mark string
+}
+
+// params returns the parameters of MAIL.
+func (o *Options) params() string {
+	if o.Mark == "" {
+		return ""
+	}
+	return "ENVID=" + o.Mark
 }
 
 // live asks, and collects the answers.
@@ -103,9 +113,12 @@ func forgedBounce(to string) string {
 		"\n--=check\nContent-Type: text/rfc822-headers\n\nMessage-ID: <" + id + ">\n\n--=check--\n"
 }
 
+// milterPrefix begins the Where of questions to the daemon.
+const milterPrefix = "milter "
+
 // milter asks the daemon on one of its addresses.
 func (l *live) milter(ctx context.Context, ln config.Listener) {
-	where := "milter " + ln.Address.String()
+	where := milterPrefix + ln.Address.String()
 	signed, err := l.tagged(l.User)
 	if err != nil {
 		l.steps = append(l.steps, Step{Where: where, What: "sign " + l.User.String(), Remark: err.Error()})
@@ -122,7 +135,7 @@ func (l *live) milter(ctx context.Context, ln config.Listener) {
 		{"a forged bounce to a forged tag", l.forged(valid), probe.EndOfMessage},
 		{"a forged bounce without a tag", plain, probe.EndOfMessage},
 	} {
-		l.steps = append(l.steps, l.askMilter(ctx, ln, where, question.what, probe.Message{To: question.to, Text: forgedBounce(question.to)}, question.until))
+		l.steps = append(l.steps, l.askMilter(ctx, ln, where, question.what, probe.Message{To: question.to, Text: forgedBounce(question.to), Params: l.params()}, question.until))
 		if l.steps[len(l.steps)-1].Reply == "" {
 			return // the daemon does not run, or not there
 		}
@@ -207,6 +220,11 @@ func (l *live) explain(ctx context.Context, role policy.Role, msg probe.Message)
 // Failed says whether a server has not answered as it should.
 func Failed(steps []Step) bool {
 	return slices.ContainsFunc(steps, func(s Step) bool { return !s.OK && !s.Skipped })
+}
+
+// DaemonAnswered says whether the daemon has answered any question that it was asked directly.
+func DaemonAnswered(steps []Step) bool {
+	return slices.ContainsFunc(steps, func(s Step) bool { return strings.HasPrefix(s.Where, milterPrefix) && s.Reply != "" })
 }
 
 // Print prints what was asked and answered.

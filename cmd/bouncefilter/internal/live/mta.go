@@ -25,7 +25,11 @@ func (l *live) mta(ctx context.Context) {
 	}
 	defer func() { _ = s.Quit() }() // all that matters was answered
 	begin := Step{Where: where, What: "a bounce begins", Command: "MAIL FROM:<>"}
-	if begin.Reply, err = s.Command(begin.Command); err != nil {
+	command := begin.Command
+	if s.Has("DSN") { // an MTA that does not take the mark hands none on: what it asks the daemon is counted
+		command = strings.TrimSpace(command + " " + l.params())
+	}
+	if begin.Reply, err = s.Command(command); err != nil {
 		fail(begin.What, fmt.Errorf("%s: %w", begin.Command, err))
 		return
 	}

@@ -35,7 +35,7 @@ func (l *live) signing(ctx context.Context, ln config.Listener, where string) St
 		return skip(", since nothing was signed yet, and a first signed message lets mode auto enforce one lifetime later: send a message through the mail server, and look into the log")
 	}
 	network, address := ln.Address.Target()
-	outcome, err := probe.Deliver(network, address, client("check"), probe.Message{From: l.User.String(), To: "check@client.example.net", Text: ownMessage(l.User.String())})
+	outcome, err := probe.Deliver(network, address, client("check"), probe.Message{From: l.User.String(), To: "check@client.example.net", Text: ownMessage(l.User.String()), Params: l.params()})
 	step.Reply = outcome.Reply
 	for _, c := range outcome.Changes {
 		if c.Type == milter.ActionChangeFrom {

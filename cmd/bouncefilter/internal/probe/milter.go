@@ -30,6 +30,7 @@ type Client struct {
 type Message struct {
 	From, To string // addresses without angle brackets; "" for the null sender
 	Text     string // header, blank line, body
+	Params   string // of MAIL; "" for none
 }
 
 // Stage is how far a message is handed over.
@@ -91,7 +92,7 @@ func (m *Milter) Message(msg Message, until Stage, show func(command, reply stri
 		command, reply string
 		ask            func() (*milter.Action, error)
 	}{
-		{Rcpt, "MAIL FROM:<" + msg.From + ">", "250 2.1.0 Ok", func() (*milter.Action, error) { return m.session.Mail(msg.From, "") }},
+		{Rcpt, "MAIL FROM:<" + msg.From + ">", "250 2.1.0 Ok", func() (*milter.Action, error) { return m.session.Mail(msg.From, msg.Params) }},
 		{Rcpt, "RCPT TO:<" + msg.To + ">", "250 2.1.5 Ok", func() (*milter.Action, error) { return m.session.Rcpt(msg.To, "") }},
 		{Data, "DATA", "354 End data with <CR><LF>.<CR><LF>", m.session.DataStart},
 		{EndOfMessage, "(the message) .", "250 2.0.0 Ok: queued", func() (*milter.Action, error) { return m.content(msg.Text, &o) }},

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"net/textproto"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,6 +17,8 @@ import (
 type SMTP struct {
 	conn net.Conn
 	text *textproto.Conn
+
+	extensions []string // the words of the reply to EHLO
 }
 
 // DialSMTP connects to an MTA at host:port, waits for its greeting and greets it.
@@ -35,6 +38,7 @@ func DialSMTP(ctx context.Context, address string) (*SMTP, error) {
 		if reply, err = s.Command("EHLO [" + s.Client().String() + "]"); err == nil && !strings.HasPrefix(reply, "250") {
 			err = fmt.Errorf("EHLO was answered %q", reply)
 		}
+		s.extensions = strings.Fields(reply)
 	}
 	if err != nil {
 		_ = conn.Close() // of no use any more
@@ -69,6 +73,11 @@ func dial(ctx context.Context, address string) (net.Conn, error) {
 			return nil, refused
 		}
 	}
+}
+
+// Has says whether the server has announced an extension (RFC 5321 section 4.1.1.1), given in upper case.
+func (s *SMTP) Has(extension string) bool {
+	return slices.ContainsFunc(s.extensions, func(word string) bool { return strings.EqualFold(word, extension) })
 }
 
 // Client returns the address that the MTA sees.
