@@ -157,3 +157,26 @@ func TestOwnBouncesAreToldIfProven(t *testing.T) {
 		}
 	}
 }
+
+// The bounce of a test is no reason to stop sending to its recipient.
+func TestABounceOfATestIsNotTold(t *testing.T) {
+	f, c := startTold(t, memory.NewWithClock(func() time.Time { return testDay }), nil)
+	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
+	mark, err := f.server.BeginTest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for params, want := range map[string]int{"ENVID=" + mark: 0, "ENVID=x": 1} {
+		m := f.outsideMTA()
+		m.mail("<>", params)
+		m.rcpt(signedUser)
+		m.data()
+		if r := m.content(dsnText(sentID)); r.code != 'a' {
+			t.Errorf("%c %s", r.code, r.text)
+		}
+		if len(c.all) != want {
+			t.Errorf("%s: told %+v", params, c.all)
+		}
+		c.all = nil
+	}
+}
