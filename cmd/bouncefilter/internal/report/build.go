@@ -65,7 +65,7 @@ func (in *Input) chosen(fs []figures.Figure) []figures.Figure {
 
 // end is until when the figures tell something: now or, of a log, its last line.
 func (in *Input) end() time.Time {
-	if in.Log != nil {
+	if in.Log != nil && in.Log.Verdicts > 0 {
 		return in.Log.Last
 	}
 	return in.Now
