@@ -251,15 +251,6 @@ func rotateEvents(t *testing.T, file string) {
 	execute(t, "logrotate", "--force", "--state", config+".state", config)
 }
 
-func readFile(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 // Under the unit, events are written below the state directory, and reach a receiver on another host once the operator allows it as the
 // manual says. They wait in spools, as after a restart.
 func TestEventsUnderTheUnit(t *testing.T) {
