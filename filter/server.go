@@ -254,7 +254,7 @@ func (s *Server) panicked(message string, value any) {
 func (s *Server) manyWrongTags(m guesses.Many) {
 	name := m.Name
 	if m.What == "address" {
-		name = "<" + cut(name) + ">"
+		name = angle(name)
 	}
 	s.log.Warn("many wrong tags came today, and further ones are not told from right ones until midnight UTC: most are deferred, some accepted",
 		m.What, name, "limit", m.Most, "remedy", "none is needed, right tags are accepted; see bad_tags_per_day")
