@@ -90,6 +90,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	if !msg.test {
 		s.countReport()
+		s.tellGenuine()
 	}
 	s.report()
 	return milter.RespAccept, nil
