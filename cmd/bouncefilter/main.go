@@ -3,7 +3,7 @@
 // bouncefilter serve is the milter that Postfix or Sendmail asks. The other commands help to run it: key makes and rotates keys, revoke
 // takes tags out of use, check finds mistakes in the configuration before a restart does and in that of the mail server, setup puts the
 // latter right, node lists the daemons that share a store, sign and verify show what the milter would do with an address, inspect
-// explains bounces, policy hands requests of Postfix on to a policy service, try is a demonstration. There is a file for each; what they do is in the packages below internal.
+// explains bounces, backtest says what would have happened to mail that was saved, policy hands requests of Postfix on to a policy service, try is a demonstration. There is a file for each; what they do is in the packages below internal.
 //
 // Results go to the standard output, everything else to the standard error. The exit status is 0 for yes, 1 for no (an
 // invalid tag, an address that cannot be signed, a problem found by check), 2 for wrong usage, a configuration that
@@ -25,7 +25,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/coreos/go-systemd/v22/journal"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -46,7 +46,7 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the whole program but for the process around it. Only inspect and policy read the standard input.
+// run is the whole program but for the process around it. Only inspect, backtest and policy read the standard input.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	a := &app{
 		stdin: stdin, stdout: stdout, stderr: stderr,
@@ -103,18 +103,20 @@ func (a *app) queueLog(notice func(dropped uint64) []byte) {
 
 // grammar is the command line. Kong makes the parser and the help from it.
 type grammar struct {
-	Serve   serveCmd   `cmd:"" help:"Run the milter."`
-	Check   checkCmd   `cmd:"" help:"Find everything that is wrong with configuration, keys, store and the mail server, and show what is in effect."`
-	Setup   setupCmd   `cmd:"" help:"Show the change that sets up the mail server of this host, make it, or undo it."`
-	Key     keyCmd     `cmd:"" help:"Make, list and rotate keys."`
-	Node    nodeCmd    `cmd:"" help:"List the daemons that share the store, and remove one that will not come back."`
-	Sign    signCmd    `cmd:"" help:"Print the signed form of an address."`
-	Verify  verifyCmd  `cmd:"" help:"Verify the tag of an address."`
-	Revoke  revokeCmd  `cmd:"" help:"Revoke tags, senders and keys that attackers have, list and remove revocations."`
-	Inspect inspectCmd `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer, what they say, and what the milter would do with them."`
-	Policy  policyCmd  `cmd:"" help:"Stand between Postfix and a policy service, which gets recipients without tags."`
-	Try     tryCmd     `cmd:"" help:"Show what the milter does, in memory and without a mail server."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Run the milter."`
+	Check    checkCmd    `cmd:"" help:"Find everything that is wrong with configuration, keys, store and the mail server, and show what is in effect."`
+	Setup    setupCmd    `cmd:"" help:"Show the change that sets up the mail server of this host, make it, or undo it."`
+	Key      keyCmd      `cmd:"" help:"Make, list and rotate keys."`
+	Node     nodeCmd     `cmd:"" help:"List the daemons that share the store, and remove one that will not come back."`
+	Sign     signCmd     `cmd:"" help:"Print the signed form of an address."`
+	Verify   verifyCmd   `cmd:"" help:"Verify the tag of an address."`
+	Revoke   revokeCmd   `cmd:"" help:"Revoke tags, senders and keys that attackers have, list and remove revocations."`
+	Report   reportCmd   `cmd:"" help:"Say what the milter did, why own mail came back, and whether it is safe to enforce."`
+	Inspect  inspectCmd  `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer, what they say, and what the milter would do with them."`
+	Backtest backtestCmd `cmd:"" help:"Say what the milter would have done with saved mail and logs, before it is installed."`
+	Policy   policyCmd   `cmd:"" help:"Stand between Postfix and a policy service, which gets recipients without tags."`
+	Try      tryCmd      `cmd:"" help:"Show what the milter does, in memory and without a mail server."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 const description = "bouncefilter signs the envelope senders of outbound mail and refuses bounces that answer no such mail."
@@ -202,7 +204,7 @@ func (a *app) fail(err error) int {
 	}
 	severity := ""
 	if a.journal {
-		severity = daemon.ErrorPrefix
+		severity = logline.ErrorPrefix
 	}
 	for _, l := range lines {
 		fmt.Fprintf(a.stderr, "%sbouncefilter: error: %s\n", severity, strings.ReplaceAll(l, "\n", "; "))

@@ -2,6 +2,7 @@ package bounce
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -109,6 +110,42 @@ func (r *Report) handOver() (over handOver) {
 		break
 	}
 	return over
+}
+
+// Path returns the hosts that the returned message has passed, as far as its Received fields were returned: names in lower case and addresses,
+// each of them once, at most 100. Names may be those that a host gave itself with HELO.
+func (r *Report) Path() []string {
+	const most = 100
+	var hosts []string
+	add := func(host string) {
+		if host != "" && len(hosts) < most && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	for i := range r.Originals {
+		o := &r.Originals[i]
+		if o.Depth != 1 || !o.Returned() {
+			continue
+		}
+		hops := 0
+		for _, f := range o.header {
+			if f.name != "received" {
+				continue
+			}
+			if hops++; hops > maxHops {
+				break
+			}
+			h := readHop(f.value)
+			add(h.by)
+			for _, name := range h.names {
+				add(hostName(name))
+			}
+			if h.address.IsValid() {
+				add(h.address.String())
+			}
+		}
+	}
+	return hosts
 }
 
 // hop is what a Received field says.

@@ -1,0 +1,331 @@
+package backtest
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// width is how many columns a screen has.
+const width = 80
+
+// words are how each class is shown, and what becomes of it.
+var words = map[Class][2]string{
+	Genuine:     {"Genuine bounces of your mail", "accepted"},
+	Reply:       {"Replies and receipts to your mail", "accepted"},
+	NoBounce:    {"No bounce, with the null sender", "delivered"},
+	Unproven:    {"Nothing proves them", "delivered"},
+	Backscatter: {"Backscatter", "REFUSED"},
+	CannotTell:  {"Cannot tell", "see below"},
+}
+
+// whyWords say in words what a class rests on.
+var whyWords = map[Why]string{
+	WhyMessage:     "answer a message that you sent, and would carry its tag",
+	WhyRecipient:   "name a recipient to whom you wrote (likely)",
+	WhyOwn:         "your own mail server wrote them: no milter sees them",
+	WhyAbsent:      "answer a message that is not among those you sent",
+	WhyPath:        "return a message that passed no host of yours",
+	WhyNone:        "name neither a message of yours nor a recipient you wrote to",
+	WhyNoSent:      "no sent mail of the recipient is known of that time",
+	WhyOwnHost:     "name a host of yours, but no sent mail that is known",
+	WhyNoPath:      "no Return-Path: may be ordinary mail",
+	WhyNoRecipient: "name no recipient in these domains",
+	WhyLogKnown:    "only in the log, from a site the recipient had written to",
+	WhyLogUnknown:  "only in the log, from another site",
+}
+
+// whysOf are the values of Why of a class, in the order in which they are shown.
+var whysOf = map[Class][]Why{
+	Genuine:     {WhyMessage, WhyRecipient, WhyOwn},
+	Backscatter: {WhyAbsent, WhyPath, WhyNone},
+	CannotTell:  {WhyNoSent, WhyOwnHost, WhyNoPath, WhyNoRecipient, WhyLogKnown, WhyLogUnknown},
+}
+
+// Print writes the result for people, on one screen of 80 columns. Of each class it names so many messages in addition.
+func Print(w io.Writer, r *Result, samples int) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "What bouncefilter would have done from %s to %s\n\n", r.Since.UTC().Format(time.DateOnly), r.Until.UTC().Format(time.DateOnly))
+	r.input(&b)
+	b.WriteByte('\n')
+	for _, c := range Classes {
+		r.class(&b, c)
+	}
+	r.chart(&b)
+	r.largest(&b)
+	b.WriteByte('\n')
+	paragraph(&b, "Next: ", r.Next())
+	if samples > 0 {
+		r.samples(&b, samples)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// input says what was read.
+func (r *Result) input(b *strings.Builder) {
+	from := ""
+	if r.Proposed {
+		from = " (of the authors of your sent mail; or name them: --domain)"
+	}
+	const most = 5
+	domains := strings.Join(r.Domains[:min(len(r.Domains), most)], ", ")
+	if n := len(r.Domains) - most; n > 0 {
+		domains += fmt.Sprintf(" and %s more", number(n))
+	}
+	paragraph(b, "Domains  ", domains+from)
+	c := &r.Read
+	mail := fmt.Sprintf("%s: %s sent (of %s), %s ordinary, %s that may be bounces", count(c.Messages, "message"), number(c.Sent),
+		count(r.Mailboxes, "mailbox"), number(c.Ordinary), number(c.Candidates))
+	if c.Copies > 0 {
+		mail += fmt.Sprintf("; %s of them left out", count(c.Copies, "copy"))
+	}
+	if c.Older > 0 {
+		mail += fmt.Sprintf("; %s older (--since)", number(c.Older))
+	}
+	paragraph(b, "Mail     ", mail)
+	if c.Logs > 0 {
+		logs := fmt.Sprintf("%s with no line of a mail server", count(c.Logs, "file"))
+		if r.LogSince != nil {
+			logs = fmt.Sprintf("%s since %s: %s sent, %s came; %s with the null sender refused already", count(c.Logs, "file"),
+				r.LogSince.Format(time.DateOnly), count(c.LogSent, "message"), number(c.LogInbound), number(c.Rejected))
+		}
+		paragraph(b, "Logs     ", logs)
+	}
+	switch {
+	case r.Interrupted:
+		paragraph(b, "         ", fmt.Sprintf("INTERRUPTED: only a part was read; %s not judged", number(r.NotJudged)))
+	case c.Unread > 0:
+		paragraph(b, "         ", fmt.Sprintf("%s could not be read; the standard error names them", count(c.Unread, "file")))
+	}
+}
+
+// class writes the lines of one class.
+func (r *Result) class(b *strings.Builder, c Class) {
+	n := r.Classes[c]
+	fmt.Fprintf(b, "%-46s %9s %5s   %s\n", words[c][0], number(n), share(n, r.Total()), words[c][1])
+	detail := func(what string, n int) { fmt.Fprintf(b, "   %9s  %s\n", number(n), what) }
+	if n == 0 {
+		return
+	}
+	for _, why := range whysOf[c] {
+		if k := r.Whys[why]; k > 0 && why != WhyOwn {
+			detail(whyWords[why], k)
+		}
+	}
+	switch c {
+	case Genuine:
+		if k := r.Whys[WhyOwn]; k > 0 {
+			detail(whyWords[WhyOwn], k)
+		}
+	case Reply:
+		for _, m := range r.AcceptedBy {
+			if what := methods[m.Name]; what != "" && r.replies(m.Name) > 0 {
+				detail(what, r.replies(m.Name))
+			}
+		}
+	case NoBounce:
+		fmt.Fprintf(b, "              from %s\n", cut(list(r.Null, 4), width-19))
+	case Backscatter:
+		if k := n - r.Sure[c]; k > 0 {
+			detail("of these only most likely: your sent mail may not be complete", k)
+		}
+	}
+}
+
+// methods say by what a reply is accepted.
+var methods = map[string]string{
+	"valid-message":       "name a message that you sent",
+	"valid-correspondent": "come from a site that you wrote to",
+}
+
+// replies returns how many replies were accepted for a reason.
+func (r *Result) replies(reason string) (n int) {
+	for i := range r.Messages {
+		if r.Messages[i].Class == Reply && r.Messages[i].Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
+// chart draws how much backscatter came on each day.
+func (r *Result) chart(b *strings.Builder) {
+	if r.Classes[Backscatter] == 0 {
+		return
+	}
+	const most = 56 // days
+	last, _ := time.Parse(time.DateOnly, r.Days[len(r.Days)-1].Day)
+	first, _ := time.Parse(time.DateOnly, r.Days[0].Day)
+	if oldest := last.AddDate(0, 0, 1-most); first.Before(oldest) {
+		first = oldest
+	}
+	counts := map[string]int{}
+	largest := 0
+	for _, d := range r.Days {
+		if counts[d.Day] = d.Classes[Backscatter]; d.Day >= first.Format(time.DateOnly) {
+			largest = max(largest, counts[d.Day])
+		}
+	}
+	bars := []rune("▁▂▃▄▅▆▇█")
+	fmt.Fprintf(b, "\nBackscatter by day, at most %s:\n  %s ", number(largest), first.Format("01-02"))
+	for d := first; !d.After(last); d = d.AddDate(0, 0, 1) {
+		n := counts[d.Format(time.DateOnly)]
+		if n == 0 {
+			b.WriteByte('.')
+			continue
+		}
+		b.WriteRune(bars[(n*len(bars)-1)/max(largest, 1)])
+	}
+	fmt.Fprintf(b, " %s\n", last.Format("01-02"))
+}
+
+// largest names the largest sources and targets.
+func (r *Result) largest(b *strings.Builder) {
+	for _, row := range []struct {
+		title string
+		list  []Named
+	}{{"  most to    ", r.Targets}, {"  most from  ", r.Reporters}, {"Clients with the null sender: ", r.Clients}} {
+		if len(row.list) > 0 {
+			fmt.Fprintf(b, "%s%s\n", row.title, cut(list(row.list, 5), width-len(row.title)))
+		}
+	}
+}
+
+// Next says what the operator should do.
+func (r *Result) Next() string {
+	total, back, unsure := r.Total(), r.Classes[Backscatter], r.Classes[CannotTell]
+	switch {
+	case total == 0:
+		return "no mail that may be a bounce was found. Name the folders of users' inboxes, or the logs; --since takes an earlier day."
+	case r.Mailboxes == 0 && r.LogSince == nil:
+		return "no sent mail is known, so that little can be told. Name the folders of sent mail (--sent DIR), or add the logs of the mail server " +
+			"of the same time."
+	case unsure*5 > total && r.LogSince == nil:
+		return "much cannot be told. Add the logs of the mail server (they name all mail that was sent), or folders of sent mail (--sent DIR)."
+	case unsure*5 > total && r.Read.Messages == 0:
+		return "logs do not say what a message is. Add saved mail, such as the Maildirs of some users, to have it told."
+	case back == 0 && unsure > 0:
+		return "there is no backscatter in this mail as far as can be told. Look at the rest: --list cannot-tell names it, inspect FILE explains it."
+	case back == 0:
+		return "there is no backscatter in this mail. bouncefilter would have changed nothing but the senders of your mail."
+	case r.Classes[NoBounce] > 0:
+		return "look at some of what would be refused (--list backscatter, inspect FILE). Then install bouncefilter: mode auto refuses nothing " +
+			"until all bounces carry tags. Mail that is no bounce goes on being delivered."
+	}
+	return "look at some of what would be refused (--list backscatter, inspect FILE). Then install bouncefilter: mode auto refuses nothing " +
+		"until all bounces carry tags."
+}
+
+// samples names messages of each class, the latest first.
+func (r *Result) samples(b *strings.Builder, most int) {
+	for _, c := range Classes {
+		n := 0
+		for _, m := range slices.Backward(r.Messages) {
+			if m.Class != c {
+				continue
+			}
+			if n++; n > most {
+				break
+			}
+			if n == 1 {
+				fmt.Fprintf(b, "\n%s:\n", words[c][0])
+			}
+			fmt.Fprintf(b, "  %s\n", m.Line())
+		}
+	}
+}
+
+// Line names a message on one line: where it is, what the class rests on, when it came, its recipient and its Message-ID. In an mbox that
+// is the path with offset and length in octets.
+func (m *Message) Line() string {
+	where := m.File
+	switch {
+	case m.File == "":
+		where = "queue-id:" + m.QueueID
+	case m.Length > 0:
+		where = fmt.Sprintf("%s@%d+%d", m.File, m.Offset, m.Length)
+	}
+	why := string(m.Why)
+	if why == "" {
+		why = m.Reason
+	}
+	return strings.Join([]string{clean(where), why, m.Time.UTC().Format(time.RFC3339), clean(m.Recipient), "<" + clean(m.MessageID) + ">"}, "\t")
+}
+
+// clean makes what others wrote fit for a terminal, and for one line.
+func clean(s string) string {
+	return strings.Map(func(c rune) rune {
+		if c < 0x20 || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 {
+			return '?'
+		}
+		return c
+	}, strings.ToValidUTF8(s, "?"))
+}
+
+// list writes the first few of some counts: "a 12, b 3".
+func list(counts []Named, most int) string {
+	var parts []string
+	for _, n := range counts[:min(len(counts), most)] {
+		parts = append(parts, clean(n.Name)+" "+number(n.Count))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// cut bounds a text to so many characters.
+func cut(s string, most int) string {
+	if runes := []rune(s); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return s
+}
+
+// paragraph writes a text behind a title, in lines of the width of the screen.
+func paragraph(b *strings.Builder, title, text string) {
+	line := title
+	empty := true
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case empty:
+			line += word
+		case len([]rune(line))+1+len([]rune(word)) > width:
+			b.WriteString(line + "\n")
+			line = strings.Repeat(" ", len([]rune(title))) + word
+		default:
+			line += " " + word
+		}
+		empty = false
+	}
+	b.WriteString(line + "\n")
+}
+
+// number writes a number with commas: 1,234,567.
+func number(n int) string {
+	s := strconv.Itoa(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func count(n int, thing string) string {
+	switch {
+	case n == 1:
+		return "1 " + thing
+	case strings.HasSuffix(thing, "x"):
+		return number(n) + " " + thing + "es"
+	case strings.HasSuffix(thing, "y"):
+		return number(n) + " " + strings.TrimSuffix(thing, "y") + "ies"
+	}
+	return number(n) + " " + thing + "s"
+}
+
+func share(n, of int) string {
+	if of == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d%%", (100*n+of/2)/of)
+}
