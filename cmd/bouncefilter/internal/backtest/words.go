@@ -80,13 +80,17 @@ func (r *Result) input(b *strings.Builder) {
 	c := &r.Read
 	mail := fmt.Sprintf("%s: %s sent (of %s), %s ordinary, %s that may be bounces", count(c.Messages, "message"), number(c.Sent),
 		count(r.Mailboxes, "mailbox"), number(c.Ordinary), number(c.Candidates))
-	if c.Copies > 0 {
-		mail += fmt.Sprintf("; %s of them left out", count(c.Copies, "copy"))
-	}
-	if c.Older > 0 {
-		mail += fmt.Sprintf("; %s older (--since)", number(c.Older))
-	}
 	paragraph(b, "Mail     ", mail)
+	var left []string
+	if c.Older > 0 {
+		left = append(left, number(c.Older)+" older (--since)")
+	}
+	if c.Copies > 0 {
+		left = append(left, count(c.Copies, "copy"))
+	}
+	if len(left) > 0 {
+		paragraph(b, "         ", "left out: "+strings.Join(left, ", "))
+	}
 	if c.Logs > 0 {
 		logs := fmt.Sprintf("%s with no line of a mail server", count(c.Logs, "file"))
 		if r.LogSince != nil {
