@@ -42,10 +42,20 @@ func (s *Server) Run(ctx context.Context) {
 			if answered {
 				s.logModes()
 			}
-			s.flushCounters(ctx)
+			s.record(ctx)
 		case <-summary.C:
 			s.logSummary()
 		}
+	}
+}
+
+// record writes the figures to the store, and the summary of yesterday to the log.
+func (s *Server) record(ctx context.Context) {
+	if !s.flushFigures(ctx) {
+		return
+	}
+	if err := s.logDaily(ctx); err != nil {
+		s.log.Debug("no daily summary, trying again later", "error", err)
 	}
 }
 

@@ -95,10 +95,15 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	return milter.RespAccept, nil
 }
 
+// routeRepeats is after how many bounces that look like those of one other route its source is one that repeats.
+const routeRepeats = 3
+
 // noteRoute counts a bounce that looks like one of mail that left through another route.
 func (s *session) noteRoute() {
 	r, reached, report := s.server.routes.Observe(&s.msg.judged)
+	s.msg.repeats = r.Bounces >= routeRepeats
 	if reached {
+		s.msg.route = r.Source
 		s.server.stats.otherRoute.Add(1)
 	}
 	if report {
@@ -159,7 +164,7 @@ func (s *session) report() {
 				alike++
 			}
 		}
-		s.decided(v, rs[i].Raw, alike)
+		s.decidedBounce(&rs[i], alike)
 	}
 }
 

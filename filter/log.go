@@ -3,10 +3,12 @@ package filter
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -30,34 +32,28 @@ func cut(s string) string {
 var messages = [...]string{policy.Inbound: "inbound", policy.Outgoing: "outbound", policy.Bounce: "bounce", policy.Daemon: "bounce", policy.Unsigned: "outbound"}
 
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
-func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdict, rcpt string, recipients int) {
-	level := slog.LevelInfo
-	switch {
-	case v.Action == policy.ActionNone && v.Domain == nil && v.Reason != policy.UnusableSender:
-		level = slog.LevelDebug // mail that is none of our business
-	case v.Cause == policy.Guessing && !v.Delivers():
-		level = slog.LevelDebug // a line said that many come, see [Server.manyWrongTags]
-	}
+func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level, v *policy.Verdict, e *figures.Event, recipients int) {
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
 	msg := sess.msg
-	attrs := make([]slog.Attr, 0, 24)
+	attrs := make([]slog.Attr, 0, 28)
 	if msg.queueID != "" {
 		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))
 	}
 	attrs = append(attrs, slog.String("client", sess.clientName()),
-		slog.String("sender", "<"+cut(msg.sender)+">"), slog.String("recipient", "<"+cut(rcpt)+">"))
+		slog.String("sender", "<"+cut(msg.sender)+">"), slog.String("recipient", "<"+cut(e.Recipient)+">"))
 	if recipients > 1 {
 		attrs = append(attrs, slog.Int("recipients", recipients))
 	}
-	attrs = append(attrs, slog.String("reason", v.Reason.String()), slog.String("action", v.Action.String()))
-	if v.Would != policy.NoReason && v.Would != v.Reason {
-		attrs = append(attrs, slog.String("would_be", v.Would.String()))
+	text := func(name, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(name, value))
+		}
 	}
-	if v.Cause != policy.NoCause {
-		attrs = append(attrs, slog.String("cause", v.Cause.String()))
-	}
+	attrs = append(attrs, slog.String("reason", e.Reason), slog.String("action", e.Action))
+	text("would_be", e.Would)
+	text("cause", e.Cause)
 	if v.Reason == policy.Signed || v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired {
 		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)), slog.String("tag_expires", v.Tag.Expiry.String()))
 		if v.BySignature {
@@ -71,6 +67,15 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, v *policy.Verdic
 	}
 	if msg.judged.Report != nil {
 		attrs = appendReport(attrs, msg.judged.Report)
+	}
+	text("domain", e.Domain)
+	text("sign", string(e.Sign))
+	text("other_route", e.Route)
+	if len(e.Failures) > 0 {
+		text("failures", figures.FormatFailures(e.Failures))
+	}
+	if d := e.Destinations; len(d) > 1 || len(d) == 1 && d[0] != figures.Destination(domainOf(e.Recipient)) {
+		text("destinations", strings.Join(d, ","))
 	}
 	if msg.test {
 		attrs = append(attrs, slog.Bool("test", true))

@@ -45,6 +45,11 @@ type message struct {
 	heldContent  int // octets that were taken of the memory for messages
 	heldEnvelope int // likewise
 
+	destinations []string // the domains of the recipients of outbound mail, some of them
+	route        string   // the other route that the mail seems to have taken which a bounce returns; "" for none
+	repeats      bool     // bounces of mail that took that route, or may have, come again and again
+	told         bool     // the failures that a bounce reports were counted
+
 	first    string           // the first recipient, for the log
 	count    int              // recipients seen and not refused at RCPT
 	doNotTag bool             // a recipient is on the do-not-tag list, or pairs with the sender

@@ -20,7 +20,7 @@ type collector struct {
 
 	storeUp, storeFailures, storeRefused, storeGap, storeSince, storeGapEnd, silentNodes, revocations *prometheus.Desc
 	journalEntries, journalOctets, journalled, replayed, lost                                         *prometheus.Desc
-	unbelieved, crowded, missing                                                                      *prometheus.Desc
+	unbelieved, crowded, missing, figuresLost                                                         *prometheus.Desc
 	domains, enforced, enforcedFrom                                                                   *prometheus.Desc
 }
 
@@ -61,6 +61,7 @@ func (s *Server) Collector() prometheus.Collector {
 		lost:           d("store_lost_records_total", "Records that neither the store nor the local disk took."),
 		unbelieved:     d("store_unbelieved_total", "Values in the store that were not written under this site's hash secret, or were changed or moved, each time that they were read.", "kind"),
 		crowded:        d("store_crowded_total", "Calls of the store that failed because it holds more than the daemons of a site write."),
+		figuresLost:    d("figures_lost_total", "Counts of verdicts, and of what else reports show, that are lost because too many waited for the store."),
 		missing:        d("store_missing_samples_total", "Samples of what this daemon wrote that the store did not have any more."),
 		revocations:    d("revocations", "Revocations of tags, senders and keys that are in effect."),
 		domains:        d("domains", "Domains of ours, by mode, and by whether their bounces are refused now.", "mode", "enforced"),
@@ -90,7 +91,7 @@ func flag(b bool) float64 {
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.acceptErrors, c.faults,
 		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.guessed, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.storeGapEnd, c.silentNodes, c.journalEntries,
-		c.journalOctets, c.journalled, c.replayed, c.lost, c.unbelieved, c.crowded, c.missing, c.revocations, c.domains, c.enforced, c.enforcedFrom} {
+		c.journalOctets, c.journalled, c.replayed, c.lost, c.unbelieved, c.crowded, c.missing, c.figuresLost, c.revocations, c.domains, c.enforced, c.enforcedFrom} {
 		ch <- d
 	}
 	c.s.durations.decision.Describe(ch)
@@ -134,6 +135,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(c.crowded, doubts.Crowded)
 	counter(c.missing, doubts.Missing)
+	counter(c.figuresLost, c.s.figures.Lost())
 	complete := c.s.view.Completeness()
 	gauge(c.storeSince, unixSeconds(complete.Since))
 	gauge(c.storeGapEnd, unixSeconds(complete.LastGapEnd()))

@@ -13,6 +13,7 @@ import (
 	"github.com/d--j/go-milter"
 
 	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/guesses"
 	"github.com/bouncefilter/bouncefilter/filter/internal/acceptor"
 	"github.com/bouncefilter/bouncefilter/filter/internal/chunks"
@@ -77,6 +78,8 @@ type Options struct {
 	// HistoryFile is the file that says, over a restart, since when domains have been signing and since when there is a record, so that a store that
 	// was wiped is not taken for a new one. Empty for nowhere.
 	HistoryFile string
+	// Notes is how many notes of refusals and would-be refusals are kept, at most [store.MaxNotes]; 0 for none.
+	Notes int
 	// SummaryInterval is the time between two summary lines in the log. 0 means 5 minutes.
 	SummaryInterval time.Duration
 	// Clock returns the time. nil means time.Now.
@@ -95,6 +98,7 @@ type Server struct {
 	state       atomic.Pointer[state]
 	stats       *stats
 	durations   *durations
+	figures     *figures.Recorder
 	routes      *routes.Table
 	sources     *sources.Table
 	guesses     *guesses.Table
@@ -128,7 +132,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, every: o.SummaryInterval, now: o.Clock,
-		stats: &stats{}, durations: newDurations(), routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
+		stats: &stats{}, durations: newDurations(), figures: figures.New(o.Node, o.Notes, o.Hasher), routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
 		enforced: map[string]bool{}, readers: newReaders(),
 	}
 	if s.every == 0 {
@@ -200,7 +204,7 @@ func (s *Server) serveConn(ln net.Listener, nc net.Conn, role policy.Role) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.acceptor.Shutdown(ctx)
 	s.view.Close()
-	s.flushCounters(context.WithoutCancel(ctx))
+	s.flushFigures(context.WithoutCancel(ctx))
 	s.logSummary()
 	return err
 }

@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"context"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -150,6 +149,7 @@ func (s *session) RcptTo(to, args string, m milter.Modifier) (r *milter.Response
 	msg.count++
 	if msg.kind == policy.Outgoing || msg.kind == policy.Unsigned {
 		msg.sent.Recipient(a)
+		msg.noteDestination(a)
 		msg.doNotTag = msg.doNotTag || p.DoNotTag(msg.from, a)
 	}
 	if s.role.Verifies() {
@@ -381,11 +381,3 @@ func (s *session) contain(r **milter.Response) {
 var failure = policy.Verdict{Reason: policy.Failure, Action: policy.ActionDefer}
 
 func (s *session) tempfail() *milter.Response { return s.server.replies.of(&failure) }
-
-// decided counts and logs one verdict. One about a test is not counted.
-func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
-	if !s.msg.test {
-		s.server.stats.count(v)
-	}
-	s.server.logVerdict(context.Background(), s, v, rcpt, recipients)
-}

@@ -63,3 +63,24 @@ func TestMailOfASkipPairLeavesUnsigned(t *testing.T) {
 		t.Errorf("bounce to another sender: %c %s", r.code, r.text)
 	}
 }
+
+// Mail to a known destination leaves unsigned if that is switched on, and its bounces are expected untagged.
+func TestMailToAKnownDestinationLeavesUnsigned(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		f := start(t, func(s *policy.Settings) { s.DoNotTag.Known = on })
+		f.server.view.RefreshRecord(t.Context())
+		f.record("user@example.com", testDay.AddDate(0, 0, 7))
+		m := f.dial()
+		m.auth = "user"
+		m.connect(outsider, 40123)
+		_, r := m.message("<user@example.com>", "<dev@httpd.apache.org>")
+		_, b := f.outsideMTA().message("<>", "<user@example.com>")
+		if on {
+			wantLog(t, f, "reason=do-not-tag action=none")
+			wantLog(t, f, "cause=left-unsigned")
+		}
+		if signed, refused := len(r.mods) > 0, b.text == untagged; signed == on || refused == on {
+			t.Errorf("known %v: signed %v, bounce refused %v (%c %s)", on, signed, refused, b.code, b.text)
+		}
+	}
+}

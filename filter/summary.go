@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/store"
 )
@@ -21,33 +22,28 @@ type summaryState struct {
 	last        map[verdictKey]uint64 // counts at the last summary
 	lastWould   uint64                // likewise
 	lastGuessed uint64                // wrong tags that were not told from right ones, likewise
-	flushed     map[verdictKey]uint64 // counts written to the store
+	figuresLost uint64                // as logged last
+	day         store.Day             // of which there was a daily summary last
 }
 
-// flushCounters adds what was counted since the last time to the store's counters of today.
-func (s *Server) flushCounters(ctx context.Context) {
+// FlushFigures writes to the store what was counted and noted since the last time. It may be called at any time.
+func (s *Server) FlushFigures(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, counterTimeout)
 	defer cancel()
-	now := s.stats.verdicts.all()
-	deltas := map[[2]string]int64{}
-	for k, n := range now {
-		if d := n - s.summary.flushed[k]; d > 0 {
-			deltas[[2]string{k.domain, k.reason.String()}] += int64(d)
-		}
+	return s.figures.Flush(ctx, s.store.Store(), s.now())
+}
+
+// flushFigures is FlushFigures for the background work.
+func (s *Server) flushFigures(ctx context.Context) (flushed bool) {
+	if lost := s.figures.Lost(); lost > s.summary.figuresLost {
+		s.log.Warn("figures for reports are lost: too many wait for the store", "lost", lost-s.summary.figuresLost, "limit", figures.MaxPending)
+		s.summary.figuresLost = lost
 	}
-	if len(deltas) == 0 {
-		return
+	if err := s.FlushFigures(ctx); err != nil {
+		s.log.Debug("figures not written, trying again later", "error", err)
+		return false
 	}
-	hour := store.HourOf(s.now())
-	cs := make([]store.Counter, 0, len(deltas))
-	for k, n := range deltas {
-		cs = append(cs, store.Counter{Hour: hour, Node: s.node, Topic: "verdict", Name: k[0] + "|" + k[1], Count: n})
-	}
-	if err := s.store.Store().Count(ctx, cs); err != nil {
-		s.log.Debug("counters not written, trying again later", "error", err)
-		return
-	}
-	s.summary.flushed = now
+	return true
 }
 
 // logSummary writes one line that says what happened since the last one.

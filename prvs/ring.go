@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -204,6 +205,19 @@ func (r *Ring) Options() Options { return r.options }
 func (r *Ring) SigningKey(domain string) (number uint8, ok bool) {
 	set := r.signer(domain)
 	return set.number, set.signs
+}
+
+// Numbers returns the numbers of the keys, not retired, under which a tag of a domain, in any spelling, can have been made.
+func (r *Ring) Numbers(domain string) (numbers []uint8) {
+	r.sets(domain, func(set *keyset) bool {
+		for n := range set.keys {
+			if (set.keys[n] != nil || set.absent[n]) && !slices.Contains(numbers, uint8(n)) {
+				numbers = append(numbers, uint8(n))
+			}
+		}
+		return true
+	})
+	return numbers
 }
 
 // Format prints for every verb how many domains have keys of their own, and nothing about the keys.

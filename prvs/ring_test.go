@@ -225,6 +225,19 @@ func TestAResultSaysWhoseKeyItWas(t *testing.T) {
 	}
 }
 
+func TestNumbers(t *testing.T) {
+	ring := mustRing(t, Options{},
+		Key{State: StateSign, Number: 1, Secret: []byte("a")}, Key{State: StateVerify, Number: 2, Secret: []byte("b")},
+		Key{State: StateRetired, Number: 3, Secret: []byte("c")}, Key{Number: 4, Absent: true},
+		Key{State: StateSign, Number: 5, Domain: "*.example.edu", Secret: []byte("d")}, Key{Number: 1, Domain: "cs.example.edu", Secret: []byte("e")},
+	)
+	for domain, want := range map[string]string{"example.com": "[1 2 4]", "example.edu": "[1 2 4]", "WWW.example.edu": "[5 1 2 4]", "cs.example.edu": "[1 5 2 4]"} {
+		if got := fmt.Sprint(ring.Numbers(domain)); got != want {
+			t.Errorf("%s: %s, want %s", domain, got, want)
+		}
+	}
+}
+
 func TestRingHasItsOwnCopyOfSecrets(t *testing.T) {
 	secret := []byte("secret")
 	ring := mustRing(t, Options{}, Key{State: StateSign, Secret: secret})

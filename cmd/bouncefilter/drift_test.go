@@ -122,7 +122,7 @@ func newDriftSite(t *testing.T, r *rand.Rand) *driftSite {
 	line("[exempt]\nrecipients = " + pick(r, `["postmaster"]`, `["postmaster", "role@example.com"]`) + "\nnetworks = " + pick(r, `[]`, `["203.0.113.0/28"]`) +
 		"\nhelo = " + pick(r, `[]`, `[".trusted.example"]`))
 	if r.IntN(2) == 0 {
-		line("[do_not_tag]\nrecipients = [\"@lists.example.org\"]\nsenders = [\"news@example.com\"]")
+		line("[do_not_tag]\nrecipients = [\"@lists.example.org\"]\nsenders = [\"news@example.com\"]\nknown = " + pick(r, "true", "false"))
 	}
 	if r.IntN(2) == 0 {
 		line("[mailer_daemons]\nrefuse = " + pick(r, "true", "false"))

@@ -111,6 +111,7 @@ type grammar struct {
 	Sign     signCmd     `cmd:"" help:"Print the signed form of an address."`
 	Verify   verifyCmd   `cmd:"" help:"Verify the tag of an address."`
 	Revoke   revokeCmd   `cmd:"" help:"Revoke tags, senders and keys that attackers have, list and remove revocations."`
+	Report   reportCmd   `cmd:"" help:"Say what the milter did, why own mail came back, and whether it is safe to enforce."`
 	Inspect  inspectCmd  `cmd:"" help:"Explain bounces, receipts and automatic replies: what they answer, what they say, and what the milter would do with them."`
 	Backtest backtestCmd `cmd:"" help:"Say what the milter would have done with saved mail and logs, before it is installed."`
 	Policy   policyCmd   `cmd:"" help:"Stand between Postfix and a policy service, which gets recipients without tags."`

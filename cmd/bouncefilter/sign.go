@@ -6,6 +6,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -79,6 +80,7 @@ func (f *keyFlags) today(a *app) prvs.Day {
 type signCmd struct {
 	keyFlags
 	Form    string `enum:",standard,sub-address" default:"" placeholder:"FORM" help:"standard or sub-address (default: as configured)."`
+	To      string `placeholder:"ADDRESS" help:"Sign it as for mail to this recipient: not at all if [do_not_tag] or [[skip]] says so."`
 	Address string `arg:"" help:"The address to sign."`
 }
 
@@ -91,6 +93,16 @@ func (cmd *signCmd) Run(a *app) error {
 	address, err := prvs.ParseAddress(cmd.Address)
 	if err != nil {
 		return negative{err}
+	}
+	if cmd.To != "" {
+		switch reason, err := cmd.reason(a, address); {
+		case err != nil:
+			return err
+		case reason == policy.DoNotTag, reason == policy.ExcludedSender:
+			fmt.Fprintln(a.stdout, address)
+			fmt.Fprintf(a.stderr, "hint: mail of %s to %s leaves unsigned, for reason %v\n", address, cut(cmd.To), reason)
+			return nil
+		}
 	}
 	form := formOf(address.Domain)
 	if cmd.Form != "" {
@@ -107,6 +119,26 @@ func (cmd *signCmd) Run(a *app) error {
 	}
 	fmt.Fprintln(a.stdout, signed.Address)
 	return nil
+}
+
+// reason returns why mail of the sender to the recipient of --to is signed or left unsigned.
+func (cmd *signCmd) reason(a *app, sender prvs.Address) (policy.Reason, error) {
+	if cmd.SecretFile != "" {
+		return policy.NoReason, usageError{errors.New("--to needs the configuration, which --secret-file replaces")}
+	}
+	if err := isMailbox(cmd.To); err != nil {
+		return policy.NoReason, usageError{fmt.Errorf("--to: %w; use user@example.com", err)}
+	}
+	to, err := prvs.ParseAddress(cmd.To)
+	if err != nil {
+		return policy.NoReason, usageError{fmt.Errorf("--to: %w", err)}
+	}
+	c, problems := cmd.load(a)
+	s, problems := site.Load(c, append(problems, c.NeedDomain()...))
+	if len(problems) > 0 {
+		return policy.NoReason, problems
+	}
+	return s.Policy.Sender(policy.SenderFacts{Sender: sender, DoNotTag: s.Policy.DoNotTag(sender, to)}).Reason, nil
 }
 
 // cut shortens an argument that is shown in an error.

@@ -21,7 +21,7 @@ func (r *Report) blame(f *facts) {
 	// Programs write of "your message"; other mail with the null sender may speak of members and subscribers as well.
 	if r.Kind == None || r.Kind == AutoReply || r.Kind == Challenge {
 		lead := f.explanation()
-		if (f.origin > person || f.bulk()) && !f.quotes && yourMessage.in(f.subject+" "+lead) && f.refusesStrangers(lead, own) {
+		if (f.origin > person || f.bulk()) && !f.quotes && f.refusesStrangers(lead, own) && (yourMessage.in(f.subject) || yourMessage.in(lead)) {
 			r.HeldBy = r.From
 		}
 	}

@@ -41,7 +41,52 @@ func (o *Original) Authors() []string {
 // outside the site. If no Received field was returned, Received-From-MTA (RFC 3464 section 2.2.4) is the source; its name may be
 // only the one that the host gave with HELO.
 func (r *Report) HandOver() string {
-	hops, doubtful := 0, false
+	h := r.handOver()
+	switch {
+	case h.hop.address.IsValid():
+		return h.hop.address.String()
+	case len(h.hop.names) > 0:
+		return hostName(h.hop.names[0])
+	}
+	switch from := hostName(r.ReceivedFrom); {
+	case h.fields == 0 && from != "" && !sameSite(from, hostName(r.ReportingMTA)):
+		return from
+	case h.within():
+		return hostName(r.ReportingMTA)
+	}
+	return ""
+}
+
+// VerifiedHandOver returns what the reporting site itself has found out about the host from which it got the original: its address, and
+// the name that belongs to it, in lower case; the zero Addr or "" for what it has not. A name that the host has only given itself, with
+// HELO, is not returned: backscatter is full of such names. If the original was written at the reporting site, the name is that of the
+// reporting MTA.
+func (r *Report) VerifiedHandOver() (address netip.Addr, name string) {
+	h := r.handOver()
+	switch {
+	case h.hop.address.IsValid():
+		return h.hop.address, h.hop.verified
+	case h.fields == 0:
+		address, _ = parseHostAddress(r.ReceivedFrom)
+	case h.within():
+		name = hostName(r.ReportingMTA)
+	}
+	return address, name
+}
+
+// handOver is what the Received fields of a returned message say about the first host outside of the site that reports.
+type handOver struct {
+	hop      hop  // the zero hop if there is no such host
+	fields   int  // how many were read
+	doubtful bool // a host inside of the site may be one outside
+}
+
+// within says whether the message was written at the site that reports.
+func (h *handOver) within() bool {
+	return h.fields > 0 && h.fields <= maxHops && !h.doubtful && !h.hop.address.IsValid() && len(h.hop.names) == 0
+}
+
+func (r *Report) handOver() (over handOver) {
 	for i := range r.Originals {
 		o := &r.Originals[i]
 		if o.Depth != 1 || !o.Returned() || !o.header.has("received") {
@@ -51,30 +96,23 @@ func (r *Report) HandOver() string {
 			if f.name != "received" {
 				continue
 			}
-			if hops++; hops > maxHops {
-				return ""
+			if over.fields++; over.fields > maxHops {
+				return over
 			}
 			h := readHop(f.value)
 			switch {
 			case h.inside():
 			case h.withinSite():
 				// If the MTA did not look up the name, this may be a client from outside that gives the site's own name.
-				doubtful = doubtful || h.address.IsValid()
-			case h.address.IsValid():
-				return h.address.String()
-			case len(h.names) > 0:
-				return hostName(h.names[0])
+				over.doubtful = over.doubtful || h.address.IsValid()
+			default:
+				over.hop = h
+				return over
 			}
 		}
 		break
 	}
-	switch from := hostName(r.ReceivedFrom); {
-	case hops == 0 && from != "" && !sameSite(from, hostName(r.ReportingMTA)):
-		return from
-	case hops > 0 && !doubtful:
-		return hostName(r.ReportingMTA)
-	}
-	return ""
+	return over
 }
 
 // Path returns the hosts that the returned message has passed, as far as its Received fields were returned: names in lower case and addresses,
@@ -118,6 +156,9 @@ type hop struct {
 	names   []string   // names that this host gave, or that its address has
 	by      string     // the host that wrote the field
 	unknown bool       // its address has no name
+	// verified is the name that the writer found for the address, in lower case; "" if it found none, or does not tell it from that of
+	// HELO.
+	verified string
 }
 
 // readHop reads the value of a Received field. The clause "from" has the forms
@@ -142,6 +183,7 @@ func readHop(value string) hop {
 	if len(from) < len("from ") || !strings.EqualFold(from[:len("from ")], "from ") {
 		return h
 	}
+	h.verified = verifiedName(from[len("from "):])
 	tokens := strings.FieldsFunc(from[len("from "):], func(c rune) bool { return strings.ContainsRune(" ()[]<>,;@", c) })
 	helo := false
 	for _, token := range tokens {
@@ -161,6 +203,35 @@ func readHop(value string) hop {
 		}
 	}
 	return h
+}
+
+// verifiedName returns the name in the clause "from" that the writer has found for the address: the one beside it in "HELO (NAME [ADDRESS])",
+// unless Sendmail has remarked that it may be forged, or the first one in "NAME ([ADDRESS] helo=HELO)".
+func verifiedName(from string) string {
+	first, rest, found := strings.Cut(from, " (")
+	if !found || strings.Contains(rest, "may be forged") {
+		return ""
+	}
+	if strings.HasPrefix(rest, "[") {
+		if strings.Contains(rest, " helo=") {
+			return verifiedHost(first)
+		}
+		return "" // Sendmail writes "HELO ([ADDRESS])" if the address has no name
+	}
+	name, _, beside := strings.Cut(rest, " [")
+	if !beside {
+		return ""
+	}
+	return verifiedHost(name)
+}
+
+// verifiedHost returns a name in lower case, or "" if it is an address or none.
+func verifiedHost(name string) string {
+	name = hostName(name)
+	if _, err := netip.ParseAddr(name); err == nil {
+		return ""
+	}
+	return name
 }
 
 // inside says whether the message came from no other host, or from one that only the site itself can reach.

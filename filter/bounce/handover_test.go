@@ -63,6 +63,37 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
+func TestVerifiedHandOver(t *testing.T) {
+	for _, tt := range []struct{ name, fields, received, address, host string }{
+		{"Postfix", "", "from helo.example (Mail.Shop.example [203.0.113.5])\n\tby mx.victim.example (Postfix) with ESMTPS id 4BX", "203.0.113.5", "mail.shop.example"},
+		{"Postfix, no name", "", "from mail.example.com (unknown [203.0.113.5]) by mx.victim.example", "203.0.113.5", ""},
+		{"Sendmail", "", "from helo.example (mail.shop.example [203.0.113.5]) by mx.victim.example (8.18.1)", "203.0.113.5", "mail.shop.example"},
+		{"Sendmail, a name that may be forged", "", "from x (mail.example.com [IPv6:2001:db8::5] (may be forged)) by mx.victim.example (8.17.1)", "2001:db8::5", ""},
+		{"Sendmail, no name", "", "from mail.example.com ([203.0.113.5]) by mx.victim.example (8.17.1)", "203.0.113.5", ""},
+		{"Exim", "", "from mail.shop.example ([203.0.113.5] helo=mail.example.com) by mx.victim.example with esmtps", "203.0.113.5", "mail.shop.example"},
+		{"Exim, no name", "", "from [203.0.113.5] (helo=mail.example.com) by mx.victim.example with esmtp", "203.0.113.5", ""},
+		{"qmail", "", "from unknown (HELO mail.example.com) (203.0.113.5) by 0 with SMTP", "203.0.113.5", ""},
+		{"Exchange", "", "from mail.example.com (203.0.113.5) by EX1.victim.example (10.0.0.2) with Microsoft SMTP Server", "203.0.113.5", ""},
+		{"a name alone", "", "from mail.example.com by mx.victim.example", "", ""},
+		{"written on the reporting host", "", "by mx.victim.example (Postfix, from userid 33)", "", "mx.victim.example"},
+		{"Received-From-MTA", "Received-From-MTA: dns; mail.example.com\n", "", "", ""},
+		{"Received-From-MTA with an address", "Received-From-MTA: dns; [203.0.113.5]\n", "", "203.0.113.5", ""},
+		{"nothing", "", "", "", ""},
+		{"a loop", "", strings.Repeat("from a.victim.example by b.victim.example\nReceived: ", maxHops) + "from x (mail.example.com [203.0.113.5]) by z.example", "", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			header := ""
+			if tt.received != "" {
+				header = "Received: " + tt.received + "\n"
+			}
+			address, host := read(t, returning(tt.fields, header)).VerifiedHandOver()
+			if got := strings.TrimPrefix(address.String(), "invalid IP"); got != tt.address || host != tt.host {
+				t.Errorf("got %q %q, want %q %q", got, host, tt.address, tt.host)
+			}
+		})
+	}
+}
+
 func TestSites(t *testing.T) {
 	for _, tt := range []struct {
 		a, b string

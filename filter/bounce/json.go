@@ -11,6 +11,7 @@ type jsonReport struct {
 	Original     jsonOriginal    `json:"original"`
 	Quoted       []string        `json:"quoted"`
 	Recipients   []jsonRecipient `json:"recipients"`
+	HeldBy       string          `json:"held_by,omitempty"`
 	Problems     []string        `json:"problems"`
 }
 
@@ -26,6 +27,7 @@ type jsonRecipient struct {
 	Status      string `json:"status"`
 	ExactStatus string `json:"exact_status"`
 	Diagnostic  string `json:"diagnostic"`
+	BlamesTag   bool   `json:"blames_tag,omitempty"`
 }
 
 // MarshalJSON prints the report with the message that it answers directly. Lists are never null.
@@ -39,10 +41,11 @@ func (r *Report) MarshalJSON() ([]byte, error) {
 		Original:     jsonOriginal{MessageID: o.MessageID, From: first(o.From, o.Sender), EnvelopeID: o.EnvelopeID},
 		Quoted:       append(make([]string, 0, len(r.Quoted)), r.Quoted...),
 		Recipients:   make([]jsonRecipient, 0, len(r.Recipients)),
+		HeldBy:       r.HeldBy,
 		Problems:     append(make([]string, 0, len(r.Problems)), r.Problems...),
 	}
 	for _, rcpt := range r.Recipients {
-		j.Recipients = append(j.Recipients, jsonRecipient{rcpt.Address, rcpt.Action, rcpt.Status, rcpt.Exact, rcpt.Diagnostic})
+		j.Recipients = append(j.Recipients, jsonRecipient{rcpt.Address, rcpt.Action, rcpt.Status, rcpt.Exact, rcpt.Diagnostic, rcpt.BlamesTag})
 	}
 	return json.Marshal(j)
 }

@@ -12,9 +12,10 @@ type Event struct {
 	Message                      string // "inbound", "outbound" or "bounce"
 	Domain                       string // one of ours, as it is configured; "" for none
 	Reason, Action, Cause, Would string
-	Kind, Family                 string // of the report; "" if the content was not read
-	Sign                         Sign   // of a refusal or a would-be refusal
-	Client                       netip.Addr
+	Kind, Family                 string     // of the report; "" if the content was not read
+	Sign                         Sign       // of a refusal or a would-be refusal
+	Client                       netip.Addr // the zero Addr if there is none
+	Local                        bool       // there is none because the MTA's sendmail command was the client
 	ReportingMTA                 string
 
 	// Destinations are the domains of the recipients of a signed message, at most [MaxDestinations].

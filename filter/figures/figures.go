@@ -2,7 +2,7 @@
 // reason and what else a report is about. A [Recorder] takes an [Event] for each verdict, beside the mail path a node writes what it has
 // recorded to the store, and [Read] adds it up again. A log holds the same events, so that a report of it has the same figures.
 //
-// What outsiders can make up (networks, names of hosts, destinations) is counted under a bounded number of names, see [maxNames].
+// What outsiders can make up (networks, names of hosts, destinations) is counted under a bounded number of names, see [maxCells].
 package figures
 
 import (
@@ -24,11 +24,11 @@ const (
 	Verdicts Topic = "verdict"
 	// Families are bounces and replies by the software that wrote them: Family, Outcome.
 	Families Topic = "family"
-	// Suspects are refusals and would-be refusals by what speaks for them: Domain, Outcome, Sign.
+	// Suspects are bounces that are or would be refused by what speaks for them: Domain, Outcome, Sign.
 	Suspects Topic = "suspect"
-	// Sources are refusals and would-be refusals by the network of the client: Outcome, Name.
+	// Sources are refusals and would-be refusals by the network of the client: Domain, Outcome, Name.
 	Sources Topic = "source"
-	// Reporters are refusals and would-be refusals by the registrable domain of the MTA that reports: Outcome, Name.
+	// Reporters are refusals and would-be refusals by the registrable domain of the MTA that reports: Domain, Outcome, Name.
 	Reporters Topic = "reporter"
 	// Routes are bounces of mail that seems to leave another way: Domain, Name (the host or network that it seems to leave through).
 	Routes Topic = "route"
@@ -87,30 +87,43 @@ const (
 // MayBeGenuine says whether the sign is one of mail that may be genuine.
 func (s Sign) MayBeGenuine() bool { return s == OwnHost || s == Repeats || s == NeverSends }
 
-// fields returns the fields that a topic has.
-func (k *Key) fields() []*string {
+// maxFields is how many fields a topic has at most.
+const maxFields = 6
+
+// fields returns the n fields that a topic has.
+func (k *Key) fields() (fields [maxFields]*string, n int) {
 	switch k.Topic {
 	case Verdicts:
-		return []*string{&k.Domain, &k.Reason, &k.Action, &k.Cause, &k.Would, &k.Kind}
+		return [maxFields]*string{&k.Domain, &k.Reason, &k.Action, &k.Cause, &k.Would, &k.Kind}, 6
 	case Families:
-		return []*string{&k.Family, (*string)(&k.Outcome)}
+		return [maxFields]*string{&k.Family, (*string)(&k.Outcome)}, 2
 	case Suspects:
-		return []*string{&k.Domain, (*string)(&k.Outcome), (*string)(&k.Sign)}
+		return [maxFields]*string{&k.Domain, (*string)(&k.Outcome), (*string)(&k.Sign)}, 3
 	case Sources, Reporters:
-		return []*string{(*string)(&k.Outcome), &k.Name}
+		return [maxFields]*string{&k.Domain, (*string)(&k.Outcome), &k.Name}, 3
 	case Routes, Sent:
-		return []*string{&k.Domain, &k.Name}
+		return [maxFields]*string{&k.Domain, &k.Name}, 2
 	case Failures:
-		return []*string{&k.Domain, &k.Name, &k.Status, (*string)(&k.Sign)}
+		return [maxFields]*string{&k.Domain, &k.Name, &k.Status, (*string)(&k.Sign)}, 4
 	}
-	return nil
+	return fields, 0
+}
+
+// index returns the place of a topic in [Topics]; that of the first for one that is not there.
+func (t Topic) index() int {
+	for i := range Topics {
+		if Topics[i] == t {
+			return i
+		}
+	}
+	return 0
 }
 
 // format returns the stored form of the key, without its topic.
 func (k *Key) format() string {
-	fields := k.fields()
-	texts := make([]string, len(fields))
-	for i, f := range fields {
+	fields, n := k.fields()
+	texts := make([]string, n)
+	for i, f := range fields[:n] {
 		texts[i] = url.QueryEscape(*f)
 	}
 	return strings.Join(texts, "|")
@@ -119,11 +132,12 @@ func (k *Key) format() string {
 // parseKey reads the stored form of a key.
 func parseKey(topic, name string) (k Key, err error) {
 	k.Topic = Topic(topic)
-	fields, texts := k.fields(), strings.Split(name, "|")
-	if len(fields) != len(texts) || len(fields) == 0 {
-		return Key{}, fmt.Errorf("figure %q of %q: want %d fields", name, topic, len(fields))
+	fields, n := k.fields()
+	texts := strings.Split(name, "|")
+	if n != len(texts) || n == 0 {
+		return Key{}, fmt.Errorf("figure %q of %q: want %d fields", name, topic, n)
 	}
-	for i, f := range fields {
+	for i, f := range fields[:n] {
 		if *f, err = url.QueryUnescape(texts[i]); err != nil {
 			return Key{}, fmt.Errorf("figure %q of %q: %w", name, topic, err)
 		}
@@ -139,9 +153,14 @@ type Figure struct {
 	Count int64
 }
 
+// Reader is the part of [store.Counters] that reads.
+type Reader interface {
+	Counters(ctx context.Context, by store.Resolution, from, to store.Hour) ([]store.Counter, error)
+}
+
 // Read returns the figures of the hours or days that begin in the time from from until to, in no order. It leaves out what a later
 // version has written.
-func Read(ctx context.Context, st store.Counters, by store.Resolution, from, to time.Time) ([]Figure, error) {
+func Read(ctx context.Context, st Reader, by store.Resolution, from, to time.Time) ([]Figure, error) {
 	first := store.HourOf(from.Add(time.Hour - time.Nanosecond))
 	cs, err := st.Counters(ctx, by, first, store.HourOf(to.Add(-time.Nanosecond)))
 	if err != nil {

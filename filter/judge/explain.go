@@ -149,8 +149,30 @@ func (x *Explanation) end(c *Case, before *policy.Verdict) {
 	if c.Unread {
 		x.say("To read its content takes more work than its size allows, so that it is not known what it answers.")
 	}
+	x.destination(c, r)
 	x.record(c, r)
 	x.verdict(&r.Verdict, policy.StageEndOfMessage)
+}
+
+// destination says of the first destination that blames the tag whether mail to it is signed.
+func (x *Explanation) destination(c *Case, r *Recipient) {
+	if c.Report == nil {
+		return
+	}
+	to := c.Report.HeldBy
+	for i := range c.Report.Recipients {
+		if rcpt := &c.Report.Recipients[i]; to == "" && rcpt.BlamesTag {
+			to = rcpt.Address
+		}
+	}
+	a, ok := c.Policy.Address("<"+to+">", "")
+	switch sender := evidence.Sender(r.Address, r.Verdict.Tag); {
+	case to == "" || !ok:
+	case c.Policy.DoNotTag(sender, a):
+		x.say("<%s> does not know the sender with a tag; mail to it is not signed (do_not_tag, skip).", to)
+	default:
+		x.say("<%s> does not know the sender with a tag, and mail to it is signed: list it in do_not_tag.recipients, or pair it with the sender in [[skip]].", to)
+	}
 }
 
 func (x *Explanation) ordinary(c *Case, v policy.Verdict, sender string) {

@@ -286,7 +286,7 @@ func (p *Policy) verify(a prvs.Address, now time.Time) prvs.Result {
 
 // mayBeUnsigned says whether a bounce to this address that lacks a tag may answer mail that was left unsigned on purpose.
 func (p *Policy) mayBeUnsigned(proven Reason, a prvs.Address) bool {
-	return proven == Untagged && (!p.doNotTag.empty() || p.skips(a))
+	return proven == Untagged && (!p.doNotTag.empty() || !p.known.empty() || p.skips(a))
 }
 
 // removable says whether a tag is removed from a recipient: one of ours, and one that may be.

@@ -106,9 +106,10 @@ func (p *Policy) MayBeBounce(sender prvs.Address) bool {
 	return p.daemons.has(p.Mailboxes(sender), true)
 }
 
-// DoNotTag says whether a recipient is on the do-not-tag list, or one to whom mail of this sender is not signed.
+// DoNotTag says whether a recipient is on the do-not-tag list, at a known destination if these count, or one to whom mail of this sender
+// is not signed.
 func (p *Policy) DoNotTag(sender, recipient prvs.Address) bool {
-	return p.listed(&p.doNotTag, recipient) || p.pairs(sender, recipient)
+	return p.listed(&p.doNotTag, recipient) || p.knows(recipient) || p.pairs(sender, recipient)
 }
 
 // Signs says whether mail of this address is signed when it goes to ordinary recipients; only then can a bounce to it be

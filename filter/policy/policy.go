@@ -19,6 +19,7 @@ type Policy struct {
 	outbound outboundRules
 	exempt   exemptRules
 	doNotTag addressList
+	known    addressList // of recipients; see [KnownDestinations]
 	skip     []skipRule
 	unsigned addressList // senders that are not signed
 	daemons  addressList // senders, other than the null one, whose mail may be a bounce
@@ -39,6 +40,7 @@ func New(s Settings) (*Policy, error) {
 	p.outbound = newOutboundRules(s.Outbound)
 	p.exempt = newExemptRules(s.Exempt, p.domains)
 	p.doNotTag = newAddressList(s.DoNotTag.Recipients, p.domains)
+	p.known = newKnownList(s.DoNotTag.Known, p.domains)
 	p.skip = newSkipRules(s.Skip, p.domains)
 	p.unsigned = newAddressList(s.DoNotTag.Senders, p.domains)
 	p.daemons = newAddressList(s.MailerDaemons.Senders, p.domains)

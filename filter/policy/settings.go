@@ -95,6 +95,7 @@ type Exemptions struct {
 type DoNotTagLists struct {
 	Recipients []string // mailing lists and services that know senders by their envelope address
 	Senders    []string // their bounces come untagged and are exempt
+	Known      bool     // the recipients at [KnownDestinations], too, but for those in our domains
 }
 
 // SkipPair names mail that is not signed: of one of these senders to one of these recipients. Addresses are written as in

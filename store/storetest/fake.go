@@ -59,6 +59,17 @@ func (s *Fake) FirstSigned(context.Context) (map[string]store.Day, error) {
 // Count implements [store.Counters].
 func (s *Fake) Count(context.Context, []store.Counter) error { return s.Err }
 
+// Counters implements [store.Counters]. It has none.
+func (s *Fake) Counters(context.Context, store.Resolution, store.Hour, store.Hour) ([]store.Counter, error) {
+	return nil, s.Err
+}
+
+// Note implements [store.Notes].
+func (s *Fake) Note(context.Context, []store.Note) error { return s.Err }
+
+// Notes implements [store.Notes]. It has none.
+func (s *Fake) Notes(context.Context) ([]store.Note, error) { return nil, s.Err }
+
 // Nodes implements [store.Nodes].
 func (s *Fake) Nodes(context.Context) ([]store.Node, error) {
 	ns := slices.Clone(s.Known)

@@ -80,5 +80,8 @@ func (t *Table[K, V]) Latest(now time.Time) iter.Seq[*Entry[K, V]] {
 	}
 }
 
+// Holds says whether a key is held, forgotten or not.
+func (t *Table[K, V]) Holds(key K) bool { return t.known[key] != nil }
+
 // Len returns how many keys are held, forgotten or not.
 func (t *Table[K, V]) Len() int { return t.order.Len() }

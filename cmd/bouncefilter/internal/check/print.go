@@ -48,6 +48,9 @@ func (r *Report) printEffect(out io.Writer) error {
 	for _, k := range r.site.Keys.Keys {
 		row("key", keyLine(k))
 	}
+	if c.Settings.DoNotTag.Known {
+		row("not signed", "mail to "+knownNames()+" (do_not_tag.known)")
+	}
 	for _, l := range c.Listeners {
 		row("listen", listenerLine(l))
 	}
@@ -94,6 +97,15 @@ func domainLines(domains []status.Domain) []string {
 		lines = append(lines, mta.Names(alike[s])+": "+s)
 	}
 	return lines
+}
+
+// knownNames returns the known destinations.
+func knownNames() string {
+	var names []string
+	for _, d := range policy.KnownDestinations() {
+		names = append(names, d.Recipients)
+	}
+	return strings.Join(names, ", ")
 }
 
 func keyLine(k keyring.Key) string {

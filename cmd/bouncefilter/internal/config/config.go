@@ -81,6 +81,7 @@ type Config struct {
 	LogLevel        slog.Level
 	LogFormat       string
 	SummaryInterval time.Duration
+	Notes           int // of refusals, that are kept; 0 for none
 	Limits          filter.Limits
 	Memory          int64 // octets that the process may use; 0 for what the cgroup allows
 
@@ -114,6 +115,7 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	r.listeners()
 	r.http()
 	r.log()
+	r.report()
 	r.limits()
 	r.settings()
 	r.keys()
@@ -261,6 +263,7 @@ func Fixed(running, next *Config) []string {
 		{"node", running.Node == next.Node},
 		{"log.format", running.LogFormat == next.LogFormat},
 		{"log.summary_interval", running.SummaryInterval == next.SummaryInterval},
+		{"report.notes", running.Notes == next.Notes},
 		{"limits", running.Limits == next.Limits && running.Memory == next.Memory},
 	}
 	var keys []string

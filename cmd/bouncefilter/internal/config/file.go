@@ -51,6 +51,7 @@ type file struct {
 	Socketmap     socketmapTable     `toml:"socketmap"`
 	Actions       map[string]string  `toml:"actions"`
 	Log           logTable           `toml:"log"`
+	Report        reportTable        `toml:"report"`
 	Limits        limitsTable        `toml:"limits"`
 }
 
@@ -80,6 +81,7 @@ type exemptTable struct {
 type doNotTagTable struct {
 	Recipients []string `toml:"recipients"`
 	Senders    []string `toml:"senders"`
+	Known      bool     `toml:"known"`
 }
 
 // skipTable pairs senders with recipients to whom their mail is not signed.
@@ -114,6 +116,10 @@ type logTable struct {
 	Level           string        `toml:"level"`
 	Format          string        `toml:"format"`
 	SummaryInterval time.Duration `toml:"summary_interval"`
+}
+
+type reportTable struct {
+	Notes int `toml:"notes"`
 }
 
 // DefaultListen is where the MTA finds the milter unless configured otherwise. It is a TCP port because that is the one
@@ -159,6 +165,7 @@ func defaults(h Host) file {
 		MailerDaemons: mailerDaemonsTable{Senders: daemons.Senders, Refuse: daemons.Refuse},
 		Log:           logTable{Reports: true, Level: "info", Format: FormatLogfmt, SummaryInterval: 5 * time.Minute},
 	}
+	f.Report.Notes = 200
 	for _, n := range out.Networks {
 		f.Outbound.Networks = append(f.Outbound.Networks, n.String())
 	}

@@ -100,6 +100,7 @@ helo = [".x.example"]
 [do_not_tag]
 recipients = ["@.lists.example"]
 senders = ["noreply@a.example"]
+known = true
 [[skip]]
 senders = ["app@a.example"]
 recipients = ["@.partner.example", "x@y.example"]
@@ -153,7 +154,7 @@ write_timeout = "2s"
 			s.Outbound.Networks[0] == netip.MustParsePrefix("192.0.2.0/24") && s.Outbound.Networks[1] == netip.MustParsePrefix("2001:db8::1/128"),
 		"exempt": s.Exempt.Recipients[0] == "root" && s.Exempt.Senders[0] == "@x.example" && s.Exempt.Helo[0] == ".x.example" &&
 			s.Exempt.Networks[0] == netip.MustParsePrefix("198.51.100.7/32"),
-		"do_not_tag": s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example",
+		"do_not_tag": s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example" && s.DoNotTag.Known,
 		"skip":       fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
 		"proof": s.Proofs == policy.Proofs{Retention: 60, BouncesAtLeast: 30, BouncesPerRecipient: 4, UnprovenBouncesPerDay: 1, UnclearPerDay: 2} &&
 			strings.Join(s.AuthservIDs, " ") == "a.example b.example" && !s.AddMessageID && !s.ReadAll,

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // resolver turns the text of options into values and collects the problems.
@@ -34,6 +36,13 @@ func (r *resolver) http() {
 	} else if host != "localhost" && !ip.IsLoopback() {
 		r.problem("http", tomlfile.Quote(c.HTTP), "is not a loopback address, and metrics are served to every client",
 			"use 127.0.0.1, and a proxy with access control in front of it")
+	}
+}
+
+// report resolves what is kept for reports.
+func (r *resolver) report() {
+	if r.c.Notes = r.c.raw.Report.Notes; r.c.Notes < 0 || r.c.Notes > store.MaxNotes {
+		r.problem("report.notes", strconv.Itoa(r.c.Notes), fmt.Sprintf("is not from 0 to %d", store.MaxNotes), "use 200, or 0 to keep none")
 	}
 }
 

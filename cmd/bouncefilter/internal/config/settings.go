@@ -35,6 +35,7 @@ func (r *resolver) settings() {
 	s.DoNotTag = policy.DoNotTagLists{
 		Recipients: r.addresses("do_not_tag.recipients", f.DoNotTag.Recipients),
 		Senders:    r.addresses("do_not_tag.senders", f.DoNotTag.Senders),
+		Known:      f.DoNotTag.Known,
 	}
 	s.Skip = r.skipPairs()
 	r.proofs()

@@ -111,6 +111,33 @@ func (c *Client) Nodes(ctx context.Context) (nodes []store.Node, err error) {
 	return nodes, err
 }
 
+// Counters returns counters of the daemon's store, and what the daemon has counted and not written yet; see [store.Store]. It asks for one
+// day after the other: a year has many.
+func (c *Client) Counters(ctx context.Context, by store.Resolution, from, to store.Hour) ([]store.Counter, error) {
+	word := "hour"
+	if by == store.ByDay {
+		word = "day"
+	}
+	var all []store.Counter
+	from = max(from, to-hoursOfADay*(store.CounterRetention+2)) // a store has no others
+	for from <= to {
+		last := min(to, from.Day().FirstHour()+hoursOfADay-1)
+		var cs []store.Counter
+		query := url.Values{"by": {word}, "from": {strconv.Itoa(int(from))}, "to": {strconv.Itoa(int(last))}}
+		if err := c.ask(ctx, http.MethodGet, "/counters", query, nil, &cs); err != nil {
+			return nil, err
+		}
+		all, from = append(all, cs...), last+1
+	}
+	return all, nil
+}
+
+// Notes returns the notes of the daemon's store; see [store.Store].
+func (c *Client) Notes(ctx context.Context) (notes []store.Note, err error) {
+	err = c.ask(ctx, http.MethodGet, "/notes", nil, nil, &notes)
+	return notes, err
+}
+
 // RemoveNode removes a node from the daemon's store; see [store.Store].
 func (c *Client) RemoveNode(ctx context.Context, node string) error {
 	return c.ask(ctx, http.MethodDelete, "/nodes", url.Values{"name": {node}}, nil, new(bool))

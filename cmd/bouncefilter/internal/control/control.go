@@ -9,6 +9,8 @@
 //	POST   /lookup                        a lookup, answered by a lookupAnswer
 //	GET    /nodes                         the nodes of the store, a list of store.Node
 //	DELETE /nodes?name=N                  removes a node
+//	GET    /counters?by=B&from=H&to=H     the counters of a day, or of its hours, a list of store.Counter
+//	GET    /notes                         the notes of refusals, sealed, a list of store.Note
 //	POST   /incomplete                    notes a store.Gap of the record
 //	GET    /broadcasts?topic=T&today=D    the broadcasts of a topic, D being a store.Day
 //	POST   /broadcasts[?new]              publishes a store.Broadcast, answered by whether it was
@@ -39,6 +41,8 @@ const BarrierTimeout = 9 * time.Second
 const (
 	// maxRequest bounds the body of a request, in octets: ten thousand queries of a lookup.
 	maxRequest = 1 << 20
+	// maxCounters bounds the counters of an answer: those that twenty nodes make in a day while an attacker makes up names.
+	maxCounters = 50_000
 	// maxAnswer bounds the body of an answer, in octets: some ten thousand broadcasts or domains.
 	maxAnswer = 16 << 20
 )

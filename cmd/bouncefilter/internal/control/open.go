@@ -24,6 +24,9 @@ type Store interface {
 	Publish(ctx context.Context, b store.Broadcast, onlyNew bool) (published bool, err error)
 	Withdraw(ctx context.Context, topic, name string) error
 
+	Counters(ctx context.Context, by store.Resolution, from, to store.Hour) ([]store.Counter, error)
+	Notes(ctx context.Context) ([]store.Note, error)
+
 	RemoveNode(ctx context.Context, node string) error
 	MarkIncomplete(ctx context.Context, g store.Gap) error
 

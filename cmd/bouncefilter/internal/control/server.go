@@ -34,6 +34,8 @@ type Daemon interface {
 	// BeginTest and EndTest are those of the milter, see [filter.Server.BeginTest].
 	BeginTest() (mark string, err error)
 	EndTest(mark string)
+	// FlushFigures writes to the store what the daemon has counted.
+	FlushFigures(ctx context.Context) error
 	// RefreshRevocations lets the daemon take revocations into effect that have changed in the store.
 	RefreshRevocations(ctx context.Context)
 }
@@ -98,6 +100,8 @@ func (s *Server) handler() http.Handler {
 		"GET /known":         func(context.Context, *http.Request) (any, error) { return s.daemon.Known(), nil },
 		"POST /barrier":      s.passBarrier,
 		"POST /lookup":       s.lookup,
+		"GET /counters":      s.counters,
+		"GET /notes":         s.notes,
 		"GET /nodes":         s.nodes,
 		"DELETE /nodes":      s.removeNode,
 		"POST /incomplete":   s.markIncomplete,
@@ -169,6 +173,48 @@ func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
 	}
 	a, err := s.daemon.Lookup(ctx, l.Today, qs)
 	return lookupAnswer{a.Found, a.Counts, a.Complete}, err
+}
+
+// counters is answered for the time of a day at most: a command that wants more asks again.
+func (s *Server) counters(ctx context.Context, r *http.Request) (any, error) {
+	by := store.ByHour
+	switch r.FormValue("by") {
+	case "hour":
+	case "day":
+		by = store.ByDay
+	default:
+		return nil, badRequest{errors.New("by is neither hour nor day")}
+	}
+	from, err := strconv.ParseInt(r.FormValue("from"), 10, 32)
+	to, otherErr := strconv.ParseInt(r.FormValue("to"), 10, 32)
+	if err != nil || otherErr != nil || to < from || to-from >= hoursOfADay {
+		return nil, badRequest{errors.New("from and to are not two hours of at most a day")}
+	}
+	if err := s.daemon.FlushFigures(ctx); err != nil {
+		return nil, err
+	}
+	cs, err := s.daemon.Store().Counters(ctx, by, store.Hour(from), store.Hour(to))
+	if len(cs) > maxCounters {
+		return nil, fmt.Errorf("%w: %d counters of one day, and %d are read at most", store.ErrCrowded, len(cs), maxCounters)
+	}
+	if cs == nil {
+		cs = []store.Counter{}
+	}
+	return cs, err
+}
+
+// hoursOfADay is how many hours one request for counters is about at most.
+const hoursOfADay = 24
+
+func (s *Server) notes(ctx context.Context, _ *http.Request) (any, error) {
+	if err := s.daemon.FlushFigures(ctx); err != nil {
+		return nil, err
+	}
+	ns, err := s.daemon.Store().Notes(ctx)
+	if ns == nil {
+		ns = []store.Note{}
+	}
+	return ns, err
 }
 
 func (s *Server) nodes(ctx context.Context, _ *http.Request) (any, error) {

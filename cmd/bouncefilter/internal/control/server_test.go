@@ -35,6 +35,7 @@ func (*stub) Store() store.Store                             { return &storetest
 func (s *stub) Lookup(ctx context.Context, today store.Day, qs []store.Query) (store.Answer, error) {
 	return s.Store().Lookup(ctx, today, qs)
 }
+func (*stub) FlushFigures(context.Context) error { return store.ErrUnavailable }
 func (*stub) RefreshRevocations(context.Context) {}
 func (*stub) BeginTest() (string, error)         { return "", filter.ErrTooManyTests }
 func (*stub) EndTest(string)                     {}
@@ -55,6 +56,12 @@ type served struct {
 func serve(t *testing.T) (*stub, served, *Client) {
 	t.Helper()
 	d := &stub{waiting: make(chan struct{}, 9), ended: make(chan struct{}, 9)}
+	s, c := serveDaemon(t, d)
+	return d, s, c
+}
+
+func serveDaemon(t *testing.T, d Daemon) (served, *Client) {
+	t.Helper()
 	socket := filepath.Join(t.TempDir(), "control.sock")
 	watch := limit.NewWatch(slog.New(slog.DiscardHandler), time.Now)
 	s, err := Listen(socket, d, watch, slog.New(slog.DiscardHandler))
@@ -70,7 +77,7 @@ func serve(t *testing.T) (*stub, served, *Client) {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return d, served{socket, watch, closeOnce}, NewClient(socket)
+	return served{socket, watch, closeOnce}, NewClient(socket)
 }
 
 // Commands beyond the limit find the socket closed, and those that are there are answered.

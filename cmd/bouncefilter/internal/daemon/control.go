@@ -66,6 +66,9 @@ func (c controlled) Lookup(ctx context.Context, today store.Day, qs []store.Quer
 // Store implements [control.Daemon].
 func (c controlled) Store() store.Store { return c.d.guard.Store() }
 
+// FlushFigures implements [control.Daemon].
+func (c controlled) FlushFigures(ctx context.Context) error { return c.d.server.FlushFigures(ctx) }
+
 // RefreshRevocations implements [control.Daemon].
 func (c controlled) RefreshRevocations(ctx context.Context) {
 	c.d.server.View().RefreshRevocations(ctx)

@@ -123,7 +123,7 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
 		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: d.ceilings.mta, Watch: d.watch,
-		SummaryInterval: c.SummaryInterval, Clock: d.o.Now,
+		SummaryInterval: c.SummaryInterval, Notes: c.Notes, Clock: d.o.Now,
 	})
 	if err != nil {
 		return err

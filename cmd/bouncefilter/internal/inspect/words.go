@@ -96,6 +96,9 @@ func Words(name string, r *bounce.Report) string {
 	for _, rcpt := range r.Recipients {
 		row("recipient", recipientWords(rcpt))
 	}
+	if r.HeldBy != "" {
+		row("held by", r.HeldBy+", which does not know the envelope sender with its tag")
+	}
 	for _, p := range r.Problems {
 		row("problem", OneLine(p))
 	}
@@ -133,6 +136,9 @@ func recipientWords(r bounce.Recipient) string {
 	}
 	if r.RemoteMTA != "" {
 		s += ", according to " + r.RemoteMTA
+	}
+	if r.BlamesTag {
+		s += ", because of the tag in the envelope sender"
 	}
 	if r.Diagnostic != "" {
 		s += ": " + r.Diagnostic

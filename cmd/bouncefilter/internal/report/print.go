@@ -1,0 +1,400 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// View says what is printed of a report. The zero View is its first screen.
+type View struct {
+	By       string // one of [Tables]
+	Failures bool   // why own mail came back
+	Samples  bool   // the notes
+	Next     bool   // all that speaks against enforcing, and all that is to be done
+}
+
+// screen is how many lines the first screen has at most, those of a terminal.
+const screen = 24
+
+// Print writes what the view shows of a report, for people, in lines of at most 80 columns. Lines to paste are never broken.
+func Print(out io.Writer, r *Report, v View) error {
+	lines := []string{r.title()}
+	switch {
+	case v.By != "":
+		lines = append(append(lines, ""), r.tableLines(v.By)...)
+	case v.Failures:
+		lines = append(append(lines, ""), r.failureLines()...)
+	case v.Samples:
+		lines = append(append(lines, ""), r.sampleLines()...)
+	case v.Next:
+		lines = append(append(lines, r.verdictLines(10)...), "")
+		lines = append(lines, r.stepLines()...)
+	default:
+		lines = r.firstScreen()
+	}
+	_, err := io.WriteString(out, strings.Join(lines, "\n")+"\n")
+	return err
+}
+
+// WriteCSV writes one of the [Tables] of a report as CSV (RFC 4180), with a header line.
+func WriteCSV(out io.Writer, r *Report, by string) error { return r.table(by).csv(out) }
+
+// title says what the report is about.
+func (r *Report) title() string {
+	parts := []string{"bouncefilter " + r.period() + " UTC"}
+	switch {
+	case r.Domain != "":
+		parts = append(parts, r.Domain)
+	case len(r.Domains) == 1:
+		parts = append(parts, r.Domains[0].Name)
+	default:
+		parts = append(parts, plural(len(r.Domains), "domain"))
+	}
+	switch {
+	case r.Node != "":
+		parts = append(parts, "node "+r.Node)
+	case len(r.Nodes) > 1:
+		parts = append(parts, plural(len(r.Nodes), "node"))
+	}
+	if l := r.Log; l != nil {
+		parts = append(parts, fmt.Sprintf("log of %s lines", number(l.Lines)))
+		if l.Unreadable > 0 {
+			parts = append(parts, number(l.Unreadable)+" unreadable")
+		}
+	}
+	return fit(printable(strings.Join(parts, ", ")), width)
+}
+
+// period writes the time of the report: days, or hours if it does not begin and end with a day.
+func (r *Report) period() string {
+	const hours = "2006-01-02 15:04"
+	last := r.Until.Add(-time.Nanosecond)
+	if r.From.Equal(r.From.Truncate(24*time.Hour)) && r.Until.Equal(r.Until.Truncate(24*time.Hour)) {
+		if first, last := r.From.Format(time.DateOnly), last.Format(time.DateOnly); first != last {
+			return first + " to " + last
+		}
+		return last.Format(time.DateOnly)
+	}
+	return r.From.Format(hours) + " to " + r.Until.Format(hours)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return number(int64(n)) + " " + what + "s"
+}
+
+// headline is the verdict in a few words.
+func (r *Report) headline() string {
+	v := &r.Verdict
+	since := ""
+	if v.Since != "" {
+		since = " since " + v.Since
+	}
+	switch v.State {
+	case Ready:
+		return "READY TO ENFORCE" + strings.Replace(since, " since", ", signing since", 1)
+	case NotReady:
+		text := "NOT READY TO ENFORCE" + strings.Replace(since, " since", ", signing since", 1)
+		if v.Until != "" {
+			text += ", at least until " + v.Until
+		}
+		return text
+	case Enforcing:
+		switch v.Level {
+		case Red:
+			return "ENFORCING" + since + ", AND GENUINE MAIL MAY BE REFUSED"
+		case Amber:
+			return "ENFORCING" + since + ", LOOK AT THIS"
+		}
+		return "ENFORCING" + since
+	}
+	return "NOTHING TO JUDGE YET"
+}
+
+// verdictLines are the headline and why it is so, in at most so many further lines.
+func (r *Report) verdictLines(most int) []string {
+	text := r.Verdict.Sentence
+	if cs := r.Verdict.Concerns; r.Verdict.State == Enforcing && len(cs) > 0 {
+		text = cs[0].What
+	}
+	lines := wrap(text, width-2)
+	if len(lines) > most {
+		lines = append(lines[:most-1:most-1], fit(strings.Join(lines[most-1:], " "), width-2))
+	}
+	for i := range lines {
+		lines[i] = "  " + lines[i]
+	}
+	return append([]string{r.headline()}, lines...)
+}
+
+// firstScreen is what tells at a glance whether bouncefilter works, and what is to be done.
+func (r *Report) firstScreen() []string {
+	lines := append([]string{r.title()}, r.verdictLines(2)...)
+	lines = append(lines, "")
+	if r.empty() {
+		return append(lines, r.emptyLines()...)
+	}
+	lines = append(append(lines, r.totalLines()...), "")
+	next := r.nextLines()
+	name := "day"
+	if len(r.Days) <= 1 && len(r.Hours) > 1 || r.Until.Sub(r.From) < 24*time.Hour {
+		name = "hour"
+	}
+	const most = 7
+	t := r.table(name)
+	room := min(screen-len(lines)-len(next)-1, most) // without the heading
+	chart := t.last(room).lines()
+	if before := len(t.rows) - room; before > 0 {
+		if outliers := t.outliers(before); outliers != "" {
+			chart = append(t.last(room-1).lines(), fit("* before: "+outliers, width))
+		}
+	}
+	return append(append(lines, chart...), next...)
+}
+
+// last returns the table with its last rows alone.
+func (t *table) last(rows int) *table {
+	if from := len(t.rows) - max(rows, 0); from > 0 {
+		return &table{t.columns, t.rows[from:], t.layout, t.bars[from:], t.marks[from:]}
+	}
+	return t
+}
+
+// outliers names those of the first rows.
+func (t *table) outliers(rows int) string {
+	var list []string
+	for i := rows; i >= 0; i-- {
+		if i < len(t.marks) && t.marks[i] {
+			list = append(list, fmt.Sprintf("%s %s", t.rows[i][0].(time.Time).Format(t.layout), number(t.bars[i])))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// empty says whether nothing was counted.
+func (r *Report) empty() bool {
+	return r.Totals.Counts == Counts{} && r.Totals.InboundUntagged+r.Totals.InboundRefused == 0
+}
+
+func (r *Report) emptyLines() []string {
+	lines := []string{"Nothing was counted in this time."}
+	if l := r.Log; l != nil {
+		text := fmt.Sprintf("None of the %s lines of the log is a verdict of bouncefilter: %s are of something else, %s cannot be read. ",
+			number(l.Lines), number(l.Others), number(l.Unreadable)) +
+			`Give it the log of the daemon, with log.level = "info": journalctl -u bouncefilter -o export, or the file that has its standard error.`
+		return append(lines, wrap(text, width)...)
+	}
+	lines = append(lines, wrap("Mail is counted once it passes through the milter, and within a minute it is in the store. "+
+		"If mail has passed in this time, see whether the daemon runs and the mail server asks it:", width)...)
+	lines = append(lines, "")
+	for _, s := range r.Next {
+		for _, c := range s.Commands {
+			lines = append(lines, "  "+printable(c))
+		}
+	}
+	return lines
+}
+
+// totalLines are what was signed, accepted and refused, and what would have been refused.
+func (r *Report) totalLines() []string {
+	t := &r.Totals
+	row := func(label string, n int64, text string) string {
+		return strings.TrimRight(fit(fmt.Sprintf("%-18s%11s  %s", label, number(n), text), width), " ")
+	}
+	refused := counts(t.RefusedBy)
+	if t.Deferred > 0 {
+		refused += "; deferred of these: " + number(t.Deferred)
+	}
+	unsigned := ""
+	if len(t.NotSignedBy) > 0 {
+		unsigned = "left unsigned: " + counts(t.NotSignedBy)
+	}
+	would := row("Would refuse", t.WouldBe, counts(t.SparedBy))
+	lines := []string{row("Signed", t.Signed, unsigned), row("Accepted", t.Accepted, counts(t.AcceptedBy))}
+	turned := row("Refused", t.Refused+t.Deferred+t.Discarded, refused)
+	groups, also := &t.Would, &t.Turned
+	if t.WouldBe == 0 { // then the groups are those of what was refused
+		groups, also = &t.Turned, &Groups{}
+		lines = append(lines, would, turned)
+	} else {
+		lines = append(lines, turned, would)
+	}
+	group := func(label string, n, refused int64, signs string) string {
+		if refused > 0 {
+			signs = strings.TrimPrefix(signs+"; and refused "+number(refused), "; ")
+		}
+		return row(label, n, signs)
+	}
+	var signs []string
+	for _, s := range []struct {
+		what string
+		n    int64
+	}{
+		{"own host", groups.OwnHost}, {"source repeats", groups.Repeats}, {"never sends", groups.NeverSends},
+	} {
+		if s.n > 0 {
+			signs = append(signs, s.what+" "+number(s.n))
+		}
+	}
+	return append(lines,
+		group("  may be genuine", groups.MayBeGenuine, also.MayBeGenuine, strings.Join(signs, ", ")),
+		group("  no bounce at all", groups.NoBounce, also.NoBounce, ""),
+		group("  no sign of yours", groups.NoSign, also.NoSign, ""))
+}
+
+// counts writes counts, the largest first.
+func counts(cs []Count) string {
+	var list []string
+	for _, c := range cs {
+		list = append(list, or(c.Name, "none")+" "+number(c.Count))
+	}
+	return printable(strings.Join(list, ", "))
+}
+
+// nextLines are the first step, and how many there are more: four lines at most.
+func (r *Report) nextLines() []string {
+	if len(r.Next) == 0 {
+		return []string{"Next: nothing needs to be done."}
+	}
+	s, more := &r.Next[0], len(r.Next)-1
+	const most = 2
+	lines := wrap("Next: "+s.What, width)
+	if len(lines) > most {
+		lines = []string{lines[0], fit(strings.Join(lines[1:], " "), width)}
+	}
+	if len(s.Commands) == 0 || len(s.Config) > 0 {
+		return append(lines, "  "+printable(r.AllNext)+"    # has the lines to paste")
+	}
+	lines = append(lines, "  "+printable(s.Commands[0]))
+	if more > 0 {
+		lines = append(lines, fmt.Sprintf("  %s    # has %s", printable(r.AllNext), plural(more, "more step")))
+	}
+	return lines
+}
+
+// stepLines are all concerns, and all that is to be done, with lines to paste.
+func (r *Report) stepLines() (lines []string) {
+	bullet := func(text string) {
+		for i, l := range wrap(text, width-2) {
+			lines = append(lines, map[bool]string{true: "- ", false: "  "}[i == 0]+l)
+		}
+	}
+	if len(r.Verdict.Concerns) > 0 {
+		lines = append(lines, "What speaks against refusing:")
+	}
+	for _, c := range r.Verdict.Concerns {
+		text := c.What
+		if c.Until != "" {
+			text += " Until " + c.Until + "."
+		}
+		bullet(text)
+	}
+	if len(lines) > 0 {
+		lines = append(lines, "")
+	}
+	if len(r.Next) == 0 {
+		return append(lines, "Nothing needs to be done.")
+	}
+	lines = append(lines, "What to do:")
+	for _, s := range r.Next {
+		bullet(s.What)
+		for _, l := range append(s.Config[:len(s.Config):len(s.Config)], s.Commands...) {
+			lines = append(lines, "      "+printable(l))
+		}
+	}
+	return lines
+}
+
+// tableLines are one table, and what there is to say about it.
+func (r *Report) tableLines(name string) []string {
+	t := r.table(name)
+	if len(t.rows) == 0 {
+		text := "Nothing was counted for this table."
+		if name == "family" && r.Domain != "" {
+			text += " It does not tell domains apart: leave out --domain."
+		}
+		return wrap(text, width)
+	}
+	lines := t.lines()
+	switch name {
+	case "domain":
+		for i := range r.Domains {
+			d := &r.Domains[i]
+			lines = append(lines, "")
+			for _, l := range wrap(d.Name+": "+d.Verdict.Sentence, width) {
+				lines = append(lines, l)
+			}
+		}
+	case "day", "hour":
+		lines = append(lines, "", "genuine?: refused or would be, and may be genuine. >*: an outlier.")
+	}
+	return lines
+}
+
+// failureLines say why own mail came back.
+func (r *Report) failureLines() []string {
+	f := &r.Failures
+	if f.Count == 0 {
+		return wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", width)
+	}
+	const most = 10
+	lines := []string{fmt.Sprintf("%s own recipients failed or are late.", number(f.Count)), ""}
+	status := r.table("status")
+	status.rows = status.rows[:min(len(status.rows), most)]
+	lines = append(append(lines, status.lines()...), "")
+	lines = append(lines, destinationTable(f.Destinations[:min(len(f.Destinations), most)]).lines()...)
+	if len(f.Movers) > 0 {
+		lines = append(lines, "", "Worse than in as long a time before:")
+		lines = append(lines, destinationTable(f.Movers[:min(len(f.Movers), most)]).lines()...)
+	}
+	if len(f.BecauseOfTag) > 0 {
+		lines = append(lines, "", "Refused or held because of the tag. Lines for the configuration:")
+	}
+	for i := range f.BecauseOfTag {
+		t := &f.BecauseOfTag[i]
+		why := "says so"
+		if t.Evidence == "began" {
+			why = "failures began with signing"
+		}
+		for j, l := range wrap(fmt.Sprintf("%s, mail of %s: %s since %s, %s", t.Destination, t.Domain, number(t.Count), t.Since, why), width-2) {
+			lines = append(lines, map[bool]string{true: "- ", false: "  "}[j == 0]+l)
+		}
+		for _, l := range t.Config {
+			lines = append(lines, "      "+printable(l))
+		}
+	}
+	return lines
+}
+
+// sampleLines are the last refusals and would-be refusals.
+func (r *Report) sampleLines() []string {
+	if len(r.Samples) == 0 {
+		return []string{"Nothing was or would have been refused in this time."}
+	}
+	var lines []string
+	for i := range r.Samples {
+		s := &r.Samples[i]
+		what := s.Reason
+		if s.Would != "" && s.Would != s.Reason {
+			what += ", would be " + s.Would
+		}
+		if s.Cause != "" {
+			what += " (" + s.Cause + ")"
+		}
+		lines = append(lines,
+			fit(printable(fmt.Sprintf("%s  %s  %s", s.Time.UTC().Format("2006-01-02 15:04:05"), s.Outcome, what)), width),
+			fit(printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), width))
+		var known []string
+		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
+			if k.value != "" {
+				known = append(known, k.name+" "+k.value)
+			}
+		}
+		lines = append(lines, fit(printable("  "+strings.Join(known, ", ")), width), "    "+printable(s.Inspect))
+	}
+	return append(lines, "", "ADDRESS is the whole address of the recipient, as in the log; FILE the message.")
+}

@@ -1,0 +1,413 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
+	"github.com/bouncefilter/bouncefilter/filter/figures"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// judgement judges whether it is safe to refuse the bounces of each domain. It takes a single message for evidence: a genuine bounce that
+// is refused is lost, and one that is accepted costs little.
+type judgement struct {
+	in       *Input
+	evidence []figures.Figure // of the last [EvidenceDays]
+}
+
+// domains returns the domains with what was counted in the time of the report.
+func (j *judgement) domains(now []figures.Figure) []Domain {
+	byName := map[string]*Domain{}
+	of := func(name string) *Domain {
+		if byName[name] == nil {
+			byName[name] = &Domain{Name: name}
+		}
+		return byName[name]
+	}
+	known := map[string]*status.Domain{}
+	if s := j.in.Status; s != nil {
+		for i := range s.Domains {
+			if d := &s.Domains[i]; j.in.Domain == "" || d.Name == j.in.Domain {
+				known[d.Name] = d
+				r := of(d.Name)
+				r.Mode, r.SigningSince, r.EnforcedFrom = d.Mode, d.SigningSince, d.EnforcedFrom
+			}
+		}
+	}
+	for i := range now {
+		k, n := &now[i].Key, now[i].Count
+		switch {
+		case k.Domain == "":
+		case k.Topic == figures.Verdicts:
+			of(k.Domain).add(k.VerdictOutcome(), n)
+		case k.Topic == figures.Suspects && k.Outcome == figures.WouldBe:
+			of(k.Domain).Would.add(k.Sign, n)
+		case k.Topic == figures.Suspects:
+			of(k.Domain).Turned.add(k.Sign, n)
+		}
+	}
+	domains := make([]Domain, 0, len(byName))
+	for name, d := range byName {
+		d.Verdict = j.domain(name, known[name])
+		domains = append(domains, *d)
+	}
+	slices.SortFunc(domains, func(a, b Domain) int { return cmp.Compare(a.Name, b.Name) })
+	return domains
+}
+
+// seen is what the evidence says about a domain.
+type seen struct {
+	signed, valid, judged, turned     int64
+	refused                           int64 // for good
+	unsigned, foreignTags, missingKey int64
+	signs                             Groups
+	last                              map[figures.Sign]time.Time // day of the last message with a sign
+	lastUnsigned, lastRoute, lastTag  time.Time
+	routes                            tally
+}
+
+func (j *judgement) seenOf(name string) *seen {
+	s := &seen{last: map[figures.Sign]time.Time{}, routes: tally{}}
+	for i := range j.evidence {
+		f := &j.evidence[i]
+		if f.Domain != name {
+			continue
+		}
+		k, n := &f.Key, f.Count
+		switch k.Topic {
+		case figures.Routes:
+			s.routes[k.Name] += n
+			s.lastRoute = later(s.lastRoute, f.Begin)
+		case figures.Suspects:
+			s.signs.add(k.Sign, n)
+			s.last[k.Sign] = later(s.last[k.Sign], f.Begin)
+		case figures.Verdicts:
+			s.verdict(k, n, f.Begin)
+		}
+	}
+	return s
+}
+
+func (s *seen) verdict(k *figures.Key, n int64, at time.Time) {
+	switch o := k.VerdictOutcome(); o {
+	case figures.Signed:
+		s.signed += n
+	case figures.Refused, figures.Discarded:
+		s.refused += n
+		s.turned += n
+	case figures.Deferred, figures.WouldBe:
+		s.turned += n
+	}
+	if r, err := policy.ParseReason(k.Reason); err == nil && r.OfBounces() {
+		s.judged += n
+	}
+	switch {
+	case k.Reason == policy.Valid.String():
+		s.valid += n
+	case k.Reason == policy.VerifyOnly.String():
+		s.unsigned += n
+		s.lastUnsigned = later(s.lastUnsigned, at)
+	case wouldBe(k) == policy.NotIssued.String():
+		s.foreignTags += n
+		s.lastTag = later(s.lastTag, at)
+	}
+	if k.Cause == policy.MissingKey.String() {
+		s.missingKey += n
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// gone returns the day on which what was seen last on a day is no evidence any more.
+func (j *judgement) gone(last time.Time) string {
+	return store.DayOf(last).Time().AddDate(0, 0, EvidenceDays(j.in.Lifetime)).Format(time.DateOnly)
+}
+
+// domain judges a domain, of which status may know nothing.
+func (j *judgement) domain(name string, d *status.Domain) Verdict {
+	s := j.seenOf(name)
+	v := Verdict{Concerns: []Concern{}}
+	enforced, signs := s.refused > 0, s.signed > 0
+	if d != nil {
+		enforced, signs = d.Enforced, d.SigningSince != ""
+	}
+	if d != nil && d.Mode == policy.ModeMonitor.String() {
+		enforced = false
+	}
+	if !signs && !enforced {
+		v.State, v.Level = Nothing, Amber
+		v.Sentence = "No mail of " + name + " was signed yet."
+		v.Concerns = append(v.Concerns, concern("unsigned-domain", "No mail of "+name+" was signed yet.", "Send a message from it, and see why it is not signed:", name).
+			command("bouncefilter check --live"+j.in.conf()))
+		return v
+	}
+	v.Concerns = append(v.Concerns, j.ofRecord(name, d, enforced)...)
+	v.Concerns = append(v.Concerns, j.ofMail(name, s, enforced)...)
+	v.judge(enforced, d, s, name)
+	return v
+}
+
+// judge sets the state that follows from the concerns.
+func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
+	mostUrgentFirst(v.Concerns)
+	if d != nil {
+		v.Since = d.SigningSince
+	}
+	for i := range v.Concerns {
+		v.Until = max(v.Until, v.Concerns[i].Until)
+	}
+	switch {
+	case enforced:
+		v.State, v.Level = Enforcing, Green
+		if d != nil {
+			v.Since = d.EnforcedFrom
+		}
+		v.Until = ""
+		v.Sentence = "Bounces to " + name + " that answer no mail of yours are refused."
+		for i := range v.Concerns {
+			v.Level = worse(v.Level, v.Concerns[i].level)
+		}
+		if v.Level == Red {
+			v.Sentence = "Bounces to " + name + " are refused, and some of them may be genuine."
+		}
+	case len(v.Concerns) > 0:
+		v.State, v.Level = NotReady, Amber
+		v.Sentence = v.Concerns[0].What
+	default:
+		v.State, v.Level = Ready, Green
+		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine.", messages(s.turned), name)
+	}
+}
+
+// ofRecord returns what speaks against refusing by what the store says about a domain.
+func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs []Concern) {
+	if d == nil {
+		if !enforced {
+			cs = append(cs, concern("log-only", "A log does not say whether the record of sent mail is complete.",
+				"Ask the store:", "").command("bouncefilter report"+j.in.conf()))
+		}
+		return cs
+	}
+	s := j.in.Status
+	if !enforced {
+		if from := j.enforceable(d); from.After(j.in.Now) {
+			day := from.Format(time.DateOnly)
+			cs = append(cs, concern("new", fmt.Sprintf("%s signs only since %s: until %s bounces of mail come that was sent before.", name, d.SigningSince, day),
+				"Wait; mode = \"auto\" begins to enforce then.", name).until(day))
+		}
+	}
+	if s.SinceReason != "" {
+		cs = append(cs, concern("record-unreliable", "The store cannot vouch for its record: "+s.SinceReason+".", s.SinceRemedy, "").
+			command("bouncefilter check"+j.in.conf()).warns())
+	} else if d.Incomplete {
+		cs = append(cs, concern("record-incomplete", "Mail of "+name+" may be missing on the record.",
+			"Nothing need be done, it ends by itself; check says how it came about:", name).until(d.IncompleteUntil).command("bouncefilter check"+j.in.conf()))
+	}
+	for _, n := range s.Nodes {
+		if silent := j.in.Now.Sub(n.Seen); silent > store.HeartbeatTimeout {
+			cs = append(cs, concern("silent-node", fmt.Sprintf("The node %s is silent since %s.", n.Name, n.Seen.UTC().Format("2006-01-02 15:04")),
+				"Start it or, if it is gone for good, remove it:", "").command("bouncefilter node remove "+shellWord(n.Name)+j.in.conf()).warns())
+		}
+	}
+	for _, r := range s.OtherRoutes {
+		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
+			c := concern("other-route", fmt.Sprintf("%s seems to send through %s, where nothing is signed.", r.Sender, r.Source),
+				"Send its mail through bouncefilter, or suspend enforcement for it:", name)
+			c.Count = int64(r.Bounces)
+			c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", quoted(r.Sender))}
+			cs = append(cs, c.alarms())
+		}
+	}
+	return cs
+}
+
+// enforceable returns the first day on which mode auto would enforce.
+func (j *judgement) enforceable(d *status.Domain) time.Time {
+	if from, err := time.Parse(time.DateOnly, d.EnforcedFrom); err == nil {
+		return from
+	}
+	since, err := time.Parse(time.DateOnly, d.SigningSince)
+	if err != nil {
+		return time.Time{}
+	}
+	return since.AddDate(0, 0, j.in.Lifetime+1)
+}
+
+// signRows say what the signs mean.
+var signRows = [...]struct {
+	sign         figures.Sign
+	what, remedy string
+}{
+	{figures.OwnHost, "name a host of yours, so that they may answer mail that left another way",
+		"See which host it is, and send its mail through bouncefilter, or put it into [outbound] networks:"},
+	{figures.Repeats, "come from sources that send them again and again, as a genuine service does",
+		"See what they are; list the client in [exempt] networks if they are wanted:"},
+	{figures.NeverSends, "are for users who send nothing through bouncefilter",
+		"Ask how these users send; list them in [exempt] recipients if it is another way:"},
+}
+
+// ofMail returns what speaks against refusing by what came and went.
+func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
+	would := "would be refused"
+	if enforced {
+		would = "were refused"
+	}
+	for _, row := range signRows {
+		var one Groups
+		one.add(row.sign, 1)
+		n := s.signs.OwnHost*one.OwnHost + s.signs.Repeats*one.Repeats + s.signs.NeverSends*one.NeverSends
+		if n == 0 {
+			continue
+		}
+		c := counted(string(row.sign), n, func(n int64, domains string) string {
+			return fmt.Sprintf("%s to %s that %s %s.", messages(n), domains, would, row.what)
+		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
+		if row.sign == figures.OwnHost {
+			c = c.alarms()
+		} else {
+			c = c.warns()
+		}
+		cs = append(cs, c)
+	}
+	if routes := s.routes.sorted(); len(routes) > 0 && !j.statusHasRoute(name) {
+		cs = append(cs, concern("other-route", fmt.Sprintf("Mail of %s seems to leave through %s, where nothing is signed.", name, mta.Names(names(routes))),
+			"Send it through bouncefilter, or exempt its sender; check names it:", name).
+			until(j.gone(s.lastRoute)).command("bouncefilter check"+j.in.conf()).alarms())
+	}
+	if s.unsigned > 0 {
+		cs = append(cs, counted("unsigned-mail", s.unsigned, func(n int64, domains string) string {
+			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", messages(n), domains)
+		}, "Let it go through a listener that signs; check finds the service:", name).until(j.gone(s.lastUnsigned)).command("bouncefilter check"+j.in.conf()).alarms())
+	}
+	if s.foreignTags > 0 {
+		cs = append(cs, counted("not-issued", s.foreignTags, func(n int64, domains string) string {
+			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", messages(n), domains)
+		}, "A node may not write its record, or another party has your key; check compares the nodes:", name).until(j.gone(s.lastTag)).command("bouncefilter check"+j.in.conf()).warns())
+	}
+	if s.missingKey > 0 {
+		cs = append(cs, counted("missing-key", s.missingKey, func(n int64, domains string) string {
+			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", messages(n), domains)
+		}, "Give every node the same keys; check names the one that lacks a key:", name).command("bouncefilter check"+j.in.conf()).warns())
+	}
+	if s.valid == 0 && !enforced {
+		cs = append(cs, concern("no-tag-came-back", "No bounce with a valid tag has come to "+name+" yet, so that nothing shows that tags come back.",
+			"Write from "+name+" to an address that does not exist, such as one at another site of yours, or test it here:", name).
+			command("bouncefilter check --live"+j.in.conf()))
+	}
+	return cs
+}
+
+// statusHasRoute says whether the daemon names the sender, so that what was counted adds nothing.
+func (j *judgement) statusHasRoute(name string) bool {
+	if j.in.Status == nil {
+		return false
+	}
+	for _, r := range j.in.Status.OtherRoutes {
+		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
+			return true
+		}
+	}
+	return false
+}
+
+// overall judges the site by its domains. Those that have never signed do not count beside others.
+func (j *judgement) overall(domains []Domain) Verdict {
+	v := Verdict{State: Nothing, Level: Amber, Concerns: []Concern{}, Sentence: "Nothing was judged yet."}
+	in := map[State][]string{}
+	for i := range domains {
+		d := &domains[i].Verdict
+		in[d.State] = append(in[d.State], domains[i].Name)
+		v.Concerns = merge(v.Concerns, d.Concerns)
+	}
+	for _, s := range []State{NotReady, Ready, Enforcing} {
+		if len(in[s]) > 0 {
+			v.State = s
+			break
+		}
+	}
+	if v.State == Nothing {
+		if len(domains) > 0 {
+			v.Sentence = "No mail was signed yet."
+		}
+		return v
+	}
+	v.Level = Green
+	for i := range domains {
+		d := &domains[i].Verdict
+		if d.State == Nothing {
+			continue
+		}
+		v.Level = worse(v.Level, d.Level)
+		if d.State == v.State {
+			v.Since, v.Until = max(v.Since, d.Since), max(v.Until, d.Until)
+		}
+	}
+	v.Sentence = v.sentence(in, domains)
+	return v
+}
+
+// sentence says in words what the verdict over all domains is.
+func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
+	switch v.State {
+	case NotReady:
+		text := v.Concerns[0].What
+		if n := len(in[Enforcing]); n > 0 {
+			text = fmt.Sprintf("%s %s enforced, %s %s not ready: ", mta.Names(in[Enforcing]), are(n), mta.Names(in[NotReady]), are(len(in[NotReady]))) + text
+		}
+		return text
+	case Ready:
+		var would int64
+		for i := range domains {
+			would += domains[i].Would.NoSign + domains[i].Would.NoBounce
+		}
+		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine.", messages(would))
+	}
+	if v.Level == Red {
+		return "Bounces are refused of which some may be genuine."
+	}
+	return "Bounces that answer no mail of yours are refused."
+}
+
+func are(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
+}
+
+func worse(a, b Level) Level {
+	if a == Red || b == Red {
+		return Red
+	}
+	if a == Amber || b == Amber {
+		return Amber
+	}
+	return Green
+}
+
+func names(cs []Count) []string {
+	list := make([]string, len(cs))
+	for i, c := range cs {
+		list[i] = c.Name
+	}
+	return list
+}
+
+// messages writes a number of messages.
+func messages(n int64) string {
+	if n == 1 {
+		return "1 message"
+	}
+	return number(n) + " messages"
+}

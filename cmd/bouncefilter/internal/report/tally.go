@@ -1,0 +1,212 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/figures"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// of returns the count of an outcome; nil for one that is unknown here.
+func (c *Counts) of(o figures.Outcome) *int64 {
+	switch o {
+	case figures.Signed:
+		return &c.Signed
+	case figures.Accepted:
+		return &c.Accepted
+	case figures.WouldBe:
+		return &c.WouldBe
+	case figures.Refused:
+		return &c.Refused
+	case figures.Deferred:
+		return &c.Deferred
+	case figures.Discarded:
+		return &c.Discarded
+	case figures.Ordinary:
+		return &c.Ordinary
+	}
+	return nil
+}
+
+func (c *Counts) add(o figures.Outcome, n int64) {
+	if p := c.of(o); p != nil {
+		*p += n
+	}
+}
+
+// Turned is how much was or would be refused, deferred or discarded.
+func (c *Counts) Turned() int64 { return c.WouldBe + c.Refused + c.Deferred + c.Discarded }
+
+// wouldBe returns the reason for which what was spared would have been refused.
+func wouldBe(k *figures.Key) string { return cmp.Or(k.Would, k.Reason) }
+
+func (g *Groups) add(s figures.Sign, n int64) {
+	switch s {
+	case figures.OwnHost:
+		g.OwnHost += n
+	case figures.Repeats:
+		g.Repeats += n
+	case figures.NeverSends:
+		g.NeverSends += n
+	case figures.NoBounce:
+		g.NoBounce += n
+		return
+	default:
+		g.NoSign += n
+		return
+	}
+	g.MayBeGenuine += n
+}
+
+// totals adds up.
+func totals(fs []figures.Figure) Totals {
+	var t Totals
+	accepted, refused, would, spared, unsigned := tally{}, tally{}, tally{}, tally{}, tally{}
+	for i := range fs {
+		k, n := &fs[i].Key, fs[i].Count
+		switch k.Topic {
+		case figures.Suspects:
+			if k.Outcome == figures.WouldBe {
+				t.Would.add(k.Sign, n)
+			} else {
+				t.Turned.add(k.Sign, n)
+			}
+		case figures.Verdicts:
+			reason, err := policy.ParseReason(k.Reason)
+			switch {
+			case err == nil && reason == policy.Untag:
+				t.InboundUntagged += n
+				continue
+			case err == nil && reason == policy.InvalidTag && k.VerdictOutcome() != figures.WouldBe:
+				t.InboundRefused += n
+				continue
+			}
+			o := k.VerdictOutcome()
+			t.add(o, n)
+			switch o {
+			case figures.Accepted:
+				accepted[k.Reason] += n
+			case figures.WouldBe:
+				would[wouldBe(k)] += n
+				spared[k.Cause] += n
+			case figures.Refused, figures.Deferred, figures.Discarded:
+				refused[k.Reason] += n
+			case figures.Ordinary:
+				unsigned[k.Reason] += n
+			}
+		}
+	}
+	t.AcceptedBy, t.RefusedBy, t.WouldBeBy, t.SparedBy, t.NotSignedBy = accepted.sorted(), refused.sorted(), would.sorted(), spared.sorted(), unsigned.sorted()
+	return t
+}
+
+// tally counts words.
+type tally map[string]int64
+
+// sorted returns the counts, the largest first.
+func (t tally) sorted() []Count {
+	cs := make([]Count, 0, len(t))
+	for name, n := range t {
+		cs = append(cs, Count{name, n})
+	}
+	slices.SortFunc(cs, func(a, b Count) int { return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Name, b.Name)) })
+	return cs
+}
+
+// periods returns the periods from first until a time, of which each is as long as long.
+func periods(fs []figures.Figure, first, until time.Time, long time.Duration) []Period {
+	ps := []Period{}
+	for t := first; t.Before(until) && len(ps) <= store.CounterRetention; t = t.Add(long) {
+		ps = append(ps, Period{Begin: t})
+	}
+	for i := range fs {
+		at := fs[i].Begin.Sub(first) / long
+		if at < 0 || int(at) >= len(ps) {
+			continue
+		}
+		p, k, n := &ps[at], &fs[i].Key, fs[i].Count
+		switch {
+		case k.Topic == figures.Verdicts:
+			p.add(k.VerdictOutcome(), n)
+		case k.Topic == figures.Suspects && k.Sign.MayBeGenuine():
+			p.MayBeGenuine += n
+		}
+	}
+	markOutliers(ps)
+	return ps
+}
+
+// named adds up the figures of a topic by a name, the most mail that was or would be refused first.
+func named(fs []figures.Figure, topic figures.Topic, name func(*figures.Key) string) []Named {
+	sums := map[string]*Named{}
+	for i := range fs {
+		k := &fs[i].Key
+		if k.Topic != topic {
+			continue
+		}
+		sumOf(sums, name(k)).add(k.Outcome, fs[i].Count)
+	}
+	return sortedNames(sums)
+}
+
+func sumOf(sums map[string]*Named, name string) *Named {
+	if sums[name] == nil {
+		sums[name] = &Named{Name: name}
+	}
+	return sums[name]
+}
+
+func sortedNames(sums map[string]*Named) []Named {
+	list := make([]Named, 0, len(sums))
+	for _, n := range sums {
+		list = append(list, *n)
+	}
+	all := func(n *Named) int64 { return n.Turned() + n.Signed + n.Accepted + n.Ordinary }
+	slices.SortFunc(list, func(a, b Named) int {
+		return cmp.Or(cmp.Compare(b.Turned(), a.Turned()), cmp.Compare(all(&b), all(&a)), cmp.Compare(a.Name, b.Name))
+	})
+	return list
+}
+
+// nodes returns the nodes that have counted something, or are known.
+func (in *Input) nodes(fs []figures.Figure) []Named {
+	sums := map[string]*Named{}
+	for i := range fs {
+		if f := &fs[i]; f.Topic == figures.Verdicts {
+			sumOf(sums, f.Node).add(f.Key.VerdictOutcome(), f.Count)
+		}
+	}
+	if in.Status != nil {
+		for _, n := range in.Status.Nodes {
+			if in.Node == "" || n.Name == in.Node {
+				s := sumOf(sums, n.Name)
+				s.Seen, s.Silent = n.Seen, in.Now.Sub(n.Seen) > store.HeartbeatTimeout
+			}
+		}
+	}
+	list := sortedNames(sums)
+	slices.SortFunc(list, func(a, b Named) int { return cmp.Compare(a.Name, b.Name) })
+	return list
+}
+
+// routesOf adds up the other routes, the most frequent first.
+func routesOf(fs []figures.Figure) []Route {
+	sums := map[Route]int64{}
+	for i := range fs {
+		if k := &fs[i].Key; k.Topic == figures.Routes {
+			sums[Route{Domain: k.Domain, Name: k.Name}] += fs[i].Count
+		}
+	}
+	routes := make([]Route, 0, len(sums))
+	for r, n := range sums {
+		r.Count = n
+		routes = append(routes, r)
+	}
+	slices.SortFunc(routes, func(a, b Route) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Name, b.Name))
+	})
+	return routes
+}

@@ -1,0 +1,187 @@
+package filter
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/figures"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// This file makes the event of each verdict, which is both counted and logged, so that a report of the log has the figures of the store.
+
+// decided counts and logs one verdict. One about a test is not counted.
+func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
+	e := s.eventOf(v, rcpt)
+	s.tell(v, &e, recipients)
+}
+
+// decidedBounce is decided for recipients of a bounce that was judged to its end, of whom r is the first.
+func (s *session) decidedBounce(r *judge.Recipient, recipients int) {
+	e := s.eventOf(&r.Verdict, r.Raw)
+	msg := s.msg
+	if e.Route = msg.route; !msg.told && proven(&r.Verdict) {
+		msg.told = true
+		e.Failures = failuresOf(msg.judged.Report)
+	}
+	e.Sign = s.signOf(r)
+	s.tell(&r.Verdict, &e, recipients)
+}
+
+// tell counts and logs an event. What the log has at level debug alone is not counted, see [levelOf].
+func (s *session) tell(v *policy.Verdict, e *figures.Event, recipients int) {
+	level := levelOf(v)
+	if !s.msg.test {
+		s.server.stats.count(v)
+		if level == slog.LevelInfo {
+			s.server.figures.Observe(e)
+		}
+	}
+	s.server.logVerdict(context.Background(), s, level, v, e, recipients)
+}
+
+// levelOf returns the level of the line about a verdict.
+func levelOf(v *policy.Verdict) slog.Level {
+	switch {
+	case v.Action == policy.ActionNone && v.Domain == nil && v.Reason != policy.UnusableSender:
+		return slog.LevelDebug // mail that is none of our business
+	case v.Cause == policy.Guessing && !v.Delivers():
+		return slog.LevelDebug // a line said that many come, see [Server.manyWrongTags]
+	}
+	return slog.LevelInfo
+}
+
+// eventOf makes the event of a verdict, without what only the content and the record of a bounce tell.
+func (s *session) eventOf(v *policy.Verdict, rcpt string) figures.Event {
+	msg := s.msg
+	e := figures.Event{
+		At: s.server.now(), Message: messages[msg.kind], Reason: v.Reason.String(), Action: v.Action.String(), Cause: v.Cause.String(),
+		Local: s.local, QueueID: msg.queueID, Sender: msg.sender, Recipient: rcpt,
+	}
+	if !s.local {
+		e.Client = s.client
+	}
+	if v.Domain != nil {
+		e.Domain = v.Domain.Name
+	}
+	if v.Would != policy.NoReason && v.Would != v.Reason {
+		e.Would = v.Would.String()
+	}
+	if r := msg.judged.Report; r != nil {
+		e.Kind, e.Family, e.ReportingMTA = string(r.Kind), r.Family, r.ReportingMTA
+	}
+	if v.Reason == policy.Signed {
+		e.Destinations = msg.destinations
+	}
+	return e
+}
+
+// noteDestination notes the domain of a recipient of outbound mail.
+func (msg *message) noteDestination(a prvs.Address) {
+	d := figures.Destination(a.Domain)
+	if d == "" || len(msg.destinations) >= figures.MaxDestinations {
+		return
+	}
+	for _, have := range msg.destinations {
+		if have == d {
+			return
+		}
+	}
+	msg.destinations = append(msg.destinations, d)
+}
+
+// proven says whether a bounce is known to answer mail that was sent from here.
+func proven(v *policy.Verdict) bool {
+	return v.Delivers() && (v.Reason == policy.Valid || v.Reason == policy.ValidMessage || v.Reason == policy.ValidCorrespondent)
+}
+
+// failuresOf returns the recipients whom a report says mail has not reached, or not yet, by domain and status, and who holds mail because of
+// the tag.
+func failuresOf(r *bounce.Report) (list []figures.Failure) {
+	if r == nil {
+		return nil
+	}
+	add := func(f figures.Failure) {
+		for i := range list {
+			if have := &list[i]; have.Destination == f.Destination && have.Status == f.Status && have.BecauseOfTag == f.BecauseOfTag {
+				have.Count++
+				return
+			}
+		}
+		if len(list) < figures.MaxFailures {
+			list = append(list, f)
+		}
+	}
+	for i := range r.Recipients {
+		rcpt := &r.Recipients[i]
+		class := rcpt.Class()
+		switch rcpt.Action {
+		case "failed", "delayed":
+		case "delivered", "relayed", "expanded":
+			continue
+		default:
+			if class != '4' && class != '5' {
+				continue
+			}
+		}
+		add(figures.Failure{
+			Destination: figures.Destination(domainOf(rcpt.Address)), Status: statusOf(rcpt, class), BecauseOfTag: rcpt.BlamesTag, Count: 1,
+		})
+	}
+	if r.HeldBy != "" {
+		add(figures.Failure{Destination: figures.Destination(domainOf(r.HeldBy)), BecauseOfTag: true, Count: 1})
+	}
+	for i := range list {
+		if list[i].Destination == "" {
+			list[i].Destination = figures.Other
+		}
+	}
+	return list
+}
+
+// statusOf returns the status of a recipient as failures have it.
+func statusOf(rcpt *bounce.Recipient, class byte) string {
+	for _, s := range [...]string{rcpt.Exact, rcpt.Status, string(class)} {
+		if s != "" && figures.IsStatus(s) {
+			return s
+		}
+	}
+	return ""
+}
+
+// domainOf returns the domain of an address as another server has written it.
+func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
+
+// signOf says what speaks for a bounce that is or would be refused. The first sign that there is counts.
+func (s *session) signOf(r *judge.Recipient) figures.Sign {
+	v, c := &r.Verdict, &s.msg.judged
+	k := figures.Key{Reason: v.Reason.String(), Action: v.Action.String(), Cause: v.Cause.String()}
+	if v.Would != policy.NoReason {
+		k.Would = v.Would.String()
+	}
+	switch outcome := k.VerdictOutcome(); {
+	case !outcome.Turned():
+		return figures.NoSign
+	case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:
+		return figures.NoBounce
+	case c.Report != nil && namesOwnHost(c.Policy, c.Report):
+		return figures.OwnHost
+	case s.msg.repeats:
+		return figures.Repeats
+	case (v.Cause == policy.MonitorMode || v.Cause == policy.NewDomain) && evidence.NeverSends(context.Background(), c.Policy, c.Hasher, r.Address, c.Facts(r).Record, prvs.DayOf(c.Now), c.Record):
+		return figures.NeverSends
+	}
+	return figures.NoSign
+}
+
+// namesOwnHost says whether the mail that a report returns came from a host of ours, as far as the site that reports has found out
+// itself. Spam in our name comes from hosts that only say so.
+func namesOwnHost(p *policy.Policy, r *bounce.Report) bool {
+	address, name := r.VerifiedHandOver()
+	return p.OwnHost(name, address)
+}

@@ -1,0 +1,112 @@
+package figures
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
+	"github.com/bouncefilter/bouncefilter/filter/internal/bounded"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/prvs"
+)
+
+// bounces is the Message of an event about a bounce.
+const bounces = "bounce"
+
+// VerdictOutcome returns the outcome of a verdict, by the fields of a key of [Verdicts].
+func (k *Key) VerdictOutcome() Outcome {
+	switch k.Action {
+	case policy.ActionReject.String():
+		return Refused
+	case policy.ActionDefer.String():
+		return Deferred
+	case policy.ActionDiscard.String():
+		return Discarded
+	case policy.ActionMonitor.String():
+		return WouldBe
+	case policy.ActionNone.String():
+		return Ordinary
+	case policy.ActionSign.String():
+		return Signed
+	}
+	if k.Would != "" || k.Cause == policy.MailerDaemon.String() {
+		return WouldBe
+	}
+	return Accepted
+}
+
+// Turned says whether a message was not delivered, or would not have been.
+func (o Outcome) Turned() bool {
+	return o == Refused || o == Deferred || o == Discarded || o == WouldBe
+}
+
+// verdict returns the key of [Verdicts] of an event.
+func (e *Event) verdict() Key {
+	return Key{Topic: Verdicts, Domain: e.Domain, Reason: e.Reason, Action: e.Action, Cause: e.Cause, Would: e.Would, Kind: e.Kind}
+}
+
+// Keys calls count with each key that an event counts for, and by how much. It does not bound the names, see [Recorder].
+func (e *Event) Keys(count func(k Key, n int64)) {
+	k := e.verdict()
+	outcome := k.VerdictOutcome()
+	count(k, 1)
+	for _, d := range e.Destinations {
+		count(Key{Topic: Sent, Domain: e.Domain, Name: d}, 1)
+	}
+	if e.Message != bounces {
+		return
+	}
+	if e.Family != "" {
+		count(Key{Topic: Families, Family: e.Family, Outcome: outcome}, 1)
+	}
+	for i := range e.Failures {
+		f := &e.Failures[i]
+		sign := NoSign
+		if f.BecauseOfTag {
+			sign = BecauseOfTag
+		}
+		count(Key{Topic: Failures, Domain: e.Domain, Name: f.Destination, Status: f.Status, Sign: sign}, int64(f.Count))
+	}
+	if e.Route != "" {
+		count(Key{Topic: Routes, Domain: e.Domain, Name: e.Route}, 1)
+	}
+	if !outcome.Turned() {
+		return
+	}
+	count(Key{Topic: Suspects, Domain: e.Domain, Outcome: outcome, Sign: e.Sign}, 1)
+	count(Key{Topic: Sources, Domain: e.Domain, Outcome: outcome, Name: sourceName(e.Client)}, 1)
+	if name := HostName(e.ReportingMTA); name != "" {
+		count(Key{Topic: Reporters, Domain: e.Domain, Outcome: outcome, Name: evidence.Correspondent(name)}, 1)
+	}
+}
+
+// sourceName is the Name in [Sources] of a client.
+func sourceName(client netip.Addr) string {
+	if !client.IsValid() {
+		return "local"
+	}
+	return bounded.Network(client).String()
+}
+
+// Destination returns a domain to which mail goes, or from which it came back, as figures have it: folded (see [prvs.FoldDomain]); "" if it
+// has other characters than names have.
+func Destination(domain string) string { return HostName(prvs.FoldDomain(domain)) }
+
+// maxHostName is the length of the longest name of a host, in octets (RFC 1035 section 2.3.4).
+const maxHostName = 253
+
+// HostName returns the name of a host or domain that another server has written, or "" if it is none: what has other characters is not
+// shown to people.
+func HostName(name string) string {
+	if len(name) > maxHostName {
+		return ""
+	}
+	for i := range len(name) {
+		switch c := name[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '.', c == '-', c == '_':
+		default:
+			return ""
+		}
+	}
+	return strings.ToLower(strings.Trim(name, "."))
+}

@@ -1,0 +1,117 @@
+package figures
+
+import (
+	"time"
+
+	"github.com/bouncefilter/bouncefilter/filter/internal/bounded"
+	"github.com/bouncefilter/bouncefilter/store"
+)
+
+// Bounds of what outsiders can make up. Of a topic with a Name a node counts at most maxCells keys a day by their own; all others count as
+// [Other]. So a node stores at most 5 × 384 = 1920 of them a day, and 768,000 in [store.CounterRetention] days, about 60 MB, if an attacker
+// fills them on each day. The other topics have as many keys as our domains have reasons, causes, kinds and signs.
+const (
+	// maxCells is how many keys of a topic are counted by their own in a day.
+	maxCells = 24 * maxNew
+	// maxNew is how many of them an hour may begin, those apart that the day before had.
+	maxNew = 16
+	// atOnce is how many of these are counted by their own when they are seen first. The others are once they were seen repeats times.
+	atOnce  = 4
+	repeats = 3
+	// maxWatched is how many keys of a topic are watched for repetition, and watched is for how long.
+	maxWatched = 1024
+	watched    = 48 * time.Hour
+	// someOf is of how many new keys one is watched once maxWatched are.
+	someOf = 16
+)
+
+// cells chooses the keys of one topic that are counted by their own. What comes again and again is chosen before what comes once, so that
+// names that are made up do not push out others.
+type cells struct {
+	day     store.Day
+	hour    store.Hour
+	today   map[string]struct{} // packed
+	before  map[string]struct{} // of the day before
+	fresh   int                 // that this hour has begun
+	watched *bounded.Table[string, struct{}]
+	strange int // keys that were seen while as many as may be were watched
+}
+
+func newCells() *cells {
+	return &cells{today: map[string]struct{}{}, watched: bounded.New[string, struct{}](maxWatched, watched)}
+}
+
+// choose says whether a packed key is counted by its own. An event that is late by less than a day belongs to the day before it.
+func (c *cells) choose(k []byte, at time.Time) bool {
+	c.turn(store.HourOf(at))
+	if _, chosen := c.today[string(k)]; chosen {
+		return true
+	}
+	if len(c.today) >= maxCells {
+		return false
+	}
+	if _, again := c.before[string(k)]; !again {
+		if c.fresh >= maxNew || c.seen(k, at) < repeats && c.fresh >= atOnce {
+			return false
+		}
+		c.fresh++
+	}
+	c.today[string(k)] = struct{}{}
+	return true
+}
+
+// seen returns how often a key was seen, as far as it is watched. In a flood only some of the new keys are, which saves time: what comes
+// again and again is soon among them.
+func (c *cells) seen(k []byte, at time.Time) uint64 {
+	if c.watched.Len() >= maxWatched && !c.watched.Holds(string(k)) {
+		if c.strange++; c.strange%someOf != 0 {
+			return 1
+		}
+	}
+	return c.watched.See(string(k), at).Count
+}
+
+// turn begins a new hour and a new day. A clock that was ahead for more than a day is followed back.
+func (c *cells) turn(hour store.Hour) {
+	if day := hour.Day(); day > c.day || day < c.day-1 {
+		if day != c.day+1 {
+			c.today = nil
+		}
+		c.day, c.before, c.today = day, c.today, map[string]struct{}{}
+	}
+	if hour > c.hour || hour < c.hour-24 {
+		c.hour, c.fresh = hour, 0
+	}
+}
+
+// restore takes a packed key that this node has counted on a day before it was started.
+func (c *cells) restore(k []byte, day store.Day, today store.Day) {
+	c.turn(today.FirstHour())
+	if day == today-1 {
+		if c.before == nil {
+			c.before = map[string]struct{}{}
+		}
+		c.before[string(k)] = struct{}{}
+	} else if day == today && len(c.today) < maxCells {
+		c.today[string(k)] = struct{}{}
+	}
+}
+
+// named says whether outsiders can make up the names of a topic.
+func (t Topic) named() bool {
+	switch t {
+	case Sources, Reporters, Routes, Sent, Failures:
+		return true
+	}
+	return false
+}
+
+// other returns the key under which a key is counted that is not counted by its own.
+func (k *Key) other() Key {
+	o := *k
+	o.Name = Other
+	if len(o.Status) > 1 {
+		o.Status = o.Status[:1] // the class
+	}
+	return o
+}
