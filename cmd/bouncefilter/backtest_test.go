@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -54,5 +56,37 @@ func TestIsTerminal(t *testing.T) {
 	defer terminal.Close()
 	if !isTerminal(terminal) {
 		t.Error("a terminal is none")
+	}
+}
+
+// The commands in the documents run.
+func TestBacktestCommandsOfTheDocuments(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"Sent":     "From - Mon Nov 23 10:00:00 2026\nFrom: user@example.com\nMessage-ID: <m1@example.com>\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\nHello\n",
+		"mail.log": "Nov 23 10:00:00 mx postfix/qmgr[1]: 4AAAAA1: from=<user@example.com>, size=1, nrcpt=1 (queue active)\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commands := regexp.MustCompile(`(?m)^.*bouncefilter backtest (--domain .*)$`)
+	found := 0
+	for _, path := range []string{"../../README.md", "../../deploy/manual.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range commands.FindAllStringSubmatch(string(text), -1) {
+			found++
+			args := strings.Fields(strings.NewReplacer("/var/vmail", dir, "/var/log/mail.log*", filepath.Join(dir, "mail.log")).Replace(m[1]))
+			var stdout, stderr bytes.Buffer
+			if status := run(t.Context(), append([]string{"backtest"}, args...), strings.NewReader(""), &stdout, &stderr); status != exitYes || !strings.Contains(stdout.String(), "Domains  example.com\n") {
+				t.Errorf("%s: %q: %d\n%s%s", path, m[0], status, &stdout, &stderr)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("%d commands", found)
 	}
 }

@@ -77,8 +77,12 @@ func newJudging(o *Options, s *survey) (*judging, error) {
 		Store: memory.NewWithClock(func() time.Time { return o.Now }), policy: j.policy, hasher: j.hasher, keep: o.retention(), logSince: s.logSince,
 		saved: map[string]time.Time{}, wrote: map[string]time.Time{}, first: map[string]time.Time{},
 	}
-	for i := range s.sent {
-		j.record.cover(&s.sent[i], s.olderSent[s.sent[i].folder], s.keepFrom)
+	if s.interrupted {
+		j.record.logSince = time.Time{} // what was sent may be in what was not read
+	} else {
+		for i := range s.sent {
+			j.record.cover(&s.sent[i], s.olderSent[s.sent[i].folder], s.keepFrom)
+		}
 	}
 	j.ownSites()
 	return j, nil
