@@ -165,7 +165,7 @@ func (s *session) signOf(r *judge.Recipient) figures.Sign {
 		k.Would = v.Would.String()
 	}
 	switch outcome := k.VerdictOutcome(); {
-	case !outcome.Turned():
+	case !outcome.Turned(), v.Cause == policy.OwnMail, v.Cause == policy.Listed: // no mode refuses these
 		return figures.NoSign
 	case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:
 		return figures.NoBounce

@@ -160,6 +160,8 @@ func TestSigns(t *testing.T) {
 		}, true, from("from x (unknown [198.51.100.5]) by mx.victim.example (Postfix)"), figures.OwnHost},
 		{"a host that says it were ours", nil, true, from("from mail.example.com (unknown [203.0.113.5]) by mx.victim.example (Postfix)"), figures.NoSign},
 		{"a name that may be forged", nil, true, from("from mail.example.com (mail.example.com [203.0.113.5] (may be forged)) by mx.victim.example (8.18)"), figures.NoSign},
+		{"a host of ours, to a recipient who is exempt", func(s *policy.Settings) { s.Exempt.Recipients = []string{"user@example.com"} }, true,
+			from("from x (mail.example.com [203.0.113.5]) by mx.victim.example (Postfix)"), figures.NoSign},
 		{"it never sends", monitored, false, plain.String(), figures.NeverSends},
 		{"it sends", monitored, true, plain.String(), figures.NoSign},
 		{"a host of ours goes before it", monitored, false, from("from x (mail.example.com [203.0.113.5]) by mx.victim.example (Postfix)"), figures.OwnHost},

@@ -90,6 +90,7 @@ func (s *session) bounceEnd(m milter.Modifier) (*milter.Response, error) {
 	}
 	if !msg.test {
 		s.countReport()
+		s.tellGenuine()
 	}
 	s.report()
 	return milter.RespAccept, nil
@@ -108,8 +109,8 @@ func (s *session) noteRoute() {
 	}
 	if report {
 		s.server.log.Warn("this sender seems to send through another route",
-			"sender", "<"+cut(r.Sender)+">", "source", r.Source, "count", r.Bounces, "since", formatTime(r.Since),
-			"original", "<"+cut(r.Original)+">", "remedy", routes.Remedy(r.Sender))
+			"sender", angle(r.Sender), "source", r.Source, "count", r.Bounces, "since", formatTime(r.Since),
+			"original", angle(r.Original), "remedy", routes.Remedy(r.Sender))
 	}
 }
 

@@ -29,6 +29,14 @@ func cut(s string) string {
 	return s[:n] + "..."
 }
 
+// angle writes an untrusted address or Message-ID for the log: all are in angle brackets, the null sender, too, and none is in two pairs.
+func angle(s string) string {
+	if len(s) >= 2 && s[0] == '<' && s[len(s)-1] == '>' {
+		s = s[1 : len(s)-1]
+	}
+	return "<" + cut(s) + ">"
+}
+
 var messages = [...]string{policy.Inbound: "inbound", policy.Outgoing: "outbound", policy.Bounce: "bounce", policy.Daemon: "bounce", policy.Unsigned: "outbound"}
 
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
@@ -38,11 +46,14 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level
 	}
 	msg := sess.msg
 	attrs := make([]slog.Attr, 0, 28)
+	if msg.test { // before all that outsiders write, so that no program that reads lines by pattern is deceived
+		attrs = append(attrs, slog.Bool("test", true))
+	}
 	if msg.queueID != "" {
 		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))
 	}
 	attrs = append(attrs, slog.String("client", sess.clientName()),
-		slog.String("sender", "<"+cut(msg.sender)+">"), slog.String("recipient", "<"+cut(e.Recipient)+">"))
+		slog.String("sender", angle(msg.sender)), slog.String("recipient", angle(e.Recipient)))
 	if recipients > 1 {
 		attrs = append(attrs, slog.Int("recipients", recipients))
 	}
@@ -77,9 +88,6 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level
 	if d := e.Destinations; len(d) > 1 || len(d) == 1 && d[0] != figures.Destination(domainOf(e.Recipient)) {
 		text("destinations", strings.Join(d, ","))
 	}
-	if msg.test {
-		attrs = append(attrs, slog.Bool("test", true))
-	}
 	attrs = append(attrs, slog.Duration("duration", sess.spent().Round(time.Microsecond)))
 	s.log.LogAttrs(ctx, level, messages[msg.kind], attrs...)
 }
@@ -93,17 +101,18 @@ func appendReport(attrs []slog.Attr, r *bounce.Report) []slog.Attr {
 	}
 	text("report", string(r.Kind))
 	text("family", r.Family)
-	if id := r.Original().MessageID; id != "" {
-		text("original", "<"+id+">")
+	address := func(name, value string) {
+		if value != "" {
+			attrs = append(attrs, slog.String(name, angle(value)))
+		}
 	}
+	address("original", r.Original().MessageID)
 	text("reporting_mta", r.ReportingMTA)
 	if len(r.Recipients) == 0 {
 		return attrs
 	}
 	first := &r.Recipients[0]
-	if first.Address != "" {
-		text("reported_recipient", "<"+first.Address+">")
-	}
+	address("reported_recipient", first.Address)
 	if n := len(r.Recipients); n > 1 {
 		attrs = append(attrs, slog.Int("reported_recipients", n))
 	}

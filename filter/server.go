@@ -82,6 +82,9 @@ type Options struct {
 	Notes int
 	// SummaryInterval is the time between two summary lines in the log. 0 means 5 minutes.
 	SummaryInterval time.Duration
+	// Genuine is called for each genuine bounce, by many goroutines. It must not wait: the MTA does. It does not change the report, and
+	// keeps none of it. nil for none. Bounces that a tag proves are read only with ReadAll of the policy.
+	Genuine func(Genuine)
 	// Clock returns the time. nil means time.Now.
 	Clock func() time.Time
 }
@@ -95,6 +98,7 @@ type Server struct {
 	node        string
 	every       time.Duration
 	now         func() time.Time
+	genuine     func(Genuine) // nil for none
 	state       atomic.Pointer[state]
 	stats       *stats
 	durations   *durations
@@ -131,7 +135,7 @@ func NewServer(o Options) (*Server, error) {
 		return nil, errors.New("filter: Policy, Store, Hasher and Logger are needed")
 	}
 	s := &Server{
-		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, every: o.SummaryInterval, now: o.Clock,
+		log: o.Logger, store: o.Store, hasher: o.Hasher, node: o.Node, every: o.SummaryInterval, now: o.Clock, genuine: o.Genuine,
 		stats: &stats{}, durations: newDurations(), figures: figures.New(o.Node, o.Notes, o.Hasher), routes: routes.New(), sources: sources.New(), replies: newReplies(), macros: macroRequests(), sentHeaders: evidence.Headers(),
 		enforced: map[string]bool{}, readers: newReaders(),
 	}
@@ -254,7 +258,7 @@ func (s *Server) panicked(message string, value any) {
 func (s *Server) manyWrongTags(m guesses.Many) {
 	name := m.Name
 	if m.What == "address" {
-		name = "<" + cut(name) + ">"
+		name = angle(name)
 	}
 	s.log.Warn("many wrong tags came today, and further ones are not told from right ones until midnight UTC: most are deferred, some accepted",
 		m.What, name, "limit", m.Most, "remedy", "none is needed, right tags are accepted; see bad_tags_per_day")

@@ -68,7 +68,7 @@ func TestTestsAreLoggedAndNotCounted(t *testing.T) {
 	}
 	f.playTests("ENVID=" + mark)
 	log := f.log.String()
-	if n := strings.Count(log, " test=true duration="); n < 6 || n != strings.Count(log, " duration=") {
+	if n := strings.Count(log, " test=true "); n < 6 || n != strings.Count(log, " duration=") {
 		t.Errorf("%d lines are marked:\n%s", n, log)
 	}
 	for _, reason := range []string{"reason=bad-signature ", "reason=untagged ", "reason=untag ", "reason=signed "} {

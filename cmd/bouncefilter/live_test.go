@@ -217,7 +217,7 @@ func TestCheckLive(t *testing.T) {
 	if log := d.stderr.String(); strings.Count(log, " test=true ") != 2 || strings.Count(log, " reason=") != 2 {
 		t.Errorf("not all questions are marked as tests:\n%s", log)
 	}
-	if _, metrics := d.get("/metrics"); !strings.Contains(metrics, "bouncefilter_connections_total 4") || strings.Contains(metrics, `reason="grace"`) {
+	if _, metrics := d.get("/metrics"); !strings.Contains(metrics, "bouncefilter_connections_total 4") || regexp.MustCompile(`(?m)^bouncefilter_(messages|would_refuse)_total\{.*\} [1-9]`).MatchString(metrics) || !strings.Contains(metrics, "bouncefilter_messages_total{") {
 		t.Errorf("the questions are counted:\n%s", metrics)
 	}
 	asJSON := w.run(args(c, "--json")...)

@@ -25,7 +25,7 @@ import (
 	sd "github.com/coreos/go-systemd/v22/daemon"
 	"github.com/coreos/go-systemd/v22/journal"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/remedy"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -204,7 +204,7 @@ func (a *app) fail(err error) int {
 	}
 	severity := ""
 	if a.journal {
-		severity = daemon.ErrorPrefix
+		severity = logline.ErrorPrefix
 	}
 	for _, l := range lines {
 		fmt.Fprintf(a.stderr, "%sbouncefilter: error: %s\n", severity, strings.ReplaceAll(l, "\n", "; "))

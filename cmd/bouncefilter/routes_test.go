@@ -23,11 +23,11 @@ func TestCheckTellsOfAnotherRoute(t *testing.T) {
 	d := w.started(options)
 	for i := range 5 {
 		o := hand(t, d, probe.Client{Name: "mx", Address: netip.MustParseAddr("192.0.2.9")}, "", "user@example.com", bounceOf(i, w.clock()))
-		if !strings.Contains(o.Reply, "no tag in the recipient address") {
+		if !strings.Contains(o.Reply, "No tag: ") {
 			t.Fatalf("got %+v", o)
 		}
 	}
-	contains(t, "log", d.stderr.String(), `level=WARN msg="this sender seems to send through another route" sender=<user@example.com> source=203.0.113.0/24 count=5`)
+	contains(t, "log", d.stderr.String(), `level=WARN msg="this sender seems to send through another route" sender="<user@example.com>" source=203.0.113.0/24 count=5`)
 	contains(t, "status", d.status(), `"other_routes":[{"sender":"user@example.com","source":"203.0.113.0/24","bounces":5,`)
 
 	const cure = "[exempt]\n           recipients = [\"postmaster\", \"abuse\", \"user@example.com\"]\n"

@@ -13,6 +13,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/check"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/memlimit"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -54,11 +55,11 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 	if len(problems) > 0 { // and all others, so that an operator sees them at once
 		return check.Problems(ctx, c, problems, check.Options{Now: a.now, OpenStore: a.openStore})
 	}
-	form := daemon.LogForm{Format: c.LogFormat, Journal: a.journal}
-	a.queueLog(daemon.DroppedLines(form))
+	form := logline.Form{Format: c.LogFormat, Journal: a.journal}
+	a.queueLog(logline.Dropped(form))
 	level := new(slog.LevelVar)
 	level.Set(c.LogLevel)
-	log := daemon.NewLogger(a.stderr, form, level)
+	log := logline.New(a.stderr, form, slog.HandlerOptions{Level: level})
 	switch {
 	case check.HoldsPassword(cmd.Store):
 		log.Warn("every user of this host can see the password in --store; put store into a configuration file")

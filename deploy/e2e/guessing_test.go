@@ -60,7 +60,7 @@ func TestGuessedTags(t *testing.T) {
 				}
 			}
 			log := s.daemon.process.out.String()
-			if n := strings.Count(log, "address=<user@virt.example> limit=5"); n != 1 {
+			if n := strings.Count(log, `address="<user@virt.example>" limit=5`); n != 1 {
 				t.Errorf("the log says %d times that many came", n)
 			}
 			if n := s.daemon.metric(t, "bouncefilter_guessed_tags_total"); n != float64(deferred+len(dropped)+len(delivered)) {

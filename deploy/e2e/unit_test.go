@@ -145,7 +145,11 @@ options 'store = "unix:/run/redis/redis.sock"'
 options 'socket_group = "postfix"\nlisten = ["unix:/var/spool/postfix/bouncefilter/milter.sock"]'
 systemctl restart bouncefilter || echo "not started with socket_group"
 journalctl --no-pager --output cat --unit bouncefilter
-journalctl --no-pager --output export --unit bouncefilter | grep -a '^PRIORITY=\|^MESSAGE=' | paste - - | grep -o 'PRIORITY=.\|level=[A-Z]*\|bouncefilter: error' | paste - - | sort | uniq -c
+set +x
+echo END OF LOG
+for priority in 3 4 6; do
+	journalctl --no-pager --output cat --priority $priority..$priority --unit bouncefilter --identifier bouncefilter | grep -o '^time=\|level=[A-Z]*\|^bouncefilter: error' | sort -u | sed "s/^/priority $priority: /"
+done
 echo END
 `)
 	tcp, rest, both := strings.Cut(out, "\nTCP DONE\n")
@@ -167,6 +171,7 @@ echo END
 		"milter.sock: srw-rw---- bouncefilter postfix\n", "\nanother user cannot enter\n",
 		"\nown host: reached\n", "\nanother address: not reached\n", "\nanother address allowed: reached\n",
 		"\nRedis elsewhere, allowed: ready\n", "\nRedis elsewhere: not ready: ", "\nRedis on a unix socket: ready\n",
+		"\nEND OF LOG\npriority 3: bouncefilter: error\npriority 4: level=WARN\npriority 6: level=INFO\nEND\n",
 		"\nnot started with socket_group\n", "cannot give the socket to the group: chown", "install -d -m 2750",
 	} {
 		if !strings.Contains(out, want) {

@@ -122,6 +122,11 @@ func TestNoticesOfHeldMail(t *testing.T) {
 		{"Mailman 3", notice(held, mailman+"The message is not from a list member"), true},
 		{"with another sender than the null one", strings.Replace(notice(held, mailman+"The message is not from a list member"), "<>", "<minutes-bounces@lists.example>", 1), true},
 		{"alias service", notice("Subject: Attempt to use your alias shop@alias.example from "+taggedAnna, "Sending from this alias only works from alias's owning mailboxes."), true},
+		{"mlmmj, if it compares the envelope sender", notice("Subject: Post to minutes@lists.example denied: Monday\nAuto-Submitted: auto-replied",
+			"The message from <"+taggedAnna+"> with subject \"Monday\" was unable to\nbe delivered to the list because you are not a list subscriber."), true},
+		{"mlmmj, which compares the header", notice("Subject: Post to minutes@lists.example denied: Monday\nAuto-Submitted: auto-replied",
+			"The message from <anna@sender.example> with subject \"Monday\" was unable to\nbe delivered to the list because you are not a list subscriber."), false},
+		{"Schleuder", notice("Subject: Error\nAuto-Submitted: auto-replied", "Your message was refused. Only subscribed addresses may send messages to this address."), true},
 		{"ticket system", notice("Subject: Could not load a valid user\nAuto-Submitted: auto-replied", "Your message was not recorded: RT could not load a valid user."), true},
 		{"a reply that quotes the tag", notice("Subject: Your ticket\nAuto-Submitted: auto-replied\nIn-Reply-To: <1@sender.example>", "Unknown sender "+taggedAnna+". Your message was dropped."), true},
 

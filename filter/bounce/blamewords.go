@@ -34,12 +34,13 @@ var comparesSender = newPhrases([]string{
 var refusesStranger = newPhrases([]string{
 	// Mailman 2 and 3, Citadel.
 	"post by non-member", "non-members are not allowed", "not from a list member", "messages from non-members", "message from a non-member", "posts from non-members",
-	// ezmlm, mlmmj, majordomo, ecartis, groups.io and others.
+	// ezmlm, mlmmj, Schleuder, majordomo, ecartis, groups.io and others.
 	"only subscribers may post", "only subscribers can post", "only subscribed", "only members may post", "only members can post", "only list members", "only allow subscribers", "only accepts messages from subscribers",
 	"only accepts messages from members", "non-member submission", "non-subscriber", "nonsubscriber", "nonmember", "members-only list", "subscribers-only list", "posting is restricted to",
-	"you are not subscribed", "you're not subscribed", "is not subscribed", "are not a subscriber", "is not a subscriber", "not a subscriber of", "not a subscriber to", "not a subscribed address", "from a subscribed address",
+	"you are not subscribed", "you're not subscribed", "is not subscribed", "are not a subscriber", "is not a subscriber", "not a list subscriber", "you are not a subscriber", "not a subscriber of", "not a subscriber to", "not a subscribed address", "from a subscribed address",
 	"because you are not a member", "you are not a member of", "you're not a member of", "is not a member of the list", "is not a member of this list", "is not a member of the group", "is not a list member", "sender is not a member",
 	"must be subscribed", "must be a subscriber", "must be a member", "must first subscribe", "not authorized to post", "not allowed to post", "not permitted to post", "not authorised to post", "not authorized to send mail to the",
+	"liste nicht abonniert", "pas un inscrit de la liste", "non sei iscritto", "als mitglied eingetragen",
 	// Sympa, in some of its languages.
 	"restricted to list subscribers", "restricted to subscribers", "réservée aux abonnés", "auf abonnenten beschränkt", "restringida a los suscriptores", "limitata agli iscritti", "beperkt tot lijstabonnees",
 	"restrita aos membros", "jest dostępne dla jej subskrybentów", "разрешена только её подписчикам", "リストの読者だけです",
@@ -70,6 +71,6 @@ var otherReasons = newPhrases([]string{
 
 // yourMessage are how programs name the message that they hold.
 var yourMessage = newPhrases([]string{
-	"your message", "your mail", "your e-mail", "your email", "your post", "your reply", "your ticket", "message you sent", "use your alias", "votre message", "ihre nachricht", "ihre e-mail", "su mensaje", "il tuo messaggio", "il suo messaggio",
+	"your message", "the message from", "your mail", "your e-mail", "your email", "your post", "your reply", "your ticket", "message you sent", "use your alias", "votre message", "ihre nachricht", "ihre e-mail", "su mensaje", "il tuo messaggio", "il suo messaggio",
 	"uw bericht", "sua mensagem",
 })

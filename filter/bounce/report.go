@@ -128,6 +128,7 @@ type Original struct {
 // Recipient is what the report says about one recipient of the original.
 type Recipient struct {
 	Address    string // as the report has it, without type and angle brackets
+	Original   string // to which the original was sent, if the report says so and it is not Address (RFC 3464 section 2.3.1)
 	Action     string // failed, delayed, delivered, relayed or expanded (RFC 3464 section 2.3.3), in lower case
 	Status     string // enhanced status code (RFC 3463) such as "5.1.1"; empty if there is none
 	Exact      string // the status in Diagnostic if Status says no more than "5.0.0"; else empty

@@ -103,6 +103,9 @@ func (a *statusReader) flush() {
 		Diagnostic: untypedDiagnostic(a.diagnostic),
 		RemoteMTA:  untyped(a.remote),
 	}
+	if o := fieldAddress(a.original); o != rcpt.Address && strings.IndexByte(o, '@') > 0 {
+		rcpt.Original = o
+	}
 	rcpt.Code = replyCode(rcpt.Diagnostic)
 	if rcpt.Status == "" {
 		rcpt.Status = findStatus(rcpt.Diagnostic)
@@ -114,6 +117,7 @@ func (a *statusReader) flush() {
 	case have != nil: // relays that merge reports name a recipient twice
 		have.Status, have.Action = first(have.Status, rcpt.Status), first(have.Action, rcpt.Action)
 		have.Diagnostic = first(have.Diagnostic, rcpt.Diagnostic)
+		have.Original = first(have.Original, rcpt.Original)
 	default:
 		if have = a.recipients.add(rcpt.Address); have != nil {
 			*have = rcpt

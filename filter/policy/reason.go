@@ -97,8 +97,9 @@ type reasonRow struct {
 // Replies are stable and say nothing about keys or store: detail goes to the log. 5.7.1 is "delivery not authorized,
 // message refused" (RFC 3463 section 3.8), which BATV section 2.4.2 leads to.
 //
-// A reply has two parts, and each names the reason: programs that add up the log of an MTA cut lines. pflogsumm shows what comes before
-// the colon of a message that was refused at its end, and of a refusal at RCPT or DATA what is between the colon and the next comma.
+// A reply has two parts, and each names the reason: programs that add up the log of an MTA cut lines. Of a message that was refused
+// at its end, pflogsumm shows the words before the colon; of a refusal at RCPT or DATA, and of a reply from elsewhere that is too long for it,
+// what is between the colon and the next comma.
 var reasons = [reasonCount]reasonRow{
 	NoReason: {"none", NoOpinion, StageEndOfMessage, "", "none",
 		"Nothing about this message was to be judged."},

@@ -1,9 +1,11 @@
 package redis
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
@@ -26,9 +28,29 @@ const (
 	maxRedirects = 3
 )
 
-// newClient returns a client for the servers that c names.
-func newClient(c config) redis.UniversalClient {
-	o := &redis.UniversalOptions{
+// Connect returns a client for the servers that rawURL names, see [Open], for what is no store. It does not connect before it is used, and
+// repeats no command. Its errors never hold a password. The option prefix means nothing to it.
+func Connect(rawURL string) (redis.UniversalClient, error) {
+	c, err := parseURL(rawURL)
+	if err != nil {
+		return nil, fmt.Errorf("open Redis: %w", err)
+	}
+	logging.Disable() // see [Open]
+	o := options(c)
+	switch {
+	case c.cluster:
+		return redis.NewClusterClient(o.Cluster()), nil
+	case c.master != "":
+		return redis.NewFailoverClient(o.Failover()), nil
+	}
+	single := o.Simple()
+	single.Network = c.network
+	return redis.NewClient(single), nil
+}
+
+// options are those of all clients.
+func options(c config) *redis.UniversalOptions {
+	return &redis.UniversalOptions{
 		Addrs:            c.addrs,
 		MasterName:       c.master,
 		SentinelUsername: c.sentinelUser,
@@ -59,6 +81,11 @@ func newClient(c config) redis.UniversalClient {
 		DisableIdentity:          true, // spares two commands for each connection
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
+}
+
+// newClient returns a client of a store for the servers that c names. It knows which process answers.
+func newClient(c config) redis.UniversalClient {
+	o := options(c)
 	switch {
 	case c.cluster:
 		cluster := o.Cluster()

@@ -12,9 +12,10 @@ import (
 // HoldsPassword says whether there is a password in the URL of a store.
 func HoldsPassword(url string) bool { return strings.Contains(url, "@") && open.Redacted(url) != url }
 
-// PasswordReadable says whether the configuration file has the password of the store, and every user of this host can read it.
+// PasswordReadable says whether the configuration file has the password of the store or of a receiver of events, and every user of this
+// host can read it. Any part of the URL of a hook may be one.
 func PasswordReadable(c *config.Config) bool {
-	if !HoldsPassword(c.Store) {
+	if !HoldsPassword(c.Store) && !HoldsPassword(c.Events.Redis) && c.Events.HTTP == "" {
 		return false
 	}
 	info, err := os.Stat(c.Path)
@@ -26,5 +27,5 @@ func passwordFindings(c *config.Config) []mta.Finding {
 		return nil
 	}
 	return []mta.Finding{{Level: mta.LevelError, Name: "config-readable", Where: c.Path,
-		What: "It holds the password of the store, and every user of this host can read it.", Cure: []string{"chmod o-r " + c.Path}}}
+		What: "It holds the password of the store or of a receiver of events, and every user of this host can read it.", Cure: []string{"chmod o-r " + c.Path}}}
 }

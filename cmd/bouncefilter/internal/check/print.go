@@ -59,6 +59,9 @@ func (r *Report) printEffect(out io.Writer) error {
 	}
 	row("http", or(c.HTTP, "off"))
 	row("store", r.storeLine())
+	for _, p := range c.Events.Places() {
+		row("events", p.Sink+": "+p.Where)
+	}
 	if n := r.Status.Revocations; n > 0 {
 		row("revocations", fmt.Sprintf("%d in effect, see bouncefilter revoke list", n))
 	}

@@ -10,10 +10,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/events"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
@@ -84,6 +86,7 @@ type Config struct {
 	Notes           int // of refusals, that are kept; 0 for none
 	Limits          filter.Limits
 	Memory          int64 // octets that the process may use; 0 for what the cgroup allows
+	Events          events.Sinks
 
 	Ring     prvs.Options
 	Settings policy.Settings // without keys
@@ -117,6 +120,7 @@ func Load(path string, flags Flags, h Host) (*Config, tomlfile.Problems) {
 	r.log()
 	r.report()
 	r.limits()
+	r.events()
 	r.settings()
 	r.keys()
 	return c, r.problems
@@ -263,6 +267,7 @@ func Fixed(running, next *Config) []string {
 		{"node", running.Node == next.Node},
 		{"log.format", running.LogFormat == next.LogFormat},
 		{"log.summary_interval", running.SummaryInterval == next.SummaryInterval},
+		{"events", reflect.DeepEqual(running.Events, next.Events)},
 		{"report.notes", running.Notes == next.Notes},
 		{"limits", running.Limits == next.Limits && running.Memory == next.Memory},
 	}

@@ -51,6 +51,7 @@ type file struct {
 	Socketmap     socketmapTable     `toml:"socketmap"`
 	Actions       map[string]string  `toml:"actions"`
 	Log           logTable           `toml:"log"`
+	Events        eventsTable        `toml:"events"`
 	Report        reportTable        `toml:"report"`
 	Limits        limitsTable        `toml:"limits"`
 }
@@ -169,6 +170,6 @@ func defaults(h Host) file {
 	for _, n := range out.Networks {
 		f.Outbound.Networks = append(f.Outbound.Networks, n.String())
 	}
-	f.Limits = defaultLimits()
+	f.Limits, f.Events = defaultLimits(), defaultEvents()
 	return f
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/events"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -48,7 +49,11 @@ func TestBadConfigurations(t *testing.T) {
 }
 
 func TestEveryOptionTakesEffect(t *testing.T) {
-	c := loadText(t, `
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("whsec_"+strings.Repeat("AAAA", 8)+"\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	c := loadText(t, strings.Replace(`
 domains = ["a.example"]
 mode = "enforce"
 tag_form = "sub-address"
@@ -127,13 +132,21 @@ reports = false
 level = "debug"
 format = "json"
 summary_interval = "1h"
+[events]
+file = "/s/events.jsonl"
+redis = "redis://127.0.0.1/3"
+stream = "x"
+stream_length = 7
+http = "https://app.example/x"
+secret_file = "SECRET"
+max_backlog = 9
 [limits]
 connections = 5
 connections_per_peer = 4
 memory = "2GiB"
 read_timeout = "1m"
 write_timeout = "2s"
-`)
+`, "SECRET", secret, 1))
 	s := c.Settings
 	for what, ok := range map[string]bool{
 		"first domain":  reflect.DeepEqual(s.Domains[0], policy.Domain{Name: "a.example", Mode: policy.ModeEnforce, Form: prvs.SubAddress, RefuseUntaggedAtData: true}),
@@ -157,14 +170,27 @@ write_timeout = "2s"
 		"do_not_tag": s.DoNotTag.Recipients[0] == "@.lists.example" && s.DoNotTag.Senders[0] == "noreply@a.example" && s.DoNotTag.Known,
 		"skip":       fmt.Sprint(s.Skip) == "[{[app@a.example] [@.partner.example x@y.example]} {[shop] [@z.example]}]",
 		"proof": s.Proofs == policy.Proofs{Retention: 60, BouncesAtLeast: 30, BouncesPerRecipient: 4, UnprovenBouncesPerDay: 1, UnclearPerDay: 2} &&
-			strings.Join(s.AuthservIDs, " ") == "a.example b.example" && !s.AddMessageID && !s.ReadAll,
+			strings.Join(s.AuthservIDs, " ") == "a.example b.example" && !s.AddMessageID,
 		"mailer_daemons": len(s.MailerDaemons.Senders) == 1 && s.MailerDaemons.Senders[0] == "*" && s.MailerDaemons.Refuse,
 		"actions":        len(s.Actions) == 1 && s.Actions[policy.Untagged] == policy.ActionQuarantine,
-		"log":            c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
-		"limits":         c.Limits == filter.Limits{Connections: 5, ConnectionsPerPeer: 4, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second} && c.Memory == 2<<30,
+		"events": reflect.DeepEqual(c.Events, events.Sinks{File: "/s/events.jsonl", Redis: "redis://127.0.0.1/3", Stream: "x", StreamLength: 7,
+			HTTP: "https://app.example/x", Secret: make([]byte, 24), MaxBacklog: 9}),
+		"log":    c.LogLevel == slog.LevelDebug && c.LogFormat == FormatJSON && c.SummaryInterval == time.Hour,
+		"limits": c.Limits == filter.Limits{Connections: 5, ConnectionsPerPeer: 4, ReadTimeout: time.Minute, WriteTimeout: 2 * time.Second} && c.Memory == 2<<30,
 	} {
 		if !ok {
 			t.Errorf("%s did not take effect: %+v", what, c.raw)
+		}
+	}
+}
+
+// What a bounce reports is read if the log or events say it.
+func TestBouncesAreReadForLogAndEvents(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "[log]\nreports = false": false, "[log]\nreports = false\n[events]\nfile = \"/x\"": true,
+	} {
+		if c := loadText(t, "domains = [\"a.example\"]\n"+text); c.Settings.ReadAll != want || c.Settings.ProveOwnMail != strings.Contains(text, "events") {
+			t.Errorf("%q: %+v", text, c.Settings)
 		}
 	}
 }
@@ -298,7 +324,7 @@ func TestFixedNamesWhatNeedsARestart(t *testing.T) {
 		"listen": `listen = ["tcp:127.0.0.1:1"]`, "socketmap": "[socketmap]\nlisten = \"tcp:127.0.0.1:1\"", "socket_mode": `socket_mode = "0600"`, "socket_group": `socket_group = "1"`,
 		"http": `http = ""`, "store": `store = "memory:"`, "store_timeout": `store_timeout = "1s"`, "hash_secret": `hash_secret = "x"`,
 		"node": `node = "x"`, "log.format": "[log]\nformat = \"json\"", "log.summary_interval": "[log]\nsummary_interval = \"1m\"",
-		"limits": "[limits]\nconnections = 1",
+		"limits": "[limits]\nconnections = 1", "events": "[events]\nfile = \"/x\"",
 	} {
 		if got := strings.Join(Fixed(base, load(text)), " "); got != option {
 			t.Errorf("%s: got %q", option, got)

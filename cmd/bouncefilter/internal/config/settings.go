@@ -43,7 +43,8 @@ func (r *resolver) settings() {
 	if !slices.Equal(f.MailerDaemons.Senders, []string{"*"}) {
 		s.MailerDaemons.Senders = r.addresses(daemonSenders, f.MailerDaemons.Senders)
 	}
-	s.ReadAll = f.Log.Reports
+	s.ProveOwnMail = r.c.Events.Any()
+	s.ReadAll = f.Log.Reports || s.ProveOwnMail // events say what a bounce reports, whatever proves it
 	s.Actions = r.actions()
 
 	switch f.BadTag {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/events"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keydist"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logqueue"
@@ -81,6 +82,7 @@ type Daemon struct {
 	ceilings  ceilings
 	guard     *guard.Guard
 	server    *filter.Server
+	events    *events.Publisher // nil unless configured
 	keys      *keydist.Distributor
 	listeners []milterListener
 
@@ -120,10 +122,14 @@ func (d *Daemon) open(ctx context.Context) error {
 	d.guard = guard.New(st, guard.Options{Timeout: c.StoreTimeout, JournalFile: c.JournalFile(), Logger: d.log, Now: d.o.Now, Took: d.metrics.called})
 	d.ceilings = newCeilings(c.Limits, !c.Socketmap.IsZero(), d.o.Memory.Octets, d.o.Files, d.log)
 	d.limitMemory()
+	genuine, err := d.openEvents()
+	if err != nil {
+		return err
+	}
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: d.o.Site.Policy, Store: d.guard, Hasher: hasher, Logger: d.log,
 		Node: c.Node, HistoryFile: c.HistoryFile(), Limits: d.ceilings.mta, Watch: d.watch,
-		SummaryInterval: c.SummaryInterval, Notes: c.Notes, Clock: d.o.Now,
+		SummaryInterval: c.SummaryInterval, Notes: c.Notes, Genuine: genuine, Clock: d.o.Now,
 	})
 	if err != nil {
 		return err
@@ -278,6 +284,9 @@ func (d *Daemon) close() error {
 		if err := d.server.Shutdown(ctx); err != nil {
 			d.log.Warn("connections were cut: messages in them took too long", "patience", Patience)
 		}
+	}
+	if d.events != nil { // no mail passes any more
+		errs = append(errs, d.events.Close())
 	}
 	d.closeSocketmap()
 	if d.control != nil {

@@ -86,6 +86,9 @@ func (d *Daemon) registry() *prometheus.Registry {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "bouncefilter_log_write_errors_total",
 			Help: "Failures to write to the standard error. What was not written is tried again."},
 			func() float64 { return float64(d.o.Lines.Failures()) }))
+	if d.events != nil {
+		registry.MustRegister(d.events.Collectors()...)
+	}
 	if d.socketmap != nil {
 		registry.MustRegister(d.socketmap.Collector())
 	}

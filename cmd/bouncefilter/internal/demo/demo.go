@@ -16,7 +16,9 @@ import (
 
 	"github.com/d--j/go-milter"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/keyring"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/filter"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -74,7 +76,7 @@ func newDemonstration(ctx context.Context, now func() time.Time) (*demonstration
 		return nil, err
 	}
 	// Its lines are told from those of mail, should they get into a log.
-	logger := slog.New(slog.NewTextHandler(d.log, &slog.HandlerOptions{ReplaceAttr: withoutTime})).With("test", true)
+	logger := logline.New(d.log, logline.Form{Format: config.FormatLogfmt}, slog.HandlerOptions{ReplaceAttr: withoutTime}).With("test", true)
 	d.guard = guard.New(memory.NewWithClock(now), guard.Options{Logger: logger, Now: now})
 	d.server, err = filter.NewServer(filter.Options{
 		Policy: p, Store: d.guard, Hasher: store.NewHasher(keyring.NewSecret()), Logger: logger, Node: "demonstration", Clock: now,

@@ -55,12 +55,10 @@ func parseJSON(line string) (attrs, content) {
 	a := attrs{}
 	for name, raw := range object {
 		var text string
-		var octets []byte
-		var list []uint8
+		var octets numbers
 		switch {
 		case json.Unmarshal(raw, &text) == nil:
-		case raw[0] == '[' && json.Unmarshal(raw, (*numbers)(&list)) == nil:
-			octets = list
+		case raw[0] == '[' && json.Unmarshal(raw, &octets) == nil:
 			text = string(octets)
 		default:
 			text = string(raw) // a number, true or false
@@ -93,7 +91,7 @@ func (n *numbers) UnmarshalJSON(text []byte) error {
 
 // parseLogfmt reads a line of slog's TextHandler: NAME=VALUE with spaces between, of which values are quoted that need it.
 func parseLogfmt(line string) (attrs, bool) {
-	a := attrs{}
+	a := make(attrs, 32) // a verdict has about 20
 	for rest := line; rest != ""; {
 		name, behind, found := strings.Cut(rest, "=")
 		if !found || name == "" || strings.ContainsAny(name, " \"") {

@@ -9,7 +9,7 @@ import (
 	"log/slog"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
 
@@ -20,9 +20,9 @@ func FuzzWhatTheDaemonWrites(f *testing.F) {
 	f.Add("\xff\xfe@", "x reason=valid\nlevel=INFO msg=bounce")
 	f.Add("", "{\"msg\":\"bounce\"}")
 	f.Fuzz(func(t *testing.T, recipient, mta string) {
-		for _, form := range []daemon.LogForm{{Format: config.FormatLogfmt}, {Format: config.FormatJSON}, {Format: config.FormatLogfmt, Journal: true}, {Format: config.FormatJSON, Journal: true}} {
+		for _, form := range []logline.Form{{Format: config.FormatLogfmt}, {Format: config.FormatJSON}, {Format: config.FormatLogfmt, Journal: true}, {Format: config.FormatJSON, Journal: true}} {
 			var log bytes.Buffer
-			daemon.NewLogger(&log, form, slog.LevelInfo).Info("bounce", "recipient", "<"+recipient+">", "reason", "untagged", "action", "reject", "reporting_mta", mta)
+			logline.New(&log, form, slog.HandlerOptions{}).Info("bounce", "recipient", "<"+recipient+">", "reason", "untagged", "action", "reject", "reporting_mta", mta)
 			text := log.String()
 			if form.Journal {
 				text = "Nov 23 06:58:01 mx1 bouncefilter[1]: " + severity(text)

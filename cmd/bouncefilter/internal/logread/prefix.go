@@ -10,9 +10,12 @@ import (
 // such prefix, it returns the zero time and the line. What is behind a prefix has the daemon written from its beginning: text in the
 // middle of a line of another program, which outsiders may choose, is none.
 func (c Clock) prefix(line string) (time.Time, string) {
+	if line := severity(line); begins(line) {
+		return time.Time{}, line
+	}
 	at, rest, found := c.time(line)
 	if !found {
-		return time.Time{}, severity(line)
+		return time.Time{}, line
 	}
 	rest = strings.TrimPrefix(rest, " ")
 	if begins(severity(rest)) {

@@ -259,6 +259,15 @@ func TestFailuresBecauseOfTheTag(t *testing.T) {
 	}
 }
 
+func TestKnownDestinations(t *testing.T) {
+	for name, want := range map[string]bool{"simplelogin.co": true, "x.simplelogin.co": false, "apache.org": true, "httpd.apache.org": true, "notapache.org": false} {
+		got := Build(site("monitor", 30, fig(1, 1, failure(name, "5.7.1", figures.BecauseOfTag)))).Failures.BecauseOfTag
+		if len(got) != 1 || got[0].Known != want || (got[0].Config[1] == "known = true") != want {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
 func TestSamples(t *testing.T) {
 	in := site("monitor", 30)
 	for i := range 5 {

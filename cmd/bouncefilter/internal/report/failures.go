@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/figures"
+	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
 // Of destinations that have become worse.
@@ -137,13 +138,30 @@ func (in *Input) becauseOfTag(now []figures.Figure) []TagTrouble {
 		}
 	}
 	for _, t := range said {
-		t.Config = []string{"[[skip]]", "senders = [" + quoted("@"+senders(t.Domain)) + "]", "recipients = [" + quoted("@"+t.Destination) + "]"}
+		if t.Known = known(t.Destination); t.Known {
+			t.Config = []string{"[do_not_tag]", "known = true"}
+		} else {
+			t.Config = []string{"[[skip]]", "senders = [" + quoted("@"+senders(t.Domain)) + "]", "recipients = [" + quoted("@"+t.Destination) + "]"}
+		}
 		last = append(last, *t)
 	}
 	slices.SortFunc(last, func(a, b TagTrouble) int {
 		return cmp.Or(cmp.Compare(b.Evidence, a.Evidence), cmp.Compare(b.Count, a.Count), cmp.Compare(a.Destination, b.Destination), cmp.Compare(a.Domain, b.Domain))
 	})
 	return last
+}
+
+// known says whether all addresses of a destination are known to compare the envelope sender.
+func known(destination string) bool {
+	for _, d := range policy.KnownDestinations() {
+		if d.Recipients == "@"+destination {
+			return true
+		}
+		if below, found := strings.CutPrefix(d.Recipients, "@."); found && (destination == below || strings.HasSuffix(destination, "."+below)) {
+			return true
+		}
+	}
+	return false
 }
 
 // senders writes a domain as lists of senders do: "*.example.edu" is ".example.edu" there.

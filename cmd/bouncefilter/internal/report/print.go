@@ -15,8 +15,8 @@ type View struct {
 	Next     bool   // all that speaks against enforcing, and all that is to be done
 }
 
-// screen is how many lines the first screen has at most, those of a terminal.
-const screen = 24
+// screen is how many lines the first screen has at most: a terminal has 24, and the prompt takes one.
+const screen = 23
 
 // Print writes what the view shows of a report, for people, in lines of at most 80 columns. Lines to paste are never broken.
 func Print(out io.Writer, r *Report, v View) error {
@@ -43,7 +43,14 @@ func WriteCSV(out io.Writer, r *Report, by string) error { return r.table(by).cs
 
 // title says what the report is about.
 func (r *Report) title() string {
-	parts := []string{"bouncefilter " + r.period() + " UTC"}
+	parts := []string{r.period() + " UTC"}
+	if l := r.Log; l != nil {
+		text := fmt.Sprintf("log of %s lines", number(l.Lines))
+		if l.Unreadable > 0 {
+			text += fmt.Sprintf(" (%s unreadable)", number(l.Unreadable))
+		}
+		parts = append(parts, text)
+	}
 	switch {
 	case r.Domain != "":
 		parts = append(parts, r.Domain)
@@ -57,12 +64,6 @@ func (r *Report) title() string {
 		parts = append(parts, "node "+r.Node)
 	case len(r.Nodes) > 1:
 		parts = append(parts, plural(len(r.Nodes), "node"))
-	}
-	if l := r.Log; l != nil {
-		parts = append(parts, fmt.Sprintf("log of %s lines", number(l.Lines)))
-		if l.Unreadable > 0 {
-			parts = append(parts, number(l.Unreadable)+" unreadable")
-		}
 	}
 	return fit(printable(strings.Join(parts, ", ")), width)
 }

@@ -61,7 +61,7 @@ func toPaste(line string) bool {
 
 // The first screen fits one, and no view has a line that is too long or has what a terminal may take for a command.
 func TestScreensFit(t *testing.T) {
-	for seed := range uint64(400) {
+	for seed := range uint64(150) {
 		r := Build(randomInput(rand.New(rand.NewPCG(seed, 3))))
 		views := []View{{}, {Failures: true}, {Samples: true}, {Next: true}}
 		for _, by := range Tables() {

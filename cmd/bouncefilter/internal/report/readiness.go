@@ -63,13 +63,15 @@ func (j *judgement) domains(now []figures.Figure) []Domain {
 
 // seen is what the evidence says about a domain.
 type seen struct {
-	signed, valid, judged, turned     int64
-	refused                           int64 // for good
+	signed, valid, turned             int64
 	unsigned, foreignTags, missingKey int64
 	signs                             Groups
-	last                              map[figures.Sign]time.Time // day of the last message with a sign
-	lastUnsigned, lastRoute, lastTag  time.Time
 	routes                            tally
+
+	// The days of the last message of each sort.
+	last                             map[figures.Sign]time.Time
+	lastUnsigned, lastRoute, lastTag time.Time
+	lastRefused, lastSpared          time.Time // for good, and because of the mode
 }
 
 func (j *judgement) seenOf(name string) *seen {
@@ -95,17 +97,16 @@ func (j *judgement) seenOf(name string) *seen {
 }
 
 func (s *seen) verdict(k *figures.Key, n int64, at time.Time) {
-	switch o := k.VerdictOutcome(); o {
-	case figures.Signed:
+	switch o := k.VerdictOutcome(); {
+	case o == figures.Signed:
 		s.signed += n
-	case figures.Refused, figures.Discarded:
-		s.refused += n
+	case o.Turned():
 		s.turned += n
-	case figures.Deferred, figures.WouldBe:
-		s.turned += n
-	}
-	if r, err := policy.ParseReason(k.Reason); err == nil && r.OfBounces() {
-		s.judged += n
+		if o == figures.Refused || o == figures.Discarded {
+			s.lastRefused = later(s.lastRefused, at)
+		} else if k.Action == policy.ActionMonitor.String() {
+			s.lastSpared = later(s.lastSpared, at)
+		}
 	}
 	switch {
 	case k.Reason == policy.Valid.String():
@@ -138,7 +139,7 @@ func (j *judgement) gone(last time.Time) string {
 func (j *judgement) domain(name string, d *status.Domain) Verdict {
 	s := j.seenOf(name)
 	v := Verdict{Concerns: []Concern{}}
-	enforced, signs := s.refused > 0, s.signed > 0
+	enforced, signs := !s.lastRefused.IsZero() && !s.lastRefused.Before(s.lastSpared), s.signed > 0
 	if d != nil {
 		enforced, signs = d.Enforced, d.SigningSince != ""
 	}
@@ -249,19 +250,19 @@ var signRows = [...]struct {
 	sign         figures.Sign
 	what, remedy string
 }{
-	{figures.OwnHost, "name a host of yours, so that they may answer mail that left another way",
-		"See which host it is, and send its mail through bouncefilter, or put it into [outbound] networks:"},
-	{figures.Repeats, "come from sources that send them again and again, as a genuine service does",
-		"See what they are; list the client in [exempt] networks if they are wanted:"},
-	{figures.NeverSends, "are for users who send nothing through bouncefilter",
-		"Ask how these users send; list them in [exempt] recipients if it is another way:"},
+	{figures.OwnHost, "bounces of mail that came from a host of yours, and left it another way",
+		"See which host it is, and send its mail through bouncefilter:"},
+	{figures.Repeats, "bounces of mail that came from one network again and again, in the name of one sender",
+		"See whether the sender sends through that network; if so, send it through bouncefilter, or list the sender in [exempt] recipients:"},
+	{figures.NeverSends, "bounces to users who sent nothing through bouncefilter of late",
+		"Ask how these users send; if it is another way, list them in [exempt] recipients:"},
 }
 
 // ofMail returns what speaks against refusing by what came and went.
 func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
-	would := "would be refused"
+	would := "would be"
 	if enforced {
-		would = "were refused"
+		would = "was"
 	}
 	for _, row := range signRows {
 		var one Groups
@@ -271,7 +272,7 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 			continue
 		}
 		c := counted(string(row.sign), n, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s that %s %s.", messages(n), domains, would, row.what)
+			return fmt.Sprintf("%s of what %s refused for %s: %s.", number(n), would, domains, row.what)
 		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
 		if row.sign == figures.OwnHost {
 			c = c.alarms()

@@ -225,6 +225,7 @@ type TagTrouble struct {
 	// Evidence is "text" if the reply or the returned text says that the tag is why, and "began" if failures began with signing.
 	Evidence string   `json:"evidence"`
 	Since    string   `json:"since"`  // day of the first failure, YYYY-MM-DD
+	Known    bool     `json:"known"`  // it is one of the destinations of [do_not_tag] known
 	Config   []string `json:"config"` // lines to paste into the configuration
 }
 

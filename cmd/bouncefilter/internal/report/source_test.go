@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/daemon"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
@@ -61,7 +61,7 @@ func randomEvent(r *rand.Rand, at time.Time) *figures.Event {
 }
 
 // logLine is how the daemon logs an event.
-func logLine(e *figures.Event, form daemon.LogForm) string {
+func logLine(e *figures.Event, form logline.Form) string {
 	var attrs []slog.Attr
 	add := func(name, value string) {
 		if value != "" {
@@ -95,7 +95,7 @@ func logLine(e *figures.Event, form daemon.LogForm) string {
 	var line bytes.Buffer
 	record := slog.NewRecord(e.At, slog.LevelInfo, e.Message, 0)
 	record.AddAttrs(attrs...)
-	_ = daemon.NewLogger(&line, form, slog.LevelInfo).Handler().Handle(context.Background(), record)
+	_ = logline.New(&line, form, slog.HandlerOptions{}).Handler().Handle(context.Background(), record)
 	return line.String()
 }
 
@@ -128,9 +128,9 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 			}
 			e := randomEvent(r, at)
 			recorder.Observe(e)
-			logs["logfmt"].WriteString(logLine(e, daemon.LogForm{Format: config.FormatLogfmt}))
-			logs["json"].WriteString(logLine(e, daemon.LogForm{Format: config.FormatJSON}))
-			logs["journal"].WriteString(exported(e, logLine(e, daemon.LogForm{Format: config.FormatLogfmt, Journal: true})))
+			logs["logfmt"].WriteString(logLine(e, logline.Form{Format: config.FormatLogfmt}))
+			logs["json"].WriteString(logLine(e, logline.Form{Format: config.FormatJSON}))
+			logs["journal"].WriteString(exported(e, logLine(e, logline.Form{Format: config.FormatLogfmt, Journal: true})))
 			if r.IntN(500) == 0 {
 				if err := recorder.Flush(t.Context(), st, at); err != nil {
 					t.Fatal(err)
@@ -195,7 +195,7 @@ func TestOrderOfLogsDoesNotMatter(t *testing.T) {
 	for i := range parts {
 		for range 300 {
 			at = at.Add(10 * time.Minute)
-			parts[i].WriteString(logLine(randomEvent(r, at), daemon.LogForm{Format: config.FormatLogfmt}))
+			parts[i].WriteString(logLine(randomEvent(r, at), logline.Form{Format: config.FormatLogfmt}))
 		}
 	}
 	var reports []*Report

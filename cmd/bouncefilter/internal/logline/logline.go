@@ -1,40 +1,44 @@
-package daemon
+// Package logline writes the lines of a log: [New] makes a logger, [Dropped] the line which says that lines are missing. A line is logfmt
+// or JSON, and for the journal of systemd it begins with its severity.
+package logline
 
 import (
 	"bytes"
 	"context"
 	"io"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 )
 
-// LogForm is how lines of the log are written.
-type LogForm struct {
+// Form is how lines are written.
+type Form struct {
 	Format string // config.FormatLogfmt or config.FormatJSON
 	// Journal says that the journal of systemd takes the lines. Each then begins with its severity in angle brackets (sd-daemon(3)), which
 	// journald removes and keeps as PRIORITY, and has no time, for journald adds one.
 	Journal bool
 }
 
-// NewLogger returns a logger. It writes one line for each event, and quotes what is not plain text.
-func NewLogger(w io.Writer, form LogForm, level slog.Leveler) *slog.Logger {
+// New returns a logger. It writes one line for each event in one call of w, and quotes what is not plain text.
+func New(w io.Writer, form Form, o slog.HandlerOptions) *slog.Logger {
 	if !form.Journal {
-		return slog.New(newHandler(w, form.Format, level))
+		return slog.New(newHandler(w, form.Format, "", o))
 	}
 	h := &journalHandler{}
 	for i, prefix := range severities {
-		h.handlers[i] = newHandler(&prefixed{w: w, prefix: prefix}, form.Format, level)
+		h.handlers[i] = newHandler(w, form.Format, prefix, o)
 	}
 	return slog.New(h)
 }
 
-func newHandler(w io.Writer, format string, level slog.Leveler) slog.Handler {
+func newHandler(w io.Writer, format, prefix string, o slog.HandlerOptions) slog.Handler {
 	if format == config.FormatJSON {
-		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: durationsInWords})
+		o.ReplaceAttr = durationsInWords
+		return slog.NewJSONHandler(&writer{w: w, prefix: prefix}, &o)
 	}
-	return slog.NewTextHandler(w, &slog.HandlerOptions{Level: level})
+	return slog.NewTextHandler(&writer{w: w, prefix: prefix, logfmt: true}, &o)
 }
 
 // durationsInWords writes a duration in JSON as logfmt has it, 1.5ms, and not as a number of nanoseconds.
@@ -96,27 +100,71 @@ func (h *journalHandler) each(f func(slog.Handler) slog.Handler) *journalHandler
 	return changed
 }
 
-// prefixed writes lines with a prefix, each in one call. One handler uses it, and those derived from that: they share a lock.
-type prefixed struct {
+// writer completes the lines of one handler, and of those derived from it: they share a lock.
+type writer struct {
 	w      io.Writer
 	prefix string
+	logfmt bool
 	line   []byte
 }
 
 // Write implements [io.Writer].
-func (p *prefixed) Write(line []byte) (int, error) {
-	p.line = append(append(p.line[:0], p.prefix...), line...)
-	if _, err := p.w.Write(p.line); err != nil {
+func (w *writer) Write(line []byte) (int, error) {
+	w.line = append(w.line[:0], w.prefix...)
+	if w.logfmt {
+		w.line = appendQuoted(w.line, line)
+	} else {
+		w.line = append(w.line, line...)
+	}
+	if _, err := w.w.Write(w.line); err != nil {
 		return 0, err
 	}
 	return len(line), nil
 }
 
-// DroppedLines returns what makes the line of a log which says how many lines were dropped; see [logqueue.New].
-func DroppedLines(form LogForm) func(n uint64) []byte {
+// appendQuoted appends a line of logfmt, with all addresses in quotes. Package slog quotes what it must: an address with a tag, which has an
+// equals sign, and no other, so that a search for an address would have to know whether it has a tag.
+func appendQuoted(to, line []byte) []byte {
+	for {
+		equals := bytes.IndexByte(line, '=')
+		if equals < 0 {
+			return append(to, line...)
+		}
+		to, line = append(to, line[:equals+1]...), line[equals+1:]
+		n := valueLen(line)
+		if n > 0 && line[0] == '<' {
+			to = strconv.AppendQuote(to, string(line[:n]))
+		} else {
+			to = append(to, line[:n]...)
+		}
+		line = line[n:]
+	}
+}
+
+// valueLen returns the length of the value, quoted or not, with which text begins.
+func valueLen(text []byte) int {
+	if len(text) == 0 || text[0] != '"' {
+		if n := bytes.IndexAny(text, " \n"); n >= 0 {
+			return n
+		}
+		return len(text)
+	}
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		}
+	}
+	return len(text)
+}
+
+// Dropped returns what makes the line of a log which says how many lines were dropped; see package logqueue.
+func Dropped(form Form) func(n uint64) []byte {
 	return func(n uint64) []byte {
 		var line bytes.Buffer
-		NewLogger(&line, form, slog.LevelWarn).Warn("log lines were dropped: the standard error did not take them in time", "lines", n)
+		New(&line, form, slog.HandlerOptions{}).Warn("log lines were dropped: the standard error did not take them in time", "lines", n)
 		return line.Bytes()
 	}
 }
