@@ -46,7 +46,7 @@ func Build(in Input) *Report {
 	r.Failures = in.failures(now, before)
 	r.Samples = in.samples()
 
-	j := judgement{in: &in, evidence: between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond))}
+	j := judgement{in: &in, evidence: byDomain(between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond)))}
 	r.Domains = j.domains(now)
 	r.Verdict = j.overall(r.Domains)
 	r.Next, r.AllNext = in.steps(r), in.again("--next")

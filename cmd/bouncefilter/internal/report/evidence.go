@@ -20,13 +20,20 @@ type seen struct {
 	lastRefused, lastSpared          time.Time // for good, and because of the mode
 }
 
+// byDomain sorts figures, so that each domain of very many looks at its own alone.
+func byDomain(fs []figures.Figure) map[string][]*figures.Figure {
+	of := map[string][]*figures.Figure{}
+	for i := range fs {
+		if name := fs[i].Domain; name != "" {
+			of[name] = append(of[name], &fs[i])
+		}
+	}
+	return of
+}
+
 func (j *judgement) seenOf(name string) *seen {
 	s := &seen{last: map[figures.Sign]time.Time{}, routes: tally{}}
-	for i := range j.evidence {
-		f := &j.evidence[i]
-		if f.Domain != name {
-			continue
-		}
+	for _, f := range j.evidence[name] {
 		k, n := &f.Key, f.Count
 		switch k.Topic {
 		case figures.Routes:

@@ -18,7 +18,7 @@ import (
 // is refused is lost, and one that is accepted costs little.
 type judgement struct {
 	in       *Input
-	evidence []figures.Figure // of the last [EvidenceDays]
+	evidence map[string][]*figures.Figure // of the last [EvidenceDays], by domain
 }
 
 // domains returns the domains with what was counted in the time of the report.
