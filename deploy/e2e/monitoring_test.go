@@ -146,7 +146,9 @@ const monitoringBounce = "From: MAILER-DAEMON@world.example\nSubject: Undelivere
 func monitoredDaemon(t *testing.T) *daemon {
 	t.Helper()
 	needPrometheus(t)
-	d := newDaemon(t, newFolder(t, "daemon-"), "memory:", false, "", "\n[socketmap]\nlisten = \"tcp:127.0.0.1:"+itoa(freePort(t))+"\"\n\n"+
+	dir := newFolder(t, "daemon-")
+	d := newDaemon(t, dir, "memory:", false, "", "\n[socketmap]\nlisten = \"tcp:127.0.0.1:"+itoa(freePort(t))+"\"\n\n"+
+		"[events]\nfile = \""+filepath.Join(dir, "events.jsonl")+"\"\n\n"+
 		"[[domain]]\nname = \"auto.example\"\nmode = \"auto\"\n")
 	d.start(t)
 	return d
