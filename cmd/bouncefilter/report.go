@@ -14,7 +14,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
@@ -178,7 +178,7 @@ func (cmd *reportCmd) readLog(ctx context.Context, a *app, in *report.Input) err
 		defer func() { _ = f.Close() }() // it was only read
 		logs = append(logs, f, strings.NewReader("\n"))
 	}
-	return in.ReadLog(ctx, io.MultiReader(logs...), logread.Clock{Now: a.now(), Zone: time.Local})
+	return in.ReadLog(ctx, io.MultiReader(logs...), logfile.Clock{Now: a.now(), Zone: time.Local})
 }
 
 // lifetime is how many days a bounce may carry a valid tag.

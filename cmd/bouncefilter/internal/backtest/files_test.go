@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 )
 
 func TestSentFolders(t *testing.T) {
@@ -203,8 +205,8 @@ func FuzzLog(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		begun, ended := 0, 0
 		r := newLogReader(func(*logged) { ended++ }, func(at time.Time) {}, func(string) {})
-		_ = readLog(bytes.NewReader(text), now(), func(l line) bool {
-			if l.time.Year() == now().Year()+1 && !strings.Contains(string(text), "202") && !bytes.Contains(text, []byte("__REALTIME")) {
+		_ = logfile.Read(bytes.NewReader(text), logfile.Clock{Now: now(), Zone: time.UTC}, func(l logfile.Line) bool {
+			if l.Time.Year() == now().Year()+1 && !strings.Contains(string(text), "202") && !bytes.Contains(text, []byte("__REALTIME")) {
 				t.Errorf("%v", l)
 			}
 			before := len(r.open) + ended

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 )
 
 // maxDepth is how many folders may be within each other.
@@ -244,12 +246,9 @@ func formOf(begin []byte) form {
 
 // isLog says whether one of the first lines is one of a log.
 func isLog(begin []byte) bool {
-	lines := bytes.SplitN(begin, []byte("\n"), 20)
-	for _, l := range lines {
-		if bytes.HasPrefix(l, []byte("__CURSOR=")) || bytes.HasPrefix(l, []byte("__REALTIME_TIMESTAMP=")) || bytes.HasPrefix(l, []byte(`{"`)) && bytes.Contains(l, []byte(`"__REALTIME_TIMESTAMP"`)) {
-			return true
-		}
-		if _, ok := parseLine(string(l), time.Now()); ok {
+	clock := logfile.Clock{Now: time.Now(), Zone: time.UTC} // it does not matter here which time a line has
+	for _, l := range bytes.SplitN(begin, []byte("\n"), 20) {
+		if logfile.IsEntry(l) || isOfProgram(clock.Parse(string(l))) {
 			return true
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 )
 
 // readLogs reads the logs in the order of their first lines, so that a message is followed from one file to the next.
@@ -15,7 +17,7 @@ func (s *survey) readLogs(ctx context.Context, logs []file) {
 	s.counts.Logs = len(logs)
 	for i := range logs {
 		if logs[i].path != Stdin {
-			_ = s.lines(logs[i].path, func(l line) bool { logs[i].time = l.time; return false }) // said when it is read
+			_ = s.lines(logs[i].path, func(l logfile.Line) bool { logs[i].time = l.Time; return false }) // said when it is read
 		}
 	}
 	slices.SortStableFunc(logs, func(a, b file) int { return a.time.Compare(b.time) })
@@ -25,7 +27,7 @@ func (s *survey) readLogs(ctx context.Context, logs []file) {
 		}
 	}, func(host string) { s.logHosts = append(s.logHosts, strings.ToLower(strings.Clone(host))) })
 	for _, fl := range logs {
-		err := s.lines(fl.path, func(l line) bool {
+		err := s.lines(fl.path, func(l logfile.Line) bool {
 			if s.counts.Lines++; s.counts.Lines%10_000 == 0 {
 				s.o.Progress(Progress{Messages: s.counts.Messages, Lines: s.counts.Lines})
 				if ctx.Err() != nil {
@@ -43,22 +45,25 @@ func (s *survey) readLogs(ctx context.Context, logs []file) {
 	s.logSince = r.begin
 }
 
-// lines reads the lines of a log.
-func (s *survey) lines(path string, yield func(line) bool) error {
-	if path == Stdin {
-		return readLog(s.o.Stdin, s.o.Now, yield)
+// lines reads the lines of a log that name a program.
+func (s *survey) lines(path string, yield func(logfile.Line) bool) error {
+	in := s.o.Stdin
+	if path != Stdin {
+		f, err := open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if in, err = uncompressed(f); err != nil {
+			return err
+		}
 	}
-	f, err := open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	r, err := uncompressed(f)
-	if err != nil {
-		return err
-	}
-	return readLog(r, s.o.Now, yield)
+	clock := logfile.Clock{Now: s.o.Now, Zone: s.o.Now.Location()}
+	return logfile.Read(in, clock, func(l logfile.Line) bool { return !isOfProgram(l) || yield(l) })
 }
+
+// isOfProgram says whether it is known when a line was written, and by which program.
+func isOfProgram(l logfile.Line) bool { return !l.Time.IsZero() && l.Program != "" && l.Text != "" }
 
 // loggedMessage takes a message from a log.
 func (s *survey) loggedMessage(m *logged) {

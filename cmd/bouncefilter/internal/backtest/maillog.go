@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
 
@@ -68,25 +69,25 @@ func newLogReader(done func(*logged), early func(time.Time), host func(string)) 
 }
 
 // line reads a line.
-func (r *logReader) line(l line) {
-	service, isPostfix := postfixService(l.program)
+func (r *logReader) line(l logfile.Line) {
+	service, isPostfix := postfixService(l.Program)
 	switch {
 	case isPostfix:
 		r.postfix(l, service)
-	case strings.HasPrefix(l.program, "sendmail") || strings.HasPrefix(l.program, "sm-"):
+	case strings.HasPrefix(l.Program, "sendmail") || strings.HasPrefix(l.Program, "sm-"):
 		r.sendmail(l)
 	default:
 		return
 	}
-	if len(r.hosts) < 100 && !r.hosts[l.host] {
-		r.hosts[l.host] = true
-		r.host(l.host)
+	if len(r.hosts) < 100 && !r.hosts[l.Host] {
+		r.hosts[l.Host] = true
+		r.host(l.Host)
 	}
-	if r.begin.IsZero() || l.time.Before(r.begin) {
-		r.begin = l.time
+	if r.begin.IsZero() || l.Time.Before(r.begin) {
+		r.begin = l.Time
 	}
-	if l.time.After(r.latest) {
-		r.latest = l.time
+	if l.Time.After(r.latest) {
+		r.latest = l.Time
 	}
 	if len(r.open) > maxOpen || r.latest.Sub(r.swept) > 24*time.Hour {
 		r.sweep()
@@ -139,14 +140,14 @@ func postfixService(program string) (string, bool) {
 	return program[slash+1:], true
 }
 
-func (r *logReader) postfix(l line, service string) {
-	id, text, found := strings.Cut(l.text, ": ")
+func (r *logReader) postfix(l logfile.Line, service string) {
+	id, text, found := strings.Cut(l.Text, ": ")
 	if !found {
 		return
 	}
 	if id == "NOQUEUE" {
 		if (strings.HasPrefix(text, "reject: ") || strings.HasPrefix(text, "milter-reject: ")) && strings.Contains(text, " from=<> ") {
-			r.early(l.time)
+			r.early(l.Time)
 		}
 		return
 	}
@@ -156,18 +157,18 @@ func (r *logReader) postfix(l line, service string) {
 	switch service {
 	case "smtpd":
 		if client, ok := strings.CutPrefix(text, "client="); ok {
-			r.message(id, l.time).from(client)
+			r.message(id, l.Time).from(client)
 		}
 	case "pickup":
 		if strings.HasPrefix(text, "uid=") {
-			r.message(id, l.time).origin = here
+			r.message(id, l.Time).origin = here
 		}
 	case "cleanup":
 		if value, ok := strings.CutPrefix(text, "message-id="); ok {
-			r.messageID(r.message(id, l.time), value)
+			r.messageID(r.message(id, l.Time), value)
 		}
 		if strings.HasPrefix(text, "milter-reject: ") || strings.HasPrefix(text, "reject: ") {
-			m := r.message(id, l.time)
+			m := r.message(id, l.Time)
 			m.refused = true
 			m.sender, m.hasSender = between(text, " from=<", ">")
 			if to, ok := between(text, " to=<", ">"); ok {
@@ -179,20 +180,20 @@ func (r *logReader) postfix(l line, service string) {
 		switch {
 		case text == "removed":
 			if m := r.open[id]; m != nil {
-				m.last = l.time
+				m.last = l.Time
 				r.end(id, m)
 			}
 		case strings.HasPrefix(text, "from=<"):
-			m := r.message(id, l.time)
+			m := r.message(id, l.Time)
 			m.sender, m.hasSender = between(text, "from=<", ">")
 		}
 	case "bounce":
 		if of, ok := strings.CutPrefix(text, "sender non-delivery notification: "); ok {
-			r.message(of, l.time).origin = here
+			r.message(of, l.Time).origin = here
 		}
 	default:
 		if strings.HasPrefix(text, "to=<") {
-			r.delivered(r.message(id, l.time), text, service == "smtp" || service == "relay")
+			r.delivered(r.message(id, l.Time), text, service == "smtp" || service == "relay")
 		}
 	}
 }
@@ -251,21 +252,21 @@ func (r *logReader) messageID(m *logged, value string) {
 	}
 }
 
-func (r *logReader) sendmail(l line) {
-	if strings.Contains(l.text, "AUTH=server") && strings.Contains(l.text, "authid=") {
+func (r *logReader) sendmail(l logfile.Line) {
+	if strings.Contains(l.Text, "AUTH=server") && strings.Contains(l.Text, "authid=") {
 		if len(r.logins) > maxOpen {
 			clear(r.logins)
 		}
-		r.logins[strings.Clone(l.pid)] = true
+		r.logins[strings.Clone(l.PID)] = true
 		return
 	}
-	id, text, found := strings.Cut(l.text, ": ")
+	id, text, found := strings.Cut(l.Text, ": ")
 	if !found || !isQueueID(id) {
 		return
 	}
 	switch {
 	case strings.HasPrefix(text, "from="):
-		m := r.message(id, l.time)
+		m := r.message(id, l.Time)
 		sender, _, _ := strings.Cut(text[len("from="):], ",")
 		m.sender, m.hasSender = strings.Clone(strings.Trim(sender, "<>")), true
 		relay, _ := between(text+",", "relay=", ",")
@@ -274,10 +275,10 @@ func (r *logReader) sendmail(l line) {
 		if m.origin == anywhere {
 			m.origin = outside
 		}
-		if r.logins[l.pid] || !isOutside(m.address) || strings.HasSuffix(m.client, "@localhost") {
+		if r.logins[l.PID] || !isOutside(m.address) || strings.HasSuffix(m.client, "@localhost") {
 			m.origin = here
 		}
-		delete(r.logins, l.pid)
+		delete(r.logins, l.PID)
 		if msgid, ok := between(text+",", "msgid=", ","); ok {
 			r.messageID(m, msgid)
 		}
@@ -287,11 +288,11 @@ func (r *logReader) sendmail(l line) {
 		name, address := hostOf(strings.Replace(relay, " [", "[", 1))
 		list, _, _ := strings.Cut(text[len("to="):], ", ")
 		for to := range strings.SplitSeq(list, ",") {
-			r.message(id, l.time).recipient(loggedRecipient{strings.Trim(to, "<> "), name, strings.Contains(mailer, "smtp") && isOutside(address)})
+			r.message(id, l.Time).recipient(loggedRecipient{strings.Trim(to, "<> "), name, strings.Contains(mailer, "smtp") && isOutside(address)})
 		}
 	case strings.Contains(text, ": DSN: "), strings.Contains(text, ": sender notify: "):
 		if of, _, ok := strings.Cut(text, ": "); ok && isQueueID(of) {
-			m := r.message(of, l.time)
+			m := r.message(of, l.Time)
 			m.origin, m.hasSender = here, true
 		}
 	}

@@ -20,10 +20,9 @@ type attrs map[string]string
 type content int
 
 const (
-	other        content = iota // none of ours
-	attributes                  // a line of the daemon
-	journalEntry                // what journalctl -o json has written
-	broken                      // it begins like one of these, and cannot be read
+	other      content = iota // none of ours
+	attributes                // a line of the daemon
+	broken                    // it begins like one, and cannot be read
 )
 
 // begins says whether a line begins as the daemon writes one.
@@ -46,7 +45,7 @@ func parse(line string) (attrs, content) {
 	return a, attributes
 }
 
-// parseJSON reads an object of JSON. Journalctl writes texts that are not plain as lists of octets.
+// parseJSON reads an object of JSON.
 func parseJSON(line string) (attrs, content) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal([]byte(line), &object) != nil {
@@ -55,38 +54,12 @@ func parseJSON(line string) (attrs, content) {
 	a := attrs{}
 	for name, raw := range object {
 		var text string
-		var octets numbers
-		switch {
-		case json.Unmarshal(raw, &text) == nil:
-		case raw[0] == '[' && json.Unmarshal(raw, &octets) == nil:
-			text = string(octets)
-		default:
+		if json.Unmarshal(raw, &text) != nil {
 			text = string(raw) // a number, true or false
 		}
 		a[name] = text
 	}
-	if _, is := a[realtime]; is {
-		return a, journalEntry
-	}
 	return a, attributes
-}
-
-// numbers are octets that JSON has as numbers: encoding/json takes a []byte for base64.
-type numbers []uint8
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (n *numbers) UnmarshalJSON(text []byte) error {
-	var list []int
-	if err := json.Unmarshal(text, &list); err != nil {
-		return err
-	}
-	for _, i := range list {
-		if i < 0 || i > 255 {
-			return fmt.Errorf("%d is no octet", i)
-		}
-		*n = append(*n, uint8(i))
-	}
-	return nil
 }
 
 // parseLogfmt reads a line of slog's TextHandler: NAME=VALUE with spaces between, of which values are quoted that need it.

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
 
@@ -13,7 +14,7 @@ func BenchmarkRead(b *testing.B) {
 	b.SetBytes(int64(len(log)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Read(strings.NewReader(log), Clock{at, time.UTC}, func(*figures.Observation) {}); err != nil {
+		if _, err := Read(strings.NewReader(log), logfile.Clock{Now: at, Zone: time.UTC}, func(*figures.Observation) {}); err != nil {
 			b.Fatal(err)
 		}
 	}

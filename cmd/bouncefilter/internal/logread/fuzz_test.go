@@ -9,6 +9,7 @@ import (
 	"log/slog"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
@@ -25,10 +26,10 @@ func FuzzWhatTheDaemonWrites(f *testing.F) {
 			logline.New(&log, form, slog.HandlerOptions{}).Info("bounce", "recipient", "<"+recipient+">", "reason", "untagged", "action", "reject", "reporting_mta", mta)
 			text := log.String()
 			if form.Journal {
-				text = "Nov 23 06:58:01 mx1 bouncefilter[1]: " + severity(text)
+				text = "Nov 23 06:58:01 mx1 bouncefilter[1]: " + text[len("<6>"):]
 			}
 			var got []figures.Observation
-			stats, err := Read(strings.NewReader(text), Clock{time.Now(), time.UTC}, func(e *figures.Observation) { got = append(got, *e) })
+			stats, err := Read(strings.NewReader(text), logfile.Clock{Now: time.Now(), Zone: time.UTC}, func(e *figures.Observation) { got = append(got, *e) })
 			if err != nil || len(got) != 1 || stats.Lines != 1 {
 				t.Fatalf("%d observations of %q, %+v, %v", len(got), text, stats, err)
 			}
@@ -57,7 +58,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"1","MESSAGE":[256,-1,"x"]}` + "\n{\"MESSAGE\":null}"))
 	f.Fuzz(func(t *testing.T, log []byte) {
 		observations := int64(0)
-		stats, _ := Read(bytes.NewReader(log), Clock{time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), time.UTC}, func(e *figures.Observation) {
+		stats, _ := Read(bytes.NewReader(log), logfile.Clock{Now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Zone: time.UTC}, func(e *figures.Observation) {
 			observations++
 			if e.At.IsZero() || e.Reason == "" || e.Action == "" || len(e.Destinations) > figures.MaxDestinations || len(e.Failures) > figures.MaxFailures {
 				t.Errorf("got %+v", e)

@@ -1,26 +1,19 @@
 // Package logread reads the verdicts in a log of the daemon: [Read] calls a function with each of them, in the order of the log. It takes
-// what the daemon writes, logfmt and JSON; the same with what syslog or a container puts in front of each line; and what journalctl
-// writes with -o export, json, short and its variants. Lines of other programs are skipped. It streams: a line has a bounded length, and
-// nothing is kept of it.
+// what the daemon writes, logfmt and JSON, in each form of a log that package logfile reads. Lines of other programs are skipped, and
+// nothing is kept of a line.
 //
 // Logfmt is read here and not with go-logfmt, since log/slog quotes values as Go does (strconv.Quote), with escapes such as \x00 that
 // go-logfmt, which unquotes as JSON does, takes for an error. Outsiders choose what is quoted.
 package logread
 
 import (
-	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
-
-// maxLine is how long a line or a field of the journal is at most, in octets: ten times as long as the longest verdict. The rest of a
-// longer one is skipped, and it counts as unreadable.
-const maxLine = 256 << 10
 
 // Stats say what a log had.
 type Stats struct {
@@ -33,80 +26,33 @@ type Stats struct {
 	Last       time.Time `json:"last,omitzero"`
 }
 
-// Clock says what a time without a year or a zone means.
-type Clock struct {
-	Now  time.Time      // a time without a year is the last such time before the day after
-	Zone *time.Location // of times without one
-}
-
 // Read calls verdict with each verdict. The observation is valid during the call.
-func Read(in io.Reader, clock Clock, verdict func(*figures.Observation)) (Stats, error) {
-	r := &reader{in: bufio.NewReaderSize(in, maxLine), clock: clock, verdict: verdict}
-	for {
-		line, whole, err := r.line()
-		if err == io.EOF {
-			return r.stats, nil
-		}
-		if err != nil {
-			return r.stats, fmt.Errorf("read the log: %w", err)
-		}
-		switch {
-		case isExport(line):
-			if err := r.export(line, whole); err != nil {
-				return r.stats, fmt.Errorf("read the log: %w", err)
-			}
-		case len(bytes.TrimSpace(line)) == 0:
-		case !whole:
-			r.stats.Lines++
-			r.stats.Unreadable++
-		default:
-			r.stats.Lines++
-			r.text(string(line), time.Time{})
-		}
+func Read(in io.Reader, clock logfile.Clock, verdict func(*figures.Observation)) (Stats, error) {
+	r := &reader{verdict: verdict}
+	err := logfile.Read(in, clock, func(l logfile.Line) bool {
+		r.line(l)
+		return true
+	})
+	if err != nil {
+		err = fmt.Errorf("read the log: %w", err)
 	}
+	return r.stats, err
 }
 
 type reader struct {
-	in      *bufio.Reader
-	clock   Clock
 	verdict func(*figures.Observation)
 	stats   Stats
 }
 
-// line returns the next line without its end. If it is not whole, its rest was skipped.
-func (r *reader) line() (line []byte, whole bool, err error) {
-	line, err = r.in.ReadSlice('\n')
-	whole = true
-	if errors.Is(err, bufio.ErrBufferFull) {
-		line, whole = bytes.Clone(line), false
-		for errors.Is(err, bufio.ErrBufferFull) {
-			_, err = r.in.ReadSlice('\n')
-		}
-	}
-	if err == io.EOF && len(line) > 0 {
-		err = nil
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	return bytes.TrimRight(line, "\r\n"), whole, nil
-}
-
-// text reads a line, or the message of a journal, with the time that is known of it from elsewhere: the zero time for none.
-func (r *reader) text(line string, at time.Time) {
-	prefixed, rest := r.clock.prefix(line)
-	if at.IsZero() {
-		at = prefixed
-	}
-	switch a, what := parse(rest); what {
-	case journalEntry:
-		r.text(a["MESSAGE"], a.realtime())
-	case attributes:
-		r.attributes(a, at)
-	case broken:
+func (r *reader) line(l logfile.Line) {
+	r.stats.Lines++
+	switch a, what := parse(l.Text); {
+	case l.Cut || what == broken:
 		r.stats.Unreadable++
-	default:
+	case what == other:
 		r.stats.Others++
+	default:
+		r.attributes(a, l.Time)
 	}
 }
 

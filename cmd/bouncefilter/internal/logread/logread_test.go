@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
 
@@ -32,7 +33,7 @@ func observation() figures.Observation {
 func read(t *testing.T, log string) ([]figures.Observation, Stats) {
 	t.Helper()
 	var observations []figures.Observation
-	stats, err := Read(strings.NewReader(log), Clock{Now: at.Add(time.Hour), Zone: time.FixedZone("EST", -5*3600)}, func(e *figures.Observation) {
+	stats, err := Read(strings.NewReader(log), logfile.Clock{Now: at.Add(time.Hour), Zone: time.FixedZone("EST", -5*3600)}, func(e *figures.Observation) {
 		observations = append(observations, *e)
 	})
 	if err != nil {
@@ -130,8 +131,8 @@ func TestWhatIsNoVerdict(t *testing.T) {
 		{"JSON that is cut off", asJSON[:100], Stats{Unreadable: 1}},
 		{"a reason that there is not", strings.Replace(stamped, "untagged", "unheard", 1), Stats{Unreadable: 1}},
 		{"failures that cannot be read", stamped + ` failures="a b c"`, Stats{Unreadable: 1}},
-		{"no end of a line", strings.Repeat("x", 3*maxLine), Stats{Unreadable: 1}},
-		{"an entry with too long a message", "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795435081000000\n" + export("MESSAGE", strings.Repeat("x", maxLine+1)), Stats{Others: 1}},
+		{"no end of a line", strings.Repeat("x", 3*logfile.MaxLine), Stats{Unreadable: 1}},
+		{"an entry with too long a message", "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795435081000000\n" + export("MESSAGE", strings.Repeat("x", logfile.MaxLine+1)), Stats{Unreadable: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			observations, stats := read(t, "\n"+tt.log+"\n\n")
@@ -148,7 +149,7 @@ func TestWhatIsNoVerdict(t *testing.T) {
 
 func TestJournalThatIsCutOff(t *testing.T) {
 	whole := "__CURSOR=s=1\n" + export("MESSAGE", verdict)
-	if _, err := Read(strings.NewReader(whole[:60]), Clock{Now: at, Zone: time.UTC}, func(*figures.Observation) {}); err == nil {
+	if _, err := Read(strings.NewReader(whole[:60]), logfile.Clock{Now: at, Zone: time.UTC}, func(*figures.Observation) {}); err == nil {
 		t.Error("no error")
 	}
 }
@@ -161,26 +162,5 @@ func TestSentAndFailed(t *testing.T) {
 		!reflect.DeepEqual(observations[1].Destinations, []string{"a.example", "b.example"}) ||
 		!reflect.DeepEqual(observations[2].Failures, []figures.Failure{{Destination: "a.example", Status: "5.1.1", Count: 2}, {Destination: "b.example", Count: 1, BecauseOfTag: true}}) {
 		t.Errorf("got %+v", observations)
-	}
-}
-
-func TestTimesWithoutAYear(t *testing.T) {
-	for _, tt := range []struct{ now, text, want string }{
-		{"2026-11-23T12:00:00Z", "Nov 23 11:00:00", "2026-11-23T11:00:00Z"},
-		{"2026-11-23T12:00:00Z", "Nov  3 11:00:00", "2026-11-03T11:00:00Z"},
-		{"2026-11-23T12:00:00Z", "Nov 24 11:00:00", "2026-11-24T11:00:00Z"}, // a clock that is ahead, or a zone
-		{"2026-11-23T12:00:00Z", "Nov 25 11:00:00", "2025-11-25T11:00:00Z"},
-		{"2027-01-01T12:00:00Z", "Dec 31 23:59:59", "2026-12-31T23:59:59Z"},
-		{"2026-12-31T23:59:59Z", "Jan  1 00:00:00", "2027-01-01T00:00:00Z"},
-		{"2026-11-23T12:00:00Z", "Feb 29 11:00:00", "2024-02-29T11:00:00Z"},
-	} {
-		now, err := time.Parse(time.RFC3339, tt.now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, _, found := Clock{now, time.UTC}.time(tt.text + " mx1 x")
-		if !found || got.Format(time.RFC3339) != tt.want {
-			t.Errorf("at %s, %s is %v, want %s", tt.now, tt.text, got, tt.want)
-		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
@@ -60,7 +61,7 @@ const flushAfter = 4096
 // ReadLog fills in what a log has. The figures are those that the daemon has counted when it wrote the log, however long it is: what
 // outsiders can make up is bounded in the same way. Figures of hours are those of the last 48 hours before the last verdict. If the time of
 // the report is not set, it becomes the days of the log.
-func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logread.Clock) error {
+func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logfile.Clock) error {
 	var last time.Time
 	st := memory.NewWithClock(func() time.Time { return last })
 	hasher := store.NewHasher(nil)

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logline"
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -149,7 +149,7 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 		}
 		for form, log := range logs {
 			ofLog := Input{Now: now, Lifetime: 7, Samples: 50}
-			if err := ofLog.ReadLog(t.Context(), strings.NewReader(log.String()), logread.Clock{Now: now, Zone: time.UTC}); err != nil {
+			if err := ofLog.ReadLog(t.Context(), strings.NewReader(log.String()), logfile.Clock{Now: now, Zone: time.UTC}); err != nil {
 				t.Fatal(err)
 			}
 			if ofLog.Log.Verdicts != ofLog.Log.Lines || ofLog.Log.Lines < 2500 {
@@ -201,7 +201,7 @@ func TestOrderOfLogsDoesNotMatter(t *testing.T) {
 	var reports []*Report
 	for _, log := range []string{parts[0].String() + parts[1].String() + parts[2].String(), parts[2].String() + parts[1].String() + parts[0].String()} {
 		in := Input{Now: now, Lifetime: 7}
-		if err := in.ReadLog(t.Context(), strings.NewReader(log), logread.Clock{Now: now, Zone: time.UTC}); err != nil {
+		if err := in.ReadLog(t.Context(), strings.NewReader(log), logfile.Clock{Now: now, Zone: time.UTC}); err != nil {
 			t.Fatal(err)
 		}
 		reports = append(reports, Build(in))

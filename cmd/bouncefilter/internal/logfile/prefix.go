@@ -1,4 +1,4 @@
-package logread
+package logfile
 
 import (
 	"strconv"
@@ -6,36 +6,47 @@ import (
 	"time"
 )
 
-// prefix returns the time that syslog, a container or journalctl has put in front of a line, and the line of the daemon. If there is no
-// such prefix, it returns the zero time and the line. What is behind a prefix has the daemon written from its beginning: text in the
-// middle of a line of another program, which outsiders may choose, is none.
-func (c Clock) prefix(line string) (time.Time, string) {
-	if line := severity(line); begins(line) {
-		return time.Time{}, line
+// Clock says what a time without a year or a zone means.
+type Clock struct {
+	Now  time.Time      // a time without a year is the last such time before the day after
+	Zone *time.Location // of times without one
+}
+
+// Parse reads one line, without its end. What is behind a prefix is Text from its beginning: text in the middle of a line, which outsiders
+// may choose, is never taken for what a program has written.
+func (c Clock) Parse(line string) Line {
+	line = withoutPriority(line)
+	if l, is := fromJSON(line); is {
+		return l
 	}
 	at, rest, found := c.time(line)
 	if !found {
-		return time.Time{}, line
+		return Line{Text: line}
 	}
-	rest = strings.TrimPrefix(rest, " ")
-	if begins(severity(rest)) {
-		return at, severity(rest)
+	l := Line{Time: at, Text: withoutPriority(strings.TrimPrefix(rest, " "))}
+	host, tagged, found := strings.Cut(l.Text, " ")
+	if !found || strings.ContainsAny(host, "={") { // a container writes no host
+		return l
 	}
-	// HOST PROGRAM[PID]: or HOST PROGRAM:
-	_, tagged, found := strings.Cut(rest, " ")
-	tag, message, ended := strings.Cut(tagged, ": ")
-	if !found || !ended || strings.ContainsAny(tag, " <") {
-		return at, rest
+	tag, message, ended := strings.Cut(tagged, ": ") // PROGRAM[PID]: or PROGRAM:
+	if !ended || strings.ContainsAny(tag, " <=") {
+		return l
 	}
-	return at, severity(message)
+	l.Host, l.Text = host, withoutPriority(message)
+	l.Program, l.PID, _ = strings.Cut(strings.TrimSuffix(tag, "]"), "[")
+	return l
 }
 
-// severity removes a severity as sd-daemon(3) has it, such as <6>.
-func severity(line string) string {
-	if len(line) > 3 && line[0] == '<' && line[1] >= '0' && line[1] <= '7' && line[2] == '>' {
-		return line[3:]
+// withoutPriority removes a priority in front of a text: as sd-daemon(3) has it, such as <6>, or RFC 3164 section 4.1.1, such as <22>.
+func withoutPriority(s string) string {
+	if len(s) < 3 || s[0] != '<' {
+		return s
 	}
-	return line
+	end := strings.IndexByte(s[:min(len(s), len("<191>"))], '>')
+	if end < 2 || strings.Trim(s[1:end], "0123456789") != "" {
+		return s
+	}
+	return s[end+1:]
 }
 
 // layouts are the times in front of a line, by how many words they have. A zone of "" is in the text.
@@ -53,6 +64,9 @@ var layouts = [...]struct {
 
 // time reads the time in front of a line.
 func (c Clock) time(line string) (at time.Time, rest string, found bool) {
+	if line == "" || !isDigit(line[0]) && !beginsTime[line[:min(3, len(line))]] {
+		return time.Time{}, "", false
+	}
 	for _, l := range layouts {
 		text, rest := words(line, l.words)
 		if text == "" {
@@ -76,6 +90,14 @@ func (c Clock) time(line string) (at time.Time, rest string, found bool) {
 	}
 	return time.Unix(s, us*1000).UTC(), rest, true
 }
+
+// beginsTime are the words with which a time begins if it does not begin with a digit: months and days of the week.
+var beginsTime = map[string]bool{
+	"Jan": true, "Feb": true, "Mar": true, "Apr": true, "May": true, "Jun": true, "Jul": true, "Aug": true, "Sep": true, "Oct": true, "Nov": true, "Dec": true,
+	"Mon": true, "Tue": true, "Wed": true, "Thu": true, "Fri": true, "Sat": true, "Sun": true,
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // withYear gives a time the year in which it is the last such time before tomorrow.
 func (c Clock) withYear(at time.Time) time.Time {
