@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
@@ -73,11 +74,11 @@ func TestScreensFit(t *testing.T) {
 				t.Fatal(err)
 			}
 			lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-			if v == (View{}) && len(lines) > screen {
+			if v == (View{}) && len(lines) > maxLines {
 				t.Errorf("seed %d: %d lines:\n%s", seed, len(lines), &out)
 			}
 			for _, line := range lines {
-				if utf8.RuneCountInString(line) > width && !toPaste(line) || line != printable(line) || strings.TrimRight(line, " ") != line {
+				if utf8.RuneCountInString(line) > screen.Width && !toPaste(line) || line != screen.Printable(line) || strings.TrimRight(line, " ") != line {
 					t.Fatalf("seed %d, %+v: %q", seed, v, line)
 				}
 			}
@@ -120,14 +121,6 @@ func TestCSV(t *testing.T) {
 	for _, by := range Tables() {
 		if r.table(by) == nil {
 			t.Errorf("no table by %s", by)
-		}
-	}
-}
-
-func TestNumbers(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", 99999999: "99,999,999", 123456789012: "123,456M", -1234: "-1,234", -123: "-123"} {
-		if got := number(n); got != want {
-			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

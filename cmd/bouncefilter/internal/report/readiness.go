@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -118,7 +119,7 @@ func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
 		v.Sentence = v.Concerns[0].What
 	default:
 		v.State, v.Level = Ready, Green
-		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine.", messages(s.turned), name)
+		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine.", screen.Count(s.turned, "message"), name)
 	}
 }
 
@@ -203,7 +204,7 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 			continue
 		}
 		c := counted(string(row.sign), n, func(n int64, domains string) string {
-			return fmt.Sprintf("%s of what %s refused for %s: %s.", number(n), would, domains, row.what)
+			return fmt.Sprintf("%s of what %s refused for %s: %s.", screen.Short(n), would, domains, row.what)
 		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
 		if row.sign == figures.OwnHost {
 			c = c.alarms()
@@ -219,17 +220,17 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 	}
 	if s.unsigned > 0 {
 		cs = append(cs, counted("unsigned-mail", s.unsigned, func(n int64, domains string) string {
-			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", messages(n), domains)
+			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", screen.Count(n, "message"), domains)
 		}, "Let it go through a listener that signs; check finds the service:", name).until(j.gone(s.lastUnsigned)).command("bouncefilter check"+j.in.conf()).alarms())
 	}
 	if s.foreignTags > 0 {
 		cs = append(cs, counted("not-issued", s.foreignTags, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", messages(n), domains)
+			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", screen.Count(n, "message"), domains)
 		}, "A node may not write its record, or another party has your key; check compares the nodes:", name).until(j.gone(s.lastTag)).command("bouncefilter check"+j.in.conf()).warns())
 	}
 	if s.missingKey > 0 {
 		cs = append(cs, counted("missing-key", s.missingKey, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", messages(n), domains)
+			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", screen.Count(n, "message"), domains)
 		}, "Give every node the same keys; check names the one that lacks a key:", name).command("bouncefilter check"+j.in.conf()).warns())
 	}
 	if s.valid == 0 && !enforced {
@@ -303,7 +304,7 @@ func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
 		for i := range domains {
 			would += domains[i].Would.NoSign + domains[i].Would.NoBounce
 		}
-		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine.", messages(would))
+		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine.", screen.Count(would, "message"))
 	}
 	if v.Level == Red {
 		return "Bounces are refused of which some may be genuine."
@@ -334,12 +335,4 @@ func names(cs []Count) []string {
 		list[i] = c.Name
 	}
 	return list
-}
-
-// messages writes a number of messages.
-func messages(n int64) string {
-	if n == 1 {
-		return "1 message"
-	}
-	return number(n) + " messages"
 }

@@ -67,7 +67,7 @@ func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logread.Clock
 	recorder := figures.New(logNode, min(in.Samples, store.MaxNotes), hasher)
 	waiting := 0
 	var failed error
-	stats, err := logread.Read(log, clock, func(e *figures.Event) {
+	stats, err := logread.Read(log, clock, func(e *figures.Observation) {
 		if e.At.After(last) {
 			last = e.At
 		}
