@@ -92,7 +92,7 @@ func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logread.Clock
 	}
 	end := last.Add(time.Nanosecond)
 	if in.From.IsZero() {
-		in.From = store.DayOf(stats.First).Time()
+		in.From = max(store.DayOf(stats.First), store.DayOf(last)-store.CounterRetention).Time()
 		if stats.Verdicts == 0 {
 			in.From = store.DayOf(in.Now).Time()
 		}
