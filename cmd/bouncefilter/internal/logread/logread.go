@@ -28,14 +28,14 @@ type Stats struct {
 	Verdicts   int64     `json:"verdicts"`       // that were read
 	Tests      int64     `json:"tests"`          // verdicts about mail of check --live and try, which are left out
 	Others     int64     `json:"others"`         // lines of other programs, and of bouncefilter about something else
-	Unreadable int64     `json:"unreadable"`     // lines of bouncefilter that cannot be read: cut off, or without a time
+	Unreadable int64     `json:"unreadable"`     // lines of bouncefilter that cannot be read: cut off, without a time, or of a time to come
 	First      time.Time `json:"first,omitzero"` // of the verdicts
 	Last       time.Time `json:"last,omitzero"`
 }
 
 // Clock says what a time without a year or a zone means.
 type Clock struct {
-	Now  time.Time      // a time without a year is the last such time before the day after
+	Now  time.Time      // a time without a year is the last such time before the day after; a later one was written by a wrong clock
 	Zone *time.Location // of times without one
 }
 
@@ -123,7 +123,7 @@ func (r *reader) attributes(a attrs, at time.Time) {
 	switch {
 	case a["test"] == "true":
 		r.stats.Tests++
-	case err != nil:
+	case err != nil, at.After(r.clock.limit()):
 		r.stats.Unreadable++
 	default:
 		r.stats.Verdicts++
