@@ -126,3 +126,17 @@ func TestManualHasTheReasons(t *testing.T) {
 		t.Errorf("deploy/manual.md has a row for %q", word)
 	}
 }
+
+// The manual lists the known destinations as the policy has them, and no others.
+func TestManualHasTheKnownDestinations(t *testing.T) {
+	rows := rows(t, "known destinations")
+	for _, d := range policy.KnownDestinations() {
+		if want := fmt.Sprintf("| `%s` | %s | <%s> | %s |", d.Recipients, d.What, d.Source, d.Seen); rows[d.Recipients] != want {
+			t.Errorf("deploy/manual.md:\n got %s\nwant %s", rows[d.Recipients], want)
+		}
+		delete(rows, d.Recipients)
+	}
+	for recipients := range rows {
+		t.Errorf("deploy/manual.md has a row for %q", recipients)
+	}
+}

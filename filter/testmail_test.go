@@ -47,6 +47,14 @@ func (f *fixture) traces() (n int) {
 	s := f.server
 	n = len(s.stats.verdicts.all()) + len(s.stats.would.all()) + len(s.stats.reported.all()) + len(s.Sources()) + len(s.OtherRoutes())
 	n += int(s.guesses.Count("user@example.com", mustPrefix(outsider+"/32").Addr(), store.DayOf(f.now())))
+	if err := s.figures.Flush(f.t.Context(), f.store, f.now()); err != nil {
+		f.t.Fatal(err)
+	}
+	counters, err := f.store.Counters(f.t.Context(), store.ByHour, store.HourOf(f.now()), store.HourOf(f.now()))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	n += len(counters)
 	key := s.hasher.Tag("user@example.com", store.DayOf(testDay)+7, 1)
 	a, err := f.store.Lookup(f.t.Context(), store.DayOf(testDay), store.AnyDay(key))
 	if err != nil {

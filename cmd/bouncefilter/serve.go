@@ -25,7 +25,7 @@ type serveCmd struct {
 	siteFlags
 	Domain    []string `sep:"none" placeholder:"D" help:"Domain to sign for and to protect; may be repeated."`
 	Listen    []string `sep:"none" placeholder:"ADDRESS" help:"unix:/path or tcp:host:port to serve the MTA on; may be repeated."`
-	HTTP      string   `name:"http" placeholder:"ADDRESS" help:"host:port on loopback for metrics and health, or off."`
+	HTTP      string   `name:"http" placeholder:"ADDRESS" help:"host:port or unix:/path for page, metrics and health, or off."`
 	Store     string   `placeholder:"URL" help:"bolt:/path, redis://host:6379/0, rediss:, unix: or memory:. Put a URL with a password into the file."`
 	Mode      string   `placeholder:"MODE" help:"auto, monitor or enforce, for all domains."`
 	LogLevel  string   `placeholder:"LEVEL" help:"debug, info, warn or error."`

@@ -4,9 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"strconv"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/inspect"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
@@ -40,9 +39,10 @@ func (cmd *verifyCmd) Run(a *app) error {
 		return err
 	}
 	address, parseErr := prvs.ParseAddress(cmd.Address)
-	v := verdict{Reason: prvs.Malformed.String()}
+	v, line := verdict{Reason: prvs.Malformed.String()}, ""
 	if parseErr == nil {
-		v = newVerdict(domains.Verify(ring, address, cmd.today(a)))
+		r := domains.Verify(ring, address, cmd.today(a))
+		v, line = newVerdict(r), inspect.TagLine(r)
 	}
 	switch {
 	case cmd.JSON:
@@ -50,7 +50,7 @@ func (cmd *verifyCmd) Run(a *app) error {
 		out.SetEscapeHTML(false) // an address may hold "&"
 		err = out.Encode(v)
 	case parseErr == nil:
-		err = v.print(a.stdout)
+		_, err = fmt.Fprintln(a.stdout, line)
 	}
 	switch {
 	case parseErr != nil:
@@ -70,17 +70,4 @@ func newVerdict(r prvs.Result) verdict {
 		v.Key, v.Expires = &n, r.Expiry.String()
 	}
 	return v
-}
-
-// print writes the verdict as a line for people.
-func (v verdict) print(w io.Writer) error {
-	line := v.Reason
-	if v.Address != "" {
-		line += " " + v.Address
-	}
-	if v.Key != nil {
-		line += ", key " + strconv.Itoa(*v.Key) + ", expires " + v.Expires
-	}
-	_, err := fmt.Fprintln(w, line)
-	return err
 }

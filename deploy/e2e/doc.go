@@ -6,6 +6,8 @@
 // may run beside us, as deploy/roles.md has it, begins with roles_test.go: OpenDKIM, rspamd, PostSRSd, other instances of
 // Postfix.
 //
+// A real Prometheus reads the metrics and evaluates the rules of deploy/monitoring in monitoring_test.go.
+//
 // Faults of store, network, disk, clocks and keys, while mail goes out through one host and comes back to two, are the rows of
 // faults_test.go, which prints what became of every message.
 //

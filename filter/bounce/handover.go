@@ -9,6 +9,9 @@ import (
 // maxHops is how many Received fields are read. Postfix takes a message with more than 50 for a loop (hopcount_limit).
 const maxHops = 50
 
+// maxPath is how many hosts a path has.
+const maxPath = 100
+
 // maxHopBytes is how many octets of a Received field are read.
 const maxHopBytes = 1 << 10
 
@@ -113,12 +116,11 @@ func (r *Report) handOver() (over handOver) {
 }
 
 // Path returns the hosts that the returned message has passed, as far as its Received fields were returned: names in lower case and addresses,
-// each of them once, at most 100. Names may be those that a host gave itself with HELO.
+// each of them once, at most maxPath. Names may be those that a host gave itself with HELO.
 func (r *Report) Path() []string {
-	const most = 100
 	var hosts []string
 	add := func(host string) {
-		if host != "" && len(hosts) < most && !slices.Contains(hosts, host) {
+		if host != "" && len(hosts) < maxPath && !slices.Contains(hosts, host) {
 			hosts = append(hosts, host)
 		}
 	}

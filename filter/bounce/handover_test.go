@@ -1,9 +1,11 @@
 package bounce
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // returning is a DSN that has these fields in its first block and returns this header.
@@ -114,5 +116,40 @@ func TestAuthors(t *testing.T) {
 	r := read(t, returning("", "Return-Path: <bounces@example.com>\nSender: The Desk <desk@example.com>\n"))
 	if got := r.Originals[0].Authors(); !slices.Equal(got, []string{"user@example.com", "desk@example.com", "bounces@example.com"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestPath(t *testing.T) {
+	header := "Received: from Edge.victim.example (edge.victim.example [192.0.2.1]) by MX.victim.example\n" +
+		"Received: from helo.example (bot.isp.example [203.0.113.5])\n\tby edge.victim.example; Tue, 3 Mar 2026 10:00:00 +0000\n" +
+		"Received: by desk (userid 33); Tue, 3 Mar 2026 10:00:00 +0000\n"
+	want := []string{"mx.victim.example", "edge.victim.example", "192.0.2.1", "helo.example", "bot.isp.example", "203.0.113.5"}
+	if got := read(t, returning("", header)).Path(); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := read(t, returning("Received-From-MTA: dns; mail.shop.example\n", "")).Path(); len(got) != 0 {
+		t.Errorf("of a header without Received: %q", got)
+	}
+	var many strings.Builder
+	for i := range 2 * maxHops {
+		fmt.Fprintf(&many, "Received: from a%d.example (b%d.example [203.0.113.%d]) by c%d.example\n", i, i, i, i)
+	}
+	if got := read(t, returning("", many.String())).Path(); len(got) != maxPath {
+		t.Errorf("%d hosts", len(got))
+	}
+}
+
+func TestFieldsOfOtherReaders(t *testing.T) {
+	if got := Addresses(`A <a@example.com>, "b, c" <b@example.com>, none`); !slices.Equal(got, []string{"a@example.com", "b@example.com"}) {
+		t.Errorf("addresses %q", got)
+	}
+	if got := Addresses(strings.Repeat("a@example.com, ", 1000)); len(got) != maxOriginalRcpts {
+		t.Errorf("%d addresses", len(got))
+	}
+	if got := Date("Mon, 23 Nov 2026 11:00:00 +0100 (CET)"); !got.Equal(time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)) {
+		t.Errorf("date %v", got)
+	}
+	if got := Date("yesterday"); !got.IsZero() {
+		t.Errorf("date %v", got)
 	}
 }

@@ -8,8 +8,9 @@ import (
 )
 
 // Bounds of what outsiders can make up. Of a topic with a Name a node counts at most maxCells keys a day by their own; all others count as
-// [Other]. So a node stores at most 5 × 384 = 1920 of them a day, and 768,000 in [store.CounterRetention] days, about 60 MB, if an attacker
-// fills them on each day. The other topics have as many keys as our domains have reasons, causes, kinds and signs.
+// [Other]. So a node stores at most 5 × 384 = 1920 of them a day, and 768,000 in [store.CounterRetention] days, if an attacker fills them on
+// each day: 230 MB in the embedded store. The keys of Other and of the other topics are as many as our domains have reasons, actions,
+// causes, kinds and signs.
 const (
 	// maxCells is how many keys of a topic are counted by their own in a day.
 	maxCells = 24 * maxNew
@@ -22,7 +23,7 @@ const (
 	maxWatched = 1024
 	watched    = 48 * time.Hour
 	// someOf is of how many new keys one is watched once maxWatched are.
-	someOf = 16
+	someOf = 8
 )
 
 // cells chooses the keys of one topic that are counted by their own. What comes again and again is chosen before what comes once, so that

@@ -33,13 +33,14 @@ const (
 	LookupRate               Name = "lookup-rate"         // of one connection to it
 	LookupTimeout            Name = "lookup-timeout"      // for all octets of a request, and for reading the answer
 	ControlConnections       Name = "control-connections" // to the control socket
-	HTTPConnections          Name = "http-connections"    // for metrics and health
+	HTTPConnections          Name = "http-connections"    // for page, metrics and health
+	PageWrongTags            Name = "page-wrong-tags"     // that the form of the page judges
 )
 
 // Names returns all names.
 func Names() []Name {
 	return []Name{Connections, ConnectionsPerPeer, Memory, Readers, Work, NegotiateTimeout, ReadTimeout, FrameTimeout, FrameLength, WriteTimeout,
-		LookupConnections, LookupConnectionsPerPeer, LookupRate, LookupTimeout, ControlConnections, HTTPConnections}
+		LookupConnections, LookupConnectionsPerPeer, LookupRate, LookupTimeout, ControlConnections, HTTPConnections, PageWrongTags}
 }
 
 // Watch counts and logs the limits that are reached. Its methods may be called from any goroutine.

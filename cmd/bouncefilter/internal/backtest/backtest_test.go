@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -240,7 +242,7 @@ func TestNothingIsChanged(t *testing.T) {
 	long := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
 	state := func() string {
 		var b strings.Builder
-		_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, _ error) error {
 			info, err := os.Lstat(path)
 			if err != nil {
 				t.Fatal(err)
@@ -326,6 +328,13 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("%v, %+v, %d judged, %d not", err, r.Read, r.Total(), r.NotJudged)
 	}
 
+	// What was sent may be in what was not read: the lack of it says nothing.
+	for _, m := range r.Messages {
+		if m.Class == Backscatter && (m.Why != WhyPath || !strings.HasPrefix(m.Original, "spam")) {
+			t.Errorf("%+v", m)
+		}
+	}
+
 	ctx, cancel = context.WithCancel(t.Context())
 	defer cancel()
 	o.Progress = func(p Progress) {
@@ -375,9 +384,100 @@ func TestResult(t *testing.T) {
 }
 
 // What others wrote does not reach a terminal as it is.
-func TestClean(t *testing.T) {
+func TestBacktestPrintsNoControlCharacters(t *testing.T) {
 	m := Message{File: "a\x1b[2J", Offset: 5, Length: 7, MessageID: "x\n\u009b2J\xff", Recipient: "u\t@example.com", Why: WhyAbsent, Time: now()}
 	if got, want := m.Line(), "a?[2J@5+7\tnot-sent\t2026-11-23T12:00:00Z\tu?@example.com\t<x??2J?>"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// What is kept of a message is not its text.
+func TestTextIsNotHeld(t *testing.T) {
+	const messages, octets = 100, 400_000
+	dir := t.TempDir()
+	for i := range messages {
+		l := dsn(fmt.Sprintf("spam%d@bot.example", i), "x@elsewhere.example", foreign, ago(26), ago(25))
+		l.body += strings.Repeat("The returned text.\n", octets/19)
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), []byte(l.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := held()
+	r := run(t, options(dir))
+	if grown := int64(held() - before); grown > messages*octets/4 || r.Classes[Backscatter] != messages {
+		t.Errorf("%d octets are held of %d messages", grown, r.Classes[Backscatter])
+	}
+	runtime.KeepAlive(r)
+}
+
+// The manual shows what is printed, and has all classes and what they rest on.
+func TestManual(t *testing.T) {
+	text, err := os.ReadFile("../../../../deploy/manual.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manual := string(text)
+	_, example, _ := strings.Cut(manual, "<!-- backtest: held by a test -->\n```text\n")
+	example, _, _ = strings.Cut(example, "```\n")
+	if want := exampleOfTheManual(t); example != want {
+		t.Errorf("the manual shows\n%s\nand this is printed:\n%s", example, want)
+	}
+	_, table, _ := strings.Cut(manual, "<!-- classes: held by a test -->\n")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for _, c := range Classes {
+		row := regexp.MustCompile("(?m)^\\| `" + regexp.QuoteMeta(string(c)) + "` .*$").FindString(table)
+		if row == "" {
+			t.Errorf("no row of %s", c)
+		}
+		for _, why := range whysOf[c] {
+			if !strings.Contains(row, "`"+string(why)+"`") {
+				t.Errorf("the row of %s lacks %s", c, why)
+			}
+		}
+	}
+}
+
+// exampleOfTheManual is what is printed about four weeks of mail of three users.
+func exampleOfTheManual(t *testing.T) string {
+	files := map[string]string{}
+	add := func(user int, folder, text string) {
+		files[fmt.Sprintf("user%d/%s/%d", user, folder, len(files))] = strings.ReplaceAll(text, "user@", fmt.Sprintf("user%d@", user))
+		files[fmt.Sprintf("user%d/%s/new/.keep", user, strings.TrimSuffix(folder, "cur"))] = ""
+	}
+	for day := range 28 {
+		for user := range 3 {
+			hours := 24*day + user
+			sent := ago(hours + 1)
+			id := fmt.Sprintf("m%d.%d@example.com", day, user)
+			for i := range 10 {
+				add(user, "cur", ordinary(100*hours+i, ago(hours)).String())
+			}
+			add(user, ".Sent/cur", sentLetter(id, sent))
+			if day%3 == 0 {
+				add(user, "cur", dsn(id, "friend@remote.example", "", sent, ago(hours)).String())
+			}
+			if day%7 == user {
+				add(user, "cur", away(id, ago(hours)).String())
+				add(user, "cur", code(ago(hours)).String())
+			}
+			for i := range user * user * max(0, 4-max(day-9, 9-day)) * 3 {
+				add(user, "cur", dsn(fmt.Sprintf("spam%d@bot.example", i), "nobody@elsewhere.example", foreign, sent, ago(hours)).String())
+			}
+		}
+	}
+	other := dsn("", "x@elsewhere.example", "", ago(30), ago(29))
+	other.original = "info@example.com"
+	add(2, "cur", other.String())
+	files["mail.log"] = strings.ReplaceAll(postfixLog, "user@example.com", "user0@example.com")
+	var b strings.Builder
+	if err := Print(&b, run(t, options(tree(t, files))), 0); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
 }

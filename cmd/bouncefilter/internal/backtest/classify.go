@@ -1,12 +1,16 @@
 package backtest
 
 import (
+	"context"
 	"strings"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/evidence"
 	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
+	"github.com/bouncefilter/bouncefilter/store"
 )
 
 // classify says what the verdict means, given what is known of sent mail. The daemon records each message that leaves. Saved mail may
@@ -28,6 +32,9 @@ func (j *judging) classify(m *Message, c *judge.Case, from *candidate, recipient
 		}
 	case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:
 		m.Class, m.Sure = NoBounce, !from.unknown
+	case v.Reason == policy.Exempt && isBounce && j.answersSent(recipient, report, c.Now):
+		m.Class, m.Why, m.Sure = Genuine, WhyMessage, true // which the tag would have proven, whatever its recipient is exempt from
+		j.toTag(m, from)
 	case v.Reason == policy.Exempt:
 		m.Class, m.Sure = Unproven, true
 	case isBounce && j.record.wroteTo(recipient, report, from.time):
@@ -44,11 +51,20 @@ func (j *judging) classify(m *Message, c *judge.Case, from *candidate, recipient
 	}
 }
 
+// answersSent says whether a report names a message that its recipient has sent.
+func (j *judging) answersSent(recipient prvs.Address, report *bounce.Report, at time.Time) bool {
+	named := evidence.Of(report, j.policy)
+	q := evidence.NewInquiry(j.policy, j.hasher, store.DayOf(at), report)
+	q.Ask(recipient, prvs.Result{}, &named)
+	findings, _, err := q.Answer(context.Background(), j.record)
+	return err == nil && findings[0].Proof == policy.ProofMessage
+}
+
 // toTag says that a bounce would have come to the tag that its message had.
 func (j *judging) toTag(m *Message, from *candidate) {
 	if from.sender == "" {
-		m.Content, m.Reason, m.Action, m.Cause, m.Would = m.Reason, policy.Valid.String(), policy.ActionAccept.String(), "", ""
-		if m.Why != WhyMessage {
+		m.Reason, m.Action, m.Cause, m.Would = policy.Valid.String(), policy.ActionAccept.String(), "", ""
+		if m.Content = policy.ValidMessage.String(); m.Why != WhyMessage {
 			m.Content = policy.Untagged.String()
 		}
 	}

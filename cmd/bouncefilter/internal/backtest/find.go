@@ -98,19 +98,8 @@ func absolute(path string) string {
 
 // folder looks at what is in a folder. A Maildir has messages in cur and new; its other files are those of the IMAP server.
 func (f *finder) folder(path string, sent bool, depth int) {
-	if f.ctx.Err() != nil {
+	if f.ctx.Err() != nil || f.seen(path) {
 		return
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		f.failed(path, err)
-		return
-	}
-	if key, ok := keyOf(info); ok {
-		if f.visited[key] {
-			return
-		}
-		f.visited[key] = true
 	}
 	if depth > maxDepth {
 		f.failed(path, fmt.Errorf("more than %d folders within each other", maxDepth))
@@ -122,25 +111,46 @@ func (f *finder) folder(path string, sent bool, depth int) {
 	}
 	isMaildir := hasFolder(entries, "cur") && hasFolder(entries, "new")
 	for _, e := range entries {
-		within, kind := filepath.Join(path, e.Name()), e.Type()
-		if kind&fs.ModeSymlink != 0 {
-			target, err := os.Stat(within)
-			if err != nil {
-				f.failed(within, err)
-				continue
-			}
-			kind = target.Mode().Type()
-		}
+		within := filepath.Join(path, e.Name())
+		kind, ok := f.kind(within, e)
 		switch {
-		case kind.IsDir() && isMaildir && (e.Name() == "cur" || e.Name() == "new"):
-			f.messages(within, sent)
-		case kind.IsDir() && isMaildir && e.Name() == "tmp":
-		case kind.IsDir():
-			f.folder(within, sent && !isMaildir || isSentFolder(e.Name()) || f.named(within), depth+1)
-		case kind.IsRegular() && !isMaildir:
+		case !ok:
+		case !isMaildir && kind.IsRegular():
 			f.file(within, sent || isSentFolder(e.Name()) || f.named(within))
+		case !kind.IsDir():
+		case isMaildir && (e.Name() == "cur" || e.Name() == "new"):
+			f.messages(within, sent)
+		case isMaildir && e.Name() == "tmp":
+		default:
+			f.folder(within, sent && !isMaildir || isSentFolder(e.Name()) || f.named(within), depth+1)
 		}
 	}
+}
+
+// seen says whether a folder was looked at before, under whatever name.
+func (f *finder) seen(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		f.failed(path, err)
+		return true
+	}
+	key, ok := keyOf(info)
+	before := ok && f.visited[key]
+	f.visited[key] = ok
+	return before
+}
+
+// kind returns what an entry of a folder is, behind links.
+func (f *finder) kind(path string, e fs.DirEntry) (kind fs.FileMode, ok bool) {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.Type(), true
+	}
+	target, err := os.Stat(path)
+	if err != nil {
+		f.failed(path, err)
+		return 0, false
+	}
+	return target.Mode().Type(), true
 }
 
 func hasFolder(entries []os.DirEntry, name string) bool {

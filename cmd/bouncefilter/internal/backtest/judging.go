@@ -77,8 +77,12 @@ func newJudging(o *Options, s *survey) (*judging, error) {
 		Store: memory.NewWithClock(func() time.Time { return o.Now }), policy: j.policy, hasher: j.hasher, keep: o.retention(), logSince: s.logSince,
 		saved: map[string]time.Time{}, wrote: map[string]time.Time{}, first: map[string]time.Time{},
 	}
-	for i := range s.sent {
-		j.record.cover(&s.sent[i], s.olderSent[s.sent[i].folder], s.keepFrom)
+	if s.interrupted {
+		j.record.logSince = time.Time{} // what was sent may be in what was not read
+	} else {
+		for i := range s.sent {
+			j.record.cover(&s.sent[i], s.olderSent[s.sent[i].folder], s.keepFrom)
+		}
 	}
 	j.ownSites()
 	return j, nil
@@ -239,9 +243,11 @@ func readReport(c *candidate) (*bounce.Report, error) {
 func (j *judging) candidate(c *candidate, report *bounce.Report) {
 	m := Message{
 		File: c.path, Offset: c.at, Length: c.length, MessageID: c.messageID, Time: c.time,
-		Kind: string(report.Kind), Family: report.Family, ReportingMTA: report.ReportingMTA, Original: report.Original().MessageID,
+		Kind: string(report.Kind), Family: report.Family,
+		// What is cut out of the report would hold the whole message in memory.
+		ReportingMTA: strings.Clone(report.ReportingMTA), Original: strings.Clone(report.Original().MessageID),
 	}
-	m.site = cmp.Or(site(report.ReportingMTA), evidence.CorrespondentOf(report.From), "unknown")
+	m.site = strings.Clone(cmp.Or(site(report.ReportingMTA), evidence.CorrespondentOf(report.From), "unknown"))
 	var client netip.Addr
 	if l := c.client; l != nil {
 		m.QueueID, client = l.queueID, l.address

@@ -22,7 +22,6 @@ type logged struct {
 	again     bool // a content filter has handed it over once more
 	to        []loggedRecipient
 	refused   bool
-	ending    bool // Postfix has said that it is over
 }
 
 // origin is where a message in a log comes from.
@@ -146,7 +145,7 @@ func (r *logReader) postfix(l line, service string) {
 		return
 	}
 	if id == "NOQUEUE" {
-		if strings.HasPrefix(text, "reject: ") && strings.Contains(text, " from=<> ") {
+		if (strings.HasPrefix(text, "reject: ") || strings.HasPrefix(text, "milter-reject: ")) && strings.Contains(text, " from=<> ") {
 			r.early(l.time)
 		}
 		return

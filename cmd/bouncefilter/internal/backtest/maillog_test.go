@@ -137,6 +137,13 @@ func TestLogs(t *testing.T) {
 			if c := r.Read; c.LogSent != 1 || c.Rejected != rejected || c.Unread != 0 || c.Logs != len(files) {
 				t.Errorf("%+v %v", c, r.Unread)
 			}
+			if fmt.Sprint(r.Clients) != "[{198.51.100.99 1} {203.0.113.9 1}]" || fmt.Sprint(r.LogTo) != "[{user@example.com 2}]" {
+				t.Errorf("from %v to %v", r.Clients, r.LogTo)
+			}
+			var text strings.Builder
+			if err := Print(&text, r, 0); err != nil || !strings.Contains(text.String(), "\nAll of these by day, at most 2:\n  11-20 ▄█ 11-21\n") {
+				t.Errorf("%v\n%s", err, &text)
+			}
 			if r.LogSince == nil || !r.LogSince.Equal(time.Date(2026, 11, 20, 10, 0, 0, 0, time.UTC)) {
 				t.Errorf("since %v", r.LogSince)
 			}

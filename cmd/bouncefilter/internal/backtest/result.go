@@ -120,8 +120,9 @@ type Result struct {
 	Targets   []Named `json:"targets"`
 	Reporters []Named `json:"reporters"`
 	Null      []Named `json:"no_bounce_from"`
-	// Clients are the clients that handed over mail with the null sender, by the logs.
+	// Clients are the clients that handed over mail with the null sender, by the logs, and LogTo its recipients.
 	Clients []Named `json:"clients"`
+	LogTo   []Named `json:"log_recipients"`
 
 	Unread   []Unread  `json:"unread"` // the first of them
 	Messages []Message `json:"messages"`

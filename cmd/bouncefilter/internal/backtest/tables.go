@@ -28,7 +28,7 @@ func (j *judging) result(interrupted bool) *Result {
 	if r.Messages == nil {
 		r.Messages = []Message{}
 	}
-	accepted, refused, targets, reporters, clients := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	accepted, refused, targets, reporters, clients, to := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}
 	days := map[string]map[Class]int{}
 	for i := range r.Messages {
 		m := &r.Messages[i]
@@ -44,6 +44,7 @@ func (j *judging) result(interrupted bool) *Result {
 		days[day][m.Class]++
 		if m.Client != "" {
 			clients[m.Client]++
+			to[m.Recipient]++
 		}
 		switch {
 		case m.Why == WhyOwn:
@@ -57,7 +58,8 @@ func (j *judging) result(interrupted bool) *Result {
 		}
 	}
 	r.AcceptedBy, r.RefusedBy = largest(accepted, maxNamed), largest(refused, maxNamed)
-	r.Targets, r.Reporters, r.Clients, r.Null = largest(targets, maxNamed), largest(reporters, maxNamed), largest(clients, maxNamed), largest(j.null, maxNamed)
+	r.Targets, r.Reporters, r.Null = largest(targets, maxNamed), largest(reporters, maxNamed), largest(j.null, maxNamed)
+	r.Clients, r.LogTo = largest(clients, maxNamed), largest(to, maxNamed)
 	for _, day := range slices.Sorted(maps.Keys(days)) {
 		r.Days = append(r.Days, Day{day, days[day]})
 	}

@@ -80,13 +80,17 @@ func (r *Result) input(b *strings.Builder) {
 	c := &r.Read
 	mail := fmt.Sprintf("%s: %s sent (of %s), %s ordinary, %s that may be bounces", count(c.Messages, "message"), number(c.Sent),
 		count(r.Mailboxes, "mailbox"), number(c.Ordinary), number(c.Candidates))
-	if c.Copies > 0 {
-		mail += fmt.Sprintf("; %s of them left out", count(c.Copies, "copy"))
-	}
-	if c.Older > 0 {
-		mail += fmt.Sprintf("; %s older (--since)", number(c.Older))
-	}
 	paragraph(b, "Mail     ", mail)
+	var left []string
+	if c.Older > 0 {
+		left = append(left, number(c.Older)+" older (--since)")
+	}
+	if c.Copies > 0 {
+		left = append(left, count(c.Copies, "copy"))
+	}
+	if len(left) > 0 {
+		paragraph(b, "         ", "left out: "+strings.Join(left, ", "))
+	}
 	if c.Logs > 0 {
 		logs := fmt.Sprintf("%s with no line of a mail server", count(c.Logs, "file"))
 		if r.LogSince != nil {
@@ -152,10 +156,19 @@ func (r *Result) replies(reason string) (n int) {
 	return n
 }
 
-// chart draws how much backscatter came on each day.
+// chart draws how much backscatter came on each day, or, if there is none, how much that could be some.
 func (r *Result) chart(b *strings.Builder) {
-	if r.Classes[Backscatter] == 0 {
+	if r.Total() == 0 {
 		return
+	}
+	title, on := "Backscatter", func(d Day) int { return d.Classes[Backscatter] }
+	if r.Classes[Backscatter] == 0 {
+		title, on = "All of these", func(d Day) (n int) {
+			for _, k := range d.Classes {
+				n += k
+			}
+			return n
+		}
 	}
 	const most = 56 // days
 	last, _ := time.Parse(time.DateOnly, r.Days[len(r.Days)-1].Day)
@@ -166,12 +179,12 @@ func (r *Result) chart(b *strings.Builder) {
 	counts := map[string]int{}
 	largest := 0
 	for _, d := range r.Days {
-		if counts[d.Day] = d.Classes[Backscatter]; d.Day >= first.Format(time.DateOnly) {
+		if counts[d.Day] = on(d); d.Day >= first.Format(time.DateOnly) {
 			largest = max(largest, counts[d.Day])
 		}
 	}
 	bars := []rune("▁▂▃▄▅▆▇█")
-	fmt.Fprintf(b, "\nBackscatter by day, at most %s:\n  %s ", number(largest), first.Format("01-02"))
+	fmt.Fprintf(b, "\n%s by day, at most %s:\n  %s ", title, number(largest), first.Format("01-02"))
 	for d := first; !d.After(last); d = d.AddDate(0, 0, 1) {
 		n := counts[d.Format(time.DateOnly)]
 		if n == 0 {
@@ -188,7 +201,9 @@ func (r *Result) largest(b *strings.Builder) {
 	for _, row := range []struct {
 		title string
 		list  []Named
-	}{{"  most to    ", r.Targets}, {"  most from  ", r.Reporters}, {"Clients with the null sender: ", r.Clients}} {
+	}{
+		{"  most to    ", r.Targets}, {"  most from  ", r.Reporters}, {"Null sender, by the logs: to    ", r.LogTo}, {"                          from  ", r.Clients},
+	} {
 		if len(row.list) > 0 {
 			fmt.Fprintf(b, "%s%s\n", row.title, cut(list(row.list, 5), width-len(row.title)))
 		}

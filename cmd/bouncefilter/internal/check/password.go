@@ -6,6 +6,7 @@ import (
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/webconfig"
 	"github.com/bouncefilter/bouncefilter/store/open"
 )
 
@@ -23,9 +24,21 @@ func PasswordReadable(c *config.Config) bool {
 }
 
 func passwordFindings(c *config.Config) []mta.Finding {
-	if !PasswordReadable(c) {
-		return nil
+	var fs []mta.Finding
+	if PasswordReadable(c) {
+		fs = append(fs, mta.Finding{Level: mta.LevelError, Name: "config-readable", Where: c.Path,
+			What: "It holds the password of the store or of a receiver of events, and every user of this host can read it.", Cure: []string{"chmod o-r " + c.Path}})
 	}
-	return []mta.Finding{{Level: mta.LevelError, Name: "config-readable", Where: c.Path,
-		What: "It holds the password of the store or of a receiver of events, and every user of this host can read it.", Cure: []string{"chmod o-r " + c.Path}}}
+	if c.WebConfig == "" {
+		return fs
+	}
+	access, err := webconfig.Read(c.WebConfig)
+	if err != nil {
+		return fs // a problem of the configuration
+	}
+	for _, path := range access.Exposed() {
+		fs = append(fs, mta.Finding{Level: mta.LevelError, Name: "web-config-readable", Where: path,
+			What: "It holds secrets of the admin listener, and every user of this host can read it.", Cure: []string{"chmod o-r " + path}})
+	}
+	return fs
 }

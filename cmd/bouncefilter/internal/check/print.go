@@ -57,7 +57,7 @@ func (r *Report) printEffect(out io.Writer) error {
 	if !c.Socketmap.IsZero() {
 		row("socketmap", c.Socketmap.String())
 	}
-	row("http", or(c.HTTP, "off"))
+	row("http", httpLine(c))
 	row("store", r.storeLine())
 	for _, p := range c.Events.Places() {
 		row("events", p.Sink+": "+p.Where)
@@ -161,4 +161,15 @@ func or(s, nothing string) string {
 		return nothing
 	}
 	return s
+}
+
+// httpLine says where page, metrics and health are served, and who may use them.
+func httpLine(c *config.Config) string {
+	switch {
+	case c.HTTP.IsZero():
+		return "off"
+	case c.WebConfig == "":
+		return config.HTTPAddress(c.HTTP)
+	}
+	return config.HTTPAddress(c.HTTP) + ", access by " + c.WebConfig
 }

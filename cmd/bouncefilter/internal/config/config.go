@@ -2,7 +2,8 @@
 // flags of the command line, which come before both.
 //
 // [Load] returns the configuration with every value checked and of its proper type, and all problems at once, each with
-// its place and its remedy. Of what the configuration names the package opens only files of domains: neither keys nor store nor sockets.
+// its place and its remedy. Of what the configuration names the package opens only files of domains and the web configuration: neither
+// keys nor store nor sockets.
 package config
 
 import (
@@ -65,8 +66,9 @@ type Config struct {
 	Socketmap   listener.Address // the zero Address for none
 	SocketMode  fs.FileMode      // of all unix sockets
 	SocketGroup int              // group ID, -1 for the process's own
-	HTTP        string           // host:port, empty for none
+	HTTP        listener.Address // the zero Address for none
 	HTTPChosen  bool             // HTTP is not merely the default
+	WebConfig   string           // path of who may use HTTP, "" for every client; see webconfig
 
 	StateDir         string
 	Store            string // URL, which may hold a password
@@ -260,6 +262,7 @@ func Fixed(running, next *Config) []string {
 		{"socket_mode", running.SocketMode == next.SocketMode},
 		{"socket_group", running.SocketGroup == next.SocketGroup},
 		{"http", running.HTTP == next.HTTP},
+		{"web_config", running.WebConfig == next.WebConfig},
 		{"state_dir", running.StateDir == next.StateDir},
 		{"store", running.Store == next.Store},
 		{"store_timeout", running.StoreTimeout == next.StoreTimeout},
@@ -301,6 +304,9 @@ func (r *resolver) paths() {
 		return filepath.Join(dir, path)
 	}
 	c.Keys, c.KeysChosen = within(f.Keys, filepath.Join("keys", keyring.IndexName)), f.Keys != ""
+	if f.WebConfig != "" {
+		c.WebConfig = within(f.WebConfig, "")
+	}
 	c.HashSecret, c.HashSecretChosen = within(f.HashSecret, "hash.secret"), f.HashSecret != ""
 	c.Store = f.Store
 	if c.Store == "" {

@@ -31,6 +31,7 @@ type file struct {
 	SocketMode  string          `toml:"socket_mode"`
 	SocketGroup string          `toml:"socket_group"`
 	HTTP        string          `toml:"http"`
+	WebConfig   string          `toml:"web_config"`
 
 	StateDir     string        `toml:"state_dir"`
 	Store        string        `toml:"store"`
@@ -128,7 +129,7 @@ type reportTable struct {
 // and only root could make one in Postfix' queue directory.
 const DefaultListen = "tcp:127.0.0.1:8766"
 
-// DefaultHTTP is where metrics and health are served unless configured otherwise.
+// DefaultHTTP is where page, metrics and health are served unless configured otherwise.
 const DefaultHTTP = "127.0.0.1:8767"
 
 // defaults returns the configuration of a site that configures nothing. Paths stay empty: they depend on the state

@@ -157,7 +157,7 @@ write_timeout = "2s"
 		"listen":        listed(c) == "unix:/run/x/m.sock both, tcp:127.0.0.1:1 both, tcp:127.0.0.1:2 sign, tcp:127.0.0.1:3 verify, tcp:127.0.0.1:4 both",
 		"socketmap":     c.Socketmap.String() == "tcp:127.0.0.1:5",
 		"socket":        c.SocketMode == 0o600 && c.SocketGroup == 7,
-		"http":          c.HTTP == "" && c.HTTPChosen,
+		"http":          c.HTTP.IsZero() && c.HTTPChosen,
 		"store":         c.Store == "bolt:/s/x.db" && c.StoreTimeout == time.Second && c.JournalFile() == "/s/store.journal",
 		"keys":          c.Keys == "/s/k/index.toml" && c.KeysChosen && c.HashSecret == "/etc/h" && c.HashSecretChosen,
 		"node":          c.Node == "n",
@@ -250,7 +250,7 @@ func TestFlagsComeBeforeTheFile(t *testing.T) {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if c.StateDir != "/flag" || c.HTTP != "" || c.Store != "memory:" || c.LogFormat != "json" || listed(c) != "tcp:127.0.0.1:0 both" {
+	if c.StateDir != "/flag" || !c.HTTP.IsZero() || c.Store != "memory:" || c.LogFormat != "json" || listed(c) != "tcp:127.0.0.1:0 both" {
 		t.Errorf("got %+v", c)
 	}
 	d, ours := c.Domain("b.EXAMPLE")

@@ -3,8 +3,6 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -21,22 +19,6 @@ type resolver struct {
 
 func (r *resolver) problem(key, value, what, remedy string) {
 	r.problems = append(r.problems, r.c.Problem(key, value, what, remedy))
-}
-
-func (r *resolver) http() {
-	c, f := r.c, &r.c.raw
-	c.HTTP, c.HTTPChosen = f.HTTP, c.flags.HTTP != "" || c.doc.Has("http")
-	if c.HTTP == "" {
-		return
-	}
-	host, port, err := net.SplitHostPort(c.HTTP)
-	ip, _ := netip.ParseAddr(host)
-	if _, perr := strconv.ParseUint(port, 10, 16); err != nil || perr != nil {
-		r.problem("http", tomlfile.Quote(c.HTTP), "is not host:port", `use an address such as "127.0.0.1:8767", or "" for none`)
-	} else if host != "localhost" && !ip.IsLoopback() {
-		r.problem("http", tomlfile.Quote(c.HTTP), "is not a loopback address, and metrics are served to every client",
-			"use 127.0.0.1, and a proxy with access control in front of it")
-	}
 }
 
 // report resolves what is kept for reports.

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	sd "github.com/coreos/go-systemd/v22/daemon"
@@ -91,6 +92,8 @@ type Daemon struct {
 	http         *http.Server // nil unless configured
 	httpLn       net.Listener
 	httpRequests *ownClients
+
+	reloadFailed atomic.Bool // the last time
 
 	socketmap   *socketmap.Server // nil unless configured
 	socketmapLn net.Listener
@@ -254,6 +257,7 @@ func (d *Daemon) reloadUntil(ctx context.Context, failed <-chan error) error {
 func (d *Daemon) reload() {
 	s, problems := d.sites.Reload(d.o.Load)
 	d.metrics.reloaded(len(problems) == 0, d.o.Now())
+	d.reloadFailed.Store(len(problems) > 0)
 	if len(problems) > 0 {
 		for _, p := range problems {
 			d.log.Error("configuration not loaded, the old one stays in effect", "problem", p.String())

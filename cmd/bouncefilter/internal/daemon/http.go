@@ -10,45 +10,90 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/webconfig"
 	"github.com/bouncefilter/bouncefilter/filter/limit"
 )
 
 const (
-	// maxHTTPConnections is how many connections for metrics and health are open at once; further ones are closed. Prometheus and a
-	// monitor have one each. The descriptors are for the MTA.
+	// maxHTTPConnections is how many connections to the admin listener are open at once; further ones are closed. Prometheus and a
+	// monitor have one each, a browser up to six. The descriptors are for the MTA.
 	maxHTTPConnections = 32
-	// httpTimeout bounds every step of a request for metrics or health, which take milliseconds, and the wait for the next one.
+	// httpTimeout bounds every step of a request, which takes milliseconds, and the wait for the next one. The page waits for the store.
 	httpTimeout = 10 * time.Second
 	// maxHTTPHeader bounds the octets of the header of a request.
 	maxHTTPHeader = 1 << 14
 )
 
-// listenHTTP opens the port for metrics and health. Mail must not depend on it: if the default port is in use, the milter runs without.
+// listenHTTP opens the admin listener: page, metrics and health. Mail must not depend on it: if the default port is in use, the milter
+// runs without.
 func (d *Daemon) listenHTTP() error {
 	c := d.config
-	if c.HTTP == "" {
+	if c.HTTP.IsZero() {
 		return nil
 	}
-	ln, err := net.Listen("tcp", c.HTTP)
+	address := config.HTTPAddress(c.HTTP)
+	ln, err := c.HTTP.Listen(listener.Options{Mode: c.SocketMode, Group: c.SocketGroup})
 	if err != nil && !c.HTTPChosen {
-		d.log.Warn("no metrics and no health checks: cannot listen on the default address; set http", "http", c.HTTP, "error", err)
+		d.log.Warn("no metrics and no health checks: cannot listen on the default address; set http", "http", address, "error", err)
 		return nil
 	}
 	if err != nil {
-		return tomlfile.Problems{c.Problem("http", tomlfile.Quote(c.HTTP), "cannot be listened on: "+err.Error(), "end the other process, or listen elsewhere")}
+		return tomlfile.Problems{c.Problem("http", tomlfile.Quote(address), "cannot be listened on: "+err.Error(), listenRemedy(err))}
+	}
+	access, err := d.access()
+	if err != nil {
+		return errors.Join(err, ln.Close())
 	}
 	d.httpLn = limit.NewOpen(limit.ConnectionOptions{Most: maxHTTPConnections, Name: limit.HTTPConnections, Watch: d.watch}).Listener(ln)
-	d.httpRequests = &ownClients{next: d.handler()}
+	d.httpRequests = &ownClients{next: d.handler(), known: access.Authenticates()}
+	if !c.HTTP.Loopback() {
+		d.httpRequests.protected = func() bool {
+			a, err := webconfig.Read(c.WebConfig)
+			return err == nil && a.Authenticates()
+		}
+	}
 	d.http = &http.Server{
 		Handler:           d.httpRequests,
 		ReadHeaderTimeout: httpTimeout, ReadTimeout: httpTimeout, WriteTimeout: httpTimeout, IdleTimeout: httpTimeout,
 		MaxHeaderBytes: maxHTTPHeader,
+		Protocols:      new(http.Protocols), // of HTTP/2, one connection has many requests at once
 		ErrorLog:       slog.NewLogLogger(d.log.Handler(), slog.LevelDebug),
+		ConnContext:    func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connection{}, c) },
 	}
-	d.log.Info("metrics and health on http://" + ln.Addr().String())
+	d.http.Protocols.SetHTTP1(true)
+	d.log.Info("page, metrics and health on " + httpURL(ln.Addr(), access.TLS))
 	return nil
+}
+
+// access returns what the web configuration asks of a client, and warns of secrets in it that every user of the host can read.
+func (d *Daemon) access() (webconfig.Access, error) {
+	if d.config.WebConfig == "" {
+		return webconfig.Access{}, nil
+	}
+	access, err := webconfig.Read(d.config.WebConfig)
+	if err != nil {
+		return access, fmt.Errorf("%s: %w", d.config.WebConfig, err)
+	}
+	for _, path := range access.Exposed() {
+		d.log.Warn("every user of this host can read secrets of the admin listener", "file", path, "remedy", "chmod o-r "+path)
+	}
+	return access, nil
+}
+
+// httpURL returns where a browser or a monitor finds the admin listener.
+func httpURL(a net.Addr, tls bool) string {
+	switch {
+	case a.Network() == "unix":
+		return "unix:" + a.String()
+	case tls:
+		return "https://" + a.String()
+	}
+	return "http://" + a.String()
 }
 
 // closeHTTP ends the connections, and returns when no request uses the daemon any more.
@@ -63,12 +108,41 @@ func (d *Daemon) closeHTTP() error {
 }
 
 func (d *Daemon) serveHTTP() {
-	if err := d.http.Serve(d.httpLn); !errors.Is(err, http.ErrServerClosed) {
-		d.log.Error("the port for metrics and health has failed", "error", err)
+	serve := func() error { return d.http.Serve(d.httpLn) }
+	if d.config.WebConfig != "" {
+		serve = func() error {
+			// It reads the file again for each connection and request, and logs what is wrong with it each time.
+			log := slog.New(&fewErrors{Handler: d.log.Handler(), now: d.o.Now, rate: new(limit.Rate)})
+			return web.Serve(d.httpLn, d.http, &web.FlagConfig{WebConfigFile: &d.config.WebConfig}, log)
+		}
+	}
+	if err := serve(); !errors.Is(err, http.ErrServerClosed) {
+		d.log.Error("the admin listener has failed", "error", err)
 	}
 }
 
-// handler serves /metrics, /healthz and /readyz.
+// fewErrors logs an error once in a while, and nothing else.
+type fewErrors struct {
+	slog.Handler
+	now  func() time.Time
+	rate *limit.Rate
+}
+
+// Enabled implements slog.Handler.
+func (*fewErrors) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelError }
+
+// Handle implements slog.Handler.
+func (h *fewErrors) Handle(ctx context.Context, r slog.Record) error {
+	suppressed, ok := h.rate.Allow(h.now())
+	if !ok {
+		return nil
+	}
+	r.Message = "admin listener: " + r.Message
+	r.AddAttrs(slog.Uint64("suppressed", suppressed))
+	return h.Handler.Handle(ctx, r)
+}
+
+// handler serves the page at /, /metrics, /healthz and /readyz.
 func (d *Daemon) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.registry(), promhttp.HandlerOpts{}))
@@ -86,6 +160,9 @@ func (d *Daemon) handler() http.Handler {
 		}
 		say(w, http.StatusOK, "ready")
 	})
+	page := d.page()
+	mux.Handle("GET /{$}", page)
+	mux.Handle("POST /{$}", page)
 	return mux
 }
 

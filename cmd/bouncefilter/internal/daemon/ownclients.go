@@ -9,11 +9,14 @@ import (
 )
 
 // ownClients lets programs of this host read, and no web page: a page of another site that is open in a browser on this host may
-// send requests to this port, or have its own name lead here (DNS rebinding). What is read names domains, and no addresses: every user
-// of the host can connect.
+// send requests to this port, or have its own name lead here (DNS rebinding). Every user of the host can connect. Clients that the web
+// configuration has made known over TLS may be on other hosts, and call this one by any name.
 type ownClients struct {
-	next   http.Handler
-	active sync.RWMutex // held for reading by each request, and for writing once there may be none
+	next  http.Handler
+	known bool // TLS, and a password or a client certificate, came before
+	// protected says whether that is still so, for the web configuration can be edited; nil if clients need not be known.
+	protected func() bool
+	active    sync.RWMutex // held for reading by each request, and for writing once there may be none
 }
 
 // end returns when no request is under way, and lets none begin.
@@ -30,9 +33,13 @@ func (h *ownClients) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} {
 		w.Header().Set(name, value)
 	}
-	if status, reason := refusal(r); status != 0 {
+	status, reason := refusal(r, h.known)
+	if h.protected != nil && !h.protected() {
+		status, reason = http.StatusForbidden, "web_config of bouncefilter lets every client in, or cannot be read; correct it"
+	}
+	if status != 0 {
 		if status == http.StatusMethodNotAllowed {
-			w.Header().Set("Allow", "GET, HEAD")
+			w.Header().Set("Allow", allowed(r))
 		}
 		say(w, status, reason)
 		return
@@ -45,18 +52,47 @@ func (h *ownClients) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.next.ServeHTTP(w, r)
 }
 
-// refusal says why a request is refused; status is 0 if it is not.
-func refusal(r *http.Request) (status int, reason string) {
-	switch site := r.Header.Get("Sec-Fetch-Site"); {
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+// formPath is the one path that takes a form.
+const formPath = "/"
+
+// allowed returns the methods that a path takes.
+func allowed(r *http.Request) string {
+	if r.URL.Path == formPath {
+		return "GET, HEAD, POST"
+	}
+	return "GET, HEAD"
+}
+
+// refusal says why a request is refused; status is 0 if it is not. Of a known client every name of this host is taken, and a link of
+// another site may lead here.
+func refusal(r *http.Request, known bool) (status int, reason string) {
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	form := r.Method == http.MethodPost && r.URL.Path == formPath
+	followed := reads && r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
+	switch {
+	case !reads && !form:
 		return http.StatusMethodNotAllowed, "this port is only read: use GET"
-	case !ownHost(r.Host):
+	case !known && !ownHost(r.Host):
 		return http.StatusMisdirectedRequest, `this port is asked as 127.0.0.1, [::1] or localhost, and this request names another host; ` +
 			`let a proxy in front of it send its address as Host: "proxy_set_header Host $proxy_host" in nginx, "ProxyPreserveHost Off" in Apache`
-	case site != "" && site != "none" && site != "same-origin", r.Header.Get("Origin") != "" && r.Header.Get("Origin") != "http://"+r.Host:
+	case fromElsewhere(r) && !(known && followed):
 		return http.StatusForbidden, "this request comes from a page of another site; type the address into the browser"
 	}
 	return 0, ""
+}
+
+// fromElsewhere says whether a request comes from a page of another site. Browsers that know Sec-Fetch-Site say so themselves, also
+// behind a proxy; of others, what Origin says must be this host.
+func fromElsewhere(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site != "" {
+		return site != "none" && site != "same-origin"
+	}
+	scheme := "http://"
+	if r.TLS != nil {
+		scheme = "https://"
+	}
+	origin := r.Header.Get("Origin")
+	return origin != "" && origin != scheme+r.Host
 }
 
 // ownHost says whether a Host header names a loopback address, or localhost, which no other site can have for a name. The port is of no

@@ -39,6 +39,9 @@ func TestOnlyProgramsOfThisHostRead(t *testing.T) {
 		{"an old browser's page of another site", "GET", "127.0.0.1:8767", map[string]string{"Origin": "https://attacker.example"}, 403},
 		{"a page without an origin", "GET", "127.0.0.1:8767", map[string]string{"Origin": "null"}, 403},
 		{"a page of another port with an origin", "GET", "127.0.0.1:8767", map[string]string{"Origin": "http://127.0.0.1:80"}, 403},
+		{"an old browser behind a proxy that speaks TLS", "GET", "127.0.0.1:8767", map[string]string{"Origin": "https://mx.example.com"}, 403},
+		{"a browser behind a proxy that speaks TLS", "GET", "127.0.0.1:8767", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "https://mx.example.com"}, 200},
+		{"a link of another site", "GET", "127.0.0.1:8767", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 403},
 		{"a form", "POST", "127.0.0.1:8767", nil, 405},
 		{"a preflight", "OPTIONS", "127.0.0.1:8767", nil, 405},
 		{"a method that writes", "DELETE", "127.0.0.1:8767", nil, 405},
@@ -64,6 +67,81 @@ func TestOnlyProgramsOfThisHostRead(t *testing.T) {
 				t.Errorf("no remedy in %q, Allow %q", w.Body, w.Header().Get("Allow"))
 			}
 		})
+	}
+}
+
+// The page takes a form from its own page, and from no other.
+func TestOnlyThePageItselfSendsItsForm(t *testing.T) {
+	for _, tt := range []struct {
+		name, method, path, host string
+		header                   map[string]string
+		want                     int
+	}{
+		{"its own page", "POST", "/", "localhost:8767", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:8767"}, 200},
+		{"an old browser", "POST", "/", "localhost:8767", map[string]string{"Origin": "http://localhost:8767"}, 200},
+		{"curl", "POST", "/", "localhost:8767", nil, 200},
+		{"reloaded", "POST", "/", "localhost:8767", map[string]string{"Sec-Fetch-Site": "none", "Origin": "null"}, 200},
+		{"another site", "POST", "/", "localhost:8767", map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://attacker.example", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 403},
+		{"another port", "POST", "/", "localhost:8767", map[string]string{"Sec-Fetch-Site": "same-site", "Origin": "http://localhost:80"}, 403},
+		{"another site in an old browser", "POST", "/", "localhost:8767", map[string]string{"Origin": "https://attacker.example"}, 403},
+		{"a sandboxed page", "POST", "/", "localhost:8767", map[string]string{"Origin": "null"}, 403},
+		{"DNS rebinding", "POST", "/", "attacker.example:8767", map[string]string{"Sec-Fetch-Site": "same-origin", "Origin": "http://attacker.example:8767"}, 421},
+		{"a path without a form", "POST", "/metrics", "localhost:8767", nil, 405},
+		{"another method", "PUT", "/", "localhost:8767", nil, 405},
+	} {
+		for _, known := range []bool{false, true} {
+			h := ok()
+			h.known = known
+			r := httptest.NewRequest(tt.method, tt.path, strings.NewReader("address=x"))
+			r.Host = tt.host
+			for name, value := range tt.header {
+				r.Header.Set(name, value)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			if want := tt.want; w.Code != want && !(known && want == 421) {
+				t.Errorf("%s, known %t: status %d", tt.name, known, w.Code)
+			}
+			if allow := w.Header().Get("Allow"); w.Code == 405 && (allow == "GET, HEAD, POST") != (tt.path == "/") {
+				t.Errorf("%s: Allow %q", tt.name, allow)
+			}
+		}
+	}
+}
+
+// A client that TLS and a password have made known calls this host by any name, and may follow a link of another site. Pages of other
+// sites still read nothing.
+func TestKnownClientsComeFromAnywhere(t *testing.T) {
+	for _, tt := range []struct {
+		name, host string
+		header     map[string]string
+		want       int
+	}{
+		{"Prometheus", "mx.example.com:8767", nil, 200},
+		{"a container", "172.17.0.1:8767", nil, 200},
+		{"a link of a dashboard", "mx.example.com:8767", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200},
+		{"a script of another site", "mx.example.com:8767", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, 403},
+		{"a frame of another site", "mx.example.com:8767", map[string]string{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, 403},
+		{"an old browser", "mx.example.com:8767", map[string]string{"Origin": "https://mx.example.com:8767"}, 200},
+		{"an old browser's page of another site", "mx.example.com:8767", map[string]string{"Origin": "http://mx.example.com:8767"}, 403},
+	} {
+		r := httptest.NewRequest("GET", "https://mx.example.com:8767/metrics", nil) // which has a TLS state
+		r.Host = tt.host
+		for name, value := range tt.header {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		h := ok()
+		h.known = true
+		h.ServeHTTP(w, r)
+		if w.Code != tt.want {
+			t.Errorf("%s: status %d, %q", tt.name, w.Code, w.Body)
+		}
+		h.protected = func() bool { return false }
+		w = httptest.NewRecorder()
+		if h.ServeHTTP(w, r); w.Code != http.StatusForbidden {
+			t.Errorf("%s, after the web configuration lets everyone in: status %d", tt.name, w.Code)
+		}
 	}
 }
 

@@ -132,10 +132,13 @@ func appendQuoted(to, line []byte) []byte {
 		}
 		to, line = append(to, line[:equals+1]...), line[equals+1:]
 		n := valueLen(line)
-		if n > 0 && line[0] == '<' {
-			to = strconv.AppendQuote(to, string(line[:n]))
-		} else {
-			to = append(to, line[:n]...)
+		switch value := line[:n]; {
+		case n == 0 || value[0] != '<':
+			to = append(to, value...)
+		case bytes.IndexByte(value, '\\') < 0: // of what needs an escape, slog quotes all but a backslash
+			to = append(append(append(to, '"'), value...), '"')
+		default:
+			to = strconv.AppendQuote(to, string(value))
 		}
 		line = line[n:]
 	}
@@ -144,8 +147,10 @@ func appendQuoted(to, line []byte) []byte {
 // valueLen returns the length of the value, quoted or not, with which text begins.
 func valueLen(text []byte) int {
 	if len(text) == 0 || text[0] != '"' {
-		if n := bytes.IndexAny(text, " \n"); n >= 0 {
-			return n
+		for i, c := range text {
+			if c == ' ' || c == '\n' {
+				return i
+			}
 		}
 		return len(text)
 	}

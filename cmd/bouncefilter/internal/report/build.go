@@ -27,8 +27,10 @@ func Build(in Input) *Report {
 	before := between(of, in.From.Add(in.From.Sub(in.Until)), in.From)
 
 	r.Totals = totals(now)
-	r.Days = periods(between(in.Days, in.From, in.Until), store.DayOf(in.From).Time(), in.Until, 24*time.Hour)
-	r.Hours = []Period{}
+	r.Days, r.Hours = []Period{}, []Period{}
+	if !in.ByHour {
+		r.Days = periods(now, store.DayOf(in.From).Time(), in.Until, 24*time.Hour)
+	}
 	if len(in.Hours) > 0 {
 		first := in.end().Add(-(store.HourRetention - 1) * time.Hour).Truncate(time.Hour)
 		if in.From.After(first) {
@@ -44,7 +46,7 @@ func Build(in Input) *Report {
 	r.Failures = in.failures(now, before)
 	r.Samples = in.samples()
 
-	j := judgement{in: &in, evidence: between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond))}
+	j := judgement{in: &in, evidence: byDomain(between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond)))}
 	r.Domains = j.domains(now)
 	r.Verdict = j.overall(r.Domains)
 	r.Next, r.AllNext = in.steps(r), in.again("--next")
@@ -63,7 +65,7 @@ func (in *Input) chosen(fs []figures.Figure) []figures.Figure {
 
 // end is until when the figures tell something: now or, of a log, its last line.
 func (in *Input) end() time.Time {
-	if in.Log != nil {
+	if in.Log != nil && in.Log.Verdicts > 0 {
 		return in.Log.Last
 	}
 	return in.Now

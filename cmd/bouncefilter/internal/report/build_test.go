@@ -147,6 +147,23 @@ func TestTotals(t *testing.T) {
 	}
 }
 
+func TestHours(t *testing.T) {
+	in := site("monitor", 30)
+	for ago := range 48 {
+		f := fig(0, 1, would)
+		f.Begin = now.Add(-time.Duration(ago) * time.Hour)
+		in.Hours = append(in.Hours, f)
+	}
+	r := Build(in)
+	if len(r.Hours) != 48 || r.Hours[47].WouldBe != 1 || r.Hours[0].WouldBe != 1 || r.Totals.WouldBe != 0 {
+		t.Errorf("%d hours, %+v", len(r.Hours), r.Totals)
+	}
+	in.ByHour, in.From, in.Until = true, now.Add(-11*time.Hour), now.Add(time.Hour)
+	if r := Build(in); len(r.Hours) != 12 || len(r.Days) != 0 || r.Totals.WouldBe != 12 || r.Totals.Signed != 0 || r.Verdict.State != Ready {
+		t.Errorf("%d hours, %d days, %+v, %+v", len(r.Hours), len(r.Days), r.Totals, r.Verdict)
+	}
+}
+
 func TestOutliers(t *testing.T) {
 	for _, tt := range []struct {
 		counts []int64

@@ -173,6 +173,7 @@ func (in *Input) beganWithSigning() (ts []TagTrouble) {
 	if in.Status == nil {
 		return nil
 	}
+	ofDomain := byDomain(in.Days)
 	for i := range in.Status.Domains {
 		d := &in.Status.Domains[i]
 		since, err := time.Parse(time.DateOnly, d.SigningSince)
@@ -180,10 +181,8 @@ func (in *Input) beganWithSigning() (ts []TagTrouble) {
 			continue
 		}
 		days, failed, sent, early := map[time.Time]bool{}, map[string]*TagTrouble{}, tally{}, map[string]bool{}
-		for j := range in.Days {
-			f := &in.Days[j]
+		for _, f := range ofDomain[d.Name] {
 			switch {
-			case f.Domain != d.Name:
 			case f.Begin.Before(since):
 				days[f.Begin] = true
 				early[f.Name] = early[f.Name] || f.Topic == figures.Failures

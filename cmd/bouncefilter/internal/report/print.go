@@ -325,10 +325,7 @@ func (r *Report) tableLines(name string) []string {
 	case "domain":
 		for i := range r.Domains {
 			d := &r.Domains[i]
-			lines = append(lines, "")
-			for _, l := range wrap(d.Name+": "+d.Verdict.Sentence, width) {
-				lines = append(lines, l)
-			}
+			lines = append(append(lines, ""), wrap(d.Name+": "+d.Verdict.Sentence, width)...)
 		}
 	case "day", "hour":
 		lines = append(lines, "", "genuine?: refused or would be, and may be genuine. >*: an outlier.")

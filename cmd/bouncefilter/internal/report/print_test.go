@@ -44,7 +44,7 @@ func randomInput(r *rand.Rand) Input {
 		in.Notes = append(in.Notes, figures.Note{Time: now, Client: "203.0.113.7", Sender: name(), Recipient: "u...@" + name(), Domain: domain(), Reason: k.Reason, ReportingMTA: name()})
 	}
 	if r.IntN(3) == 0 {
-		in.Log = &logread.Stats{Lines: count(), Others: count(), Unreadable: count(), First: day(9), Last: now}
+		in.Log = &logread.Stats{Lines: count(), Verdicts: 1, Others: count(), Unreadable: count(), First: day(9), Last: now}
 		return in
 	}
 	in.Status = &status.Status{OtherRoutes: []routes.Route{{Sender: "u@" + domain(), Source: name(), Bounces: 7}}, Nodes: []store.Node{{Name: name(), Seen: day(r.IntN(2))}}}

@@ -18,7 +18,7 @@ import (
 // is refused is lost, and one that is accepted costs little.
 type judgement struct {
 	in       *Input
-	evidence []figures.Figure // of the last [EvidenceDays]
+	evidence map[string][]*figures.Figure // of the last [EvidenceDays], by domain
 }
 
 // domains returns the domains with what was counted in the time of the report.
@@ -59,75 +59,6 @@ func (j *judgement) domains(now []figures.Figure) []Domain {
 	}
 	slices.SortFunc(domains, func(a, b Domain) int { return cmp.Compare(a.Name, b.Name) })
 	return domains
-}
-
-// seen is what the evidence says about a domain.
-type seen struct {
-	signed, valid, turned             int64
-	unsigned, foreignTags, missingKey int64
-	signs                             Groups
-	routes                            tally
-
-	// The days of the last message of each sort.
-	last                             map[figures.Sign]time.Time
-	lastUnsigned, lastRoute, lastTag time.Time
-	lastRefused, lastSpared          time.Time // for good, and because of the mode
-}
-
-func (j *judgement) seenOf(name string) *seen {
-	s := &seen{last: map[figures.Sign]time.Time{}, routes: tally{}}
-	for i := range j.evidence {
-		f := &j.evidence[i]
-		if f.Domain != name {
-			continue
-		}
-		k, n := &f.Key, f.Count
-		switch k.Topic {
-		case figures.Routes:
-			s.routes[k.Name] += n
-			s.lastRoute = later(s.lastRoute, f.Begin)
-		case figures.Suspects:
-			s.signs.add(k.Sign, n)
-			s.last[k.Sign] = later(s.last[k.Sign], f.Begin)
-		case figures.Verdicts:
-			s.verdict(k, n, f.Begin)
-		}
-	}
-	return s
-}
-
-func (s *seen) verdict(k *figures.Key, n int64, at time.Time) {
-	switch o := k.VerdictOutcome(); {
-	case o == figures.Signed:
-		s.signed += n
-	case o.Turned():
-		s.turned += n
-		if o == figures.Refused || o == figures.Discarded {
-			s.lastRefused = later(s.lastRefused, at)
-		} else if k.Action == policy.ActionMonitor.String() {
-			s.lastSpared = later(s.lastSpared, at)
-		}
-	}
-	switch {
-	case k.Reason == policy.Valid.String():
-		s.valid += n
-	case k.Reason == policy.VerifyOnly.String():
-		s.unsigned += n
-		s.lastUnsigned = later(s.lastUnsigned, at)
-	case wouldBe(k) == policy.NotIssued.String():
-		s.foreignTags += n
-		s.lastTag = later(s.lastTag, at)
-	}
-	if k.Cause == policy.MissingKey.String() {
-		s.missingKey += n
-	}
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
 }
 
 // gone returns the day on which what was seen last on a day is no evidence any more.

@@ -78,7 +78,7 @@ type Report struct {
 	Log     *logread.Stats `json:"log,omitempty"`
 
 	Totals   Totals   `json:"totals"`
-	Days     []Period `json:"days"`  // each day of the report, without gaps
+	Days     []Period `json:"days"`  // each day of the report, without gaps; empty if its totals are those of hours
 	Hours    []Period `json:"hours"` // each of the last 48 hours at most; empty if no figures of hours are known
 	Nodes    []Named  `json:"nodes"`
 	Families []Named  `json:"families"` // the software that wrote bounces and replies

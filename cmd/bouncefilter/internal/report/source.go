@@ -88,7 +88,6 @@ func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logread.Clock
 	in.Log = &stats
 	if stats.Verdicts == 0 {
 		last = in.Now
-		in.Log.Last = in.Now
 	}
 	end := last.Add(time.Nanosecond)
 	if in.From.IsZero() {
