@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -22,6 +23,8 @@ func TestWeek(t *testing.T) {
 			w := newWeek(t, v.redis, v.log)
 			w.play(t)
 			t.Run("report", w.testReport)
+			t.Run("page", w.testPage)
+			t.Run("pictures", w.takePictures)
 			t.Run("log", w.testLog)
 			t.Run("daily summary", w.testDaily)
 			t.Run("events", w.testEvents)
@@ -160,17 +163,29 @@ func (w *week) play(t *testing.T) {
 	t.Logf("%d messages in %v", len(w.mail), time.Since(begin).Round(time.Second))
 }
 
-// prelude lets every user of the domains that sign for long send a message on the first day of the record.
+// prelude is what the domains that sign for long have done before the week: every user sends a message on the first day of the record,
+// and some to all destinations on the day before the week, so that these are known by name.
 func (w *week) prelude(t *testing.T) {
 	t.Helper()
+	send := func(from, to string) {
+		m := newMessage(from, to)
+		c := w.inside(t)
+		c.send(from, []string{to}, m.text)
+		c.quit()
+		w.world.await(t, m.mark)
+	}
 	for _, domain := range []string{"example.com", "example.org"} {
 		for _, user := range weekUsers[domain] {
-			from, to := user+"@"+domain, "friend@mail.example"
-			m := newMessage(from, to)
-			c := w.inside(t)
-			c.send(from, []string{to}, m.text)
-			c.quit()
-			w.world.await(t, m.mark)
+			send(user+"@"+domain, "friend@mail.example")
+		}
+	}
+	// The daemon has read from the store that they sign, as it does every minute.
+	w.daemon.process.end(t, syscall.SIGTERM)
+	w.daemon.start(t)
+	for i, d := range weekDestinations {
+		w.clock.set(t, w.first.Add(time.Duration(i/3-8)*time.Hour))
+		for _, from := range []string{"ann@example.com", "shop@example.org"} {
+			send(from, "friend@"+d.name)
 		}
 	}
 	w.hours = append(w.hours, weekHour{w.first.AddDate(0, 0, -14), len(w.plain.log())})

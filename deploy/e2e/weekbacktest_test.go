@@ -48,8 +48,12 @@ func (w *week) testBacktest(t *testing.T) {
 					t.Errorf("%+v is none of the messages that came in", got)
 					continue
 				}
-				if delete(want, m.messageID()); got.Class != m.class {
-					differ[fmt.Sprintf("%s to %s: %s (%s), want %s", m.name, m.domain, got.Class, got.Why, m.class)]++
+				class := m.class
+				if name == "mail" && class == "backscatter" && m.mayBeOurs() {
+					class = "cannot-tell" // the log alone tells that it was not sent from here
+				}
+				if delete(want, m.messageID()); got.Class != class {
+					differ[fmt.Sprintf("%s to %s: %s (%s), want %s", m.name, m.domain, got.Class, got.Why, class)]++
 				}
 				if !got.Time.Truncate(time.Hour).Equal(m.at) {
 					differ[fmt.Sprintf("%s to %s: came at %v, not within an hour of %v", m.name, m.domain, got.Time, m.at)]++
@@ -63,6 +67,12 @@ func (w *week) testBacktest(t *testing.T) {
 			}
 		})
 	}
+}
+
+// mayBeOurs says whether the saved mail alone does not tell that a message was not sent from here: no sent mail of its recipient is there, or
+// it came from a host that has called itself one of the site.
+func (w *weekMail) mayBeOurs() bool {
+	return w.name == "never sends" || strings.Contains(w.text(), "from mail."+w.domain+" (unknown")
 }
 
 var (

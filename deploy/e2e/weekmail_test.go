@@ -68,10 +68,10 @@ var weekSorts = []weekSort{
 	{name: "backscatter", domain: "example.net", perDay: 3, shape: &everyHour, write: writeBackscatter, reason: "grace", action: "accept", cause: "new-domain", would: "untagged", class: "backscatter"},
 
 	// What only the operator can tell from backscatter.
-	{name: "other route", domain: "example.org", perDay: 3, shape: &afternoon, days: "2", spamOf: []string{"shop"}, write: writeOtherRoute, reason: "untagged", action: "monitor", cause: "monitor-mode", class: "cannot-tell"},
-	{name: "other route", domain: "example.org", perDay: 4, shape: &afternoon, days: "3", spamOf: []string{"shop"}, write: writeOtherRoute, reason: "untagged", action: "monitor", cause: "monitor-mode", class: "cannot-tell"},
+	{name: "other route", domain: "example.org", perDay: 3, shape: &afternoon, days: "2", spamOf: []string{"shop"}, write: writeOtherRoute, reason: "untagged", action: "monitor", cause: "monitor-mode", class: "backscatter"},
+	{name: "other route", domain: "example.org", perDay: 4, shape: &afternoon, days: "3", spamOf: []string{"shop"}, write: writeOtherRoute, reason: "untagged", action: "monitor", cause: "monitor-mode", class: "backscatter"},
 	{name: "own host", domain: "example.org", perDay: 1, shape: &afternoon, days: "46", spamOf: []string{"desk"}, write: writeOwnHost, reason: "untagged", action: "monitor", cause: "monitor-mode", sign: "own-host", class: "cannot-tell"},
-	{name: "never sends", domain: "example.org", perDay: 1, shape: &afternoon, days: "156", spamOf: []string{"old"}, write: writeBackscatter, reason: "untagged", action: "monitor", cause: "monitor-mode", sign: "never-sends", class: "cannot-tell"},
+	{name: "never sends", domain: "example.org", perDay: 1, shape: &afternoon, days: "156", spamOf: []string{"old"}, write: writeBackscatter, reason: "untagged", action: "monitor", cause: "monitor-mode", sign: "never-sends", class: "backscatter"},
 }
 
 // weekUsers are the local parts of the domains that send.

@@ -141,8 +141,15 @@ func (w *weekMail) backscatter(received string) ([]string, string) {
 }
 
 func writeBackscatter(w *weekMail) ([]string, string) {
-	return w.backscatter(fmt.Sprintf("from mail.%s (unknown [100.%d.%d.7])", w.domain, 64+w.number%64, w.number/64))
+	name := "friendly"
+	if w.namesUs() {
+		name = "mail." + w.domain
+	}
+	return w.backscatter(fmt.Sprintf("from %s (unknown [100.%d.%d.7])", name, 64+w.number%64, w.number/64))
 }
+
+// namesUs says whether the spammer whose mail came back has called itself a host of the site.
+func (w *weekMail) namesUs() bool { return w.number%4 == 0 }
 
 // writeOtherRoute writes a bounce of mail that a newsletter service has sent in the name of the recipient.
 func writeOtherRoute(w *weekMail) ([]string, string) {
