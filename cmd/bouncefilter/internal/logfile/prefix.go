@@ -8,7 +8,7 @@ import (
 
 // Clock says what a time without a year or a zone means.
 type Clock struct {
-	Now  time.Time      // a time without a year is the last such time before the day after
+	Now  time.Time      // a time without a year is the last such time before [Clock.Limit]
 	Zone *time.Location // of times without one
 }
 
@@ -99,9 +99,12 @@ var beginsTime = map[string]bool{
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
+// Limit returns the latest time that a line may have: the clock of another host, or a zone that is not known, may be ahead.
+func (c Clock) Limit() time.Time { return c.Now.Add(24 * time.Hour) }
+
 // withYear gives a time the year in which it is the last such time before tomorrow.
 func (c Clock) withYear(at time.Time) time.Time {
-	limit := c.Now.Add(24 * time.Hour)
+	limit := c.Limit()
 	for year := limit.In(c.Zone).Year(); ; year-- {
 		t := time.Date(year, at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), c.Zone)
 		if !t.After(limit) && t.Day() == at.Day() { // 29 February is not in each year

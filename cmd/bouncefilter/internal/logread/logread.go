@@ -21,14 +21,14 @@ type Stats struct {
 	Verdicts   int64     `json:"verdicts"`       // that were read
 	Tests      int64     `json:"tests"`          // verdicts about mail of check --live and try, which are left out
 	Others     int64     `json:"others"`         // lines of other programs, and of bouncefilter about something else
-	Unreadable int64     `json:"unreadable"`     // lines of bouncefilter that cannot be read: cut off, or without a time
+	Unreadable int64     `json:"unreadable"`     // lines of bouncefilter that cannot be read: cut off, without a time, or of a time to come
 	First      time.Time `json:"first,omitzero"` // of the verdicts
 	Last       time.Time `json:"last,omitzero"`
 }
 
 // Read calls verdict with each verdict. The observation is valid during the call.
 func Read(in io.Reader, clock logfile.Clock, verdict func(*figures.Observation)) (Stats, error) {
-	r := &reader{verdict: verdict}
+	r := &reader{limit: clock.Limit(), verdict: verdict}
 	err := logfile.Read(in, clock, func(l logfile.Line) bool {
 		r.line(l)
 		return true
@@ -40,6 +40,7 @@ func Read(in io.Reader, clock logfile.Clock, verdict func(*figures.Observation))
 }
 
 type reader struct {
+	limit   time.Time // of verdicts: a wrong clock has written later ones
 	verdict func(*figures.Observation)
 	stats   Stats
 }
@@ -69,7 +70,7 @@ func (r *reader) attributes(a attrs, at time.Time) {
 	switch {
 	case a["test"] == "true":
 		r.stats.Tests++
-	case err != nil:
+	case err != nil, at.After(r.limit):
 		r.stats.Unreadable++
 	default:
 		r.stats.Verdicts++

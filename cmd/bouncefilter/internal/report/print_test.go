@@ -140,7 +140,7 @@ func TestMeanings(t *testing.T) {
 func example() Input {
 	in := site("monitor", 20)
 	in.Config = "/etc/bouncefilter/bouncefilter.toml"
-	in.Status.Nodes = append(in.Status.Nodes, store.Node{Name: "mx2", Seen: now})
+	in.Status.Nodes = append(in.Status.Nodes, store.Node{Name: "mx2", At: now, Seen: now})
 	counts := []int64{61, 214, 58, 66, 71, 1730, 64}
 	for ago := range 7 {
 		n := counts[6-ago]
@@ -183,9 +183,13 @@ func TestManualHasTheConcerns(t *testing.T) {
 			}
 		}
 	}
-	source, err := os.ReadFile("readiness.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, name := range []string{"readiness.go", "nodes.go"} {
+		more, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, more...)
 	}
 	existing := []string{string(figures.OwnHost), string(figures.Repeats), string(figures.NeverSends)}
 	for _, m := range regexp.MustCompile(`(?:concern|counted)\("([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {

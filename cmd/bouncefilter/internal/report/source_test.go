@@ -212,3 +212,21 @@ func TestOrderOfLogsDoesNotMatter(t *testing.T) {
 		t.Errorf("%s\n%s", a, b)
 	}
 }
+
+// A clock that was wrong for a while, as at the start of a host without one of its own, hides nothing that was written by a right one.
+func TestLogOfAWrongClock(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var log strings.Builder
+	for _, at := range []time.Time{time.Unix(5, 0), day(1), day(0), day(0).AddDate(73, 0, 0)} {
+		log.WriteString(logLine(randomObservation(r, at), logline.Form{Format: config.FormatLogfmt}))
+	}
+	in := Input{Now: now, Lifetime: 7}
+	if err := in.ReadLog(t.Context(), strings.NewReader(log.String()), logfile.Clock{Now: now, Zone: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	report := Build(in)
+	last := report.Days[len(report.Days)-1]
+	if in.Log.Verdicts != 3 || in.Log.Unreadable != 1 || !in.Until.Equal(day(-1)) || !last.Begin.Equal(day(0)) || last.Counts == (Counts{}) {
+		t.Errorf("%+v, %d days from %s until %s, the last %+v", *in.Log, len(report.Days), in.From, in.Until, last)
+	}
+}
