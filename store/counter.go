@@ -60,17 +60,8 @@ func (h Hour) Day() Day { return DayOf(h.Time()) }
 // Time returns the first instant of the hour, in UTC.
 func (h Hour) Time() time.Time { return time.Unix(int64(h)*3600, 0).UTC() }
 
-// hourLayout is how an hour is written.
-const hourLayout = "2006-01-02T15"
-
 // String returns the hour as YYYY-MM-DDTHH.
-func (h Hour) String() string { return h.Time().Format(hourLayout) }
-
-// ParseHour returns the hour that String has written.
-func ParseHour(s string) (Hour, error) {
-	t, err := time.Parse(hourLayout, s)
-	return HourOf(t), err
-}
+func (h Hour) String() string { return h.Time().Format("2006-01-02T15") }
 
 // FirstHour returns the first hour of the day.
 func (d Day) FirstHour() Hour { return Hour(int64(d) * 24) }

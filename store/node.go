@@ -34,13 +34,13 @@ type Node struct {
 }
 
 // Unrecorded returns the gap that a node leaves which is not waited for any more: it may have signed mail since its last heartbeat that is
-// not on record. Clocks may differ by a minute; if that of the store is ahead by more, the node's own tells when it was.
+// not on record. Clocks may differ by [ClockTolerance]; if that of the store is ahead by more, the node's own tells when it was.
 func (n Node) Unrecorded(now time.Time) Gap {
 	last := n.Seen
 	if !n.At.IsZero() && n.At.Before(last) {
 		last = n.At
 	}
-	return Gap{From: last.Add(-HeartbeatInterval - time.Minute), Until: now.Add(time.Minute)}
+	return Gap{From: last.Add(-HeartbeatInterval - ClockTolerance), Until: now.Add(ClockTolerance)}
 }
 
 // ConditionHolds says whether a backend is to store the heartbeat.
@@ -59,6 +59,9 @@ type NodeKey struct {
 // call.
 func (n Node) Skew() time.Duration { return n.At.Sub(n.Seen) }
 
+// Silent says whether the node is silent at a time by the store's clock.
+func (n Node) Silent(now time.Time) bool { return now.Sub(n.Seen) > HeartbeatTimeout }
+
 // NodeRetention is how long a store keeps a heartbeat.
 const NodeRetention = 7 * 24 * time.Hour
 
@@ -68,4 +71,6 @@ const (
 	// HeartbeatTimeout is how old the last heartbeat of a running node can be: some of them may fail, or be late. A node
 	// whose last heartbeat is older is silent.
 	HeartbeatTimeout = 15 * time.Second
+	// ClockTolerance is how far clocks of nodes may differ: gaps of the record are so much longer at both ends.
+	ClockTolerance = time.Minute
 )

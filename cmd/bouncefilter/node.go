@@ -53,7 +53,7 @@ func (cmd *nodeListCmd) Run(ctx context.Context, a *app) error {
 	fmt.Fprintln(w, "NODE\tSEEN\tSTATE\tKEYS")
 	for _, n := range nodes {
 		state := "runs"
-		if a.now().Sub(n.Seen) > store.HeartbeatTimeout {
+		if n.Silent(a.now()) {
 			state = "silent"
 		}
 		var keys []string
@@ -98,8 +98,8 @@ func (cmd *nodeRemoveCmd) Run(ctx context.Context, a *app) error {
 		if i < 0 {
 			return remedy.With(fmt.Errorf("the store has no node %q", cut(cmd.Name)), "bouncefilter node list shows the nodes")
 		}
-		if silent := a.now().Sub(nodes[i].Seen); silent <= store.HeartbeatTimeout {
-			return remedy.With(fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, silent.Round(time.Second)), "stop it, and it is removed by itself")
+		if now := a.now(); !nodes[i].Silent(now) {
+			return remedy.With(fmt.Errorf("%s runs: it was seen %v ago", cmd.Name, now.Sub(nodes[i].Seen).Round(time.Second)), "stop it, and it is removed by itself")
 		}
 		// What it journalled is lost. Daemons mark the record incomplete as well, but only those that have found it silent before.
 		if err := s.MarkIncomplete(ctx, nodes[i].Unrecorded(a.now())); err != nil {

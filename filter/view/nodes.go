@@ -38,7 +38,7 @@ func silentNodes(ns []store.Node) (silent []store.Node, latest time.Time) {
 		}
 	}
 	for _, n := range ns {
-		if latest.Sub(n.Seen) > store.HeartbeatTimeout {
+		if n.Silent(latest) {
 			silent = append(silent, n)
 		}
 	}

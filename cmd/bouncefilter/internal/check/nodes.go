@@ -13,9 +13,6 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// clockTolerance is how far clocks may differ without a finding: the time since which the record is complete allows for it.
-const clockTolerance = time.Minute
-
 // compareNodes compares the nodes of the store with this host.
 func compareNodes(s *site.Site, nodes []store.Node, now time.Time) []mta.Finding {
 	secret, problems := site.HashSecret(s.Config)
@@ -49,7 +46,7 @@ func nodeFindings(self string, own []store.NodeKey, nodes []store.Node, now time
 	var fs []mta.Finding
 	for _, n := range nodes {
 		where := "node " + n.Name
-		if skew := n.Skew(); skew.Abs() > clockTolerance {
+		if skew := n.Skew(); skew.Abs() > store.ClockTolerance {
 			f := mta.Finding{Level: mta.LevelWarning, Name: "clock-off", Where: where,
 				What: fmt.Sprintf("Its clock is %v %s the store's. Days of tags are counted by it.", skew.Abs().Round(time.Second), aheadOrBehind(skew)),
 				Cure: []string{"let both hosts take the time from NTP"}}
@@ -58,7 +55,7 @@ func nodeFindings(self string, own []store.NodeKey, nodes []store.Node, now time
 			}
 			fs = append(fs, f)
 		}
-		if silent := now.Sub(n.Seen); silent > store.HeartbeatTimeout {
+		if n.Silent(now) {
 			fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "node-silent", Where: where,
 				What: "It was last seen at " + n.Seen.UTC().Format(time.RFC3339) + "."})
 			for _, k := range own {

@@ -29,9 +29,6 @@ type nodeKey struct {
 	Fault bool   // it is missing, or another than that of the other nodes
 }
 
-// clockTolerance is how far a clock may be off without a word; check has the same.
-const clockTolerance = time.Minute
-
 // slot is the place of a key.
 type slot struct {
 	Domain string
@@ -66,8 +63,8 @@ func nodes(all []store.Node, self string, at time.Time) (shown []node, more int)
 	})
 	for _, n := range first(all, maxNodes) {
 		skew := n.Skew()
-		v := node{Name: n.Name, This: n.Name == self, Seen: n.Seen, Silent: at.Sub(n.Seen) > store.HeartbeatTimeout,
-			Clock: clockWords(skew), ClockOff: skew.Abs() > clockTolerance, MoreKeys: max(0, len(slots)-maxNodeKeys)}
+		v := node{Name: n.Name, This: n.Name == self, Seen: n.Seen, Silent: n.Silent(at),
+			Clock: clockWords(skew), ClockOff: skew.Abs() > store.ClockTolerance, MoreKeys: max(0, len(slots)-maxNodeKeys)}
 		keys := map[slot]store.NodeKey{}
 		for _, k := range n.Keys {
 			keys[slot{k.Domain, k.Number}] = k

@@ -166,7 +166,7 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 			"Give all hosts the same hash secret; check says what it is:", "").command("bouncefilter check"+j.in.conf()).warns())
 	}
 	for _, n := range s.Nodes {
-		if silent := j.in.Now.Sub(n.Seen); silent > store.HeartbeatTimeout {
+		if n.Silent(j.in.Now) {
 			cs = append(cs, concern("silent-node", fmt.Sprintf("The node %s is silent since %s.", n.Name, n.Seen.UTC().Format("2006-01-02 15:04")),
 				"Start it or, if it is gone for good, remove it:", "").command("bouncefilter node remove "+shellWord(n.Name)+j.in.conf()).warns())
 		}

@@ -183,7 +183,7 @@ func (in *Input) nodes(fs []figures.Figure) []Named {
 		for _, n := range in.Status.Nodes {
 			if in.Node == "" || n.Name == in.Node {
 				s := sumOf(sums, n.Name)
-				s.Seen, s.Silent = n.Seen, in.Now.Sub(n.Seen) > store.HeartbeatTimeout
+				s.Seen, s.Silent = n.Seen, n.Silent(in.Now)
 			}
 		}
 	}
