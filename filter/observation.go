@@ -119,18 +119,11 @@ func failuresOf(r *bounce.Report) (list []figures.Failure) {
 	}
 	for i := range r.Recipients {
 		rcpt := &r.Recipients[i]
-		class := rcpt.Class()
-		switch rcpt.Action {
-		case "failed", "delayed":
-		case "delivered", "relayed", "expanded":
+		if !judge.IsBounce(r) || !rcpt.Undelivered() {
 			continue
-		default:
-			if class != '4' && class != '5' {
-				continue
-			}
 		}
 		add(figures.Failure{
-			Destination: figures.Destination(domainOf(rcpt.Address)), Status: statusOf(rcpt, class), BecauseOfTag: rcpt.BlamesTag, Count: 1,
+			Destination: figures.Destination(domainOf(rcpt.Address)), Status: statusOf(rcpt), BecauseOfTag: rcpt.BlamesTag, Count: 1,
 		})
 	}
 	if r.HeldBy != "" {
@@ -145,8 +138,8 @@ func failuresOf(r *bounce.Report) (list []figures.Failure) {
 }
 
 // statusOf returns the status of a recipient as failures have it.
-func statusOf(rcpt *bounce.Recipient, class byte) string {
-	for _, s := range [...]string{rcpt.Exact, rcpt.Status, string(class)} {
+func statusOf(rcpt *bounce.Recipient) string {
+	for _, s := range [...]string{rcpt.Exact, rcpt.Status, string(rcpt.Class())} {
 		if s != "" && figures.IsStatus(s) {
 			return s
 		}

@@ -77,12 +77,17 @@ func TestFailuresOfAReport(t *testing.T) {
 		{"a status that is none", bounce.Report{Recipients: []bounce.Recipient{rcpt("a@b.example", "failed", "5.1.x")}}, "b.example 5 1"},
 		{"a more exact status", bounce.Report{Recipients: []bounce.Recipient{{Address: "a@b.example", Action: "failed", Status: "5.0.0", Exact: "5.2.2"}}}, "b.example 5.2.2 1"},
 		{"because of the tag", bounce.Report{Recipients: []bounce.Recipient{{Address: "a@b.example", Action: "failed", Status: "5.7.1", BlamesTag: true}, rcpt("c@b.example", "failed", "5.7.1")}}, "b.example 5.7.1 1 tag,b.example 5.7.1 1"},
-		{"held because of the tag", bounce.Report{HeldBy: "list-request@lists.example"}, "lists.example - 1 tag"},
+		{"neither an action nor a status", bounce.Report{Recipients: []bounce.Recipient{rcpt("a@b.example", "", "")}}, "b.example - 1"},
+		{"a read receipt", bounce.Report{Kind: bounce.MDN, Recipients: []bounce.Recipient{rcpt("a@b.example", "", "")}}, ""},
+		{"held because of the tag", bounce.Report{Kind: bounce.AutoReply, HeldBy: "list-request@lists.example"}, "lists.example - 1 tag"},
 		{"no domain", bounce.Report{Recipients: []bounce.Recipient{rcpt("*****@*****", "failed", "5.1.1"), rcpt("", "failed", "5.1.1")}}, "other 5.1.1 2"},
 		{"a domain for terminals", bounce.Report{Recipients: []bounce.Recipient{rcpt("a@\x1b[2J.example", "failed", "5.1.1")}}, "other 5.1.1 1"},
 		{"an international domain", bounce.Report{Recipients: []bounce.Recipient{rcpt("a@exämple.net", "failed", "5.1.1")}}, "xn--exmple-cua.net 5.1.1 1"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.r.Kind == "" {
+				tt.r.Kind = bounce.DSN
+			}
 			got := failuresOf(&tt.r)
 			if text := figures.FormatFailures(got); text != tt.want {
 				t.Errorf("%q, want %q", text, tt.want)
@@ -92,7 +97,7 @@ func TestFailuresOfAReport(t *testing.T) {
 			}
 		})
 	}
-	if got := failuresOf(&bounce.Report{Recipients: many}); len(got) != figures.MaxFailures {
+	if got := failuresOf(&bounce.Report{Kind: bounce.DSN, Recipients: many}); len(got) != figures.MaxFailures {
 		t.Errorf("%d failures", len(got))
 	}
 	if failuresOf(nil) != nil {

@@ -44,8 +44,11 @@ type Options struct {
 // maxDelimiters is how many characters may begin an extension.
 const maxDelimiters = 4
 
+// ValidDays returns how many days after it was made a tag is valid at most. Lifetime and Rotation are not 0.
+func (o Options) ValidDays() int { return o.Lifetime + o.Rotation - 1 }
+
 // Window returns the greatest number of days from today to the day of expiry of a valid tag.
-func (o Options) Window() int { return o.Lifetime + o.Rotation - 1 + o.Slack }
+func (o Options) Window() int { return o.ValidDays() + o.Slack }
 
 // Ring is the set of keys of a site. It is immutable and safe for concurrent use.
 //

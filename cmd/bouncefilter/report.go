@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
@@ -165,7 +164,7 @@ func (cmd *reportCmd) readLog(ctx context.Context, a *app, in *report.Input) err
 		if len(problems) > 0 {
 			return problems
 		}
-		in.Lifetime = lifetime(c)
+		in.Lifetime = c.Ring.ValidDays()
 	}
 	var logs []io.Reader
 	for _, path := range cmd.Log {
@@ -183,9 +182,6 @@ func (cmd *reportCmd) readLog(ctx context.Context, a *app, in *report.Input) err
 	return in.ReadLog(ctx, io.MultiReader(logs...), logfile.Clock{Now: a.now(), Zone: time.Local})
 }
 
-// lifetime is how many days a bounce may carry a valid tag.
-func lifetime(c *config.Config) int { return c.Ring.Lifetime + c.Ring.Rotation - 1 }
-
 // readStore asks the running daemon, or the store.
 func (cmd *reportCmd) readStore(ctx context.Context, a *app, in *report.Input) (err error) {
 	c, problems := cmd.load(a)
@@ -196,7 +192,7 @@ func (cmd *reportCmd) readStore(ctx context.Context, a *app, in *report.Input) (
 	if len(problems) > 0 {
 		return problems
 	}
-	in.Lifetime = int(s.Policy.EnforcesFrom(0)) - 1
+	in.Lifetime = c.Ring.ValidDays()
 	if cmd.Domain != "" && !hasDomain(s, cmd.Domain) {
 		return usageError{fmt.Errorf("--domain: %q is none of the domains of %s", cut(cmd.Domain), c.Path)}
 	}

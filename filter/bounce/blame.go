@@ -9,8 +9,7 @@ func (r *Report) blame(f *facts) {
 	for i := range r.Recipients {
 		rcpt := &r.Recipients[i]
 		f.items(1)
-		switch rcpt.Action {
-		case "delivered", "relayed", "expanded":
+		if !rcpt.Undelivered() {
 			continue
 		}
 		rcpt.BlamesTag = f.blames(rcpt, own)

@@ -149,6 +149,18 @@ func (r *Recipient) Class() byte {
 	return 0
 }
 
+// Undelivered says whether the recipient has not got the message, or not yet, and not whether it was delivered (RFC 3464 section 2.3.3).
+// Of a recipient without an Action the status tells, and without that, being in the report does.
+func (r *Recipient) Undelivered() bool {
+	switch r.Action {
+	case "failed", "delayed":
+		return true
+	case "delivered", "relayed", "expanded":
+		return false
+	}
+	return r.Class() != '2'
+}
+
 // Original returns the message that the report answers directly, merged from all Originals of depth 1. All its fields are
 // empty if there are none.
 func (r *Report) Original() Original {

@@ -305,8 +305,7 @@ func (v *Verdict) Untags() bool {
 
 // EnforcesFrom returns the first day on which mode auto enforces, for a domain that has been signing since the day since.
 func (p *Policy) EnforcesFrom(since prvs.Day) prvs.Day {
-	o := p.set.Keys.Options()
-	return since + prvs.Day(o.Lifetime+o.Rotation-1) + 1
+	return since + prvs.Day(p.set.Keys.Options().ValidDays()) + 1
 }
 
 // Enforces says whether bounces of the domain are refused on the day today.

@@ -73,7 +73,6 @@ func (p *Policy) Signers(sender prvs.Address, domain string) []prvs.Address {
 
 // IssuedSince says whether a tag with this day of expiry can have been issued by now and be valid, and since when it can.
 func (p *Policy) IssuedSince(expiry prvs.Day, now time.Time) (since time.Time, valid bool) {
-	o := p.set.Keys.Options()
-	first, today := expiry-prvs.Day(o.Lifetime+o.Rotation-1), prvs.DayOf(now)
+	first, today := expiry-prvs.Day(p.set.Keys.Options().ValidDays()), prvs.DayOf(now)
 	return first.Time(), first <= today && today <= expiry
 }

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -13,6 +14,12 @@ type KnownDestination struct {
 	What       string // what it is, and what it compares
 	Source     string // where it says so
 	Seen       string // the day on which the source was read, YYYY-MM-DD
+}
+
+// Has says whether all addresses of a domain, in lower case, are those of the destination.
+func (d KnownDestination) Has(domain string) bool {
+	at := strings.TrimPrefix(d.Recipients, "@")
+	return at == domain || strings.HasPrefix(at, ".") && underAny([]string{at}, domain)
 }
 
 // knownDestinations are sorted by their addresses. An entry needs a source in which the operator of the destination, or its source code,

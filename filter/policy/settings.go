@@ -205,9 +205,9 @@ func (s *Settings) validate() error {
 		errs = append(errs, errors.New("no keys"))
 	}
 	if s.Keys != nil {
-		if o := s.Keys.Options(); s.Proofs.Retention < o.Lifetime+o.Rotation {
+		if days := s.Keys.Options().ValidDays(); s.Proofs.Retention <= days {
 			errs = append(errs, fmt.Errorf("retention of %d days: sent mail must be on record for longer than tags are valid (%d days)",
-				s.Proofs.Retention, o.Lifetime+o.Rotation-1))
+				s.Proofs.Retention, days))
 		}
 	}
 	if s.Proofs.BouncesAtLeast < 1 || s.Proofs.BouncesPerRecipient < 1 {

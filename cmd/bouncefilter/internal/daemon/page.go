@@ -54,9 +54,8 @@ func (s pageSource) Notes(ctx context.Context) ([]figures.Note, error) {
 // local returns what the page shows that is known without the store.
 func (d *Daemon) local() page.Local {
 	s, j := d.sites.Current(), d.guard.Journal()
-	tags := s.Config.Ring
 	return page.Local{
-		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: tags.Lifetime + tags.Rotation - 1,
+		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: s.Config.Ring.ValidDays(),
 		Unhealthy: d.unhealthy(), Circuit: d.guard.Available(), Waiting: j.Entries, Octets: j.Octets, Lost: j.Lost,
 		Unreadable: len(s.Keys.Unreadable), ReloadFailed: d.reloadFailed.Load(), Connections: d.server.Connections(),
 	}

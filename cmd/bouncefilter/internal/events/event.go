@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter"
-	"github.com/bouncefilter/bouncefilter/filter/bounce"
 )
 
 // Version is that of the form of an [Event]. It changes when a field changes its meaning or is gone.
@@ -51,7 +50,7 @@ func eventsOf(g filter.Genuine, node string) (events []Event, left int) {
 	original := r.Original()
 	for i := range r.Recipients {
 		to := &r.Recipients[i]
-		if to.Address == "" || !undelivered(to) {
+		if to.Address == "" || !to.Undelivered() {
 			continue
 		}
 		if len(events) == maxRecipients {
@@ -72,17 +71,6 @@ func eventsOf(g filter.Genuine, node string) (events []Event, left int) {
 		})
 	}
 	return events, left
-}
-
-// undelivered says whether a report is about a failure or a delay, and not about a delivery (RFC 3464 section 2.3.3).
-func undelivered(to *bounce.Recipient) bool {
-	switch to.Action {
-	case "failed", "delayed":
-		return true
-	case "delivered", "relayed", "expanded":
-		return false
-	}
-	return to.Class() != '2'
 }
 
 // line returns an event as one line of JSON, with its end. JSON in Go writes control characters, U+2028 and what is no UTF-8 so that

@@ -151,17 +151,9 @@ func (in *Input) becauseOfTag(now []figures.Figure) []TagTrouble {
 	return last
 }
 
-// known says whether all addresses of a destination are known to compare the envelope sender.
+// known says whether a destination is one of [policy.KnownDestinations].
 func known(destination string) bool {
-	for _, d := range policy.KnownDestinations() {
-		if d.Recipients == "@"+destination {
-			return true
-		}
-		if below, found := strings.CutPrefix(d.Recipients, "@."); found && (destination == below || strings.HasSuffix(destination, "."+below)) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(policy.KnownDestinations(), func(d policy.KnownDestination) bool { return d.Has(destination) })
 }
 
 // senders writes a domain as lists of senders do: "*.example.edu" is ".example.edu" there.

@@ -19,8 +19,7 @@ type former struct {
 
 // alive says whether its last tags have not expired.
 func (f former) alive(today prvs.Day) bool {
-	o := f.site.Config.Ring
-	return today <= f.last+prvs.Day(o.Lifetime+o.Rotation-1)
+	return today <= f.last+prvs.Day(f.site.Config.Ring.ValidDays())
 }
 
 // makesTagsOf says whether s and next make the same tags. Such a site need not be remembered when next replaces it: a site that reloads its
