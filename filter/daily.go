@@ -49,27 +49,27 @@ func (s *Server) logDaily(ctx context.Context) error {
 	return nil
 }
 
-// dayOf is what a domain of ours had on a day.
-type dayOf struct {
-	domain                                                   string
-	signed, accepted, refused, would, suspicious, notBounces int64
-	sources                                                  map[string]int64 // of what was or would be refused, by network
+// dailyFigures is what a domain of ours had on a day.
+type dailyFigures struct {
+	domain                                                     string
+	signed, accepted, refused, would, mayBeGenuine, notBounces int64
+	sources                                                    map[string]int64 // of what was or would be refused, by network
 }
 
 // mail is how much mail it had.
-func (d *dayOf) mail() int64 { return d.signed + d.accepted + d.refused + d.would }
+func (d *dailyFigures) mail() int64 { return d.signed + d.accepted + d.refused + d.would }
 
 // add adds what another domain had.
-func (d *dayOf) add(o *dayOf) {
+func (d *dailyFigures) add(o *dailyFigures) {
 	d.signed, d.accepted, d.refused, d.would = d.signed+o.signed, d.accepted+o.accepted, d.refused+o.refused, d.would+o.would
-	d.suspicious, d.notBounces = d.suspicious+o.suspicious, d.notBounces+o.notBounces
+	d.mayBeGenuine, d.notBounces = d.mayBeGenuine+o.mayBeGenuine, d.notBounces+o.notBounces
 	for name, n := range o.sources {
 		d.sources[name] += n
 	}
 }
 
 // topSource returns the source with the most mail that has a name of its own; "" if there is none.
-func (d *dayOf) topSource() (top string) {
+func (d *dailyFigures) topSource() (top string) {
 	for name, n := range d.sources {
 		if name != figures.Other && (top == "" || cmp.Or(cmp.Compare(n, d.sources[top]), cmp.Compare(top, name)) > 0) {
 			top = name
@@ -79,8 +79,8 @@ func (d *dayOf) topSource() (top string) {
 }
 
 // addUp adds up the figures of a day by domain. Those with the most mail come first; domains without mail are left out.
-func addUp(fs []figures.Figure) []*dayOf {
-	sums := map[string]*dayOf{}
+func addUp(fs []figures.Figure) []*dailyFigures {
+	sums := map[string]*dailyFigures{}
 	for i := range fs {
 		k, n := &fs[i].Key, fs[i].Count
 		if k.Domain == "" {
@@ -88,34 +88,34 @@ func addUp(fs []figures.Figure) []*dayOf {
 		}
 		d := sums[k.Domain]
 		if d == nil {
-			d = &dayOf{domain: k.Domain, sources: map[string]int64{}}
+			d = &dailyFigures{domain: k.Domain, sources: map[string]int64{}}
 			sums[k.Domain] = d
 		}
 		switch k.Topic {
 		case figures.Verdicts:
 			d.count(k, n)
-		case figures.Suspects:
+		case figures.Signs:
 			if k.Outcome == figures.WouldBe && k.Sign.MayBeGenuine() {
-				d.suspicious += n
+				d.mayBeGenuine += n
 			}
 		case figures.Sources:
 			d.sources[k.Name] += n
 		}
 	}
-	days := make([]*dayOf, 0, len(sums))
+	days := make([]*dailyFigures, 0, len(sums))
 	for _, d := range sums {
 		if d.mail() > 0 {
 			days = append(days, d)
 		}
 	}
-	slices.SortFunc(days, func(a, b *dayOf) int {
+	slices.SortFunc(days, func(a, b *dailyFigures) int {
 		return cmp.Or(cmp.Compare(b.mail(), a.mail()), cmp.Compare(a.domain, b.domain))
 	})
 	return days
 }
 
 // count adds verdicts.
-func (d *dayOf) count(k *figures.Key, n int64) {
+func (d *dailyFigures) count(k *figures.Key, n int64) {
 	switch o := k.VerdictOutcome(); {
 	case o == figures.Signed:
 		d.signed += n
@@ -132,7 +132,7 @@ func (d *dayOf) count(k *figures.Key, n int64) {
 }
 
 // logDays writes the lines.
-func (s *Server) logDays(day store.Day, days []*dayOf) {
+func (s *Server) logDays(day store.Day, days []*dailyFigures) {
 	p := s.state.Load().policy
 	for _, d := range days[:min(len(days), maxDailyDomains)] {
 		attrs := []slog.Attr{slog.String("date", day.String()), slog.String("domain", d.domain)}
@@ -147,16 +147,16 @@ func (s *Server) logDays(day store.Day, days []*dayOf) {
 	if len(days) <= maxDailyDomains {
 		return
 	}
-	others := dayOf{sources: map[string]int64{}}
+	others := dailyFigures{sources: map[string]int64{}}
 	for _, d := range days[maxDailyDomains:] {
 		others.add(d)
 	}
 	s.logDay(&others, []slog.Attr{slog.String("date", day.String()), slog.Int("other_domains", len(days)-maxDailyDomains)})
 }
 
-func (s *Server) logDay(d *dayOf, attrs []slog.Attr) {
+func (s *Server) logDay(d *dailyFigures, attrs []slog.Attr) {
 	attrs = append(attrs, slog.Int64("signed", d.signed), slog.Int64("accepted", d.accepted), slog.Int64("refused", d.refused),
-		slog.Int64("would_refuse", d.would), slog.Int64("suspicious", d.suspicious), slog.Int64("no_bounce", d.notBounces))
+		slog.Int64("would_refuse", d.would), slog.Int64("may_be_genuine", d.mayBeGenuine), slog.Int64("no_bounce", d.notBounces))
 	if top := d.topSource(); top != "" {
 		attrs = append(attrs, slog.String("top_source", top))
 	}

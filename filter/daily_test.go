@@ -53,8 +53,8 @@ func TestDailySummary(t *testing.T) {
 	f.midnight()
 	f.midnight()
 	want := []string{
-		`msg="daily summary" date=2026-11-23 domain=example.com mode=auto enforced_from=2026-12-01 signed=1 accepted=1 refused=0 would_refuse=3 suspicious=1 no_bounce=1 top_source=198.51.100.0/24`,
-		`msg="daily summary" date=2026-11-23 domain=example.net mode=enforce signed=0 accepted=0 refused=2 would_refuse=0 suspicious=0 no_bounce=0 top_source=203.0.113.0/24`,
+		`msg="daily summary" date=2026-11-23 domain=example.com mode=auto enforced_from=2026-12-01 signed=1 accepted=1 refused=0 would_refuse=3 may_be_genuine=1 no_bounce=1 top_source=198.51.100.0/24`,
+		`msg="daily summary" date=2026-11-23 domain=example.net mode=enforce signed=0 accepted=0 refused=2 would_refuse=0 may_be_genuine=0 no_bounce=0 top_source=203.0.113.0/24`,
 	}
 	if got := f.days(); strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got  %s\nwant %s", strings.Join(got, "\n     "), strings.Join(want, "\n     "))

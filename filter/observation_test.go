@@ -189,14 +189,14 @@ func TestSigns(t *testing.T) {
 			if has := strings.Contains(log, " sign="); tt.want == figures.NoSign && has || tt.want != figures.NoSign && !strings.Contains(log, " sign="+string(tt.want)+" ") {
 				t.Errorf("want %q:\n%s", tt.want, log)
 			}
-			suspects := f.figuresOf(figures.Suspects)
-			for k, n := range suspects {
+			signs := f.figuresOf(figures.Signs)
+			for k, n := range signs {
 				if k.Sign != tt.want || n != 1 || k.Domain != "example.com" {
 					t.Errorf("%+v: %d", k, n)
 				}
 			}
-			if len(suspects) != 1 {
-				t.Errorf("%+v", suspects)
+			if len(signs) != 1 {
+				t.Errorf("%+v", signs)
 			}
 		})
 	}
@@ -206,9 +206,9 @@ func TestSigns(t *testing.T) {
 func TestSignOfASourceThatRepeats(t *testing.T) {
 	f := otherRouteSite(t)
 	f.again(5, func(int) string { return filtertest.HandedBy("203.0.113.5") })
-	got := f.figuresOf(figures.Suspects)
+	got := f.figuresOf(figures.Signs)
 	key := func(sign figures.Sign) figures.Key {
-		return figures.Key{Topic: figures.Suspects, Domain: "example.com", Outcome: figures.Refused, Sign: sign}
+		return figures.Key{Topic: figures.Signs, Domain: "example.com", Outcome: figures.Refused, Sign: sign}
 	}
 	if got[key(figures.NoSign)] != 2 || got[key(figures.Repeats)] != 3 {
 		t.Errorf("%+v", got)

@@ -325,20 +325,20 @@ func (w *week) testDaily(t *testing.T) {
 		got := w.daily(day)
 		for _, domain := range []string{"example.com", "example.org", "example.net"} {
 			var c weekCounts
-			suspicious, noBounce := 0, 0
+			mayBeGenuine, noBounce := 0, 0
 			for _, m := range w.mail {
 				if m.domain != domain || !m.at.Truncate(24*time.Hour).Equal(day) {
 					continue
 				}
 				*m.outcome(&c)++
 				if m.speaks != "" && m.action != "reject" {
-					suspicious++
+					mayBeGenuine++
 				}
 				if m.reason == "no-bounce" {
 					noBounce++
 				}
 			}
-			want := record{"signed": itoa(c.Signed), "accepted": itoa(c.Accepted), "refused": itoa(c.Refused), "would_refuse": itoa(c.WouldBe), "suspicious": itoa(suspicious), "no_bounce": itoa(noBounce)}
+			want := record{"signed": itoa(c.Signed), "accepted": itoa(c.Accepted), "refused": itoa(c.Refused), "would_refuse": itoa(c.WouldBe), "may_be_genuine": itoa(mayBeGenuine), "no_bounce": itoa(noBounce)}
 			if r := got[domain]; !r.has(want) || r["mode"] == "" {
 				t.Errorf("%s, %s: the log has %v, want %v", day.Format(time.DateOnly), domain, r, want)
 			}

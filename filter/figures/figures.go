@@ -24,8 +24,8 @@ const (
 	Verdicts Topic = "verdict"
 	// Families are bounces and replies by the software that wrote them: Family, Outcome.
 	Families Topic = "family"
-	// Suspects are bounces that are or would be refused by what speaks for them: Domain, Outcome, Sign.
-	Suspects Topic = "suspect"
+	// Signs are bounces that are or would be refused, by the sign that speaks for them, NoSign as well: Domain, Outcome, Sign.
+	Signs Topic = "sign"
 	// Sources are refusals and would-be refusals by the network of the client: Domain, Outcome, Name.
 	Sources Topic = "source"
 	// Reporters are refusals and would-be refusals by the registrable domain of the MTA that reports: Domain, Outcome, Name.
@@ -40,7 +40,7 @@ const (
 )
 
 // Topics are all topics.
-var Topics = [...]Topic{Verdicts, Families, Suspects, Sources, Reporters, Routes, Sent, Failures}
+var Topics = [...]Topic{Verdicts, Families, Signs, Sources, Reporters, Routes, Sent, Failures}
 
 // Key says what a figure counts. Which fields it has depends on the Topic; the others are empty. Domain is the name of one of our domains
 // as it is configured; it, Reason, Action, Cause, Would, Kind and Family are words of the log.
@@ -97,7 +97,7 @@ func (k *Key) fields() (fields [maxFields]*string, n int) {
 		return [maxFields]*string{&k.Domain, &k.Reason, &k.Action, &k.Cause, &k.Would, &k.Kind}, 6
 	case Families:
 		return [maxFields]*string{&k.Family, (*string)(&k.Outcome)}, 2
-	case Suspects:
+	case Signs:
 		return [maxFields]*string{&k.Domain, (*string)(&k.Outcome), (*string)(&k.Sign)}, 3
 	case Sources, Reporters:
 		return [maxFields]*string{&k.Domain, (*string)(&k.Outcome), &k.Name}, 3

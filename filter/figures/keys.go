@@ -73,7 +73,7 @@ func (o *Observation) Keys(count func(k Key, n int64)) {
 	if !outcome.Turned() {
 		return
 	}
-	count(Key{Topic: Suspects, Domain: o.Domain, Outcome: outcome, Sign: o.Sign}, 1)
+	count(Key{Topic: Signs, Domain: o.Domain, Outcome: outcome, Sign: o.Sign}, 1)
 	count(Key{Topic: Sources, Domain: o.Domain, Outcome: outcome, Name: sourceName(o.Client)}, 1)
 	if name := HostName(o.ReportingMTA); name != "" {
 		count(Key{Topic: Reporters, Domain: o.Domain, Outcome: outcome, Name: evidence.Correspondent(name)}, 1)

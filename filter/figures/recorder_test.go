@@ -93,7 +93,7 @@ func TestWhatAnEventCounts(t *testing.T) {
 		{"a refusal", refused, []Key{
 			{Topic: Verdicts, Domain: "example.com", Reason: "untagged", Action: "reject", Kind: "dsn"},
 			{Topic: Families, Family: "postfix", Outcome: Refused},
-			{Topic: Suspects, Domain: "example.com", Outcome: Refused, Sign: Repeats},
+			{Topic: Signs, Domain: "example.com", Outcome: Refused, Sign: Repeats},
 			{Topic: Sources, Domain: "example.com", Outcome: Refused, Name: "203.0.113.0/24"},
 			{Topic: Reporters, Domain: "example.com", Outcome: Refused, Name: "victim.example"},
 		}},
@@ -101,7 +101,7 @@ func TestWhatAnEventCounts(t *testing.T) {
 			{Topic: Verdicts, Domain: "example.com", Reason: "untagged", Action: "monitor", Cause: "monitor-mode", Kind: "dsn"},
 			{Topic: Families, Family: "postfix", Outcome: WouldBe},
 			{Topic: Routes, Domain: "example.com", Name: "198.51.100.0/24"},
-			{Topic: Suspects, Domain: "example.com", Outcome: WouldBe},
+			{Topic: Signs, Domain: "example.com", Outcome: WouldBe},
 			{Topic: Sources, Domain: "example.com", Outcome: WouldBe, Name: "203.0.113.0/24"},
 			{Topic: Reporters, Domain: "example.com", Outcome: WouldBe, Name: "victim.example"},
 		}},
@@ -123,7 +123,7 @@ func TestWhatAnEventCounts(t *testing.T) {
 		}},
 		{"a bounce without a name of its reporter and its client", &Observation{At: noon, Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "defer", ReportingMTA: "\x1b[2J"}, []Key{
 			{Topic: Verdicts, Domain: "example.com", Reason: "untagged", Action: "defer"},
-			{Topic: Suspects, Domain: "example.com", Outcome: Deferred},
+			{Topic: Signs, Domain: "example.com", Outcome: Deferred},
 			{Topic: Sources, Domain: "example.com", Outcome: Deferred, Name: "local"},
 		}},
 	} {
@@ -439,7 +439,7 @@ func TestObserveAllocatesLittle(t *testing.T) {
 func TestPackedKeys(t *testing.T) {
 	for _, k := range []Key{
 		{Topic: Verdicts, Domain: "a.example", Reason: "untagged", Action: "reject", Cause: "c", Would: "w", Kind: "dsn"},
-		{Topic: Families, Family: "postfix", Outcome: Refused}, {Topic: Suspects, Domain: "a.example", Outcome: WouldBe, Sign: Repeats},
+		{Topic: Families, Family: "postfix", Outcome: Refused}, {Topic: Signs, Domain: "a.example", Outcome: WouldBe, Sign: Repeats},
 		{Topic: Sources, Domain: "a.example", Outcome: Refused, Name: "203.0.113.0/24"}, {Topic: Reporters, Outcome: Refused, Name: strings.Repeat("x", 300)},
 		{Topic: Routes, Name: "\x00|%"}, {Topic: Sent, Domain: "a|b"}, {Topic: Failures, Domain: "a.example", Name: "b.example", Status: "5.1.1", Sign: BecauseOfTag},
 	} {

@@ -26,7 +26,7 @@ func (h hosting) Status(context.Context) (*status.Status, error) {
 func (h hosting) Figures(_ context.Context, by store.Resolution, from, _ time.Time) (fs []figures.Figure, err error) {
 	for i := range h.domains {
 		for _, k := range []figures.Key{{Topic: figures.Verdicts, Reason: "signed", Action: "sign"}, {Topic: figures.Verdicts, Reason: "untagged", Action: "reject"},
-			{Topic: figures.Suspects, Outcome: figures.Refused}} {
+			{Topic: figures.Signs, Outcome: figures.Refused}} {
 			k.Domain = hosted(i)
 			fs = append(fs, figures.Figure{Begin: from, Node: "mx1", Key: k, Count: int64(1 + i%7)})
 		}

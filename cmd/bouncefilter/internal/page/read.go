@@ -141,7 +141,7 @@ func fold(fs []figures.Figure) []figures.Figure {
 	var folded []figures.Figure
 	at := map[figures.Key]int{}
 	for _, f := range fs {
-		if f.Topic != figures.Verdicts && f.Topic != figures.Suspects {
+		if f.Topic != figures.Verdicts && f.Topic != figures.Signs {
 			continue
 		}
 		f.Node, f.Domain = "", ""

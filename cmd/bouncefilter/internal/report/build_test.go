@@ -34,7 +34,7 @@ var (
 )
 
 func suspect(o figures.Outcome, s figures.Sign) figures.Key {
-	return figures.Key{Topic: figures.Suspects, Domain: "example.com", Outcome: o, Sign: s}
+	return figures.Key{Topic: figures.Signs, Domain: "example.com", Outcome: o, Sign: s}
 }
 
 // site is an input of a domain in a mode that has been signing for so many days.

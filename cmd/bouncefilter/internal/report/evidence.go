@@ -41,7 +41,7 @@ func (j *judgement) seenOf(name string) *seen {
 		case figures.Routes:
 			s.routes[k.Name] += n
 			s.lastRoute = later(s.lastRoute, f.Begin)
-		case figures.Suspects:
+		case figures.Signs:
 			s.signs.add(k.Sign, n)
 			s.last[k.Sign] = later(s.last[k.Sign], f.Begin)
 		case figures.Verdicts:

@@ -50,9 +50,9 @@ func (j *judgement) domains(now []figures.Figure) []Domain {
 		case k.Domain == "":
 		case k.Topic == figures.Verdicts:
 			of(k.Domain).add(k.VerdictOutcome(), n)
-		case k.Topic == figures.Suspects && k.Outcome == figures.WouldBe:
+		case k.Topic == figures.Signs && k.Outcome == figures.WouldBe:
 			of(k.Domain).Would.add(k.Sign, n)
-		case k.Topic == figures.Suspects:
+		case k.Topic == figures.Signs:
 			of(k.Domain).Turned.add(k.Sign, n)
 		}
 	}

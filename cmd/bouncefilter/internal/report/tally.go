@@ -68,7 +68,7 @@ func totals(fs []figures.Figure) Totals {
 	for i := range fs {
 		k, n := &fs[i].Key, fs[i].Count
 		switch k.Topic {
-		case figures.Suspects:
+		case figures.Signs:
 			if k.Outcome == figures.WouldBe {
 				t.Would.add(k.Sign, n)
 			} else {
@@ -131,7 +131,7 @@ func periods(fs []figures.Figure, first, until time.Time, long time.Duration) []
 		switch {
 		case k.Topic == figures.Verdicts:
 			p.add(k.VerdictOutcome(), n)
-		case k.Topic == figures.Suspects && k.Sign.MayBeGenuine():
+		case k.Topic == figures.Signs && k.Sign.MayBeGenuine():
 			p.MayBeGenuine += n
 		}
 	}
