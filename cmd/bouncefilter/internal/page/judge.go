@@ -38,15 +38,15 @@ func (p *Page) judge(r *http.Request, address string) *judgement {
 		j.Fault, j.Line, j.Words = true, "malformed", "This is not an address: "+err.Error()+"."
 		return j
 	}
-	if !p.wrong.may(p.o.Now()) {
+	if !p.wrong.take(p.o.Now()) {
 		p.o.Limited(r, maxWrongTags)
 		j.Fault, j.Line, j.Words = true, "not judged", "Too many tags with a wrong signature were asked about. Wait five minutes, or use bouncefilter verify."
 		return j
 	}
 	result, ours := p.o.Verify(a)
 	j.Line, j.Valid, j.Words = inspect.TagLine(result), result.Status == prvs.Valid && ours, tagWords(result, ours)
-	if result.Status == prvs.BadSignature || result.Status == prvs.Unverifiable {
-		p.wrong.take(p.o.Now())
+	if result.Status != prvs.BadSignature && result.Status != prvs.Unverifiable {
+		p.wrong.giveBack()
 	}
 	return j
 }
@@ -82,20 +82,23 @@ type wrongTags struct {
 	last time.Time // when a token was added
 }
 
-// may says whether there is a token.
-func (w *wrongTags) may(now time.Time) bool {
+// take takes a token, before a tag is judged: of requests at the same time no more get one than there are. It returns false if there is none.
+func (w *wrongTags) take(now time.Time) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.fill(now)
-	return w.left > 0
+	if w.left == 0 {
+		return false
+	}
+	w.left--
+	return true
 }
 
-// take takes a token.
-func (w *wrongTags) take(now time.Time) {
+// giveBack puts a token back that was taken for a tag which is not wrong.
+func (w *wrongTags) giveBack() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.fill(now)
-	w.left = max(0, w.left-1)
+	w.left = min(maxWrongTags, w.left+1)
 }
 
 func (w *wrongTags) fill(now time.Time) {

@@ -436,3 +436,15 @@ func TestWords(t *testing.T) {
 		}
 	}
 }
+
+// A tag that is being judged has its token, so that requests at the same time do not get more answers than the limit.
+func TestWrongTagsAtTheSameTime(t *testing.T) {
+	w := wrongTags{left: 1, last: noon}
+	if !w.take(noon) || w.take(noon) {
+		t.Error("a second tag is judged while the first is")
+	}
+	w.giveBack()
+	if !w.take(noon) {
+		t.Error("a tag that was not wrong has used up the token")
+	}
+}
