@@ -26,7 +26,7 @@ func Build(in Input) *Report {
 		of = in.Hours
 	}
 	now := between(of, in.From, in.Until)
-	before := between(of, in.From.Add(in.From.Sub(in.Until)), in.From)
+	before := between(of, in.before(), in.From)
 
 	r.Totals = totals(now)
 	r.Days, r.Hours = []Period{}, []Period{}
@@ -64,6 +64,9 @@ func (in *Input) chosen(fs []figures.Figure) []figures.Figure {
 		return in.Node != "" && f.Node != in.Node || in.Domain != "" && f.Domain != in.Domain
 	})
 }
+
+// before is when as long a time before the time of the report begins.
+func (in *Input) before() time.Time { return in.From.Add(in.From.Sub(in.Until)) }
 
 // end is until when the figures tell something: now or, of a log, its last line.
 func (in *Input) end() time.Time {

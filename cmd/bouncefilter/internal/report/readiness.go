@@ -198,13 +198,14 @@ func (j *judgement) enforceable(d *status.Domain) time.Time {
 // signRows say what the signs mean.
 var signRows = [...]struct {
 	sign         figures.Sign
+	level        Level // of a domain that is enforced
 	what, remedy string
 }{
-	{figures.OwnHost, "bounces of mail that came from a host of yours, and left it another way",
+	{figures.OwnHost, Red, "bounces of mail that came from a host of yours, and left it another way",
 		"See which host it is, and send its mail through bouncefilter:"},
-	{figures.Repeats, "bounces of mail that came from one network again and again, in the name of one sender",
+	{figures.Repeats, Amber, "bounces of mail that came from one network again and again, in the name of one sender",
 		"See whether the sender sends through that network; if so, send it through bouncefilter, or list the sender in [exempt] recipients:"},
-	{figures.NeverSends, "bounces to users who sent nothing through bouncefilter of late",
+	{figures.NeverSends, Amber, "bounces to users who sent nothing through bouncefilter of late",
 		"Ask how these users send; if it is another way, list them in [exempt] recipients:"},
 }
 
@@ -215,20 +216,14 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 		would = "was"
 	}
 	for _, row := range signRows {
-		var one Groups
-		one.add(row.sign, 1)
-		n := s.signs.OwnHost*one.OwnHost + s.signs.Repeats*one.Repeats + s.signs.NeverSends*one.NeverSends
+		n := *s.signs.count(row.sign)
 		if n == 0 {
 			continue
 		}
 		c := counted(string(row.sign), n, func(n int64, domains string) string {
 			return fmt.Sprintf("%s of what %s refused for %s: %s.", screen.Short(n), would, domains, row.what)
 		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
-		if row.sign == figures.OwnHost {
-			c = c.alarms()
-		} else {
-			c = c.warns()
-		}
+		c.level = row.level
 		cs = append(cs, c)
 	}
 	if routes := s.routes.sorted(); len(routes) > 0 && !j.statusHasRoute(name) {

@@ -32,10 +32,10 @@ func (in *Input) ReadStore(ctx context.Context, src Source) (err error) {
 	if in.Status, err = src.Status(ctx); err != nil {
 		return fmt.Errorf("ask for the status: %w", err)
 	}
-	first := earlier(in.From.Add(in.From.Sub(in.Until)), in.evidenceBegins().AddDate(0, 0, -earlierDays))
+	first := earlier(in.before(), in.evidenceBegins().AddDate(0, 0, -earlierDays))
 	for i := range in.Status.Domains {
 		since, err := time.Parse(time.DateOnly, in.Status.Domains[i].SigningSince)
-		if err == nil && !since.Before(in.From.Add(in.From.Sub(in.Until))) {
+		if err == nil && !since.Before(in.before()) {
 			first = earlier(first, since.AddDate(0, 0, -earlierDays))
 		}
 	}

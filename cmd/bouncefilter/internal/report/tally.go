@@ -10,8 +10,8 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// of returns the count of an outcome; nil for one that is unknown here.
-func (c *Counts) of(o figures.Outcome) *int64 {
+// count returns the count of an outcome; nil for one that is unknown here.
+func (c *Counts) count(o figures.Outcome) *int64 {
 	switch o {
 	case figures.Signed:
 		return &c.Signed
@@ -32,7 +32,7 @@ func (c *Counts) of(o figures.Outcome) *int64 {
 }
 
 func (c *Counts) add(o figures.Outcome, n int64) {
-	if p := c.of(o); p != nil {
+	if p := c.count(o); p != nil {
 		*p += n
 	}
 }
@@ -43,22 +43,26 @@ func (c *Counts) Turned() int64 { return c.WouldBe + c.Refused + c.Deferred + c.
 // wouldBe returns the reason for which what was spared would have been refused.
 func wouldBe(k *figures.Key) string { return cmp.Or(k.Would, k.Reason) }
 
-func (g *Groups) add(s figures.Sign, n int64) {
+// count returns the count of a sign; that of no sign for one that is unknown here.
+func (g *Groups) count(s figures.Sign) *int64 {
 	switch s {
 	case figures.OwnHost:
-		g.OwnHost += n
+		return &g.OwnHost
 	case figures.Repeats:
-		g.Repeats += n
+		return &g.Repeats
 	case figures.NeverSends:
-		g.NeverSends += n
+		return &g.NeverSends
 	case figures.NoBounce:
-		g.NoBounce += n
-		return
-	default:
-		g.NoSign += n
-		return
+		return &g.NoBounce
 	}
-	g.MayBeGenuine += n
+	return &g.NoSign
+}
+
+func (g *Groups) add(s figures.Sign, n int64) {
+	*g.count(s) += n
+	if s.MayBeGenuine() {
+		g.MayBeGenuine += n
+	}
 }
 
 // totals adds up.
