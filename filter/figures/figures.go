@@ -2,7 +2,7 @@
 // reason and what else a report is about. A [Recorder] takes an [Observation] for each verdict, beside the mail path a node writes what it has
 // recorded to the store, and [Read] adds it up again. A log holds the same observations, so that a report of it has the same figures.
 //
-// What outsiders can make up (networks, names of hosts, destinations) is counted under a bounded number of names, see [maxCells].
+// What outsiders can make up (networks, names of hosts, destinations) is counted under a bounded number of names, see [maxNames].
 package figures
 
 import (
@@ -54,7 +54,7 @@ type Key struct {
 	Name, Status                 string
 }
 
-// Other is the Name of what is not counted by its own.
+// Other is the Name of what is not counted on its own.
 const Other = "other"
 
 // Outcome is what became of a message, or of some of its recipients.

@@ -7,16 +7,16 @@ import (
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
-// Bounds of what outsiders can make up. Of a topic with a Name a node counts at most maxCells keys a day by their own; all others count as
+// Bounds of what outsiders can make up. Of a topic with a Name a node counts at most maxNames keys a day on their own; all others count as
 // [Other]. So a node stores at most 5 × 384 = 1920 of them a day, and 768,000 in [store.CounterRetention] days, if an attacker fills them on
 // each day: 230 MB in the embedded store. The keys of Other and of the other topics are as many as our domains have reasons, actions,
 // causes, kinds and signs.
 const (
-	// maxCells is how many keys of a topic are counted by their own in a day.
-	maxCells = 24 * maxNew
+	// maxNames is how many keys of a topic are counted on their own in a day.
+	maxNames = 24 * maxNew
 	// maxNew is how many of them an hour may begin, those apart that the day before had.
 	maxNew = 16
-	// atOnce is how many of these are counted by their own when they are seen first. The others are once they were seen repeats times.
+	// atOnce is how many of these are counted on their own when they are seen first. The others are once they were seen repeats times.
 	atOnce  = 4
 	repeats = 3
 	// maxWatched is how many keys of a topic are watched for repetition, and watched is for how long.
@@ -26,9 +26,9 @@ const (
 	someOf = 8
 )
 
-// cells chooses the keys of one topic that are counted by their own. What comes again and again is chosen before what comes once, so that
+// names chooses the keys of one topic that are counted on their own. What comes again and again is chosen before what comes once, so that
 // names that are made up do not push out others.
-type cells struct {
+type names struct {
 	day     store.Day
 	hour    store.Hour
 	today   map[string]struct{} // packed
@@ -38,17 +38,17 @@ type cells struct {
 	strange int // keys that were seen while as many as may be were watched
 }
 
-func newCells() *cells {
-	return &cells{today: map[string]struct{}{}, watched: bounded.New[string, struct{}](maxWatched, watched)}
+func newNames() *names {
+	return &names{today: map[string]struct{}{}, watched: bounded.New[string, struct{}](maxWatched, watched)}
 }
 
-// choose says whether a packed key is counted by its own. An observation that is late by less than a day belongs to the day before it.
-func (c *cells) choose(k []byte, at time.Time) bool {
+// choose says whether a packed key is counted on its own. An observation that is late by less than a day belongs to the day before it.
+func (c *names) choose(k []byte, at time.Time) bool {
 	c.turn(store.HourOf(at))
 	if _, chosen := c.today[string(k)]; chosen {
 		return true
 	}
-	if len(c.today) >= maxCells {
+	if len(c.today) >= maxNames {
 		return false
 	}
 	if _, again := c.before[string(k)]; !again {
@@ -63,7 +63,7 @@ func (c *cells) choose(k []byte, at time.Time) bool {
 
 // seen returns how often a key was seen, as far as it is watched. In a flood only some of the new keys are, which saves time: what comes
 // again and again is soon among them.
-func (c *cells) seen(k []byte, at time.Time) uint64 {
+func (c *names) seen(k []byte, at time.Time) uint64 {
 	if c.watched.Len() >= maxWatched && !c.watched.Holds(string(k)) {
 		if c.strange++; c.strange%someOf != 0 {
 			return 1
@@ -73,7 +73,7 @@ func (c *cells) seen(k []byte, at time.Time) uint64 {
 }
 
 // turn begins a new hour and a new day. A clock that was ahead for more than a day is followed back.
-func (c *cells) turn(hour store.Hour) {
+func (c *names) turn(hour store.Hour) {
 	if day := hour.Day(); day > c.day || day < c.day-1 {
 		if day != c.day+1 {
 			c.today = nil
@@ -86,14 +86,14 @@ func (c *cells) turn(hour store.Hour) {
 }
 
 // restore takes a packed key that this node has counted on a day before it was started.
-func (c *cells) restore(k []byte, day store.Day, today store.Day) {
+func (c *names) restore(k []byte, day store.Day, today store.Day) {
 	c.turn(today.FirstHour())
 	if day == today-1 {
 		if c.before == nil {
 			c.before = map[string]struct{}{}
 		}
 		c.before[string(k)] = struct{}{}
-	} else if day == today && len(c.today) < maxCells {
+	} else if day == today && len(c.today) < maxNames {
 		c.today[string(k)] = struct{}{}
 	}
 }
@@ -107,7 +107,7 @@ func (t Topic) named() bool {
 	return false
 }
 
-// other returns the key under which a key is counted that is not counted by its own.
+// other returns the key under which a key is counted that is not counted on its own.
 func (k *Key) other() Key {
 	o := *k
 	o.Name = Other

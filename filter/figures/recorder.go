@@ -31,7 +31,7 @@ type Recorder struct {
 	mu     sync.Mutex          // held for about a microsecond: the mail path waits for it
 	counts map[string]*int64   // by hour and key, see packed
 	packed packed              // working memory
-	cells  [len(Topics)]*cells // of the topics whose names outsiders can make up; nil for others
+	names  [len(Topics)]*names // of the topics whose names outsiders can make up; nil for others
 	notes  notes
 	lost   uint64 // observations, or parts of them, that could not be counted
 
@@ -44,7 +44,7 @@ func New(node string, keep int, hasher *store.Hasher) *Recorder {
 	r := &Recorder{node: node, hasher: hasher, counts: map[string]*int64{}, notes: newNotes(min(max(keep, 0), store.MaxNotes))}
 	for i, t := range Topics {
 		if t.named() {
-			r.cells[i] = newCells()
+			r.names[i] = newNames()
 		}
 	}
 	return r
@@ -57,7 +57,7 @@ func (r *Recorder) Observe(o *Observation) {
 	defer r.mu.Unlock()
 	o.Keys(func(k Key, n int64) {
 		r.packed.set(hour, &k)
-		if c := r.cells[k.Topic.index()]; c != nil && k.Name != Other && !c.choose(r.packed.key(), o.At) {
+		if c := r.names[k.Topic.index()]; c != nil && k.Name != Other && !c.choose(r.packed.key(), o.At) {
 			other := k.other()
 			r.packed.set(hour, &other)
 		}
@@ -131,7 +131,7 @@ func (r *Recorder) load(ctx context.Context, st Store, now time.Time) error {
 	defer r.mu.Unlock()
 	for i := range before {
 		f := &before[i]
-		if c := r.cells[f.Topic.index()]; c != nil && f.Node == r.node && f.Name != Other {
+		if c := r.names[f.Topic.index()]; c != nil && f.Node == r.node && f.Name != Other {
 			r.packed.set(store.HourOf(f.Begin), &f.Key)
 			c.restore(r.packed.key(), store.DayOf(f.Begin), today)
 		}

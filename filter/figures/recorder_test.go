@@ -262,7 +262,7 @@ func TestWhatWaitsIsBounded(t *testing.T) {
 	}
 }
 
-// However many names an attacker makes up, so many keys are stored, and what comes again is counted by its own name.
+// However many names an attacker makes up, so many keys are stored, and what comes again is counted on its own name.
 func TestMadeUpNamesAreBounded(t *testing.T) {
 	r, st := New("mx1", 0, testHasher()), memoryAt(noon)
 	const made = 100_000
@@ -284,31 +284,31 @@ func TestMadeUpNamesAreBounded(t *testing.T) {
 	}
 	flush(t, r, st, noon)
 	got := read(t, st, store.ByDay)
-	cells, others := map[Topic]int{}, map[Topic]int64{}
+	names, others := map[Topic]int{}, map[Topic]int64{}
 	for k, n := range got {
 		if k.Topic.named() {
-			cells[k.Topic]++
+			names[k.Topic]++
 			if k.Name == Other {
 				others[k.Topic] += n
 			}
 		}
 	}
 	for _, topic := range []Topic{Sources, Reporters, Routes, Sent, Failures} {
-		if cells[topic] > maxCells+1 || others[topic] < made-maxCells*repeats {
-			t.Errorf("%s: %d keys are stored, %d were counted as others", topic, cells[topic], others[topic])
+		if names[topic] > maxNames+1 || others[topic] < made-maxNames*repeats {
+			t.Errorf("%s: %d keys are stored, %d were counted as others", topic, names[topic], others[topic])
 		}
 	}
 	again := Key{Topic: Reporters, Domain: "example.com", Outcome: Refused, Name: "victim.example"}
 	if n := got[again]; n < made/100-repeats {
 		t.Errorf("what comes again was counted %d times, of %d", n, made/100)
 	}
-	if len(r.cells[Sent.index()].today) > maxCells || r.cells[Sent.index()].watched.Len() > maxWatched {
-		t.Errorf("%d and %d names are held", len(r.cells[Sent.index()].today), r.cells[Sent.index()].watched.Len())
+	if len(r.names[Sent.index()].today) > maxNames || r.names[Sent.index()].watched.Len() > maxWatched {
+		t.Errorf("%d and %d names are held", len(r.names[Sent.index()].today), r.names[Sent.index()].watched.Len())
 	}
 }
 
 func TestWhichNamesAreCounted(t *testing.T) {
-	c := newCells()
+	c := newNames()
 	name := func(i int) []byte { return fmt.Append(nil, i) }
 	for i := range atOnce {
 		if !c.choose(name(i), noon) {
@@ -355,9 +355,9 @@ func TestWhichNamesAreCounted(t *testing.T) {
 
 // A day has so many names at most, also if they are those of the day before.
 func TestNamesOfADay(t *testing.T) {
-	c := newCells()
+	c := newNames()
 	chosen := 0
-	for i := range 2 * maxCells {
+	for i := range 2 * maxNames {
 		if c.choose(fmt.Append(nil, i), noon.Truncate(24*time.Hour).Add(time.Duration(i/maxNew)*time.Hour/repeats)) {
 			chosen++
 		}
@@ -366,10 +366,10 @@ func TestNamesOfADay(t *testing.T) {
 	for k := range maps.Clone(c.today) {
 		c.choose([]byte(k), tomorrow)
 	}
-	for i := range 10 * maxCells {
+	for i := range 10 * maxNames {
 		c.choose(fmt.Append(nil, "new", i/repeats), tomorrow.Add(time.Duration(i)*time.Second))
 	}
-	if len(c.today) > maxCells {
+	if len(c.today) > maxNames {
 		t.Errorf("%d names on a day", len(c.today))
 	}
 }
@@ -391,7 +391,7 @@ func TestNamesAfterARestart(t *testing.T) {
 	r := New("mx1", 0, testHasher())
 	sent(r, "today.example", noon)
 	flush(t, r, st, noon)
-	c := r.cells[Sent.index()]
+	c := r.names[Sent.index()]
 	key := func(name string) string {
 		var p packed
 		p.set(0, &Key{Topic: Sent, Domain: "example.com", Name: name})
