@@ -15,8 +15,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/d--j/go-milter"
 )
 
 // logForm is how a daemon of a test writes its log, and how other programs get it.
@@ -70,43 +68,6 @@ func (d *daemon) logged(t *testing.T, f logForm, before string) string {
 	return severityPrefix.ReplaceAllString(strings.Join(lines, ""), before) + "\n"
 }
 
-// offer hands a message to the daemon as an MTA does, up to its end.
-func (d *daemon) offer(t *testing.T, client, from, params, to string) {
-	t.Helper()
-	s, err := milter.NewClient("tcp", strings.TrimPrefix(d.milter, "inet:"), milter.WithReadTimeout(patience), milter.WithWriteTimeout(patience)).Session(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	family := milter.FamilyInet
-	if strings.Contains(client, ":") {
-		family = milter.FamilyInet6
-	}
-	text := newBounce("user@virt.example", newMessage("user@virt.example", "friend@remote.example").text).text
-	head, body, _ := strings.Cut(text, "\n\n")
-	asks := []func() (*milter.Action, error){
-		func() (*milter.Action, error) { return s.Conn("client.example", family, 40123, client) },
-		func() (*milter.Action, error) { return s.Helo("client.example") },
-		func() (*milter.Action, error) { return s.Mail(from, params) },
-		func() (*milter.Action, error) { return s.Rcpt(to, "") },
-		s.DataStart,
-	}
-	for field := range strings.SplitSeq(head, "\n") {
-		name, value, _ := strings.Cut(field, ": ")
-		asks = append(asks, func() (*milter.Action, error) { return s.HeaderField(name, value, nil) })
-	}
-	for _, ask := range append(asks, s.HeaderEnd) {
-		if action, err := ask(); err != nil {
-			t.Fatal(err)
-		} else if action != nil && action.StopProcessing() {
-			return
-		}
-	}
-	if _, _, err := s.BodyReadFrom(strings.NewReader(body)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func readFile(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -147,11 +108,12 @@ const (
 func (d *daemon) misuse(t *testing.T) {
 	t.Helper()
 	forgedTag := forge(d.sign(t, "user@virt.example", time.Now()))
-	d.offer(t, guesser, "", "", forgedTag)
-	d.offer(t, guesser6, "", "", forgedTag)
-	d.offer(t, guesser, "friend@remote.example", "", forgedTag)
-	d.offer(t, backscatters, "", "", "user@virt.example")
-	d.offer(t, tester, "", "ENVID="+d.beginTest(t), forgedTag)
+	text := newBounce("user@virt.example", newMessage("user@virt.example", "friend@remote.example").text).text
+	d.offer(t, offered{client: guesser, to: forgedTag, text: text})
+	d.offer(t, offered{client: guesser6, to: forgedTag, text: text})
+	d.offer(t, offered{client: guesser, from: "friend@remote.example", to: forgedTag, text: text})
+	d.offer(t, offered{client: backscatters, to: "user@virt.example", text: text})
+	d.offer(t, offered{client: tester, params: "ENVID=" + d.beginTest(t), to: forgedTag, text: text})
 	for _, deceit := range []string{
 		`level=INFO msg=bounce client=` + victim + ` sender="<>" recipient="<>" reason=bad-signature action=reject `,
 		`" client=` + victim + ` sender="<>" recipient="<>" reason=bad-signature action=reject `,
@@ -161,10 +123,10 @@ func (d *daemon) misuse(t *testing.T) {
 		"\nlevel=INFO msg=bounce client=" + victim + ` sender="<>" recipient="<>" reason=bad-signature action=reject `,
 		"\n<3>mx bouncefilter[1]: level=INFO msg=bounce client=" + victim + ` sender="<>" recipient="<>" reason=bad-signature action=reject `,
 	} {
-		d.offer(t, deceiver, "", "", deceit+"@virt.example")
-		d.offer(t, deceiver, deceit+"@remote.example", "", forgedTag)
-		d.offer(t, deceiver, "", "", `"`+deceit+`"@virt.example`)
-		d.offer(t, deceiver, "", "", `"`+strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", "").Replace(deceit)+`"@virt.example`)
+		d.offer(t, offered{client: deceiver, to: deceit + "@virt.example", text: text})
+		d.offer(t, offered{client: deceiver, from: deceit + "@remote.example", to: forgedTag, text: text})
+		d.offer(t, offered{client: deceiver, to: `"` + deceit + `"@virt.example`, text: text})
+		d.offer(t, offered{client: deceiver, to: `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", "").Replace(deceit) + `"@virt.example`, text: text})
 	}
 }
 

@@ -100,44 +100,6 @@ func (p *prometheus) query(t *testing.T, expr string) []sample {
 	return data.Result
 }
 
-// play lets the daemon judge a message, as an MTA would, and returns what it asks the MTA to do with it.
-func (d *daemon) play(t *testing.T, sender, recipient, text string) milter.ActionType {
-	t.Helper()
-	s, err := milter.NewClient("tcp", strings.TrimPrefix(d.milter, "inet:"), milter.WithReadTimeout(patience), milter.WithWriteTimeout(patience)).Session(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	head, body, _ := strings.Cut(text, "\n\n")
-	asks := []func() (*milter.Action, error){
-		func() (*milter.Action, error) {
-			return s.Conn("mx.world.example", milter.FamilyInet, 40123, "192.0.2.1")
-		},
-		func() (*milter.Action, error) { return s.Helo("mx.world.example") },
-		func() (*milter.Action, error) { return s.Mail(sender, "") },
-		func() (*milter.Action, error) { return s.Rcpt(recipient, "") },
-		s.DataStart,
-	}
-	for _, field := range strings.Split(head, "\n") {
-		name, value, _ := strings.Cut(field, ": ")
-		asks = append(asks, func() (*milter.Action, error) { return s.HeaderField(name, value, nil) })
-	}
-	for _, ask := range append(asks, s.HeaderEnd) {
-		action, err := ask()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if action != nil && action.StopProcessing() {
-			return action.Type
-		}
-	}
-	_, action, err := s.BodyReadFrom(strings.NewReader(strings.ReplaceAll(body, "\n", "\r\n")))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return action.Type
-}
-
 const monitoringBounce = "From: MAILER-DAEMON@world.example\nSubject: Undelivered Mail Returned to Sender\nMIME-Version: 1.0\n" +
 	"Content-Type: multipart/report; report-type=delivery-status; boundary=b\n\n--b\n\nUser unknown\n\n--b\nContent-Type: message/delivery-status\n\n" +
 	"Reporting-MTA: dns; mx.world.example\n\nFinal-Recipient: rfc822; friend@world.example\nAction: failed\nStatus: 5.1.1\n\n--b--\n"
@@ -164,7 +126,7 @@ func (d *daemon) traffic(t *testing.T) {
 		"user@auto.example":                        milter.ActionAccept,
 		"user@virt.example":                        milter.ActionRejectWithCode,
 	} {
-		if got := d.play(t, "", recipient, monitoringBounce); got != want {
+		if got := d.offer(t, offered{client: "192.0.2.1", to: recipient, text: monitoringBounce}); got != want {
 			t.Errorf("a bounce to %s: %v, want %v", recipient, got, want)
 		}
 	}
