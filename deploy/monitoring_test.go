@@ -82,29 +82,12 @@ func TestDashboardCanBeImported(t *testing.T) {
 	if len(d.Panels) < 20 {
 		t.Fatalf("only %d panels", len(d.Panels))
 	}
-	ids, titles, taken := map[int]bool{}, map[string]bool{}, map[[2]int]string{}
-	bottom := 0
+	ids, titles := map[int]bool{}, map[string]bool{}
 	for _, p := range d.Panels {
 		if p.ID < 1 || ids[p.ID] || p.Title == "" || titles[p.Title] {
 			t.Errorf("panel %d %q: its id or title is there twice, or missing", p.ID, p.Title)
 		}
 		ids[p.ID], titles[p.Title] = true, true
-		g := p.GridPos
-		if g.X < 0 || g.Y < 0 || g.W < 1 || g.H < 1 || g.X+g.W > columns {
-			t.Errorf("%s: it is outside of the %d columns: %+v", p.Title, columns, g)
-		}
-		if g.Y > bottom {
-			t.Errorf("%s: there is a hole above it", p.Title)
-		}
-		bottom = max(bottom, g.Y+g.H)
-		for x := g.X; x < g.X+g.W; x++ {
-			for y := g.Y; y < g.Y+g.H; y++ {
-				if other := taken[[2]int{x, y}]; other != "" {
-					t.Fatalf("%s covers %s", p.Title, other)
-				}
-				taken[[2]int{x, y}] = p.Title
-			}
-		}
 		if !slices.Contains(corePanels, p.Type) {
 			t.Errorf("%s: %s is no panel that Grafana comes with", p.Title, p.Type)
 		}
@@ -119,6 +102,29 @@ func TestDashboardCanBeImported(t *testing.T) {
 				if property.ID == "unit" && !slices.Contains(knownUnits, property.Value.(string)) {
 					t.Errorf("%s: unknown unit %v", p.Title, property.Value)
 				}
+			}
+		}
+	}
+}
+
+func TestPanelsOfTheDashboardFit(t *testing.T) {
+	taken := map[[2]int]string{}
+	bottom := 0
+	for _, p := range readDashboard(t).Panels {
+		g := p.GridPos
+		if g.X < 0 || g.Y < 0 || g.W < 1 || g.H < 1 || g.X+g.W > columns {
+			t.Errorf("%s: it is outside of the %d columns: %+v", p.Title, columns, g)
+		}
+		if g.Y > bottom {
+			t.Errorf("%s: there is a hole above it", p.Title)
+		}
+		bottom = max(bottom, g.Y+g.H)
+		for x := g.X; x < g.X+g.W; x++ {
+			for y := g.Y; y < g.Y+g.H; y++ {
+				if other := taken[[2]int{x, y}]; other != "" {
+					t.Fatalf("%s covers %s", p.Title, other)
+				}
+				taken[[2]int{x, y}] = p.Title
 			}
 		}
 	}
