@@ -345,13 +345,20 @@ func TestOneViewReadsAtATime(t *testing.T) {
 // A client that goes away says nothing about the store.
 func TestViewerThatGoesAway(t *testing.T) {
 	src := &counting{block: make(chan struct{})}
-	r := &reader{source: src, now: func() time.Time { return noon }}
+	now := noon
+	r := &reader{source: src, now: func() time.Time { return now }}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if s := r.get(ctx, 7); s.failed != nil {
-		t.Errorf("got %+v", s)
+	for range 10 {
+		if s := r.get(ctx, 7); s.failed != nil {
+			t.Errorf("got %+v", s)
+		}
+	}
+	if src.status != 1 {
+		t.Errorf("the store was asked %d times at once", src.status)
 	}
 	close(src.block)
+	now = now.Add(time.Hour)
 	if s := r.get(t.Context(), 7); s.failed != nil || s.report == nil {
 		t.Errorf("the next: %+v", s)
 	}

@@ -70,10 +70,11 @@ func (r *reader) get(ctx context.Context, lifetime int) snapshot {
 	defer cancel()
 	began := time.Now()
 	s, err := r.read(read, lifetime)
-	if ctx.Err() != nil {
-		return last // the client is gone, which says nothing about the store
+	now, took := r.now(), time.Since(began)
+	if ctx.Err() != nil { // the client is gone, which says nothing about the store
+		r.keep(last, now.Add(readShare*took)) // clients that go away do not have it read more often
+		return last
 	}
-	now := r.now()
 	if err != nil {
 		s = last
 		if s.failed == nil {
@@ -81,10 +82,15 @@ func (r *reader) get(ctx context.Context, lifetime int) snapshot {
 		}
 		s.failed = err
 	}
+	r.keep(s, now.Add(max(readInterval, readShare*took)))
+	return s
+}
+
+// keep keeps what was read until it is to be read again.
+func (r *reader) keep(s snapshot, next time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last, r.next = s, now.Add(max(readInterval, readShare*time.Since(began)))
-	return s
+	r.last, r.next = s, next
 }
 
 func (r *reader) lookAt() (last snapshot, due bool) {
