@@ -137,7 +137,7 @@ func reportAlerts(r *report.Report) (as []alert, rest []report.Step) {
 	verdict := alert{Level: v.Level, What: v.Sentence, Since: v.Since, Until: v.Until}
 	steps := map[string]bool{}
 	for _, c := range v.Concerns {
-		a := alert{Level: report.Amber, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
+		a := alert{Level: c.Level, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
 		if step := stepKey(c.Remedy, c.Commands, c.Config); steps[step] {
 			a.Remedy, a.Commands, a.Config = "", nil, nil // it is there already, for another domain
 		} else {

@@ -128,6 +128,13 @@ func TestReadiness(t *testing.T) {
 				}
 			}
 			v := r.Verdict
+			worst := Green
+			for _, c := range v.Concerns {
+				worst = worse(worst, c.Level)
+			}
+			if worst != v.Level && v.State != Nothing {
+				t.Errorf("the worst concern is %s, the verdict %s", worst, v.Level)
+			}
 			if v.State != tt.state || v.Level != tt.level || v.Until != tt.until || !slices.Equal(concerns, tt.concerns) || v.Sentence == "" {
 				t.Errorf("got %s %s until %q, %q, %q", v.State, v.Level, v.Until, concerns, v.Sentence)
 			}

@@ -16,6 +16,7 @@ type Concern struct {
 	// Name is a word for programs: see the table of concerns in the manual.
 	Name     string   `json:"name"`
 	What     string   `json:"what"`            // what is the case, with the evidence
+	Level    Level    `json:"level"`           // the worst of its domains
 	Until    string   `json:"until,omitempty"` // the day on which it ends by itself, YYYY-MM-DD
 	Domains  []string `json:"domains"`         // which of the domains; empty for all
 	Count    int64    `json:"count,omitempty"` // messages or nodes that are the evidence
@@ -23,7 +24,7 @@ type Concern struct {
 	Commands []string `json:"commands"` // lines to paste into a shell
 	Config   []string `json:"config"`   // lines to paste into the configuration
 
-	level Level // of a domain that is enforced
+	urgency Level // what Level is in a domain that is enforced
 	// say makes What of a count and domains, and narrow is the command without the flag that names the domain: of concerns that several
 	// domains may have for the same reason. say is nil for others.
 	say    func(n int64, domains string) string
@@ -32,7 +33,7 @@ type Concern struct {
 
 // concern makes a concern of a domain, "" for all.
 func concern(name, what, remedy, domain string) Concern {
-	c := Concern{Name: name, What: what, Remedy: remedy, Domains: []string{}, Commands: []string{}, Config: []string{}, level: Green}
+	c := Concern{Name: name, What: what, Remedy: remedy, Domains: []string{}, Commands: []string{}, Config: []string{}, Level: Amber, urgency: Green}
 	if domain != "" {
 		c.Domains = append(c.Domains, domain)
 	}
@@ -56,16 +57,16 @@ func (c Concern) samples(in *Input) Concern {
 }
 
 // warns says that the operator of a domain that is enforced should look at it.
-func (c Concern) warns() Concern { c.level = Amber; return c }
+func (c Concern) warns() Concern { c.urgency = Amber; return c }
 
 // alarms says that genuine mail of a domain that is enforced may be refused.
-func (c Concern) alarms() Concern { c.level = Red; return c }
+func (c Concern) alarms() Concern { c.urgency = Red; return c }
 
 // merge adds concerns of a domain to those of others: one that several domains have for the same reason becomes one.
 func merge(all, cs []Concern) []Concern {
 	for _, c := range cs {
 		at := slices.IndexFunc(all, func(o Concern) bool {
-			return o.Name == c.Name && (o.What == c.What || o.say != nil && c.say != nil && o.level == c.level)
+			return o.Name == c.Name && (o.What == c.What || o.say != nil && c.say != nil && o.urgency == c.urgency)
 		})
 		if at < 0 {
 			c.Domains = slices.Clone(c.Domains)
@@ -73,6 +74,7 @@ func merge(all, cs []Concern) []Concern {
 			continue
 		}
 		o := &all[at]
+		o.Level = worse(o.Level, c.Level)
 		if o.say == nil {
 			continue
 		}
@@ -88,7 +90,7 @@ func merge(all, cs []Concern) []Concern {
 
 func mostUrgentFirst(cs []Concern) {
 	rank := map[Level]int{Red: 0, Amber: 1, Green: 2}
-	slices.SortStableFunc(cs, func(a, b Concern) int { return cmp.Compare(rank[a.level], rank[b.level]) })
+	slices.SortStableFunc(cs, func(a, b Concern) int { return cmp.Compare(rank[a.urgency], rank[b.urgency]) })
 }
 
 // conf returns the flag that names the configuration.

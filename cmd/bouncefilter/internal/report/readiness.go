@@ -113,7 +113,9 @@ func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
 		v.Until = ""
 		v.Sentence = "Bounces to " + name + " that answer no mail of yours are refused."
 		for i := range v.Concerns {
-			v.Level = worse(v.Level, v.Concerns[i].level)
+			c := &v.Concerns[i]
+			c.Level = c.urgency
+			v.Level = worse(v.Level, c.Level)
 		}
 		if v.Level == Red {
 			v.Sentence = "Bounces to " + name + " are refused, and some of them may be genuine."
@@ -223,7 +225,7 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 		c := counted(string(row.sign), n, func(n int64, domains string) string {
 			return fmt.Sprintf("%s of what %s refused for %s: %s.", screen.Short(n), would, domains, row.what)
 		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
-		c.level = row.level
+		c.urgency = row.level
 		cs = append(cs, c)
 	}
 	if routes := s.routes.sorted(); len(routes) > 0 && !j.statusHasRoute(name) {

@@ -57,7 +57,7 @@ func (in *Input) steps(r *Report) []Step {
 // hasEvidence says whether something other than time speaks against enforcing.
 func (v *Verdict) hasEvidence() bool {
 	for i := range v.Concerns {
-		if v.Concerns[i].level != Green {
+		if v.Concerns[i].urgency != Green {
 			return true
 		}
 	}
