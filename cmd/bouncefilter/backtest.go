@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -40,41 +39,6 @@ and folders of sent mail are named, the more can be told.
 
 A message that cannot be read is left out and named on the standard error; the exit status is then 2. If it is interrupted (Ctrl-C) it
 prints what it found until then; the exit status is then 1.`
-}
-
-// ago is a time on the command line: RFC 3339, a day, or a number of days or weeks.
-type ago struct {
-	time time.Time
-	days int // before now, if there is no time
-}
-
-// UnmarshalText lets kong read it.
-func (g *ago) UnmarshalText(text []byte) error {
-	s := string(text)
-	for _, layout := range [...]string{time.RFC3339, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			*g = ago{time: t}
-			return nil
-		}
-	}
-	const most = 36500
-	number, unit := strings.TrimRight(s, "dw"), 1
-	if strings.HasSuffix(s, "w") {
-		unit = 7
-	}
-	n, err := strconv.Atoi(number)
-	if err != nil || len(s) != len(number)+1 || n < 1 || n*unit > most {
-		return fmt.Errorf("%q is not a time; use 28d, 8w, 2026-11-01 or 2026-11-01T12:00:00Z", cut(s))
-	}
-	*g = ago{days: n * unit}
-	return nil
-}
-
-func (g ago) before(now time.Time) time.Time {
-	if !g.time.IsZero() {
-		return g.time
-	}
-	return now.AddDate(0, 0, -g.days)
 }
 
 // Run implements the command.

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +25,7 @@ import (
 type reportCmd struct {
 	siteFlags
 	Log      []string `placeholder:"FILE" help:"Read this log of the daemon instead of the store; - for the standard input. May be repeated, in any order."`
-	Since    string   `placeholder:"TIME" help:"From when on: a date (2026-11-23), or so many days or hours (7d, 12h; hours up to 48h). The default is 7d; of a log, all."`
+	Since    ago      `placeholder:"TIME" help:"From when on: a date (2026-11-23), or so many weeks, days or hours (8w, 7d, 12h; hours up to 48h). The default is 7d; of a log, all."`
 	Until    string   `placeholder:"DATE" help:"The last day (default: today)."`
 	Domain   string   `placeholder:"NAME" help:"Only this domain, as it is configured."`
 	Node     string   `placeholder:"NAME" help:"Only what this node counted."`
@@ -103,6 +102,9 @@ func (cmd *reportCmd) checkFlags() error {
 	return nil
 }
 
+// defaultSpan is how many days a report is about by default, today included.
+const defaultSpan = 7
+
 // span sets the time of the report. That of a log is left open where no flag sets it.
 func (cmd *reportCmd) span(in *report.Input) error {
 	today := store.DayOf(in.Now)
@@ -117,35 +119,29 @@ func (cmd *reportCmd) span(in *report.Input) error {
 		}
 	}
 	ofLog := len(cmd.Log) > 0
-	if since == "" && !ofLog {
-		since = "7d"
+	if since == (ago{}) && !ofLog {
+		since = ago{hours: defaultSpan * 24}
 	}
 	if !ofLog || cmd.Until != "" {
 		in.Until = until
 	}
-	if since == "" {
-		return nil
-	}
-	bad := fmt.Errorf("--since: %q is neither a date nor a number of days or hours; use %s, 7d or 12h", cut(since), today-6)
-	unit := since[len(since)-1]
-	n, err := strconv.Atoi(since[:len(since)-1])
 	switch {
-	case err == nil && n > 0 && unit == 'd':
-		in.From = until.AddDate(0, 0, -min(n, store.CounterRetention))
-	case err == nil && n > 0 && unit == 'h':
-		if n > store.HourRetention || cmd.Until != "" || ofLog {
-			return fmt.Errorf("--since: figures of hours are kept for %d hours, and belong to no --until and no --log; use days, such as %dd", store.HourRetention, (n+23)/24)
+	case since == ago{}:
+		return nil
+	case !since.time.IsZero():
+		in.From = store.DayOf(since.time).Time()
+	case since.fine:
+		if since.hours > store.HourRetention || cmd.Until != "" || ofLog {
+			return fmt.Errorf("--since: figures of hours are kept for %d hours, and belong to no --until and no --log; use days, such as %dd", store.HourRetention, since.days())
 		}
 		in.ByHour = true
 		in.Until = in.Now.UTC().Truncate(time.Hour).Add(time.Hour)
-		in.From = in.Until.Add(-time.Duration(n) * time.Hour)
+		in.From = since.before(in.Until)
 	default:
-		if in.From, err = time.Parse(time.DateOnly, since); err != nil {
-			return bad
-		}
+		in.From = until.AddDate(0, 0, -min(since.days(), store.CounterRetention))
 	}
 	if !in.From.Before(until) {
-		return fmt.Errorf("--since %s is after --until %s", since, until.AddDate(0, 0, -1).Format(time.DateOnly))
+		return fmt.Errorf("--since %s is after --until %s", store.DayOf(in.From), until.AddDate(0, 0, -1).Format(time.DateOnly))
 	}
 	if !ofLog && store.DayOf(in.From) < today-store.CounterRetention {
 		return fmt.Errorf("--since: figures are kept for %d days, since %s", store.CounterRetention, today-store.CounterRetention)
