@@ -109,7 +109,7 @@ func hostOfID(id string) string { return id[strings.LastIndexByte(id, '@')+1:] }
 func (j *judging) refused(m *Message, c *judge.Case, from *candidate, report *bounce.Report) {
 	m.Class, m.Why = Backscatter, WhyAbsent
 	path := report.Path()
-	// A log of the whole week before has each message to which this could be a bounce.
+	// A log of all the time of [soon] before has each message to which this could be a bounce.
 	logged := !j.record.logSince.IsZero() && j.record.logSince.Before(from.time.Add(-soon))
 	named := report.Original().MessageID != ""
 	if !named {

@@ -145,10 +145,10 @@ func (j *judging) all(ctx context.Context) {
 		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), judgeAfterInterrupt)
 		defer cancel()
 	}
-	logged := map[string]*logged{}
+	byID := map[string]*logged{} // by Message-ID
 	for _, m := range j.s.logged {
 		if m.messageID != "" {
-			logged[strings.ToLower(m.messageID)] = m
+			byID[strings.ToLower(m.messageID)] = m
 		}
 	}
 	matched := map[string]bool{}
@@ -167,7 +167,7 @@ func (j *judging) all(ctx context.Context) {
 				j.notJudged++
 				continue
 			}
-			if c.client = logged[strings.ToLower(c.messageID)]; c.client != nil {
+			if c.client = byID[strings.ToLower(c.messageID)]; c.client != nil {
 				matched[strings.ToLower(c.messageID)] = true
 			}
 			j.sentBefore(c.time)
@@ -191,15 +191,15 @@ func (j *judging) sentBefore(at time.Time) {
 	}
 }
 
-// read is what was read of a candidate.
-type read struct {
+// parsed is what was read of a candidate.
+type parsed struct {
 	report *bounce.Report
 	err    error
 }
 
 // reports reads messages, several at the same time.
-func reports(list []candidate) []read {
-	out := make([]read, len(list))
+func reports(list []candidate) []parsed {
+	out := make([]parsed, len(list))
 	var workers sync.WaitGroup
 	next := make(chan int)
 	for range max(2, runtime.GOMAXPROCS(0)) {

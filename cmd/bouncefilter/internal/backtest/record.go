@@ -148,7 +148,7 @@ func (r *record) sender(m *sentMail) prvs.Address {
 	return untagged(r.policy, a)
 }
 
-// untagged returns an address without a tag, whoever made that.
+// untagged returns an address without its tag, also if that is not one of this site.
 func untagged(p *policy.Policy, a prvs.Address) prvs.Address {
 	if v := p.Verify(a, 0); v.Status != prvs.Untagged && !v.Original.IsNull() {
 		return v.Original

@@ -33,7 +33,7 @@ type Why string
 const (
 	// Of genuine bounces.
 	WhyMessage   Why = "message"   // it names a message that is known to be sent
-	WhyRecipient Why = "recipient" // it names no message, but a recipient to whom its own recipient had written in the week before
+	WhyRecipient Why = "recipient" // it names no message, but a recipient to whom its own recipient had written in the time of [soon] before
 	WhyOwn       Why = "own-mta"   // the own MTA wrote it: no milter sees it
 
 	// Of backscatter.
@@ -98,7 +98,7 @@ type Result struct {
 	Since   time.Time `json:"since"`
 	Until   time.Time `json:"until"`
 	Domains []string  `json:"domains"`
-	// Proposed says that nobody named the domains: they are those of the authors of sent mail.
+	// Proposed says that the operator has named no domains: they are those of the authors of sent mail.
 	Proposed bool `json:"proposed"`
 	// LogSince is since when logs have all mail; nil if there are none.
 	LogSince    *time.Time `json:"log_since,omitempty"`
