@@ -303,9 +303,16 @@ func (r *Report) stepLines() (lines []string) {
 	lines = append(lines, "What to do:")
 	for _, s := range r.Next {
 		bullet(s.What)
-		for _, l := range append(s.Config[:len(s.Config):len(s.Config)], s.Commands...) {
-			lines = append(lines, "      "+printable(l))
+		paste := func(lines *[]string, what string, ls []string) {
+			if len(s.Config) > 0 && len(ls) > 0 {
+				*lines = append(*lines, "    "+what)
+			}
+			for _, l := range ls {
+				*lines = append(*lines, "      "+printable(l))
+			}
 		}
+		paste(&lines, "in the configuration:", s.Config)
+		paste(&lines, "then:", s.Commands)
 	}
 	return lines
 }
