@@ -81,6 +81,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level
 	}
 	text("domain", e.Domain)
 	text("sign", string(e.Sign))
+	text("own_host", e.OwnHost)
 	text("other_route", e.Route)
 	if len(e.Failures) > 0 {
 		text("failures", figures.FormatFailures(e.Failures))

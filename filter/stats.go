@@ -111,10 +111,12 @@ func (s *stats) count(v *policy.Verdict) {
 	}
 }
 
-// wouldRefuse returns how many verdicts would have refused, were there not a cause.
+// wouldRefuse returns how many verdicts would have refused, were there not a cause. What is exempt is refused in no mode.
 func (s *stats) wouldRefuse() (sum uint64) {
-	for _, n := range s.would.all() {
-		sum += n
+	for k, n := range s.would.all() {
+		if k.cause.Reason() != policy.Exempt {
+			sum += n
+		}
 	}
 	return sum
 }

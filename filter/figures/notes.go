@@ -188,7 +188,7 @@ func (e *Event) note(outcome Outcome) Note {
 	return Note{
 		Time: e.At.UTC(), QueueID: printable(e.QueueID), Client: client, Sender: Masked(e.Sender), Recipient: Masked(e.Recipient),
 		Domain: e.Domain, Outcome: outcome, Reason: e.Reason, Would: e.Would, Cause: e.Cause, Action: e.Action,
-		Sign: e.Sign, Kind: e.Kind, Family: e.Family, ReportingMTA: printable(e.ReportingMTA),
+		Sign: e.Sign, OwnHost: printable(e.OwnHost), Kind: e.Kind, Family: e.Family, ReportingMTA: printable(e.ReportingMTA),
 	}
 }
 

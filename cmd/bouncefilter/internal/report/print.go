@@ -394,7 +394,7 @@ func (r *Report) sampleLines() []string {
 			fit(printable(fmt.Sprintf("%s  %s  %s", s.Time.UTC().Format("2006-01-02 15:04:05"), s.Outcome, what)), width),
 			fit(printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), width))
 		var known []string
-		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
+		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"host", s.OwnHost}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
 			if k.value != "" {
 				known = append(known, k.name+" "+k.value)
 			}

@@ -53,6 +53,9 @@ func randomEvent(r *rand.Rand, at time.Time) *figures.Event {
 		}
 	case 1:
 		e.Reason, e.Action, e.Sign = "untagged", "reject", pick(r, figures.NoSign, figures.OwnHost, figures.Repeats, figures.NeverSends)
+		if e.Sign == figures.OwnHost {
+			e.OwnHost = "web.example.com"
+		}
 	default:
 		e.Reason, e.Action, e.Would, e.Cause = "grace", "monitor", "untagged", "new-domain"
 		e.Sign, e.Route = pick(r, figures.NoSign, figures.NoBounce), pick(r, "", "192.0.2.0/24")
@@ -87,6 +90,7 @@ func logLine(e *figures.Event, form logline.Form) string {
 	add("family", e.Family)
 	add("sign", string(e.Sign))
 	add("reporting_mta", e.ReportingMTA)
+	add("own_host", e.OwnHost)
 	add("other_route", e.Route)
 	if len(e.Destinations) > 1 {
 		add("destinations", strings.Join(e.Destinations, ","))
