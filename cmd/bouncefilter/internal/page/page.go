@@ -37,8 +37,7 @@ type Local struct {
 	Waiting      int
 	Octets       int64
 	Lost         uint64
-	Gap          bool // there is one that the store does not know of yet
-	Unreadable   int  // keys whose secrets cannot be read
+	Unreadable   int // keys whose secrets cannot be read
 	ReloadFailed bool
 	Connections  uint64 // of MTAs, since the start
 }
