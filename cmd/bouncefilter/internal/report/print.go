@@ -335,11 +335,17 @@ func (r *Report) tableLines(name string) []string {
 	return lines
 }
 
+// unseen says what no report of failures has.
+func unseen() []string {
+	return append([]string{""}, screen.Wrap("What another server refuses at once is here only if your MTA shows its own bounces to milters (Postfix: "+
+		"internal_mail_filter_classes = bounce). Otherwise its log has it (status=bounced).", screen.Width)...)
+}
+
 // failureLines say why own mail came back.
 func (r *Report) failureLines() []string {
 	f := &r.Failures
 	if f.Count == 0 {
-		return screen.Wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", screen.Width)
+		return append(screen.Wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", screen.Width), unseen()...)
 	}
 	const most = 10
 	lines := []string{fmt.Sprintf("%s own recipients failed or are late.", screen.Short(f.Count)), ""}
@@ -367,7 +373,7 @@ func (r *Report) failureLines() []string {
 			lines = append(lines, "      "+screen.Printable(l))
 		}
 	}
-	return lines
+	return append(lines, unseen()...)
 }
 
 // sampleLines are the last refusals and would-be refusals.
