@@ -96,6 +96,10 @@ func TestStepsAreShownOnce(t *testing.T) {
 	if len(rest) != 1 || rest[0].What != "Look:" {
 		t.Errorf("steps %+v", rest)
 	}
+	r.Verdict.Sentence = "Bounces are refused of which some may be genuine."
+	if as, _ := reportAlerts(r); len(as) != 3 || as[0].What != r.Verdict.Sentence+" It fails." || as[0].Remedy != "Check:" {
+		t.Errorf("the sentence names no concern: %+v", as)
+	}
 	r.Verdict.Concerns, r.Next = nil, r.Next[2:]
 	if as, rest := reportAlerts(r); len(as) != 1 || as[0].Remedy != "Look:" || len(rest) != 0 {
 		t.Errorf("without concerns: %+v, %+v", as, rest)

@@ -144,14 +144,23 @@ func reportAlerts(r *report.Report) (as []alert, rest []report.Step) {
 	v := r.Verdict
 	verdict := alert{Level: v.Level, What: v.Sentence, Since: v.Since, Until: v.Until}
 	steps := map[string]bool{}
-	for _, c := range v.Concerns {
-		a := alert{Level: report.Amber, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
+	about := slices.IndexFunc(v.Concerns, func(c report.Concern) bool { return strings.HasSuffix(v.Sentence, c.What) })
+	if about < 0 && len(v.Concerns) > 0 && v.Level != report.Green { // what to do belongs to the first line
+		about = 0
+		verdict.What += " " + v.Concerns[0].What
+	}
+	for i, c := range v.Concerns {
+		level := report.Amber
+		if v.State == report.Enforcing && c.Level() == report.Red {
+			level = report.Red
+		}
+		a := alert{Level: level, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
 		if step := stepKey(c.Remedy, c.Commands, c.Config); steps[step] {
 			a.Remedy, a.Commands, a.Config = "", nil, nil // it is there already, for another domain
 		} else {
 			steps[step] = true
 		}
-		if strings.HasSuffix(v.Sentence, c.What) && verdict.Remedy == "" {
+		if i == about {
 			verdict.Remedy, verdict.Commands, verdict.Config = a.Remedy, a.Commands, a.Config
 			continue
 		}

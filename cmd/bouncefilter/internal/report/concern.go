@@ -55,6 +55,9 @@ func (c Concern) samples(in *Input) Concern {
 	return c.command(in.again("--samples 20 --domain " + shellWord(c.Domains[0])))
 }
 
+// Level is how urgent the concern is in a domain that is enforced.
+func (c *Concern) Level() Level { return c.level }
+
 // warns says that the operator of a domain that is enforced should look at it.
 func (c Concern) warns() Concern { c.level = Amber; return c }
 

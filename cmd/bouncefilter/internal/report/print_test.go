@@ -139,7 +139,6 @@ func TestMeanings(t *testing.T) {
 // example is what the manual shows: a domain that is monitored, of whose mail some leaves another way.
 func example() Input {
 	in := site("monitor", 20)
-	in.Config = "/etc/bouncefilter/bouncefilter.toml"
 	in.Status.Nodes = append(in.Status.Nodes, store.Node{Name: "mx2", At: now, Seen: now})
 	counts := []int64{61, 214, 58, 66, 71, 1730, 64}
 	for ago := range 7 {
