@@ -32,7 +32,9 @@ func Notes(ctx context.Context, st interface {
 			list = append(list, n)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Note) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Node, b.Node)) })
+	slices.SortStableFunc(list, func(a, b Note) int {
+		return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Node, b.Node), cmp.Compare(a.QueueID, b.QueueID), cmp.Compare(a.Recipient, b.Recipient))
+	})
 	return list, nil
 }
 
