@@ -40,6 +40,7 @@ func (s *session) tell(v *policy.Verdict, o *figures.Observation, recipients int
 	level := levelOf(v)
 	if !s.msg.test {
 		s.server.stats.count(v)
+		s.server.stats.countSign(v, o.Sign)
 		if level == slog.LevelInfo {
 			s.server.figures.Observe(o)
 		}

@@ -188,6 +188,9 @@ func TestSigns(t *testing.T) {
 				t.Errorf("own_host:\n%s", log)
 			}
 			suspects := f.figuresOf(figures.Suspects)
+			if n := len(f.server.stats.suspects.all()); n == 1 != tt.want.MayBeGenuine() {
+				t.Errorf("%d counts of suspicious bounces", n)
+			}
 			for k, n := range suspects {
 				if k.Sign != tt.want || n != 1 || k.Domain != "example.com" {
 					t.Errorf("%+v: %d", k, n)
