@@ -55,7 +55,7 @@ func (s pageSource) Notes(ctx context.Context) ([]figures.Note, error) {
 func (d *Daemon) local() page.Local {
 	s, j := d.sites.Current(), d.guard.Journal()
 	return page.Local{
-		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: s.Config.Ring.ValidDays(),
+		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: s.Config.Ring.ValidDays(), Config: d.o.Config,
 		Unhealthy: d.unhealthy(), Circuit: d.guard.Available(), Waiting: j.Entries, Octets: j.Octets, Lost: j.Lost,
 		Unreadable: len(s.Keys.Unreadable), ReloadFailed: d.reloadFailed.Load(), Connections: d.server.Connections(),
 	}

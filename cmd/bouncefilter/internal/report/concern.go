@@ -93,12 +93,14 @@ func mostUrgentFirst(cs []Concern) {
 	slices.SortStableFunc(cs, func(a, b Concern) int { return cmp.Compare(rank[a.urgency], rank[b.urgency]) })
 }
 
-// conf returns the flag that names the configuration.
-func (in *Input) conf() string {
-	if in.Config == "" {
+func (in *Input) conf() string { return ConfigFlag(in.Config) }
+
+// ConfigFlag returns the flag that names the configuration to a command, with a space in front; "" for the usual one, whose path is "" here.
+func ConfigFlag(path string) string {
+	if path == "" {
 		return ""
 	}
-	return " -c " + shellWord(in.Config)
+	return " -c " + shellWord(path)
 }
 
 // again returns the command that prints another view of the same report.

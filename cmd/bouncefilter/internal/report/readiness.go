@@ -215,7 +215,7 @@ var signRows = [...]struct {
 func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 	would := "would be"
 	if enforced {
-		would = "was"
+		would = "was or would be" // evidence is older than the enforcement, perhaps
 	}
 	for _, row := range signRows {
 		n := *s.signs.count(row.sign)
