@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/control"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/gunzip"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/site"
@@ -173,7 +174,11 @@ func (cmd *reportCmd) readLog(ctx context.Context, a *app, in *report.Input) err
 			return usageError{fmt.Errorf("--log: %w", err)}
 		}
 		defer func() { _ = f.Close() }() // it was only read
-		logs = append(logs, f, strings.NewReader("\n"))
+		text, err := gunzip.Reader(f)
+		if err != nil {
+			return usageError{fmt.Errorf("--log: %s: %w", path, err)}
+		}
+		logs = append(logs, text, strings.NewReader("\n"))
 	}
 	return in.ReadLog(ctx, io.MultiReader(logs...), logfile.Clock{Now: a.now(), Zone: time.Local})
 }

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/gunzip"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 )
 
@@ -202,7 +203,7 @@ func (f *finder) file(path string, sent bool) form {
 		return message // it is not known
 	}
 	defer fd.Close()
-	r, err := uncompressed(fd)
+	r, err := gunzip.Reader(fd)
 	if err != nil {
 		f.failed(path, err)
 		return message

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/gunzip"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logfile"
 )
 
@@ -54,7 +55,7 @@ func (s *survey) lines(path string, yield func(logfile.Line) bool) error {
 			return err
 		}
 		defer f.Close()
-		if in, err = uncompressed(f); err != nil {
+		if in, err = gunzip.Reader(f); err != nil {
 			return err
 		}
 	}
