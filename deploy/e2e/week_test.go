@@ -24,6 +24,7 @@ func TestWeek(t *testing.T) {
 			w.play(t)
 			t.Run("report", w.testReport)
 			t.Run("page", w.testPage)
+			t.Run("dashboard", func(t *testing.T) { w.prometheus.testDashboard(t) })
 			t.Run("pictures", w.takePictures)
 			t.Run("log", w.testLog)
 			t.Run("daily summary", w.testDaily)
@@ -36,12 +37,13 @@ func TestWeek(t *testing.T) {
 // week is a site that is played a week of mail, and beside it the same site without bouncefilter.
 type week struct {
 	*site
-	clock  steppedClock
-	first  time.Time // midnight before the first day
-	end    time.Time
-	mail   []*weekMail
-	log    string // format of the log
-	events string // file
+	clock      steppedClock
+	prometheus *prometheus
+	first      time.Time // midnight before the first day
+	end        time.Time
+	mail       []*weekMail
+	log        string // format of the log
+	events     string // file
 
 	plain      *postfix // without bouncefilter
 	plainWorld *sink
@@ -66,6 +68,9 @@ mode = "monitor"
 name = "example.net"
 mode = "auto"
 
+[socketmap]
+listen = "tcp:127.0.0.1:%d"
+
 [events]
 file = %q
 `
@@ -73,7 +78,7 @@ file = %q
 // newWeek starts the sites, twenty days before the end: that example.com and example.org sign is nothing new.
 func newWeek(t *testing.T, onRedis bool, log string) *week {
 	t.Helper()
-	needServers(t)
+	needPrometheus(t)
 	dir := newFolder(t, "week")
 	end := time.Now().UTC().Truncate(24 * time.Hour).Add(18 * time.Hour)
 	w := &week{site: &site{dir: dir, tags: map[string]string{}}, end: end, first: end.Truncate(24*time.Hour).AddDate(0, 0, -6), log: log,
@@ -86,7 +91,7 @@ func newWeek(t *testing.T, onRedis bool, log string) *week {
 		w.redis = newRedis(t, dir)
 		store = w.redis.url()
 	}
-	d := newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, "", fmt.Sprintf("format = %q\n", log)+fmt.Sprintf(weekTables, w.events))
+	d := newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, "", fmt.Sprintf("format = %q\n", log)+fmt.Sprintf(weekTables, freePort(t), w.events))
 	d.write(t, strings.NewReplacer(`"local.example", "virt.example", "alias.example", "relay.example"`, `"example.com"`,
 		"mx.local.example", "mx.example.com", `level = "debug"`, `level = "info"`).Replace(d.read(t)))
 	d.program, d.within = steppedProgram(t), []string{"env", w.clock.environment()}
@@ -106,6 +111,13 @@ func newWeek(t *testing.T, onRedis bool, log string) *week {
 	d.start(t)
 	w.postfix.start(t)
 	w.plain.start(t)
+	w.prometheus = startPrometheus(t)
+	rules, err := filepath.Abs(filepath.Join(root, filepath.Dir(monitoring)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.prometheus.write(t, strings.NewReplacer("127.0.0.1:8767", d.http, "/etc/prometheus", rules).Replace(codeBlocks(t, monitoring, "Prometheus", "yaml")[0]))
+	execute(t, "kill", "-HUP", itoa(w.prometheus.process.cmd.Process.Pid))
 	return w
 }
 

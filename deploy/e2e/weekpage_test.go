@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"fmt"
 	"html"
 	"image"
 	"image/color"
@@ -153,7 +152,7 @@ func (b chromium) picture(t *testing.T, name, address, scheme string, width, hei
 	if err := os.WriteFile(filepath.Join(*picturesFolder, name+".png"), small.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Log(fmt.Sprintf("%s: %v, %d octets", name, picture.Bounds().Max, small.Len()))
+	t.Logf("%s: %v, %d octets", name, picture.Bounds().Max, small.Len())
 }
 
 // fewColours returns a picture with its 256 most frequent colours alone, which takes half the space.
