@@ -71,7 +71,9 @@ func (w *week) testBacktest(t *testing.T) {
 
 // mayBeOurs says whether the saved mail alone does not tell that a message was not sent from here: the mail that it returns came from a host
 // that has called itself one of the site.
-func (w *weekMail) mayBeOurs() bool { return strings.Contains(w.text(), "from mail."+w.domain+" (unknown") }
+func (w *weekMail) mayBeOurs() bool {
+	return strings.Contains(w.text(), "from mail."+w.domain+" (unknown")
+}
 
 var (
 	weekMark    = regexp.MustCompile(`(?mi)^Message-ID: <week\.([0-9]+)@`)

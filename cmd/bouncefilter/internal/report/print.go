@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -99,7 +100,11 @@ func (r *Report) headline() string {
 	case Ready:
 		return "READY TO ENFORCE" + strings.Replace(since, " since", ", signing since", 1)
 	case NotReady:
-		text := "NOT READY TO ENFORCE" + strings.Replace(since, " since", ", signing since", 1)
+		text := "NOT READY TO ENFORCE"
+		if slices.ContainsFunc(r.Domains, func(d Domain) bool { return d.Verdict.State == Enforcing }) {
+			text = "NOT ALL READY TO ENFORCE"
+		}
+		text += strings.Replace(since, " since", ", signing since", 1)
 		if v.Until != "" {
 			text += ", at least until " + v.Until
 		}
@@ -226,7 +231,7 @@ func (r *Report) totalLines() []string {
 	}
 	group := func(label string, n, refused int64, signs string) string {
 		if refused > 0 {
-			signs = strings.TrimPrefix(signs+"; and refused "+number(refused), "; ")
+			signs = strings.TrimPrefix(signs+"; and "+number(refused)+" of the refused", "; ")
 		}
 		return row(label, n, signs)
 	}

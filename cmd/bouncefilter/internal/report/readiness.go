@@ -155,7 +155,7 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 	for _, r := range s.OtherRoutes {
 		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
 			c := concern("other-route", fmt.Sprintf("%s seems to send through %s, where nothing is signed.", r.Sender, r.Source),
-				"Send its mail through bouncefilter, or suspend enforcement for it:", name)
+				"Send all mail of "+r.Sender+" through bouncefilter, or suspend enforcement for that sender:", name)
 			c.Count = int64(r.Bounces)
 			c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", quoted(r.Sender))}
 			cs = append(cs, c.alarms())
@@ -295,7 +295,7 @@ func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
 	case NotReady:
 		text := v.Concerns[0].What
 		if n := len(in[Enforcing]); n > 0 {
-			text = fmt.Sprintf("%s %s enforced, %s %s not ready: ", mta.Names(in[Enforcing]), are(n), mta.Names(in[NotReady]), are(len(in[NotReady]))) + text
+			text = fmt.Sprintf("%s %s enforced; %s %s not ready: ", mta.Names(in[Enforcing]), are(n), mta.Names(in[NotReady]), are(len(in[NotReady]))) + text
 		}
 		return text
 	case Ready:
