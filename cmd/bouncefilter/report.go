@@ -113,7 +113,9 @@ func (cmd *reportCmd) span(in *report.Input) error {
 		if err != nil {
 			return fmt.Errorf("--until: %q is not a date; use %s", cut(cmd.Until), today)
 		}
-		until = last.AddDate(0, 0, 1)
+		if until = last.AddDate(0, 0, 1); until.After((today + 1).Time()) {
+			return fmt.Errorf("--until: %s is in the future; use %s, or leave it out", cut(cmd.Until), today)
+		}
 	}
 	ofLog := len(cmd.Log) > 0
 	if since == "" && !ofLog {

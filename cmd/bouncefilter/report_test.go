@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/probe"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
@@ -30,6 +31,11 @@ func TestReportOfADaemon(t *testing.T) {
 
 	build := func(args ...string) *report.Report {
 		t.Helper()
+		if slices.Contains(args, "--log") { // whose times are not those of the clock of the test
+			behind := int(time.Since(w.clock())/(24*time.Hour)) + 1
+			w.pass(behind)
+			defer w.pass(-behind)
+		}
 		r := w.run(append([]string{"report", "--json", "--samples", "10", "-c", w.path("bouncefilter.toml")}, args...)...)
 		if r.status != 0 {
 			t.Fatalf("%+v", r)
@@ -68,5 +74,15 @@ func TestReportOfADaemon(t *testing.T) {
 	d.stop()
 	if stopped := build(); stopped.Totals.Signed != 2 || stopped.Totals.WouldBe != 3 || !same(stopped.Hours, ofDaemon.Hours) {
 		t.Errorf("the store has %+v", stopped.Totals)
+	}
+}
+
+func TestReportOfTheFuture(t *testing.T) {
+	w := newWorld(t)
+	w.file("bouncefilter.toml", "domains = [\"example.com\"]\nstate_dir = \""+w.dir+"\"\nlisten = [\"unix:"+w.path("s")+"\"]\n", 0o600)
+	r := w.run("report", "-c", w.path("bouncefilter.toml"), "--until", w.clock().AddDate(0, 0, 1).Format("2006-01-02"))
+	contains(t, "the error", r.stderr, "is in the future; use "+w.clock().Format("2006-01-02"))
+	if r.status != 2 {
+		t.Errorf("%+v", r)
 	}
 }

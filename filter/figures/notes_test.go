@@ -38,7 +38,7 @@ func TestANote(t *testing.T) {
 	e := refusal(noon)
 	e.Sign, e.Sender, e.Recipient = OwnHost, "friend@example.org", "prvs=1787000000=user@example.com"
 	r.Observe(e)
-	r.Observe(&Event{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", QueueID: "5"})
+	r.Observe(&Observation{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", QueueID: "5"})
 	flush(t, r, st, noon)
 	written, err := st.Notes(t.Context())
 	if err != nil || len(written) != 1 || strings.Contains(written[0].Text, "example") {

@@ -28,19 +28,19 @@ type Stats struct {
 	Verdicts   int64     `json:"verdicts"`       // that were read
 	Tests      int64     `json:"tests"`          // verdicts about mail of check --live and try, which are left out
 	Others     int64     `json:"others"`         // lines of other programs, and of bouncefilter about something else
-	Unreadable int64     `json:"unreadable"`     // lines of bouncefilter that cannot be read: cut off, or without a time
+	Unreadable int64     `json:"unreadable"`     // lines of bouncefilter that cannot be read: cut off, without a time, or of a time to come
 	First      time.Time `json:"first,omitzero"` // of the verdicts
 	Last       time.Time `json:"last,omitzero"`
 }
 
 // Clock says what a time without a year or a zone means.
 type Clock struct {
-	Now  time.Time      // a time without a year is the last such time before the day after
+	Now  time.Time      // a time without a year is the last such time before the day after; a later one was written by a wrong clock
 	Zone *time.Location // of times without one
 }
 
-// Read calls verdict with each verdict. The event is valid during the call.
-func Read(in io.Reader, clock Clock, verdict func(*figures.Event)) (Stats, error) {
+// Read calls verdict with each verdict. The observation is valid during the call.
+func Read(in io.Reader, clock Clock, verdict func(*figures.Observation)) (Stats, error) {
 	r := &reader{in: bufio.NewReaderSize(in, maxLine), clock: clock, verdict: verdict}
 	for {
 		line, whole, err := r.line()
@@ -69,7 +69,7 @@ func Read(in io.Reader, clock Clock, verdict func(*figures.Event)) (Stats, error
 type reader struct {
 	in      *bufio.Reader
 	clock   Clock
-	verdict func(*figures.Event)
+	verdict func(*figures.Observation)
 	stats   Stats
 }
 
@@ -119,11 +119,11 @@ func (r *reader) attributes(a attrs, at time.Time) {
 	if text, has := a["time"]; has {
 		at, _ = time.Parse(time.RFC3339, text) // the zero time is unreadable
 	}
-	e, err := a.event(at)
+	o, err := a.observation(at)
 	switch {
 	case a["test"] == "true":
 		r.stats.Tests++
-	case err != nil:
+	case err != nil, at.After(r.clock.limit()):
 		r.stats.Unreadable++
 	default:
 		r.stats.Verdicts++
@@ -133,6 +133,6 @@ func (r *reader) attributes(a attrs, at time.Time) {
 		if at.After(r.stats.Last) {
 			r.stats.Last = at.UTC()
 		}
-		r.verdict(e)
+		r.verdict(o)
 	}
 }

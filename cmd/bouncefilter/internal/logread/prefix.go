@@ -77,9 +77,12 @@ func (c Clock) time(line string) (at time.Time, rest string, found bool) {
 	return time.Unix(s, us*1000).UTC(), rest, true
 }
 
+// limit is the latest time that a line may have: the clock of another host, or a zone that is not known, may be ahead.
+func (c Clock) limit() time.Time { return c.Now.Add(24 * time.Hour) }
+
 // withYear gives a time the year in which it is the last such time before tomorrow.
 func (c Clock) withYear(at time.Time) time.Time {
-	limit := c.Now.Add(24 * time.Hour)
+	limit := c.limit()
 	for year := limit.In(c.Zone).Year(); ; year-- {
 		t := time.Date(year, at.Month(), at.Day(), at.Hour(), at.Minute(), at.Second(), at.Nanosecond(), c.Zone)
 		if !t.After(limit) && t.Day() == at.Day() { // 29 February is not in each year

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -46,7 +47,7 @@ func TestPageOfVeryManyDomains(t *testing.T) {
 			t.Fatal(s.failed)
 		}
 		body := get(t, show(t, healthy(), s)).Body.String()
-		contains(t, fmt.Sprintf("the page of %d domains", domains), body, plural(int64(domains-maxDomains), "other domain"))
+		contains(t, fmt.Sprintf("the page of %d domains", domains), body, screen.Count(domains-maxDomains, "other domain"))
 		return len(body)
 	}
 	if few, many := size(100), size(20_000); many > few+2000 {

@@ -11,6 +11,8 @@ import (
 
 // Build makes a report. It does no I/O, reads no clock and changes nothing of its input.
 func Build(in Input) *Report {
+	evidence := between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond)) // of all nodes: each refuses bounces of all
+	known := first(in.Days)
 	in.Days, in.Hours = in.chosen(in.Days), in.chosen(in.Hours)
 	r := &Report{
 		Made: in.Now.UTC(), From: in.From.UTC(), Until: in.Until.UTC(), Origin: "store",
@@ -46,7 +48,7 @@ func Build(in Input) *Report {
 	r.Failures = in.failures(now, before)
 	r.Samples = in.samples()
 
-	j := judgement{in: &in, evidence: byDomain(between(in.Days, in.evidenceBegins(), in.end().Add(time.Nanosecond)))}
+	j := judgement{in: &in, evidence: byDomain(evidence), known: known, nodes: in.ofNodes(), signs: slices.ContainsFunc(evidence, signedMail)}
 	r.Domains = j.domains(now)
 	r.Verdict = j.overall(r.Domains)
 	r.Next, r.AllNext = in.steps(r), in.again("--next")
@@ -74,6 +76,20 @@ func (in *Input) end() time.Time {
 // evidenceBegins is since when figures tell whether it is safe to enforce.
 func (in *Input) evidenceBegins() time.Time {
 	return store.DayOf(in.end()).Time().AddDate(0, 0, 1-EvidenceDays(in.Lifetime))
+}
+
+// first returns the time of the first figure; the zero time if there is none.
+func first(fs []figures.Figure) (t time.Time) {
+	for i := range fs {
+		if t.IsZero() || fs[i].Begin.Before(t) {
+			t = fs[i].Begin
+		}
+	}
+	return t
+}
+
+func signedMail(f figures.Figure) bool {
+	return f.Topic == figures.Verdicts && f.VerdictOutcome() == figures.Signed
 }
 
 func between(fs []figures.Figure, from, until time.Time) []figures.Figure {

@@ -45,8 +45,15 @@ func site(mode string, signingDays int, fs ...figures.Figure) Input {
 	}
 	d.Enforced = mode == "enforce" || mode == "auto" && signingDays >= 8
 	return Input{
-		Days: append(fs, fig(0, 10, signed), fig(1, 5, valid)), Lifetime: 7, From: day(6), Until: day(-1), Now: now,
-		Status: &status.Status{Domains: []status.Domain{d}, Since: day(signingDays), Nodes: []store.Node{{Name: "mx1", Seen: now}}},
+		Days: append(fs, fig(14, 1, valid), fig(0, 10, signed), fig(1, 5, valid)), Lifetime: 7, From: day(6), Until: day(-1), Now: now,
+		Status: &status.Status{Domains: []status.Domain{d}, Since: day(signingDays), Nodes: []store.Node{{Name: "mx1", At: now, Seen: now}}},
+	}
+}
+
+// keys gives one node a key, and another one another.
+func keys(a, b store.NodeKey) func(*Input) {
+	return func(in *Input) {
+		in.Status.Nodes = []store.Node{{Name: "mx1", Seen: now, At: now, Keys: []store.NodeKey{a}}, {Name: "mx2", Seen: now, At: now, Keys: []store.NodeKey{b}}}
 	}
 }
 
@@ -78,13 +85,33 @@ func TestReadiness(t *testing.T) {
 		{"mail that left unsigned", site("monitor", 30, fig(1, 2, verdict("verify-only", "none", ""))), NotReady, Amber, []string{"unsigned-mail"}, "2026-12-07"},
 		{"tags that are not on record", site("monitor", 30, fig(1, 2, verdict("not-issued", "monitor", "monitor-mode"))), NotReady, Amber, []string{"not-issued"}, "2026-12-07"},
 		{"a key is missing", site("monitor", 30, fig(1, 2, figures.Key{Topic: figures.Verdicts, Domain: "example.com", Reason: "grace", Action: "accept", Cause: "missing-key", Would: "unknown-key"})), NotReady, Amber, []string{"missing-key"}, ""},
-		{"no tag has come back", site("monitor", 30).with(func(in *Input) { in.Days = []figures.Figure{fig(0, 10, signed)} }), NotReady, Amber, []string{"no-tag-came-back"}, ""},
-		{"a silent node", site("monitor", 30).with(func(in *Input) { in.Status.Nodes[0].Seen = now.Add(-time.Hour) }), NotReady, Amber, []string{"silent-node"}, ""},
+		{"no tag has come back", site("monitor", 30).with(func(in *Input) { in.Days = []figures.Figure{fig(7, 10, signed)} }), NotReady, Amber, []string{"no-tag-came-back"}, ""},
+		{"a silent node", site("monitor", 30).with(func(in *Input) {
+			in.Status.Nodes[0].At, in.Status.Nodes[0].Seen = now.Add(-time.Hour), now.Add(-time.Hour)
+		}), NotReady, Amber, []string{"silent-node"}, ""},
 		{"a gap in the record", site("monitor", 30).with(func(in *Input) {
 			in.Status.Domains[0].Incomplete, in.Status.Domains[0].IncompleteUntil = true, "2026-12-09"
 		}), NotReady, Amber, []string{"record-incomplete"}, "2026-12-09"},
 		{"a store that cannot vouch for its record", site("enforce", 30).with(func(in *Input) { in.Status.SinceReason, in.Status.SinceRemedy = "it evicts", "do not" }), Enforcing, Amber, []string{"record-unreliable"}, ""},
 		{"nothing was signed", site("monitor", 30).with(func(in *Input) { in.Status.Domains[0].SigningSince, in.Days = "", nil }), Nothing, Amber, []string{"unsigned-domain"}, ""},
+		{"enforced, and nothing was ever signed", site("enforce", 30, fig(1, 1, refused)).with(func(in *Input) {
+			in.Status.Domains[0].SigningSince, in.Days = "", []figures.Figure{fig(20, 1, refused), fig(1, 1, refused)}
+		}), Enforcing, Red, []string{"nothing-signed"}, ""},
+		{"enforced, and nothing is signed any more", site("enforce", 30).with(func(in *Input) { in.Days = []figures.Figure{fig(9, 9, signed), fig(1, 1, refused)} }), Enforcing, Red, []string{"nothing-signed"}, ""},
+		{"enforced, and nothing is sent", site("enforce", 30).with(func(in *Input) { in.Days = []figures.Figure{fig(9, 9, signed)} }), Enforcing, Green, nil, ""},
+		{"monitored, and nothing is signed any more", site("monitor", 30).with(func(in *Input) { in.Days = []figures.Figure{fig(8, 9, signed), fig(1, 1, valid)} }), NotReady, Amber, []string{"nothing-signed"}, ""},
+		{"enforced by hand in its first week", site("enforce", 7), Enforcing, Red, []string{"new"}, ""},
+		{"figures of one day", site("monitor", 30).with(func(in *Input) { in.Days = []figures.Figure{fig(0, 9, signed), fig(0, 1, valid)} }), NotReady, Amber, []string{"few-figures"}, "2026-12-07"},
+		{"figures of all days but one", site("monitor", 30).with(func(in *Input) { in.Days = []figures.Figure{fig(6, 9, signed), fig(0, 1, valid)} }), NotReady, Amber, []string{"few-figures"}, "2026-12-01"},
+		{"another node has another secret", site("monitor", 30).with(keys(store.NodeKey{Number: 1, KeyID: "a", Signs: true}, store.NodeKey{Number: 1, KeyID: "b", Signs: true})), NotReady, Amber, []string{"key-differs"}, ""},
+		{"another node has another secret, enforced", site("enforce", 30).with(keys(store.NodeKey{Number: 1, KeyID: "a", Signs: true}, store.NodeKey{Number: 1, KeyID: "b"})), Enforcing, Red, []string{"key-differs"}, ""},
+		{"another node lacks the key", site("monitor", 30).with(keys(store.NodeKey{Number: 1, KeyID: "a", Signs: true}, store.NodeKey{Number: 2, KeyID: "b"})), NotReady, Amber, []string{"key-missing"}, ""},
+		{"another node lacks a key of another domain", site("monitor", 30).with(keys(store.NodeKey{Domain: "example.org", Number: 1, KeyID: "a", Signs: true}, store.NodeKey{Number: 2, KeyID: "b"})), Ready, Green, nil, ""},
+		{"a clock is off", site("monitor", 30).with(func(in *Input) { in.Status.Nodes[0].At = now.Add(-25 * time.Hour) }), NotReady, Amber, []string{"clock-off"}, ""},
+		{"the store has what is not believed", site("monitor", 30).with(func(in *Input) { in.Status.Doubts.Counters = 3 }), NotReady, Amber, []string{"store-unbelieved"}, ""},
+		{"most could not be judged", site("monitor", 30, fig(1, 3, would), fig(2, 4, figures.Key{Topic: figures.Verdicts, Domain: "example.com", Reason: "grace", Action: "accept", Cause: "incomplete-record", Would: "untagged"})), NotReady, Amber, []string{"unjudged"}, "2026-12-06"},
+		{"some could not be judged", site("monitor", 30, fig(1, 4, would), fig(2, 4, figures.Key{Topic: figures.Verdicts, Domain: "example.com", Reason: "grace", Action: "accept", Cause: "store-unavailable", Would: "untagged"})), Ready, Green, nil, ""},
+		{"another node has the evidence", site("monitor", 30, figures.Figure{Begin: day(1), Node: "mx2", Key: suspect(figures.WouldBe, figures.OwnHost), Count: 1}).with(func(in *Input) { in.Node = "mx1" }), NotReady, Amber, []string{"own-host"}, "2026-12-07"},
 		{"a log", site("monitor", 30, fig(1, 1, would)).with(func(in *Input) { in.Status = nil }), NotReady, Amber, []string{"log-only"}, ""},
 		{"a log of a domain that is enforced", site("enforce", 30, fig(1, 1, refused)).with(func(in *Input) { in.Status = nil }), Enforcing, Green, nil, ""},
 	} {

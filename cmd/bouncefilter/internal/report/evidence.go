@@ -11,12 +11,14 @@ import (
 type seen struct {
 	signed, valid, turned             int64
 	unsigned, foreignTags, missingKey int64
+	unjudged                          int64 // of turned, what the record might have proven, had it been there
 	signs                             Groups
 	routes                            tally
 
 	// The days of the last message of each sort.
 	last                             map[figures.Sign]time.Time
 	lastUnsigned, lastRoute, lastTag time.Time
+	lastUnjudged                     time.Time
 	lastRefused, lastSpared          time.Time // for good, and because of the mode
 }
 
@@ -71,8 +73,12 @@ func (s *seen) verdict(k *figures.Key, n int64, at time.Time) {
 		s.foreignTags += n
 		s.lastTag = later(s.lastTag, at)
 	}
-	if k.Cause == policy.MissingKey.String() {
+	switch k.Cause {
+	case policy.MissingKey.String():
 		s.missingKey += n
+	case policy.IncompleteRecord.String(), policy.StoreUnavailable.String():
+		s.unjudged += n
+		s.lastUnjudged = later(s.lastUnjudged, at)
 	}
 }
 

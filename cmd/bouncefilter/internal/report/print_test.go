@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/routes"
@@ -73,11 +74,11 @@ func TestScreensFit(t *testing.T) {
 				t.Fatal(err)
 			}
 			lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-			if v == (View{}) && len(lines) > screen {
+			if v == (View{}) && len(lines) > maxLines {
 				t.Errorf("seed %d: %d lines:\n%s", seed, len(lines), &out)
 			}
 			for _, line := range lines {
-				if utf8.RuneCountInString(line) > width && !toPaste(line) || line != printable(line) || strings.TrimRight(line, " ") != line {
+				if utf8.RuneCountInString(line) > screen.Width && !toPaste(line) || line != screen.Printable(line) || strings.TrimRight(line, " ") != line {
 					t.Fatalf("seed %d, %+v: %q", seed, v, line)
 				}
 			}
@@ -124,14 +125,6 @@ func TestCSV(t *testing.T) {
 	}
 }
 
-func TestNumbers(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", 99999999: "99,999,999", 123456789012: "123,456M", -1234: "-1,234", -123: "-123"} {
-		if got := number(n); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-}
-
 func TestMeanings(t *testing.T) {
 	for status, want := range map[string]string{
 		"5.1.1": "no such mailbox", "4.2.2": "for a while: mailbox is full", "5.7.509": "refused by security or policy", "5": "failed, no detail",
@@ -147,7 +140,7 @@ func TestMeanings(t *testing.T) {
 func example() Input {
 	in := site("monitor", 20)
 	in.Config = "/etc/bouncefilter/bouncefilter.toml"
-	in.Status.Nodes = append(in.Status.Nodes, store.Node{Name: "mx2", Seen: now})
+	in.Status.Nodes = append(in.Status.Nodes, store.Node{Name: "mx2", At: now, Seen: now})
 	counts := []int64{61, 214, 58, 66, 71, 1730, 64}
 	for ago := range 7 {
 		n := counts[6-ago]
@@ -190,9 +183,13 @@ func TestManualHasTheConcerns(t *testing.T) {
 			}
 		}
 	}
-	source, err := os.ReadFile("readiness.go")
-	if err != nil {
-		t.Fatal(err)
+	var source []byte
+	for _, name := range []string{"readiness.go", "nodes.go"} {
+		more, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source = append(source, more...)
 	}
 	existing := []string{string(figures.OwnHost), string(figures.Repeats), string(figures.NeverSends)}
 	for _, m := range regexp.MustCompile(`(?:concern|counted)\("([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {

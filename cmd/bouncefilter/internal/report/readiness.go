@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -19,6 +20,9 @@ import (
 type judgement struct {
 	in       *Input
 	evidence map[string][]*figures.Figure // of the last [EvidenceDays], by domain
+	known    time.Time                    // the time of the first figure there is of any domain
+	nodes    map[string][]Concern         // see [Input.ofNodes]
+	signs    bool                         // the evidence has signed mail of any domain
 }
 
 // domains returns the domains with what was counted in the time of the report.
@@ -85,6 +89,7 @@ func (j *judgement) domain(name string, d *status.Domain) Verdict {
 		return v
 	}
 	v.Concerns = append(v.Concerns, j.ofRecord(name, d, enforced)...)
+	v.Concerns = append(append(v.Concerns, j.nodes[""]...), j.nodes[name]...)
 	v.Concerns = append(v.Concerns, j.ofMail(name, s, enforced)...)
 	v.judge(enforced, d, s, name)
 	return v
@@ -118,7 +123,7 @@ func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
 		v.Sentence = v.Concerns[0].What
 	default:
 		v.State, v.Level = Ready, Green
-		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine.", messages(s.turned), name)
+		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine.", screen.Count(s.turned, "message"), name)
 	}
 }
 
@@ -132,12 +137,22 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 		return cs
 	}
 	s := j.in.Status
-	if !enforced {
-		if from := j.enforceable(d); from.After(j.in.Now) {
-			day := from.Format(time.DateOnly)
-			cs = append(cs, concern("new", fmt.Sprintf("%s signs only since %s: until %s bounces of mail come that was sent before.", name, d.SigningSince, day),
-				"Wait; mode = \"auto\" begins to enforce then.", name).until(day))
+	if from := j.enforceable(d); from.After(j.in.Now) {
+		day := from.Format(time.DateOnly)
+		remedy := "Wait; mode = \"auto\" begins to enforce then."
+		if enforced {
+			remedy = "Set mode = \"auto\", which begins to enforce then, and reload:"
 		}
+		c := concern("new", fmt.Sprintf("%s signs only since %s: until %s bounces of mail come that was sent before.", name, d.SigningSince, day),
+			remedy, name).until(day)
+		if enforced {
+			c = c.command("systemctl reload bouncefilter").alarms()
+		}
+		cs = append(cs, c)
+	}
+	if begins := j.in.evidenceBegins(); !enforced && j.known.After(begins) {
+		cs = append(cs, concern("few-figures", fmt.Sprintf("What was counted is known only since %s, which is too short to judge by.", j.known.Format(time.DateOnly)),
+			"Look again later; report reads all that the store has:", "").until(j.gone(j.known.AddDate(0, 0, -1))).command("bouncefilter report"+j.in.conf()))
 	}
 	if s.SinceReason != "" {
 		cs = append(cs, concern("record-unreliable", "The store cannot vouch for its record: "+s.SinceReason+".", s.SinceRemedy, "").
@@ -145,6 +160,10 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 	} else if d.Incomplete {
 		cs = append(cs, concern("record-incomplete", "Mail of "+name+" may be missing on the record.",
 			"Nothing need be done, it ends by itself; check says how it came about:", name).until(d.IncompleteUntil).command("bouncefilter check"+j.in.conf()))
+	}
+	if n := s.Doubts.Unbelieved(); n > 0 {
+		cs = append(cs, concern("store-unbelieved", fmt.Sprintf("The store holds %s that this host does not believe: the figures may lack what other nodes counted.", screen.Count(n, "value")),
+			"Give all hosts the same hash secret; check says what it is:", "").command("bouncefilter check"+j.in.conf()).warns())
 	}
 	for _, n := range s.Nodes {
 		if silent := j.in.Now.Sub(n.Seen); silent > store.HeartbeatTimeout {
@@ -203,7 +222,7 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 			continue
 		}
 		c := counted(string(row.sign), n, func(n int64, domains string) string {
-			return fmt.Sprintf("%s of what %s refused for %s: %s.", number(n), would, domains, row.what)
+			return fmt.Sprintf("%s of what %s refused for %s: %s.", screen.Short(n), would, domains, row.what)
 		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
 		if row.sign == figures.OwnHost {
 			c = c.alarms()
@@ -219,25 +238,50 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 	}
 	if s.unsigned > 0 {
 		cs = append(cs, counted("unsigned-mail", s.unsigned, func(n int64, domains string) string {
-			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", messages(n), domains)
+			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", screen.Count(n, "message"), domains)
 		}, "Let it go through a listener that signs; check finds the service:", name).until(j.gone(s.lastUnsigned)).command("bouncefilter check"+j.in.conf()).alarms())
 	}
 	if s.foreignTags > 0 {
 		cs = append(cs, counted("not-issued", s.foreignTags, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", messages(n), domains)
+			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", screen.Count(n, "message"), domains)
 		}, "A node may not write its record, or another party has your key; check compares the nodes:", name).until(j.gone(s.lastTag)).command("bouncefilter check"+j.in.conf()).warns())
 	}
 	if s.missingKey > 0 {
 		cs = append(cs, counted("missing-key", s.missingKey, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", messages(n), domains)
+			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", screen.Count(n, "message"), domains)
 		}, "Give every node the same keys; check names the one that lacks a key:", name).command("bouncefilter check"+j.in.conf()).warns())
 	}
-	if s.valid == 0 && !enforced {
+	if !enforced && 2*s.unjudged > s.turned {
+		cs = append(cs, counted("unjudged", s.unjudged, func(n int64, domains string) string {
+			return fmt.Sprintf("%s to %s came while the record was incomplete or the store did not answer, so that little is known of what would be refused.", screen.Count(n, "message"), domains)
+		}, "Look again later; check says whether the record is complete now:", name).until(j.gone(s.lastUnjudged)).command("bouncefilter check"+j.in.conf()))
+	}
+	if c, ok := j.nothingSigned(name, s, enforced); ok {
+		cs = append(cs, c)
+	} else if s.valid == 0 && !enforced {
 		cs = append(cs, concern("no-tag-came-back", "No bounce with a valid tag has come to "+name+" yet, so that nothing shows that tags come back.",
 			"Write from "+name+" to an address that does not exist, such as one at another site of yours, or test it here:", name).
 			command("bouncefilter check --live"+j.in.conf()))
 	}
 	return cs
+}
+
+// nothingSigned returns the concern that mail of a domain may leave unsigned, of which nothing but its absence is known.
+func (j *judgement) nothingSigned(name string, s *seen, enforced bool) (c Concern, ok bool) {
+	if s.signed > 0 || enforced && s.turned == 0 {
+		return c, false
+	}
+	c = counted("nothing-signed", s.turned, func(n int64, domains string) string {
+		text := fmt.Sprintf("No mail of %s was signed in the last %d days. If any was sent, it left unsigned", domains, EvidenceDays(j.in.Lifetime))
+		if enforced {
+			return text + fmt.Sprintf(", and its bounces are among the %s refused.", screen.Number(n))
+		}
+		return text + "."
+	}, "Send a message from it, and see why it is not signed:", name).command("bouncefilter check --live" + j.in.conf())
+	if j.signs {
+		return c.warns(), true
+	}
+	return c.alarms(), true // not even mail of other domains
 }
 
 // statusHasRoute says whether the daemon names the sender, so that what was counted adds nothing.
@@ -303,7 +347,7 @@ func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
 		for i := range domains {
 			would += domains[i].Would.NoSign + domains[i].Would.NoBounce
 		}
-		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine.", messages(would))
+		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine.", screen.Count(would, "message"))
 	}
 	if v.Level == Red {
 		return "Bounces are refused of which some may be genuine."
@@ -334,12 +378,4 @@ func names(cs []Count) []string {
 		list[i] = c.Name
 	}
 	return list
-}
-
-// messages writes a number of messages.
-func messages(n int64) string {
-	if n == 1 {
-		return "1 message"
-	}
-	return number(n) + " messages"
 }

@@ -22,7 +22,8 @@ type Source interface {
 	Status(ctx context.Context) (*status.Status, error)
 }
 
-// earlierDays is how many days before a domain signed are read, to tell failures that began with signing.
+// earlierDays is how many days before a domain signed are read, to tell failures that began with signing, and before the evidence, to tell
+// a site that has no mail on some days from one whose figures have just begun.
 const earlierDays = 7
 
 // ReadStore fills in what a store has of the time that the input has already.
@@ -30,7 +31,7 @@ func (in *Input) ReadStore(ctx context.Context, src Source) (err error) {
 	if in.Status, err = src.Status(ctx); err != nil {
 		return fmt.Errorf("ask for the status: %w", err)
 	}
-	first := earlier(in.From.Add(in.From.Sub(in.Until)), in.evidenceBegins())
+	first := earlier(in.From.Add(in.From.Sub(in.Until)), in.evidenceBegins().AddDate(0, 0, -earlierDays))
 	for i := range in.Status.Domains {
 		since, err := time.Parse(time.DateOnly, in.Status.Domains[i].SigningSince)
 		if err == nil && !since.Before(in.From.Add(in.From.Sub(in.Until))) {
@@ -67,7 +68,7 @@ func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logread.Clock
 	recorder := figures.New(logNode, min(in.Samples, store.MaxNotes), hasher)
 	waiting := 0
 	var failed error
-	stats, err := logread.Read(log, clock, func(e *figures.Event) {
+	stats, err := logread.Read(log, clock, func(e *figures.Observation) {
 		if e.At.After(last) {
 			last = e.At
 		}
@@ -91,7 +92,7 @@ func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logread.Clock
 	}
 	end := last.Add(time.Nanosecond)
 	if in.From.IsZero() {
-		in.From = store.DayOf(stats.First).Time()
+		in.From = max(store.DayOf(stats.First), store.DayOf(last)-store.CounterRetention).Time()
 		if stats.Verdicts == 0 {
 			in.From = store.DayOf(in.Now).Time()
 		}

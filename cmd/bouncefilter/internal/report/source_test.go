@@ -26,9 +26,9 @@ import (
 
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
-// randomEvent is an event as the milter may have it.
-func randomEvent(r *rand.Rand, at time.Time) *figures.Event {
-	e := &figures.Event{At: at, Domain: pick(r, "example.com", "*.example.edu"), Sender: "user@example.com", Recipient: fmt.Sprintf("x%d@d%d.example", r.IntN(9), r.IntN(60))}
+// randomObservation is an observation as the milter may have it.
+func randomObservation(r *rand.Rand, at time.Time) *figures.Observation {
+	e := &figures.Observation{At: at, Domain: pick(r, "example.com", "*.example.edu"), Sender: "user@example.com", Recipient: fmt.Sprintf("x%d@d%d.example", r.IntN(9), r.IntN(60))}
 	switch r.IntN(4) {
 	case 0:
 		e.Message, e.Reason, e.Action, e.Local = "outbound", "signed", "sign", true
@@ -60,8 +60,8 @@ func randomEvent(r *rand.Rand, at time.Time) *figures.Event {
 	return e
 }
 
-// logLine is how the daemon logs an event.
-func logLine(e *figures.Event, form logline.Form) string {
+// logLine is how the daemon logs an observation.
+func logLine(e *figures.Observation, form logline.Form) string {
 	var attrs []slog.Attr
 	add := func(name, value string) {
 		if value != "" {
@@ -100,7 +100,7 @@ func logLine(e *figures.Event, form logline.Form) string {
 }
 
 // exported is a line as journalctl -o export has it.
-func exported(e *figures.Event, line string) string {
+func exported(e *figures.Observation, line string) string {
 	return fmt.Sprintf("__CURSOR=x\n__REALTIME_TIMESTAMP=%d\nMESSAGE=%s\n", e.At.UnixMicro(), line[len("<6>"):])
 }
 
@@ -126,7 +126,7 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 			if at.After(now) {
 				break
 			}
-			e := randomEvent(r, at)
+			e := randomObservation(r, at)
 			recorder.Observe(e)
 			logs["logfmt"].WriteString(logLine(e, logline.Form{Format: config.FormatLogfmt}))
 			logs["json"].WriteString(logLine(e, logline.Form{Format: config.FormatJSON}))
@@ -195,7 +195,7 @@ func TestOrderOfLogsDoesNotMatter(t *testing.T) {
 	for i := range parts {
 		for range 300 {
 			at = at.Add(10 * time.Minute)
-			parts[i].WriteString(logLine(randomEvent(r, at), logline.Form{Format: config.FormatLogfmt}))
+			parts[i].WriteString(logLine(randomObservation(r, at), logline.Form{Format: config.FormatLogfmt}))
 		}
 	}
 	var reports []*Report
@@ -210,5 +210,23 @@ func TestOrderOfLogsDoesNotMatter(t *testing.T) {
 	b, _ := json.Marshal(reports[1])
 	if reports[0].Totals.Signed == 0 || !bytes.Equal(a, b) {
 		t.Errorf("%s\n%s", a, b)
+	}
+}
+
+// A clock that was wrong for a while, as at the start of a host without one of its own, hides nothing that was written by a right one.
+func TestLogOfAWrongClock(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var log strings.Builder
+	for _, at := range []time.Time{time.Unix(5, 0), day(1), day(0), day(0).AddDate(73, 0, 0)} {
+		log.WriteString(logLine(randomObservation(r, at), logline.Form{Format: config.FormatLogfmt}))
+	}
+	in := Input{Now: now, Lifetime: 7}
+	if err := in.ReadLog(t.Context(), strings.NewReader(log.String()), logread.Clock{Now: now, Zone: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	report := Build(in)
+	last := report.Days[len(report.Days)-1]
+	if in.Log.Verdicts != 3 || in.Log.Unreadable != 1 || !in.Until.Equal(day(-1)) || !last.Begin.Equal(day(0)) || last.Counts == (Counts{}) {
+		t.Errorf("%+v, %d days from %s until %s, the last %+v", *in.Log, len(report.Days), in.From, in.Until, last)
 	}
 }
