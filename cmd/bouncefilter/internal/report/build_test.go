@@ -228,6 +228,7 @@ func TestNoOutliersBecauseOfTheTimeBefore(t *testing.T) {
 	for i, n := range []int64{44, 46, 47, 44, 224, 45, 31} {
 		ps[21+i].Refused = n
 	}
+	ps[7].Signed = 6 // and nothing for two weeks
 	markOutliers(ps)
 	for i := range ps {
 		if want := i == 25; ps[i].Outlier != want {

@@ -149,7 +149,10 @@ func (r *Report) firstScreen() []string {
 	t := r.table(name)
 	room := min(maxLines-len(lines)-len(next)-1, most) // without the heading
 	chart := t.last(room).lines()
-	if before := len(t.rows) - room; before > 0 {
+	if before := len(t.rows) - room; before > 0 && room > 0 {
+		t.columns = slices.Clone(t.columns)
+		t.columns[0] = fmt.Sprintf("last of %s", screen.Count(len(t.rows), name))
+		chart = t.last(room).lines()
 		if outliers := t.outliers(before); outliers != "" {
 			chart = append(t.last(room-1).lines(), screen.Fit("* before: "+outliers, screen.Width))
 		}
