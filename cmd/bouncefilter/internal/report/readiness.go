@@ -174,7 +174,7 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 	for _, r := range s.OtherRoutes {
 		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
 			c := concern("other-route", fmt.Sprintf("%s seems to send unsigned mail through %s.", r.Sender, r.Source),
-				"Send all mail of "+r.Sender+" through bouncefilter, or exempt that sender:", name)
+				"Send the mail of "+r.Sender+" through bouncefilter, or exempt it:", name)
 			c.Count = int64(r.Bounces)
 			c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", quoted(r.Sender))}
 			cs = append(cs, c.alarms())
