@@ -14,12 +14,14 @@ import (
 // TestWeek plays a week of mail through a real Postfix in minutes: the clock of bouncefilter is set from hour to hour. Report, page, daily
 // summaries, events and the log must then say what is known of the mail, and backtest must have foreseen it.
 func TestWeek(t *testing.T) {
+	t.Parallel()
 	for _, v := range []struct {
 		name  string
 		redis bool
 		log   string
 	}{{"embedded store", false, "logfmt"}, {"Redis", true, "json"}} {
 		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWeek(t, v.redis, v.log)
 			w.play(t)
 			t.Run("report", w.testReport)
