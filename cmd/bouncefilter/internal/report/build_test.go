@@ -139,6 +139,24 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// Mail that is no bounce is refused only where the operator wants that, and the record says nothing about it.
+func TestReadyButForWhatIsNoBounce(t *testing.T) {
+	r := Build(site("monitor", 30, fig(0, 9, would), fig(0, 5, suspect(figures.WouldBe, figures.NoSign)), fig(0, 4, suspect(figures.WouldBe, figures.NoBounce))))
+	const want = "Nothing says that any of the 9 messages that would be refused is genuine, but for 4 that are no bounce: programs send orders and codes like that."
+	if r.Verdict.Sentence != want {
+		t.Errorf("got %q", r.Verdict.Sentence)
+	}
+}
+
+// What was refused is counted, and not what was spared.
+func TestNothingSignedCountsRefusals(t *testing.T) {
+	in := site("enforce", 30)
+	in.Days = []figures.Figure{fig(9, 9, signed), fig(1, 2, refused), fig(1, 5, would)}
+	if c := Build(in).Verdict.Concerns[0]; c.Name != "nothing-signed" || c.Count != 2 {
+		t.Errorf("got %+v", c)
+	}
+}
+
 func TestConcernsOfSeveralDomainsAreOne(t *testing.T) {
 	in := site("monitor", 30, fig(1, 1, suspect(figures.WouldBe, figures.OwnHost)))
 	second := in.Status.Domains[0]

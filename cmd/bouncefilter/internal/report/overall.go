@@ -53,11 +53,12 @@ func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
 		}
 		return text
 	case Ready:
-		var would int64
+		var would, noBounce int64
 		for i := range domains {
 			would += domains[i].Would.NoSign + domains[i].Would.NoBounce
+			noBounce += domains[i].Would.NoBounce
 		}
-		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine.", messages(would))
+		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine", messages(would)) + exceptNoBounces(noBounce)
 	}
 	if v.Level == Red {
 		return "Bounces are refused of which some may be genuine."

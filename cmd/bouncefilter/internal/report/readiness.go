@@ -123,8 +123,16 @@ func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
 		v.Sentence = v.Concerns[0].What
 	default:
 		v.State, v.Level = Ready, Green
-		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine.", messages(s.turned), name)
+		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine", messages(s.turned), name) + exceptNoBounces(s.signs.NoBounce)
 	}
+}
+
+// exceptNoBounces ends a sentence about what would be refused: of mail that is no bounce, the record cannot tell whether it is genuine.
+func exceptNoBounces(n int64) string {
+	if n == 0 {
+		return "."
+	}
+	return fmt.Sprintf(", but for %s that %s no bounce: programs send orders and codes like that.", number(n), are(int(n)))
 }
 
 // ofRecord returns what speaks against refusing by what the store says about a domain.
@@ -271,10 +279,10 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 
 // nothingSigned returns the concern that mail of a domain may leave unsigned, of which nothing but its absence is known.
 func (j *judgement) nothingSigned(name string, s *seen, enforced bool) (c Concern, ok bool) {
-	if s.signed > 0 || enforced && s.turned == 0 {
+	if s.signed > 0 || enforced && s.refused == 0 {
 		return c, false
 	}
-	c = counted("nothing-signed", s.turned, func(n int64, domains string) string {
+	c = counted("nothing-signed", s.refused, func(n int64, domains string) string {
 		text := fmt.Sprintf("No mail of %s was signed in the last %d days. If any was sent, it left unsigned", domains, EvidenceDays(j.in.Lifetime))
 		if enforced {
 			return text + fmt.Sprintf(", and its bounces are among the %s refused.", number(n))
