@@ -29,7 +29,9 @@ func (s *session) decidedBounce(r *judge.Recipient, recipients int) {
 		msg.told = true
 		o.Failures = failuresOf(msg.judged.Report)
 	}
-	o.Sign = s.signOf(r)
+	if o.Sign = s.signOf(r); o.Sign == figures.OwnHost {
+		o.OwnHost = ownHost(msg.judged.Report)
+	}
 	s.tell(&r.Verdict, &o, recipients)
 }
 
@@ -38,6 +40,7 @@ func (s *session) tell(v *policy.Verdict, o *figures.Observation, recipients int
 	level := levelOf(v)
 	if !s.msg.test {
 		s.server.stats.count(v)
+		s.server.stats.countSign(v, o.Sign)
 		if level == slog.LevelInfo {
 			s.server.figures.Observe(o)
 		}
@@ -165,7 +168,7 @@ func (s *session) signOf(r *judge.Recipient) figures.Sign {
 		k.Would = v.Would.String()
 	}
 	switch outcome := k.VerdictOutcome(); {
-	case !outcome.Turned(), v.Cause == policy.OwnMail, v.Cause == policy.Listed: // no mode refuses these
+	case !outcome.Turned():
 		return figures.NoSign
 	case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:
 		return figures.NoBounce
@@ -177,6 +180,15 @@ func (s *session) signOf(r *judge.Recipient) figures.Sign {
 		return figures.NeverSends
 	}
 	return figures.NoSign
+}
+
+// ownHost names the host from which the mail came that a report returns, by its address if it has no name.
+func ownHost(r *bounce.Report) string {
+	address, name := r.VerifiedHandOver()
+	if name == "" {
+		return address.String()
+	}
+	return name
 }
 
 // namesOwnHost says whether the mail that a report returns came from a host of ours, as far as the site that reports has found out

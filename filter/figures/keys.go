@@ -29,6 +29,9 @@ func (k *Key) VerdictOutcome() Outcome {
 	case policy.ActionSign.String():
 		return Signed
 	}
+	if k.Reason == policy.Exempt.String() {
+		return Accepted // in every mode
+	}
 	if k.Would != "" || k.Cause == policy.MailerDaemon.String() {
 		return WouldBe
 	}

@@ -32,7 +32,9 @@ func Notes(ctx context.Context, st interface {
 			list = append(list, n)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Note) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Node, b.Node)) })
+	slices.SortStableFunc(list, func(a, b Note) int {
+		return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Node, b.Node), cmp.Compare(a.QueueID, b.QueueID), cmp.Compare(a.Recipient, b.Recipient))
+	})
 	return list, nil
 }
 
@@ -188,7 +190,7 @@ func (o *Observation) note(outcome Outcome) Note {
 	return Note{
 		Time: o.At.UTC(), QueueID: printable(o.QueueID), Client: client, Sender: Masked(o.Sender), Recipient: Masked(o.Recipient),
 		Domain: o.Domain, Outcome: outcome, Reason: o.Reason, Would: o.Would, Cause: o.Cause, Action: o.Action,
-		Sign: o.Sign, Kind: o.Kind, Family: o.Family, ReportingMTA: printable(o.ReportingMTA),
+		Sign: o.Sign, OwnHost: printable(o.OwnHost), Kind: o.Kind, Family: o.Family, ReportingMTA: printable(o.ReportingMTA),
 	}
 }
 

@@ -22,6 +22,8 @@ type Observation struct {
 	Destinations []string
 	// Failures are what an accepted bounce reports, at most [MaxFailures].
 	Failures []Failure
+	// OwnHost is the host of ours that a bounce with the sign [OwnHost] names, its name or else its address.
+	OwnHost string
 	// Route is the host or network of another route that a bounce hints at; "" for none.
 	Route string
 

@@ -160,6 +160,7 @@ func TestOutcomesOfAllVerdicts(t *testing.T) {
 		{policy.Verdict{Reason: policy.Grace, Would: policy.Untagged, Action: policy.ActionTag, Cause: policy.Allowance}, WouldBe},
 		{policy.Verdict{Reason: policy.Untagged, Action: policy.ActionTag, Cause: policy.MailerDaemon}, WouldBe},
 		{policy.Verdict{Reason: policy.Exempt, Action: policy.ActionAccept, Cause: policy.NeverSigned}, Accepted},
+		{policy.Verdict{Reason: policy.Exempt, Would: policy.Untagged, Action: policy.ActionAccept, Cause: policy.OwnMail}, Accepted},
 		{policy.Verdict{Reason: policy.DoNotTag, Action: policy.ActionNone}, Ordinary},
 		{policy.Verdict{Reason: policy.Untag, Action: policy.ActionAccept}, Accepted},
 	} {

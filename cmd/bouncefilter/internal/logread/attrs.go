@@ -148,7 +148,7 @@ func (a attrs) observation(at time.Time) (*figures.Observation, error) {
 		At: at, Message: a["msg"], Domain: a["domain"],
 		Reason: a["reason"], Action: a["action"], Cause: a["cause"], Would: a["would_be"],
 		Kind: a["report"], Family: a["family"], Sign: figures.Sign(a["sign"]), ReportingMTA: a["reporting_mta"],
-		Failures: failures, Route: a["other_route"],
+		Failures: failures, OwnHost: a["own_host"], Route: a["other_route"],
 		QueueID: a["queue_id"], Sender: address(a["sender"]), Recipient: address(a["recipient"]),
 	}
 	if o.Client, err = netip.ParseAddr(a["client"]); err != nil {

@@ -42,7 +42,7 @@ func hosted(i int) string { return fmt.Sprintf("customer%05d.example", i) }
 func TestPageOfVeryManyDomains(t *testing.T) {
 	size := func(domains int) int {
 		r := &reader{source: hosting{domains}, now: func() time.Time { return noon }}
-		s := r.get(t.Context(), 7)
+		s := r.get(t.Context(), Local{Lifetime: 7})
 		if s.failed != nil {
 			t.Fatal(s.failed)
 		}

@@ -27,6 +27,7 @@ type Local struct {
 	Node, Version string
 	Store         string // URL, without a password
 	Lifetime      int    // see report.Input
+	Config        string // the configuration that commands must be told; "" for the usual one
 
 	// Unhealthy says in words why mail does not pass; "" if it does.
 	Unhealthy string
@@ -95,7 +96,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		j = p.judge(r, r.PostForm.Get("address"))
 	}
-	v := newView(p.o.Local(), p.reader.get(r.Context(), p.o.Local().Lifetime), p.o.Now())
+	v := newView(p.o.Local(), p.reader.get(r.Context(), p.o.Local()), p.o.Now())
 	v.Judgement = j
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {

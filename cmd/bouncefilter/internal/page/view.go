@@ -86,6 +86,9 @@ func newView(l Local, s snapshot, now time.Time) *view {
 	return v
 }
 
+// Conf returns the flag that names the configuration to commands.
+func (l Local) Conf() string { return report.ConfigFlag(l.Config) }
+
 // rank orders levels, the worst last.
 func rank(l report.Level) int {
 	return slices.Index([]report.Level{report.Green, report.Amber, report.Red}, l)
@@ -95,6 +98,11 @@ func rank(l report.Level) int {
 func localAlerts(l Local, s snapshot) []alert {
 	var as []alert
 	add := func(level report.Level, what, remedy string, commands ...string) {
+		for i, c := range commands {
+			if strings.HasPrefix(c, "bouncefilter ") {
+				commands[i] += l.Conf()
+			}
+		}
 		as = append(as, alert{Level: level, What: what, Remedy: remedy, Commands: commands})
 	}
 	if l.Unhealthy != "" {
@@ -107,7 +115,7 @@ func localAlerts(l Local, s snapshot) []alert {
 	}
 	if s.failed != nil || !l.Circuit {
 		a := alert{Level: report.Amber, What: "The store does not answer. Mail is signed and delivered; no bounce is refused for want of a record.",
-			Remedy: "Start the store, or see why it does not answer: " + l.Store + ".", Commands: []string{"bouncefilter check"}}
+			Remedy: "Start the store, or see why it does not answer: " + l.Store + ".", Commands: []string{"bouncefilter check" + l.Conf()}}
 		if s.failed != nil {
 			a.Since = s.since.UTC().Format("2006-01-02 15:04") + " at least"
 		}
@@ -136,14 +144,23 @@ func reportAlerts(r *report.Report) (as []alert, rest []report.Step) {
 	v := r.Verdict
 	verdict := alert{Level: v.Level, What: v.Sentence, Since: v.Since, Until: v.Until}
 	steps := map[string]bool{}
-	for _, c := range v.Concerns {
-		a := alert{Level: report.Amber, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
+	about := slices.IndexFunc(v.Concerns, func(c report.Concern) bool { return strings.HasSuffix(v.Sentence, c.What) })
+	if about < 0 && len(v.Concerns) > 0 && v.Level != report.Green { // what to do belongs to the first line
+		about = 0
+		verdict.What += " " + v.Concerns[0].What
+	}
+	for i, c := range v.Concerns {
+		level := report.Amber
+		if v.State == report.Enforcing && c.Level() == report.Red {
+			level = report.Red
+		}
+		a := alert{Level: level, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
 		if step := stepKey(c.Remedy, c.Commands, c.Config); steps[step] {
 			a.Remedy, a.Commands, a.Config = "", nil, nil // it is there already, for another domain
 		} else {
 			steps[step] = true
 		}
-		if strings.HasSuffix(v.Sentence, c.What) && verdict.Remedy == "" {
+		if i == about {
 			verdict.Remedy, verdict.Commands, verdict.Config = a.Remedy, a.Commands, a.Config
 			continue
 		}
@@ -264,7 +281,7 @@ func stateWords(s report.State) string {
 func signWords(s figures.Sign) string {
 	switch s {
 	case figures.OwnHost:
-		return "names a host of ours"
+		return "came from a host of yours"
 	case figures.Repeats:
 		return "its source comes again and again"
 	case figures.NeverSends:

@@ -306,9 +306,16 @@ func (r *Report) stepLines() (lines []string) {
 	lines = append(lines, "What to do:")
 	for _, s := range r.Next {
 		bullet(s.What)
-		for _, l := range append(s.Config[:len(s.Config):len(s.Config)], s.Commands...) {
-			lines = append(lines, "      "+screen.Printable(l))
+		paste := func(lines *[]string, what string, ls []string) {
+			if len(s.Config) > 0 && len(ls) > 0 {
+				*lines = append(*lines, "    "+what)
+			}
+			for _, l := range ls {
+				*lines = append(*lines, "      "+screen.Printable(l))
+			}
 		}
+		paste(&lines, "in the configuration:", s.Config)
+		paste(&lines, "then:", s.Commands)
 	}
 	return lines
 }
@@ -336,11 +343,17 @@ func (r *Report) tableLines(name string) []string {
 	return lines
 }
 
+// unseen says what no report of failures has.
+func unseen() []string {
+	return append([]string{""}, screen.Wrap("What another server refuses at once is here only if your MTA shows its own bounces to milters (Postfix: "+
+		"internal_mail_filter_classes = bounce). Otherwise its log has it (status=bounced).", screen.Width)...)
+}
+
 // failureLines say why own mail came back.
 func (r *Report) failureLines() []string {
 	f := &r.Failures
 	if f.Count == 0 {
-		return screen.Wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", screen.Width)
+		return append(screen.Wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", screen.Width), unseen()...)
 	}
 	const most = 10
 	lines := []string{fmt.Sprintf("%s own recipients failed or are late.", screen.Short(f.Count)), ""}
@@ -368,7 +381,7 @@ func (r *Report) failureLines() []string {
 			lines = append(lines, "      "+screen.Printable(l))
 		}
 	}
-	return lines
+	return append(lines, unseen()...)
 }
 
 // sampleLines are the last refusals and would-be refusals.
@@ -390,7 +403,7 @@ func (r *Report) sampleLines() []string {
 			screen.Fit(screen.Printable(fmt.Sprintf("%s  %s  %s", s.Time.UTC().Format("2006-01-02 15:04:05"), s.Outcome, what)), screen.Width),
 			screen.Fit(screen.Printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), screen.Width))
 		var known []string
-		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
+		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"host", s.OwnHost}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
 			if k.value != "" {
 				known = append(known, k.name+" "+k.value)
 			}

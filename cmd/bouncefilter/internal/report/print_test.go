@@ -94,13 +94,13 @@ func TestScreensFit(t *testing.T) {
 }
 
 func TestCSV(t *testing.T) {
-	r := Build(site("monitor", 30, fig(6, 1, signed), fig(5, 1, signed), fig(4, 1, signed), fig(3, 1, signed), fig(1, 1234, would), fig(2, 3, failure("a.example", "5.1.1", "")), fig(2, 12, sent("a.example"))))
+	r := Build(site("monitor", 30, fig(6, 1, signed), fig(5, 1, signed), fig(4, 1, signed), fig(3, 1, signed), fig(1, 1234, would), fig(6, 1, would), fig(2, 3, failure("a.example", "5.1.1", "")), fig(2, 12, sent("a.example"))))
 	for _, tt := range []struct {
 		by   string
 		want []string // some of its lines
 	}{
 		{"day", []string{"day,signed,accepted,refused,would,genuine?,outlier", "2026-11-29T00:00:00Z,0,5,0,1234,0,true", "2026-11-30T00:00:00Z,10,0,0,0,0,false"}},
-		{"reason", []string{"outcome,reason,count", "would-refuse,untagged,1234"}},
+		{"reason", []string{"outcome,reason,count", "would-refuse,untagged,1235"}},
 		{"destination", []string{"destination,sent,failed,share,before,most frequent", "a.example,12,3,0.2500,0.0000,5.1.1 no such mailbox"}},
 		{"status", []string{"status,count,before,meaning", "5.1.1,3,0,no such mailbox"}},
 	} {
@@ -139,7 +139,6 @@ func TestMeanings(t *testing.T) {
 // example is what the manual shows: a domain that is monitored, of whose mail some leaves another way.
 func example() Input {
 	in := site("monitor", 20)
-	in.Config = "/etc/bouncefilter/bouncefilter.toml"
 	in.Status.Nodes = append(in.Status.Nodes, store.Node{Name: "mx2", At: now, Seen: now})
 	counts := []int64{61, 214, 58, 66, 71, 1730, 64}
 	for ago := range 7 {
@@ -192,7 +191,7 @@ func TestManualHasTheConcerns(t *testing.T) {
 		source = append(source, more...)
 	}
 	existing := []string{string(figures.OwnHost), string(figures.Repeats), string(figures.NeverSends)}
-	for _, m := range regexp.MustCompile(`(?:concern|counted)\("([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
+	for _, m := range regexp.MustCompile(`(?:concern|counted|shared)\("([a-z-]+)"`).FindAllStringSubmatch(string(source), -1) {
 		existing = append(existing, m[1])
 	}
 	slices.Sort(existing)

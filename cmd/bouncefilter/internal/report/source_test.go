@@ -53,6 +53,9 @@ func randomObservation(r *rand.Rand, at time.Time) *figures.Observation {
 		}
 	case 1:
 		e.Reason, e.Action, e.Sign = "untagged", "reject", pick(r, figures.NoSign, figures.OwnHost, figures.Repeats, figures.NeverSends)
+		if e.Sign == figures.OwnHost {
+			e.OwnHost = "web.example.com"
+		}
 	default:
 		e.Reason, e.Action, e.Would, e.Cause = "grace", "monitor", "untagged", "new-domain"
 		e.Sign, e.Route = pick(r, figures.NoSign, figures.NoBounce), pick(r, "", "192.0.2.0/24")
@@ -87,6 +90,7 @@ func logLine(e *figures.Observation, form logline.Form) string {
 	add("family", e.Family)
 	add("sign", string(e.Sign))
 	add("reporting_mta", e.ReportingMTA)
+	add("own_host", e.OwnHost)
 	add("other_route", e.Route)
 	if len(e.Destinations) > 1 {
 		add("destinations", strings.Join(e.Destinations, ","))
@@ -118,7 +122,7 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 	for seed := range uint64(2) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		st, hasher := memory.NewWithClock(func() time.Time { return now }), store.NewHasher([]byte("secret"))
-		recorder := figures.New("mx1", 50, hasher)
+		recorder := figures.New("mx1", store.MaxNotes, hasher)
 		logs := map[string]*strings.Builder{"logfmt": {}, "json": {}, "journal": {}}
 		at := now.Add(-9 * 24 * time.Hour)
 		for range 3000 {
@@ -144,7 +148,7 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 		if err := ofStore.ReadStore(t.Context(), &memorySource{st, hasher}); err != nil {
 			t.Fatal(err)
 		}
-		if len(ofStore.Days) < 500 || len(ofStore.Hours) < 200 || len(ofStore.Notes) != 50 {
+		if len(ofStore.Days) < 500 || len(ofStore.Hours) < 200 || len(ofStore.Notes) < 200 {
 			t.Fatalf("%d, %d, %d", len(ofStore.Days), len(ofStore.Hours), len(ofStore.Notes))
 		}
 		for form, log := range logs {
@@ -160,6 +164,9 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 			}
 			if got, want := sorted(between(ofLog.Hours, now.Add(-40*time.Hour), now)), sorted(between(ofStore.Hours, now.Add(-40*time.Hour), now)); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: hours differ: %d and %d figures", form, len(got), len(want))
+			}
+			if len(ofLog.Notes) != len(ofStore.Notes) {
+				t.Fatalf("%s: %d notes, want %d", form, len(ofLog.Notes), len(ofStore.Notes))
 			}
 			for i := range ofLog.Notes {
 				if ofLog.Notes[i].Node = "mx1"; form != "json" && ofLog.Notes[i] != ofStore.Notes[i] {
@@ -228,5 +235,21 @@ func TestLogOfAWrongClock(t *testing.T) {
 	last := report.Days[len(report.Days)-1]
 	if in.Log.Verdicts != 3 || in.Log.Unreadable != 1 || !in.Until.Equal(day(-1)) || !last.Begin.Equal(day(0)) || last.Counts == (Counts{}) {
 		t.Errorf("%+v, %d days from %s until %s, the last %+v", *in.Log, len(report.Days), in.From, in.Until, last)
+	}
+}
+
+// A log has the samples of the days that the report is about, and as many as are asked for.
+func TestSamplesOfALog(t *testing.T) {
+	var log strings.Builder
+	for i := range 20 {
+		e := &figures.Observation{At: day(i % 2), Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "reject", Client: netip.MustParseAddr("203.0.113.7")}
+		log.WriteString(logLine(e, logline.Form{Format: config.FormatLogfmt}))
+	}
+	in := Input{Now: now, Lifetime: 7, Samples: 4, From: day(1), Until: day(0)}
+	if err := in.ReadLog(t.Context(), strings.NewReader(log.String()), logread.Clock{Now: now, Zone: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	if got := Build(in).Samples; len(got) != 4 || !got[0].Time.Equal(day(1)) {
+		t.Errorf("got %+v", got)
 	}
 }
