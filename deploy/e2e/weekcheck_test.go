@@ -93,13 +93,13 @@ func (w *week) report(t *testing.T, flags ...string) (text string) {
 }
 
 // outcome is what became of a message.
-func (m *weekMail) outcome(c *weekCounts) *int {
+func (w *weekMail) outcome(c *weekCounts) *int {
 	switch {
-	case m.action == "sign":
+	case w.action == "sign":
 		return &c.Signed
-	case m.action == "reject":
+	case w.action == "reject":
 		return &c.Refused
-	case m.action == "monitor", m.would != "":
+	case w.action == "monitor", w.would != "":
 		return &c.WouldBe
 	}
 	return &c.Accepted
@@ -260,8 +260,8 @@ func (w *week) testReport(t *testing.T) {
 }
 
 // destinations are the domains of the recipients.
-func (m *weekMail) destinations() (list []string) {
-	for _, r := range m.rcpts {
+func (w *weekMail) destinations() (list []string) {
+	for _, r := range w.rcpts {
 		if _, d, _ := strings.Cut(r, "@"); !slices.Contains(list, d) {
 			list = append(list, d)
 		}
