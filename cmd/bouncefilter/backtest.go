@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,7 @@ prints what it found until then; the exit status is then 1.`
 
 // Run implements the command.
 func (cmd *backtestCmd) Run(ctx context.Context, a *app) error {
-	o := backtest.Options{Paths: cmd.Paths, Sent: cmd.Sent, Stdin: a.stdin, Domains: cmd.Domain, Now: a.now()}
+	o := backtest.Options{Paths: cmd.Paths, Sent: cmd.Sent, Domains: cmd.Domain, Now: a.now()}
 	o.Since = cmd.Since.before(o.Now)
 	if cmd.Samples < 0 {
 		return usageError{errors.New("--samples must be 0 or more")}
@@ -59,6 +60,11 @@ func (cmd *backtestCmd) Run(ctx context.Context, a *app) error {
 			return problems
 		}
 		o.Settings, o.Ring = c.Settings, c.Ring
+	}
+	if slices.Contains(cmd.Paths, backtest.Stdin) {
+		stdin, done := a.interruptibleInput(ctx)
+		defer done()
+		o.Stdin = stdin
 	}
 	line := progressLine{w: a.stderr, now: a.now}
 	if isTerminal(a.stderr) {

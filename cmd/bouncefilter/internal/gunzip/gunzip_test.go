@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -40,6 +41,9 @@ func TestReader(t *testing.T) {
 			}
 			if !errors.Is(err, tt.err) || string(got) != tt.want {
 				t.Errorf("got %q, %v", got, err)
+			}
+			if got, err := io.ReadAll(Stream(strings.NewReader(tt.file))); !errors.Is(err, tt.err) || string(got) != tt.want {
+				t.Errorf("of a stream: got %q, %v", got, err)
 			}
 		})
 	}
