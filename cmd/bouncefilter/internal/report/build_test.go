@@ -34,7 +34,7 @@ var (
 	refused = verdict("untagged", "reject", "")
 )
 
-func suspect(o figures.Outcome, s figures.Sign) figures.Key {
+func signOf(o figures.Outcome, s figures.Sign) figures.Key {
 	return figures.Key{Topic: figures.Signs, Domain: "example.com", Outcome: o, Sign: s}
 }
 
@@ -69,16 +69,16 @@ func TestReadiness(t *testing.T) {
 		concerns []string
 		until    string
 	}{
-		{"enforced", site("enforce", 30, fig(0, 9, refused), fig(0, 9, suspect(figures.Refused, ""))), Enforcing, Green, nil, ""},
+		{"enforced", site("enforce", 30, fig(0, 9, refused), fig(0, 9, signOf(figures.Refused, ""))), Enforcing, Green, nil, ""},
 		{"auto, enforced", site("auto", 8), Enforcing, Green, nil, ""},
 		{"auto, in its first week", site("auto", 7), NotReady, Amber, []string{"new"}, "2026-12-01"},
 		{"monitored, in its first week", site("monitor", 7), NotReady, Amber, []string{"new"}, "2026-12-01"},
-		{"monitored, and nothing speaks against it", site("monitor", 8, fig(0, 9, would), fig(0, 9, suspect(figures.WouldBe, figures.NoBounce))), Ready, Green, nil, ""},
-		{"a host of ours, on the last day that counts", site("monitor", 30, fig(7, 1, suspect(figures.WouldBe, figures.OwnHost))), NotReady, Amber, []string{"own-host"}, "2026-12-01"},
-		{"a host of ours, long ago", site("monitor", 30, fig(8, 1, suspect(figures.WouldBe, figures.OwnHost))), Ready, Green, nil, ""},
-		{"a host of ours is refused", site("enforce", 30, fig(1, 1, suspect(figures.Refused, figures.OwnHost))), Enforcing, Red, []string{"own-host"}, ""},
-		{"repeats and never sends", site("monitor", 30, fig(1, 2, suspect(figures.WouldBe, figures.NeverSends)), fig(2, 2, suspect(figures.WouldBe, figures.Repeats))), NotReady, Amber, []string{"repeats", "never-sends"}, "2026-12-07"},
-		{"repeats are refused", site("enforce", 30, fig(1, 2, suspect(figures.Refused, figures.Repeats))), Enforcing, Amber, []string{"repeats"}, ""},
+		{"monitored, and nothing speaks against it", site("monitor", 8, fig(0, 9, would), fig(0, 9, signOf(figures.WouldBe, figures.NoBounce))), Ready, Green, nil, ""},
+		{"a host of ours, on the last day that counts", site("monitor", 30, fig(7, 1, signOf(figures.WouldBe, figures.OwnHost))), NotReady, Amber, []string{"own-host"}, "2026-12-01"},
+		{"a host of ours, long ago", site("monitor", 30, fig(8, 1, signOf(figures.WouldBe, figures.OwnHost))), Ready, Green, nil, ""},
+		{"a host of ours is refused", site("enforce", 30, fig(1, 1, signOf(figures.Refused, figures.OwnHost))), Enforcing, Red, []string{"own-host"}, ""},
+		{"repeats and never sends", site("monitor", 30, fig(1, 2, signOf(figures.WouldBe, figures.NeverSends)), fig(2, 2, signOf(figures.WouldBe, figures.Repeats))), NotReady, Amber, []string{"repeats", "never-sends"}, "2026-12-07"},
+		{"repeats are refused", site("enforce", 30, fig(1, 2, signOf(figures.Refused, figures.Repeats))), Enforcing, Amber, []string{"repeats"}, ""},
 		{"another route", site("monitor", 30, fig(1, 2, figures.Key{Topic: figures.Routes, Domain: "example.com", Name: "192.0.2.0/24"})), NotReady, Amber, []string{"other-route"}, "2026-12-07"},
 		{"another route of a sender", site("enforce", 30, fig(1, 2, figures.Key{Topic: figures.Routes, Domain: "example.com", Name: "192.0.2.0/24"})).with(func(in *Input) {
 			in.Status.OtherRoutes = []routes.Route{{Sender: "shop@example.com", Source: "192.0.2.0/24", Bounces: 7}}
@@ -112,7 +112,7 @@ func TestReadiness(t *testing.T) {
 		{"the store has what is not believed", site("monitor", 30).with(func(in *Input) { in.Status.Doubts.Counters = 3 }), NotReady, Amber, []string{"store-unbelieved"}, ""},
 		{"most could not be judged", site("monitor", 30, fig(1, 3, would), fig(2, 4, figures.Key{Topic: figures.Verdicts, Domain: "example.com", Reason: "grace", Action: "accept", Cause: "incomplete-record", Would: "untagged"})), NotReady, Amber, []string{"unjudged"}, "2026-12-06"},
 		{"some could not be judged", site("monitor", 30, fig(1, 4, would), fig(2, 4, figures.Key{Topic: figures.Verdicts, Domain: "example.com", Reason: "grace", Action: "accept", Cause: "store-unavailable", Would: "untagged"})), Ready, Green, nil, ""},
-		{"another node has the evidence", site("monitor", 30, figures.Figure{Begin: day(1), Node: "mx2", Key: suspect(figures.WouldBe, figures.OwnHost), Count: 1}).with(func(in *Input) { in.Node = "mx1" }), NotReady, Amber, []string{"own-host"}, "2026-12-07"},
+		{"another node has the evidence", site("monitor", 30, figures.Figure{Begin: day(1), Node: "mx2", Key: signOf(figures.WouldBe, figures.OwnHost), Count: 1}).with(func(in *Input) { in.Node = "mx1" }), NotReady, Amber, []string{"own-host"}, "2026-12-07"},
 		{"a log", site("monitor", 30, fig(1, 1, would)).with(func(in *Input) { in.Status = nil }), NotReady, Amber, []string{"log-only"}, ""},
 		{"a log of a domain that is enforced", site("enforce", 30, fig(1, 1, refused)).with(func(in *Input) { in.Status = nil }), Enforcing, Green, nil, ""},
 	} {
@@ -148,7 +148,7 @@ func TestReadiness(t *testing.T) {
 
 // Mail that is no bounce is refused only where the operator wants that, and the record says nothing about it.
 func TestReadyButForWhatIsNoBounce(t *testing.T) {
-	r := Build(site("monitor", 30, fig(0, 9, would), fig(0, 5, suspect(figures.WouldBe, figures.NoSign)), fig(0, 4, suspect(figures.WouldBe, figures.NoBounce))))
+	r := Build(site("monitor", 30, fig(0, 9, would), fig(0, 5, signOf(figures.WouldBe, figures.NoSign)), fig(0, 4, signOf(figures.WouldBe, figures.NoBounce))))
 	const want = "Nothing says that any of the 9 messages that would be refused is genuine, but for 4 that are no bounce: programs send orders and codes like that."
 	if r.Verdict.Sentence != want {
 		t.Errorf("got %q", r.Verdict.Sentence)
@@ -165,7 +165,7 @@ func TestNothingSignedCountsRefusals(t *testing.T) {
 }
 
 func TestConcernsOfSeveralDomainsAreOne(t *testing.T) {
-	in := site("monitor", 30, fig(1, 1, suspect(figures.WouldBe, figures.OwnHost)))
+	in := site("monitor", 30, fig(1, 1, signOf(figures.WouldBe, figures.OwnHost)))
 	second := in.Status.Domains[0]
 	second.Name = "example.org"
 	in.Status.Domains = append(in.Status.Domains, second)
@@ -213,7 +213,7 @@ func TestConcernsOfVeryManyDomains(t *testing.T) {
 func TestTotals(t *testing.T) {
 	in := site("monitor", 30, fig(0, 3, would), fig(2, 4, refused), fig(3, 2, verdict("not-issued", "defer", "")), fig(6, 1, verdict("no-bounce", "accept", "")),
 		fig(7, 1000, signed), fig(0, 7, verdict("untag", "accept", "")), fig(0, 6, verdict("invalid-tag", "reject", "")), fig(0, 2, verdict("do-not-tag", "none", "")),
-		fig(0, 3, suspect(figures.WouldBe, figures.Repeats)), fig(2, 4, suspect(figures.Refused, "")))
+		fig(0, 3, signOf(figures.WouldBe, figures.Repeats)), fig(2, 4, signOf(figures.Refused, "")))
 	r := Build(in)
 	x := &r.Totals
 	if x.Counts != (Counts{Signed: 10, Accepted: 6, WouldBe: 3, Refused: 4, Deferred: 2, Ordinary: 2}) || x.InboundUntagged != 7 || x.InboundRefused != 6 ||

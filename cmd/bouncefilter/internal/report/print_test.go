@@ -145,10 +145,10 @@ func example() Input {
 		n := counts[6-ago]
 		in.Days = append(in.Days,
 			fig(ago, 4200-int64(ago*ago*90), signed), fig(ago, 81+int64(ago), valid), fig(ago, 7, verdict("valid-message", "accept", "")),
-			fig(ago, 19, verdict("no-bounce", "accept", "")), fig(ago, 3, verdict("do-not-tag", "none", "")), fig(ago, n, would), fig(ago, n-9, suspect(figures.WouldBe, "")),
-			fig(ago, 6, suspect(figures.WouldBe, figures.NeverSends)))
+			fig(ago, 19, verdict("no-bounce", "accept", "")), fig(ago, 3, verdict("do-not-tag", "none", "")), fig(ago, n, would), fig(ago, n-9, signOf(figures.WouldBe, "")),
+			fig(ago, 6, signOf(figures.WouldBe, figures.NeverSends)))
 	}
-	in.Days = append(in.Days, fig(1, 4, suspect(figures.WouldBe, figures.OwnHost)))
+	in.Days = append(in.Days, fig(1, 4, signOf(figures.WouldBe, figures.OwnHost)))
 	return in
 }
 
