@@ -135,3 +135,31 @@ func TestDailySummaryOfAStoreThatFails(t *testing.T) {
 		t.Errorf("the day %v, %q", f.server.summary.day, f.days())
 	}
 }
+
+// After a clock that was far ahead, as at the start of a host, there are summaries again.
+func TestDailySummaryAfterAWrongClock(t *testing.T) {
+	st := memory.NewWithClock(func() time.Time { return testDay })
+	f := startWith(t, st, nil, nil)
+	f.server.figures.Observe(bounceObservation("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
+	f.setClock(testDay.AddDate(70, 0, 0))
+	f.server.record(t.Context())
+	f.midnight()
+	if got := f.days(); len(got) != 1 {
+		t.Errorf("%q", got)
+	}
+}
+
+// What the store does not take before the end is gone, and the log says so.
+func TestFiguresThatAreLostAtTheEnd(t *testing.T) {
+	for _, lost := range []bool{false, true} {
+		st := &storetest.Fake{Err: store.ErrUnavailable}
+		f := startWith(t, st, nil, nil)
+		if lost {
+			f.server.figures.Observe(bounceObservation("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
+		}
+		_ = f.server.Shutdown(t.Context())
+		if got := strings.Contains(f.log.String(), `level=WARN msg="figures for reports since the last minute or longer are lost`); got != lost {
+			t.Errorf("lost %t:\n%s", lost, f.log)
+		}
+	}
+}

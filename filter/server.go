@@ -208,7 +208,9 @@ func (s *Server) serveConn(ln net.Listener, nc net.Conn, role policy.Role) {
 func (s *Server) Shutdown(ctx context.Context) error {
 	err := s.acceptor.Shutdown(ctx)
 	s.view.Close()
-	s.flushFigures(context.WithoutCancel(ctx))
+	if err := s.FlushFigures(context.WithoutCancel(ctx)); err != nil {
+		s.log.Warn("figures for reports since the last minute or longer are lost: the store did not take them before the end", "error", err)
+	}
 	s.logSummary()
 	return err
 }

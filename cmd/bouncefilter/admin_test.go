@@ -128,6 +128,32 @@ func TestAdminListenerElsewhereNeedsThePassword(t *testing.T) {
 	}
 }
 
+// On a loopback address, a client that is not known any more is treated as one of a listener without a web configuration: a page of
+// another site whose name leads here is not answered.
+func TestAdminListenerHereWithoutThePassword(t *testing.T) {
+	w := newWorld(t)
+	dir := webconfigtest.Certificates(t)
+	path := filepath.Join(dir, "web.yml")
+	write := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(webTLS + webUsers)
+	d := w.start("-c", w.config("web_config = \""+path+"\"\n"))
+	c, url := adminClient(t, dir, ""), d.find(`metrics and health on (https://[^ "]+)`)+"/metrics"
+	if got := ask(t, c, url, "alice", "hunter2", "mx.example.com"); got != http.StatusOK {
+		t.Errorf("with the password: %d", got)
+	}
+	write(webTLS)
+	for host, want := range map[string]int{"": http.StatusOK, "attacker.example": http.StatusMisdirectedRequest} {
+		if got := ask(t, c, url, "", "", host); got != want {
+			t.Errorf("as %q, after the password is gone: %d", host, got)
+		}
+	}
+}
+
 func TestAdminListenerElsewhereNeedsAClientCertificate(t *testing.T) {
 	w := newWorld(t)
 	dir := webconfigtest.Certificates(t)

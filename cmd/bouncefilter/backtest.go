@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -79,7 +80,7 @@ func (g ago) before(now time.Time) time.Time {
 
 // Run implements the command.
 func (cmd *backtestCmd) Run(ctx context.Context, a *app) error {
-	o := backtest.Options{Paths: cmd.Paths, Sent: cmd.Sent, Stdin: a.stdin, Domains: cmd.Domain, Now: a.now()}
+	o := backtest.Options{Paths: cmd.Paths, Sent: cmd.Sent, Domains: cmd.Domain, Now: a.now()}
 	o.Since = cmd.Since.before(o.Now)
 	if cmd.Samples < 0 {
 		return usageError{errors.New("--samples must be 0 or more")}
@@ -95,6 +96,11 @@ func (cmd *backtestCmd) Run(ctx context.Context, a *app) error {
 			return problems
 		}
 		o.Settings, o.Ring = c.Settings, c.Ring
+	}
+	if slices.Contains(cmd.Paths, backtest.Stdin) {
+		stdin, done := a.interruptibleInput(ctx)
+		defer done()
+		o.Stdin = stdin
 	}
 	line := progressLine{w: a.stderr, now: a.now}
 	if isTerminal(a.stderr) {

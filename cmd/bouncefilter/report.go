@@ -169,16 +169,17 @@ func (cmd *reportCmd) readLog(ctx context.Context, a *app, in *report.Input) err
 	}
 	var logs []io.Reader
 	for _, path := range cmd.Log {
+		var log io.Reader
+		var done func()
 		if path == stdinName {
-			logs = append(logs, a.stdin)
-			continue
-		}
-		f, err := os.Open(path)
-		if err != nil {
+			log, done = a.interruptibleInput(ctx)
+		} else if _, err := os.Stat(path); err != nil {
 			return usageError{fmt.Errorf("--log: %w", err)}
+		} else {
+			log, done = interruptibleFile(ctx, path)
 		}
-		defer func() { _ = f.Close() }() // it was only read
-		logs = append(logs, f, strings.NewReader("\n"))
+		defer done()
+		logs = append(logs, log, strings.NewReader("\n"))
 	}
 	return in.ReadLog(ctx, io.MultiReader(logs...), logread.Clock{Now: a.now(), Zone: time.Local})
 }

@@ -35,7 +35,7 @@ func (s *survey) readLogs(ctx context.Context, logs []file) {
 			r.line(l)
 			return true
 		})
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			s.fail(fl.path, err)
 		}
 	}

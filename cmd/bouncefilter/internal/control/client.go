@@ -83,7 +83,7 @@ func (c *Client) Known(ctx context.Context) (k Known, err error) {
 // Barrier lets the daemon wait until every other node has written what it signed before; see [view.View.Barrier].
 func (c *Client) Barrier(ctx context.Context) (passed, waited bool, err error) {
 	var a barrierAnswer
-	err = c.askWithin(ctx, BarrierTimeout, http.MethodPost, "/barrier", nil, nil, &a)
+	err = c.askWithin(ctx, BarrierTimeout, maxAnswer, http.MethodPost, "/barrier", nil, nil, &a)
 	return a.Passed, a.Waited, err
 }
 
@@ -112,19 +112,19 @@ func (c *Client) Nodes(ctx context.Context) (nodes []store.Node, err error) {
 }
 
 // Counters returns counters of the daemon's store, and what the daemon has counted and not written yet; see [store.Store]. It asks for one
-// day after the other: a year has many.
+// day or hour after the other: all together are many.
 func (c *Client) Counters(ctx context.Context, by store.Resolution, from, to store.Hour) ([]store.Counter, error) {
-	word := "hour"
+	word, each, kept := "hour", store.Hour(1), store.Hour(store.HourRetention)
 	if by == store.ByDay {
-		word = "day"
+		word, each, kept = "day", hoursOfADay, hoursOfADay*store.CounterRetention
 	}
 	var all []store.Counter
-	from = max(from, to-hoursOfADay*(store.CounterRetention+2)) // a store has no others
+	from = max(from, to-kept-2*hoursOfADay) // a store has no others
 	for from <= to {
-		last := min(to, from.Day().FirstHour()+hoursOfADay-1)
+		last := min(to, from-from%each+each-1)
 		var cs []store.Counter
 		query := url.Values{"by": {word}, "from": {strconv.Itoa(int(from))}, "to": {strconv.Itoa(int(last))}}
-		if err := c.ask(ctx, http.MethodGet, "/counters", query, nil, &cs); err != nil {
+		if err := c.askWithin(ctx, countersTimeout, maxCountersAnswer, http.MethodGet, "/counters", query, nil, &cs); err != nil {
 			return nil, err
 		}
 		all, from = append(all, cs...), last+1
@@ -185,10 +185,11 @@ func (c *Client) Close() error { return nil }
 
 // ask sends a request with body as JSON, if it is not nil, and reads the answer into the value that to points to.
 func (c *Client) ask(ctx context.Context, method, path string, query url.Values, body, to any) error {
-	return c.askWithin(ctx, timeout, method, path, query, body, to)
+	return c.askWithin(ctx, timeout, maxAnswer, method, path, query, body, to)
 }
 
-func (c *Client) askWithin(ctx context.Context, limit time.Duration, method, path string, query url.Values, body, to any) error {
+// askWithin is ask with other bounds of the time and of the octets of the answer.
+func (c *Client) askWithin(ctx context.Context, limit time.Duration, most int64, method, path string, query url.Values, body, to any) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var content []byte
@@ -211,7 +212,7 @@ func (c *Client) askWithin(ctx context.Context, limit time.Duration, method, pat
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
 		return fmt.Errorf("the daemon says: %s", strings.TrimSpace(string(text)))
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(to); err != nil {
+	if err := json.NewDecoder(io.LimitReader(resp.Body, most)).Decode(to); err != nil {
 		return fmt.Errorf("the daemon's answer to %s: %w", path, err)
 	}
 	return nil

@@ -35,16 +35,21 @@ import (
 // timeout bounds a request, on both sides.
 const timeout = 2 * time.Second
 
+// countersTimeout bounds a request for the counters of a day of very many domains.
+const countersTimeout = 8 * time.Second
+
 // BarrierTimeout bounds a request that waits at the barrier, which takes longer than others.
 const BarrierTimeout = 9 * time.Second
 
 const (
 	// maxRequest bounds the body of a request, in octets: ten thousand queries of a lookup.
 	maxRequest = 1 << 20
-	// maxCounters bounds the counters of an answer: those that twenty nodes make in a day while an attacker makes up names.
-	maxCounters = 50_000
-	// maxAnswer bounds the body of an answer, in octets: some ten thousand broadcasts or domains.
-	maxAnswer = 16 << 20
+	// maxCounters bounds the counters of an answer, which is of a day or an hour: those of three nodes with 20,000 domains, of which each
+	// signs, and has bounces accepted and refused.
+	maxCounters = 400_000
+	// maxAnswer bounds the body of an answer, in octets: some ten thousand broadcasts or domains. maxCountersAnswer bounds one with counters.
+	maxAnswer         = 16 << 20
+	maxCountersAnswer = 128 << 20
 )
 
 // Key is a key that the daemon has in effect.

@@ -21,12 +21,14 @@ type counting struct {
 	store   *memory.Store
 	counted []store.Counter
 	failed  error
+	asked   int
 }
 
 func (c *counting) Store() store.Store { return c.store }
 
 func (c *counting) FlushFigures(ctx context.Context) error {
 	cs := c.counted
+	c.asked++
 	c.counted = nil
 	return errors.Join(c.failed, c.store.Count(ctx, cs))
 }
@@ -113,8 +115,18 @@ func TestCountersOfAnAnswerAreBounded(t *testing.T) {
 		t.Errorf("%d counters, %v", len(cs), err)
 	}
 	count(maxCounters, maxCounters+1)
-	if _, err := c.Counters(t.Context(), store.ByDay, hour.Day().FirstHour(), hour); err == nil || !strings.Contains(err.Error(), "50001 counters") {
+	if _, err := c.Counters(t.Context(), store.ByDay, hour.Day().FirstHour(), hour); err == nil || !strings.Contains(err.Error(), "400001 counters of one day") || strings.Contains(err.Error(), "does not answer") {
 		t.Errorf("one more: %v", err)
+	}
+	// Hours are asked for one by one: those of a day have more together.
+	hour--
+	count(0, 1)
+	if cs, err := c.Counters(t.Context(), store.ByHour, hour, hour); err != nil || len(cs) != 1 {
+		t.Errorf("%d counters of an hour, %v", len(cs), err)
+	}
+	d.asked = 0
+	if _, err := c.Counters(t.Context(), store.ByHour, hour-46, hour); err != nil || d.asked != 47 {
+		t.Errorf("47 hours in %d requests, %v", d.asked, err)
 	}
 }
 

@@ -136,7 +136,7 @@ func answer(w http.ResponseWriter, value any, err error) {
 	switch {
 	case errors.As(err, &bad):
 		http.Error(w, err.Error(), http.StatusBadRequest)
-	case errors.Is(err, filter.ErrTooManyTests):
+	case errors.Is(err, filter.ErrTooManyTests), errors.Is(err, store.ErrCrowded):
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	case err != nil:
 		http.Error(w, "the store does not answer: "+err.Error(), http.StatusServiceUnavailable)
@@ -175,8 +175,10 @@ func (s *Server) lookup(ctx context.Context, r *http.Request) (any, error) {
 	return lookupAnswer{a.Found, a.Counts, a.Complete}, err
 }
 
-// counters is answered for the time of a day at most: a command that wants more asks again.
-func (s *Server) counters(ctx context.Context, r *http.Request) (any, error) {
+// counters is answered for the time of a day at most: a command that wants more asks again. It may take longer than other requests.
+func (s *Server) counters(_ context.Context, r *http.Request) (any, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), countersTimeout)
+	defer cancel()
 	by := store.ByHour
 	switch r.FormValue("by") {
 	case "hour":
@@ -195,7 +197,7 @@ func (s *Server) counters(ctx context.Context, r *http.Request) (any, error) {
 	}
 	cs, err := s.daemon.Store().Counters(ctx, by, store.Hour(from), store.Hour(to))
 	if len(cs) > maxCounters {
-		return nil, fmt.Errorf("%w: %d counters of one day, and %d are read at most", store.ErrCrowded, len(cs), maxCounters)
+		return nil, fmt.Errorf("%w: %d counters of one %s, and %d are read at most", store.ErrCrowded, len(cs), r.FormValue("by"), maxCounters)
 	}
 	if cs == nil {
 		cs = []store.Counter{}

@@ -50,9 +50,9 @@ func (d *Daemon) listenHTTP() error {
 		return errors.Join(err, ln.Close())
 	}
 	d.httpLn = limit.NewOpen(limit.ConnectionOptions{Most: maxHTTPConnections, Name: limit.HTTPConnections, Watch: d.watch}).Listener(ln)
-	d.httpRequests = &ownClients{next: d.handler(), known: access.Authenticates()}
-	if !c.HTTP.Loopback() {
-		d.httpRequests.protected = func() bool {
+	d.httpRequests = &ownClients{next: d.handler(), distant: !c.HTTP.Loopback()}
+	if access.Authenticates() {
+		d.httpRequests.known = func() bool {
 			a, err := webconfig.Read(c.WebConfig)
 			return err == nil && a.Authenticates()
 		}

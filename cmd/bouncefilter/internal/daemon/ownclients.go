@@ -12,11 +12,12 @@ import (
 // send requests to this port, or have its own name lead here (DNS rebinding). Every user of the host can connect. Clients that the web
 // configuration has made known over TLS may be on other hosts, and call this one by any name.
 type ownClients struct {
-	next  http.Handler
-	known bool // TLS, and a password or a client certificate, came before
-	// protected says whether that is still so, for the web configuration can be edited; nil if clients need not be known.
-	protected func() bool
-	active    sync.RWMutex // held for reading by each request, and for writing once there may be none
+	next http.Handler
+	// known says whether TLS, and a password or a client certificate, come before now: the web configuration can be edited. nil if it never
+	// was so.
+	known   func() bool
+	distant bool         // other hosts can connect, so that clients must be known
+	active  sync.RWMutex // held for reading by each request, and for writing once there may be none
 }
 
 // end returns when no request is under way, and lets none begin.
@@ -33,8 +34,9 @@ func (h *ownClients) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	} {
 		w.Header().Set(name, value)
 	}
-	status, reason := refusal(r, h.known)
-	if h.protected != nil && !h.protected() {
+	known := h.known != nil && h.known()
+	status, reason := refusal(r, known)
+	if h.distant && !known {
 		status, reason = http.StatusForbidden, "web_config of bouncefilter lets every client in, or cannot be read; correct it"
 	}
 	if status != 0 {

@@ -91,7 +91,7 @@ func TestOnlyThePageItselfSendsItsForm(t *testing.T) {
 	} {
 		for _, known := range []bool{false, true} {
 			h := ok()
-			h.known = known
+			h.known = func() bool { return known }
 			r := httptest.NewRequest(tt.method, tt.path, strings.NewReader("address=x"))
 			r.Host = tt.host
 			for name, value := range tt.header {
@@ -132,12 +132,13 @@ func TestKnownClientsComeFromAnywhere(t *testing.T) {
 		}
 		w := httptest.NewRecorder()
 		h := ok()
-		h.known = true
+		known := true
+		h.known, h.distant = func() bool { return known }, true
 		h.ServeHTTP(w, r)
 		if w.Code != tt.want {
 			t.Errorf("%s: status %d, %q", tt.name, w.Code, w.Body)
 		}
-		h.protected = func() bool { return false }
+		known = false
 		w = httptest.NewRecorder()
 		if h.ServeHTTP(w, r); w.Code != http.StatusForbidden {
 			t.Errorf("%s, after the web configuration lets everyone in: status %d", tt.name, w.Code)

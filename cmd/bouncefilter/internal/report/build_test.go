@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -138,6 +139,24 @@ func TestReadiness(t *testing.T) {
 	}
 }
 
+// Mail that is no bounce is refused only where the operator wants that, and the record says nothing about it.
+func TestReadyButForWhatIsNoBounce(t *testing.T) {
+	r := Build(site("monitor", 30, fig(0, 9, would), fig(0, 5, suspect(figures.WouldBe, figures.NoSign)), fig(0, 4, suspect(figures.WouldBe, figures.NoBounce))))
+	const want = "Nothing says that any of the 9 messages that would be refused is genuine, but for 4 that are no bounce: programs send orders and codes like that."
+	if r.Verdict.Sentence != want {
+		t.Errorf("got %q", r.Verdict.Sentence)
+	}
+}
+
+// What was refused is counted, and not what was spared.
+func TestNothingSignedCountsRefusals(t *testing.T) {
+	in := site("enforce", 30)
+	in.Days = []figures.Figure{fig(9, 9, signed), fig(1, 2, refused), fig(1, 5, would)}
+	if c := Build(in).Verdict.Concerns[0]; c.Name != "nothing-signed" || c.Count != 2 {
+		t.Errorf("got %+v", c)
+	}
+}
+
 func TestConcernsOfSeveralDomainsAreOne(t *testing.T) {
 	in := site("monitor", 30, fig(1, 1, suspect(figures.WouldBe, figures.OwnHost)))
 	second := in.Status.Domains[0]
@@ -154,6 +173,33 @@ func TestConcernsOfSeveralDomainsAreOne(t *testing.T) {
 	in.Domain = "example.org"
 	if r := Build(in); len(r.Domains) != 1 || r.Verdict.Concerns[0].Count != 1 || r.Verdict.Concerns[0].Commands[0] != "bouncefilter report --samples 20 --domain example.org" || r.Totals.Signed != 10 {
 		t.Errorf("got %+v of %+v", r.Verdict, r.Domains)
+	}
+}
+
+// A concern of very many domains is one, which also bounds what it costs to find it.
+func TestConcernsOfVeryManyDomains(t *testing.T) {
+	for name, change := range map[string]func(*status.Domain){
+		"unsigned-domain":   func(d *status.Domain) { d.SigningSince = "" },
+		"new":               func(d *status.Domain) { d.SigningSince = day(1).Format(time.DateOnly) },
+		"record-incomplete": func(d *status.Domain) { d.Incomplete, d.IncompleteUntil = true, "2026-12-09" },
+		"no-tag-came-back":  func(*status.Domain) {},
+	} {
+		in := site("monitor", 30)
+		one := in.Status.Domains[0]
+		change(&one)
+		in.Status.Domains, in.Days = nil, nil
+		for i := range 20_000 {
+			one.Name = fmt.Sprintf("customer%05d.example", i)
+			in.Status.Domains = append(in.Status.Domains, one)
+			k := signed
+			k.Domain = one.Name
+			in.Days = append(in.Days, fig(7, 1, k))
+		}
+		r := Build(in)
+		at := slices.IndexFunc(r.Verdict.Concerns, func(c Concern) bool { return c.Name == name })
+		if at < 0 || len(r.Verdict.Concerns) > 2 || len(r.Verdict.Concerns[at].Domains) != 20_000 || len(r.Verdict.Concerns[at].What) > 400 || len(r.Next) > 3 {
+			t.Errorf("%s: %d concerns, %d steps, %.300q", name, len(r.Verdict.Concerns), len(r.Next), fmt.Sprint(r.Verdict.Concerns[0].What))
+		}
 	}
 }
 

@@ -25,9 +25,10 @@ type Concern struct {
 
 	level Level // of a domain that is enforced
 	// say makes What of a count and domains, and narrow is the command without the flag that names the domain: of concerns that several
-	// domains may have for the same reason. say is nil for others.
+	// domains may have for the same reason, which are those with the same kind, too. say is nil for others.
 	say    func(n int64, domains string) string
 	narrow string
+	kind   string
 }
 
 // concern makes a concern of a domain, "" for all.
@@ -46,7 +47,13 @@ func counted(name string, n int64, say func(n int64, domains string) string, rem
 	return c
 }
 
+// shared makes a concern that is not about messages, and that other domains may have for the same reason.
+func shared(name string, say func(domains string) string, remedy, domain string) Concern {
+	return counted(name, 0, func(_ int64, domains string) string { return say(domains) }, remedy, domain)
+}
+
 func (c Concern) until(day string) Concern    { c.Until = day; return c }
+func (c Concern) of(kind string) Concern      { c.kind = kind; return c }
 func (c Concern) command(line string) Concern { c.Commands = []string{line}; return c }
 
 // samples lets the operator look at messages of the domain.
@@ -64,25 +71,37 @@ func (c Concern) warns() Concern { c.level = Amber; return c }
 // alarms says that genuine mail of a domain that is enforced may be refused.
 func (c Concern) alarms() Concern { c.level = Red; return c }
 
-// merge adds concerns of a domain to those of others: one that several domains have for the same reason becomes one.
-func merge(all, cs []Concern) []Concern {
-	for _, c := range cs {
-		at := slices.IndexFunc(all, func(o Concern) bool {
-			return o.Name == c.Name && (o.What == c.What || o.say != nil && c.say != nil && o.level == c.level)
-		})
-		if at < 0 {
-			c.Domains = slices.Clone(c.Domains)
-			all = append(all, c)
+// merge returns the concerns of all domains: one that several domains have for the same reason becomes one.
+func merge(domains []Domain) []Concern {
+	type reason struct {
+		name, what string
+		level      Level
+	}
+	all, at := []Concern{}, map[reason]int{}
+	for i := range domains {
+		for _, c := range domains[i].Verdict.Concerns {
+			key := reason{c.Name, c.What, ""}
+			if c.say != nil {
+				key.what, key.level = c.kind, c.level
+			}
+			n, known := at[key]
+			if !known {
+				at[key] = len(all)
+				c.Domains = slices.Clone(c.Domains)
+				all = append(all, c)
+			} else if o := &all[n]; c.say != nil {
+				o.Count, o.Until, o.Domains = o.Count+c.Count, max(o.Until, c.Until), append(o.Domains, c.Domains...)
+			}
+		}
+	}
+	for i := range all {
+		c := &all[i]
+		if c.say == nil || len(c.Domains) < 2 {
 			continue
 		}
-		o := &all[at]
-		if o.say == nil {
-			continue
-		}
-		o.Count, o.Until, o.Domains = o.Count+c.Count, max(o.Until, c.Until), append(o.Domains, c.Domains...)
-		o.What = o.say(o.Count, mta.Names(o.Domains))
-		if o.narrow != "" {
-			o.Commands = []string{o.narrow}
+		c.What = c.say(c.Count, mta.Names(c.Domains))
+		if c.narrow != "" {
+			c.Commands = []string{c.narrow}
 		}
 	}
 	mostUrgentFirst(all)

@@ -10,6 +10,7 @@ import (
 // seen is what the evidence says about a domain.
 type seen struct {
 	signed, valid, turned             int64
+	refused                           int64 // of turned, what was not spared
 	unsigned, foreignTags, missingKey int64
 	unjudged                          int64 // of turned, what the record might have proven, had it been there
 	signs                             Groups
@@ -57,6 +58,9 @@ func (s *seen) verdict(k *figures.Key, n int64, at time.Time) {
 		s.signed += n
 	case o.Turned():
 		s.turned += n
+		if o != figures.WouldBe {
+			s.refused += n
+		}
 		if o == figures.Refused || o == figures.Discarded {
 			s.lastRefused = later(s.lastRefused, at)
 		} else if k.Action == policy.ActionMonitor.String() {

@@ -84,7 +84,7 @@ func (j *judgement) domain(name string, d *status.Domain) Verdict {
 	if !signs && !enforced {
 		v.State, v.Level = Nothing, Amber
 		v.Sentence = "No mail of " + name + " was signed yet."
-		v.Concerns = append(v.Concerns, concern("unsigned-domain", "No mail of "+name+" was signed yet.", "Send a message from it, and see why it is not signed:", name).
+		v.Concerns = append(v.Concerns, shared("unsigned-domain", func(domains string) string { return "No mail of " + domains + " was signed yet." }, "Send a message from it, and see why it is not signed:", name).
 			command("bouncefilter check --live"+j.in.conf()))
 		return v
 	}
@@ -123,8 +123,16 @@ func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
 		v.Sentence = v.Concerns[0].What
 	default:
 		v.State, v.Level = Ready, Green
-		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine.", screen.Count(s.turned, "message"), name)
+		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine", screen.Count(s.turned, "message"), name) + exceptNoBounces(s.signs.NoBounce)
 	}
+}
+
+// exceptNoBounces ends a sentence about what would be refused: of mail that is no bounce, the record cannot tell whether it is genuine.
+func exceptNoBounces(n int64) string {
+	if n == 0 {
+		return "."
+	}
+	return fmt.Sprintf(", but for %s that %s no bounce: programs send orders and codes like that.", screen.Number(n), are(int(n)))
 }
 
 // ofRecord returns what speaks against refusing by what the store says about a domain.
@@ -143,8 +151,10 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 		if enforced {
 			remedy = "Set mode = \"auto\", which begins to enforce then, and reload:"
 		}
-		c := concern("new", fmt.Sprintf("%s signs only since %s: until %s bounces of mail come that was sent before.", name, d.SigningSince, day),
-			remedy, name).until(day)
+		since := d.SigningSince
+		c := shared("new", func(domains string) string {
+			return fmt.Sprintf("%s %s only since %s: until %s bounces of mail come that was sent before.", domains, signWord(domains), since, day)
+		}, remedy, name).of(since).until(day)
 		if enforced {
 			c = c.command("systemctl reload bouncefilter").alarms()
 		}
@@ -158,8 +168,8 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 		cs = append(cs, concern("record-unreliable", "The store cannot vouch for its record: "+s.SinceReason+".", s.SinceRemedy, "").
 			command("bouncefilter check"+j.in.conf()).warns())
 	} else if d.Incomplete {
-		cs = append(cs, concern("record-incomplete", "Mail of "+name+" may be missing on the record.",
-			"Nothing need be done, it ends by itself; check says how it came about:", name).until(d.IncompleteUntil).command("bouncefilter check"+j.in.conf()))
+		cs = append(cs, shared("record-incomplete", func(domains string) string { return "Mail of " + domains + " may be missing on the record." },
+			"Nothing need be done, it ends by itself; check says how it came about:", name).of(d.IncompleteUntil).until(d.IncompleteUntil).command("bouncefilter check"+j.in.conf()))
 	}
 	if n := s.Doubts.Unbelieved(); n > 0 {
 		cs = append(cs, concern("store-unbelieved", fmt.Sprintf("The store holds %s that this host does not believe: the figures may lack what other nodes counted.", screen.Count(n, "value")),
@@ -259,8 +269,9 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 	if c, ok := j.nothingSigned(name, s, enforced); ok {
 		cs = append(cs, c)
 	} else if s.valid == 0 && !enforced {
-		cs = append(cs, concern("no-tag-came-back", "No bounce with a valid tag has come to "+name+" yet, so that nothing shows that tags come back.",
-			"Write from "+name+" to an address that does not exist, such as one at another site of yours, or test it here:", name).
+		cs = append(cs, shared("no-tag-came-back", func(domains string) string {
+			return "No bounce with a valid tag has come to " + domains + " of late, so that nothing shows that tags come back."
+		}, "Write from it to an address that does not exist, such as one at another site of yours, or test it here:", name).
 			command("bouncefilter check --live"+j.in.conf()))
 	}
 	return cs
@@ -268,10 +279,10 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 
 // nothingSigned returns the concern that mail of a domain may leave unsigned, of which nothing but its absence is known.
 func (j *judgement) nothingSigned(name string, s *seen, enforced bool) (c Concern, ok bool) {
-	if s.signed > 0 || enforced && s.turned == 0 {
+	if s.signed > 0 || enforced && s.refused == 0 {
 		return c, false
 	}
-	c = counted("nothing-signed", s.turned, func(n int64, domains string) string {
+	c = counted("nothing-signed", s.refused, func(n int64, domains string) string {
 		text := fmt.Sprintf("No mail of %s was signed in the last %d days. If any was sent, it left unsigned", domains, EvidenceDays(j.in.Lifetime))
 		if enforced {
 			return text + fmt.Sprintf(", and its bounces are among the %s refused.", screen.Number(n))
@@ -295,81 +306,6 @@ func (j *judgement) statusHasRoute(name string) bool {
 		}
 	}
 	return false
-}
-
-// overall judges the site by its domains. Those that have never signed do not count beside others.
-func (j *judgement) overall(domains []Domain) Verdict {
-	v := Verdict{State: Nothing, Level: Amber, Concerns: []Concern{}, Sentence: "Nothing was judged yet."}
-	in := map[State][]string{}
-	for i := range domains {
-		d := &domains[i].Verdict
-		in[d.State] = append(in[d.State], domains[i].Name)
-		v.Concerns = merge(v.Concerns, d.Concerns)
-	}
-	for _, s := range []State{NotReady, Ready, Enforcing} {
-		if len(in[s]) > 0 {
-			v.State = s
-			break
-		}
-	}
-	if v.State == Nothing {
-		if len(domains) > 0 {
-			v.Sentence = "No mail was signed yet."
-		}
-		return v
-	}
-	v.Level = Green
-	for i := range domains {
-		d := &domains[i].Verdict
-		if d.State == Nothing {
-			continue
-		}
-		v.Level = worse(v.Level, d.Level)
-		if d.State == v.State {
-			v.Since, v.Until = max(v.Since, d.Since), max(v.Until, d.Until)
-		}
-	}
-	v.Sentence = v.sentence(in, domains)
-	return v
-}
-
-// sentence says in words what the verdict over all domains is.
-func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
-	switch v.State {
-	case NotReady:
-		text := v.Concerns[0].What
-		if n := len(in[Enforcing]); n > 0 {
-			text = fmt.Sprintf("%s %s enforced, %s %s not ready: ", mta.Names(in[Enforcing]), are(n), mta.Names(in[NotReady]), are(len(in[NotReady]))) + text
-		}
-		return text
-	case Ready:
-		var would int64
-		for i := range domains {
-			would += domains[i].Would.NoSign + domains[i].Would.NoBounce
-		}
-		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine.", screen.Count(would, "message"))
-	}
-	if v.Level == Red {
-		return "Bounces are refused of which some may be genuine."
-	}
-	return "Bounces that answer no mail of yours are refused."
-}
-
-func are(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-func worse(a, b Level) Level {
-	if a == Red || b == Red {
-		return Red
-	}
-	if a == Amber || b == Amber {
-		return Amber
-	}
-	return Green
 }
 
 func names(cs []Count) []string {
