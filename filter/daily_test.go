@@ -26,8 +26,8 @@ func (f *fixture) midnight() {
 	f.server.record(f.t.Context())
 }
 
-func bounceEvent(domain, action, cause string, sign figures.Sign, client string) *figures.Event {
-	return &figures.Event{At: testDay, Message: "bounce", Domain: domain, Reason: "untagged", Action: action, Cause: cause, Sign: sign, Client: netip.MustParseAddr(client)}
+func bounceObservation(domain, action, cause string, sign figures.Sign, client string) *figures.Observation {
+	return &figures.Observation{At: testDay, Message: "bounce", Domain: domain, Reason: "untagged", Action: action, Cause: cause, Sign: sign, Client: netip.MustParseAddr(client)}
 }
 
 func TestDailySummary(t *testing.T) {
@@ -39,13 +39,13 @@ func TestDailySummary(t *testing.T) {
 	f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 	f.server.view.RefreshRecord(t.Context())
 	r := f.server.figures
-	r.Observe(bounceEvent("example.com", "monitor", "new-domain", figures.OwnHost, "203.0.113.7"))
+	r.Observe(bounceObservation("example.com", "monitor", "new-domain", figures.OwnHost, "203.0.113.7"))
 	for range 2 {
-		r.Observe(bounceEvent("example.com", "monitor", "new-domain", figures.NoSign, "198.51.100.7"))
+		r.Observe(bounceObservation("example.com", "monitor", "new-domain", figures.NoSign, "198.51.100.7"))
 	}
-	r.Observe(&figures.Event{At: testDay, Message: "bounce", Domain: "example.com", Reason: "no-bounce", Action: "accept"})
-	r.Observe(bounceEvent("example.net", "reject", "", figures.Repeats, "203.0.113.7"))
-	r.Observe(bounceEvent("example.net", "defer", "silent-node", figures.NoSign, "203.0.113.7"))
+	r.Observe(&figures.Observation{At: testDay, Message: "bounce", Domain: "example.com", Reason: "no-bounce", Action: "accept"})
+	r.Observe(bounceObservation("example.net", "reject", "", figures.Repeats, "203.0.113.7"))
+	r.Observe(bounceObservation("example.net", "defer", "silent-node", figures.NoSign, "203.0.113.7"))
 	f.server.record(t.Context())
 	if len(f.days()) != 0 {
 		t.Fatalf("before midnight: %q", f.days())
@@ -76,7 +76,7 @@ func TestDailySummary(t *testing.T) {
 func TestDailySummaryAfterARestart(t *testing.T) {
 	st := memory.NewWithClock(func() time.Time { return testDay })
 	before := startWith(t, st, nil, nil)
-	before.server.figures.Observe(bounceEvent("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
+	before.server.figures.Observe(bounceObservation("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
 	before.server.record(t.Context())
 	f := startWith(t, st, nil, nil)
 	f.midnight()
@@ -91,7 +91,7 @@ func TestDailySummaryIsBounded(t *testing.T) {
 		f := start(t, nil)
 		for i := range domains {
 			for range i + 1 {
-				f.server.figures.Observe(bounceEvent(fmt.Sprintf("%d.example", i), "reject", "", figures.NoSign, "203.0.113.7"))
+				f.server.figures.Observe(bounceObservation(fmt.Sprintf("%d.example", i), "reject", "", figures.NoSign, "203.0.113.7"))
 			}
 		}
 		f.midnight()
@@ -110,7 +110,7 @@ func TestFiguresThatAreLost(t *testing.T) {
 	st := &storetest.Fake{Err: store.ErrUnavailable}
 	f := startWith(t, st, nil, nil)
 	for i := range figures.MaxPending + 1 {
-		f.server.figures.Observe(&figures.Event{At: testDay, Message: "outbound", Domain: fmt.Sprintf("%d.example", i), Reason: "signed", Action: "sign"})
+		f.server.figures.Observe(&figures.Observation{At: testDay, Message: "outbound", Domain: fmt.Sprintf("%d.example", i), Reason: "signed", Action: "sign"})
 	}
 	f.server.record(t.Context())
 	f.server.record(t.Context())
@@ -118,7 +118,7 @@ func TestFiguresThatAreLost(t *testing.T) {
 	if n := strings.Count(f.log.String(), line); n != 1 {
 		t.Errorf("%d lines:\n%s", n, f.log)
 	}
-	f.server.figures.Observe(&figures.Event{At: testDay, Message: "outbound", Domain: "more.example", Reason: "signed", Action: "sign"})
+	f.server.figures.Observe(&figures.Observation{At: testDay, Message: "outbound", Domain: "more.example", Reason: "signed", Action: "sign"})
 	f.server.record(t.Context())
 	if n := strings.Count(f.log.String(), line); n != 2 {
 		t.Errorf("%d lines of two losses", n)
@@ -129,7 +129,7 @@ func TestFiguresThatAreLost(t *testing.T) {
 func TestDailySummaryOfAStoreThatFails(t *testing.T) {
 	st := &storetest.Fake{Err: store.ErrUnavailable}
 	f := startWith(t, st, nil, nil)
-	f.server.figures.Observe(bounceEvent("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
+	f.server.figures.Observe(bounceObservation("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
 	f.midnight()
 	if f.server.summary.day != 0 || len(f.days()) != 0 {
 		t.Errorf("the day %v, %q", f.server.summary.day, f.days())
@@ -140,7 +140,7 @@ func TestDailySummaryOfAStoreThatFails(t *testing.T) {
 func TestDailySummaryAfterAWrongClock(t *testing.T) {
 	st := memory.NewWithClock(func() time.Time { return testDay })
 	f := startWith(t, st, nil, nil)
-	f.server.figures.Observe(bounceEvent("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
+	f.server.figures.Observe(bounceObservation("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
 	f.setClock(testDay.AddDate(70, 0, 0))
 	f.server.record(t.Context())
 	f.midnight()
@@ -155,7 +155,7 @@ func TestFiguresThatAreLostAtTheEnd(t *testing.T) {
 		st := &storetest.Fake{Err: store.ErrUnavailable}
 		f := startWith(t, st, nil, nil)
 		if lost {
-			f.server.figures.Observe(bounceEvent("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
+			f.server.figures.Observe(bounceObservation("example.com", "reject", "", figures.NoSign, "203.0.113.7"))
 		}
 		_ = f.server.Shutdown(t.Context())
 		if got := strings.Contains(f.log.String(), `level=WARN msg="figures for reports since the last minute or longer are lost`); got != lost {

@@ -141,7 +141,7 @@ func TestARefusedBounceIsNotTold(t *testing.T) {
 // A bounce that this site writes itself needs no proof to be delivered, and is told only if there is one.
 func TestOwnBouncesAreToldIfProven(t *testing.T) {
 	for text, want := range map[string]string{dsnText(sentID): "message-id", dsnText("made-up@example.org"): ""} {
-		f, c := startTold(t, memory.NewWithClock(func() time.Time { return testDay }), func(s *policy.Settings) { s.ProveOwnMail = true })
+		f, c := startTold(t, memory.NewWithClock(func() time.Time { return testDay }), func(s *policy.Settings) { s.ReadAll = true })
 		f.sendMail("<user@example.com>", "<friend@example.org>", sentText)
 		m := f.outsideMTA()
 		m.auth = "user"
@@ -154,6 +154,9 @@ func TestOwnBouncesAreToldIfProven(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("told %q, want %q\n%s", got, want, f.log)
+		}
+		if log := f.log.String(); strings.Contains(log, " failures=") != (want != "") {
+			t.Errorf("failures of the report:\n%s", log)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package filter
 import (
 	"iter"
 
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
@@ -126,6 +127,16 @@ func (s *Server) zeroWould() iter.Seq[wouldKey] {
 					return
 				}
 			}
+		}
+	}
+}
+
+// zeroSuspects are what speaks for bounces. Only the mode lets users count who never send.
+func zeroSuspects(yield func(suspectKey) bool) {
+	for _, k := range [...]suspectKey{{figures.OwnHost, figures.Refused}, {figures.OwnHost, figures.WouldBe}, {figures.Repeats, figures.Refused},
+		{figures.Repeats, figures.WouldBe}, {figures.NeverSends, figures.WouldBe}} {
+		if !yield(k) {
+			return
 		}
 	}
 }

@@ -40,7 +40,7 @@ func angle(s string) string {
 var messages = [...]string{policy.Inbound: "inbound", policy.Outgoing: "outbound", policy.Bounce: "bounce", policy.Daemon: "bounce", policy.Unsigned: "outbound"}
 
 // logVerdict writes the line about one verdict: of a message, or of all its recipients that were treated alike.
-func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level, v *policy.Verdict, e *figures.Event, recipients int) {
+func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level, v *policy.Verdict, o *figures.Observation, recipients int) {
 	if !s.log.Enabled(ctx, level) {
 		return
 	}
@@ -53,7 +53,7 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level
 		attrs = append(attrs, slog.String("queue_id", cut(msg.queueID)))
 	}
 	attrs = append(attrs, slog.String("client", sess.clientName()),
-		slog.String("sender", angle(msg.sender)), slog.String("recipient", angle(e.Recipient)))
+		slog.String("sender", angle(msg.sender)), slog.String("recipient", angle(o.Recipient)))
 	if recipients > 1 {
 		attrs = append(attrs, slog.Int("recipients", recipients))
 	}
@@ -62,9 +62,9 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level
 			attrs = append(attrs, slog.String(name, value))
 		}
 	}
-	attrs = append(attrs, slog.String("reason", e.Reason), slog.String("action", e.Action))
-	text("would_be", e.Would)
-	text("cause", e.Cause)
+	attrs = append(attrs, slog.String("reason", o.Reason), slog.String("action", o.Action))
+	text("would_be", o.Would)
+	text("cause", o.Cause)
 	if v.Reason == policy.Signed || v.Tag.Status == prvs.Valid || v.Tag.Status == prvs.Expired {
 		attrs = append(attrs, slog.Int("tag_key", int(v.Tag.Number)), slog.String("tag_expires", v.Tag.Expiry.String()))
 		if v.BySignature {
@@ -79,13 +79,14 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level
 	if msg.judged.Report != nil {
 		attrs = appendReport(attrs, msg.judged.Report)
 	}
-	text("domain", e.Domain)
-	text("sign", string(e.Sign))
-	text("other_route", e.Route)
-	if len(e.Failures) > 0 {
-		text("failures", figures.FormatFailures(e.Failures))
+	text("domain", o.Domain)
+	text("sign", string(o.Sign))
+	text("own_host", o.OwnHost)
+	text("other_route", o.Route)
+	if len(o.Failures) > 0 {
+		text("failures", figures.FormatFailures(o.Failures))
 	}
-	if d := e.Destinations; len(d) > 1 || len(d) == 1 && d[0] != figures.Destination(domainOf(e.Recipient)) {
+	if d := o.Destinations; len(d) > 1 || len(d) == 1 && d[0] != figures.Destination(domainOf(o.Recipient)) {
 		text("destinations", strings.Join(d, ","))
 	}
 	attrs = append(attrs, slog.Duration("duration", sess.spent().Round(time.Microsecond)))

@@ -16,7 +16,7 @@ import (
 type collector struct {
 	s *Server
 
-	messages, would, reported, connections, open, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes, guessed *prometheus.Desc
+	messages, would, reported, suspects, connections, open, acceptErrors, faults, panics, poorMTA, otherRoute, otherRoutes, guessed *prometheus.Desc
 
 	storeUp, storeFailures, storeRefused, storeGap, storeSince, storeGapEnd, silentNodes, revocations *prometheus.Desc
 	journalEntries, journalOctets, journalled, replayed, lost                                         *prometheus.Desc
@@ -37,6 +37,8 @@ func (s *Server) Collector() prometheus.Collector {
 			"domain", "reason", "cause"),
 		reported: d("reported_recipients_total", "Recipients of mail sent from here that accepted bounces report about, by our domain, by what became of them (failed, delayed, ...) and by class of the status (2, 4, 5 or none).",
 			"domain", "action", "class"),
+		suspects: d("suspicious_bounces_total", "Bounces that may be genuine of those that are refused, deferred or dropped (refused), or would be (would-refuse), by what speaks for them.",
+			"sign", "outcome"),
 		connections:  d("connections_total", "Connections of MTAs that were served."),
 		open:         d("connections_open", "Connections of MTAs that are open now."),
 		acceptErrors: d("accept_errors_total", "Failures to accept a connection."),
@@ -89,7 +91,7 @@ func flag(b bool) float64 {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.connections, c.open, c.acceptErrors, c.faults,
+	for _, d := range []*prometheus.Desc{c.messages, c.would, c.reported, c.suspects, c.connections, c.open, c.acceptErrors, c.faults,
 		c.panics, c.poorMTA, c.otherRoute, c.otherRoutes, c.guessed, c.storeUp, c.storeFailures, c.storeRefused, c.storeGap, c.storeSince, c.storeGapEnd, c.silentNodes, c.journalEntries,
 		c.journalOctets, c.journalled, c.replayed, c.lost, c.unbelieved, c.crowded, c.missing, c.figuresLost, c.revocations, c.domains, c.enforced, c.enforcedFrom} {
 		ch <- d
@@ -114,6 +116,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for k, n := range withZeros(labelled(st.reported.all(), func(k *reportKey) { k.domain = label(k.domain) }), c.s.zeroReported()) {
 		counter(c.reported, n, k.domain, k.action, k.class)
+	}
+	for k, n := range withZeros(st.suspects.all(), zeroSuspects) {
+		counter(c.suspects, n, string(k.sign), string(k.outcome))
 	}
 	for f, n := range withZeros(st.faults.all(), slices.Values(wire.Faults())) {
 		counter(c.faults, n, string(f))

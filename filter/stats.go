@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/filter/wire"
 )
@@ -23,6 +24,7 @@ type stats struct {
 	verdicts counters[verdictKey]
 	would    counters[wouldKey] // reasons that would have refused, and the causes for which they did not
 	reported counters[reportKey]
+	suspects counters[suspectKey] // what may be genuine of what is or would be refused
 }
 
 // The keys of counters begin with the name of one of our domains, as it is configured, or with "" for what belongs to none of them. So
@@ -38,7 +40,11 @@ type (
 		reason policy.Reason
 		cause  policy.Cause
 	}
-	reportKey struct{ domain, action, class string }
+	reportKey  struct{ domain, action, class string }
+	suspectKey struct {
+		sign    figures.Sign
+		outcome figures.Outcome // figures.Refused, which stands for what is deferred and dropped, too, or figures.WouldBe
+	}
 )
 
 // counters count things by key. They live as long as the process: a reload must not set them back.
@@ -111,10 +117,24 @@ func (s *stats) count(v *policy.Verdict) {
 	}
 }
 
-// wouldRefuse returns how many verdicts would have refused, were there not a cause.
+// countSign counts the sign of a bounce that may be genuine.
+func (s *stats) countSign(v *policy.Verdict, sign figures.Sign) {
+	if !sign.MayBeGenuine() {
+		return
+	}
+	outcome := figures.Refused
+	if v.Delivers() {
+		outcome = figures.WouldBe
+	}
+	s.suspects.add(suspectKey{sign, outcome})
+}
+
+// wouldRefuse returns how many verdicts would have refused, were there not a cause. What is exempt is refused in no mode.
 func (s *stats) wouldRefuse() (sum uint64) {
-	for _, n := range s.would.all() {
-		sum += n
+	for k, n := range s.would.all() {
+		if k.cause.Reason() != policy.Exempt {
+			sum += n
+		}
 	}
 	return sum
 }

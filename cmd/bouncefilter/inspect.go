@@ -40,7 +40,7 @@ names that begin with a dot. Kinds are dsn, bounce (in no standard form), mdn, a
 read is reported on the standard error and left out, the others are still read; the exit status is then 2. It is 0 otherwise, whatever
 the messages are. The envelope sender is taken from a Return-Path line in front, if there is one.
 
-With --config and --recipient, the verdict that the daemon would reach about the message for that recipient is printed, and each step
+With --recipient, the verdict that the daemon would reach about the message for that recipient is printed, and each step
 to it. No proof is used up. Configuration and keys are those of the files; the running daemon is asked for the record, over its
 control socket.`
 }
@@ -89,7 +89,7 @@ func (cmd *inspectCmd) open(ctx context.Context, a *app) (*control.Record, error
 	if _, err := netip.ParseAddr(cmd.Client); err != nil && cmd.Client != "" {
 		return nil, usageError{fmt.Errorf("--client: %q is not an IP address", cmd.Client)}
 	}
-	if cmd.Config == "" {
+	if cmd.path(a) == "" {
 		return nil, usageError{errors.New("--recipient needs the configuration: add --config FILE")}
 	}
 	c, problems := cmd.load(a)

@@ -62,8 +62,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 			t := time.NewTicker(interval)
 			return t.C, t.Stop
 		},
-		openStore: open.Open,
-		newLog:    logqueue.New,
+		openStore:   open.Open,
+		newLog:      logqueue.New,
+		usualConfig: usualConfig,
 	}
 	a.journal, _ = journal.StderrIsJournalStream() // an error is a value that no service manager sets
 	a.watchdog, _ = sd.SdWatchdogEnabled(false)    // likewise
@@ -82,6 +83,7 @@ type app struct {
 	hangups        func() (c <-chan os.Signal, stop func()) // each value asks for a reload
 	ticks          func(interval time.Duration) (c <-chan time.Time, stop func())
 	openStore      func(ctx context.Context, url string, opts ...open.Option) (store.Store, error)
+	usualConfig    string // see the constant; "" for none
 
 	// newLog makes the queue that is in front of stderr while the daemon runs.
 	newLog func(stderr io.Writer, notice func(dropped uint64) []byte) *logqueue.Queue

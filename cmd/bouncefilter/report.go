@@ -51,7 +51,7 @@ whether the record of sent mail is complete.`
 
 // Run implements the command.
 func (cmd *reportCmd) Run(ctx context.Context, a *app) error {
-	in := report.Input{Now: a.now(), Domain: cmd.Domain, Node: cmd.Node, Samples: cmd.Samples, Config: cmd.Config, LogFiles: cmd.Log}
+	in := report.Input{Now: a.now(), Domain: cmd.Domain, Node: cmd.Node, Samples: cmd.Samples, Config: cmd.unusual(a), LogFiles: cmd.Log}
 	if err := cmd.checkFlags(); err != nil {
 		return usageError{err}
 	}

@@ -39,7 +39,7 @@ that Postfix needs. SIGHUP reads configuration and keys again, SIGTERM ends it a
 }
 
 func (cmd *serveCmd) load(a *app) (*config.Config, tomlfile.Problems) {
-	c, problems := config.Load(cmd.Config, config.Flags{
+	c, problems := config.Load(cmd.path(a), config.Flags{
 		Domains: cmd.Domain, Listen: cmd.Listen, HTTP: cmd.HTTP, Store: cmd.Store, Mode: cmd.Mode,
 		StateDir: cmd.StateDir, LogLevel: cmd.LogLevel, LogFormat: cmd.LogFormat,
 	}, a.host())
@@ -94,7 +94,7 @@ func (cmd *serveCmd) Run(ctx context.Context, a *app) error {
 		defer end()
 	}
 	d, err := daemon.Open(ctx, daemon.Options{
-		Site: s, HashSecret: secret, Version: readBuild().version, Memory: memory, Files: files,
+		Site: s, HashSecret: secret, Version: readBuild().version, Config: cmd.unusual(a), Memory: memory, Files: files,
 		Load:    func() (*config.Config, tomlfile.Problems) { return cmd.load(a) },
 		Reloads: reloads, Ticks: ticks, Watchdog: watchdog, Notify: a.notify,
 		OpenStore: a.openStore, Now: a.now, Log: log, Lines: a.log, Level: level,

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -11,9 +13,12 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
+// usualConfig is the configuration of commands that are given none, if it is there.
+const usualConfig = "/etc/bouncefilter/bouncefilter.toml"
+
 // siteFlags say where the configuration is. All commands that need one have them.
 type siteFlags struct {
-	Config   string `short:"c" type:"path" placeholder:"FILE" env:"BOUNCEFILTER_CONFIG" help:"Configuration file (see deploy/bouncefilter.toml)."`
+	Config   string `short:"c" type:"path" placeholder:"FILE" env:"BOUNCEFILTER_CONFIG" help:"Configuration file (default: /etc/bouncefilter/bouncefilter.toml, if it is there)."`
 	StateDir string `type:"path" placeholder:"DIR" help:"Directory of store and keys, before the one in the file."`
 }
 
@@ -44,9 +49,28 @@ func (a *app) stateDir() string {
 	return ""
 }
 
-// load reads the configuration that the flags name. It need not name a domain.
+// path returns the path of the configuration; "" if there is none.
+func (f *siteFlags) path(a *app) string {
+	if f.Config != "" || a.usualConfig == "" {
+		return f.Config
+	}
+	if _, err := os.Stat(a.usualConfig); errors.Is(err, fs.ErrNotExist) {
+		return ""
+	}
+	return a.usualConfig
+}
+
+// unusual returns the path of the configuration that a command must be told; "" for the usual one.
+func (f *siteFlags) unusual(a *app) string {
+	if f.Config == a.usualConfig {
+		return ""
+	}
+	return f.Config
+}
+
+// load reads the configuration that the flags name, or the usual one. It need not name a domain.
 func (f *siteFlags) load(a *app) (*config.Config, tomlfile.Problems) {
-	return config.Load(f.Config, config.Flags{StateDir: f.StateDir}, a.host())
+	return config.Load(f.path(a), config.Flags{StateDir: f.StateDir}, a.host())
 }
 
 // loadRing is for commands that need keys and no domains. read reads the index: keyring.Load, or LoadUsable for what can do without

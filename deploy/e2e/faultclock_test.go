@@ -36,29 +36,48 @@ var (
 )
 
 func buildAhead(by time.Duration) (string, error) {
-	source, err := filepath.Abs("../../cmd/bouncefilter/main.go")
-	if err != nil {
-		return "", err
-	}
-	text, err := os.ReadFile(source)
-	if err != nil {
-		return "", err
-	}
-	const clock = "time.Now,"
-	if n := strings.Count(string(text), clock); n != 1 {
-		return "", fmt.Errorf("%s has %q %d times, expected once", source, clock, n)
-	}
-	name := "bouncefilter-ahead-" + by.String()
-	changed, overlay := filepath.Join(folder, name+".go"), filepath.Join(folder, name+".json")
-	replaced, err := json.Marshal(map[string]map[string]string{"Replace": {source: changed}})
-	if err != nil {
-		return "", err
-	}
-	now := fmt.Sprintf("func() time.Time { return time.Now().Add(%d) },", by)
-	for name, content := range map[string]string{changed: strings.Replace(string(text), clock, now, 1), overlay: string(replaced)} {
-		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+	clock := fmt.Sprintf("func() time.Time { return time.Now().Add(%d) },", by)
+	return buildChanged("bouncefilter-ahead-"+by.String(), change{"cmd/bouncefilter/main.go", "time.Now,", clock})
+}
+
+// change is a change of a source file of the program, whose path is relative to the project: of a text that it has once.
+type change struct{ path, from, to string }
+
+// buildChanged builds the program under a name, with changes of some files.
+func buildChanged(name string, changes ...change) (string, error) {
+	texts := map[string]string{}
+	for _, c := range changes {
+		source, err := filepath.Abs(filepath.Join(root, c.path))
+		if err != nil {
 			return "", err
 		}
+		if _, changed := texts[source]; !changed {
+			text, err := os.ReadFile(source)
+			if err != nil {
+				return "", err
+			}
+			texts[source] = string(text)
+		}
+		if n := strings.Count(texts[source], c.from); n != 1 {
+			return "", fmt.Errorf("%s has %q %d times, expected once", source, c.from, n)
+		}
+		texts[source] = strings.Replace(texts[source], c.from, c.to, 1)
+	}
+	replace := map[string]string{}
+	for source, text := range texts {
+		changed := filepath.Join(folder, name+"-"+filepath.Base(source))
+		if err := os.WriteFile(changed, []byte(text), 0o600); err != nil {
+			return "", err
+		}
+		replace[source] = changed
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err != nil {
+		return "", err
+	}
+	overlay := filepath.Join(folder, name+".json")
+	if err := os.WriteFile(overlay, text, 0o600); err != nil {
+		return "", err
 	}
 	return build(name, "-overlay", overlay)
 }

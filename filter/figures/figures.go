@@ -1,6 +1,6 @@
 // Package figures counts what the milter decides, and what is needed to judge whether it decides well: by hour and by day, by node, domain,
-// reason and what else a report is about. A [Recorder] takes an [Event] for each verdict, beside the mail path a node writes what it has
-// recorded to the store, and [Read] adds it up again. A log holds the same events, so that a report of it has the same figures.
+// reason and what else a report is about. A [Recorder] takes an [Observation] for each verdict, beside the mail path a node writes what it has
+// recorded to the store, and [Read] adds it up again. A log holds the same observations, so that a report of it has the same figures.
 //
 // What outsiders can make up (networks, names of hosts, destinations) is counted under a bounded number of names, see [maxCells].
 package figures

@@ -10,7 +10,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// bounces is the Message of an event about a bounce.
+// bounces is the Message of an observation about a bounce.
 const bounces = "bounce"
 
 // VerdictOutcome returns the outcome of a verdict, by the fields of a key of [Verdicts].
@@ -29,6 +29,9 @@ func (k *Key) VerdictOutcome() Outcome {
 	case policy.ActionSign.String():
 		return Signed
 	}
+	if k.Reason == policy.Exempt.String() {
+		return Accepted // in every mode
+	}
 	if k.Would != "" || k.Cause == policy.MailerDaemon.String() {
 		return WouldBe
 	}
@@ -40,43 +43,43 @@ func (o Outcome) Turned() bool {
 	return o == Refused || o == Deferred || o == Discarded || o == WouldBe
 }
 
-// verdict returns the key of [Verdicts] of an event.
-func (e *Event) verdict() Key {
-	return Key{Topic: Verdicts, Domain: e.Domain, Reason: e.Reason, Action: e.Action, Cause: e.Cause, Would: e.Would, Kind: e.Kind}
+// verdict returns the key of [Verdicts] of an observation.
+func (o *Observation) verdict() Key {
+	return Key{Topic: Verdicts, Domain: o.Domain, Reason: o.Reason, Action: o.Action, Cause: o.Cause, Would: o.Would, Kind: o.Kind}
 }
 
-// Keys calls count with each key that an event counts for, and by how much. It does not bound the names, see [Recorder].
-func (e *Event) Keys(count func(k Key, n int64)) {
-	k := e.verdict()
+// Keys calls count with each key that an observation counts for, and by how much. It does not bound the names, see [Recorder].
+func (o *Observation) Keys(count func(k Key, n int64)) {
+	k := o.verdict()
 	outcome := k.VerdictOutcome()
 	count(k, 1)
-	for _, d := range e.Destinations {
-		count(Key{Topic: Sent, Domain: e.Domain, Name: d}, 1)
+	for _, d := range o.Destinations {
+		count(Key{Topic: Sent, Domain: o.Domain, Name: d}, 1)
 	}
-	if e.Message != bounces {
+	if o.Message != bounces {
 		return
 	}
-	if e.Family != "" {
-		count(Key{Topic: Families, Family: e.Family, Outcome: outcome}, 1)
+	if o.Family != "" {
+		count(Key{Topic: Families, Family: o.Family, Outcome: outcome}, 1)
 	}
-	for i := range e.Failures {
-		f := &e.Failures[i]
+	for i := range o.Failures {
+		f := &o.Failures[i]
 		sign := NoSign
 		if f.BecauseOfTag {
 			sign = BecauseOfTag
 		}
-		count(Key{Topic: Failures, Domain: e.Domain, Name: f.Destination, Status: f.Status, Sign: sign}, int64(f.Count))
+		count(Key{Topic: Failures, Domain: o.Domain, Name: f.Destination, Status: f.Status, Sign: sign}, int64(f.Count))
 	}
-	if e.Route != "" {
-		count(Key{Topic: Routes, Domain: e.Domain, Name: e.Route}, 1)
+	if o.Route != "" {
+		count(Key{Topic: Routes, Domain: o.Domain, Name: o.Route}, 1)
 	}
 	if !outcome.Turned() {
 		return
 	}
-	count(Key{Topic: Suspects, Domain: e.Domain, Outcome: outcome, Sign: e.Sign}, 1)
-	count(Key{Topic: Sources, Domain: e.Domain, Outcome: outcome, Name: sourceName(e.Client)}, 1)
-	if name := HostName(e.ReportingMTA); name != "" {
-		count(Key{Topic: Reporters, Domain: e.Domain, Outcome: outcome, Name: evidence.Correspondent(name)}, 1)
+	count(Key{Topic: Suspects, Domain: o.Domain, Outcome: outcome, Sign: o.Sign}, 1)
+	count(Key{Topic: Sources, Domain: o.Domain, Outcome: outcome, Name: sourceName(o.Client)}, 1)
+	if name := HostName(o.ReportingMTA); name != "" {
+		count(Key{Topic: Reporters, Domain: o.Domain, Outcome: outcome, Name: evidence.Correspondent(name)}, 1)
 	}
 }
 

@@ -42,7 +42,7 @@ func newCells() *cells {
 	return &cells{today: map[string]struct{}{}, watched: bounded.New[string, struct{}](maxWatched, watched)}
 }
 
-// choose says whether a packed key is counted by its own. An event that is late by less than a day belongs to the day before it.
+// choose says whether a packed key is counted by its own. An observation that is late by less than a day belongs to the day before it.
 func (c *cells) choose(k []byte, at time.Time) bool {
 	c.turn(store.HourOf(at))
 	if _, chosen := c.today[string(k)]; chosen {

@@ -17,6 +17,7 @@ type Note struct {
 	Cause        string    `json:"cause,omitempty"`
 	Action       string    `json:"action"`
 	Sign         Sign      `json:"sign,omitempty"`
+	OwnHost      string    `json:"own_host,omitempty"`
 	Kind         string    `json:"kind,omitempty"`
 	Family       string    `json:"family,omitempty"`
 	ReportingMTA string    `json:"reporting_mta,omitempty"`

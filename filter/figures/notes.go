@@ -32,7 +32,9 @@ func Notes(ctx context.Context, st interface {
 			list = append(list, n)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b Note) int { return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Node, b.Node)) })
+	slices.SortStableFunc(list, func(a, b Note) int {
+		return cmp.Or(b.Time.Compare(a.Time), cmp.Compare(a.Node, b.Node), cmp.Compare(a.QueueID, b.QueueID), cmp.Compare(a.Recipient, b.Recipient))
+	})
 	return list, nil
 }
 
@@ -92,12 +94,12 @@ func (ns *notes) of(s Sign) *ring {
 	return &ns.others
 }
 
-// add notes an event, if it is about a refusal or a would-be refusal. It copies what it keeps.
-func (ns *notes) add(e *Event) {
-	k := e.verdict()
+// add notes an observation, if it is about a refusal or a would-be refusal. It copies what it keeps.
+func (ns *notes) add(o *Observation) {
+	k := o.verdict()
 	outcome := k.VerdictOutcome()
-	if ring := ns.of(e.Sign); ring.size > 0 && outcome.Turned() {
-		ring.add(e.note(outcome))
+	if ring := ns.of(o.Sign); ring.size > 0 && outcome.Turned() {
+		ring.add(o.note(outcome))
 	}
 }
 
@@ -177,18 +179,18 @@ func (r *Recorder) writeNotes(ctx context.Context, st store.Notes) error {
 // maxNoteText is how many octets a note has of a text that others have written.
 const maxNoteText = 255
 
-// note returns what is kept of an event.
-func (e *Event) note(outcome Outcome) Note {
+// note returns what is kept of an observation.
+func (o *Observation) note(outcome Outcome) Note {
 	client := "unknown"
-	if e.Client.IsValid() {
-		client = e.Client.String()
-	} else if e.Local {
+	if o.Client.IsValid() {
+		client = o.Client.String()
+	} else if o.Local {
 		client = "local"
 	}
 	return Note{
-		Time: e.At.UTC(), QueueID: printable(e.QueueID), Client: client, Sender: Masked(e.Sender), Recipient: Masked(e.Recipient),
-		Domain: e.Domain, Outcome: outcome, Reason: e.Reason, Would: e.Would, Cause: e.Cause, Action: e.Action,
-		Sign: e.Sign, Kind: e.Kind, Family: e.Family, ReportingMTA: printable(e.ReportingMTA),
+		Time: o.At.UTC(), QueueID: printable(o.QueueID), Client: client, Sender: Masked(o.Sender), Recipient: Masked(o.Recipient),
+		Domain: o.Domain, Outcome: outcome, Reason: o.Reason, Would: o.Would, Cause: o.Cause, Action: o.Action,
+		Sign: o.Sign, OwnHost: printable(o.OwnHost), Kind: o.Kind, Family: o.Family, ReportingMTA: printable(o.ReportingMTA),
 	}
 }
 

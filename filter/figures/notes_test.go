@@ -36,9 +36,10 @@ func refusals(r *Recorder, sign Sign, from, to int) {
 func TestANote(t *testing.T) {
 	r, st := New("mx1", 10, testHasher()), memoryAt(noon)
 	e := refusal(noon)
+	e.OwnHost = "mail.example.com"
 	e.Sign, e.Sender, e.Recipient = OwnHost, "friend@example.org", "prvs=1787000000=user@example.com"
 	r.Observe(e)
-	r.Observe(&Event{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", QueueID: "5"})
+	r.Observe(&Observation{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", QueueID: "5"})
 	flush(t, r, st, noon)
 	written, err := st.Notes(t.Context())
 	if err != nil || len(written) != 1 || strings.Contains(written[0].Text, "example") {
@@ -47,7 +48,7 @@ func TestANote(t *testing.T) {
 	got, err := Notes(t.Context(), st, testHasher())
 	want := Note{
 		Time: noon, Node: "mx1", QueueID: "4ZQ", Client: "203.0.113.7", Sender: "f...@example.org", Recipient: "u...@example.com", Domain: "example.com",
-		Outcome: Refused, Reason: "untagged", Action: "reject", Sign: OwnHost, Kind: "dsn", Family: "postfix", ReportingMTA: "mx3.victim.example",
+		Outcome: Refused, Reason: "untagged", Action: "reject", Sign: OwnHost, OwnHost: "mail.example.com", Kind: "dsn", Family: "postfix", ReportingMTA: "mx3.victim.example",
 	}
 	if err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("%+v, %v", got, err)

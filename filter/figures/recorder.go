@@ -23,7 +23,7 @@ type Store interface {
 	store.Notes
 }
 
-// Recorder counts events in memory, and writes what it has counted to a store. It is safe for use by many goroutines.
+// Recorder counts observations in memory, and writes what it has counted to a store. It is safe for use by many goroutines.
 type Recorder struct {
 	node   string
 	hasher *store.Hasher
@@ -33,7 +33,7 @@ type Recorder struct {
 	packed packed              // working memory
 	cells  [len(Topics)]*cells // of the topics whose names outsiders can make up; nil for others
 	notes  notes
-	lost   uint64 // events, or parts of them, that could not be counted
+	lost   uint64 // observations, or parts of them, that could not be counted
 
 	flush  sync.Mutex // held while a store is written to
 	loaded bool       // what earlier processes have written is known; guarded by flush
@@ -50,14 +50,14 @@ func New(node string, keep int, hasher *store.Hasher) *Recorder {
 	return r
 }
 
-// Observe counts an event. It keeps nothing of what e points to, takes one or two microseconds and does not wait for the store.
-func (r *Recorder) Observe(e *Event) {
-	hour := store.HourOf(e.At)
+// Observe counts an observation. It keeps nothing of what o points to, takes one or two microseconds and does not wait for the store.
+func (r *Recorder) Observe(o *Observation) {
+	hour := store.HourOf(o.At)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	e.Keys(func(k Key, n int64) {
+	o.Keys(func(k Key, n int64) {
 		r.packed.set(hour, &k)
-		if c := r.cells[k.Topic.index()]; c != nil && k.Name != Other && !c.choose(r.packed.key(), e.At) {
+		if c := r.cells[k.Topic.index()]; c != nil && k.Name != Other && !c.choose(r.packed.key(), o.At) {
 			other := k.other()
 			r.packed.set(hour, &other)
 		}
@@ -67,7 +67,7 @@ func (r *Recorder) Observe(e *Event) {
 			r.begin(string(r.packed), n)
 		}
 	})
-	r.notes.add(e)
+	r.notes.add(o)
 }
 
 // begin begins a count, if there is room for one more.

@@ -20,9 +20,9 @@ var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 func testHasher() *store.Hasher { return store.NewHasher([]byte("hash secret")) }
 
-// refusal is an event about a bounce that was refused.
-func refusal(at time.Time) *Event {
-	return &Event{
+// refusal is an observation about a bounce that was refused.
+func refusal(at time.Time) *Observation {
+	return &Observation{
 		At: at, Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "reject", Kind: "dsn", Family: "postfix",
 		Client: netip.MustParseAddr("203.0.113.7"), ReportingMTA: "mx3.victim.example", QueueID: "4ZQ", Recipient: "user@example.com",
 	}
@@ -87,7 +87,7 @@ func TestWhatAnEventCounts(t *testing.T) {
 	would.Action, would.Cause, would.Route = "monitor", "monitor-mode", "198.51.100.0/24"
 	for _, tt := range []struct {
 		name string
-		e    *Event
+		e    *Observation
 		want []Key
 	}{
 		{"a refusal", refused, []Key{
@@ -105,7 +105,7 @@ func TestWhatAnEventCounts(t *testing.T) {
 			{Topic: Sources, Domain: "example.com", Outcome: WouldBe, Name: "203.0.113.0/24"},
 			{Topic: Reporters, Domain: "example.com", Outcome: WouldBe, Name: "victim.example"},
 		}},
-		{"a genuine bounce", &Event{At: noon, Message: "bounce", Domain: "example.com", Reason: "valid", Action: "accept", Kind: "dsn", Family: "exim", Failures: []Failure{
+		{"a genuine bounce", &Observation{At: noon, Message: "bounce", Domain: "example.com", Reason: "valid", Action: "accept", Kind: "dsn", Family: "exim", Failures: []Failure{
 			{"a.example", "5.1.1", false, 1}, {"b.example", "", true, 1},
 		}}, []Key{
 			{Topic: Verdicts, Domain: "example.com", Reason: "valid", Action: "accept", Kind: "dsn"},
@@ -113,15 +113,15 @@ func TestWhatAnEventCounts(t *testing.T) {
 			{Topic: Failures, Domain: "example.com", Name: "a.example", Status: "5.1.1"},
 			{Topic: Failures, Domain: "example.com", Name: "b.example", Sign: BecauseOfTag},
 		}},
-		{"signed mail", &Event{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{"a.example", "b.example"}}, []Key{
+		{"signed mail", &Observation{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{"a.example", "b.example"}}, []Key{
 			{Topic: Verdicts, Domain: "example.com", Reason: "signed", Action: "sign"},
 			{Topic: Sent, Domain: "example.com", Name: "a.example"},
 			{Topic: Sent, Domain: "example.com", Name: "b.example"},
 		}},
-		{"ordinary mail that is refused", &Event{At: noon, Message: "inbound", Domain: "example.com", Reason: "invalid-tag", Action: "reject"}, []Key{
+		{"ordinary mail that is refused", &Observation{At: noon, Message: "inbound", Domain: "example.com", Reason: "invalid-tag", Action: "reject"}, []Key{
 			{Topic: Verdicts, Domain: "example.com", Reason: "invalid-tag", Action: "reject"},
 		}},
-		{"a bounce without a name of its reporter and its client", &Event{At: noon, Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "defer", ReportingMTA: "\x1b[2J"}, []Key{
+		{"a bounce without a name of its reporter and its client", &Observation{At: noon, Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "defer", ReportingMTA: "\x1b[2J"}, []Key{
 			{Topic: Verdicts, Domain: "example.com", Reason: "untagged", Action: "defer"},
 			{Topic: Suspects, Domain: "example.com", Outcome: Deferred},
 			{Topic: Sources, Domain: "example.com", Outcome: Deferred, Name: "local"},
@@ -160,6 +160,7 @@ func TestOutcomesOfAllVerdicts(t *testing.T) {
 		{policy.Verdict{Reason: policy.Grace, Would: policy.Untagged, Action: policy.ActionTag, Cause: policy.Allowance}, WouldBe},
 		{policy.Verdict{Reason: policy.Untagged, Action: policy.ActionTag, Cause: policy.MailerDaemon}, WouldBe},
 		{policy.Verdict{Reason: policy.Exempt, Action: policy.ActionAccept, Cause: policy.NeverSigned}, Accepted},
+		{policy.Verdict{Reason: policy.Exempt, Would: policy.Untagged, Action: policy.ActionAccept, Cause: policy.OwnMail}, Accepted},
 		{policy.Verdict{Reason: policy.DoNotTag, Action: policy.ActionNone}, Ordinary},
 		{policy.Verdict{Reason: policy.Untag, Action: policy.ActionAccept}, Accepted},
 	} {
@@ -237,7 +238,7 @@ func TestNothingIsWrittenOfNothing(t *testing.T) {
 // However long the store is down, so much waits; what is more is counted as lost.
 func TestWhatWaitsIsBounded(t *testing.T) {
 	r, st := New("mx1", 10, testHasher()), &failing{Store: memoryAt(noon), fails: 1}
-	e := Event{At: noon, Message: "outbound", Reason: "signed", Action: "sign"}
+	e := Observation{At: noon, Message: "outbound", Reason: "signed", Action: "sign"}
 	for i := range MaxPending {
 		e.Domain = fmt.Sprintf("%d.example", i)
 		r.Observe(&e)
@@ -274,8 +275,8 @@ func TestMadeUpNamesAreBounded(t *testing.T) {
 		e.ReportingMTA = fmt.Sprintf("mx.x%d.example", i)
 		e.Route = fmt.Sprintf("x%d.example", i)
 		r.Observe(e)
-		r.Observe(&Event{At: at, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{fmt.Sprintf("x%d.example", i)}})
-		r.Observe(&Event{At: at, Message: "bounce", Domain: "example.com", Reason: "valid", Action: "accept", Failures: []Failure{{fmt.Sprintf("x%d.example", i), "5.1.1", false, 1}}})
+		r.Observe(&Observation{At: at, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{fmt.Sprintf("x%d.example", i)}})
+		r.Observe(&Observation{At: at, Message: "bounce", Domain: "example.com", Reason: "valid", Action: "accept", Failures: []Failure{{fmt.Sprintf("x%d.example", i), "5.1.1", false, 1}}})
 		if i%100 == 50 {
 			again := refusal(at)
 			again.ReportingMTA = "mx.victim.example"
@@ -343,9 +344,9 @@ func TestWhichNamesAreCounted(t *testing.T) {
 	if !c.choose(name(99), midnight) {
 		t.Error("a new name is not counted beside them")
 	}
-	// An event that is late does not begin its day anew.
+	// An observation that is late does not begin its day anew.
 	if !c.choose(name(0), midnight.Add(-time.Second)) || len(c.today) != maxNew+2 {
-		t.Errorf("%d names after an event that was late", len(c.today))
+		t.Errorf("%d names after an observation that was late", len(c.today))
 	}
 	// The clock was wrong by a year.
 	if !c.choose(name(5), midnight.AddDate(1, 0, 0)) || !c.choose(name(6), midnight) || c.day != store.DayOf(midnight) {
@@ -378,7 +379,7 @@ func TestNamesOfADay(t *testing.T) {
 func TestNamesAfterARestart(t *testing.T) {
 	st := memoryAt(noon)
 	sent := func(r *Recorder, name string, at time.Time) {
-		r.Observe(&Event{At: at, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{name}})
+		r.Observe(&Observation{At: at, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{name}})
 	}
 	before := New("mx1", 0, testHasher())
 	sent(before, "yesterday.example", noon.AddDate(0, 0, -1))
@@ -420,14 +421,14 @@ func TestFailuresInTheLog(t *testing.T) {
 	}
 }
 
-// The mail path pays for each event. What was counted in this hour before costs no memory.
+// The mail path pays for each observation. What was counted in this hour before costs no memory.
 func TestObserveAllocatesLittle(t *testing.T) {
 	r := New("mx1", 200, testHasher())
-	signed := &Event{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{"a.example", "b.example"}}
+	signed := &Observation{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{"a.example", "b.example"}}
 	refused := refusal(noon)
 	for _, tt := range []struct {
 		name string
-		e    *Event
+		e    *Observation
 		most float64
 	}{{"signed", signed, 0}, {"refused", refused, 9}} {
 		if got := testing.AllocsPerRun(100, func() { r.Observe(tt.e) }); got > tt.most {
@@ -456,22 +457,22 @@ func TestPackedKeys(t *testing.T) {
 
 func BenchmarkObserve(b *testing.B) {
 	r := New("mx1", 200, testHasher())
-	signed := &Event{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{"example.org"}, QueueID: "4ZQ", Sender: "user@example.com", Recipient: "friend@example.org"}
-	made := make([]*Event, 4096)
+	signed := &Observation{At: noon, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{"example.org"}, QueueID: "4ZQ", Sender: "user@example.com", Recipient: "friend@example.org"}
+	made := make([]*Observation, 4096)
 	for i := range made {
 		made[i] = refusal(noon.Add(time.Duration(i) * time.Second))
 		made[i].Client = netip.AddrFrom4([4]byte{100, byte(i >> 8), byte(i), 7})
 		made[i].ReportingMTA = fmt.Sprintf("mx.x%d.example", i)
 	}
-	for name, event := range map[string]func(i int) *Event{
-		"signed":  func(int) *Event { return signed },
-		"refused": func(int) *Event { return made[0] },
-		"made-up": func(i int) *Event { return made[i%len(made)] },
+	for name, observation := range map[string]func(i int) *Observation{
+		"signed":  func(int) *Observation { return signed },
+		"refused": func(int) *Observation { return made[0] },
+		"made-up": func(i int) *Observation { return made[i%len(made)] },
 	} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {
-				r.Observe(event(i))
+				r.Observe(observation(i))
 			}
 		})
 	}

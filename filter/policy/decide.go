@@ -338,7 +338,7 @@ func (p *Policy) RefusesAt(v *Verdict) Stage {
 
 // NeedsProof says whether the content may change the verdict.
 func (p *Policy) NeedsProof(v *Verdict) bool {
-	return v.Reason.provable() || v.Would.provable() && (v.Reason == Grace || p.set.ProveOwnMail && v.Cause == OwnMail)
+	return v.Reason.provable() || v.Would.provable() && (v.Reason == Grace || p.set.ReadAll && v.Cause == OwnMail)
 }
 
 // SeveralRecipients changes the verdicts of a message with the null sender whose recipients were not all treated alike:

@@ -163,11 +163,9 @@ type Settings struct {
 	WrongTagsPerDay int
 	// AddMessageID lets outbound mail of our domains leave with one Message-ID that bounces can name: what comes back is then known.
 	AddMessageID bool
-	// ReadAll lets bounces be read that a tag has proven already, so that the log says what they report.
+	// ReadAll lets bounces be read that a tag has proven already, so that the log says what they report, and bounces be proven that this site
+	// writes itself, although they are delivered without: what is not proven is believed nothing.
 	ReadAll bool
-	// ProveOwnMail lets bounces that this site writes itself be proven, although they are delivered without: programs that are told of
-	// bounces believe no others.
-	ProveOwnMail bool
 	// HeaderName is the name of the header that an accepted bounce gets; empty for none.
 	HeaderName string
 	// AuthservIDs are the authserv-ids (RFC 8601 section 2.5) under which this site says that a DKIM signature is right.

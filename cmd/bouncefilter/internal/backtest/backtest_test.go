@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 )
 
 // one judges a message beside sent mail: m1@example.com of two hours ago and one of 100 days ago, so that the folder reaches back.
@@ -369,7 +371,7 @@ func TestResult(t *testing.T) {
 	}
 	lines := strings.Split(b.String(), "\n")
 	for _, l := range lines {
-		if len([]rune(l)) > width {
+		if len([]rune(l)) > screen.Width {
 			t.Errorf("%d columns: %s", len([]rune(l)), l)
 		}
 	}

@@ -4,13 +4,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-)
 
-// width is how many columns a screen has.
-const width = 80
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
+)
 
 // words are how each class is shown, and what becomes of it.
 var words = map[Class][2]string{
@@ -57,7 +55,7 @@ func Print(w io.Writer, r *Result, samples int) error {
 	r.chart(&b)
 	r.largest(&b)
 	b.WriteByte('\n')
-	paragraph(&b, "Next: ", r.Next())
+	screen.Paragraph(&b, "Next: ", r.Next())
 	if samples > 0 {
 		r.samples(&b, samples)
 	}
@@ -74,44 +72,44 @@ func (r *Result) input(b *strings.Builder) {
 	const most = 5
 	domains := strings.Join(r.Domains[:min(len(r.Domains), most)], ", ")
 	if n := len(r.Domains) - most; n > 0 {
-		domains += fmt.Sprintf(" and %s more", number(n))
+		domains += fmt.Sprintf(" and %s more", screen.Number(n))
 	}
-	paragraph(b, "Domains  ", domains+from)
+	screen.Paragraph(b, "Domains  ", domains+from)
 	c := &r.Read
-	mail := fmt.Sprintf("%s: %s sent (of %s), %s ordinary, %s that may be bounces", count(c.Messages, "message"), number(c.Sent),
-		count(r.Mailboxes, "mailbox"), number(c.Ordinary), number(c.Candidates))
-	paragraph(b, "Mail     ", mail)
+	mail := fmt.Sprintf("%s: %s sent (of %s), %s ordinary, %s that may be bounces", screen.Count(c.Messages, "message"), screen.Number(c.Sent),
+		screen.Count(r.Mailboxes, "mailbox"), screen.Number(c.Ordinary), screen.Number(c.Candidates))
+	screen.Paragraph(b, "Mail     ", mail)
 	var left []string
 	if c.Older > 0 {
-		left = append(left, number(c.Older)+" older (--since)")
+		left = append(left, screen.Number(c.Older)+" older (--since)")
 	}
 	if c.Copies > 0 {
-		left = append(left, count(c.Copies, "copy"))
+		left = append(left, screen.Count(c.Copies, "copy"))
 	}
 	if len(left) > 0 {
-		paragraph(b, "         ", "left out: "+strings.Join(left, ", "))
+		screen.Paragraph(b, "         ", "left out: "+strings.Join(left, ", "))
 	}
 	if c.Logs > 0 {
-		logs := fmt.Sprintf("%s with no line of a mail server", count(c.Logs, "file"))
+		logs := fmt.Sprintf("%s with no line of a mail server", screen.Count(c.Logs, "file"))
 		if r.LogSince != nil {
-			logs = fmt.Sprintf("%s since %s: %s sent, %s came; %s with the null sender refused already", count(c.Logs, "file"),
-				r.LogSince.Format(time.DateOnly), count(c.LogSent, "message"), number(c.LogInbound), number(c.Rejected))
+			logs = fmt.Sprintf("%s since %s: %s sent, %s came; %s with the null sender refused already", screen.Count(c.Logs, "file"),
+				r.LogSince.Format(time.DateOnly), screen.Count(c.LogSent, "message"), screen.Number(c.LogInbound), screen.Number(c.Rejected))
 		}
-		paragraph(b, "Logs     ", logs)
+		screen.Paragraph(b, "Logs     ", logs)
 	}
 	switch {
 	case r.Interrupted:
-		paragraph(b, "         ", fmt.Sprintf("INTERRUPTED: only a part was read; %s not judged", number(r.NotJudged)))
+		screen.Paragraph(b, "         ", fmt.Sprintf("INTERRUPTED: only a part was read; %s not judged", screen.Number(r.NotJudged)))
 	case c.Unread > 0:
-		paragraph(b, "         ", fmt.Sprintf("%s could not be read; the standard error names them", count(c.Unread, "file")))
+		screen.Paragraph(b, "         ", fmt.Sprintf("%s could not be read; the standard error names them", screen.Count(c.Unread, "file")))
 	}
 }
 
 // class writes the lines of one class.
 func (r *Result) class(b *strings.Builder, c Class) {
 	n := r.Classes[c]
-	fmt.Fprintf(b, "%-46s %9s %5s   %s\n", words[c][0], number(n), share(n, r.Total()), words[c][1])
-	detail := func(what string, n int) { fmt.Fprintf(b, "   %9s  %s\n", number(n), what) }
+	fmt.Fprintf(b, "%-46s %9s %5s   %s\n", words[c][0], screen.Number(n), share(n, r.Total()), words[c][1])
+	detail := func(what string, n int) { fmt.Fprintf(b, "   %9s  %s\n", screen.Number(n), what) }
 	if n == 0 {
 		return
 	}
@@ -132,7 +130,7 @@ func (r *Result) class(b *strings.Builder, c Class) {
 			}
 		}
 	case NoBounce:
-		fmt.Fprintf(b, "              from %s\n", cut(list(r.Null, 4), width-19))
+		fmt.Fprintf(b, "              from %s\n", screen.Fit(list(r.Null, 4), screen.Width-19))
 	case Backscatter:
 		if k := n - r.Sure[c]; k > 0 {
 			detail("of these only most likely: your sent mail may not be complete", k)
@@ -184,7 +182,7 @@ func (r *Result) chart(b *strings.Builder) {
 		}
 	}
 	bars := []rune("▁▂▃▄▅▆▇█")
-	fmt.Fprintf(b, "\n%s by day, at most %s:\n  %s ", title, number(largest), first.Format("01-02"))
+	fmt.Fprintf(b, "\n%s by day, at most %s:\n  %s ", title, screen.Number(largest), first.Format("01-02"))
 	for d := first; !d.After(last); d = d.AddDate(0, 0, 1) {
 		n := counts[d.Format(time.DateOnly)]
 		if n == 0 {
@@ -205,7 +203,7 @@ func (r *Result) largest(b *strings.Builder) {
 		{"  most to    ", r.Targets}, {"  most from  ", r.Reporters}, {"Null sender, by the logs: to    ", r.LogTo}, {"                          from  ", r.Clients},
 	} {
 		if len(row.list) > 0 {
-			fmt.Fprintf(b, "%s%s\n", row.title, cut(list(row.list, 5), width-len(row.title)))
+			fmt.Fprintf(b, "%s%s\n", row.title, screen.Fit(list(row.list, 5), screen.Width-len(row.title)))
 		}
 	}
 }
@@ -268,74 +266,16 @@ func (m *Message) Line() string {
 	if why == "" {
 		why = m.Reason
 	}
-	return strings.Join([]string{clean(where), why, m.Time.UTC().Format(time.RFC3339), clean(m.Recipient), "<" + clean(m.MessageID) + ">"}, "\t")
-}
-
-// clean makes what others wrote fit for a terminal, and for one line.
-func clean(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < 0x20 || c >= 0x7f && c < 0xa0 || c == 0x2028 || c == 0x2029 {
-			return '?'
-		}
-		return c
-	}, strings.ToValidUTF8(s, "?"))
+	return strings.Join([]string{screen.Printable(where), why, m.Time.UTC().Format(time.RFC3339), screen.Printable(m.Recipient), "<" + screen.Printable(m.MessageID) + ">"}, "\t")
 }
 
 // list writes the first few of some counts: "a 12, b 3".
 func list(counts []Named, most int) string {
 	var parts []string
 	for _, n := range counts[:min(len(counts), most)] {
-		parts = append(parts, clean(n.Name)+" "+number(n.Count))
+		parts = append(parts, screen.Printable(n.Name)+" "+screen.Number(n.Count))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// cut bounds a text to so many characters.
-func cut(s string, most int) string {
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return s
-}
-
-// paragraph writes a text behind a title, in lines of the width of the screen.
-func paragraph(b *strings.Builder, title, text string) {
-	line := title
-	empty := true
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case empty:
-			line += word
-		case len([]rune(line))+1+len([]rune(word)) > width:
-			b.WriteString(line + "\n")
-			line = strings.Repeat(" ", len([]rune(title))) + word
-		default:
-			line += " " + word
-		}
-		empty = false
-	}
-	b.WriteString(line + "\n")
-}
-
-// number writes a number with commas: 1,234,567.
-func number(n int) string {
-	s := strconv.Itoa(n)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-func count(n int, thing string) string {
-	switch {
-	case n == 1:
-		return "1 " + thing
-	case strings.HasSuffix(thing, "x"):
-		return number(n) + " " + thing + "es"
-	case strings.HasSuffix(thing, "y"):
-		return number(n) + " " + strings.TrimSuffix(thing, "y") + "ies"
-	}
-	return number(n) + " " + thing + "s"
 }
 
 func share(n, of int) string {

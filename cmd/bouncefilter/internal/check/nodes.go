@@ -60,7 +60,7 @@ func nodeFindings(self string, own []store.NodeKey, nodes []store.Node, now time
 		}
 		if silent := now.Sub(n.Seen); silent > store.HeartbeatTimeout {
 			fs = append(fs, mta.Finding{Level: mta.LevelNote, Name: "node-silent", Where: where,
-				What: "It was last seen at " + n.Seen.UTC().Format(time.RFC3339) + "."})
+				What: "It is silent: it was last seen at " + n.Seen.UTC().Format(time.RFC3339) + "."})
 			for _, k := range own {
 				if k.Next && len(keydist.Lacking(k, []store.Node{n})) > 0 {
 					fs = append(fs, mta.Finding{Level: mta.LevelWarning, Name: "rotation-waits", Where: where,

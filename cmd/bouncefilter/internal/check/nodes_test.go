@@ -48,7 +48,7 @@ func TestNodeFindings(t *testing.T) {
 		{"the daemon of this host was not reloaded", []store.Node{node("mx1", 0, verifies)}, []string{"error key-missing It runs with other keys than the files have: It lacks key 1"}},
 		{"a clock that is off", []store.Node{node("mx2", -2*time.Minute, own...)}, []string{"warning clock-off Its clock is 2m0s behind the store's."}},
 		{"a clock that is a day off", []store.Node{node("mx2", 24*time.Hour, own...)}, []string{"error clock-off Its clock is 24h0m0s ahead of the store's."}},
-		{"a silent node is not compared", []store.Node{silent}, []string{"note node-silent It was last seen at 2026-11-23T11:00:00Z."}},
+		{"a silent node is not compared", []store.Node{silent}, []string{"note node-silent It is silent: it was last seen at 2026-11-23T11:00:00Z."}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got []string

@@ -43,8 +43,7 @@ func (r *resolver) settings() {
 	if !slices.Equal(f.MailerDaemons.Senders, []string{"*"}) {
 		s.MailerDaemons.Senders = r.addresses(daemonSenders, f.MailerDaemons.Senders)
 	}
-	s.ProveOwnMail = r.c.Events.Any()
-	s.ReadAll = f.Log.Reports || s.ProveOwnMail // events say what a bounce reports, whatever proves it
+	s.ReadAll = f.Log.Reports || r.c.Events.Any() // events say what a bounce reports, whatever proves it
 	s.Actions = r.actions()
 
 	switch f.BadTag {

@@ -48,6 +48,7 @@ type Options struct {
 	Site       *site.Site // the first one; see Load
 	HashSecret []byte
 	Version    string // for the metrics
+	Config     string // the configuration that commands must be told; "" for the usual one
 
 	// Memory is how much the process may use. Files is how many descriptors it may have.
 	Memory memlimit.Limit

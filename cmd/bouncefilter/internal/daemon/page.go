@@ -56,8 +56,8 @@ func (d *Daemon) local() page.Local {
 	s, j := d.sites.Current(), d.guard.Journal()
 	tags := s.Config.Ring
 	return page.Local{
-		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: tags.Lifetime + tags.Rotation - 1,
-		Unhealthy: d.unhealthy(), Circuit: d.guard.Available(), Waiting: j.Entries, Octets: j.Octets, Lost: j.Lost, Gap: d.guard.Gap(),
+		Node: d.config.Node, Version: d.o.Version, Store: open.Redacted(d.config.Store), Lifetime: tags.Lifetime + tags.Rotation - 1, Config: d.o.Config,
+		Unhealthy: d.unhealthy(), Circuit: d.guard.Available(), Waiting: j.Entries, Octets: j.Octets, Lost: j.Lost,
 		Unreadable: len(s.Keys.Unreadable), ReloadFailed: d.reloadFailed.Load(), Connections: d.server.Connections(),
 	}
 }

@@ -129,8 +129,8 @@ func (a attrs) isVerdict() bool {
 	return false
 }
 
-// event returns the event of a verdict.
-func (a attrs) event(at time.Time) (*figures.Event, error) {
+// observation returns the observation of a verdict.
+func (a attrs) observation(at time.Time) (*figures.Observation, error) {
 	if at.IsZero() {
 		return nil, fmt.Errorf("no time")
 	}
@@ -144,25 +144,25 @@ func (a attrs) event(at time.Time) (*figures.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &figures.Event{
+	o := &figures.Observation{
 		At: at, Message: a["msg"], Domain: a["domain"],
 		Reason: a["reason"], Action: a["action"], Cause: a["cause"], Would: a["would_be"],
 		Kind: a["report"], Family: a["family"], Sign: figures.Sign(a["sign"]), ReportingMTA: a["reporting_mta"],
-		Failures: failures, Route: a["other_route"],
+		Failures: failures, OwnHost: a["own_host"], Route: a["other_route"],
 		QueueID: a["queue_id"], Sender: address(a["sender"]), Recipient: address(a["recipient"]),
 	}
-	if e.Client, err = netip.ParseAddr(a["client"]); err != nil {
-		e.Client, e.Local = netip.Addr{}, a["client"] == "local"
+	if o.Client, err = netip.ParseAddr(a["client"]); err != nil {
+		o.Client, o.Local = netip.Addr{}, a["client"] == "local"
 	}
-	if e.Reason == policy.Signed.String() {
-		e.Destinations = destinations(a["destinations"], e.Recipient)
+	if o.Reason == policy.Signed.String() {
+		o.Destinations = destinations(a["destinations"], o.Recipient)
 	}
-	for _, text := range []string{e.Domain, e.Cause, e.Would, e.Kind, e.Family, string(e.Sign)} {
+	for _, text := range []string{o.Domain, o.Cause, o.Would, o.Kind, o.Family, string(o.Sign)} {
 		if !utf8.ValidString(text) || len(text) > 512 {
 			return nil, fmt.Errorf("%q is no word", text)
 		}
 	}
-	return e, nil
+	return o, nil
 }
 
 // address removes the angle brackets of an address.

@@ -13,7 +13,7 @@ func BenchmarkRead(b *testing.B) {
 	b.SetBytes(int64(len(log)))
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Read(strings.NewReader(log), Clock{at, time.UTC}, func(*figures.Event) {}); err != nil {
+		if _, err := Read(strings.NewReader(log), Clock{at, time.UTC}, func(*figures.Observation) {}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -27,10 +27,10 @@ func FuzzWhatTheDaemonWrites(f *testing.F) {
 			if form.Journal {
 				text = "Nov 23 06:58:01 mx1 bouncefilter[1]: " + severity(text)
 			}
-			var got []figures.Event
-			stats, err := Read(strings.NewReader(text), Clock{time.Now(), time.UTC}, func(e *figures.Event) { got = append(got, *e) })
+			var got []figures.Observation
+			stats, err := Read(strings.NewReader(text), Clock{time.Now(), time.UTC}, func(e *figures.Observation) { got = append(got, *e) })
 			if err != nil || len(got) != 1 || stats.Lines != 1 {
-				t.Fatalf("%d events of %q, %+v, %v", len(got), text, stats, err)
+				t.Fatalf("%d observations of %q, %+v, %v", len(got), text, stats, err)
 			}
 			wantRecipient, wantMTA := recipient, mta
 			if form.Format == config.FormatJSON { // which has no other octets than UTF-8
@@ -56,15 +56,15 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"1795435081000000","MESSAGE":` + octets(verdict) + "}"))
 	f.Add([]byte(`{"__REALTIME_TIMESTAMP":"1","MESSAGE":[256,-1,"x"]}` + "\n{\"MESSAGE\":null}"))
 	f.Fuzz(func(t *testing.T, log []byte) {
-		events := int64(0)
-		stats, _ := Read(bytes.NewReader(log), Clock{time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), time.UTC}, func(e *figures.Event) {
-			events++
+		observations := int64(0)
+		stats, _ := Read(bytes.NewReader(log), Clock{time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), time.UTC}, func(e *figures.Observation) {
+			observations++
 			if e.At.IsZero() || e.Reason == "" || e.Action == "" || len(e.Destinations) > figures.MaxDestinations || len(e.Failures) > figures.MaxFailures {
 				t.Errorf("got %+v", e)
 			}
 		})
-		if n := stats.Verdicts + stats.Tests + stats.Others + stats.Unreadable; events != stats.Verdicts || n > stats.Lines || stats.Lines-n > 1 {
-			t.Errorf("%d events, %+v", events, stats)
+		if n := stats.Verdicts + stats.Tests + stats.Others + stats.Unreadable; observations != stats.Verdicts || n > stats.Lines || stats.Lines-n > 1 {
+			t.Errorf("%d observations, %+v", observations, stats)
 		}
 	})
 }

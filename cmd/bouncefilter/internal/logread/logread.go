@@ -39,8 +39,8 @@ type Clock struct {
 	Zone *time.Location // of times without one
 }
 
-// Read calls verdict with each verdict. The event is valid during the call.
-func Read(in io.Reader, clock Clock, verdict func(*figures.Event)) (Stats, error) {
+// Read calls verdict with each verdict. The observation is valid during the call.
+func Read(in io.Reader, clock Clock, verdict func(*figures.Observation)) (Stats, error) {
 	r := &reader{in: bufio.NewReaderSize(in, maxLine), clock: clock, verdict: verdict}
 	for {
 		line, whole, err := r.line()
@@ -69,7 +69,7 @@ func Read(in io.Reader, clock Clock, verdict func(*figures.Event)) (Stats, error
 type reader struct {
 	in      *bufio.Reader
 	clock   Clock
-	verdict func(*figures.Event)
+	verdict func(*figures.Observation)
 	stats   Stats
 }
 
@@ -119,7 +119,7 @@ func (r *reader) attributes(a attrs, at time.Time) {
 	if text, has := a["time"]; has {
 		at, _ = time.Parse(time.RFC3339, text) // the zero time is unreadable
 	}
-	e, err := a.event(at)
+	o, err := a.observation(at)
 	switch {
 	case a["test"] == "true":
 		r.stats.Tests++
@@ -133,6 +133,6 @@ func (r *reader) attributes(a attrs, at time.Time) {
 		if at.After(r.stats.Last) {
 			r.stats.Last = at.UTC()
 		}
-		r.verdict(e)
+		r.verdict(o)
 	}
 }

@@ -19,9 +19,9 @@ var at = time.Date(2026, 11, 23, 11, 58, 1, 0, time.UTC)
 const verdict = `level=INFO msg=bounce queue_id=4ZQ client=203.0.113.7 sender=<> recipient="<\"a b\"@example.com>" domain=example.com reason=untagged ` +
 	`action=monitor cause=monitor-mode report=dsn family=postfix sign=own-host reporting_mta="mx\x00=1" other_route=192.0.2.0/24 duration=1.5ms`
 
-// event is what it says.
-func event() figures.Event {
-	return figures.Event{
+// observation is what it says.
+func observation() figures.Observation {
+	return figures.Observation{
 		At: at, Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "monitor", Cause: "monitor-mode", Kind: "dsn", Family: "postfix",
 		Sign: figures.OwnHost, Client: netip.MustParseAddr("203.0.113.7"), ReportingMTA: "mx\x00=1", Route: "192.0.2.0/24",
 		QueueID: "4ZQ", Recipient: `"a b"@example.com`,
@@ -29,11 +29,11 @@ func event() figures.Event {
 }
 
 // read reads a log whose reader is at noon, five hours behind UTC.
-func read(t *testing.T, log string) ([]figures.Event, Stats) {
+func read(t *testing.T, log string) ([]figures.Observation, Stats) {
 	t.Helper()
-	var events []figures.Event
-	stats, err := Read(strings.NewReader(log), Clock{Now: at.Add(time.Hour), Zone: time.FixedZone("EST", -5*3600)}, func(e *figures.Event) {
-		events = append(events, *e)
+	var observations []figures.Observation
+	stats, err := Read(strings.NewReader(log), Clock{Now: at.Add(time.Hour), Zone: time.FixedZone("EST", -5*3600)}, func(e *figures.Observation) {
+		observations = append(observations, *e)
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +41,7 @@ func read(t *testing.T, log string) ([]figures.Event, Stats) {
 	if n := stats.Verdicts + stats.Tests + stats.Others + stats.Unreadable; n != stats.Lines {
 		t.Errorf("%d of %d lines are accounted for", n, stats.Lines)
 	}
-	return events, stats
+	return observations, stats
 }
 
 // export writes a field of the journal that is not plain text.
@@ -92,12 +92,12 @@ func TestForms(t *testing.T) {
 		{"journalctl -o export, octets", "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795435081000000\n" + export("OTHER", "a\n\nMESSAGE=x\n") + export("MESSAGE", verdict) + "PRIORITY=6\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			events, stats := read(t, tt.log+"\n")
-			if len(events) != 1 || stats.Lines != 1 || stats.First != at || stats.Last != at {
-				t.Fatalf("%d events, %+v", len(events), stats)
+			observations, stats := read(t, tt.log+"\n")
+			if len(observations) != 1 || stats.Lines != 1 || stats.First != at || stats.Last != at {
+				t.Fatalf("%d observations, %+v", len(observations), stats)
 			}
-			if events[0].At = events[0].At.UTC(); !reflect.DeepEqual(events[0], event()) {
-				t.Errorf("got %+v", events[0])
+			if observations[0].At = observations[0].At.UTC(); !reflect.DeepEqual(observations[0], observation()) {
+				t.Errorf("got %+v", observations[0])
 			}
 		})
 	}
@@ -105,9 +105,9 @@ func TestForms(t *testing.T) {
 
 func TestEntriesOfAJournalFollowEachOther(t *testing.T) {
 	entry := "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795435081000000\nMESSAGE=" + verdict + "\n\n"
-	events, stats := read(t, entry+strings.Replace(entry, verdict, "started", 1)+entry)
-	if len(events) != 2 || stats.Lines != 3 || stats.Others != 1 {
-		t.Errorf("%d events, %+v", len(events), stats)
+	observations, stats := read(t, entry+strings.Replace(entry, verdict, "started", 1)+entry)
+	if len(observations) != 2 || stats.Lines != 3 || stats.Others != 1 {
+		t.Errorf("%d observations, %+v", len(observations), stats)
 	}
 }
 
@@ -134,13 +134,13 @@ func TestWhatIsNoVerdict(t *testing.T) {
 		{"an entry with too long a message", "__CURSOR=s=1\n__REALTIME_TIMESTAMP=1795435081000000\n" + export("MESSAGE", strings.Repeat("x", maxLine+1)), Stats{Others: 1}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			events, stats := read(t, "\n"+tt.log+"\n\n")
+			observations, stats := read(t, "\n"+tt.log+"\n\n")
 			tt.want.Lines = 1
-			if len(events) != 0 || stats != tt.want {
-				t.Errorf("%d events, %+v", len(events), stats)
+			if len(observations) != 0 || stats != tt.want {
+				t.Errorf("%d observations, %+v", len(observations), stats)
 			}
-			if events, _ := read(t, tt.log+"\n\n"+stamped); len(events) != 1 {
-				t.Errorf("the line behind it: %d events", len(events))
+			if observations, _ := read(t, tt.log+"\n\n"+stamped); len(observations) != 1 {
+				t.Errorf("the line behind it: %d observations", len(observations))
 			}
 		})
 	}
@@ -148,19 +148,19 @@ func TestWhatIsNoVerdict(t *testing.T) {
 
 func TestJournalThatIsCutOff(t *testing.T) {
 	whole := "__CURSOR=s=1\n" + export("MESSAGE", verdict)
-	if _, err := Read(strings.NewReader(whole[:60]), Clock{Now: at, Zone: time.UTC}, func(*figures.Event) {}); err == nil {
+	if _, err := Read(strings.NewReader(whole[:60]), Clock{Now: at, Zone: time.UTC}, func(*figures.Observation) {}); err == nil {
 		t.Error("no error")
 	}
 }
 
 func TestSentAndFailed(t *testing.T) {
 	const sent = "time=2026-11-23T11:58:01.000Z level=INFO msg=outbound client=local sender=<u@example.com> recipient=<x@Example.NET> domain=example.com reason=signed action=sign"
-	events, _ := read(t, sent+"\n"+sent+` destinations=a.example,b.example`+"\n"+
+	observations, _ := read(t, sent+"\n"+sent+` destinations=a.example,b.example`+"\n"+
 		`time=2026-11-23T11:58:01.000Z level=INFO msg=bounce recipient=<u@example.com> domain=example.com reason=valid action=accept failures="a.example 5.1.1 2,b.example - 1 tag"`)
-	if len(events) != 3 || !reflect.DeepEqual(events[0].Destinations, []string{"example.net"}) || !events[0].Local ||
-		!reflect.DeepEqual(events[1].Destinations, []string{"a.example", "b.example"}) ||
-		!reflect.DeepEqual(events[2].Failures, []figures.Failure{{Destination: "a.example", Status: "5.1.1", Count: 2}, {Destination: "b.example", Count: 1, BecauseOfTag: true}}) {
-		t.Errorf("got %+v", events)
+	if len(observations) != 3 || !reflect.DeepEqual(observations[0].Destinations, []string{"example.net"}) || !observations[0].Local ||
+		!reflect.DeepEqual(observations[1].Destinations, []string{"a.example", "b.example"}) ||
+		!reflect.DeepEqual(observations[2].Failures, []figures.Failure{{Destination: "a.example", Status: "5.1.1", Count: 2}, {Destination: "b.example", Count: 1, BecauseOfTag: true}}) {
+		t.Errorf("got %+v", observations)
 	}
 }
 

@@ -36,7 +36,8 @@ func missing(t *testing.T, what string) {
 	t.Skip(what + " is missing; deploy/test installs it")
 }
 
-// browser is a Chromium without a window, for all tests of a test.
+// browser is a Chromium without a window, for all tabs of a test. chromedp drives it over a pipe: it needs no driver beside it, no port and
+// no Node, and brings the protocol alone. No program of ours imports it.
 type browser struct {
 	context.Context
 	axe string // the text of axe-core

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 )
 
 // chart is a chart of bars, one for each hour or day. Its bars are 10 wide in a frame 100 high, which the page stretches; what is written
@@ -63,13 +64,13 @@ func newChart(id, title, each, layout, tickLayout string, periods []report.Perio
 		c.Bars = append(c.Bars, newBar(i, &periods[i], c.Top, layout))
 	}
 	c.Desc = fmt.Sprintf("A bar for each of %d %ss: %s accepted, %s would be refused, %s refused in all; %d far above the others.",
-		len(periods), each, thousands(sum.Accepted), thousands(sum.WouldBe), thousands(sum.Refused), outliers)
+		len(periods), each, screen.Number(sum.Accepted), screen.Number(sum.WouldBe), screen.Number(sum.Refused), outliers)
 	return c
 }
 
 func newBar(i int, p *report.Period, top int64, layout string) bar {
 	b := bar{X: 10*i + 1, Title: fmt.Sprintf("%s: %s accepted, %s would be refused, %s refused", p.Begin.UTC().Format(layout),
-		thousands(p.Accepted), thousands(p.WouldBe), thousands(refused(p.Counts)))}
+		screen.Number(p.Accepted), screen.Number(p.WouldBe), screen.Number(refused(p.Counts)))}
 	y := float64(chartHeight + markHeight)
 	for _, s := range []struct {
 		class string

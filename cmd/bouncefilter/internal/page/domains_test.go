@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/store"
@@ -41,12 +42,12 @@ func hosted(i int) string { return fmt.Sprintf("customer%05d.example", i) }
 func TestPageOfVeryManyDomains(t *testing.T) {
 	size := func(domains int) int {
 		r := &reader{source: hosting{domains}, now: func() time.Time { return noon }}
-		s := r.get(t.Context(), 7)
+		s := r.get(t.Context(), Local{Lifetime: 7})
 		if s.failed != nil {
 			t.Fatal(s.failed)
 		}
 		body := get(t, show(t, healthy(), s)).Body.String()
-		contains(t, fmt.Sprintf("the page of %d domains", domains), body, plural(int64(domains-maxDomains), "other domain"))
+		contains(t, fmt.Sprintf("the page of %d domains", domains), body, screen.Count(domains-maxDomains, "other domain"))
 		return len(body)
 	}
 	if few, many := size(100), size(20_000); many > few+2000 {

@@ -27,6 +27,7 @@ type Local struct {
 	Node, Version string
 	Store         string // URL, without a password
 	Lifetime      int    // see report.Input
+	Config        string // the configuration that commands must be told; "" for the usual one
 
 	// Unhealthy says in words why mail does not pass; "" if it does.
 	Unhealthy string
@@ -36,8 +37,7 @@ type Local struct {
 	Waiting      int
 	Octets       int64
 	Lost         uint64
-	Gap          bool // there is one that the store does not know of yet
-	Unreadable   int  // keys whose secrets cannot be read
+	Unreadable   int // keys whose secrets cannot be read
 	ReloadFailed bool
 	Connections  uint64 // of MTAs, since the start
 }
@@ -96,7 +96,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		j = p.judge(r, r.PostForm.Get("address"))
 	}
-	v := newView(p.o.Local(), p.reader.get(r.Context(), p.o.Local().Lifetime), p.o.Now())
+	v := newView(p.o.Local(), p.reader.get(r.Context(), p.o.Local()), p.o.Now())
 	v.Judgement = j
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {

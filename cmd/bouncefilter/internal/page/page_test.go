@@ -69,6 +69,19 @@ func TestHeadlines(t *testing.T) {
 	}
 }
 
+// Commands name the configuration if it is not the usual one.
+func TestCommandsNameTheConfiguration(t *testing.T) {
+	for _, config := range []string{"", "/srv/bf.toml"} {
+		l, s := states["red"]()
+		l.Config = config
+		flag := ""
+		if config != "" {
+			flag = " -c " + config
+		}
+		contains(t, "the page", get(t, show(t, l, s)).Body.String(), "<code>bouncefilter check"+flag+"</code>", "report --failures"+flag+"</code>")
+	}
+}
+
 // A step is shown once, beside what it is about; the verdict has the one that it is about.
 func TestStepsAreShownOnce(t *testing.T) {
 	check, retry := []string{"bouncefilter check"}, []string{"bouncefilter report"}
@@ -82,6 +95,10 @@ func TestStepsAreShownOnce(t *testing.T) {
 	}
 	if len(rest) != 1 || rest[0].What != "Look:" {
 		t.Errorf("steps %+v", rest)
+	}
+	r.Verdict.Sentence = "Bounces are refused of which some may be genuine."
+	if as, _ := reportAlerts(r); len(as) != 3 || as[0].What != r.Verdict.Sentence+" It fails." || as[0].Remedy != "Check:" {
+		t.Errorf("the sentence names no concern: %+v", as)
 	}
 	r.Verdict.Concerns, r.Next = nil, r.Next[2:]
 	if as, rest := reportAlerts(r); len(as) != 1 || as[0].Remedy != "Look:" || len(rest) != 0 {
@@ -254,7 +271,7 @@ func TestPageReadsTheStoreOnceInAWhile(t *testing.T) {
 	now := noon
 	r := &reader{source: src, now: func() time.Time { return now }}
 	for range 1000 {
-		if s := r.get(t.Context(), 7); s.report == nil || s.failed != nil {
+		if s := r.get(t.Context(), Local{Lifetime: 7}); s.report == nil || s.failed != nil {
 			t.Fatalf("got %+v", s)
 		}
 	}
@@ -262,12 +279,12 @@ func TestPageReadsTheStoreOnceInAWhile(t *testing.T) {
 		t.Errorf("the store was read %d times", src.status)
 	}
 	now = now.Add(readInterval - time.Second)
-	r.get(t.Context(), 7)
+	r.get(t.Context(), Local{Lifetime: 7})
 	if src.status != 1 {
 		t.Error("the store was read again too early")
 	}
 	now = now.Add(time.Hour) // whatever the machine has taken for the first
-	r.get(t.Context(), 7)
+	r.get(t.Context(), Local{Lifetime: 7})
 	if src.status != 2 {
 		t.Errorf("the store was read %d times", src.status)
 	}
@@ -278,10 +295,10 @@ func TestPageOfAStoreThatFails(t *testing.T) {
 	src := &counting{}
 	now := noon
 	r := &reader{source: src, now: func() time.Time { return now }}
-	first := r.get(t.Context(), 7)
+	first := r.get(t.Context(), Local{Lifetime: 7})
 	now, src.err = now.Add(time.Hour), errors.New("refused")
 	for range 10 {
-		s := r.get(t.Context(), 7)
+		s := r.get(t.Context(), Local{Lifetime: 7})
 		if s.failed == nil || !s.since.Equal(now) || s.report != first.report || !s.at.Equal(noon) {
 			t.Fatalf("got %+v", s)
 		}
@@ -291,11 +308,11 @@ func TestPageOfAStoreThatFails(t *testing.T) {
 	}
 	began := now
 	now = now.Add(time.Hour)
-	if s := r.get(t.Context(), 7); !s.since.Equal(began) {
+	if s := r.get(t.Context(), Local{Lifetime: 7}); !s.since.Equal(began) {
 		t.Errorf("it fails since %v", s.since)
 	}
 	now, src.err = now.Add(time.Hour), nil
-	if s := r.get(t.Context(), 7); s.failed != nil || !s.at.Equal(now) {
+	if s := r.get(t.Context(), Local{Lifetime: 7}); s.failed != nil || !s.at.Equal(now) {
 		t.Errorf("once it answers: %+v", s)
 	}
 }
@@ -308,7 +325,7 @@ func TestOneViewReadsAtATime(t *testing.T) {
 	r := &reader{source: src, now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now }}
 	first := make(chan snapshot)
 	for range 8 {
-		go func() { first <- r.get(t.Context(), 7) }()
+		go func() { first <- r.get(t.Context(), Local{Lifetime: 7}) }()
 	}
 	src.block <- struct{}{} // one reads, the others wait for it
 	for range 8 {
@@ -320,7 +337,7 @@ func TestOneViewReadsAtATime(t *testing.T) {
 	now = now.Add(time.Hour)
 	mu.Unlock()
 	second := make(chan snapshot)
-	go func() { second <- r.get(t.Context(), 7) }()
+	go func() { second <- r.get(t.Context(), Local{Lifetime: 7}) }()
 	for {
 		src.mu.Lock()
 		reading := src.active == 1
@@ -330,7 +347,7 @@ func TestOneViewReadsAtATime(t *testing.T) {
 		}
 		time.Sleep(time.Millisecond)
 	}
-	if s := r.get(t.Context(), 7); !s.at.Equal(noon) {
+	if s := r.get(t.Context(), Local{Lifetime: 7}); !s.at.Equal(noon) {
 		t.Errorf("while another one reads: figures of %v", s.at)
 	}
 	close(src.block)
@@ -348,11 +365,11 @@ func TestViewerThatGoesAway(t *testing.T) {
 	r := &reader{source: src, now: func() time.Time { return noon }}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if s := r.get(ctx, 7); s.failed != nil {
+	if s := r.get(ctx, Local{Lifetime: 7}); s.failed != nil {
 		t.Errorf("got %+v", s)
 	}
 	close(src.block)
-	if s := r.get(t.Context(), 7); s.failed != nil || s.report == nil {
+	if s := r.get(t.Context(), Local{Lifetime: 7}); s.failed != nil || s.report == nil {
 		t.Errorf("the next: %+v", s)
 	}
 }
@@ -362,7 +379,7 @@ func TestLimitOfFigures(t *testing.T) {
 	for _, tt := range []struct{ each, days int }{{maxFigures / 10, 10}, {maxFigures/10 + 1, 9}, {maxFigures + 1, 1}, {1, 2 * shownDays}} {
 		src := &counting{each: tt.each}
 		r := &reader{source: src, now: func() time.Time { return noon }}
-		s := r.get(t.Context(), 7)
+		s := r.get(t.Context(), Local{Lifetime: 7})
 		if s.failed != nil || s.days != tt.days {
 			t.Errorf("%d figures a day: %d days, %v", tt.each, s.days, s.failed)
 		}
@@ -430,11 +447,6 @@ func TestNodes(t *testing.T) {
 }
 
 func TestWords(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1234: "-1,234", -123: "-123"} {
-		if got := thousands(n); got != want {
-			t.Errorf("thousands(%d) = %q", n, got)
-		}
-	}
 	for d, want := range map[time.Duration]string{0: "just now", 5 * time.Second: "5 seconds ago", 5 * time.Minute: "5 minutes ago", 5 * time.Hour: "5 hours ago", 99 * time.Hour: "4 days ago"} {
 		if got := since(noon.Add(-d), noon); got != want {
 			t.Errorf("since(%v) = %q", d, got)

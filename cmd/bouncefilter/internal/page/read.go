@@ -50,7 +50,7 @@ type reader struct {
 }
 
 // get returns what was read last, and reads first if that is too old. While another one reads, it returns what there was before.
-func (r *reader) get(ctx context.Context, lifetime int) snapshot {
+func (r *reader) get(ctx context.Context, l Local) snapshot {
 	last, due := r.lookAt()
 	if !due {
 		return last
@@ -69,7 +69,7 @@ func (r *reader) get(ctx context.Context, lifetime int) snapshot {
 	read, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	began := time.Now()
-	s, err := r.read(read, lifetime)
+	s, err := r.read(read, l)
 	if ctx.Err() != nil {
 		return last // the client is gone, which says nothing about the store
 	}
@@ -94,10 +94,10 @@ func (r *reader) lookAt() (last snapshot, due bool) {
 }
 
 // read asks the store.
-func (r *reader) read(ctx context.Context, lifetime int) (snapshot, error) {
+func (r *reader) read(ctx context.Context, l Local) (snapshot, error) {
 	now := r.now().UTC()
 	today := store.DayOf(now)
-	in := report.Input{Lifetime: lifetime, From: (today - shownDays + 1).Time(), Until: (today + 1).Time(), Now: now, Samples: maxSamples}
+	in := report.Input{Lifetime: l.Lifetime, From: (today - shownDays + 1).Time(), Until: (today + 1).Time(), Now: now, Samples: maxSamples, Config: l.Config}
 	newest := &newest{Source: r.source, left: maxFigures}
 	if err := in.ReadStore(ctx, newest); err != nil {
 		return snapshot{}, err

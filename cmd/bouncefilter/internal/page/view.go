@@ -6,11 +6,11 @@ import (
 	"html/template"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 )
@@ -86,6 +86,9 @@ func newView(l Local, s snapshot, now time.Time) *view {
 	return v
 }
 
+// Conf returns the flag that names the configuration to commands.
+func (l Local) Conf() string { return report.ConfigFlag(l.Config) }
+
 // rank orders levels, the worst last.
 func rank(l report.Level) int {
 	return slices.Index([]report.Level{report.Green, report.Amber, report.Red}, l)
@@ -95,6 +98,11 @@ func rank(l report.Level) int {
 func localAlerts(l Local, s snapshot) []alert {
 	var as []alert
 	add := func(level report.Level, what, remedy string, commands ...string) {
+		for i, c := range commands {
+			if strings.HasPrefix(c, "bouncefilter ") {
+				commands[i] += l.Conf()
+			}
+		}
 		as = append(as, alert{Level: level, What: what, Remedy: remedy, Commands: commands})
 	}
 	if l.Unhealthy != "" {
@@ -102,19 +110,19 @@ func localAlerts(l Local, s snapshot) []alert {
 			"journalctl -u bouncefilter -n 50", "systemctl restart bouncefilter")
 	}
 	if l.Unreadable > 0 {
-		add(report.Red, plural(int64(l.Unreadable), "key")+" in use cannot be read: the mail that "+thatOrThey(l.Unreadable)+" would sign waits.",
+		add(report.Red, screen.Count(l.Unreadable, "key")+" in use cannot be read: the mail that "+thatOrThey(l.Unreadable)+" would sign waits.",
 			"Restore the secret from a copy, or let the user of the daemon read it.", "bouncefilter check")
 	}
 	if s.failed != nil || !l.Circuit {
 		a := alert{Level: report.Amber, What: "The store does not answer. Mail is signed and delivered; no bounce is refused for want of a record.",
-			Remedy: "Start the store, or see why it does not answer: " + l.Store + ".", Commands: []string{"bouncefilter check"}}
+			Remedy: "Start the store, or see why it does not answer: " + l.Store + ".", Commands: []string{"bouncefilter check" + l.Conf()}}
 		if s.failed != nil {
 			a.Since = s.since.UTC().Format("2006-01-02 15:04") + " at least"
 		}
 		as = append(as, a)
 	}
 	if l.Lost > 0 {
-		add(report.Amber, plural(int64(l.Lost), "record")+" of signed mail could be kept neither in the store nor in the journal: bounces of that time are accepted without a record.",
+		add(report.Amber, screen.Count(l.Lost, "record")+" of signed mail could be kept neither in the store nor in the journal: bounces of that time are accepted without a record.",
 			"Make room for the journal, or repair the disk.", "bouncefilter check")
 	}
 	if l.ReloadFailed {
@@ -136,14 +144,23 @@ func reportAlerts(r *report.Report) (as []alert, rest []report.Step) {
 	v := r.Verdict
 	verdict := alert{Level: v.Level, What: v.Sentence, Since: v.Since, Until: v.Until}
 	steps := map[string]bool{}
-	for _, c := range v.Concerns {
-		a := alert{Level: report.Amber, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
+	about := slices.IndexFunc(v.Concerns, func(c report.Concern) bool { return strings.HasSuffix(v.Sentence, c.What) })
+	if about < 0 && len(v.Concerns) > 0 && v.Level != report.Green { // what to do belongs to the first line
+		about = 0
+		verdict.What += " " + v.Concerns[0].What
+	}
+	for i, c := range v.Concerns {
+		level := report.Amber
+		if v.State == report.Enforcing && c.Level() == report.Red {
+			level = report.Red
+		}
+		a := alert{Level: level, What: c.What, Until: c.Until, Remedy: c.Remedy, Commands: c.Commands, Config: c.Config}
 		if step := stepKey(c.Remedy, c.Commands, c.Config); steps[step] {
 			a.Remedy, a.Commands, a.Config = "", nil, nil // it is there already, for another domain
 		} else {
 			steps[step] = true
 		}
-		if strings.HasSuffix(v.Sentence, c.What) && verdict.Remedy == "" {
+		if i == about {
 			verdict.Remedy, verdict.Commands, verdict.Config = a.Remedy, a.Commands, a.Config
 			continue
 		}
@@ -198,7 +215,7 @@ func first[T any](list []T, n int) []T { return list[:min(n, len(list))] }
 
 // functions are those of the template.
 var functions = template.FuncMap{
-	"n":       thousands,
+	"n":       screen.Number[int64],
 	"refused": refused,
 	"css":     func() template.CSS { return template.CSS(css) }, // ours
 	"icon":    icon,
@@ -212,7 +229,7 @@ var functions = template.FuncMap{
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"ago":     since,
 	"or":      func(s, nothing string) string { return cmp.Or(s, nothing) },
-	"plural":  func(n int, noun string) string { return plural(int64(n), noun) },
+	"plural":  screen.Count[int],
 	"octets":  octets,
 	"join":    join,
 	"or2":     func(a, b string) bool { return a != "" || b != "" },
@@ -264,7 +281,7 @@ func stateWords(s report.State) string {
 func signWords(s figures.Sign) string {
 	switch s {
 	case figures.OwnHost:
-		return "names a host of ours"
+		return "came from a host of yours"
 	case figures.Repeats:
 		return "its source comes again and again"
 	case figures.NeverSends:
@@ -283,32 +300,15 @@ func outcomeWords(o figures.Outcome) string {
 	return string(o)
 }
 
-// thousands writes a number with commas.
-func thousands(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// plural writes a number with its noun.
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
-}
-
 // octets writes a size.
 func octets(n int64) string {
 	switch {
 	case n >= 1<<20:
-		return thousands(n>>20) + " MiB"
+		return screen.Number(n>>20) + " MiB"
 	case n >= 1<<10:
-		return thousands(n>>10) + " KiB"
+		return screen.Number(n>>10) + " KiB"
 	}
-	return plural(n, "octet")
+	return screen.Count(n, "octet")
 }
 
 // since says how long ago a time was.
@@ -320,13 +320,13 @@ func since(t, now time.Time) string {
 	case d < 2*time.Second:
 		return "just now"
 	case d < 2*time.Minute:
-		return plural(int64(d/time.Second), "second") + " ago"
+		return screen.Count(d/time.Second, "second") + " ago"
 	case d < 2*time.Hour:
-		return plural(int64(d/time.Minute), "minute") + " ago"
+		return screen.Count(d/time.Minute, "minute") + " ago"
 	case d < 48*time.Hour:
-		return plural(int64(d/time.Hour), "hour") + " ago"
+		return screen.Count(d/time.Hour, "hour") + " ago"
 	}
-	return plural(int64(d/(24*time.Hour)), "day") + " ago"
+	return screen.Count(d/(24*time.Hour), "day") + " ago"
 }
 
 // join joins lines.

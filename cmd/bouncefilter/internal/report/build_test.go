@@ -250,10 +250,13 @@ func TestOutliers(t *testing.T) {
 		{[]int64{100, 100, 100, 100, 149, 151}, []int{5}},
 		{[]int64{500, 80, 900, 78, 82, 81, 79, 80}, []int{0, 2}}, // one does not hide the other
 		{[]int64{0, 100, 100, 100, 100}, nil},                    // less is none
+		{[]int64{-1, -1, -1, -1, -1, 100, 90}, nil},              // nothing was installed before
 	} {
 		ps := make([]Period, len(tt.counts))
 		for i, n := range tt.counts {
-			ps[i].Refused = n
+			if n >= 0 {
+				ps[i].Refused, ps[i].Signed = n, 1
+			}
 		}
 		markOutliers(ps)
 		var got []int

@@ -62,6 +62,9 @@ func (c Concern) samples(in *Input) Concern {
 	return c.command(in.again("--samples 20 --domain " + shellWord(c.Domains[0])))
 }
 
+// Level is how urgent the concern is in a domain that is enforced.
+func (c *Concern) Level() Level { return c.level }
+
 // warns says that the operator of a domain that is enforced should look at it.
 func (c Concern) warns() Concern { c.level = Amber; return c }
 
@@ -110,12 +113,14 @@ func mostUrgentFirst(cs []Concern) {
 	slices.SortStableFunc(cs, func(a, b Concern) int { return cmp.Compare(rank[a.level], rank[b.level]) })
 }
 
-// conf returns the flag that names the configuration.
-func (in *Input) conf() string {
-	if in.Config == "" {
+func (in *Input) conf() string { return ConfigFlag(in.Config) }
+
+// ConfigFlag returns the flag that names the configuration to a command, with a space in front; "" for the usual one, whose path is "" here.
+func ConfigFlag(path string) string {
+	if path == "" {
 		return ""
 	}
-	return " -c " + shellWord(in.Config)
+	return " -c " + shellWord(path)
 }
 
 // again returns the command that prints another view of the same report.

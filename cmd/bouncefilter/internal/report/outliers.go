@@ -15,7 +15,11 @@ const (
 // markOutliers marks the periods in which far more was or would be refused than in most others: more than five spreads above the median.
 // The spread is the median of the distances to the median (MAD), times 1.4826, with which it is the standard deviation of a normal
 // distribution. Neither follows the outliers. It is at least the square root of the median, which chance alone brings about.
+// Periods before the first message do not count: beside them all that follows would be an outlier.
 func markOutliers(ps []Period) {
+	for len(ps) > 0 && ps[0].Counts == (Counts{}) {
+		ps = ps[1:]
+	}
 	if len(ps) < minPeriods {
 		return
 	}

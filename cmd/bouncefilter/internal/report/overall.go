@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 )
 
 // overall judges the site by its domains. Those that have never signed do not count beside others.
@@ -58,7 +59,7 @@ func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
 			would += domains[i].Would.NoSign + domains[i].Would.NoBounce
 			noBounce += domains[i].Would.NoBounce
 		}
-		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine", messages(would)) + exceptNoBounces(noBounce)
+		return fmt.Sprintf("Nothing says that any of the %s that would be refused is genuine", screen.Count(would, "message")) + exceptNoBounces(noBounce)
 	}
 	if v.Level == Red {
 		return "Bounces are refused of which some may be genuine."

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 )
 
 // View says what is printed of a report. The zero View is its first screen.
@@ -15,8 +17,8 @@ type View struct {
 	Next     bool   // all that speaks against enforcing, and all that is to be done
 }
 
-// screen is how many lines the first screen has at most: a terminal has 24, and the prompt takes one.
-const screen = 23
+// maxLines is how many lines the first screen has at most: a terminal has 24, and the prompt takes one.
+const maxLines = 23
 
 // Print writes what the view shows of a report, for people, in lines of at most 80 columns. Lines to paste are never broken.
 func Print(out io.Writer, r *Report, v View) error {
@@ -45,9 +47,9 @@ func WriteCSV(out io.Writer, r *Report, by string) error { return r.table(by).cs
 func (r *Report) title() string {
 	parts := []string{r.period() + " UTC"}
 	if l := r.Log; l != nil {
-		text := fmt.Sprintf("log of %s lines", number(l.Lines))
+		text := fmt.Sprintf("log of %s lines", screen.Short(l.Lines))
 		if l.Unreadable > 0 {
-			text += fmt.Sprintf(" (%s unreadable)", number(l.Unreadable))
+			text += fmt.Sprintf(" (%s unreadable)", screen.Short(l.Unreadable))
 		}
 		parts = append(parts, text)
 	}
@@ -57,15 +59,15 @@ func (r *Report) title() string {
 	case len(r.Domains) == 1:
 		parts = append(parts, r.Domains[0].Name)
 	default:
-		parts = append(parts, plural(len(r.Domains), "domain"))
+		parts = append(parts, screen.Count(len(r.Domains), "domain"))
 	}
 	switch {
 	case r.Node != "":
 		parts = append(parts, "node "+r.Node)
 	case len(r.Nodes) > 1:
-		parts = append(parts, plural(len(r.Nodes), "node"))
+		parts = append(parts, screen.Count(len(r.Nodes), "node"))
 	}
-	return fit(printable(strings.Join(parts, ", ")), width)
+	return screen.Fit(screen.Printable(strings.Join(parts, ", ")), screen.Width)
 }
 
 // period writes the time of the report: days, or hours if it does not begin and end with a day.
@@ -79,13 +81,6 @@ func (r *Report) period() string {
 		return last.Format(time.DateOnly)
 	}
 	return r.From.Format(hours) + " to " + r.Until.Format(hours)
-}
-
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return number(int64(n)) + " " + what + "s"
 }
 
 // headline is the verdict in a few words.
@@ -122,9 +117,9 @@ func (r *Report) verdictLines(most int) []string {
 	if cs := r.Verdict.Concerns; r.Verdict.State == Enforcing && len(cs) > 0 {
 		text = cs[0].What
 	}
-	lines := wrap(text, width-2)
+	lines := screen.Wrap(text, screen.Width-2)
 	if len(lines) > most {
-		lines = append(lines[:most-1:most-1], fit(strings.Join(lines[most-1:], " "), width-2))
+		lines = append(lines[:most-1:most-1], screen.Fit(strings.Join(lines[most-1:], " "), screen.Width-2))
 	}
 	for i := range lines {
 		lines[i] = "  " + lines[i]
@@ -147,11 +142,11 @@ func (r *Report) firstScreen() []string {
 	}
 	const most = 7
 	t := r.table(name)
-	room := min(screen-len(lines)-len(next)-1, most) // without the heading
+	room := min(maxLines-len(lines)-len(next)-1, most) // without the heading
 	chart := t.last(room).lines()
 	if before := len(t.rows) - room; before > 0 {
 		if outliers := t.outliers(before); outliers != "" {
-			chart = append(t.last(room-1).lines(), fit("* before: "+outliers, width))
+			chart = append(t.last(room-1).lines(), screen.Fit("* before: "+outliers, screen.Width))
 		}
 	}
 	return append(append(lines, chart...), next...)
@@ -170,7 +165,7 @@ func (t *table) outliers(rows int) string {
 	var list []string
 	for i := rows; i >= 0; i-- {
 		if i < len(t.marks) && t.marks[i] {
-			list = append(list, fmt.Sprintf("%s %s", t.rows[i][0].(time.Time).Format(t.layout), number(t.bars[i])))
+			list = append(list, fmt.Sprintf("%s %s", t.rows[i][0].(time.Time).Format(t.layout), screen.Short(t.bars[i])))
 		}
 	}
 	return strings.Join(list, ", ")
@@ -185,16 +180,16 @@ func (r *Report) emptyLines() []string {
 	lines := []string{"Nothing was counted in this time."}
 	if l := r.Log; l != nil {
 		text := fmt.Sprintf("None of the %s lines of the log is a verdict of bouncefilter: %s are of something else, %s cannot be read. ",
-			number(l.Lines), number(l.Others), number(l.Unreadable)) +
+			screen.Short(l.Lines), screen.Short(l.Others), screen.Short(l.Unreadable)) +
 			`Give it the log of the daemon, with log.level = "info": journalctl -u bouncefilter -o export, or the file that has its standard error.`
-		return append(lines, wrap(text, width)...)
+		return append(lines, screen.Wrap(text, screen.Width)...)
 	}
-	lines = append(lines, wrap("Mail is counted once it passes through the milter, and within a minute it is in the store. "+
-		"If mail has passed in this time, see whether the daemon runs and the mail server asks it:", width)...)
+	lines = append(lines, screen.Wrap("Mail is counted once it passes through the milter, and within a minute it is in the store. "+
+		"If mail has passed in this time, see whether the daemon runs and the mail server asks it:", screen.Width)...)
 	lines = append(lines, "")
 	for _, s := range r.Next {
 		for _, c := range s.Commands {
-			lines = append(lines, "  "+printable(c))
+			lines = append(lines, "  "+screen.Printable(c))
 		}
 	}
 	return lines
@@ -204,11 +199,11 @@ func (r *Report) emptyLines() []string {
 func (r *Report) totalLines() []string {
 	t := &r.Totals
 	row := func(label string, n int64, text string) string {
-		return strings.TrimRight(fit(fmt.Sprintf("%-18s%11s  %s", label, number(n), text), width), " ")
+		return strings.TrimRight(screen.Fit(fmt.Sprintf("%-18s%11s  %s", label, screen.Short(n), text), screen.Width), " ")
 	}
 	refused := counts(t.RefusedBy)
 	if t.Deferred > 0 {
-		refused += "; deferred of these: " + number(t.Deferred)
+		refused += "; deferred of these: " + screen.Short(t.Deferred)
 	}
 	unsigned := ""
 	if len(t.NotSignedBy) > 0 {
@@ -226,7 +221,7 @@ func (r *Report) totalLines() []string {
 	}
 	group := func(label string, n, refused int64, signs string) string {
 		if refused > 0 {
-			signs = strings.TrimPrefix(signs+"; and refused "+number(refused), "; ")
+			signs = strings.TrimPrefix(signs+"; and refused "+screen.Short(refused), "; ")
 		}
 		return row(label, n, signs)
 	}
@@ -238,7 +233,7 @@ func (r *Report) totalLines() []string {
 		{"own host", groups.OwnHost}, {"source repeats", groups.Repeats}, {"never sends", groups.NeverSends},
 	} {
 		if s.n > 0 {
-			signs = append(signs, s.what+" "+number(s.n))
+			signs = append(signs, s.what+" "+screen.Short(s.n))
 		}
 	}
 	return append(lines,
@@ -251,9 +246,9 @@ func (r *Report) totalLines() []string {
 func counts(cs []Count) string {
 	var list []string
 	for _, c := range cs {
-		list = append(list, or(c.Name, "none")+" "+number(c.Count))
+		list = append(list, or(c.Name, "none")+" "+screen.Short(c.Count))
 	}
-	return printable(strings.Join(list, ", "))
+	return screen.Printable(strings.Join(list, ", "))
 }
 
 // nextLines are the first step, and how many there are more: four lines at most.
@@ -263,16 +258,16 @@ func (r *Report) nextLines() []string {
 	}
 	s, more := &r.Next[0], len(r.Next)-1
 	const most = 2
-	lines := wrap("Next: "+s.What, width)
+	lines := screen.Wrap("Next: "+s.What, screen.Width)
 	if len(lines) > most {
-		lines = []string{lines[0], fit(strings.Join(lines[1:], " "), width)}
+		lines = []string{lines[0], screen.Fit(strings.Join(lines[1:], " "), screen.Width)}
 	}
 	if len(s.Commands) == 0 || len(s.Config) > 0 {
-		return append(lines, "  "+printable(r.AllNext)+"    # has the lines to paste")
+		return append(lines, "  "+screen.Printable(r.AllNext)+"    # has the lines to paste")
 	}
-	lines = append(lines, "  "+printable(s.Commands[0]))
+	lines = append(lines, "  "+screen.Printable(s.Commands[0]))
 	if more > 0 {
-		lines = append(lines, fmt.Sprintf("  %s    # has %s", printable(r.AllNext), plural(more, "more step")))
+		lines = append(lines, fmt.Sprintf("  %s    # has %s", screen.Printable(r.AllNext), screen.Count(more, "more step")))
 	}
 	return lines
 }
@@ -280,7 +275,7 @@ func (r *Report) nextLines() []string {
 // stepLines are all concerns, and all that is to be done, with lines to paste.
 func (r *Report) stepLines() (lines []string) {
 	bullet := func(text string) {
-		for i, l := range wrap(text, width-2) {
+		for i, l := range screen.Wrap(text, screen.Width-2) {
 			lines = append(lines, map[bool]string{true: "- ", false: "  "}[i == 0]+l)
 		}
 	}
@@ -303,9 +298,16 @@ func (r *Report) stepLines() (lines []string) {
 	lines = append(lines, "What to do:")
 	for _, s := range r.Next {
 		bullet(s.What)
-		for _, l := range append(s.Config[:len(s.Config):len(s.Config)], s.Commands...) {
-			lines = append(lines, "      "+printable(l))
+		paste := func(lines *[]string, what string, ls []string) {
+			if len(s.Config) > 0 && len(ls) > 0 {
+				*lines = append(*lines, "    "+what)
+			}
+			for _, l := range ls {
+				*lines = append(*lines, "      "+screen.Printable(l))
+			}
 		}
+		paste(&lines, "in the configuration:", s.Config)
+		paste(&lines, "then:", s.Commands)
 	}
 	return lines
 }
@@ -318,14 +320,14 @@ func (r *Report) tableLines(name string) []string {
 		if name == "family" && r.Domain != "" {
 			text += " It does not tell domains apart: leave out --domain."
 		}
-		return wrap(text, width)
+		return screen.Wrap(text, screen.Width)
 	}
 	lines := t.lines()
 	switch name {
 	case "domain":
 		for i := range r.Domains {
 			d := &r.Domains[i]
-			lines = append(append(lines, ""), wrap(d.Name+": "+d.Verdict.Sentence, width)...)
+			lines = append(append(lines, ""), screen.Wrap(d.Name+": "+d.Verdict.Sentence, screen.Width)...)
 		}
 	case "day", "hour":
 		lines = append(lines, "", "genuine?: refused or would be, and may be genuine. >*: an outlier.")
@@ -333,14 +335,20 @@ func (r *Report) tableLines(name string) []string {
 	return lines
 }
 
+// unseen says what no report of failures has.
+func unseen() []string {
+	return append([]string{""}, screen.Wrap("What another server refuses at once is here only if your MTA shows its own bounces to milters (Postfix: "+
+		"internal_mail_filter_classes = bounce). Otherwise its log has it (status=bounced).", screen.Width)...)
+}
+
 // failureLines say why own mail came back.
 func (r *Report) failureLines() []string {
 	f := &r.Failures
 	if f.Count == 0 {
-		return wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", width)
+		return append(screen.Wrap("No bounce was accepted in this time that reports a failed or delayed recipient.", screen.Width), unseen()...)
 	}
 	const most = 10
-	lines := []string{fmt.Sprintf("%s own recipients failed or are late.", number(f.Count)), ""}
+	lines := []string{fmt.Sprintf("%s own recipients failed or are late.", screen.Short(f.Count)), ""}
 	status := r.table("status")
 	status.rows = status.rows[:min(len(status.rows), most)]
 	lines = append(append(lines, status.lines()...), "")
@@ -358,14 +366,14 @@ func (r *Report) failureLines() []string {
 		if t.Evidence == "began" {
 			why = "failures began with signing"
 		}
-		for j, l := range wrap(fmt.Sprintf("%s, mail of %s: %s since %s, %s", t.Destination, t.Domain, number(t.Count), t.Since, why), width-2) {
+		for j, l := range screen.Wrap(fmt.Sprintf("%s, mail of %s: %s since %s, %s", t.Destination, t.Domain, screen.Short(t.Count), t.Since, why), screen.Width-2) {
 			lines = append(lines, map[bool]string{true: "- ", false: "  "}[j == 0]+l)
 		}
 		for _, l := range t.Config {
-			lines = append(lines, "      "+printable(l))
+			lines = append(lines, "      "+screen.Printable(l))
 		}
 	}
-	return lines
+	return append(lines, unseen()...)
 }
 
 // sampleLines are the last refusals and would-be refusals.
@@ -384,15 +392,15 @@ func (r *Report) sampleLines() []string {
 			what += " (" + s.Cause + ")"
 		}
 		lines = append(lines,
-			fit(printable(fmt.Sprintf("%s  %s  %s", s.Time.UTC().Format("2006-01-02 15:04:05"), s.Outcome, what)), width),
-			fit(printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), width))
+			screen.Fit(screen.Printable(fmt.Sprintf("%s  %s  %s", s.Time.UTC().Format("2006-01-02 15:04:05"), s.Outcome, what)), screen.Width),
+			screen.Fit(screen.Printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), screen.Width))
 		var known []string
-		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
+		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"host", s.OwnHost}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
 			if k.value != "" {
 				known = append(known, k.name+" "+k.value)
 			}
 		}
-		lines = append(lines, fit(printable("  "+strings.Join(known, ", ")), width), "    "+printable(s.Inspect))
+		lines = append(lines, screen.Fit(screen.Printable("  "+strings.Join(known, ", ")), screen.Width), "    "+screen.Printable(s.Inspect))
 	}
 	return append(lines, "", "ADDRESS is the whole address of the recipient, as in the log; FILE the message.")
 }

@@ -3,12 +3,12 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
@@ -123,7 +123,7 @@ func (v *Verdict) judge(enforced bool, d *status.Domain, s *seen, name string) {
 		v.Sentence = v.Concerns[0].What
 	default:
 		v.State, v.Level = Ready, Green
-		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine", messages(s.turned), name) + exceptNoBounces(s.signs.NoBounce)
+		v.Sentence = fmt.Sprintf("Nothing says that any of the %s that would be refused for %s is genuine", screen.Count(s.turned, "message"), name) + exceptNoBounces(s.signs.NoBounce)
 	}
 }
 
@@ -132,7 +132,7 @@ func exceptNoBounces(n int64) string {
 	if n == 0 {
 		return "."
 	}
-	return fmt.Sprintf(", but for %s that %s no bounce: programs send orders and codes like that.", number(n), are(int(n)))
+	return fmt.Sprintf(", but for %s that %s no bounce: programs send orders and codes like that.", screen.Number(n), are(int(n)))
 }
 
 // ofRecord returns what speaks against refusing by what the store says about a domain.
@@ -172,7 +172,7 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 			"Nothing need be done, it ends by itself; check says how it came about:", name).of(d.IncompleteUntil).until(d.IncompleteUntil).command("bouncefilter check"+j.in.conf()))
 	}
 	if n := s.Doubts.Unbelieved(); n > 0 {
-		cs = append(cs, concern("store-unbelieved", fmt.Sprintf("The store holds %s that this host does not believe: the figures may lack what other nodes counted.", values(n)),
+		cs = append(cs, concern("store-unbelieved", fmt.Sprintf("The store holds %s that this host does not believe: the figures may lack what other nodes counted.", screen.Count(n, "value")),
 			"Give all hosts the same hash secret; check says what it is:", "").command("bouncefilter check"+j.in.conf()).warns())
 	}
 	for _, n := range s.Nodes {
@@ -222,7 +222,7 @@ var signRows = [...]struct {
 func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 	would := "would be"
 	if enforced {
-		would = "was"
+		would = "was or would be" // evidence is older than the enforcement, perhaps
 	}
 	for _, row := range signRows {
 		var one Groups
@@ -232,7 +232,7 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 			continue
 		}
 		c := counted(string(row.sign), n, func(n int64, domains string) string {
-			return fmt.Sprintf("%s of what %s refused for %s: %s.", number(n), would, domains, row.what)
+			return fmt.Sprintf("%s of what %s refused for %s: %s.", screen.Short(n), would, domains, row.what)
 		}, row.remedy, name).until(j.gone(s.last[row.sign])).samples(j.in)
 		if row.sign == figures.OwnHost {
 			c = c.alarms()
@@ -248,22 +248,22 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 	}
 	if s.unsigned > 0 {
 		cs = append(cs, counted("unsigned-mail", s.unsigned, func(n int64, domains string) string {
-			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", messages(n), domains)
+			return fmt.Sprintf("%s of %s left unsigned, through a listener that only verifies.", screen.Count(n, "message"), domains)
 		}, "Let it go through a listener that signs; check finds the service:", name).until(j.gone(s.lastUnsigned)).command("bouncefilter check"+j.in.conf()).alarms())
 	}
 	if s.foreignTags > 0 {
 		cs = append(cs, counted("not-issued", s.foreignTags, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", messages(n), domains)
+			return fmt.Sprintf("%s to %s with a tag whose signature is right and that is not on record.", screen.Count(n, "message"), domains)
 		}, "A node may not write its record, or another party has your key; check compares the nodes:", name).until(j.gone(s.lastTag)).command("bouncefilter check"+j.in.conf()).warns())
 	}
 	if s.missingKey > 0 {
 		cs = append(cs, counted("missing-key", s.missingKey, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", messages(n), domains)
+			return fmt.Sprintf("%s to %s with a tag of a key that is missing here.", screen.Count(n, "message"), domains)
 		}, "Give every node the same keys; check names the one that lacks a key:", name).command("bouncefilter check"+j.in.conf()).warns())
 	}
 	if !enforced && 2*s.unjudged > s.turned {
 		cs = append(cs, counted("unjudged", s.unjudged, func(n int64, domains string) string {
-			return fmt.Sprintf("%s to %s came while the record was incomplete or the store did not answer, so that little is known of what would be refused.", messages(n), domains)
+			return fmt.Sprintf("%s to %s came while the record was incomplete or the store did not answer, so that little is known of what would be refused.", screen.Count(n, "message"), domains)
 		}, "Look again later; check says whether the record is complete now:", name).until(j.gone(s.lastUnjudged)).command("bouncefilter check"+j.in.conf()))
 	}
 	if c, ok := j.nothingSigned(name, s, enforced); ok {
@@ -285,7 +285,7 @@ func (j *judgement) nothingSigned(name string, s *seen, enforced bool) (c Concer
 	c = counted("nothing-signed", s.refused, func(n int64, domains string) string {
 		text := fmt.Sprintf("No mail of %s was signed in the last %d days. If any was sent, it left unsigned", domains, EvidenceDays(j.in.Lifetime))
 		if enforced {
-			return text + fmt.Sprintf(", and its bounces are among the %s refused.", number(n))
+			return text + fmt.Sprintf(", and its bounces are among the %s refused.", screen.Number(n))
 		}
 		return text + "."
 	}, "Send a message from it, and see why it is not signed:", name).command("bouncefilter check --live" + j.in.conf())
@@ -314,20 +314,4 @@ func names(cs []Count) []string {
 		list[i] = c.Name
 	}
 	return list
-}
-
-// values writes a number of values.
-func values(n uint64) string {
-	if n == 1 {
-		return "1 value"
-	}
-	return number(int64(min(n, math.MaxInt64))) + " values"
-}
-
-// messages writes a number of messages.
-func messages(n int64) string {
-	if n == 1 {
-		return "1 message"
-	}
-	return number(n) + " messages"
 }

@@ -65,10 +65,14 @@ func (in *Input) ReadLog(ctx context.Context, log io.Reader, clock logread.Clock
 	var last time.Time
 	st := memory.NewWithClock(func() time.Time { return last })
 	hasher := store.NewHasher(nil)
-	recorder := figures.New(logNode, min(in.Samples, store.MaxNotes), hasher)
+	keep := 0
+	if in.Samples > 0 {
+		keep = store.MaxNotes // also those of other days and domains, which the report leaves out
+	}
+	recorder := figures.New(logNode, keep, hasher)
 	waiting := 0
 	var failed error
-	stats, err := logread.Read(log, clock, func(e *figures.Event) {
+	stats, err := logread.Read(log, clock, func(e *figures.Observation) {
 		if e.At.After(last) {
 			last = e.At
 		}

@@ -26,9 +26,9 @@ import (
 
 func pick[T any](r *rand.Rand, list ...T) T { return list[r.IntN(len(list))] }
 
-// randomEvent is an event as the milter may have it.
-func randomEvent(r *rand.Rand, at time.Time) *figures.Event {
-	e := &figures.Event{At: at, Domain: pick(r, "example.com", "*.example.edu"), Sender: "user@example.com", Recipient: fmt.Sprintf("x%d@d%d.example", r.IntN(9), r.IntN(60))}
+// randomObservation is an observation as the milter may have it.
+func randomObservation(r *rand.Rand, at time.Time) *figures.Observation {
+	e := &figures.Observation{At: at, Domain: pick(r, "example.com", "*.example.edu"), Sender: "user@example.com", Recipient: fmt.Sprintf("x%d@d%d.example", r.IntN(9), r.IntN(60))}
 	switch r.IntN(4) {
 	case 0:
 		e.Message, e.Reason, e.Action, e.Local = "outbound", "signed", "sign", true
@@ -53,6 +53,9 @@ func randomEvent(r *rand.Rand, at time.Time) *figures.Event {
 		}
 	case 1:
 		e.Reason, e.Action, e.Sign = "untagged", "reject", pick(r, figures.NoSign, figures.OwnHost, figures.Repeats, figures.NeverSends)
+		if e.Sign == figures.OwnHost {
+			e.OwnHost = "web.example.com"
+		}
 	default:
 		e.Reason, e.Action, e.Would, e.Cause = "grace", "monitor", "untagged", "new-domain"
 		e.Sign, e.Route = pick(r, figures.NoSign, figures.NoBounce), pick(r, "", "192.0.2.0/24")
@@ -60,8 +63,8 @@ func randomEvent(r *rand.Rand, at time.Time) *figures.Event {
 	return e
 }
 
-// logLine is how the daemon logs an event.
-func logLine(e *figures.Event, form logline.Form) string {
+// logLine is how the daemon logs an observation.
+func logLine(e *figures.Observation, form logline.Form) string {
 	var attrs []slog.Attr
 	add := func(name, value string) {
 		if value != "" {
@@ -87,6 +90,7 @@ func logLine(e *figures.Event, form logline.Form) string {
 	add("family", e.Family)
 	add("sign", string(e.Sign))
 	add("reporting_mta", e.ReportingMTA)
+	add("own_host", e.OwnHost)
 	add("other_route", e.Route)
 	if len(e.Destinations) > 1 {
 		add("destinations", strings.Join(e.Destinations, ","))
@@ -100,7 +104,7 @@ func logLine(e *figures.Event, form logline.Form) string {
 }
 
 // exported is a line as journalctl -o export has it.
-func exported(e *figures.Event, line string) string {
+func exported(e *figures.Observation, line string) string {
 	return fmt.Sprintf("__CURSOR=x\n__REALTIME_TIMESTAMP=%d\nMESSAGE=%s\n", e.At.UnixMicro(), line[len("<6>"):])
 }
 
@@ -118,7 +122,7 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 	for seed := range uint64(2) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		st, hasher := memory.NewWithClock(func() time.Time { return now }), store.NewHasher([]byte("secret"))
-		recorder := figures.New("mx1", 50, hasher)
+		recorder := figures.New("mx1", store.MaxNotes, hasher)
 		logs := map[string]*strings.Builder{"logfmt": {}, "json": {}, "journal": {}}
 		at := now.Add(-9 * 24 * time.Hour)
 		for range 3000 {
@@ -126,7 +130,7 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 			if at.After(now) {
 				break
 			}
-			e := randomEvent(r, at)
+			e := randomObservation(r, at)
 			recorder.Observe(e)
 			logs["logfmt"].WriteString(logLine(e, logline.Form{Format: config.FormatLogfmt}))
 			logs["json"].WriteString(logLine(e, logline.Form{Format: config.FormatJSON}))
@@ -144,7 +148,7 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 		if err := ofStore.ReadStore(t.Context(), &memorySource{st, hasher}); err != nil {
 			t.Fatal(err)
 		}
-		if len(ofStore.Days) < 500 || len(ofStore.Hours) < 200 || len(ofStore.Notes) != 50 {
+		if len(ofStore.Days) < 500 || len(ofStore.Hours) < 200 || len(ofStore.Notes) < 200 {
 			t.Fatalf("%d, %d, %d", len(ofStore.Days), len(ofStore.Hours), len(ofStore.Notes))
 		}
 		for form, log := range logs {
@@ -160,6 +164,9 @@ func TestLogAndStoreHaveTheSameFigures(t *testing.T) {
 			}
 			if got, want := sorted(between(ofLog.Hours, now.Add(-40*time.Hour), now)), sorted(between(ofStore.Hours, now.Add(-40*time.Hour), now)); !reflect.DeepEqual(got, want) {
 				t.Errorf("%s: hours differ: %d and %d figures", form, len(got), len(want))
+			}
+			if len(ofLog.Notes) != len(ofStore.Notes) {
+				t.Fatalf("%s: %d notes, want %d", form, len(ofLog.Notes), len(ofStore.Notes))
 			}
 			for i := range ofLog.Notes {
 				if ofLog.Notes[i].Node = "mx1"; form != "json" && ofLog.Notes[i] != ofStore.Notes[i] {
@@ -195,7 +202,7 @@ func TestOrderOfLogsDoesNotMatter(t *testing.T) {
 	for i := range parts {
 		for range 300 {
 			at = at.Add(10 * time.Minute)
-			parts[i].WriteString(logLine(randomEvent(r, at), logline.Form{Format: config.FormatLogfmt}))
+			parts[i].WriteString(logLine(randomObservation(r, at), logline.Form{Format: config.FormatLogfmt}))
 		}
 	}
 	var reports []*Report
@@ -218,7 +225,7 @@ func TestLogOfAWrongClock(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var log strings.Builder
 	for _, at := range []time.Time{time.Unix(5, 0), day(1), day(0), day(0).AddDate(73, 0, 0)} {
-		log.WriteString(logLine(randomEvent(r, at), logline.Form{Format: config.FormatLogfmt}))
+		log.WriteString(logLine(randomObservation(r, at), logline.Form{Format: config.FormatLogfmt}))
 	}
 	in := Input{Now: now, Lifetime: 7}
 	if err := in.ReadLog(t.Context(), strings.NewReader(log.String()), logread.Clock{Now: now, Zone: time.UTC}); err != nil {
@@ -228,5 +235,21 @@ func TestLogOfAWrongClock(t *testing.T) {
 	last := report.Days[len(report.Days)-1]
 	if in.Log.Verdicts != 3 || in.Log.Unreadable != 1 || !in.Until.Equal(day(-1)) || !last.Begin.Equal(day(0)) || last.Counts == (Counts{}) {
 		t.Errorf("%+v, %d days from %s until %s, the last %+v", *in.Log, len(report.Days), in.From, in.Until, last)
+	}
+}
+
+// A log has the samples of the days that the report is about, and as many as are asked for.
+func TestSamplesOfALog(t *testing.T) {
+	var log strings.Builder
+	for i := range 20 {
+		e := &figures.Observation{At: day(i % 2), Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "reject", Client: netip.MustParseAddr("203.0.113.7")}
+		log.WriteString(logLine(e, logline.Form{Format: config.FormatLogfmt}))
+	}
+	in := Input{Now: now, Lifetime: 7, Samples: 4, From: day(1), Until: day(0)}
+	if err := in.ReadLog(t.Context(), strings.NewReader(log.String()), logread.Clock{Now: now, Zone: time.UTC}); err != nil {
+		t.Fatal(err)
+	}
+	if got := Build(in).Samples; len(got) != 4 || !got[0].Time.Equal(day(1)) {
+		t.Errorf("got %+v", got)
 	}
 }

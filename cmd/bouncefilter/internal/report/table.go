@@ -8,12 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
-)
 
-// width is that of a terminal, in columns.
-const width = 80
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/screen"
+)
 
 // table is one table of a report. A cell is a string, an int64, a share (float64), or a time of day (time.Time).
 type table struct {
@@ -156,7 +154,7 @@ func (t *table) csv(out io.Writer) error {
 	return w.Error()
 }
 
-// lines returns the table for people, at most [width] columns wide.
+// lines returns the table for people, at most [screen.Width] columns wide.
 func (t *table) lines() []string {
 	cells := [][]string{t.columns}
 	for _, row := range t.rows {
@@ -164,13 +162,13 @@ func (t *table) lines() []string {
 		for _, cell := range row {
 			switch c := cell.(type) {
 			case int64:
-				line = append(line, number(c))
+				line = append(line, screen.Short(c))
 			case float64:
 				line = append(line, percent(c))
 			case time.Time:
 				line = append(line, c.UTC().Format(t.layout))
 			default:
-				line = append(line, printable(fmt.Sprint(cell)))
+				line = append(line, screen.Printable(fmt.Sprint(cell)))
 			}
 		}
 		cells = append(cells, line)
@@ -182,7 +180,7 @@ func (t *table) lines() []string {
 		}
 	}
 	t.shrink(widths)
-	bars := t.barsOf(width - 2 - sum(widths) - 2*(len(widths)-1))
+	bars := t.barsOf(screen.Width - 2 - sum(widths) - 2*(len(widths)-1))
 	var lines []string
 	for n, line := range cells {
 		var b strings.Builder
@@ -190,7 +188,7 @@ func (t *table) lines() []string {
 			if i > 0 {
 				b.WriteString("  ")
 			}
-			c = fit(c, widths[i])
+			c = screen.Fit(c, widths[i])
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
 			if t.isNumber(i) {
 				b.WriteString(pad + c)
@@ -219,7 +217,7 @@ func (t *table) isNumber(column int) bool {
 
 // shrink takes from the widest texts what is too much for a line.
 func (t *table) shrink(widths []int) {
-	for sum(widths)+2*(len(widths)-1) > width {
+	for sum(widths)+2*(len(widths)-1) > screen.Width {
 		widest := -1
 		for i, w := range widths {
 			if !t.isNumber(i) && (widest < 0 || w > widths[widest]) {
@@ -249,7 +247,7 @@ func (t *table) barsOf(wide int) []string {
 			scale = max(scale, n)
 		}
 	}
-	bars := []string{fit("refused + would", wide)}
+	bars := []string{screen.Fit("refused + would", wide)}
 	for i, n := range t.bars {
 		switch {
 		case t.marks[i]:
@@ -270,66 +268,7 @@ func sum(list []int) (n int) {
 	return n
 }
 
-// number writes a number with commas between thousands, and one for which a column has no room in millions.
-func number(n int64) string {
-	const million = 1_000_000
-	if n >= 100*million {
-		return number(n/million) + "M"
-	}
-	digits := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, d := range digits {
-		if left := len(digits) - i; i > 0 && left%3 == 0 && digits[i-1] != '-' {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
-
 func percent(share float64) string { return strconv.Itoa(int(share*100+0.5)) + "%" }
-
-// printable replaces what is no plain text: names come from outside.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, s)
-}
-
-// fit cuts a text that has more columns.
-func fit(s string, columns int) string {
-	if utf8.RuneCountInString(s) <= columns {
-		return s
-	}
-	rs := []rune(s)
-	if columns <= 3 {
-		return string(rs[:max(columns, 0)])
-	}
-	return string(rs[:columns-3]) + "..."
-}
-
-// wrap breaks a text into lines of at most so many columns.
-func wrap(text string, columns int) (lines []string) {
-	line := ""
-	for _, word := range strings.Fields(printable(text)) {
-		word = fit(word, columns)
-		switch {
-		case line == "":
-			line = word
-		case utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) <= columns:
-			line += " " + word
-		default:
-			lines, line = append(lines, line), word
-		}
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
-}
 
 func or(s, nothing string) string {
 	if s == "" {

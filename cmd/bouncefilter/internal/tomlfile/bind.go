@@ -43,6 +43,8 @@ func (b *binder) table(path string, raw map[string]any, v any) {
 		remedy := suggestion(k, fields)
 		if path != "" && b.doc.IsOption(k) {
 			remedy = AboveTables(k)
+		} else if tables := b.doc.tables[k]; len(tables) > 0 && !slices.Contains(tables, path) {
+			remedy = belowTables(tables)
 		}
 		b.problem(key, "", "unknown option", remedy)
 	}
@@ -56,6 +58,20 @@ func optionsOf(fields map[string]reflect.Value) map[string]bool {
 		options[name] = !table
 	}
 	return options
+}
+
+// tablesOf returns the tables that have an option, by the option. Words of a map are no options here.
+func tablesOf(fields map[string]reflect.Value) map[string][]string {
+	tables := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if fields[name].Kind() != reflect.Struct {
+			continue
+		}
+		for option := range fieldsOf(fields[name]) {
+			tables[option] = append(tables[option], name)
+		}
+	}
+	return tables
 }
 
 // largest is the remedy for a number that is larger.

@@ -18,6 +18,7 @@ import (
 	"io/fs"
 	"os"
 	"reflect"
+	"strings"
 	"syscall"
 	"unicode/utf8"
 
@@ -32,7 +33,8 @@ const MaxSize = 8 << 20
 type Document struct {
 	file    string
 	lines   map[string]int
-	options map[string]bool // those that belong above the first table
+	options map[string]bool     // those that belong above the first table
+	tables  map[string][]string // by option, the tables that have it
 }
 
 // Read reads the file at path into v, a pointer to a struct that holds the defaults. A file that cannot be read at all,
@@ -59,7 +61,8 @@ func Decode(name string, data []byte, v any) (*Document, Problems) {
 		return d, Problems{syntaxProblem(name, data, err)}
 	}
 	d.lines = indexLines(data)
-	d.options = optionsOf(fieldsOf(reflect.ValueOf(v).Elem()))
+	fields := fieldsOf(reflect.ValueOf(v).Elem())
+	d.options, d.tables = optionsOf(fields), tablesOf(fields)
 	b := binder{doc: d}
 	b.table("", raw, v)
 	return d, b.problems
@@ -79,6 +82,11 @@ func (d *Document) IsOption(name string) bool { return d.options[name] }
 
 // AboveTables is the remedy for an option of the file itself that is written below a table, of which it is then a part.
 func AboveTables(option string) string { return option + " belongs above the first [table]" }
+
+// belowTables is the remedy for an option of tables that is written elsewhere: the "#" in front of the name of the table is still there.
+func belowTables(tables []string) string {
+	return "it belongs below [" + strings.Join(tables, "] or [") + `]: remove the "#" in front of that line, too`
+}
 
 // Line returns the line of key, or that of the closest table or list around it, or 0.
 func (d *Document) Line(key string) int {

@@ -87,6 +87,8 @@ func TestProblemsNameLineKeyAndRemedy(t *testing.T) {
 			`f:4: actions.yes: unknown option; yes belongs above the first [table]`,
 			`f:6: domain[0].text: unknown option; text belongs above the first [table]`,
 			`f:7: domain[0].actions: unknown option; the options here are name, tags`}},
+		{"the name of its table is missing", "tags = [\"a\"]\n[actions]\nb = \"x\"\n[[domain]]\ntags = [\"a\"]\n", []string{
+			`f:1: tags: unknown option; it belongs below [log]: remove the "#" in front of that line, too`}},
 		{"dates", "number = 2026-01-01\n", []string{
 			`f:1: number: must be a whole number, not a date or time; write a number without quotes, fraction or unit`}},
 		{"word table", "[actions]\nuntagged = 5\n", []string{

@@ -184,13 +184,19 @@ func TestSigns(t *testing.T) {
 			if has := strings.Contains(log, " sign="); tt.want == figures.NoSign && has || tt.want != figures.NoSign && !strings.Contains(log, " sign="+string(tt.want)+" ") {
 				t.Errorf("want %q:\n%s", tt.want, log)
 			}
+			if host := map[bool]string{true: "198.51.100.5", false: "mail.example.com"}[strings.HasSuffix(tt.name, "by its address")]; strings.Contains(log, " own_host="+host+" ") != (tt.want == figures.OwnHost) {
+				t.Errorf("own_host:\n%s", log)
+			}
 			suspects := f.figuresOf(figures.Suspects)
+			if n := len(f.server.stats.suspects.all()); n == 1 != tt.want.MayBeGenuine() {
+				t.Errorf("%d counts of suspicious bounces", n)
+			}
 			for k, n := range suspects {
 				if k.Sign != tt.want || n != 1 || k.Domain != "example.com" {
 					t.Errorf("%+v: %d", k, n)
 				}
 			}
-			if len(suspects) != 1 {
+			if exempt := strings.HasSuffix(tt.name, "who is exempt"); len(suspects) != map[bool]int{false: 1}[exempt] { // no mode refuses what is exempt
 				t.Errorf("%+v", suspects)
 			}
 		})

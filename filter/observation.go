@@ -13,36 +13,39 @@ import (
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
 
-// This file makes the event of each verdict, which is both counted and logged, so that a report of the log has the figures of the store.
+// This file makes the observation of each verdict, which is both counted and logged, so that a report of the log has the figures of the store.
 
 // decided counts and logs one verdict. One about a test is not counted.
 func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
-	e := s.eventOf(v, rcpt)
-	s.tell(v, &e, recipients)
+	o := s.observe(v, rcpt)
+	s.tell(v, &o, recipients)
 }
 
 // decidedBounce is decided for recipients of a bounce that was judged to its end, of whom r is the first.
 func (s *session) decidedBounce(r *judge.Recipient, recipients int) {
-	e := s.eventOf(&r.Verdict, r.Raw)
+	o := s.observe(&r.Verdict, r.Raw)
 	msg := s.msg
-	if e.Route = msg.route; !msg.told && proven(&r.Verdict) {
+	if o.Route = msg.route; !msg.told && proven(&r.Verdict) {
 		msg.told = true
-		e.Failures = failuresOf(msg.judged.Report)
+		o.Failures = failuresOf(msg.judged.Report)
 	}
-	e.Sign = s.signOf(r)
-	s.tell(&r.Verdict, &e, recipients)
+	if o.Sign = s.signOf(r); o.Sign == figures.OwnHost {
+		o.OwnHost = ownHost(msg.judged.Report)
+	}
+	s.tell(&r.Verdict, &o, recipients)
 }
 
-// tell counts and logs an event. What the log has at level debug alone is not counted, see [levelOf].
-func (s *session) tell(v *policy.Verdict, e *figures.Event, recipients int) {
+// tell counts and logs an observation. What the log has at level debug alone is not counted, see [levelOf].
+func (s *session) tell(v *policy.Verdict, o *figures.Observation, recipients int) {
 	level := levelOf(v)
 	if !s.msg.test {
 		s.server.stats.count(v)
+		s.server.stats.countSign(v, o.Sign)
 		if level == slog.LevelInfo {
-			s.server.figures.Observe(e)
+			s.server.figures.Observe(o)
 		}
 	}
-	s.server.logVerdict(context.Background(), s, level, v, e, recipients)
+	s.server.logVerdict(context.Background(), s, level, v, o, recipients)
 }
 
 // levelOf returns the level of the line about a verdict.
@@ -56,29 +59,29 @@ func levelOf(v *policy.Verdict) slog.Level {
 	return slog.LevelInfo
 }
 
-// eventOf makes the event of a verdict, without what only the content and the record of a bounce tell.
-func (s *session) eventOf(v *policy.Verdict, rcpt string) figures.Event {
+// observe makes the observation of a verdict, without what only the content and the record of a bounce tell.
+func (s *session) observe(v *policy.Verdict, rcpt string) figures.Observation {
 	msg := s.msg
-	e := figures.Event{
+	o := figures.Observation{
 		At: s.server.now(), Message: messages[msg.kind], Reason: v.Reason.String(), Action: v.Action.String(), Cause: v.Cause.String(),
 		Local: s.local, QueueID: msg.queueID, Sender: msg.sender, Recipient: rcpt,
 	}
 	if !s.local {
-		e.Client = s.client
+		o.Client = s.client
 	}
 	if v.Domain != nil {
-		e.Domain = v.Domain.Name
+		o.Domain = v.Domain.Name
 	}
 	if v.Would != policy.NoReason && v.Would != v.Reason {
-		e.Would = v.Would.String()
+		o.Would = v.Would.String()
 	}
 	if r := msg.judged.Report; r != nil {
-		e.Kind, e.Family, e.ReportingMTA = string(r.Kind), r.Family, r.ReportingMTA
+		o.Kind, o.Family, o.ReportingMTA = string(r.Kind), r.Family, r.ReportingMTA
 	}
 	if v.Reason == policy.Signed {
-		e.Destinations = msg.destinations
+		o.Destinations = msg.destinations
 	}
-	return e
+	return o
 }
 
 // noteDestination notes the domain of a recipient of outbound mail.
@@ -165,7 +168,7 @@ func (s *session) signOf(r *judge.Recipient) figures.Sign {
 		k.Would = v.Would.String()
 	}
 	switch outcome := k.VerdictOutcome(); {
-	case !outcome.Turned(), v.Cause == policy.OwnMail, v.Cause == policy.Listed: // no mode refuses these
+	case !outcome.Turned():
 		return figures.NoSign
 	case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:
 		return figures.NoBounce
@@ -177,6 +180,15 @@ func (s *session) signOf(r *judge.Recipient) figures.Sign {
 		return figures.NeverSends
 	}
 	return figures.NoSign
+}
+
+// ownHost names the host from which the mail came that a report returns, by its address if it has no name.
+func ownHost(r *bounce.Report) string {
+	address, name := r.VerifiedHandOver()
+	if name == "" {
+		return address.String()
+	}
+	return name
 }
 
 // namesOwnHost says whether the mail that a report returns came from a host of ours, as far as the site that reports has found out

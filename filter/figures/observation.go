@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// Event is one verdict, as the log has it: about a message, or about those recipients of a bounce that were treated alike. All texts but
+// Observation is one verdict, as the log has it: about a message, or about those recipients of a bounce that were treated alike. All texts but
 // addresses are words of the log; see the table of attributes in the manual.
-type Event struct {
+type Observation struct {
 	At                           time.Time
 	Message                      string // "inbound", "outbound" or "bounce"
 	Domain                       string // one of ours, as it is configured; "" for none
@@ -22,6 +22,8 @@ type Event struct {
 	Destinations []string
 	// Failures are what an accepted bounce reports, at most [MaxFailures].
 	Failures []Failure
+	// OwnHost is the host of ours that a bounce with the sign [OwnHost] names, its name or else its address.
+	OwnHost string
 	// Route is the host or network of another route that a bounce hints at; "" for none.
 	Route string
 
@@ -30,7 +32,7 @@ type Event struct {
 	Sender, Recipient string // as in the log, without angle brackets
 }
 
-// Bounds of an event.
+// Bounds of an observation.
 const (
 	MaxDestinations = 20
 	MaxFailures     = 20
