@@ -8,6 +8,9 @@
 //
 // A real Prometheus reads the metrics and evaluates the rules of deploy/monitoring in monitoring_test.go.
 //
+// A week of made-up mail, of which is known what is right, is played in week_test.go: weekmail_test.go makes it up. deploy/pictures makes the
+// pictures of the manual of it.
+//
 // Faults of store, network, disk, clocks and keys, while mail goes out through one host and comes back to two, are the rows of
 // faults_test.go, which prints what became of every message.
 //

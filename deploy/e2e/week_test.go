@@ -14,16 +14,19 @@ import (
 // TestWeek plays a week of mail through a real Postfix in minutes: the clock of bouncefilter is set from hour to hour. Report, page, daily
 // summaries, events and the log must then say what is known of the mail, and backtest must have foreseen it.
 func TestWeek(t *testing.T) {
+	t.Parallel()
 	for _, v := range []struct {
 		name  string
 		redis bool
 		log   string
 	}{{"embedded store", false, "logfmt"}, {"Redis", true, "json"}} {
 		t.Run(v.name, func(t *testing.T) {
+			t.Parallel()
 			w := newWeek(t, v.redis, v.log)
 			w.play(t)
 			t.Run("report", w.testReport)
 			t.Run("page", w.testPage)
+			t.Run("dashboard", func(t *testing.T) { w.prometheus.testDashboard(t) })
 			t.Run("pictures", w.takePictures)
 			t.Run("log", w.testLog)
 			t.Run("daily summary", w.testDaily)
@@ -36,12 +39,13 @@ func TestWeek(t *testing.T) {
 // week is a site that is played a week of mail, and beside it the same site without bouncefilter.
 type week struct {
 	*site
-	clock  steppedClock
-	first  time.Time // midnight before the first day
-	end    time.Time
-	mail   []*weekMail
-	log    string // format of the log
-	events string // file
+	clock      steppedClock
+	prometheus *prometheus
+	first      time.Time // midnight before the first day
+	end        time.Time
+	mail       []*weekMail
+	log        string // format of the log
+	events     string // file
 
 	plain      *postfix // without bouncefilter
 	plainWorld *sink
@@ -66,6 +70,9 @@ mode = "monitor"
 name = "example.net"
 mode = "auto"
 
+[socketmap]
+listen = "tcp:127.0.0.1:%d"
+
 [events]
 file = %q
 `
@@ -73,7 +80,7 @@ file = %q
 // newWeek starts the sites, twenty days before the end: that example.com and example.org sign is nothing new.
 func newWeek(t *testing.T, onRedis bool, log string) *week {
 	t.Helper()
-	needServers(t)
+	needPrometheus(t)
 	dir := newFolder(t, "week")
 	end := time.Now().UTC().Truncate(24 * time.Hour).Add(18 * time.Hour)
 	w := &week{site: &site{dir: dir, tags: map[string]string{}}, end: end, first: end.Truncate(24*time.Hour).AddDate(0, 0, -6), log: log,
@@ -86,7 +93,7 @@ func newWeek(t *testing.T, onRedis bool, log string) *week {
 		w.redis = newRedis(t, dir)
 		store = w.redis.url()
 	}
-	d := newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, "", fmt.Sprintf("format = %q\n", log)+fmt.Sprintf(weekTables, w.events))
+	d := newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, "", fmt.Sprintf("format = %q\n", log)+fmt.Sprintf(weekTables, freePort(t), w.events))
 	d.write(t, strings.NewReplacer(`"local.example", "virt.example", "alias.example", "relay.example"`, `"example.com"`,
 		"mx.local.example", "mx.example.com", `level = "debug"`, `level = "info"`).Replace(d.read(t)))
 	d.program, d.within = steppedProgram(t), []string{"env", w.clock.environment()}
@@ -106,6 +113,13 @@ func newWeek(t *testing.T, onRedis bool, log string) *week {
 	d.start(t)
 	w.postfix.start(t)
 	w.plain.start(t)
+	w.prometheus = startPrometheus(t)
+	rules, err := filepath.Abs(filepath.Join(root, filepath.Dir(monitoring)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.prometheus.write(t, strings.NewReplacer("127.0.0.1:8767", d.http, "/etc/prometheus", rules).Replace(codeBlocks(t, monitoring, "Prometheus", "yaml")[0]))
+	execute(t, "kill", "-HUP", itoa(w.prometheus.process.cmd.Process.Pid))
 	return w
 }
 
@@ -122,7 +136,8 @@ func newWeekPostfix(t *testing.T, dir string, world, inner *sink) *postfix {
 	}
 	for _, setting := range []string{
 		"myhostname = mx.example.com", "virtual_mailbox_domains = " + strings.Join(domains, ", "), "virtual_mailbox_maps = inline:{ " + strings.Join(boxes, ", ") + " }",
-		"virtual_alias_domains =", "virtual_alias_maps =", "relay_domains =", "smtpd_authorized_xclient_hosts = " + outsider,
+		"virtual_alias_domains =", "virtual_alias_maps =", "relay_domains =", "smtpd_peername_lookup = no", // which may take seconds
+		"smtpd_authorized_xclient_hosts = " + outsider,
 	} {
 		p.set(t, setting)
 	}
@@ -164,7 +179,7 @@ func (w *week) play(t *testing.T) {
 }
 
 // prelude is what the domains that sign for long have done before the week: every user sends a message on the first day of the record,
-// and some to all destinations on the day before the week, so that these are known by name.
+// and to all destinations on the day before the week, so that these are known by name.
 func (w *week) prelude(t *testing.T) {
 	t.Helper()
 	send := func(from, to string) {
@@ -174,18 +189,25 @@ func (w *week) prelude(t *testing.T) {
 		c.quit()
 		w.world.await(t, m.mark)
 	}
+	var users []string
 	for _, domain := range []string{"example.com", "example.org"} {
 		for _, user := range weekUsers[domain] {
-			send(user+"@"+domain, "friend@mail.example")
+			users = append(users, user+"@"+domain)
 		}
+	}
+	for _, user := range users {
+		send(user, "friend@mail.example")
 	}
 	// The daemon has read from the store that they sign, as it does every minute.
 	w.daemon.process.end(t, syscall.SIGTERM)
+	if w.redis != nil { // a Redis has the time of the system
+		w.age(t, "example.com", int(w.end.Sub(w.first)/(24*time.Hour))+14)()
+	}
 	w.daemon.start(t)
 	for i, d := range weekDestinations {
 		w.clock.set(t, w.first.Add(time.Duration(i/3-8)*time.Hour))
-		for _, from := range []string{"ann@example.com", "shop@example.org"} {
-			send(from, "friend@"+d.name)
+		for _, user := range users {
+			send(user, "friend@"+d.name)
 		}
 	}
 	w.hours = append(w.hours, weekHour{w.first.AddDate(0, 0, -14), len(w.plain.log())})

@@ -93,13 +93,13 @@ func (w *week) report(t *testing.T, flags ...string) (text string) {
 }
 
 // outcome is what became of a message.
-func (m *weekMail) outcome(c *weekCounts) *int {
+func (w *weekMail) outcome(c *weekCounts) *int {
 	switch {
-	case m.action == "sign":
+	case w.action == "sign":
 		return &c.Signed
-	case m.action == "reject":
+	case w.action == "reject":
 		return &c.Refused
-	case m.action == "monitor", m.would != "":
+	case w.action == "monitor", w.would != "":
 		return &c.WouldBe
 	}
 	return &c.Accepted
@@ -121,129 +121,147 @@ func sorted(list []weekCount) []weekCount {
 	return list
 }
 
+// weekTruth is what a report must say of the mail.
+type weekTruth struct {
+	totals                                                                          weekCounts
+	days, domains                                                                   map[string]*weekCounts
+	acceptedBy, refusedBy, wouldBeBy, sparedBy, statuses, routes, sent, failed, tag []weekCount
+	would, turned                                                                   weekGroups
+	mayBeGenuine                                                                    map[string]int // by day
+}
+
+func (w *week) truth() *weekTruth {
+	k := &weekTruth{days: map[string]*weekCounts{}, domains: map[string]*weekCounts{}, mayBeGenuine: map[string]int{}}
+	for at := w.first; at.Before(w.end); at = at.AddDate(0, 0, 1) {
+		k.days[at.Format(time.DateOnly)] = &weekCounts{}
+	}
+	for _, m := range w.mail {
+		k.add(m)
+	}
+	// Of destinations without failures a report has no row.
+	k.sent = slices.DeleteFunc(k.sent, func(c weekCount) bool {
+		return !slices.ContainsFunc(k.failed, func(f weekCount) bool { return f.Name == c.Name })
+	})
+	return k
+}
+
+// add adds a message.
+func (k *weekTruth) add(m *weekMail) {
+	day := m.at.Format(time.DateOnly)
+	if k.domains[m.domain] == nil {
+		k.domains[m.domain] = &weekCounts{}
+	}
+	for _, c := range []*weekCounts{&k.totals, k.days[day], k.domains[m.domain]} {
+		*m.outcome(c)++
+	}
+	if m.route != "" {
+		count(&k.routes, m.domain+" "+m.route)
+	}
+	if d, status, because := m.failures(); d != "" {
+		count(&k.statuses, status)
+		count(&k.failed, d)
+		if because {
+			count(&k.tag, d+" "+m.domain)
+		}
+	}
+	groups := &k.would
+	switch {
+	case m.outbound:
+		for _, d := range m.destinations() {
+			count(&k.sent, d)
+		}
+		return
+	case m.action == "reject":
+		count(&k.refusedBy, m.reason)
+		groups = &k.turned
+	case m.action == "monitor":
+		count(&k.wouldBeBy, m.reason)
+		count(&k.sparedBy, m.cause)
+	case m.would != "":
+		count(&k.wouldBeBy, m.would)
+		count(&k.sparedBy, m.cause)
+	default:
+		count(&k.acceptedBy, m.reason)
+		return
+	}
+	if groups.add(m.speaks) {
+		k.mayBeGenuine[day]++
+	}
+}
+
+// add counts a message by what speaks for it.
+func (g *weekGroups) add(speaks string) (mayBeGenuine bool) {
+	switch speaks {
+	case "own-host":
+		g.OwnHost++
+	case "repeats":
+		g.Repeats++
+	case "never-sends":
+		g.NeverSends++
+	default:
+		g.NoSign++
+		return false
+	}
+	g.MayBeGenuine++
+	return true
+}
+
 // testReport holds the figures of the store to what is known of the mail.
 func (w *week) testReport(t *testing.T) {
 	var got weekReport
 	if err := json.Unmarshal([]byte(w.report(t)), &got); err != nil {
 		t.Fatal(err)
 	}
-	var totals weekCounts
-	days, domains := map[string]*weekCounts{}, map[string]*weekCounts{}
-	var acceptedBy, refusedBy, wouldBeBy, sparedBy, statuses, routes, sent, failed, tag []weekCount
-	var would, turned weekGroups
-	maybe := map[string]int{}
-	for _, m := range w.mail {
-		day := m.at.Format(time.DateOnly)
-		if days[day] == nil {
-			days[day] = &weekCounts{}
-		}
-		if domains[m.domain] == nil {
-			domains[m.domain] = &weekCounts{}
-		}
-		for _, c := range []*weekCounts{&totals, days[day], domains[m.domain]} {
-			*m.outcome(c)++
-		}
-		if m.route != "" {
-			count(&routes, m.domain+" "+m.route)
-		}
-		if d, status, because := m.failures(); d != "" {
-			count(&statuses, status)
-			count(&failed, d)
-			if because {
-				count(&tag, d+" "+m.domain)
-			}
-		}
-		groups := &turned
-		switch m.outcome(&weekCounts{}); {
-		case m.outbound:
-			for _, d := range m.destinations() {
-				count(&sent, d)
-			}
-			continue
-		case m.action == "reject":
-			count(&refusedBy, m.reason)
-		case m.action == "monitor":
-			count(&wouldBeBy, m.reason)
-			count(&sparedBy, m.cause)
-			groups = &would
-		case m.would != "":
-			count(&wouldBeBy, m.would)
-			count(&sparedBy, m.cause)
-			groups = &would
-		default:
-			count(&acceptedBy, m.reason)
-			continue
-		}
-		switch m.speaks {
-		case "own-host":
-			groups.OwnHost++
-		case "repeats":
-			groups.Repeats++
-		case "never-sends":
-			groups.NeverSends++
-		default:
-			groups.NoSign++
-			continue
-		}
-		groups.MayBeGenuine++
-		maybe[day]++
-	}
+	k := w.truth()
 	hold := func(what string, got, want any) {
 		t.Helper()
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: the report has %+v, the mail has %+v", what, got, want)
 		}
 	}
-	hold("totals", got.Totals.weekCounts, totals)
-	hold("accepted by", sorted(got.Totals.AcceptedBy), sorted(acceptedBy))
-	hold("refused by", sorted(got.Totals.RefusedBy), sorted(refusedBy))
-	hold("would be refused by", sorted(got.Totals.WouldBeBy), sorted(wouldBeBy))
-	hold("spared by", sorted(got.Totals.SparedBy), sorted(sparedBy))
-	hold("would-be refusals", got.Totals.Would, would)
-	hold("refusals", got.Totals.Turned, turned)
+	hold("totals", got.Totals.weekCounts, k.totals)
+	hold("accepted by", sorted(got.Totals.AcceptedBy), sorted(k.acceptedBy))
+	hold("refused by", sorted(got.Totals.RefusedBy), sorted(k.refusedBy))
+	hold("would be refused by", sorted(got.Totals.WouldBeBy), sorted(k.wouldBeBy))
+	hold("spared by", sorted(got.Totals.SparedBy), sorted(k.sparedBy))
+	hold("would-be refusals", got.Totals.Would, k.would)
+	hold("refusals", got.Totals.Turned, k.turned)
+	hold("days", len(got.Days), len(k.days))
 	for _, d := range got.Days {
 		day := d.Begin.Format(time.DateOnly)
-		if days[day] == nil {
-			days[day] = &weekCounts{}
-		}
-		hold(day, d.weekCounts, *days[day])
-		hold(day+", may be genuine", d.MayBeGenuine, maybe[day])
+		hold(day, d.weekCounts, *k.days[day])
+		hold(day+", may be genuine", d.MayBeGenuine, k.mayBeGenuine[day])
 		hold(day+", outlier", d.Outlier, fmt.Sprint(int(d.Begin.Sub(w.first)/(24*time.Hour))+1) == stormDay)
 	}
-	hold("days", len(got.Days), 7)
+	hold("domains", len(got.Domains), len(k.domains))
 	for _, d := range got.Domains {
-		hold(d.Name, d.weekCounts, *domains[d.Name])
+		hold(d.Name, d.weekCounts, *k.domains[d.Name])
 	}
-	hold("domains", len(got.Domains), 3)
-	var r, s, f, sentGot, tagGot []weekCount
+	var routes, statuses, failed, sent, tag []weekCount
 	for _, x := range got.Routes {
-		r = append(r, weekCount{x.Domain + " " + x.Name, x.Count})
+		routes = append(routes, weekCount{x.Domain + " " + x.Name, x.Count})
 	}
 	for _, x := range got.Failures.Statuses {
-		s = append(s, weekCount{x.Status, x.Count})
+		statuses = append(statuses, weekCount{x.Status, x.Count})
 	}
 	for _, x := range got.Failures.Destinations {
-		f, sentGot = append(f, weekCount{x.Name, x.Failed}), append(sentGot, weekCount{x.Name, x.Sent})
+		failed, sent = append(failed, weekCount{x.Name, x.Failed}), append(sent, weekCount{x.Name, x.Sent})
 	}
 	for _, x := range got.Failures.BecauseOfTag {
 		if x.Evidence == "text" {
-			tagGot = append(tagGot, weekCount{x.Destination + " " + x.Domain, x.Count})
+			tag = append(tag, weekCount{x.Destination + " " + x.Domain, x.Count})
 		}
 	}
-	hold("other routes", sorted(r), sorted(routes))
-	hold("statuses", sorted(s), sorted(statuses))
-	hold("failures", sorted(f), sorted(failed))
-	hold("because of the tag", sorted(tagGot), sorted(tag))
-	// Of destinations without failures the report has no row.
-	sent = slices.DeleteFunc(sent, func(c weekCount) bool {
-		return !slices.ContainsFunc(failed, func(f weekCount) bool { return f.Name == c.Name })
-	})
-	hold("sent", sorted(sentGot), sorted(sent))
+	hold("other routes", sorted(routes), sorted(k.routes))
+	hold("statuses", sorted(statuses), sorted(k.statuses))
+	hold("failures", sorted(failed), sorted(k.failed))
+	hold("because of the tag", sorted(tag), sorted(k.tag))
+	hold("sent", sorted(sent), sorted(k.sent))
 }
 
 // destinations are the domains of the recipients.
-func (m *weekMail) destinations() (list []string) {
-	for _, r := range m.rcpts {
+func (w *weekMail) destinations() (list []string) {
+	for _, r := range w.rcpts {
 		if _, d, _ := strings.Cut(r, "@"); !slices.Contains(list, d) {
 			list = append(list, d)
 		}

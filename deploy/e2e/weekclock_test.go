@@ -36,8 +36,9 @@ var buildStepped = sync.OnceValues(func() (string, error) {
 	const logger = "func New(w io.Writer, form Form, o slog.HandlerOptions) *slog.Logger {"
 	return buildChanged("bouncefilter-stepped",
 		change{"cmd/bouncefilter/main.go", "time.Now,", clock + ","},
-		// No node is taken for silent because the clock was set, and what is done every few seconds is done more often.
+		// No node is taken for silent because the clock was set, and what is done every minute or every few seconds is done more often.
 		change{"store/node.go", "HeartbeatTimeout = 15 * time.Second", "HeartbeatTimeout = 30 * 24 * time.Hour"},
+		change{"filter/view/view.go", "refreshInterval = time.Minute", "refreshInterval = time.Second / 2"},
 		change{"filter/view/view.go", "nodesInterval = 5 * time.Second", "nodesInterval = time.Second / 2"},
 		change{"cmd/bouncefilter/internal/logline/logline.go", "\t\"log/slog\"\n", "\t\"log/slog\"\n\t\"os\"\n"},
 		change{"cmd/bouncefilter/internal/logline/logline.go", logger,

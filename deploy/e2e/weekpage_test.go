@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"fmt"
 	"html"
 	"image"
 	"image/color"
@@ -83,7 +82,7 @@ func (w *week) takePictures(t *testing.T) {
 	if status != 0 {
 		t.Fatal(report)
 	}
-	report = strings.ReplaceAll(report, " --config "+w.daemon.config, "")
+	report = strings.ReplaceAll(report, " -c "+w.daemon.config, "")
 	failures, _ := w.run(t, "report", "--failures", "--config", w.daemon.config)
 	next, _ := w.run(t, "report", "--next", "--config", w.daemon.config)
 	backtest, _ := w.run(t, "backtest", "--since", w.first.Format(time.DateOnly), "--domain", "example.com", "--domain", "example.org", "--domain", "example.net", w.savedMail(t), w.savedLog(t))
@@ -96,10 +95,10 @@ func (w *week) takePictures(t *testing.T) {
 		name, address, scheme string
 		width, height         int64
 	}{
-		{"page-light", home, "light", 1280, 0},
-		{"page-dark", home, "dark", 1280, 0},
-		{"page-phone", home, "light", 360, 0},
-		{"report", terminal, "dark", 0, 0},
+		{"page-light", home, "light", 1280, 1500},
+		{"page-dark", home, "dark", 1280, 1500},
+		{"page-phone", home, "light", 360, 1500},
+		{"report", terminal, "dark", 780, 540},
 	} {
 		b.picture(t, p.name, p.address, p.scheme, p.width, p.height)
 	}
@@ -122,15 +121,9 @@ func startChromium(t *testing.T) chromium {
 
 type chromium struct{ context.Context }
 
-// picture takes a picture of all that an address shows.
+// picture takes a picture of the top of what an address shows.
 func (b chromium) picture(t *testing.T, name, address, scheme string, width, height int64) {
 	t.Helper()
-	if width == 0 {
-		width = 780
-	}
-	if height == 0 {
-		height = 100
-	}
 	_, err := chromedp.Call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
 	if err == nil {
 		err = chromedp.Do(b, chromedp.EmulateViewport(width, height), chromedp.Navigate(address))
@@ -138,7 +131,7 @@ func (b chromium) picture(t *testing.T, name, address, scheme string, width, hei
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := chromedp.Run(b, chromedp.FullScreenshot(100))
+	text, err := chromedp.Run(b, chromedp.CaptureScreenshot())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +146,7 @@ func (b chromium) picture(t *testing.T, name, address, scheme string, width, hei
 	if err := os.WriteFile(filepath.Join(*picturesFolder, name+".png"), small.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Log(fmt.Sprintf("%s: %v, %d octets", name, picture.Bounds().Max, small.Len()))
+	t.Logf("%s: %v, %d octets", name, picture.Bounds().Max, small.Len())
 }
 
 // fewColours returns a picture with its 256 most frequent colours alone, which takes half the space.

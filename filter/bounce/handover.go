@@ -184,14 +184,13 @@ func readHop(value string) hop {
 		return h
 	}
 	h.verified = verifiedName(from[len("from "):])
-	tokens := strings.FieldsFunc(from[len("from "):], func(c rune) bool { return strings.ContainsRune(" ()[]<>,;@", c) })
 	helo := false
-	for _, token := range tokens {
+	for token := range strings.FieldsFuncSeq(from[len("from "):], betweenHosts) {
 		if helo || strings.EqualFold(token, "helo=") { // "helo=[192.0.2.1]" has come apart
 			helo = !helo
 			continue
 		}
-		if strings.HasPrefix(strings.ToLower(token), "helo=") {
+		if n := len("helo="); len(token) > n && strings.EqualFold(token[:n], "helo=") {
 			continue
 		}
 		if a, ok := parseHostAddress(token); ok {
@@ -203,6 +202,15 @@ func readHop(value string) hop {
 		}
 	}
 	return h
+}
+
+// betweenHosts says whether a character separates names and addresses in the clause "from".
+func betweenHosts(c rune) bool {
+	switch c {
+	case ' ', '(', ')', '[', ']', '<', '>', ',', ';', '@':
+		return true
+	}
+	return false
 }
 
 // verifiedName returns the name in the clause "from" that the writer has found for the address: the one beside it in "HELO (NAME [ADDRESS])",

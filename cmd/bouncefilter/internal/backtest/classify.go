@@ -115,7 +115,10 @@ func (j *judging) refused(m *Message, c *judge.Case, from *candidate, report *bo
 	if !named {
 		m.Why = WhyNone
 	}
+	_, verified := report.VerifiedHandOver()
 	switch {
+	case j.ours(verified): // it may have left past the mail server that writes the log
+		j.cannotTell(m, WhyOwnHost)
 	case logged:
 		m.Sure = true
 	case j.names(report, path):

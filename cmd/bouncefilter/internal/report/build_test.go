@@ -271,6 +271,21 @@ func TestOutliers(t *testing.T) {
 	}
 }
 
+// The days before there was anything to count are no measure for those since.
+func TestNoOutliersBecauseOfTheTimeBefore(t *testing.T) {
+	ps := make([]Period, 28)
+	for i, n := range []int64{44, 46, 47, 44, 224, 45, 31} {
+		ps[21+i].Refused = n
+	}
+	ps[7].Signed = 6 // and nothing for two weeks
+	markOutliers(ps)
+	for i := range ps {
+		if want := i == 25; ps[i].Outlier != want {
+			t.Errorf("day %d: %v", i, ps[i].Outlier)
+		}
+	}
+}
+
 func failure(name, status string, s figures.Sign) figures.Key {
 	return figures.Key{Topic: figures.Failures, Domain: "example.com", Name: name, Status: status, Sign: s}
 }
@@ -295,7 +310,7 @@ func TestMovers(t *testing.T) {
 		{"doubled, and still little", 10000, 10, 10000, 500, false},
 		{"a new destination", 0, 0, 50, 10, true},
 	} {
-		in := site("enforce", 30, fig(7, tt.sentBefore, sent("a.example")), fig(8, tt.failedBefore, failure("a.example", "5.1.1", "")), fig(1, tt.sent, sent("a.example")), fig(1, tt.failed, failure("a.example", "5.1.1", "")))
+		in := site("enforce", 30, fig(7, 100, sent("b.example")), fig(1, 100, sent("b.example")), fig(7, tt.sentBefore, sent("a.example")), fig(8, tt.failedBefore, failure("a.example", "5.1.1", "")), fig(1, tt.sent, sent("a.example")), fig(1, tt.failed, failure("a.example", "5.1.1", "")))
 		if got := len(Build(in).Failures.Movers) == 1; got != tt.want {
 			t.Errorf("%s: %v", tt.name, got)
 		}
@@ -303,6 +318,10 @@ func TestMovers(t *testing.T) {
 	in := site("enforce", 30, fig(1, 10, sent("a.example")), fig(1, 10, failure("a.example", "5.1.1", "")))
 	if len(Build(in).Failures.Movers) > 0 {
 		t.Error("a mover although nothing is known of the time before")
+	}
+	in = site("enforce", 30, fig(7, 9, sent("a.example")), fig(1, 100, sent("a.example")), fig(1, 10, failure("a.example", "5.1.1", "")))
+	if len(Build(in).Failures.Movers) > 0 {
+		t.Error("a mover although little is known of the time before")
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // Of destinations that have become worse.
 const (
 	minMoved   = 5    // failures; fewer are chance
+	lessBefore = 10   // if so many times less mail was sent before, nothing is known of that time
 	movedTimes = 2.0  // the share is so many times that before
 	movedBy    = 0.05 // and so much more
 )
@@ -34,10 +35,12 @@ func (in *Input) failures(now, before []figures.Figure) Failures {
 		}
 		return destinations[name]
 	}
+	var sent, sentBefore int64
 	for i := range now {
 		switch k, n := &now[i].Key, now[i].Count; k.Topic {
 		case figures.Sent:
 			of(k.Name).Sent += n
+			sent += n
 		case figures.Failures:
 			f.Count += n
 			of(k.Name).Failed += n
@@ -49,6 +52,7 @@ func (in *Input) failures(now, before []figures.Figure) Failures {
 		switch k, n := &before[i].Key, before[i].Count; k.Topic {
 		case figures.Sent:
 			of(k.Name).SentBefore += n
+			sentBefore += n
 		case figures.Failures:
 			of(k.Name).FailedBefore += n
 			statusOf(of(k.Name).statuses, k.Status).Before += n
@@ -56,13 +60,14 @@ func (in *Input) failures(now, before []figures.Figure) Failures {
 		}
 	}
 	f.Statuses = sortedStatuses(statuses)
+	comparable := len(before) > 0 && lessBefore*sentBefore >= sent
 	for _, d := range destinations {
 		d.Share, d.ShareBefore = share(d.Failed, d.Sent), share(d.FailedBefore, d.SentBefore)
 		d.Statuses = sortedStatuses(d.statuses)
 		if d.Failed > 0 {
 			f.Destinations = append(f.Destinations, d.Destination)
 		}
-		if len(before) > 0 && moved(&d.Destination) {
+		if comparable && moved(&d.Destination) {
 			f.Movers = append(f.Movers, d.Destination)
 		}
 	}

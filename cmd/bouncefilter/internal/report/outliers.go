@@ -14,18 +14,18 @@ const (
 
 // markOutliers marks the periods in which far more was or would be refused than in most others: more than five spreads above the median.
 // The spread is the median of the distances to the median (MAD), times 1.4826, with which it is the standard deviation of a normal
-// distribution. Neither follows the outliers. It is at least the square root of the median, which chance alone brings about.
-// Periods before the first message do not count: beside them all that follows would be an outlier.
-func markOutliers(ps []Period) {
-	for len(ps) > 0 && ps[0].Counts == (Counts{}) {
-		ps = ps[1:]
+// distribution. Neither follows the outliers. It is at least the square root of the median, which chance alone brings about. Periods
+// in which nothing at all was counted tell nothing: bouncefilter was not there, or no mail was.
+func markOutliers(periods []Period) {
+	var ps []*Period
+	var counts []float64
+	for i := range periods {
+		if p := &periods[i]; p.Counts != (Counts{}) {
+			ps, counts = append(ps, p), append(counts, float64(p.Turned()))
+		}
 	}
 	if len(ps) < minPeriods {
 		return
-	}
-	counts := make([]float64, len(ps))
-	for i := range ps {
-		counts[i] = float64(ps[i].Turned())
 	}
 	m := median(counts)
 	distances := make([]float64, len(ps))

@@ -50,7 +50,7 @@ func (v *Verdict) sentence(in map[State][]string, domains []Domain) string {
 	case NotReady:
 		text := v.Concerns[0].What
 		if n := len(in[Enforcing]); n > 0 {
-			text = fmt.Sprintf("%s %s enforced, %s %s not ready: ", mta.Names(in[Enforcing]), are(n), mta.Names(in[NotReady]), are(len(in[NotReady]))) + text
+			text = fmt.Sprintf("%s %s enforced; %s %s not ready: ", mta.Names(in[Enforcing]), are(n), mta.Names(in[NotReady]), are(len(in[NotReady]))) + text
 		}
 		return text
 	case Ready:

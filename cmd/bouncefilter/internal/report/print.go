@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,7 +95,11 @@ func (r *Report) headline() string {
 	case Ready:
 		return "READY TO ENFORCE" + strings.Replace(since, " since", ", signing since", 1)
 	case NotReady:
-		text := "NOT READY TO ENFORCE" + strings.Replace(since, " since", ", signing since", 1)
+		text := "NOT READY TO ENFORCE"
+		if slices.ContainsFunc(r.Domains, func(d Domain) bool { return d.Verdict.State == Enforcing }) {
+			text = "NOT ALL READY TO ENFORCE"
+		}
+		text += strings.Replace(since, " since", ", signing since", 1)
 		if v.Until != "" {
 			text += ", at least until " + v.Until
 		}
@@ -144,7 +149,10 @@ func (r *Report) firstScreen() []string {
 	t := r.table(name)
 	room := min(maxLines-len(lines)-len(next)-1, most) // without the heading
 	chart := t.last(room).lines()
-	if before := len(t.rows) - room; before > 0 {
+	if before := len(t.rows) - room; before > 0 && room > 0 {
+		t.columns = slices.Clone(t.columns)
+		t.columns[0] = fmt.Sprintf("last of %s", screen.Count(len(t.rows), name))
+		chart = t.last(room).lines()
 		if outliers := t.outliers(before); outliers != "" {
 			chart = append(t.last(room-1).lines(), screen.Fit("* before: "+outliers, screen.Width))
 		}
@@ -221,7 +229,7 @@ func (r *Report) totalLines() []string {
 	}
 	group := func(label string, n, refused int64, signs string) string {
 		if refused > 0 {
-			signs = strings.TrimPrefix(signs+"; and refused "+screen.Short(refused), "; ")
+			signs = strings.TrimPrefix(signs+"; and "+screen.Short(refused)+" of the refused", "; ")
 		}
 		return row(label, n, signs)
 	}

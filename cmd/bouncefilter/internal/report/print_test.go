@@ -94,7 +94,7 @@ func TestScreensFit(t *testing.T) {
 }
 
 func TestCSV(t *testing.T) {
-	r := Build(site("monitor", 30, fig(1, 1234, would), fig(6, 1, would), fig(2, 3, failure("a.example", "5.1.1", "")), fig(2, 12, sent("a.example"))))
+	r := Build(site("monitor", 30, fig(6, 1, signed), fig(5, 1, signed), fig(4, 1, signed), fig(3, 1, signed), fig(1, 1234, would), fig(6, 1, would), fig(2, 3, failure("a.example", "5.1.1", "")), fig(2, 12, sent("a.example"))))
 	for _, tt := range []struct {
 		by   string
 		want []string // some of its lines

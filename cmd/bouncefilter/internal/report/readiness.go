@@ -147,7 +147,7 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 	s := j.in.Status
 	if from := j.enforceable(d); from.After(j.in.Now) {
 		day := from.Format(time.DateOnly)
-		remedy := "Wait; mode = \"auto\" begins to enforce then."
+		remedy := fmt.Sprintf("Wait: mode = \"auto\" begins to enforce %s on %s.", name, day)
 		if enforced {
 			remedy = "Set mode = \"auto\", which begins to enforce then, and reload:"
 		}
@@ -183,8 +183,8 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 	}
 	for _, r := range s.OtherRoutes {
 		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
-			c := concern("other-route", fmt.Sprintf("%s seems to send through %s, where nothing is signed.", r.Sender, r.Source),
-				"Send its mail through bouncefilter, or suspend enforcement for it:", name)
+			c := concern("other-route", fmt.Sprintf("%s seems to send unsigned mail through %s.", r.Sender, r.Source),
+				"Send the mail of "+r.Sender+" through bouncefilter, or exempt it:", name)
 			c.Count = int64(r.Bounces)
 			c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", quoted(r.Sender))}
 			cs = append(cs, c.alarms())
@@ -211,7 +211,7 @@ var signRows = [...]struct {
 	what, remedy string
 }{
 	{figures.OwnHost, "bounces of mail that came from a host of yours, and left it another way",
-		"See which host it is, and send its mail through bouncefilter:"},
+		"See which of your hosts it is, and send its mail through bouncefilter:"},
 	{figures.Repeats, "bounces of mail that came from one network again and again, in the name of one sender",
 		"See whether the sender sends through that network; if so, send it through bouncefilter, or list the sender in [exempt] recipients:"},
 	{figures.NeverSends, "bounces to users who sent nothing through bouncefilter of late",
