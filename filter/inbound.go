@@ -101,13 +101,17 @@ const routeRepeats = 3
 
 // noteRoute counts a bounce that looks like one of mail that left through another route.
 func (s *session) noteRoute() {
-	r, reached, report := s.server.routes.Observe(&s.msg.judged)
+	r, ok := s.server.routes.Observe(&s.msg.judged)
+	if !ok {
+		return
+	}
+	s.msg.leftThrough, s.msg.leftOn = r.Source, store.DayOf(r.Sent).String()
 	s.msg.repeats = r.Bounces >= routeRepeats
-	if reached {
+	if r.Reached {
 		s.msg.route = r.Source
 		s.server.stats.otherRoute.Add(1)
 	}
-	if report {
+	if r.Report {
 		s.server.log.Warn("this sender seems to send through another route",
 			"sender", angle(r.Sender), "source", r.Source, "count", r.Bounces, "since", formatTime(r.Since),
 			"original", angle(r.Original), "remedy", routes.Remedy(r.Sender))

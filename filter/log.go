@@ -82,6 +82,8 @@ func (s *Server) logVerdict(ctx context.Context, sess *session, level slog.Level
 	text("domain", o.Domain)
 	text("sign", string(o.Sign))
 	text("own_host", o.OwnHost)
+	text("left_through", o.LeftThrough)
+	text("left_on", o.LeftOn)
 	text("other_route", o.Route)
 	if len(o.Failures) > 0 {
 		text("failures", figures.FormatFailures(o.Failures))

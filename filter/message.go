@@ -46,7 +46,9 @@ type message struct {
 	heldEnvelope int // likewise
 
 	destinations []string // the domains of the recipients of outbound mail, some of them
-	route        string   // the other route that the mail seems to have taken which a bounce returns; "" for none
+	leftThrough  string   // the source through which the mail seems to have left that a bounce returns, if it left another way
+	leftOn       string   // on which day, YYYY-MM-DD
+	route        string   // leftThrough, if enough bounces say the same; "" otherwise
 	repeats      bool     // bounces of mail that took that route, or may have, come again and again
 	told         bool     // the failures that a bounce reports were counted
 

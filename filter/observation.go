@@ -25,6 +25,7 @@ func (s *session) decided(v *policy.Verdict, rcpt string, recipients int) {
 func (s *session) decidedBounce(r *judge.Recipient, recipients int) {
 	o := s.observe(&r.Verdict, r.Raw)
 	msg := s.msg
+	o.LeftThrough, o.LeftOn = msg.leftThrough, msg.leftOn
 	if o.Route = msg.route; !msg.told && proven(&r.Verdict) {
 		msg.told = true
 		o.Failures = failuresOf(msg.judged.Report)

@@ -223,7 +223,20 @@ func TestSignOfASourceThatRepeats(t *testing.T) {
 	if got := f.figuresOf(figures.Routes); !maps.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
-	wantLog(t, f, "sign=repeats other_route=203.0.113.0/24 ")
+	day := func(hoursAgo int) string {
+		return f.now().Add(-time.Duration(hoursAgo) * time.Hour).Format(time.DateOnly)
+	}
+	want = map[figures.Key]int64{}
+	for i := range 5 {
+		want[figures.Key{Topic: figures.Sightings, Domain: "example.com", Name: "203.0.113.0/24", Day: day(i)}]++
+	}
+	if got := f.figuresOf(figures.Sightings); !maps.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	if n := strings.Count(f.log.String(), " left_through=203.0.113.0/24 left_on="); n != 5 {
+		t.Errorf("%d lines say through what the mail left", n)
+	}
+	wantLog(t, f, "sign=repeats left_through=203.0.113.0/24 left_on="+day(4)+" other_route=203.0.113.0/24 ")
 }
 
 // What the log has at level info is counted, and nothing else: a report of the log has the figures of the store.

@@ -67,6 +67,20 @@ func TestVerdictAfterWeeks(t *testing.T) {
 		{"newsletters leave through a service", bounced("news@example.com", "out.service.example"), report.NotReady, "never-sends"},
 		{"another host of the site is left out", bounced("user@example.com", "mail2.example.com"), report.NotReady, "own-host"},
 		{"a user sends through a provider, too", bounced("user@example.com", "smtp.provider.example"), report.NotReady, "repeats"},
+		{"a user sends through a provider, too, and the daemon is started anew each day", bounced("user@example.com", "smtp.provider.example"), report.NotReady, "other-route"},
+		{"a run of spam in the name of many users, whose bounces come for days", func(w *world, d *running, n int) *running {
+			hand(w.t, d, outside(n), "", "user@example.com", namelessBounce)
+			for i := range 100 {
+				user := fmt.Sprintf("user%d@example.com", i)
+				switch {
+				case n == 8:
+					d.sign(user)
+				case n >= 10 && n < 14 && i%2 == n%2: // each gets two
+					hand(w.t, d, outside(n), "", user, returned(i, user, "spam.example", "203.0.113.5", w.clock().AddDate(0, 0, 10-n)))
+				}
+			}
+			return d
+		}, report.Ready, ""},
 		{"the store was removed", func(w *world, d *running, n int) *running {
 			if n == last-1 {
 				d.stop()
@@ -108,5 +122,34 @@ func TestVerdictAfterWeeks(t *testing.T) {
 				t.Errorf("got %s %s, %q, %+v", v.State, v.Level, v.Sentence, v.Concerns)
 			}
 		})
+	}
+}
+
+// Two nodes of one store see too few bounces each to tell of another route, and enough of them together.
+func TestVerdictOfTwoNodes(t *testing.T) {
+	c := newCluster(t, 2, "mode = \"monitor\"\nhostname = \"mx.example.com\"\n")
+	first := c.hosts[0]
+	const last = 14 // day
+	for n := range last + 1 {
+		tag := first.running.sign("user@example.com")
+		outside := probe.Client{Name: "mx", Address: netip.AddrFrom4([4]byte{198, 51, 100, byte(n)})}
+		hand(t, first.running, outside, "", tag, returned(n, "user@example.com", "mx.example.com", "192.0.2.25", first.clock()))
+		if n > last-4 {
+			h := c.hosts[n%2]
+			hand(t, h.running, outside, "", "user@example.com", returned(n, "user@example.com", "smtp.provider.example", "203.0.113.5", h.clock()))
+		}
+		if n < last {
+			c.pass(1)
+		}
+	}
+	c.hosts[1].running.stop()
+	r := first.run("report", "--json", "-c", first.config)
+	var got report.Report
+	if err := json.Unmarshal([]byte(r.stdout), &got); err != nil {
+		t.Fatal(err, r)
+	}
+	v := got.Verdict
+	if v.State != report.NotReady || len(v.Concerns) != 1 || v.Concerns[0].Name != "other-route" || v.Concerns[0].Count != 4 {
+		t.Errorf("got %s %s, %q, %+v", v.State, v.Level, v.Sentence, v.Concerns)
 	}
 }

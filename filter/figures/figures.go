@@ -32,6 +32,10 @@ const (
 	Reporters Topic = "reporter"
 	// Routes are bounces of mail that seems to leave another way: Domain, Name (the host or network that it seems to leave through).
 	Routes Topic = "route"
+	// Sightings are bounces that look like ones of mail that left another way, each of them, whether enough have come to tell of a route or
+	// not: Domain, Name (the host or network), Day (on which the mail seems to have been sent). What one process forgets, and what several
+	// nodes see, adds up.
+	Sightings Topic = "sighting"
 	// Sent is signed mail by the domain of its recipients: Domain, Name.
 	Sent Topic = "sent"
 	// Failures are failed and delayed recipients of own mail that accepted bounces report: Domain, Name (the domain of the recipient),
@@ -40,7 +44,7 @@ const (
 )
 
 // Topics are all topics.
-var Topics = [...]Topic{Verdicts, Families, Signs, Sources, Reporters, Routes, Sent, Failures}
+var Topics = [...]Topic{Verdicts, Families, Signs, Sources, Reporters, Routes, Sightings, Sent, Failures}
 
 // Key says what a figure counts. Which fields it has depends on the Topic; the others are empty. Domain is the name of one of our domains
 // as it is configured; it, Reason, Action, Cause, Would, Kind and Family are words of the log.
@@ -52,6 +56,7 @@ type Key struct {
 	Outcome                      Outcome
 	Sign                         Sign
 	Name, Status                 string
+	Day                          string // YYYY-MM-DD
 }
 
 // Other is the Name of what is not counted on its own.
@@ -103,6 +108,8 @@ func (k *Key) fields() (fields [maxFields]*string, n int) {
 		return [maxFields]*string{&k.Domain, (*string)(&k.Outcome), &k.Name}, 3
 	case Routes, Sent:
 		return [maxFields]*string{&k.Domain, &k.Name}, 2
+	case Sightings:
+		return [maxFields]*string{&k.Domain, &k.Name, &k.Day}, 3
 	case Failures:
 		return [maxFields]*string{&k.Domain, &k.Name, &k.Status, (*string)(&k.Sign)}, 4
 	}

@@ -11,6 +11,7 @@ import (
 func FuzzFigures(f *testing.F) {
 	f.Add("verdict", "example.com|untagged|reject|||dsn", "example.net 5.1.1 2,example.org - 1 tag", "a@b")
 	f.Add("failure", "%2A.example.edu|b.example|5.1.1|tag", "", "prvs=1787000000=user@example.com")
+	f.Add("sighting", "example.com|192.0.2.0%2F24|2026-11-22", "", "")
 	f.Add("other", "|", "other 5 1", "\xff@\x00")
 	f.Fuzz(func(t *testing.T, topic, name, failures, address string) {
 		if k, err := parseKey(topic, name); err == nil {

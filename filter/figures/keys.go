@@ -70,6 +70,9 @@ func (o *Observation) Keys(count func(k Key, n int64)) {
 		}
 		count(Key{Topic: Failures, Domain: o.Domain, Name: f.Destination, Status: f.Status, Sign: sign}, int64(f.Count))
 	}
+	if o.LeftThrough != "" {
+		count(Key{Topic: Sightings, Domain: o.Domain, Name: o.LeftThrough, Day: o.LeftOn}, 1)
+	}
 	if o.Route != "" {
 		count(Key{Topic: Routes, Domain: o.Domain, Name: o.Route}, 1)
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 // Bounds of what outsiders can make up. Of a topic with a Name a node counts at most maxNames keys a day on their own; all others count as
-// [Other]. So a node stores at most 5 × 384 = 1920 of them a day, and 768,000 in [store.CounterRetention] days, if an attacker fills them on
-// each day: 230 MB in the embedded store. The keys of Other and of the other topics are as many as our domains have reasons, actions,
+// [Other]. So a node stores at most 6 × 384 = 2304 of them a day, and 921,600 in [store.CounterRetention] days, if an attacker fills them on
+// each day: 280 MB in the embedded store. The keys of Other and of the other topics are as many as our domains have reasons, actions,
 // causes, kinds and signs.
 const (
 	// maxNames is how many keys of a topic are counted on their own in a day.
@@ -19,6 +19,8 @@ const (
 	// atOnce is how many of these are counted on their own when they are seen first. The others are once they were seen repeats times.
 	atOnce  = 4
 	repeats = 3
+	// mostAtOnce is atOnce of sightings: a route is one that is used on several days, and each day is a key of its own.
+	mostAtOnce = 12
 	// maxWatched is how many keys of a topic are watched for repetition, and watched is for how long.
 	maxWatched = 1024
 	watched    = 48 * time.Hour
@@ -36,10 +38,11 @@ type names struct {
 	fresh   int                 // that this hour has begun
 	watched *bounded.Table[string, struct{}]
 	strange int // keys that were seen while as many as may be were watched
+	atOnce  int // how many new ones an hour are counted when they are seen first
 }
 
-func newNames() *names {
-	return &names{today: map[string]struct{}{}, watched: bounded.New[string, struct{}](maxWatched, watched)}
+func newNames(atOnce int) *names {
+	return &names{atOnce: atOnce, today: map[string]struct{}{}, watched: bounded.New[string, struct{}](maxWatched, watched)}
 }
 
 // choose says whether a packed key is counted on its own. An observation that is late by less than a day belongs to the day before it.
@@ -52,7 +55,7 @@ func (c *names) choose(k []byte, at time.Time) bool {
 		return false
 	}
 	if _, again := c.before[string(k)]; !again {
-		if c.fresh >= maxNew || c.seen(k, at) < repeats && c.fresh >= atOnce {
+		if c.fresh >= maxNew || c.seen(k, at) < repeats && c.fresh >= c.atOnce {
 			return false
 		}
 		c.fresh++
@@ -101,10 +104,18 @@ func (c *names) restore(k []byte, day store.Day, today store.Day) {
 // named says whether outsiders can make up the names of a topic.
 func (t Topic) named() bool {
 	switch t {
-	case Sources, Reporters, Routes, Sent, Failures:
+	case Sources, Reporters, Routes, Sightings, Sent, Failures:
 		return true
 	}
 	return false
+}
+
+// atOnce returns how many new keys of a topic an hour are counted on their own when they are seen first.
+func (t Topic) atOnce() int {
+	if t == Sightings {
+		return mostAtOnce
+	}
+	return atOnce
 }
 
 // other returns the key under which a key is counted that is not counted on its own.

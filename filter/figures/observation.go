@@ -24,7 +24,10 @@ type Observation struct {
 	Failures []Failure
 	// OwnHost is the host of ours that a bounce with the sign [OwnHost] names, its name or else its address.
 	OwnHost string
-	// Route is the host or network of another route that a bounce hints at; "" for none.
+	// LeftThrough is the host or network through which the mail seems to have left that a bounce returns, if it left another way, and LeftOn
+	// the day on which it was sent, YYYY-MM-DD. Both are "" for other bounces.
+	LeftThrough, LeftOn string
+	// Route is LeftThrough, once enough bounces say the same; "" before.
 	Route string
 
 	// For notes of refusals.

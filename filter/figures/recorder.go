@@ -44,7 +44,7 @@ func New(node string, keep int, hasher *store.Hasher) *Recorder {
 	r := &Recorder{node: node, hasher: hasher, counts: map[string]*int64{}, notes: newNotes(min(max(keep, 0), store.MaxNotes))}
 	for i, t := range Topics {
 		if t.named() {
-			r.names[i] = newNames()
+			r.names[i] = newNames(t.atOnce())
 		}
 	}
 	return r

@@ -85,6 +85,7 @@ func TestWhatAnEventCounts(t *testing.T) {
 	refused.Sign = Repeats
 	would := refusal(noon)
 	would.Action, would.Cause, would.Route = "monitor", "monitor-mode", "198.51.100.0/24"
+	would.LeftThrough, would.LeftOn = "198.51.100.0/24", "2026-11-22"
 	for _, tt := range []struct {
 		name string
 		e    *Observation
@@ -100,6 +101,7 @@ func TestWhatAnEventCounts(t *testing.T) {
 		{"a would-be refusal", would, []Key{
 			{Topic: Verdicts, Domain: "example.com", Reason: "untagged", Action: "monitor", Cause: "monitor-mode", Kind: "dsn"},
 			{Topic: Families, Family: "postfix", Outcome: WouldBe},
+			{Topic: Sightings, Domain: "example.com", Name: "198.51.100.0/24", Day: "2026-11-22"},
 			{Topic: Routes, Domain: "example.com", Name: "198.51.100.0/24"},
 			{Topic: Signs, Domain: "example.com", Outcome: WouldBe},
 			{Topic: Sources, Domain: "example.com", Outcome: WouldBe, Name: "203.0.113.0/24"},
@@ -274,6 +276,7 @@ func TestMadeUpNamesAreBounded(t *testing.T) {
 		e.Client = netip.AddrFrom4([4]byte{100 + byte(i>>16), byte(i >> 8), byte(i), 7})
 		e.ReportingMTA = fmt.Sprintf("mx.x%d.example", i)
 		e.Route = fmt.Sprintf("x%d.example", i)
+		e.LeftThrough, e.LeftOn = e.Route, "2026-11-22"
 		r.Observe(e)
 		r.Observe(&Observation{At: at, Message: "outbound", Domain: "example.com", Reason: "signed", Action: "sign", Destinations: []string{fmt.Sprintf("x%d.example", i)}})
 		r.Observe(&Observation{At: at, Message: "bounce", Domain: "example.com", Reason: "valid", Action: "accept", Failures: []Failure{{fmt.Sprintf("x%d.example", i), "5.1.1", false, 1}}})
@@ -294,7 +297,7 @@ func TestMadeUpNamesAreBounded(t *testing.T) {
 			}
 		}
 	}
-	for _, topic := range []Topic{Sources, Reporters, Routes, Sent, Failures} {
+	for _, topic := range []Topic{Sources, Reporters, Routes, Sightings, Sent, Failures} {
 		if names[topic] > maxNames+1 || others[topic] < made-maxNames*repeats {
 			t.Errorf("%s: %d keys are stored, %d were counted as others", topic, names[topic], others[topic])
 		}
@@ -309,7 +312,7 @@ func TestMadeUpNamesAreBounded(t *testing.T) {
 }
 
 func TestWhichNamesAreCounted(t *testing.T) {
-	c := newNames()
+	c := newNames(atOnce)
 	name := func(i int) []byte { return fmt.Append(nil, i) }
 	for i := range atOnce {
 		if !c.choose(name(i), noon) {
@@ -442,7 +445,7 @@ func TestPackedKeys(t *testing.T) {
 		{Topic: Verdicts, Domain: "a.example", Reason: "untagged", Action: "reject", Cause: "c", Would: "w", Kind: "dsn"},
 		{Topic: Families, Family: "postfix", Outcome: Refused}, {Topic: Signs, Domain: "a.example", Outcome: WouldBe, Sign: Repeats},
 		{Topic: Sources, Domain: "a.example", Outcome: Refused, Name: "203.0.113.0/24"}, {Topic: Reporters, Outcome: Refused, Name: strings.Repeat("x", 300)},
-		{Topic: Routes, Name: "\x00|%"}, {Topic: Sent, Domain: "a|b"}, {Topic: Failures, Domain: "a.example", Name: "b.example", Status: "5.1.1", Sign: BecauseOfTag},
+		{Topic: Routes, Name: "\x00|%"}, {Topic: Sightings, Domain: "a.example", Name: "192.0.2.0/24", Day: "2026-11-22"}, {Topic: Sent, Domain: "a|b"}, {Topic: Failures, Domain: "a.example", Name: "b.example", Status: "5.1.1", Sign: BecauseOfTag},
 	} {
 		var p packed
 		p.set(store.HourOf(noon), &k)

@@ -121,6 +121,37 @@ func TestSightings(t *testing.T) {
 	}
 }
 
+// Bounces of one run of spam come for days: the day of each is that of the mail, as far as the bounce tells.
+func TestWhenTheMailWasSent(t *testing.T) {
+	now := testDay.AddDate(0, 0, 20)
+	sent, ago := now.AddDate(0, 0, -3), func(d time.Time) string { return d.Format(time.RFC1123Z) }
+	facts := policy.RecipientFacts{
+		Address: address(t, "user@example.com"), Issued: policy.IssuedNo, Proof: policy.ProofAbsent,
+		Record: policy.RecordFacts{CompleteSince: testDay, Signing: true, SigningSince: prvs.DayOf(testDay)},
+	}
+	const handed = "from mail.shop.example (mail.shop.example [203.0.113.5]) by mx.victim.example (Postfix) with ESMTP"
+	for _, tt := range []struct {
+		name string
+		m    filtertest.ReturnedMail
+		want time.Time
+	}{
+		{"the report says when it came", filtertest.ReturnedMail{Arrival: sent, Handed: handed}, sent},
+		{"the returned message says so", filtertest.ReturnedMail{Handed: handed + "; " + ago(sent) + "\nDate: " + ago(sent.Add(-time.Minute))}, sent},
+		{"only the sender says so", filtertest.ReturnedMail{Handed: handed + "\nDate: " + ago(sent)}, now},
+		{"nothing says so", filtertest.ReturnedMail{Handed: handed}, now},
+		{"it is said to be sent tomorrow", filtertest.ReturnedMail{Arrival: now.AddDate(0, 0, 1), Handed: handed}, now},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := filtertest.Policy(t, nil)
+			v := p.Recipient(facts, now)
+			s, ok := see(p, &v, facts, bounce.Parse([]byte(tt.m.String()), bounce.DefaultLimits()), now)
+			if !ok || !s.sent.Equal(tt.want) {
+				t.Errorf("got %v, %v, want %v", s.sent, ok, tt.want)
+			}
+		})
+	}
+}
+
 func TestWhenARouteIsReported(t *testing.T) {
 	minutes := func(list ...int) (ss []sighting) {
 		for i, m := range list {

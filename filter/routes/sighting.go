@@ -46,8 +46,11 @@ func see(p *policy.Policy, v *policy.Verdict, f policy.RecipientFacts, r *bounce
 	}
 	sent, earliest := r.ArrivalDate, r.ArrivalDate
 	if sent.IsZero() || sent.After(now) {
-		// Bounces come within a lifetime.
+		// Bounces come within a lifetime. The returned message may say more, but by clocks that nobody vouches for.
 		sent, earliest = now, now.AddDate(0, 0, -p.Settings().Keys.Options().Lifetime)
+		if _, until, ok := r.Sent(o); ok && until.Before(now) {
+			sent = until
+		}
 	}
 	if !f.Record.Signing || prvs.DayOf(earliest) <= f.Record.SigningSince || earliest.Before(f.Record.CompleteSince) {
 		return sighting{}, false // it may have left on this way, before there was a record

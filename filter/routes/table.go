@@ -96,22 +96,31 @@ func (t *Table) Len() int {
 	return t.known.Len()
 }
 
-// Observe counts a bounce that was judged by its content and the record, if it looks like one of mail that left through another route.
-// reached says that there is enough to report that route, report that it was not reported today. A genuine bounce has one recipient (RFC 5321
-// section 4.5.5).
-func (t *Table) Observe(c *judge.Case) (r Route, reached, report bool) {
+// Sighting is a bounce that looks like one of mail that left through another route, and what is known of that route with it.
+type Sighting struct {
+	Route
+	Sent    time.Time // when the mail was, as far as the bounce says
+	Reached bool      // there is enough to report the route
+	Report  bool      // and it was not reported today
+}
+
+// Observe counts a bounce that was judged by its content and the record. ok says whether it looks like one of mail that left through another
+// route. A genuine bounce has one recipient (RFC 5321 section 4.5.5).
+func (t *Table) Observe(c *judge.Case) (seen Sighting, ok bool) {
 	if c.Report == nil || len(c.Recipients) != 1 {
-		return Route{}, false, false
+		return Sighting{}, false
 	}
 	rcpt := &c.Recipients[0]
 	if !missed(&rcpt.Verdict) {
-		return Route{}, false, false // nearly all bounces, which must not pay for this
+		return Sighting{}, false // nearly all bounces, which must not pay for this
 	}
-	seen, ok := see(c.Policy, &rcpt.Verdict, c.Facts(rcpt), c.Report, c.Now)
+	s, ok := see(c.Policy, &rcpt.Verdict, c.Facts(rcpt), c.Report, c.Now)
 	if !ok {
-		return Route{}, false, false
+		return Sighting{}, false
 	}
-	return t.add(seen, c.Now)
+	seen.Sent = s.sent
+	seen.Route, seen.Reached, seen.Report = t.add(s, c.Now)
+	return seen, true
 }
 
 // Remedy says what can be done for a sender whose mail leaves through another route.

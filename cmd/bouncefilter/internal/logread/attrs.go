@@ -121,7 +121,7 @@ func (a attrs) observation(at time.Time) (*figures.Observation, error) {
 		At: at, Message: a["msg"], Domain: a["domain"],
 		Reason: a["reason"], Action: a["action"], Cause: a["cause"], Would: a["would_be"],
 		Kind: a["report"], Family: a["family"], Sign: figures.Sign(a["sign"]), ReportingMTA: a["reporting_mta"],
-		Failures: failures, OwnHost: a["own_host"], Route: a["other_route"],
+		Failures: failures, OwnHost: a["own_host"], LeftThrough: a["left_through"], LeftOn: a["left_on"], Route: a["other_route"],
 		QueueID: a["queue_id"], Sender: address(a["sender"]), Recipient: address(a["recipient"]),
 	}
 	if o.Client, err = netip.ParseAddr(a["client"]); err != nil {
@@ -130,7 +130,7 @@ func (a attrs) observation(at time.Time) (*figures.Observation, error) {
 	if o.Reason == policy.Signed.String() {
 		o.Destinations = destinations(a["destinations"], o.Recipient)
 	}
-	for _, text := range []string{o.Domain, o.Cause, o.Would, o.Kind, o.Family, string(o.Sign)} {
+	for _, text := range []string{o.Domain, o.Cause, o.Would, o.Kind, o.Family, string(o.Sign), o.LeftThrough, o.LeftOn, o.Route} {
 		if !utf8.ValidString(text) || len(text) > 512 {
 			return nil, fmt.Errorf("%q is no word", text)
 		}

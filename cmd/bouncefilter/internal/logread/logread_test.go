@@ -18,13 +18,13 @@ var at = time.Date(2026, 11, 23, 11, 58, 1, 0, time.UTC)
 
 // verdict is the line of the tests without its time.
 const verdict = `level=INFO msg=bounce queue_id=4ZQ client=203.0.113.7 sender=<> recipient="<\"a b\"@example.com>" domain=example.com reason=untagged ` +
-	`action=monitor cause=monitor-mode report=dsn family=postfix sign=own-host reporting_mta="mx\x00=1" other_route=192.0.2.0/24 duration=1.5ms`
+	`action=monitor cause=monitor-mode report=dsn family=postfix sign=own-host reporting_mta="mx\x00=1" left_through=192.0.2.0/24 left_on=2026-11-22 other_route=192.0.2.0/24 duration=1.5ms`
 
 // observation is what it says.
 func observation() figures.Observation {
 	return figures.Observation{
 		At: at, Message: "bounce", Domain: "example.com", Reason: "untagged", Action: "monitor", Cause: "monitor-mode", Kind: "dsn", Family: "postfix",
-		Sign: figures.OwnHost, Client: netip.MustParseAddr("203.0.113.7"), ReportingMTA: "mx\x00=1", Route: "192.0.2.0/24",
+		Sign: figures.OwnHost, Client: netip.MustParseAddr("203.0.113.7"), ReportingMTA: "mx\x00=1", LeftThrough: "192.0.2.0/24", LeftOn: "2026-11-22", Route: "192.0.2.0/24",
 		QueueID: "4ZQ", Recipient: `"a b"@example.com`,
 	}
 }
@@ -66,7 +66,7 @@ func quoted(text string) string {
 }
 
 const asJSON = `{"time":"2026-11-23T06:58:01-05:00","level":"INFO","msg":"bounce","queue_id":"4ZQ","client":"203.0.113.7","sender":"<>","recipient":"<\"a b\"@example.com>",` +
-	`"domain":"example.com","reason":"untagged","action":"monitor","cause":"monitor-mode","report":"dsn","family":"postfix","sign":"own-host","reporting_mta":"mx\u0000=1","other_route":"192.0.2.0/24"}`
+	`"domain":"example.com","reason":"untagged","action":"monitor","cause":"monitor-mode","report":"dsn","family":"postfix","sign":"own-host","reporting_mta":"mx\u0000=1","left_through":"192.0.2.0/24","left_on":"2026-11-22","other_route":"192.0.2.0/24"}`
 
 func TestForms(t *testing.T) {
 	withoutTime := strings.Replace(asJSON, `"time":"2026-11-23T06:58:01-05:00",`, "", 1)

@@ -44,11 +44,12 @@ func Build(in Input) *Report {
 	r.Families = named(now, figures.Families, func(k *figures.Key) string { return k.Family })
 	r.Sources = named(now, figures.Sources, func(k *figures.Key) string { return k.Name })
 	r.Reporters = named(now, figures.Reporters, func(k *figures.Key) string { return k.Name })
-	r.Routes = routesOf(now)
+	ways := waysOf(evidence)
+	r.Routes = routesOf(now, ways)
 	r.Failures = in.failures(now, before)
 	r.Samples = in.samples()
 
-	j := judgement{in: &in, evidence: byDomain(evidence), known: known, nodes: in.ofNodes(), signs: slices.ContainsFunc(evidence, signedMail)}
+	j := judgement{in: &in, evidence: byDomain(evidence), ways: ways, known: known, nodes: in.ofNodes(), signs: slices.ContainsFunc(evidence, signedMail)}
 	r.Domains = j.domains(now)
 	r.Verdict = j.overall(r.Domains)
 	r.Next, r.AllNext = in.steps(r), in.again("--next")

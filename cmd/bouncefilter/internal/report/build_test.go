@@ -83,6 +83,10 @@ func TestReadiness(t *testing.T) {
 		{"another route of a sender", site("enforce", 30, fig(1, 2, figures.Key{Topic: figures.Routes, Domain: "example.com", Name: "192.0.2.0/24"})).with(func(in *Input) {
 			in.Status.OtherRoutes = []routes.Route{{Sender: "shop@example.com", Source: "192.0.2.0/24", Bounces: 7}}
 		}), Enforcing, Red, []string{"other-route"}, ""},
+		{"sightings of a route", site("monitor", 30, sighting("example.com", 2, 2, 2), ofNode("mx2", sighting("example.com", 1, 1, 1))), NotReady, Amber, []string{"other-route"}, "2026-12-07"},
+		{"sightings of a route that are refused", site("enforce", 30, sighting("example.com", 2, 2, 2), sighting("example.com", 1, 1, 1)), Enforcing, Amber, []string{"other-route"}, ""},
+		{"sightings of mail of one day", site("monitor", 30, sighting("example.com", 2, 2, 50), sighting("example.com", 1, 2, 50)), Ready, Green, nil, ""},
+		{"sightings of long ago", site("monitor", 30, sighting("example.com", 9, 9, 50), sighting("example.com", 1, 1, 50)), Ready, Green, nil, ""},
 		{"mail that left unsigned", site("monitor", 30, fig(1, 2, verdict("verify-only", "none", ""))), NotReady, Amber, []string{"unsigned-mail"}, "2026-12-07"},
 		{"tags that are not on record", site("monitor", 30, fig(1, 2, verdict("not-issued", "monitor", "monitor-mode"))), NotReady, Amber, []string{"not-issued"}, "2026-12-07"},
 		{"a key is missing", site("monitor", 30, fig(1, 2, figures.Key{Topic: figures.Verdicts, Domain: "example.com", Reason: "grace", Action: "accept", Cause: "missing-key", Would: "unknown-key"})), NotReady, Amber, []string{"missing-key"}, ""},

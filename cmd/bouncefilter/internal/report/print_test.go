@@ -34,7 +34,7 @@ func randomInput(r *rand.Rand) Input {
 	for range r.IntN(300) {
 		k := figures.Key{Topic: pick(r, figures.Topics[:]...), Domain: domain(), Reason: pick(r, reasons...), Action: pick(r, "sign", "accept", "reject", "defer", "monitor", "none", "discard", "tag"),
 			Cause: pick(r, "", "new-domain", "missing-key"), Would: pick(r, "", "untagged"), Family: "postfix", Outcome: pick(r, figures.WouldBe, figures.Refused), Name: name(),
-			Sign: pick(r, figures.NoSign, figures.OwnHost, figures.Repeats, figures.NeverSends, figures.NoBounce), Status: pick(r, "", "5", "5.1.1", "5.7.509", "4.4.1")}
+			Sign: pick(r, figures.NoSign, figures.OwnHost, figures.Repeats, figures.NeverSends, figures.NoBounce), Status: pick(r, "", "5", "5.1.1", "5.7.509", "4.4.1"), Day: pick(r, "2026-11-28", "2026-11-29")}
 		if k.Topic == figures.Failures {
 			k.Sign = pick(r, "", figures.BecauseOfTag)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/status"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
+	"github.com/bouncefilter/bouncefilter/filter/routes"
 	"github.com/bouncefilter/bouncefilter/store"
 )
 
@@ -20,6 +21,7 @@ import (
 type judgement struct {
 	in       *Input
 	evidence map[string][]*figures.Figure // of the last [EvidenceDays], by domain
+	ways     map[string][]*way            // see [waysOf]
 	known    time.Time                    // the time of the first figure there is of any domain
 	nodes    map[string][]Concern         // see [Input.ofNodes]
 	signs    bool                         // the evidence has signed mail of any domain
@@ -238,10 +240,13 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 		c.urgency = row.level
 		cs = append(cs, c)
 	}
-	if routes := s.routes.sorted(); len(routes) > 0 && !j.statusHasRoute(name) {
-		cs = append(cs, concern("other-route", fmt.Sprintf("Mail of %s seems to leave through %s, where nothing is signed.", name, mta.Names(names(routes))),
+	if known := s.routes.sorted(); len(known) > 0 && !j.statusHasRoute(name) {
+		cs = append(cs, concern("other-route", fmt.Sprintf("Mail of %s seems to leave through %s, where nothing is signed.", name, mta.Names(names(known))),
 			"Send it through bouncefilter, or exempt its sender; check names it:", name).
 			until(j.gone(s.lastRoute)).command("bouncefilter check"+j.in.conf()).alarms())
+	}
+	if c, ok := j.sighted(name, s); ok {
+		cs = append(cs, c)
 	}
 	if s.unsigned > 0 {
 		cs = append(cs, counted("unsigned-mail", s.unsigned, func(n int64, domains string) string {
@@ -290,6 +295,34 @@ func (j *judgement) nothingSigned(name string, s *seen, enforced bool) (c Concer
 		return c.warns(), true
 	}
 	return c.alarms(), true // not even mail of other domains
+}
+
+// sighted returns the concern that the figures of several days show a route of which no daemon has seen enough at once.
+func (j *judgement) sighted(name string, s *seen) (c Concern, ok bool) {
+	var ways []string
+	var count int64
+	var last time.Time
+	for _, w := range j.ways[name] {
+		if s.routes[w.source] == 0 && !j.statusNames(name, w.source) {
+			ways, count, last = append(ways, w.source), count+w.count, later(last, w.last)
+		}
+	}
+	if len(ways) == 0 {
+		return c, false
+	}
+	c = concern("other-route", fmt.Sprintf("%s returned mail of %s that seems to have left on several days through %s, where nothing is signed.", screen.Count(count, "bounce"), name, mta.Names(ways)),
+		"See whose host it is (the log has left_through of each bounce); if it sends for you, send that mail through bouncefilter, or exempt its sender:", name).
+		until(j.gone(last)).samples(j.in).warns()
+	c.Count = count
+	return c, true
+}
+
+// statusNames says whether the daemon names the source for a sender in a domain.
+func (j *judgement) statusNames(name, source string) bool {
+	return j.in.Status != nil && slices.ContainsFunc(j.in.Status.OtherRoutes, func(r routes.Route) bool {
+		_, domain, _ := strings.Cut(r.Sender, "@")
+		return domain == name && r.Source == source
+	})
 }
 
 // statusHasRoute says whether the daemon names the sender, so that what was counted adds nothing.

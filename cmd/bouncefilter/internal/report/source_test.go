@@ -58,7 +58,11 @@ func randomObservation(r *rand.Rand, at time.Time) *figures.Observation {
 		}
 	default:
 		e.Reason, e.Action, e.Would, e.Cause = "grace", "monitor", "untagged", "new-domain"
-		e.Sign, e.Route = pick(r, figures.NoSign, figures.NoBounce), pick(r, "", "192.0.2.0/24")
+		e.Sign = pick(r, figures.NoSign, figures.NoBounce)
+		if r.IntN(2) == 0 {
+			e.LeftThrough, e.LeftOn = fmt.Sprintf("192.0.%d.0/24", r.IntN(9)), fmt.Sprintf("2026-11-2%d", r.IntN(3))
+			e.Route = pick(r, "", e.LeftThrough)
+		}
 	}
 	return e
 }
@@ -91,6 +95,8 @@ func logLine(e *figures.Observation, form logline.Form) string {
 	add("sign", string(e.Sign))
 	add("reporting_mta", e.ReportingMTA)
 	add("own_host", e.OwnHost)
+	add("left_through", e.LeftThrough)
+	add("left_on", e.LeftOn)
 	add("other_route", e.Route)
 	if len(e.Destinations) > 1 {
 		add("destinations", strings.Join(e.Destinations, ","))

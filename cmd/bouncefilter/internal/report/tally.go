@@ -195,22 +195,3 @@ func (in *Input) nodes(fs []figures.Figure) []Named {
 	slices.SortFunc(list, func(a, b Named) int { return cmp.Compare(a.Name, b.Name) })
 	return list
 }
-
-// routesOf adds up the other routes, the most frequent first.
-func routesOf(fs []figures.Figure) []Route {
-	sums := map[Route]int64{}
-	for i := range fs {
-		if k := &fs[i].Key; k.Topic == figures.Routes {
-			sums[Route{Domain: k.Domain, Name: k.Name}] += fs[i].Count
-		}
-	}
-	routes := make([]Route, 0, len(sums))
-	for r, n := range sums {
-		r.Count = n
-		routes = append(routes, r)
-	}
-	slices.SortFunc(routes, func(a, b Route) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Domain, b.Domain), cmp.Compare(a.Name, b.Name))
-	})
-	return routes
-}
