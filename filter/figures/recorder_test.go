@@ -359,7 +359,7 @@ func TestWhichNamesAreCounted(t *testing.T) {
 
 // A day has so many names at most, also if they are those of the day before.
 func TestNamesOfADay(t *testing.T) {
-	c := newNames()
+	c := newNames(atOnce)
 	chosen := 0
 	for i := range 2 * maxNames {
 		if c.choose(fmt.Append(nil, i), noon.Truncate(24*time.Hour).Add(time.Duration(i/maxNew)*time.Hour/repeats)) {
