@@ -158,8 +158,11 @@ type Reader interface {
 	Counters(ctx context.Context, by store.Resolution, from, to store.Hour) ([]store.Counter, error)
 }
 
+// maxCount is the largest count that is believed: more than mail servers do in a year, and so few that a million of them can be added up.
+const maxCount = 1 << 40
+
 // Read returns the figures of the hours or days that begin in the time from from until to, in no order. It leaves out what a later
-// version has written.
+// version has written, and counts that no daemon writes: others may write to a server of Redis.
 func Read(ctx context.Context, st Reader, by store.Resolution, from, to time.Time) ([]Figure, error) {
 	first := store.HourOf(from.Add(time.Hour - time.Nanosecond))
 	cs, err := st.Counters(ctx, by, first, store.HourOf(to.Add(-time.Nanosecond)))
@@ -168,7 +171,8 @@ func Read(ctx context.Context, st Reader, by store.Resolution, from, to time.Tim
 	}
 	figures := make([]Figure, 0, len(cs))
 	for _, c := range cs {
-		if k, err := parseKey(c.Topic, c.Name); err == nil {
+		if k, err := parseKey(c.Topic, c.Name); err == nil && c.Count > 0 {
+			c.Count = min(c.Count, maxCount)
 			figures = append(figures, Figure{c.Hour.Time(), c.Node, k, c.Count})
 		}
 	}

@@ -477,3 +477,27 @@ func BenchmarkObserve(b *testing.B) {
 		})
 	}
 }
+
+// Who can write to the server of a store may write counts that no daemon writes: they are left out, or cut, so that sums of them are numbers
+// of messages.
+func TestReadBelievesNoCountThatCannotBe(t *testing.T) {
+	const top = 1<<63 - 1
+	for count, want := range map[int64]int64{-5: 0, 0: 0, 7: 7, maxCount: maxCount, maxCount + 1: maxCount, top: maxCount} {
+		st := memory.NewWithClock(func() time.Time { return noon })
+		k := Key{Topic: Routes, Domain: "example.com", Name: "192.0.2.0/24"}
+		if err := st.Count(t.Context(), []store.Counter{{Hour: store.HourOf(noon), Node: "mx1", Topic: string(k.Topic), Name: k.format(), Count: count}}); err != nil {
+			t.Fatal(err)
+		}
+		fs, err := Read(t.Context(), st, store.ByDay, noon.AddDate(0, 0, -1), noon.AddDate(0, 0, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got int64
+		for i := range fs {
+			got += fs[i].Count
+		}
+		if got != want || len(fs) > 1 {
+			t.Errorf("%d is read as %d", count, got)
+		}
+	}
+}

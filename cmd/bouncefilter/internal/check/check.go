@@ -94,7 +94,7 @@ func Run(ctx context.Context, c *config.Config, problems tomlfile.Problems, o Op
 				return nil, err
 			}
 		}
-		r.Findings = append(r.Findings, passwordFindings(c)...)
+		r.Findings = append(r.Findings, accessFindings(c, o.Now())...)
 		r.Findings = append(r.Findings, recordFindings(r.Status, r.site.Config.Embedded())...)
 		r.Findings = append(r.Findings, doubtFindings(r.Status.Doubts)...)
 		r.Findings = append(r.Findings, compareNodes(r.site, r.Status.Nodes, o.Now())...)

@@ -3,6 +3,7 @@ package check
 import (
 	"os"
 	"strings"
+	"time"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/config"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
@@ -23,7 +24,7 @@ func PasswordReadable(c *config.Config) bool {
 	return err == nil && info.Mode().Perm()&0o004 != 0
 }
 
-func passwordFindings(c *config.Config) []mta.Finding {
+func accessFindings(c *config.Config, now time.Time) []mta.Finding {
 	var fs []mta.Finding
 	if PasswordReadable(c) {
 		fs = append(fs, mta.Finding{Level: mta.LevelError, Name: "config-readable", Where: c.Path,
@@ -40,5 +41,25 @@ func passwordFindings(c *config.Config) []mta.Finding {
 		fs = append(fs, mta.Finding{Level: mta.LevelError, Name: "web-config-readable", Where: path,
 			What: "It holds secrets of the admin listener, and every user of this host can read it.", Cure: []string{"chmod o-r " + path}})
 	}
+	if f, is := expiring(access, now); is {
+		fs = append(fs, f)
+	}
 	return fs
+}
+
+// renewal is how long before its end a certificate should have been renewed: programs that renew certificates do it weeks before.
+const renewal = 7 * 24 * time.Hour
+
+// expiring returns the finding that the certificate of the admin listener has expired, or soon will.
+func expiring(a webconfig.Access, now time.Time) (f mta.Finding, is bool) {
+	end := a.Expires()
+	if end.IsZero() || end.Sub(now) > renewal {
+		return f, false
+	}
+	f = mta.Finding{Level: mta.LevelWarning, Name: "web-config-expires", Where: "web_config", What: "The certificate of the admin listener expires at " + end.UTC().Format(time.RFC3339) + ".",
+		Cure: []string{"renew it: the daemon reads the new file with the next connection"}}
+	if !now.Before(end) {
+		f.Level, f.What = mta.LevelError, "The certificate of the admin listener has expired at "+end.UTC().Format(time.RFC3339)+": browsers and Prometheus do not take it."
+	}
+	return f, true
 }

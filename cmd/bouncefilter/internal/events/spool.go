@@ -28,6 +28,7 @@ type spool struct {
 	head    int64 // offset: the sink has all before it
 	tail    int64 // offset: the end
 	waiting int   // events between them
+	failed  int64 // offset: where head was when the file could not be replaced last
 }
 
 const (
@@ -114,7 +115,7 @@ func (s *spool) empty() error {
 	if err := s.file.Truncate(spoolHeader); err != nil {
 		return err
 	}
-	s.head, s.tail, s.waiting = spoolHeader, spoolHeader, 0
+	s.head, s.tail, s.waiting, s.failed = spoolHeader, spoolHeader, 0, 0
 	_, err := s.file.WriteAt(header(spoolHeader), 0)
 	return err
 }
@@ -178,8 +179,13 @@ func (s *spool) done(lines [][]byte) error {
 	switch {
 	case s.head == s.tail:
 		err = s.empty()
-	case s.head > spoolHeader+spoolSlack && s.head-spoolHeader > s.tail-s.head:
-		err = s.compact()
+	case s.head > max(spoolHeader, s.failed)+spoolSlack && s.head-spoolHeader > s.tail-s.head:
+		if s.compact() == nil {
+			s.failed = 0
+			break
+		}
+		s.failed = s.head // a full disk keeps no event from its sink
+		fallthrough
 	default:
 		_, err = s.file.WriteAt(header(s.head), 0)
 	}

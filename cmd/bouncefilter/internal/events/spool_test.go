@@ -201,3 +201,23 @@ func FuzzSpool(f *testing.F) {
 		}
 	})
 }
+
+// A disk that has no room for a shorter file keeps no event from its sink.
+func TestSpoolThatCannotBeMadeShorter(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s := testSpool(t, filepath.Join(dir, "events.spool"), 200_000)
+	lines := numbered(0, 200_000)
+	mustAdd(t, s, lines)
+	if s.tail < spoolHeader+2*spoolSlack {
+		t.Fatalf("%d octets are too few", s.tail)
+	}
+	if err := os.RemoveAll(dir); err != nil { // where no file can be made then
+		t.Fatal(err)
+	}
+	if got := drain(t, s, 1000); got != text(lines) {
+		t.Errorf("%d octets of %d", len(got), len(text(lines)))
+	}
+}

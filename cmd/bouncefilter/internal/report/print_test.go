@@ -200,3 +200,21 @@ func TestManualHasTheConcerns(t *testing.T) {
 		t.Errorf("documented\n%q\nexisting\n%q", documented, existing)
 	}
 }
+
+// No name in CSV is a formula of a spreadsheet, or a command of a terminal.
+func TestCSVIsInert(t *testing.T) {
+	var fs []figures.Figure
+	names := map[string]string{"-1.example": "'-1.example", "=1+1": "'=1+1", "+1": "'+1", "@SUM(1)": "'@SUM(1)", "a=b": "a=b", "-": "-", "\x1b[31m\r=1": "?[31m?=1"}
+	for name := range names {
+		fs = append(fs, fig(2, 1, failure(name, "5.1.1", "")))
+	}
+	var out bytes.Buffer
+	if err := WriteCSV(&out, Build(site("monitor", 30, fs...)), "destination"); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range names {
+		if !strings.Contains(out.String(), "\n"+want+",0,1,") {
+			t.Errorf("%q is not %q in\n%s", name, want, &out)
+		}
+	}
+}

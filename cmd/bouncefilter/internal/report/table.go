@@ -140,7 +140,7 @@ func (t *table) csv(out io.Writer) error {
 			case time.Time:
 				line = append(line, c.UTC().Format(time.RFC3339))
 			default:
-				line = append(line, fmt.Sprint(cell))
+				line = append(line, inert(fmt.Sprint(cell)))
 			}
 		}
 		if t.marks != nil {
@@ -152,6 +152,15 @@ func (t *table) csv(out io.Writer) error {
 	}
 	w.Flush()
 	return w.Error()
+}
+
+// inert returns a text as CSV has it. Other hosts choose names: spreadsheets take some beginnings for formulas, and show "'" not at all.
+func inert(s string) string {
+	s = screen.Printable(s)
+	if len(s) > 1 && strings.ContainsRune("=+-@", rune(s[0])) {
+		return "'" + s
+	}
+	return s
 }
 
 // lines returns the table for people, at most [screen.Width] columns wide.

@@ -4,9 +4,12 @@
 package webconfig
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/prometheus/exporter-toolkit/web"
 	"go.yaml.in/yaml/v2"
@@ -20,6 +23,9 @@ type Access struct {
 
 	// Secrets are the files that hold a private key or hashes of passwords.
 	Secrets []string
+
+	certificate     string // the chain in PEM
+	certificatePath string // or its file
 }
 
 // Authenticates says whether the daemon knows each client, and no one else can read or change what it is told.
@@ -46,6 +52,7 @@ func Read(path string) (Access, error) {
 		// Without authorities of its own, TLS takes the certificates of all that the system trusts.
 		Certificate: t.ClientAuth == "RequireAndVerifyClientCert" && (t.ClientCAs != "" || t.ClientCAsText != ""),
 	}
+	a.certificate, a.certificatePath = t.TLSCert, t.TLSCertPath
 	if a.Password || t.TLSKey != "" {
 		a.Secrets = append(a.Secrets, path)
 	}
@@ -64,4 +71,21 @@ func (a Access) Exposed() []string {
 		}
 	}
 	return exposed
+}
+
+// Expires returns when the certificate of the listener expires; the zero time if there is none that can be read.
+func (a Access) Expires() time.Time {
+	text := []byte(a.certificate)
+	if a.certificatePath != "" {
+		text, _ = os.ReadFile(a.certificatePath) // Read has read it
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return time.Time{}
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return time.Time{}
+	}
+	return c.NotAfter
 }
