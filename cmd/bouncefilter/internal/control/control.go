@@ -35,8 +35,8 @@ import (
 // timeout bounds a request, on both sides.
 const timeout = 2 * time.Second
 
-// countersTimeout bounds a request for the counters of a day of very many domains.
-const countersTimeout = 8 * time.Second
+// countersTimeout bounds a request for the counters of a day of very many domains, and how long any answer is written.
+const countersTimeout = time.Minute
 
 // BarrierTimeout bounds a request that waits at the barrier, which takes longer than others.
 const BarrierTimeout = 9 * time.Second

@@ -43,7 +43,7 @@ type Daemon interface {
 // maxConnections is how many connections of commands are open at once; further ones are closed. A command has one.
 const maxConnections = 64
 
-// connectionTimeout bounds every step of a connection, so that clients that hang are gone some time.
+// connectionTimeout bounds every other step of a connection, so that clients that hang are gone some time.
 const connectionTimeout = 10 * time.Second
 
 // Server answers commands on the control socket of a daemon.
@@ -69,7 +69,7 @@ func Listen(path string, d Daemon, watch *limit.Watch, log *slog.Logger) (*Serve
 	s := &Server{daemon: d, ln: open.Listener(ln), barrier: make(chan struct{}, 1)}
 	s.http = &http.Server{
 		Handler:           s.handler(),
-		ReadHeaderTimeout: connectionTimeout, ReadTimeout: connectionTimeout, WriteTimeout: connectionTimeout, IdleTimeout: connectionTimeout,
+		ReadHeaderTimeout: connectionTimeout, ReadTimeout: connectionTimeout, WriteTimeout: countersTimeout, IdleTimeout: connectionTimeout,
 		MaxHeaderBytes: 1 << 14,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
