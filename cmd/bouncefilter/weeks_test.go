@@ -70,7 +70,7 @@ func TestVerdictAfterWeeks(t *testing.T) {
 		{"a user sends through a provider, too, and the daemon is started anew each day", bounced("user@example.com", "smtp.provider.example"), report.NotReady, "other-route"},
 		{"a run of spam in the name of many users, whose bounces come for days", func(w *world, d *running, n int) *running {
 			hand(w.t, d, outside(n), "", "user@example.com", namelessBounce)
-			for i := range 100 {
+			for i := range 99 { // fewer bounces than tell spam by their number
 				user := fmt.Sprintf("user%d@example.com", i)
 				switch {
 				case n == 8:

@@ -440,6 +440,26 @@ func TestObserveAllocatesLittle(t *testing.T) {
 	}
 }
 
+// A route that is used once a day is counted on each day, while other mail has a few sources of its own in each hour.
+func TestSightingsAreCountedAtOnce(t *testing.T) {
+	r, st := New("mx1", 0, testHasher()), memoryAt(noon)
+	for i := range mostAtOnce + 1 {
+		e := refusal(noon)
+		e.LeftThrough, e.LeftOn = fmt.Sprintf("x%d.example", i), "2026-11-22"
+		r.Observe(e)
+	}
+	flush(t, r, st, noon)
+	got := read(t, st, store.ByDay)
+	for i := range mostAtOnce + 1 {
+		if n := got[Key{Topic: Sightings, Domain: "example.com", Name: fmt.Sprintf("x%d.example", i), Day: "2026-11-22"}]; n == 1 != (i < mostAtOnce) {
+			t.Errorf("source %d is counted %d times", i, n)
+		}
+	}
+	if n := got[Key{Topic: Sightings, Domain: "example.com", Name: Other, Day: "2026-11-22"}]; n != 1 {
+		t.Errorf("%d are others", n)
+	}
+}
+
 func TestPackedKeys(t *testing.T) {
 	for _, k := range []Key{
 		{Topic: Verdicts, Domain: "a.example", Reason: "untagged", Action: "reject", Cause: "c", Would: "w", Kind: "dsn"},
