@@ -93,7 +93,7 @@ func newWeek(t *testing.T, onRedis bool, log string) *week {
 		w.redis = newRedis(t, dir)
 		store = w.redis.url()
 	}
-	d := newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, "", fmt.Sprintf("format = %q\n", log)+fmt.Sprintf(weekTables, freePort(t), w.events))
+	d := newDaemon(t, filepath.Join(dir, "bouncefilter"), store, false, "node = \"mx1\"\n", fmt.Sprintf("format = %q\n", log)+fmt.Sprintf(weekTables, freePort(t), w.events))
 	d.write(t, strings.NewReplacer(`"local.example", "virt.example", "alias.example", "relay.example"`, `"example.com"`,
 		"mx.local.example", "mx.example.com", `level = "debug"`, `level = "info"`).Replace(d.read(t)))
 	d.program, d.within = steppedProgram(t), []string{"env", w.clock.environment()}

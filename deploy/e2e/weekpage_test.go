@@ -8,6 +8,10 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -89,7 +93,7 @@ func (w *week) takePictures(t *testing.T) {
 	t.Logf("the report:\n%s\n%s\n%s\n%s", report, failures, next, backtest)
 	terminal := "data:text/html," + url.PathEscape(`<meta charset=utf-8><style>body{margin:0;background:#1b1d21}pre{margin:0;padding:16px 20px;width:80ch;font:15px/1.35 "DejaVu Sans Mono",monospace;color:#e4e6ea}</style><pre>`+
 		"$ bouncefilter report\n"+html.EscapeString(report)+"</pre>")
-	home := "http://" + w.daemon.http + "/"
+	home := w.usualPage(t)
 	b := startChromium(t)
 	for _, p := range []struct {
 		name, address, scheme string
@@ -102,6 +106,27 @@ func (w *week) takePictures(t *testing.T) {
 	} {
 		b.picture(t, p.name, p.address, p.scheme, p.width, p.height)
 	}
+}
+
+// usualPage serves the page as it is where the configuration has its usual path.
+func (w *week) usualPage(t *testing.T) (address string) {
+	t.Helper()
+	s := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(&url.URL{Scheme: "http", Host: w.daemon.http})
+			r.Out.Header.Del("Accept-Encoding")
+		},
+		ModifyResponse: func(r *http.Response) error {
+			text, err := io.ReadAll(r.Body)
+			_ = r.Body.Close()
+			text = bytes.ReplaceAll(text, []byte(" -c "+w.daemon.config), nil)
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(text)), int64(len(text))
+			r.Header.Set("Content-Length", itoa(len(text)))
+			return err
+		},
+	})
+	t.Cleanup(s.Close)
+	return s.URL + "/"
 }
 
 // startChromium starts a browser, which ends with the test.
