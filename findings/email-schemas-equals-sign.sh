@@ -10,7 +10,8 @@
 # apostrophe of o'brien@example.com, those of valibot and arktype do not. Only valibot has another schema, rfcEmail(), that
 # takes all of them.
 #
-# Seen on 2026-11-30 (yes: it is an address):
+# Seen on 2026-11-30:
+#   (yes: it is an address)
 #   user@example.com: zod yes, valibot yes, arktype yes, rfcEmail yes
 #   o'brien@example.com: zod yes, valibot no, arktype no, rfcEmail yes
 #   prvs=1787abcdef=user@example.com: zod no, valibot no, arktype no, rfcEmail yes

@@ -7,7 +7,8 @@
 # dot-string or one quoted string, not a mixture (RFC 5321, 4.1.2).
 # Happens: the tag is put before the quote. The result is no address: Exim itself, asked by ${address:...}, finds none in it.
 #
-# Seen on 2026-11-29 (the digits depend on the day):
+# Seen on 2026-11-29:
+#   (the digits depend on the day)
 #   user@example.com: prvs=TAG=user@example.com, an address
 #   "john doe"@example.com: prvs=TAG="john doe"@example.com, no address
 #   the tag inside the quotes: an address

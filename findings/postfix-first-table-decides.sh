@@ -9,7 +9,8 @@
 # Happens: the first table decides: behind regular expressions the parts are searched nowhere, the entry is never found.
 # DATABASE_README says only that each table gets the query; `postmap -q` takes its argument as the whole key.
 #
-# Seen on 2026-11-30 (TABLE has an entry for @example.com; OTHERS and UNTAG are regular expressions):
+# Seen on 2026-11-30:
+#   (TABLE has an entry for @example.com; OTHERS and UNTAG are regular expressions)
 #   TABLE: found
 #   OTHERS, TABLE: found
 #   unionmap:{TABLE,OTHERS}: found

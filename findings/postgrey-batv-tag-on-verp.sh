@@ -9,7 +9,8 @@
 # Happens: the tag is only removed if the local part has exactly two "=". With another "=" in the address behind it, the tag
 # stays a part of the key, and each day's tag is a new sender.
 #
-# Seen on 2026-11-30 (the second try of a tag comes after the delay, here one second):
+# Seen on 2026-11-30:
+#   (the second try of a tag comes after the delay, here one second)
 #   user: greylisted, passed, next tag: passed
 #   list-bounces+user=example.net: greylisted, passed, next tag: greylisted
 #

@@ -9,8 +9,8 @@
 # used for SPF (RFC 8616, 4).
 # Happens: the DNS is asked for the octets of the U-label, has no such name, and the result is "none", without an error.
 #
-# Seen on 2026-11-30 (the DNS is a stub that knows xn--bcher-kva.example, with "v=spf1 ip4:192.0.2.1 -all"; the client is
-# 192.0.2.1, and then 192.0.2.2):
+# Seen on 2026-11-30:
+#   (the DNS is a stub that knows xn--bcher-kva.example, with "v=spf1 ip4:192.0.2.1 -all"; the client is 192.0.2.1, and then 192.0.2.2)
 #   pyspf, xn--bcher-kva.example: pass, fail
 #   pyspf, bücher.example: none, none
 #   Mail::SPF, xn--bcher-kva.example: pass, fail
