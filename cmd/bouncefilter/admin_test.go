@@ -65,27 +65,40 @@ func ask(t *testing.T, c *http.Client, url, user, password, host string) int {
 	return resp.StatusCode
 }
 
+// webFile is a web configuration file, in a folder with certificates.
+type webFile struct{ dir, path string }
+
+func newWebFile(t *testing.T, text string) webFile {
+	t.Helper()
+	dir := webconfigtest.Certificates(t)
+	f := webFile{dir, filepath.Join(dir, "web.yml")}
+	f.write(t, text)
+	return f
+}
+
+func (f webFile) write(t *testing.T, text string) {
+	t.Helper()
+	if err := os.WriteFile(f.path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// option is the line of the configuration that names the file.
+func (f webFile) option() string { return "web_config = \"" + f.path + "\"\n" }
+
 // On an address that other hosts can reach, only clients with the password are answered, whatever name they call the host by. When the
 // file is edited so that every client may come in, none is answered; no restart is needed for that, or for a new password.
 func TestAdminListenerElsewhereNeedsThePassword(t *testing.T) {
 	w := newWorld(t)
-	dir := webconfigtest.Certificates(t)
-	path := filepath.Join(dir, "web.yml")
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(webTLS + webUsers)
-	config := w.config("web_config = \"" + path + "\"\n")
+	web := newWebFile(t, webTLS+webUsers)
+	config := w.config(web.option())
 	w.edit("bouncefilter.toml", "127.0.0.1:0", "0.0.0.0:0")
 	d := w.start("-c", config)
 	_, port, err := net.SplitHostPort(d.find(`metrics and health on https://([^ "]+)`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, base := adminClient(t, dir, ""), "https://127.0.0.1:"+port
+	c, base := adminClient(t, web.dir, ""), "https://127.0.0.1:"+port
 	for _, page := range []string{"/", "/metrics", "/healthz", "/readyz"} {
 		for _, host := range []string{"", "mx.example.com:8767", "192.0.2.1"} {
 			if got := ask(t, c, base+page, "alice", "hunter2", host); got != http.StatusOK {
@@ -105,17 +118,17 @@ func TestAdminListenerElsewhereNeedsThePassword(t *testing.T) {
 			t.Errorf("%s without TLS: %d", page, got)
 		}
 	}
-	write(webTLS)
+	web.write(t, webTLS)
 	if got := ask(t, c, base+"/metrics", "", "", ""); got != http.StatusForbidden {
 		t.Errorf("after the passwords are gone: %d", got)
 	}
-	write("tls_server_config: 1\n")
+	web.write(t, "tls_server_config: 1\n")
 	for range 10 {
 		if got := ask(t, c, base+"/metrics", "alice", "hunter2", ""); got != 0 {
 			t.Errorf("with a file that cannot be read: %d", got)
 		}
 	}
-	write(webTLS + strings.Replace(webUsers, "alice", "carol", 1))
+	web.write(t, webTLS+strings.Replace(webUsers, "alice", "carol", 1))
 	if got := ask(t, c, base+"/metrics", "carol", "hunter2", ""); got != http.StatusOK {
 		t.Errorf("with a new user: %d", got)
 	}
@@ -132,21 +145,13 @@ func TestAdminListenerElsewhereNeedsThePassword(t *testing.T) {
 // another site whose name leads here is not answered.
 func TestAdminListenerHereWithoutThePassword(t *testing.T) {
 	w := newWorld(t)
-	dir := webconfigtest.Certificates(t)
-	path := filepath.Join(dir, "web.yml")
-	write := func(text string) {
-		t.Helper()
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	write(webTLS + webUsers)
-	d := w.start("-c", w.config("web_config = \""+path+"\"\n"))
-	c, url := adminClient(t, dir, ""), d.find(`metrics and health on (https://[^ "]+)`)+"/metrics"
+	web := newWebFile(t, webTLS+webUsers)
+	d := w.start("-c", w.config(web.option()))
+	c, url := adminClient(t, web.dir, ""), d.find(`metrics and health on (https://[^ "]+)`)+"/metrics"
 	if got := ask(t, c, url, "alice", "hunter2", "mx.example.com"); got != http.StatusOK {
 		t.Errorf("with the password: %d", got)
 	}
-	write(webTLS)
+	web.write(t, webTLS)
 	for host, want := range map[string]int{"": http.StatusOK, "attacker.example": http.StatusMisdirectedRequest} {
 		if got := ask(t, c, url, "", "", host); got != want {
 			t.Errorf("as %q, after the password is gone: %d", host, got)
@@ -156,12 +161,8 @@ func TestAdminListenerHereWithoutThePassword(t *testing.T) {
 
 func TestAdminListenerElsewhereNeedsAClientCertificate(t *testing.T) {
 	w := newWorld(t)
-	dir := webconfigtest.Certificates(t)
-	path := filepath.Join(dir, "web.yml")
-	if err := os.WriteFile(path, []byte(webTLS+"  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	config := w.config("web_config = \"" + path + "\"\n")
+	web := newWebFile(t, webTLS+"  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.crt\n")
+	config := w.config(web.option())
 	w.edit("bouncefilter.toml", "127.0.0.1:0", "0.0.0.0:0")
 	d := w.start("-c", config)
 	_, port, err := net.SplitHostPort(d.find(`metrics and health on https://([^ "]+)`))
@@ -169,7 +170,7 @@ func TestAdminListenerElsewhereNeedsAClientCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	for certificate, want := range map[string]int{"client": 200, "": 0, "stranger": 0} {
-		if got := ask(t, adminClient(t, dir, certificate), "https://127.0.0.1:"+port+"/metrics", "", "", ""); got != want {
+		if got := ask(t, adminClient(t, web.dir, certificate), "https://127.0.0.1:"+port+"/metrics", "", "", ""); got != want {
 			t.Errorf("with the certificate %q: %d", certificate, got)
 		}
 	}
@@ -185,40 +186,34 @@ func TestAdminListenerElsewhereIsProtectedOrNotAtAll(t *testing.T) {
 		webTLS + "key_file: 1": `; correct the file, which the user of the daemon must be able to read: see "Access from other hosts"`,
 	} {
 		w := newWorld(t)
-		path := filepath.Join(webconfigtest.Certificates(t), "web.yml")
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		config := w.config("web_config = \"" + path + "\"\n")
+		web := newWebFile(t, text)
+		config := w.config(web.option())
 		w.edit("bouncefilter.toml", "127.0.0.1:0", "0.0.0.0:0")
 		r := w.run("serve", "-c", config)
 		if r.status != 2 {
 			t.Errorf("%q: status %d", text, r.status)
 		}
-		contains(t, text, r.stderr, "bouncefilter.toml:6: "[:17], strings.ReplaceAll(want, "WEB", path))
+		contains(t, text, r.stderr, "bouncefilter.toml:6: "[:17], strings.ReplaceAll(want, "WEB", web.path))
 	}
 }
 
 // Keys and passwords that every user of the host can read are warned about.
 func TestSecretsOfTheAdminListenerAreWarnedAbout(t *testing.T) {
 	w := newWorld(t)
-	dir := webconfigtest.Certificates(t)
-	path, key := filepath.Join(dir, "web.yml"), filepath.Join(dir, "server.key")
-	if err := os.WriteFile(path, []byte(webTLS+webUsers), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	config := w.config("web_config = \"" + path + "\"\n")
+	web := newWebFile(t, webTLS+webUsers)
+	key := filepath.Join(web.dir, "server.key")
+	config := w.config(web.option())
 	const words = "every user of this host can read secrets of the admin listener"
 	if log := w.start("-c", config).stop().stderr; strings.Contains(log, words) {
 		t.Errorf("warned without a reason:\n%s", log)
 	}
-	for _, name := range []string{path, key} {
+	for _, name := range []string{web.path, key} {
 		if err := os.Chmod(name, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	log := w.start("-c", config).stop().stderr
-	contains(t, "log", log, words+`" file=`+path+` remedy="chmod o-r `+path, words+`" file=`+key)
+	contains(t, "log", log, words+`" file=`+web.path+` remedy="chmod o-r `+web.path, words+`" file=`+key)
 	contains(t, "check", w.run("check", "-c", config).stdout, "chmod o-r "+key)
 }
 
@@ -320,13 +315,10 @@ func TestManualOfAccessFromOtherHosts(t *testing.T) {
 		refused           int
 	}{{"prometheus", "", 401}, {"", "client", 0}} {
 		w := newWorld(t)
-		dir := webconfigtest.Certificates(t)
 		site := strings.NewReplacer("mx.crt", "server.crt", "mx.key", "server.key", "clients.crt", "ca.crt",
 			`"$2y$10$..."`, "$2a$04$mYvQqo3L4kS1CmjgXpZI.eB6dBYw6MuWhwRUUs/LBGfLhArOugd7e")
-		if err := os.WriteFile(filepath.Join(dir, "web.yml"), []byte(site.Replace(blocks[i][2])), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.NewReplacer("/etc/bouncefilter", dir, ":8767", ":0").Replace(blocks[2][2])
+		web := newWebFile(t, site.Replace(blocks[i][2]))
+		lines := strings.NewReplacer("/etc/bouncefilter", web.dir, ":8767", ":0").Replace(blocks[2][2])
 		config := w.config("")
 		w.edit("bouncefilter.toml", "http = \"127.0.0.1:0\"\n", lines)
 		d := w.start("-c", config)
@@ -335,10 +327,10 @@ func TestManualOfAccessFromOtherHosts(t *testing.T) {
 			t.Fatal(err)
 		}
 		address := "https://127.0.0.1:" + port + "/metrics"
-		if got := ask(t, adminClient(t, dir, tt.certificate), address, tt.user, "hunter2", "mx.example.com"); got != http.StatusOK {
+		if got := ask(t, adminClient(t, web.dir, tt.certificate), address, tt.user, "hunter2", "mx.example.com"); got != http.StatusOK {
 			t.Errorf("file %d: a client that may come in: %d", i+1, got)
 		}
-		if got := ask(t, adminClient(t, dir, ""), address, "", "", "mx.example.com"); got != tt.refused {
+		if got := ask(t, adminClient(t, web.dir, ""), address, "", "", "mx.example.com"); got != tt.refused {
 			t.Errorf("file %d: a client that may not: %d", i+1, got)
 		}
 	}
