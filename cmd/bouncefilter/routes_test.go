@@ -95,28 +95,7 @@ func hand(t *testing.T, d *running, c probe.Client, from, to, text string) probe
 	return o
 }
 
-// bounceOf is the i-th bounce of mail that another server has sent in the name of user@example.com.
+// bounceOf is the i-th bounce of mail that another server has sent in the name of user@example.com, i hours ago.
 func bounceOf(i int, now time.Time) string {
-	return fmt.Sprintf(`From: MAILER-DAEMON@mx%d.example
-Subject: Undelivered Mail Returned to Sender
-MIME-Version: 1.0
-Content-Type: multipart/report; report-type=delivery-status; boundary="b"
-
---b
-Content-Type: message/delivery-status
-
-Reporting-MTA: dns; mx%d.example
-Arrival-Date: %s
-
-Final-Recipient: rfc822; nobody@mx%d.example
-Action: failed
-Status: 5.1.1
---b
-Content-Type: text/rfc822-headers
-
-Received: from mail.shop.example (mail.shop.example [203.0.113.5]) by mx%d.example with ESMTP
-Message-ID: <%d@shop.example>
-From: user@example.com
---b--
-`, i, i, now.Add(-time.Duration(i)*time.Hour).Format(time.RFC1123Z), i, i, i)
+	return returned(i, "user@example.com", "mail.shop.example", "203.0.113.5", now.Add(-time.Duration(i-1)*time.Hour))
 }

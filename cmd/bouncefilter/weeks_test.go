@@ -14,7 +14,7 @@ import (
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/report"
 )
 
-// returned is the i-th bounce of a message of a sender that has left through a host.
+// returned is the i-th bounce of a message of a sender that has left through a host an hour before.
 func returned(i int, from, host, ip string, now time.Time) string {
 	return fmt.Sprintf(`From: MAILER-DAEMON@mx%d.example
 Subject: Undelivered Mail Returned to Sender
