@@ -41,7 +41,7 @@ func (r *Report) printEffect(out io.Writer) error {
 	c := r.site.Config
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	row := func(what, value string) { fmt.Fprintf(w, "%s\t%s\n", what, value) }
-	row("configuration", or(c.Path, "(none)"))
+	row("configuration", cmp.Or(c.Path, "(none)"))
 	for _, line := range domainLines(r.Status.Domains) {
 		row("domain", line)
 	}
@@ -153,14 +153,6 @@ func (r *Report) storeLine() string {
 		line += ": nothing recorded yet, or it cannot vouch for its record"
 	}
 	return line
-}
-
-// or returns s, or another text for nothing.
-func or(s, nothing string) string {
-	if s == "" {
-		return nothing
-	}
-	return s
 }
 
 // httpLine says where page, metrics and health are served, and who may use them.

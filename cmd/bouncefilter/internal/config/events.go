@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"io"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/events"
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/listener"
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/tomlfile"
 	"github.com/bouncefilter/bouncefilter/store/redis"
 )
@@ -85,15 +85,9 @@ func (r *resolver) eventsHTTP(rawURL string) {
 		r.problem("events.http", "", "is not a URL of HTTP", remedy)
 	case u.Fragment != "":
 		r.problem("events.http", "", "has a #", "write it as %23")
-	case u.Scheme == "http" && !loopbackHost(u.Hostname()):
+	case u.Scheme == "http" && !listener.LoopbackHost(u.Hostname()):
 		r.problem("events.http", "", "is not encrypted, and events hold addresses of persons", remedy+", or http: to this host alone")
 	}
-}
-
-// loopbackHost says whether a host of a URL is this one.
-func loopbackHost(host string) bool {
-	ip, _ := netip.ParseAddr(host)
-	return host == "localhost" || ip.IsLoopback()
 }
 
 // eventsSecret reads the secret that signs requests. A command of another user than the daemon's may not be allowed to.

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -57,14 +58,10 @@ func eventsOf(g filter.Genuine, node string) (events []Event, left int) {
 			left++
 			continue
 		}
-		status := to.Status
-		if to.Exact != "" {
-			status = to.Exact
-		}
 		events = append(events, Event{
 			Version: Version, Type: "bounce", ID: "evt_" + rand.Text(), Time: g.Time.UTC().Truncate(time.Second), Node: node,
 			Domain: g.Domain, Sender: g.Sender, Recipient: to.Address, OriginalRecipient: to.Original,
-			Kind: string(r.Kind), Action: to.Action, Status: status, Code: to.Code, Diagnostic: to.Diagnostic,
+			Kind: string(r.Kind), Action: to.Action, Status: cmp.Or(to.Exact, to.Status), Code: to.Code, Diagnostic: to.Diagnostic,
 			RemoteMTA: to.RemoteMTA, ReportingMTA: r.ReportingMTA,
 			MessageID: original.MessageID, EnvelopeID: original.EnvelopeID, BounceMessageID: r.MessageID,
 			QueueID: g.QueueID, Method: string(g.Method),

@@ -88,6 +88,11 @@ func (a Address) Loopback() bool {
 		return true
 	}
 	host, _, _ := net.SplitHostPort(a.address)
+	return LoopbackHost(host)
+}
+
+// LoopbackHost says whether the host of an address or a URL is this one alone.
+func LoopbackHost(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }

@@ -96,7 +96,8 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		j = p.judge(r, r.PostForm.Get("address"))
 	}
-	v := newView(p.o.Local(), p.reader.get(r.Context(), p.o.Local()), p.o.Now())
+	l := p.o.Local()
+	v := newView(l, p.reader.get(r.Context(), l), p.o.Now())
 	v.Judgement = j
 	var b bytes.Buffer
 	if err := pageTemplate.Execute(&b, v); err != nil {

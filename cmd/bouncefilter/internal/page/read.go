@@ -125,7 +125,7 @@ func (n *newest) Figures(ctx context.Context, by store.Resolution, from, until t
 		each = 24 * time.Hour
 	}
 	var fs []figures.Figure
-	for begin := until.Add(-time.Nanosecond).Truncate(each); !begin.Add(each).Before(from.Add(time.Nanosecond)); begin = begin.Add(-each) {
+	for begin := until.Add(-time.Nanosecond).Truncate(each); begin.Add(each).After(from); begin = begin.Add(-each) {
 		more, err := n.Source.Figures(ctx, by, begin, begin.Add(each))
 		if err != nil {
 			return nil, err

@@ -224,11 +224,10 @@ var functions = template.FuncMap{
 	"second":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"ago":     since,
-	"or":      func(s, nothing string) string { return cmp.Or(s, nothing) },
+	"or":      cmp.Or[string],
 	"plural":  screen.Count[int],
 	"octets":  octets,
 	"join":    join,
-	"or2":     func(a, b string) bool { return a != "" || b != "" },
 }
 
 // symbol says a level without a colour.
