@@ -3,6 +3,7 @@ package filter
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
@@ -87,16 +88,12 @@ func (s *session) observe(v *policy.Verdict, rcpt string) figures.Observation {
 
 // noteDestination notes the domain of a recipient of outbound mail.
 func (msg *message) noteDestination(a prvs.Address) {
-	d := figures.Destination(a.Domain)
-	if d == "" || len(msg.destinations) >= figures.MaxDestinations {
+	if len(msg.destinations) >= figures.MaxDestinations {
 		return
 	}
-	for _, have := range msg.destinations {
-		if have == d {
-			return
-		}
+	if d := figures.Destination(a.Domain); d != "" && !slices.Contains(msg.destinations, d) {
+		msg.destinations = append(msg.destinations, d)
 	}
-	msg.destinations = append(msg.destinations, d)
 }
 
 // proven says whether a bounce is known to answer mail that was sent from here.
