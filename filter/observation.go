@@ -31,7 +31,7 @@ func (s *session) decidedBounce(r *judge.Recipient, recipients int) {
 		msg.told = true
 		o.Failures = failuresOf(msg.judged.Report)
 	}
-	if o.Sign = s.signOf(r); o.Sign == figures.OwnHost {
+	if o.Sign = s.signOf(r, o.Outcome()); o.Sign == figures.OwnHost {
 		o.OwnHost = ownHost(msg.judged.Report)
 	}
 	s.tell(&r.Verdict, &o, recipients)
@@ -151,14 +151,10 @@ func statusOf(rcpt *bounce.Recipient) string {
 // domainOf returns the domain of an address as another server has written it.
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// signOf says what speaks for a bounce that is or would be refused. The first sign that there is counts.
-func (s *session) signOf(r *judge.Recipient) figures.Sign {
+// signOf says what speaks for a bounce with that outcome, if it is or would be refused. The first sign that there is counts.
+func (s *session) signOf(r *judge.Recipient, outcome figures.Outcome) figures.Sign {
 	v, c := &r.Verdict, &s.msg.judged
-	k := figures.Key{Reason: v.Reason.String(), Action: v.Action.String(), Cause: v.Cause.String()}
-	if v.Would != policy.NoReason {
-		k.Would = v.Would.String()
-	}
-	switch outcome := k.VerdictOutcome(); {
+	switch {
 	case !outcome.Turned():
 		return figures.NoSign
 	case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:
