@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
+	"github.com/bouncefilter/bouncefilter/filter/judge"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
 )
@@ -32,7 +33,7 @@ type Genuine struct {
 func (s *session) tellGenuine() {
 	c := &s.msg.judged
 	r := c.Report
-	if s.server.genuine == nil || r == nil || r.Kind != bounce.DSN && r.Kind != bounce.Bounce || r.Weak && !r.Failure {
+	if s.server.genuine == nil || !judge.IsBounce(r) || r.Weak && !r.Failure {
 		return
 	}
 	told := make(map[prvs.Address]bool, len(c.Recipients))

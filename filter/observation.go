@@ -3,6 +3,7 @@ package filter
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/bouncefilter/bouncefilter/filter/bounce"
@@ -30,7 +31,7 @@ func (s *session) decidedBounce(r *judge.Recipient, recipients int) {
 		msg.told = true
 		o.Failures = failuresOf(msg.judged.Report)
 	}
-	if o.Sign = s.signOf(r); o.Sign == figures.OwnHost {
+	if o.Sign = s.signOf(r, o.Outcome()); o.Sign == figures.OwnHost {
 		o.OwnHost = ownHost(msg.judged.Report)
 	}
 	s.tell(&r.Verdict, &o, recipients)
@@ -87,16 +88,12 @@ func (s *session) observe(v *policy.Verdict, rcpt string) figures.Observation {
 
 // noteDestination notes the domain of a recipient of outbound mail.
 func (msg *message) noteDestination(a prvs.Address) {
-	d := figures.Destination(a.Domain)
-	if d == "" || len(msg.destinations) >= figures.MaxDestinations {
+	if len(msg.destinations) >= figures.MaxDestinations {
 		return
 	}
-	for _, have := range msg.destinations {
-		if have == d {
-			return
-		}
+	if d := figures.Destination(a.Domain); d != "" && !slices.Contains(msg.destinations, d) {
+		msg.destinations = append(msg.destinations, d)
 	}
-	msg.destinations = append(msg.destinations, d)
 }
 
 // proven says whether a bounce is known to answer mail that was sent from here.
@@ -154,14 +151,10 @@ func statusOf(rcpt *bounce.Recipient) string {
 // domainOf returns the domain of an address as another server has written it.
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// signOf says what speaks for a bounce that is or would be refused. The first sign that there is counts.
-func (s *session) signOf(r *judge.Recipient) figures.Sign {
+// signOf says what speaks for a bounce with that outcome, if it is or would be refused. The first sign that there is counts.
+func (s *session) signOf(r *judge.Recipient, outcome figures.Outcome) figures.Sign {
 	v, c := &r.Verdict, &s.msg.judged
-	k := figures.Key{Reason: v.Reason.String(), Action: v.Action.String(), Cause: v.Cause.String()}
-	if v.Would != policy.NoReason {
-		k.Would = v.Would.String()
-	}
-	switch outcome := k.VerdictOutcome(); {
+	switch {
 	case !outcome.Turned():
 		return figures.NoSign
 	case v.Reason == policy.NoBounce || v.Would == policy.NoBounce:

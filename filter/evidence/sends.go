@@ -2,6 +2,7 @@ package evidence
 
 import (
 	"context"
+	"slices"
 
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -22,7 +23,7 @@ func NeverSends(ctx context.Context, p *policy.Policy, h *store.Hasher, a prvs.A
 	for _, mailbox := range p.Mailboxes(a) {
 		sender := mailbox.String()
 		qs = append(qs, store.Query{Key: h.Unsigned(sender)})
-		for expires := today; expires < today+prvs.Day(o.Lifetime+o.Rotation); expires++ {
+		for expires := today; expires <= today+prvs.Day(o.ValidDays()); expires++ {
 			for _, n := range numbers {
 				qs = append(qs, store.Query{Key: h.Tag(sender, store.Day(expires), n), Expires: store.Day(expires)})
 			}
@@ -35,10 +36,8 @@ func NeverSends(ctx context.Context, p *policy.Policy, h *store.Hasher, a prvs.A
 	if err != nil {
 		return false
 	}
-	for _, found := range answer.Found {
-		if found {
-			return false
-		}
+	if slices.Contains(answer.Found, true) {
+		return false
 	}
 	facts.CompleteSince, facts.Gaps = answer.Complete.Since, Gaps(answer.Complete)
 	lifetime := policy.Span{From: (today - prvs.Day(o.Lifetime)).Time(), Until: (today + 1).Time()}

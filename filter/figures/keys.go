@@ -48,6 +48,12 @@ func (o *Observation) verdict() Key {
 	return Key{Topic: Verdicts, Domain: o.Domain, Reason: o.Reason, Action: o.Action, Cause: o.Cause, Would: o.Would, Kind: o.Kind}
 }
 
+// Outcome returns the outcome of the verdict.
+func (o *Observation) Outcome() Outcome {
+	k := o.verdict()
+	return k.VerdictOutcome()
+}
+
 // Keys calls count with each key that an observation counts for, and by how much. It does not bound the names, see [Recorder].
 func (o *Observation) Keys(count func(k Key, n int64)) {
 	k := o.verdict()

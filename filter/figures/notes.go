@@ -96,8 +96,7 @@ func (ns *notes) of(s Sign) *ring {
 
 // add notes an observation, if it is about a refusal or a would-be refusal. It copies what it keeps.
 func (ns *notes) add(o *Observation) {
-	k := o.verdict()
-	outcome := k.VerdictOutcome()
+	outcome := o.Outcome()
 	if ring := ns.of(o.Sign); ring.size > 0 && outcome.Turned() {
 		ring.add(o.note(outcome))
 	}
