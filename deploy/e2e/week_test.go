@@ -184,9 +184,7 @@ func (w *week) prelude(t *testing.T) {
 	t.Helper()
 	send := func(from, to string) {
 		m := newMessage(from, to)
-		c := w.inside(t)
-		c.send(from, []string{to}, m.text)
-		c.quit()
+		handIn(t, internal, w.postfix.smtp, from, to, m)
 		w.world.await(t, m.mark)
 	}
 	var users []string
