@@ -13,14 +13,7 @@ const maxPicture = 150_000
 
 // Every picture is small and shown in a document, with a text in its place; those that documents show, TestLinks holds.
 func TestPicturesAreShown(t *testing.T) {
-	var documents strings.Builder
-	for _, name := range []string{"manual.md", "../README.md"} {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		documents.Write(text)
-	}
+	documents := read(t, manual) + read(t, "README.md")
 	files, err := filepath.Glob("images/*.png")
 	if err != nil || len(files) < 4 {
 		t.Fatalf("%d pictures, %v", len(files), err)
@@ -43,7 +36,7 @@ func TestPicturesAreShown(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 		shown := false
-		for _, text := range strings.Split(documents.String(), "![")[1:] {
+		for _, text := range strings.Split(documents, "![")[1:] {
 			alt, rest, _ := strings.Cut(text, "](")
 			path, _, _ := strings.Cut(rest, ")")
 			shown = shown || len(alt) > 20 && filepath.Base(path) == filepath.Base(file)

@@ -1,11 +1,6 @@
 package filter
 
-import (
-	"testing"
-	"time"
-
-	"github.com/bouncefilter/bouncefilter/store/memory"
-)
+import "testing"
 
 // backscatter is a notification about spam that was sent in a user's name.
 const backscatter = `Received: from mx.example.net (mx.example.net [198.51.100.9])
@@ -50,18 +45,9 @@ buy
 --b--
 `
 
-// benchmarked is a daemon with a complete record, in memory.
-func benchmarked(b *testing.B) *fixture {
-	st := &completeStore{Store: memory.NewWithClock(func() time.Time { return testDay }), since: testDay.AddDate(0, 0, -99)}
-	f := startWith(b, st, nil, nil)
-	f.server.view.RefreshRecord(b.Context())
-	st.since = testDay.AddDate(0, 0, -99)
-	return f
-}
-
 // BenchmarkRefused is a bounce that is refused at its end. The cost is that of the daemon and of the MTA that the test plays.
 func BenchmarkRefused(b *testing.B) {
-	f := benchmarked(b)
+	f := withRecord(b, nil)
 	m := f.outsideMTA()
 	b.ReportAllocs()
 	b.ResetTimer()
@@ -74,7 +60,7 @@ func BenchmarkRefused(b *testing.B) {
 
 // BenchmarkSigned is a message that is signed.
 func BenchmarkSigned(b *testing.B) {
-	f := benchmarked(b)
+	f := withRecord(b, nil)
 	m := f.dial()
 	m.auth = "user"
 	m.connect(outsider, 40123)

@@ -25,16 +25,11 @@ func (c *told) take(g Genuine) {
 	c.all = append(c.all, g)
 }
 
-// startTold runs a server that tells of genuine bounces.
+// startTold runs a server that tells of genuine bounces. The record is complete, so that what is not on record is refused.
 func startTold(t *testing.T, st store.Store, change func(*policy.Settings)) (*fixture, *told) {
 	t.Helper()
 	c := &told{}
-	since := testDay.AddDate(0, 0, -99) // the record is complete, so that what is not on record is refused
-	complete := &completeStore{Store: st, since: since}
-	f := startWith(t, complete, change, func(o *Options) { o.Genuine = c.take })
-	f.server.view.RefreshRecord(t.Context())
-	complete.since = since
-	return f, c
+	return withRecordIn(t, st, change, func(o *Options) { o.Genuine = c.take }), c
 }
 
 // An outsider must not be able to make an application believe that an address is dead: only what a tag or a Message-ID proves is told, and

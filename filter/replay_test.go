@@ -18,12 +18,19 @@ import (
 const replySpent = "450 4.7.1 Too many bounces: this address gets no further bounces for now, try again later"
 
 // withRecord is a server whose record is complete since long ago.
-func withRecord(t *testing.T, change func(*policy.Settings)) *fixture {
+func withRecord(t testing.TB, change func(*policy.Settings)) *fixture {
 	t.Helper()
-	st := &completeStore{Store: memory.NewWithClock(func() time.Time { return testDay }), since: testDay.AddDate(0, 0, -99)}
-	f := startWith(t, st, change, nil)
+	return withRecordIn(t, memory.NewWithClock(func() time.Time { return testDay }), change, nil)
+}
+
+// withRecordIn is withRecord with a store and options.
+func withRecordIn(t testing.TB, st store.Store, change func(*policy.Settings), options func(*Options)) *fixture {
+	t.Helper()
+	since := testDay.AddDate(0, 0, -99)
+	complete := &completeStore{Store: st, since: since}
+	f := startWith(t, complete, change, options)
 	f.server.view.RefreshRecord(t.Context())
-	st.since = testDay.AddDate(0, 0, -99)
+	complete.since = since
 	return f
 }
 

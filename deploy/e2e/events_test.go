@@ -156,13 +156,11 @@ secret_file = %q
 	if got := s.attempt(t, "", from, forged); !strings.HasPrefix(got, "5") {
 		t.Errorf("backscatter: %s", got)
 	}
-	c := s.outside(t)
-	c.send("", []string{sent.sender}, report.text)
-	c.quit()
+	handIn(t, outsider, s.postfix.smtp, "", sent.sender, report)
 	s.mailbox(from).await(t, report.mark)
 	// Mail that the next server refuses, whose bounce Postfix writes itself.
 	refused := newMessage(from, "reject@remote.example")
-	c = s.submit(t)
+	c := s.submit(t)
 	c.send(from, []string{"reject@remote.example"}, refused.text)
 	c.quit()
 	s.mta.drain(t)
@@ -202,9 +200,7 @@ secret_file = %q
 	rotateEvents(t, file)
 	sent = s.send(t, from, "friend@remote.example")
 	report = postfixDSN(sent.sender, sent.text)
-	c = s.outside(t)
-	c.send("", []string{sent.sender}, report.text)
-	c.quit()
+	handIn(t, outsider, s.postfix.smtp, "", sent.sender, report)
 	s.mailbox(from).await(t, report.mark)
 	eventually(t, "the third event is everywhere", func() bool {
 		taken, _ := hook.events()

@@ -52,14 +52,11 @@ var severityPrefix = regexp.MustCompile(`(?m)^<[3467]>`)
 // logged returns the log as a file has it, or as journald hands it on: the text of each line behind time, host and program.
 func (d *daemon) logged(t *testing.T, f logForm, before string) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(d.dir, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := readFile(t, filepath.Join(d.dir, "log"))
 	if !f.journal {
-		return string(text)
+		return text
 	}
-	lines := strings.SplitAfter(strings.TrimSuffix(string(text), "\n"), "\n")
+	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
 	for _, line := range lines {
 		if !severityPrefix.MatchString(line) || strings.Contains(line, "time=") || strings.Contains(line, `"time":`) {
 			t.Errorf("no line for the journal: %s", line)
@@ -191,11 +188,7 @@ func TestFail2banJail(t *testing.T) {
 		t.Errorf("the jail is on without the operator:\n%s", s)
 	}
 	jail := filepath.Join(conf, "jail.d", "bouncefilter.local")
-	text, err := os.ReadFile(jail)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(jail, []byte(strings.Replace(string(text), "enabled  = false", "enabled  = true", 1)), 0o600); err != nil {
+	if err := os.WriteFile(jail, []byte(strings.Replace(readFile(t, jail), "enabled  = false", "enabled  = true", 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := dump()

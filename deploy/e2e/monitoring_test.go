@@ -23,16 +23,8 @@ const monitoring = "deploy/monitoring/README.md"
 // needPrometheus is needServers for tests with Prometheus and promtool.
 func needPrometheus(t *testing.T) {
 	t.Helper()
-	needServers(t)
-	for _, command := range []string{"prometheus", "promtool"} {
-		if _, err := exec.LookPath(command); err == nil {
-			continue
-		}
-		if os.Getenv(requireServers) != "" {
-			t.Fatalf("%s is set, but this test needs %s; run deploy/test, which installs what is missing", requireServers, command)
-		}
-		t.Skipf("needs %s; deploy/test installs it and runs this test", command)
-	}
+	needProgram(t, "prometheus", "prometheus")
+	needProgram(t, "promtool", "prometheus")
 }
 
 // prometheus is a server with a configuration of its own.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -59,7 +60,7 @@ func TestMonitoringFromAnotherHost(t *testing.T) {
 	d.process = start(t, "bouncefilter", d.program, "serve", "--config", d.config)
 	p.write(t, strings.NewReplacer("mx.example.com:8767", d.http, "/etc/prometheus", folder).Replace(codeBlocks(t, monitoring, "Prometheus on another host", "yaml")[0]))
 	execute(t, "promtool", "check", "config", p.config)
-	execute(t, "kill", "-HUP", itoa(p.process.cmd.Process.Pid))
+	p.process.signal(syscall.SIGHUP)
 	eventually(t, "Prometheus is told that its password is wrong", func() bool {
 		var targets struct{ ActiveTargets []struct{ LastError string } }
 		p.ask(t, "/api/v1/targets", &targets)

@@ -119,7 +119,7 @@ func newWeek(t *testing.T, onRedis bool, log string) *week {
 		t.Fatal(err)
 	}
 	w.prometheus.write(t, strings.NewReplacer("127.0.0.1:8767", d.http, "/etc/prometheus", rules).Replace(codeBlocks(t, monitoring, "Prometheus", "yaml")[0]))
-	execute(t, "kill", "-HUP", itoa(w.prometheus.process.cmd.Process.Pid))
+	w.prometheus.process.signal(syscall.SIGHUP)
 	return w
 }
 
@@ -184,9 +184,7 @@ func (w *week) prelude(t *testing.T) {
 	t.Helper()
 	send := func(from, to string) {
 		m := newMessage(from, to)
-		c := w.inside(t)
-		c.send(from, []string{to}, m.text)
-		c.quit()
+		handIn(t, internal, w.postfix.smtp, from, to, m)
 		w.world.await(t, m.mark)
 	}
 	var users []string

@@ -36,7 +36,7 @@ type weekSort struct {
 	reports                            bool   // it tells of failed or delayed recipients
 }
 
-// office is when people write, and everyNight when machines do.
+// office is when people write, and everyHour when machines do.
 var (
 	office     = [24]float64{0, 0, 0, 0, 0, 0, 1, 3, 7, 9, 9, 8, 5, 7, 9, 8, 7, 4, 2, 1, 1, 1, 0, 0}
 	everyHour  = [24]float64{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}

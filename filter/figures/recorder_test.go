@@ -506,7 +506,7 @@ func BenchmarkObserve(b *testing.B) {
 func TestReadBelievesNoCountThatCannotBe(t *testing.T) {
 	const top = 1<<63 - 1
 	for count, want := range map[int64]int64{-5: 0, 0: 0, 7: 7, maxCount: maxCount, maxCount + 1: maxCount, top: maxCount} {
-		st := memory.NewWithClock(func() time.Time { return noon })
+		st := memoryAt(noon)
 		k := Key{Topic: Routes, Domain: "example.com", Name: "192.0.2.0/24"}
 		if err := st.Count(t.Context(), []store.Counter{{Hour: store.HourOf(noon), Node: "mx1", Topic: string(k.Topic), Name: k.format(), Count: count}}); err != nil {
 			t.Fatal(err)

@@ -1,7 +1,6 @@
 package backtest
 
 import (
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -150,13 +149,6 @@ func TestForms(t *testing.T) {
 		return b.String()
 	}
 	crlf := func(s string) string { return strings.ReplaceAll(s, "\n", "\r\n") }
-	compress := func(s string) string {
-		var b strings.Builder
-		w := gzip.NewWriter(&b)
-		_, _ = w.Write([]byte(s))
-		_ = w.Close()
-		return b.String()
-	}
 	single := func(folder, sentFolder string, change func(string) string) map[string]string {
 		files := map[string]string{}
 		for i, m := range in {
@@ -277,18 +269,12 @@ func TestNothingIsChanged(t *testing.T) {
 
 // Links that lead in circles end, and a folder that two links lead to is read once. What cannot be read is named.
 func TestLinksAndUnreadable(t *testing.T) {
-	dir := tree(t, map[string]string{"a/cur/1": code(ago(4)).String(), "a/new/.x": "", "b/packed": "\x28\xb5\x2f\xfd zstd", "b/mbox.gz": ""})
+	dir := tree(t, map[string]string{"a/cur/1": code(ago(4)).String(), "a/new/.x": "", "b/packed": "\x28\xb5\x2f\xfd zstd",
+		"b/mbox.gz": compress("From MAILER-DAEMON Mon Nov 23 10:00:00 2026\n" + code(ago(5)).String())})
 	for link, target := range map[string]string{"a/cur/loop": "loop", "a/.up": "..", "b/again": "../a", "b/gone": "nowhere", "c": "a"} {
 		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	var b strings.Builder
-	w := gzip.NewWriter(&b)
-	_, _ = w.Write([]byte("From MAILER-DAEMON Mon Nov 23 10:00:00 2026\n" + code(ago(5)).String()))
-	_ = w.Close()
-	if err := os.WriteFile(filepath.Join(dir, "b/mbox.gz"), []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
 	}
 	r := run(t, options(dir, filepath.Join(dir, "missing"), os.DevNull))
 	if r.Total() != 1 || r.Read.Messages != 1 || r.Read.Copies != 0 {

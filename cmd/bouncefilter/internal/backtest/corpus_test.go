@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"compress/gzip"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -101,6 +102,15 @@ func tree(t testing.TB, files map[string]string) string {
 		}
 	}
 	return dir
+}
+
+// compress returns a text in the form of gzip.
+func compress(s string) string {
+	var b strings.Builder
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write([]byte(s))
+	_ = w.Close()
+	return b.String()
 }
 
 // options are those of the tests.

@@ -1,7 +1,6 @@
 package backtest
 
 import (
-	"compress/gzip"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -106,13 +105,6 @@ func TestLogs(t *testing.T) {
 			l := parse(text)
 			fmt.Fprintf(&b, `{"__REALTIME_TIMESTAMP":"%d","_HOSTNAME":%q,"SYSLOG_IDENTIFIER":%q,"_PID":%q,"MESSAGE":%s}`+"\n", l.Time.UnixMicro(), l.Host, l.Program, l.PID, strconv.Quote(l.Text))
 		}
-		return b.String()
-	}
-	compress := func(s string) string {
-		var b strings.Builder
-		w := gzip.NewWriter(&b)
-		_, _ = w.Write([]byte(s))
-		_ = w.Close()
 		return b.String()
 	}
 	lines := strings.SplitAfter(postfixLog, "\n")

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -131,15 +129,12 @@ func TestCountersOfAnAnswerAreBounded(t *testing.T) {
 }
 
 func TestBadRequestsForCounters(t *testing.T) {
-	s, _ := serveDaemon(t, &counting{store: memory.New()})
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
-		return net.Dial("unix", s.socket)
-	}}}
+	_, c := serveDaemon(t, &counting{store: memory.New()})
 	for query, want := range map[string]int{
 		"by=day&from=0&to=23": 200, "by=hour&from=1&to=1": 200, "by=day&from=0&to=24": 400, "by=day&from=2&to=1": 400,
 		"by=week&from=0&to=1": 400, "by=day&from=x&to=1": 400, "by=day&from=0&to=99999999999": 400, "": 400,
 	} {
-		resp, err := client.Get("http://daemon/counters?" + query)
+		resp, err := c.http.Get("http://daemon/counters?" + query)
 		if err != nil {
 			t.Fatal(err)
 		}

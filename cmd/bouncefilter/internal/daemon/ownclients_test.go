@@ -11,6 +11,15 @@ func ok() *ownClients {
 	return &ownClients{next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })}
 }
 
+// with gives a request a host and a header.
+func with(r *http.Request, host string, header map[string]string) *http.Request {
+	r.Host = host
+	for name, value := range header {
+		r.Header.Set(name, value)
+	}
+	return r
+}
+
 func TestOnlyProgramsOfThisHostRead(t *testing.T) {
 	for _, tt := range []struct {
 		name, method, host string
@@ -47,11 +56,7 @@ func TestOnlyProgramsOfThisHostRead(t *testing.T) {
 		{"a method that writes", "DELETE", "127.0.0.1:8767", nil, 405},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			r := httptest.NewRequest(tt.method, "/metrics", nil)
-			r.Host = tt.host
-			for name, value := range tt.header {
-				r.Header.Set(name, value)
-			}
+			r := with(httptest.NewRequest(tt.method, "/metrics", nil), tt.host, tt.header)
 			w := httptest.NewRecorder()
 			ok().ServeHTTP(w, r)
 			if w.Code != tt.want {
@@ -92,11 +97,7 @@ func TestOnlyThePageItselfSendsItsForm(t *testing.T) {
 		for _, known := range []bool{false, true} {
 			h := ok()
 			h.known = func() bool { return known }
-			r := httptest.NewRequest(tt.method, tt.path, strings.NewReader("address=x"))
-			r.Host = tt.host
-			for name, value := range tt.header {
-				r.Header.Set(name, value)
-			}
+			r := with(httptest.NewRequest(tt.method, tt.path, strings.NewReader("address=x")), tt.host, tt.header)
 			w := httptest.NewRecorder()
 			h.ServeHTTP(w, r)
 			if want := tt.want; w.Code != want && !(known && want == 421) {
@@ -125,11 +126,7 @@ func TestKnownClientsComeFromAnywhere(t *testing.T) {
 		{"an old browser", "mx.example.com:8767", map[string]string{"Origin": "https://mx.example.com:8767"}, 200},
 		{"an old browser's page of another site", "mx.example.com:8767", map[string]string{"Origin": "http://mx.example.com:8767"}, 403},
 	} {
-		r := httptest.NewRequest("GET", "https://mx.example.com:8767/metrics", nil) // which has a TLS state
-		r.Host = tt.host
-		for name, value := range tt.header {
-			r.Header.Set(name, value)
-		}
+		r := with(httptest.NewRequest("GET", "https://mx.example.com:8767/metrics", nil), tt.host, tt.header) // which has a TLS state
 		w := httptest.NewRecorder()
 		h := ok()
 		known := true

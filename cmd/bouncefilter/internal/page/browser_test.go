@@ -237,19 +237,7 @@ func TestFormAndTablesInABrowser(t *testing.T) {
 	p := show(t, l, s)
 	server := httptest.NewServer(p)
 	defer server.Close()
-	ring, err := prvs.NewRing([]prvs.Key{{Number: 1, Secret: []byte("secret"), State: prvs.StateSign}}, prvs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := prvs.ParseAddress("user@example.com")
-	if err != nil {
-		t.Fatal(err)
-	}
-	signed, err := ring.Sign(a, prvs.Standard, prvs.DayOf(noon))
-	if err != nil {
-		t.Fatal(err)
-	}
-	tagged := signed.Address
+	valid := tagged(t, "user@example.com", prvs.DayOf(noon))
 	for _, width := range []int64{360, 1280} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
 			w := b.tab(t, server.URL, width, "light")
@@ -258,7 +246,7 @@ func TestFormAndTablesInABrowser(t *testing.T) {
 			before := run(t, w, chromedp.Evaluate[bool](open))
 			w.do(t, chromedp.Click(chromedp.CSS("summary")))
 			after := run(t, w, chromedp.Evaluate[bool](open))
-			w.do(t, chromedp.SendKeys(chromedp.CSS("#address"), tagged), chromedp.Click(chromedp.CSS("form button")), chromedp.WaitVisible(chromedp.CSS(".judgement")))
+			w.do(t, chromedp.SendKeys(chromedp.CSS("#address"), valid), chromedp.Click(chromedp.CSS("form button")), chromedp.WaitVisible(chromedp.CSS(".judgement")))
 			first, address := run(t, w, chromedp.Text(chromedp.CSS(".judgement"))), run(t, w, chromedp.Location())
 			top := run(t, w, chromedp.Evaluate[float64](`document.querySelector("#judge").getBoundingClientRect().top`))
 			w.do(t, chromedp.SetValue(chromedp.CSS("#address"), "prvs=1336abcdef=user@example.com"),

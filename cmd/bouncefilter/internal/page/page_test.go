@@ -141,33 +141,18 @@ func TestWhatOutsidersChooseIsText(t *testing.T) {
 func TestFormJudges(t *testing.T) {
 	l, s := busy()
 	p := show(t, l, s)
-	ring, err := prvs.NewRing([]prvs.Key{{Number: 1, Secret: []byte("secret"), State: prvs.StateSign}}, prvs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tagged := func(address string, day prvs.Day) string {
-		a, err := prvs.ParseAddress(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := ring.Sign(a, prvs.Standard, day)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s.Address
-	}
 	today := prvs.DayOf(noon)
 	for address, want := range map[string][]string{
-		tagged("user@example.com", today):                {"valid user@example.com, key 1, expires 2026-12-07", "is accepted if the tag is on record", "judgement green"},
-		" <" + tagged("user@example.com", today) + ">\n": {"valid user@example.com"},
-		tagged("user@example.com", today-20):             {"expired user@example.com, key 1", "needs another proof"},
-		tagged("user@example.org", today):                {"none of ours", "judgement amber"},
-		"user@example.com":                               {"untagged user@example.com", "needs another proof"},
-		"prvs=2336abcdef=user@example.com":               {"unknown-key", "No key in effect"},
-		"prvs=x=user@example.com":                        {"malformed", "is none"},
-		"prvs=1336abcdef=user@example.com":               {"bad-signature user@example.com", "was not made here"},
-		"user":                                           {"This is not an address"},
-		"":                                               {"This is not an address"},
+		tagged(t, "user@example.com", today):                {"valid user@example.com, key 1, expires 2026-12-07", "is accepted if the tag is on record", "judgement green"},
+		" <" + tagged(t, "user@example.com", today) + ">\n": {"valid user@example.com"},
+		tagged(t, "user@example.com", today-20):             {"expired user@example.com, key 1", "needs another proof"},
+		tagged(t, "user@example.org", today):                {"none of ours", "judgement amber"},
+		"user@example.com":                                  {"untagged user@example.com", "needs another proof"},
+		"prvs=2336abcdef=user@example.com":                  {"unknown-key", "No key in effect"},
+		"prvs=x=user@example.com":                           {"malformed", "is none"},
+		"prvs=1336abcdef=user@example.com":                  {"bad-signature user@example.com", "was not made here"},
+		"user":                                              {"This is not an address"},
+		"":                                                  {"This is not an address"},
 	} {
 		w := post(p, address)
 		contains(t, fmt.Sprintf("the answer to %q", address), w.Body.String(), want...)

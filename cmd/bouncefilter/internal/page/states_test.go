@@ -146,10 +146,7 @@ func neverRead() (Local, snapshot) {
 // show returns a page that shows a state.
 func show(t testing.TB, l Local, s snapshot) *Page {
 	t.Helper()
-	ring, err := prvs.NewRing([]prvs.Key{{Number: 1, Secret: []byte("secret"), State: prvs.StateSign}}, prvs.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	ring := testRing(t)
 	p := New(Options{
 		Local: func() Local { return l },
 		Verify: func(a prvs.Address) (prvs.Result, bool) {
@@ -161,4 +158,28 @@ func show(t testing.TB, l Local, s snapshot) *Page {
 	})
 	p.reader.last, p.reader.next = s, noon.Add(time.Hour)
 	return p
+}
+
+// testRing is the key of pages of [show].
+func testRing(t testing.TB) *prvs.Ring {
+	t.Helper()
+	ring, err := prvs.NewRing([]prvs.Key{{Number: 1, Secret: []byte("secret"), State: prvs.StateSign}}, prvs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// tagged signs an address on a day with the key of pages of [show].
+func tagged(t testing.TB, address string, day prvs.Day) string {
+	t.Helper()
+	a, err := prvs.ParseAddress(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := testRing(t).Sign(a, prvs.Standard, day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Address
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/logread"
@@ -40,7 +41,7 @@ func randomInput(r *rand.Rand) Input {
 		}
 		in.Days = append(in.Days, fig(r.IntN(80), count(), k))
 		h := fig(0, count(), k)
-		h.Begin = now.Add(-3600e9 * 1 * 0).Add(-1 * 3600e9 * 1)
+		h.Begin = now.Add(-time.Hour)
 		in.Hours = append(in.Hours, h)
 		in.Notes = append(in.Notes, figures.Note{Time: now, Client: "203.0.113.7", Sender: name(), Recipient: "u...@" + name(), Domain: domain(), Reason: k.Reason, ReportingMTA: name()})
 	}
@@ -83,10 +84,10 @@ func TestScreensFit(t *testing.T) {
 				}
 			}
 		}
-		if _, err := json.Marshal(r); err != nil {
+		text, err := json.Marshal(r)
+		if err != nil {
 			t.Fatal(err)
 		}
-		text, _ := json.Marshal(r)
 		if bytes.Contains(text, []byte(":null")) {
 			t.Fatalf("seed %d: null in %s", seed, text)
 		}
