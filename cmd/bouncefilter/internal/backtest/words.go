@@ -114,15 +114,11 @@ func (r *Result) class(b *strings.Builder, c Class) {
 		return
 	}
 	for _, why := range whysOf[c] {
-		if k := r.Whys[why]; k > 0 && why != WhyOwn {
+		if k := r.Whys[why]; k > 0 {
 			detail(whyWords[why], k)
 		}
 	}
 	switch c {
-	case Genuine:
-		if k := r.Whys[WhyOwn]; k > 0 {
-			detail(whyWords[WhyOwn], k)
-		}
 	case Reply:
 		for _, m := range r.AcceptedBy {
 			if what := methods[m.Name]; what != "" && r.replies(m.Name) > 0 {
