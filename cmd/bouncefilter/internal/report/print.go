@@ -219,7 +219,7 @@ func (r *Report) totalLines() []string {
 	}
 	would := row("Would refuse", t.WouldBe, counts(t.SparedBy))
 	lines := []string{row("Signed", t.Signed, unsigned), row("Accepted", t.Accepted, counts(t.AcceptedBy))}
-	turned := row("Refused", t.Refused+t.Deferred+t.Discarded, refused)
+	turned := row("Refused", t.TurnedAway(), refused)
 	groups, also := &t.Would, &t.Turned
 	if t.WouldBe == 0 { // then the groups are those of what was refused
 		groups, also = &t.Turned, &Groups{}
