@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -71,11 +72,7 @@ func (cmd *reportCmd) Run(ctx context.Context, a *app) error {
 		e.SetEscapeHTML(false)
 		return e.Encode(r)
 	case cmd.CSV:
-		by := cmd.By
-		if by == "" {
-			by = "day"
-		}
-		return report.WriteCSV(a.stdout, r, by)
+		return report.WriteCSV(a.stdout, r, cmp.Or(cmd.By, "day"))
 	}
 	return report.Print(a.stdout, r, report.View{By: cmd.By, Failures: cmd.Failures, Samples: cmd.Samples > 0, Next: cmd.Next})
 }

@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -258,11 +259,7 @@ func (m *Message) Line() string {
 	case m.Length > 0:
 		where = fmt.Sprintf("%s@%d+%d", m.File, m.Offset, m.Length)
 	}
-	why := string(m.Why)
-	if why == "" {
-		why = m.Reason
-	}
-	return strings.Join([]string{screen.Printable(where), why, m.Time.UTC().Format(time.RFC3339), screen.Printable(m.Recipient), "<" + screen.Printable(m.MessageID) + ">"}, "\t")
+	return strings.Join([]string{screen.Printable(where), cmp.Or(string(m.Why), m.Reason), m.Time.UTC().Format(time.RFC3339), screen.Printable(m.Recipient), "<" + screen.Printable(m.MessageID) + ">"}, "\t")
 }
 
 // list writes the first few of some counts: "a 12, b 3".

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -254,7 +255,7 @@ func (r *Report) totalLines() []string {
 func counts(cs []Count) string {
 	var list []string
 	for _, c := range cs {
-		list = append(list, or(c.Name, "none")+" "+screen.Short(c.Count))
+		list = append(list, cmp.Or(c.Name, "none")+" "+screen.Short(c.Count))
 	}
 	return screen.Printable(strings.Join(list, ", "))
 }
@@ -360,7 +361,7 @@ func (r *Report) sampleLines() []string {
 		}
 		lines = append(lines,
 			screen.Fit(screen.Printable(fmt.Sprintf("%s  %s  %s", s.Time.UTC().Format("2006-01-02 15:04:05"), s.Outcome, what)), screen.Width),
-			screen.Fit(screen.Printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), screen.Width))
+			screen.Fit(screen.Printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", cmp.Or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), screen.Width))
 		var known []string
 		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"host", s.OwnHost}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
 			if k.value != "" {
