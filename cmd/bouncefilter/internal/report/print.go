@@ -281,13 +281,17 @@ func (r *Report) nextLines() []string {
 	return lines
 }
 
+// bullet writes an item of a list.
+func bullet(text string) []string {
+	lines := screen.Wrap(text, screen.Width-2)
+	for i := range lines {
+		lines[i] = map[bool]string{true: "- ", false: "  "}[i == 0] + lines[i]
+	}
+	return lines
+}
+
 // stepLines are all concerns, and all that is to be done, with lines to paste.
 func (r *Report) stepLines() (lines []string) {
-	bullet := func(text string) {
-		for i, l := range screen.Wrap(text, screen.Width-2) {
-			lines = append(lines, map[bool]string{true: "- ", false: "  "}[i == 0]+l)
-		}
-	}
 	if len(r.Verdict.Concerns) > 0 {
 		lines = append(lines, "What speaks against refusing:")
 	}
@@ -296,7 +300,7 @@ func (r *Report) stepLines() (lines []string) {
 		if c.Until != "" {
 			text += " Until " + c.Until + "."
 		}
-		bullet(text)
+		lines = append(lines, bullet(text)...)
 	}
 	if len(lines) > 0 {
 		lines = append(lines, "")
@@ -306,7 +310,7 @@ func (r *Report) stepLines() (lines []string) {
 	}
 	lines = append(lines, "What to do:")
 	for _, s := range r.Next {
-		bullet(s.What)
+		lines = append(lines, bullet(s.What)...)
 		paste := func(lines *[]string, what string, ls []string) {
 			if len(s.Config) > 0 && len(ls) > 0 {
 				*lines = append(*lines, "    "+what)
