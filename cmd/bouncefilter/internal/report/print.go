@@ -149,16 +149,15 @@ func (r *Report) firstScreen() []string {
 	const most = 7
 	t := r.table(name)
 	room := min(maxLines-len(lines)-len(next)-1, most) // without the heading
-	chart := t.last(room).lines()
+	var below []string
 	if before := len(t.rows) - room; before > 0 && room > 0 {
-		t.columns = slices.Clone(t.columns)
 		t.columns[0] = fmt.Sprintf("last of %s", screen.Count(len(t.rows), name))
-		chart = t.last(room).lines()
 		if outliers := t.outliers(before); outliers != "" {
-			chart = append(t.last(room-1).lines(), screen.Fit("* before: "+outliers, screen.Width))
+			below = []string{screen.Fit("* before: "+outliers, screen.Width)}
+			room--
 		}
 	}
-	return append(append(lines, chart...), next...)
+	return slices.Concat(lines, t.last(room).lines(), below, next)
 }
 
 // last returns the table with its last rows alone.
