@@ -310,16 +310,16 @@ func (r *Report) stepLines() (lines []string) {
 	lines = append(lines, "What to do:")
 	for _, s := range r.Next {
 		lines = append(lines, bullet(s.What)...)
-		paste := func(lines *[]string, what string, ls []string) {
+		paste := func(what string, ls []string) {
 			if len(s.Config) > 0 && len(ls) > 0 {
-				*lines = append(*lines, "    "+what)
+				lines = append(lines, "    "+what)
 			}
 			for _, l := range ls {
-				*lines = append(*lines, "      "+screen.Printable(l))
+				lines = append(lines, "      "+screen.Printable(l))
 			}
 		}
-		paste(&lines, "in the configuration:", s.Config)
-		paste(&lines, "then:", s.Commands)
+		paste("in the configuration:", s.Config)
+		paste("then:", s.Commands)
 	}
 	return lines
 }
