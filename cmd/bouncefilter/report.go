@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -68,9 +67,7 @@ func (cmd *reportCmd) Run(ctx context.Context, a *app) error {
 	r := report.Build(in)
 	switch {
 	case cmd.JSON:
-		e := json.NewEncoder(a.stdout)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return printJSON(a.stdout, r)
 	case cmd.CSV:
 		return report.WriteCSV(a.stdout, r, cmp.Or(cmd.By, "day"))
 	}
