@@ -189,7 +189,7 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 		c := concern("other-route", fmt.Sprintf("%s seems to send unsigned mail through %s.", r.Sender, r.Source),
 			"Send the mail of "+r.Sender+" through bouncefilter, or exempt it:", name)
 		c.Count = int64(r.Bounces)
-		c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", quoted(r.Sender))}
+		c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", mta.Quoted(r.Sender))}
 		cs = append(cs, c.alarms())
 	}
 	return cs
