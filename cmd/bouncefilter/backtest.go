@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -100,9 +99,7 @@ func (cmd *backtestCmd) Run(ctx context.Context, a *app) error {
 func (cmd *backtestCmd) print(w io.Writer, r *backtest.Result) error {
 	switch {
 	case cmd.JSON:
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return printJSON(w, r)
 	case cmd.List != "":
 		var b strings.Builder
 		for i := range r.Messages {

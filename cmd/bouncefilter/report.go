@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -67,15 +67,9 @@ func (cmd *reportCmd) Run(ctx context.Context, a *app) error {
 	r := report.Build(in)
 	switch {
 	case cmd.JSON:
-		e := json.NewEncoder(a.stdout)
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return printJSON(a.stdout, r)
 	case cmd.CSV:
-		by := cmd.By
-		if by == "" {
-			by = "day"
-		}
-		return report.WriteCSV(a.stdout, r, by)
+		return report.WriteCSV(a.stdout, r, cmp.Or(cmd.By, "day"))
 	}
 	return report.Print(a.stdout, r, report.View{By: cmd.By, Failures: cmd.Failures, Samples: cmd.Samples > 0, Next: cmd.Next})
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -256,9 +255,7 @@ func (cmd *revokeListCmd) do(ctx context.Context, a *app, r *revoker) error {
 		list, words[n.Name] = append(list, listRevocation(n, x)), x.String()
 	}
 	if cmd.JSON {
-		out := json.NewEncoder(a.stdout)
-		out.SetEscapeHTML(false) // an address may hold "&"
-		return out.Encode(list)
+		return printJSON(a.stdout, list)
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tREVOKED\tLAST DAY\tWHAT\tNOTE")

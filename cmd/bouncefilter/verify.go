@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/inspect"
 	"github.com/bouncefilter/bouncefilter/prvs"
@@ -46,9 +47,7 @@ func (cmd *verifyCmd) Run(a *app) error {
 	}
 	switch {
 	case cmd.JSON:
-		out := json.NewEncoder(a.stdout)
-		out.SetEscapeHTML(false) // an address may hold "&"
-		err = out.Encode(v)
+		err = printJSON(a.stdout, v)
 	case parseErr == nil:
 		_, err = fmt.Fprintln(a.stdout, line)
 	}
@@ -70,4 +69,11 @@ func newVerdict(r prvs.Result) verdict {
 		v.Key, v.Expires = &n, r.Expiry.String()
 	}
 	return v
+}
+
+// printJSON writes a value as JSON on one line.
+func printJSON(w io.Writer, v any) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false) // an address may hold "&"
+	return out.Encode(v)
 }

@@ -96,13 +96,7 @@ const maxProposed = 100
 func (s *survey) authors() []string {
 	counts := map[string]int{}
 	for i := range s.sent {
-		address := s.sent[i].sender
-		for _, a := range s.sent[i].author {
-			if address == "" && a[0] == "from" {
-				address = bounce.Address(a[1])
-			}
-		}
-		if a, err := prvs.ParseAddress(address); err == nil && strings.Contains(a.Domain, ".") && !strings.HasPrefix(a.Domain, "[") {
+		if a, err := prvs.ParseAddress(s.sent[i].from()); err == nil && strings.Contains(a.Domain, ".") && !strings.HasPrefix(a.Domain, "[") {
 			counts[prvs.FoldDomain(a.Domain)]++
 		}
 	}

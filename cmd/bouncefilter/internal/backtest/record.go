@@ -133,15 +133,9 @@ func (r *record) bare(address string) string {
 	return r.policy.BareMailbox(a).String()
 }
 
-// sender returns the envelope sender without a tag: that of the log, or the author, who most likely was.
+// sender returns the envelope sender without a tag.
 func (r *record) sender(m *sentMail) prvs.Address {
-	address := m.sender
-	for _, a := range m.author {
-		if address == "" && a[0] == "from" {
-			address = bounce.Address(a[1])
-		}
-	}
-	a, err := prvs.ParseAddress(address)
+	a, err := prvs.ParseAddress(m.from())
 	if err != nil {
 		return prvs.Address{}
 	}

@@ -28,6 +28,17 @@ type sentMail struct {
 	folder string      // in which it was; "" if it is from a log
 }
 
+// from returns the envelope sender: that of the log, or the author, who most likely was.
+func (m *sentMail) from() string {
+	address := m.sender
+	for _, a := range m.author {
+		if address == "" && a[0] == "from" {
+			address = bounce.Address(a[1])
+		}
+	}
+	return address
+}
+
 // candidate is a message that may be a bounce.
 type candidate struct {
 	place

@@ -1,6 +1,7 @@
 package backtest
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -114,15 +115,11 @@ func (r *Result) class(b *strings.Builder, c Class) {
 		return
 	}
 	for _, why := range whysOf[c] {
-		if k := r.Whys[why]; k > 0 && why != WhyOwn {
+		if k := r.Whys[why]; k > 0 {
 			detail(whyWords[why], k)
 		}
 	}
 	switch c {
-	case Genuine:
-		if k := r.Whys[WhyOwn]; k > 0 {
-			detail(whyWords[WhyOwn], k)
-		}
 	case Reply:
 		for _, m := range r.AcceptedBy {
 			if what := methods[m.Name]; what != "" && r.replies(m.Name) > 0 {
@@ -262,11 +259,7 @@ func (m *Message) Line() string {
 	case m.Length > 0:
 		where = fmt.Sprintf("%s@%d+%d", m.File, m.Offset, m.Length)
 	}
-	why := string(m.Why)
-	if why == "" {
-		why = m.Reason
-	}
-	return strings.Join([]string{screen.Printable(where), why, m.Time.UTC().Format(time.RFC3339), screen.Printable(m.Recipient), "<" + screen.Printable(m.MessageID) + ">"}, "\t")
+	return strings.Join([]string{screen.Printable(where), cmp.Or(string(m.Why), m.Reason), m.Time.UTC().Format(time.RFC3339), screen.Printable(m.Recipient), "<" + screen.Printable(m.MessageID) + ">"}, "\t")
 }
 
 // list writes the first few of some counts: "a 12, b 3".

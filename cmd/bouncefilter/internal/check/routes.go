@@ -40,7 +40,7 @@ func routeFindings(routes []routes.Route, exempt []string) []mta.Finding {
 func tomlList(list []string) string {
 	quoted := make([]string, len(list))
 	for i, s := range list {
-		quoted[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+		quoted[i] = mta.Quoted(s)
 	}
 	return "[" + strings.Join(quoted, ", ") + "]"
 }

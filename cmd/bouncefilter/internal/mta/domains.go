@@ -83,3 +83,8 @@ func Names(list []string) string {
 	}
 	return fmt.Sprintf("%s and %d others", strings.Join(slices.Clone(list[:maxNames]), ", "), len(list)-maxNames)
 }
+
+// Quoted writes a string as the configuration has it.
+func Quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}

@@ -92,7 +92,7 @@ func newBar(i int, p *report.Period, top int64, layout string) bar {
 }
 
 // refused is what was not delivered.
-func refused(c report.Counts) int64 { return c.Refused + c.Deferred + c.Discarded }
+func refused(c report.Counts) int64 { return c.TurnedAway() }
 
 // round returns n, or the next number above it that begins with 1, 1.5, 2, 3, 4, 5, 6 or 8 and ends in zeros.
 func round(n int64) int64 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/filter/figures"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
@@ -146,7 +147,7 @@ func (in *Input) becauseOfTag(now []figures.Figure) []TagTrouble {
 		if t.Known = known(t.Destination); t.Known {
 			t.Config = []string{"[do_not_tag]", "known = true"}
 		} else {
-			t.Config = []string{"[[skip]]", "senders = [" + quoted("@"+senders(t.Domain)) + "]", "recipients = [" + quoted("@"+t.Destination) + "]"}
+			t.Config = []string{"[[skip]]", "senders = [" + mta.Quoted("@"+senders(t.Domain)) + "]", "recipients = [" + mta.Quoted("@"+t.Destination) + "]"}
 		}
 		last = append(last, *t)
 	}

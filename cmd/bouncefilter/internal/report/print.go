@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -148,16 +149,15 @@ func (r *Report) firstScreen() []string {
 	const most = 7
 	t := r.table(name)
 	room := min(maxLines-len(lines)-len(next)-1, most) // without the heading
-	chart := t.last(room).lines()
+	var below []string
 	if before := len(t.rows) - room; before > 0 && room > 0 {
-		t.columns = slices.Clone(t.columns)
 		t.columns[0] = fmt.Sprintf("last of %s", screen.Count(len(t.rows), name))
-		chart = t.last(room).lines()
 		if outliers := t.outliers(before); outliers != "" {
-			chart = append(t.last(room-1).lines(), screen.Fit("* before: "+outliers, screen.Width))
+			below = []string{screen.Fit("* before: "+outliers, screen.Width)}
+			room--
 		}
 	}
-	return append(append(lines, chart...), next...)
+	return slices.Concat(lines, t.last(room).lines(), below, next)
 }
 
 // last returns the table with its last rows alone.
@@ -219,7 +219,7 @@ func (r *Report) totalLines() []string {
 	}
 	would := row("Would refuse", t.WouldBe, counts(t.SparedBy))
 	lines := []string{row("Signed", t.Signed, unsigned), row("Accepted", t.Accepted, counts(t.AcceptedBy))}
-	turned := row("Refused", t.Refused+t.Deferred+t.Discarded, refused)
+	turned := row("Refused", t.TurnedAway(), refused)
 	groups, also := &t.Would, &t.Turned
 	if t.WouldBe == 0 { // then the groups are those of what was refused
 		groups, also = &t.Turned, &Groups{}
@@ -254,7 +254,7 @@ func (r *Report) totalLines() []string {
 func counts(cs []Count) string {
 	var list []string
 	for _, c := range cs {
-		list = append(list, or(c.Name, "none")+" "+screen.Short(c.Count))
+		list = append(list, cmp.Or(c.Name, "none")+" "+screen.Short(c.Count))
 	}
 	return screen.Printable(strings.Join(list, ", "))
 }
@@ -280,13 +280,17 @@ func (r *Report) nextLines() []string {
 	return lines
 }
 
+// bullet writes an item of a list.
+func bullet(text string) []string {
+	lines := screen.Wrap(text, screen.Width-2)
+	for i := range lines {
+		lines[i] = map[bool]string{true: "- ", false: "  "}[i == 0] + lines[i]
+	}
+	return lines
+}
+
 // stepLines are all concerns, and all that is to be done, with lines to paste.
 func (r *Report) stepLines() (lines []string) {
-	bullet := func(text string) {
-		for i, l := range screen.Wrap(text, screen.Width-2) {
-			lines = append(lines, map[bool]string{true: "- ", false: "  "}[i == 0]+l)
-		}
-	}
 	if len(r.Verdict.Concerns) > 0 {
 		lines = append(lines, "What speaks against refusing:")
 	}
@@ -295,7 +299,7 @@ func (r *Report) stepLines() (lines []string) {
 		if c.Until != "" {
 			text += " Until " + c.Until + "."
 		}
-		bullet(text)
+		lines = append(lines, bullet(text)...)
 	}
 	if len(lines) > 0 {
 		lines = append(lines, "")
@@ -305,17 +309,17 @@ func (r *Report) stepLines() (lines []string) {
 	}
 	lines = append(lines, "What to do:")
 	for _, s := range r.Next {
-		bullet(s.What)
-		paste := func(lines *[]string, what string, ls []string) {
+		lines = append(lines, bullet(s.What)...)
+		paste := func(what string, ls []string) {
 			if len(s.Config) > 0 && len(ls) > 0 {
-				*lines = append(*lines, "    "+what)
+				lines = append(lines, "    "+what)
 			}
 			for _, l := range ls {
-				*lines = append(*lines, "      "+screen.Printable(l))
+				lines = append(lines, "      "+screen.Printable(l))
 			}
 		}
-		paste(&lines, "in the configuration:", s.Config)
-		paste(&lines, "then:", s.Commands)
+		paste("in the configuration:", s.Config)
+		paste("then:", s.Commands)
 	}
 	return lines
 }
@@ -360,7 +364,7 @@ func (r *Report) sampleLines() []string {
 		}
 		lines = append(lines,
 			screen.Fit(screen.Printable(fmt.Sprintf("%s  %s  %s", s.Time.UTC().Format("2006-01-02 15:04:05"), s.Outcome, what)), screen.Width),
-			screen.Fit(screen.Printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), screen.Width))
+			screen.Fit(screen.Printable(fmt.Sprintf("  %s  from <%s> to <%s>, client %s", cmp.Or(s.QueueID, "no queue ID"), s.Sender, s.Recipient, s.Client)), screen.Width))
 		var known []string
 		for _, k := range []struct{ name, value string }{{"sign", string(s.Sign)}, {"host", s.OwnHost}, {"report", s.Kind}, {"family", s.Family}, {"reporting MTA", s.ReportingMTA}, {"node", s.Node}} {
 			if k.value != "" {

@@ -31,9 +31,7 @@ func (r *Report) failureLines() []string {
 		if t.Evidence == "began" {
 			why = "failures began with signing"
 		}
-		for j, l := range screen.Wrap(fmt.Sprintf("%s, mail of %s: %s since %s, %s", t.Destination, t.Domain, screen.Short(t.Count), t.Since, why), screen.Width-2) {
-			lines = append(lines, map[bool]string{true: "- ", false: "  "}[j == 0]+l)
-		}
+		lines = append(lines, bullet(fmt.Sprintf("%s, mail of %s: %s since %s, %s", t.Destination, t.Domain, screen.Short(t.Count), t.Since, why))...)
 		for _, l := range t.Config {
 			lines = append(lines, "      "+screen.Printable(l))
 		}

@@ -185,14 +185,12 @@ func (j *judgement) ofRecord(name string, d *status.Domain, enforced bool) (cs [
 				"Start it or, if it is gone for good, remove it:", "").command("bouncefilter node remove "+shellWord(n.Name)+j.in.conf()).warns())
 		}
 	}
-	for _, r := range s.OtherRoutes {
-		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
-			c := concern("other-route", fmt.Sprintf("%s seems to send unsigned mail through %s.", r.Sender, r.Source),
-				"Send the mail of "+r.Sender+" through bouncefilter, or exempt it:", name)
-			c.Count = int64(r.Bounces)
-			c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", quoted(r.Sender))}
-			cs = append(cs, c.alarms())
-		}
+	for _, r := range j.statusRoutes(name) {
+		c := concern("other-route", fmt.Sprintf("%s seems to send unsigned mail through %s.", r.Sender, r.Source),
+			"Send the mail of "+r.Sender+" through bouncefilter, or exempt it:", name)
+		c.Count = int64(r.Bounces)
+		c.Config = []string{"[exempt]", fmt.Sprintf("recipients = [\"postmaster\", \"abuse\", %s]", mta.Quoted(r.Sender))}
+		cs = append(cs, c.alarms())
 	}
 	return cs
 }
@@ -240,12 +238,13 @@ func (j *judgement) ofMail(name string, s *seen, enforced bool) (cs []Concern) {
 		c.urgency = row.level
 		cs = append(cs, c)
 	}
-	if known := s.routes.sorted(); len(known) > 0 && !j.statusHasRoute(name) {
+	reported := j.statusRoutes(name) // of which the daemon names the sender, so that what was counted adds nothing
+	if known := s.routes.sorted(); len(known) > 0 && len(reported) == 0 {
 		cs = append(cs, concern("other-route", fmt.Sprintf("Mail of %s seems to leave through %s, where nothing is signed.", name, mta.Names(names(known))),
 			"Send it through bouncefilter, or exempt its sender; check names it:", name).
 			until(j.gone(s.lastRoute)).command("bouncefilter check"+j.in.conf()).alarms())
 	}
-	if c, ok := j.sighted(name, s); ok {
+	if c, ok := j.sighted(name, s, reported); ok {
 		cs = append(cs, c)
 	}
 	if s.unsigned > 0 {
@@ -298,12 +297,13 @@ func (j *judgement) nothingSigned(name string, s *seen, enforced bool) (c Concer
 }
 
 // sighted returns the concern that the figures of several days show a route of which no daemon has seen enough at once.
-func (j *judgement) sighted(name string, s *seen) (c Concern, ok bool) {
+func (j *judgement) sighted(name string, s *seen, reported []routes.Route) (c Concern, ok bool) {
 	var ways []string
 	var count int64
 	var last time.Time
 	for _, w := range j.ways[name] {
-		if s.routes[w.source] == 0 && !j.statusNames(name, w.source) {
+		named := slices.ContainsFunc(reported, func(r routes.Route) bool { return r.Source == w.source })
+		if s.routes[w.source] == 0 && !named {
 			ways, count, last = append(ways, w.source), count+w.count, later(last, w.last)
 		}
 	}
@@ -317,25 +317,17 @@ func (j *judgement) sighted(name string, s *seen) (c Concern, ok bool) {
 	return c, true
 }
 
-// statusNames says whether the daemon names the source for a sender in a domain.
-func (j *judgement) statusNames(name, source string) bool {
-	return j.in.Status != nil && slices.ContainsFunc(j.in.Status.OtherRoutes, func(r routes.Route) bool {
-		_, domain, _ := strings.Cut(r.Sender, "@")
-		return domain == name && r.Source == source
-	})
-}
-
-// statusHasRoute says whether the daemon names the sender, so that what was counted adds nothing.
-func (j *judgement) statusHasRoute(name string) bool {
+// statusRoutes returns the other routes that the daemon names for senders in a domain.
+func (j *judgement) statusRoutes(name string) (list []routes.Route) {
 	if j.in.Status == nil {
-		return false
+		return nil
 	}
 	for _, r := range j.in.Status.OtherRoutes {
 		if _, domain, _ := strings.Cut(r.Sender, "@"); domain == name {
-			return true
+			list = append(list, r)
 		}
 	}
-	return false
+	return list
 }
 
 func names(cs []Count) []string {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 
+	"github.com/bouncefilter/bouncefilter/cmd/bouncefilter/internal/mta"
 	"github.com/bouncefilter/bouncefilter/filter/policy"
 )
 
@@ -67,11 +68,11 @@ func (v *Verdict) hasEvidence() bool {
 // modeOf returns the lines that set the mode of domains.
 func modeOf(r *Report, domains []string, mode string) []string {
 	if len(domains) == len(r.Domains) {
-		return []string{"mode = " + quoted(mode)}
+		return []string{"mode = " + mta.Quoted(mode)}
 	}
 	lines := []string{"# take these out of domains"}
 	for _, d := range domains {
-		lines = append(lines, "[[domain]]", "name = "+quoted(d), "mode = "+quoted(mode))
+		lines = append(lines, "[[domain]]", "name = "+mta.Quoted(d), "mode = "+mta.Quoted(mode))
 	}
 	return lines
 }

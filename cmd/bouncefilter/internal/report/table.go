@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ func (r *Report) table(name string) *table {
 		t := &table{columns: []string{"domain", "mode", "state", "signed", "accepted", "refused", "would", "genuine?"}}
 		for i := range r.Domains {
 			d := &r.Domains[i]
-			t.add(d.Name, or(d.Mode, "-"), string(d.Verdict.State), d.Signed, d.Accepted, d.Refused+d.Deferred+d.Discarded, d.WouldBe,
+			t.add(d.Name, cmp.Or(d.Mode, "-"), string(d.Verdict.State), d.Signed, d.Accepted, d.TurnedAway(), d.WouldBe,
 				d.Would.MayBeGenuine+d.Turned.MayBeGenuine)
 		}
 		return t
@@ -68,7 +69,7 @@ func (r *Report) table(name string) *table {
 	case "status":
 		t := &table{columns: []string{"status", "count", "before", "meaning"}}
 		for _, s := range r.Failures.Statuses {
-			t.add(or(s.Status, "-"), s.Count, s.Before, s.Meaning)
+			t.add(cmp.Or(s.Status, "-"), s.Count, s.Before, s.Meaning)
 		}
 		return t
 	}
@@ -81,7 +82,7 @@ func periodTable(name, layout string, ps []Period) *table {
 	t := &table{columns: []string{name, "signed", "accepted", "refused", "would", "genuine?"}, layout: layout}
 	for i := range ps {
 		p := &ps[i]
-		t.add(p.Begin, p.Signed, p.Accepted, p.Refused+p.Deferred+p.Discarded, p.WouldBe, p.MayBeGenuine)
+		t.add(p.Begin, p.Signed, p.Accepted, p.TurnedAway(), p.WouldBe, p.MayBeGenuine)
 		t.bars = append(t.bars, p.Turned())
 		t.marks = append(t.marks, p.Outlier)
 	}
@@ -98,9 +99,9 @@ func namedTable(name string, list []Named) *table {
 	for i := range list {
 		n := &list[i]
 		if turned {
-			t.add(n.Name, n.Refused+n.Deferred+n.Discarded, n.WouldBe)
+			t.add(n.Name, n.TurnedAway(), n.WouldBe)
 		} else {
-			t.add(n.Name, n.Signed, n.Accepted, n.Refused+n.Deferred+n.Discarded, n.WouldBe)
+			t.add(n.Name, n.Signed, n.Accepted, n.TurnedAway(), n.WouldBe)
 		}
 	}
 	return t
@@ -278,10 +279,3 @@ func sum(list []int) (n int) {
 }
 
 func percent(share float64) string { return strconv.Itoa(int(share*100+0.5)) + "%" }
-
-func or(s, nothing string) string {
-	if s == "" {
-		return nothing
-	}
-	return s
-}

@@ -37,8 +37,11 @@ func (c *Counts) add(o figures.Outcome, n int64) {
 	}
 }
 
+// TurnedAway is how much was refused, deferred or discarded.
+func (c *Counts) TurnedAway() int64 { return c.Refused + c.Deferred + c.Discarded }
+
 // Turned is how much was or would be refused, deferred or discarded.
-func (c *Counts) Turned() int64 { return c.WouldBe + c.Refused + c.Deferred + c.Discarded }
+func (c *Counts) Turned() int64 { return c.WouldBe + c.TurnedAway() }
 
 // wouldBe returns the reason for which what was spared would have been refused.
 func wouldBe(k *figures.Key) string { return cmp.Or(k.Would, k.Reason) }
